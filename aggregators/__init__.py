@@ -1,0 +1,1 @@
+"""What the aggregator does with what it sees. One rule or step a file; numpy only."""

@@ -1,0 +1,1 @@
+"""Attacks on updates: what the hostile hospitals know -> what they send."""

@@ -1,0 +1,1 @@
+"""Attacks on confidentiality by whoever sees updates: View -> guessed records."""

@@ -1,0 +1,1 @@
+"""Attacks on training records: Records -> Records."""

@@ -1,0 +1,1 @@
+"""Evidence files in, tables, figures and one HTML page out."""

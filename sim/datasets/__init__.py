@@ -1,0 +1,1 @@
+"""Sources of hospitals. One data set a file."""

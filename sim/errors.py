@@ -1,0 +1,45 @@
+"""The one error a user can cause, and checks that name the offending value."""
+
+from typing import Any
+
+
+class InputError(ValueError):
+    """Wrong input. Its text is one line: key, value, and what was expected."""
+
+    def __init__(self, key: str, value: Any, expected: str) -> None:
+        self.key, self.value, self.expected = key, value, expected
+        super().__init__(f"{key}={_shown(value)}: {expected}")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, Any, str]]:
+        return type(self), (self.key, self.value, self.expected)
+
+
+class RefusedError(ValueError):
+    """A plug-in refuses what it was given, with the numbers and the limit, instead of doing something else."""
+
+
+def whole(low: int, **values: int) -> None:
+    """Raise ``InputError`` unless every named value is an int of at least ``low``."""
+    for key, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            raise InputError(key, value, f"expected a whole number of at least {low}")
+
+
+def number(low: float, high: float = float("inf"), *, open_low: bool = False, **values: float) -> None:
+    """Raise ``InputError`` unless every named value is a finite number in ``[low, high]`` (``(low, high]`` if ``open_low``)."""
+    for key, value in values.items():
+        fine = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not fine or not (low < value if open_low else low <= value) or value > high or value in (float("inf"),):
+            bound = f"above {low:g}" if open_low else f"of at least {low:g}"
+            raise InputError(key, value, f"expected a number {bound}" + (f" and at most {high:g}" if high != float("inf") else ""))
+
+
+def one_of(choices: tuple[str, ...], **values: str) -> None:
+    """Raise ``InputError`` unless every named value is one of ``choices``."""
+    for key, value in values.items():
+        if value not in choices:
+            raise InputError(key, value, f"expected one of {', '.join(choices)}")
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)

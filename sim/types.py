@@ -1,0 +1,221 @@
+"""The few shapes the whole simulator speaks in, and one Protocol for each kind of plug-in.
+
+A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its fields, ``about`` is its
+data sheet. Nothing here knows Flower, Hydra or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Updates: TypeAlias = NDArray[np.floating[Any]]  # (n_rows, n_params): trained weights minus received weights, never weights
+Vector: TypeAlias = NDArray[np.floating[Any]]  # (n_params,)
+Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape) of each parameter, in the order of the vector
+
+Level = Literal["own", "colluders", "updates", "updates_and_rule"]
+LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
+
+
+@dataclass(frozen=True)
+class About:
+    """Data sheet of a plug-in: where it is from and what it needs.
+
+    ``needs`` and ``uses`` are the least and the most knowledge an attack can work with (``LEVELS``); rules leave them out.
+    ``limit`` states what a rule needs of ``n_rows`` and ``n_hostile``, as printed in a refusal. ``sees`` says in words
+    what the plug-in must be able to see.
+    """
+
+    title: str
+    paper: str
+    year: int
+    sees: str = ""
+    limit: str = ""
+    needs: Level = "own"
+    uses: Level = "own"
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Records:
+    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1."""
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Any) -> Records:
+        """The records at the given row numbers."""
+        return Records(self.features[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one clinical field is laid out in the feature columns.
+
+    A continuous field is one standardized column, ``value = center + scale * column``; ``missing`` is the column that flags an
+    absent value (None if the field is never absent). A categorical field is one 0/1 column per level, in order.
+    """
+
+    name: str
+    kind: Literal["continuous", "categorical"]
+    columns: tuple[int, ...]
+    levels: tuple[str, ...] = ()
+    center: float = 0.0
+    scale: float = 1.0
+    unit: str = ""
+    missing: int | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Fields of a record; ``n_features`` counts feature columns."""
+
+    fields: tuple[Field, ...]
+    n_features: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What a party sees of one round: the only input of rules, steps and of every attack by the aggregator.
+
+    ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum divided by its public size).
+    Without secure aggregation a group is one hospital; with it nothing finer exists. ``members`` names the hospitals of each
+    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None.
+    """
+
+    rows: Updates
+    members: tuple[tuple[str, ...], ...]
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Hospitals behind each row, (n_rows,)."""
+        return np.array([len(group) for group in self.members], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What hostile hospitals know when they choose what to send; nothing beyond the level the attack declared.
+
+    ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile hospitals). ``others``:
+    the honest hospitals' updates, from level ``updates`` on. ``defense``: the aggregator's function of a full matrix of
+    updates, steps included, at level ``updates_and_rule``. ``n_hospitals`` and ``n_hostile`` are public.
+    """
+
+    own: Updates
+    n_hospitals: int
+    n_hostile: int
+    others: Updates | None = None
+    defense: Any = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What an aggregator that follows the protocol but is curious holds after one round."""
+
+    view: View
+    model: Vector  # the weights it sent out
+    layout: Layout
+    schema: Schema
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """View -> aggregated update (n_params,). Refuses fewer than ``min_rows`` rows."""
+
+    about: ClassVar[About]
+
+    @property
+    def min_rows(self) -> int: ...
+
+    def __call__(self, view: View, rng: np.random.Generator) -> Vector: ...
+
+
+@runtime_checkable
+class Step(Protocol):
+    """Transforms updates before the rule."""
+
+    about: ClassVar[About]
+
+    def __call__(self, updates: Updates, rng: np.random.Generator) -> Updates: ...
+
+
+@runtime_checkable
+class SecureAggregation(Protocol):
+    """What the aggregator is left to see of the hospitals' updates."""
+
+    about: ClassVar[About]
+
+    def __call__(self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]) -> View: ...
+
+    def n_rows(self, n_hospitals: int) -> int: ...
+
+
+@runtime_checkable
+class Poison(Protocol):
+    """A hostile hospital's training records -> the records it trains on instead."""
+
+    about: ClassVar[About]
+
+    def __call__(self, records: Records, rng: np.random.Generator) -> Records: ...
+
+
+@runtime_checkable
+class Byzantine(Protocol):
+    """What hostile hospitals know -> what they send, (len(known.own), n_params)."""
+
+    about: ClassVar[About]
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates: ...
+
+
+@runtime_checkable
+class Inversion(Protocol):
+    """What a party saw of a round -> for each row of the view, guessed records (n_guesses, n_features)."""
+
+    about: ClassVar[About]
+
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating[Any]]]: ...
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One hospital's records. ``origin`` is the real hospital they come from (its own name if not split)."""
+
+    name: str
+    origin: str
+    train: Records
+    test: Records
+
+
+@dataclass(frozen=True)
+class Consortium:
+    """Hospitals in order of their names. ``public``: the records may be shown in a report. ``data_hash``: sha256 of the source."""
+
+    name: str
+    hospitals: tuple[Hospital, ...]
+    schema: Schema
+    public: bool
+    data_hash: str
+    source: str = field(default="")
+
+    def __len__(self) -> int:
+        return len(self.hospitals)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the hospitals, sorted."""
+        return tuple(hospital.name for hospital in self.hospitals)
+
+
+class DataSet(Protocol):
+    """A source of hospitals. Splits draw from streams named by hospital, so listing order changes nothing."""
+
+    def __call__(self, seed: int) -> Consortium: ...
