@@ -1,0 +1,47 @@
+# Everything from a clone: Python 3.11 or newer, GNU make, and access to a package index for the first call.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: demo test check bench clean help
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PINS := pyproject.toml constraints.txt
+DEMO := outputs/demo
+
+demo: .venv/.run  ## compare attacks and defenses on the four heart-disease hospitals, write the report
+	$(BIN)/wardround compare hydra.run.dir=$(DEMO)
+	@echo "The report is $(CURDIR)/$(DEMO)/report/index.html"
+
+test: .venv/.dev  ## run the test suite on two cores
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/.dev  ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev  ## measure speed against slow twins and against other tools
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the virtual environment, outputs and caches
+	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1 \t\2/p' Makefile
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wardround needs Python 3.11 or newer (set PYTHON)")'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: $(PINS) | .venv/bin/python
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/.dev: $(PINS) | .venv/.run
+	$(INSTALL) --editable '.[dev]'
+	touch $@
