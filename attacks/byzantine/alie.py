@@ -1,0 +1,70 @@
+"""A Little Is Enough (Baruch et al., 2019, arXiv:1902.06156)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from scipy.stats import norm
+
+from sim.errors import InputError, RefusedError, number, one_of
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class ALIE:
+    """All send ``mean + sign * z * standard deviation`` of the updates they know: a shift that hides in the spread.
+
+    The updates known are the honest ones where the adversary sees them, else what the hostile hospitals would have sent.
+    For few attackers (n even and f <= 2) the paper's ``z`` is not above 0, and the attack then hardly moves the mean.
+
+    Args:
+        z: ``paper`` for the paper's normal quantile of ``(n-f-s)/(n-f)`` with ``s = floor(n/2+1)-f`` supporters, for ``n``
+            hospitals and ``f`` hostile ones; or a fixed number (1.5 in common code).
+        sign: direction of the shift, -1 or 1.
+        deviation: ``population`` (authors' code) or ``sample`` standard deviation.
+    """
+
+    z: float | Literal["paper"] = "paper"
+    sign: Literal[-1, 1] = -1
+    deviation: Literal["population", "sample"] = "population"
+    about: ClassVar[About] = About(
+        title="ALIE",
+        paper="Baruch et al., A Little Is Enough: Circumventing Defenses For Distributed Learning",
+        year=2019,
+        sees="honest updates, or the updates of two or more colluding hospitals",
+        needs="colluders",
+        uses="updates",
+        variants=("z=paper", "z=1.5", "sign=-1", "sign=1", "deviation=population", "deviation=sample"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.z != "paper":
+            number(0, z=self.z)
+        if self.sign not in (-1, 1):
+            raise InputError("sign", self.sign, "expected -1 or 1")
+        one_of(("population", "sample"), deviation=self.deviation)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` for fewer than two known updates, and where the paper's quantile does not exist.
+        """
+        seen = known.own if known.others is None else known.others
+        if len(seen) < 2:
+            raise RefusedError(f"n_known={len(seen)}: ALIE needs 2 known updates, colluders' or honest, to see a spread")
+        rows = seen.astype(np.float64)
+        spread = rows.std(axis=0, ddof=int(self.deviation == "sample"))
+        z = paper_z(known.n_hospitals, known.n_hostile) if self.z == "paper" else self.z
+        return np.tile(rows.mean(axis=0) + self.sign * z * spread, (len(known.own), 1))
+
+
+def paper_z(n_hospitals: int, n_hostile: int) -> float:
+    """The paper's ``z``. Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a hostile majority."""
+    supporters = n_hospitals // 2 + 1 - n_hostile
+    honest = n_hospitals - n_hostile
+    if not 0 < supporters < honest:
+        raise RefusedError(
+            f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals >= 3 and "
+            f"n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
+        )
+    return float(norm.ppf((honest - supporters) / honest))

@@ -1,0 +1,43 @@
+"""Sign flipping (Li et al., 2019, arXiv:1811.03761)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from sim.errors import number, one_of
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class SignFlip:
+    """Send ``-scale`` times an honest update.
+
+    Args:
+        scale: length of what is sent, relative to the honest update.
+        of: ``own`` flips what each hostile hospital would have sent; ``mean`` flips the mean of the honest updates, or of the
+            hostile hospitals' own ones where the honest are not known, and all send the same.
+    """
+
+    scale: float = 4.0
+    of: Literal["own", "mean"] = "own"
+    about: ClassVar[About] = About(
+        title="SignFlip",
+        paper="Li et al., RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed Learning",
+        year=2019,
+        sees="its own update; of=mean: all updates it can get",
+        needs="own",
+        uses="updates",
+        variants=("of=own", "of=mean"),
+    )
+
+    def __post_init__(self) -> None:
+        number(0, open_low=True, scale=self.scale)
+        one_of(("own", "mean"), of=self.of)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        if self.of == "own":
+            return -self.scale * known.own.astype(np.float64)
+        honest = known.own if known.others is None else known.others
+        return np.tile(-self.scale * honest.mean(axis=0, dtype=np.float64), (len(known.own), 1))

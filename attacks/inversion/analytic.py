@@ -1,0 +1,69 @@
+"""Records read off the first linear layer's update (Phong et al., 2018, IACR ePrint 2017/715)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks.inversion.candidates import grouped, plausible
+from sim.errors import RefusedError, number, whole
+from sim.types import About, Layout, Observation, Vector
+
+
+@dataclass(frozen=True)
+class AnalyticInversion:
+    """Divide each neuron's weight update by its bias update: exact for every neuron that a single record has moved.
+
+    A hospital of one record is read exactly, also after many SGD steps; so is each record of a larger sum that alone activates
+    some ReLU neuron. Everything else is a mixture of records, kept only if it looks like a record (see ``plausible``).
+    After Adam the quotients are wrong in the continuous fields. Noise on the updates leaves no guess.
+
+    Args:
+        round: round whose updates are attacked, from 1.
+        threshold: least bias update that is used, relative to the largest of the row.
+    """
+
+    round: int = 1
+    threshold: float = 1e-4
+    about: ClassVar[About] = About(
+        title="AnalyticInversion",
+        paper="Phong et al., Privacy-Preserving Deep Learning via Additively Homomorphic Encryption",
+        year=2018,
+        sees="updates or their sums, the layout of the model, the public schema of a record",
+    )
+
+    def __post_init__(self) -> None:
+        whole(1, round=self.round)
+        number(0, 1, open_low=True, threshold=self.threshold)
+
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating[Any]]]:
+        """For each row of the view the guessed records (n_guesses, n_features), float64, best supported first.
+
+        Raises ``RefusedError`` if the model does not start with a linear layer with a bias on the features of the schema.
+        """
+        weight, bias = first_layer(seen.layout, seen.schema.n_features)
+        quotients = (self._quotients(row[weight], row[bias]) for row in seen.view.rows.astype(np.float64))
+        return [grouped(plausible(found, seen.schema)) for found in quotients]
+
+    def _quotients(self, weight: Vector, bias: Vector) -> NDArray[np.float64]:
+        """Weight update over bias update of each neuron that moved, (n_moved, n_features), most moved first."""
+        size = np.abs(bias)
+        order = np.argsort(-size, kind="stable")
+        moved = order[size[order] > max(self.threshold * size.max(), np.finfo(np.float64).tiny)]
+        return np.asarray(weight.reshape(len(bias), -1)[moved] / bias[moved, None])
+
+
+def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
+    """Where weight (n_out, n_features) and bias (n_out,) of the first linear layer lie in the vector of parameters."""
+    start = 0
+    for (name, shape), (next_name, next_shape) in pairwise(layout):
+        end = start + int(np.prod(shape))
+        if len(shape) == 2:
+            bias = f"{name.removesuffix('weight')}bias"
+            if shape[1] != n_features or (next_name, next_shape) != (bias, shape[:1]):
+                break
+            return slice(start, end), slice(end, end + shape[0])
+        start = end
+    raise RefusedError(f"layout={layout}: AnalyticInversion needs a first linear layer on {n_features} features, with a bias")

@@ -1,0 +1,47 @@
+"""From what an inversion computes to what it may guess: vectors that are records under the public schema, each once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.types import Schema
+
+TOLERANCE = 1e-2  # how far a 0/1 column may be off
+FURTHEST = 12.0  # standard deviations beyond which no continuous value is a patient's
+SAME = 1e-3  # relative distance up to which two candidates are one
+
+
+def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
+    """The rows of ``found`` (n, n_features) that can be records, with their 0/1 columns made exact.
+
+    A record has exactly one level in each categorical field, 0 or 1 as missing flag, and finite continuous values within 12
+    standard deviations. A schema without any 0/1 column tells records and mixtures apart by agreement only: then rows count
+    that a second one confirms, or a row that is alone.
+    """
+    found = found[np.isfinite(found).all(axis=1)]
+    continuous = [field.columns[0] for field in schema.fields if field.kind == "continuous"]
+    found = found[(np.abs(found[:, continuous]) <= FURTHEST).all(axis=1)]
+    groups = [field.columns for field in schema.fields if field.kind == "categorical"]
+    flags = [field.missing for field in schema.fields if field.missing is not None]
+    binary = [*flags, *(column for group in groups for column in group)]
+    if not binary:
+        return found[_like(found).sum(axis=1) > 1] if len(found) > 1 else found
+    whole = np.round(found)
+    fits = (np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE).all(axis=1) & np.isin(whole[:, binary], (0, 1)).all(axis=1)
+    for group in groups:
+        fits &= whole[:, group].sum(axis=1) == 1
+    found = found.copy()
+    found[:, binary] = whole[:, binary]
+    return found[fits]
+
+
+def grouped(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One row for each group of rows of ``found`` that say the same: its first; the largest group first."""
+    like = _like(found)
+    first = [row for row in range(len(found)) if not like[row, :row].any()]
+    support = like[first].sum(axis=1)
+    return found[np.array(first, dtype=np.intp)[np.argsort(-support, kind="stable")]]
+
+
+def _like(found: NDArray[np.float64]) -> NDArray[np.bool_]:
+    gaps = np.abs(found[:, None] - found[None]).max(axis=2, initial=0.0)
+    return np.asarray(gaps <= SAME * np.maximum(1.0, np.abs(found).max(axis=1, initial=0.0))[:, None])
