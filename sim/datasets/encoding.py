@@ -1,0 +1,139 @@
+"""Clinical fields <-> feature columns, and when a guessed record counts as the true one.
+
+A continuous field becomes one standardized column, with the mean and standard deviation of the pooled training rows; an absent
+value becomes 0 (the training mean) and sets a flag column of its own. A categorical field becomes one 0/1 column a level; where
+values are absent, ``missing`` is one more level.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from math import floor, log10
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sim.errors import InputError
+from sim.types import Field, Schema
+
+MISSING = "missing"
+FLAG_TOLERANCE = 1e-2  # how far a guessed 0/1 column may lie from the true one
+
+Row = NDArray[np.floating[Any]]
+
+
+def lay_out(
+    frame: pl.DataFrame, train: NDArray[np.int64], levels: Mapping[str, tuple[str, ...]], units: Mapping[str, str]
+) -> Schema:
+    """The columns of each field, in the order of ``frame``.
+
+    Fields named in ``levels`` are categorical, all others continuous; null is absent. Only the rows ``train`` shape the means
+    and standard deviations. That a field can be absent at all is read from the whole source: it is part of the data dictionary.
+    """
+    fields: list[Field] = []
+    start = 0
+    for name in frame.columns:
+        column = frame[name]
+        known = levels.get(name)
+        field = _continuous(column, train, units.get(name, ""), start) if known is None else _categorical(column, known, start)
+        fields.append(field)
+        start += len(field.columns) + (field.missing is not None)
+    return Schema(tuple(fields), start)
+
+
+def encode(frame: pl.DataFrame, schema: Schema) -> NDArray[np.float32]:
+    """Feature columns (n, n_features) of the rows of ``frame``; raises ``InputError`` on a level the schema does not have."""
+    features = np.zeros((frame.height, schema.n_features), dtype=np.float32)
+    for field in schema.fields:
+        if field.kind == "categorical":
+            features[np.arange(frame.height), _level_columns(frame[field.name], field)] = 1
+        else:
+            values = frame[field.name].cast(pl.Float64).to_numpy()
+            absent = np.isnan(values)
+            features[:, field.columns[0]] = np.where(absent, 0, (values - field.center) / field.scale)
+            if field.missing is not None:
+                features[:, field.missing] = absent
+    return features
+
+
+def decode(schema: Schema, row: Row) -> dict[str, str]:
+    """A record in the units of its fields. ``row`` is (n_features,) and may be a guess: the likeliest level is named."""
+    return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
+
+
+def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
+    """Whether a guess is the true record; the rule is that of ``matching``. Both rows are (n_features,)."""
+    return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
+
+
+def matching(schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3) -> NDArray[np.bool_]:
+    """Which of ``guesses`` (n, n_features) are the record ``truth`` (n_features,).
+
+    Every continuous value lies within ``tolerance`` of the true one, relative to it, in the field's own units; where the true
+    value is 0, within ``tolerance`` standard deviations. An absent value has nothing to be close to: its flag decides. Every
+    0/1 column (levels and flags) lies within ``FLAG_TOLERANCE`` of the truth.
+    """
+    at = _columns(schema)
+    truth, guesses = np.asarray(truth, dtype=np.float64), np.asarray(guesses, dtype=np.float64)
+    exact = (np.abs(guesses[:, at.binary] - truth[at.binary]) <= FLAG_TOLERANCE).all(axis=1)
+    value = np.abs(at.center + at.scale * truth[at.continuous])
+    room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)  # float32 cannot say 0 in a standardized column
+    close = at.scale * np.abs(guesses[:, at.continuous] - truth[at.continuous]) <= room
+    absent = (at.flag >= 0) & (truth[at.flag] > 0.5)
+    found: NDArray[np.bool_] = exact & (close | absent).all(axis=1)
+    return found
+
+
+class _Columns(NamedTuple):
+    continuous: NDArray[np.int64]
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    flag: NDArray[np.int64]  # of each continuous field; -1 if it has none
+    binary: NDArray[np.int64]
+
+
+@lru_cache(maxsize=8)
+def _columns(schema: Schema) -> _Columns:
+    numbers = [field for field in schema.fields if field.kind == "continuous"]
+    continuous = np.array([field.columns[0] for field in numbers], dtype=np.int64)
+    return _Columns(
+        continuous,
+        np.array([field.center for field in numbers]),
+        np.array([field.scale for field in numbers]),
+        np.array([-1 if field.missing is None else field.missing for field in numbers], dtype=np.int64),
+        np.setdiff1d(np.arange(schema.n_features), continuous),
+    )
+
+
+def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: int) -> Field:
+    seen = column[train].drop_nulls().cast(pl.Float64).to_numpy()
+    if len(seen) == 0 or seen.std() == 0:
+        raise InputError(f"field {column.name}", "constant", "expected at least two different values in the training rows")
+    missing = start + 1 if column.null_count() else None
+    return Field(
+        column.name, "continuous", (start,), center=float(seen.mean()), scale=float(seen.std()), unit=unit, missing=missing
+    )
+
+
+def _categorical(column: pl.Series, levels: tuple[str, ...], start: int) -> Field:
+    levels = (*levels, MISSING) if column.null_count() else levels
+    return Field(column.name, "categorical", tuple(range(start, start + len(levels))), levels)
+
+
+def _level_columns(column: pl.Series, field: Field) -> NDArray[np.int64]:
+    places = dict(zip(field.levels, field.columns, strict=True))
+    values = column.fill_null(MISSING).to_list()
+    unknown = set(values) - set(places)
+    if unknown:
+        raise InputError(f"field {field.name}", min(unknown), f"expected one of {', '.join(field.levels)}")
+    return np.array([places[value] for value in values], dtype=np.int64)
+
+
+def _shown(field: Field, row: NDArray[np.float64]) -> str:
+    if field.kind == "categorical":
+        return field.levels[int(row[list(field.columns)].argmax())]
+    if field.missing is not None and row[field.missing] > 0.5:
+        return MISSING
+    decimals = 4 - floor(log10(field.scale))  # float32 carries a column to about seven digits of the standard deviation
+    return f"{round(field.center + field.scale * float(row[field.columns[0]]), decimals) + 0.0:.10g}"

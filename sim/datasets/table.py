@@ -1,0 +1,71 @@
+"""From one table of patients to a consortium: deal rows to sites, split each into training and test rows, encode."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from sim.datasets.encoding import encode, lay_out
+from sim.errors import InputError
+from sim.types import Consortium, Hospital, Records
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Patients of all hospitals, one a row: ``fields`` (null is absent), ``labels`` (n,) 0 or 1, sha256 of the source.
+
+    ``levels`` names the categorical fields and their levels; every other field is a number, in ``units``.
+    """
+
+    fields: pl.DataFrame
+    labels: NDArray[np.float32]
+    levels: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, str]
+    data_hash: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """One hospital of the consortium: row numbers of its training and test patients."""
+
+    name: str
+    origin: str
+    train: Rows
+    test: Rows
+
+
+def deal(rows: Rows, labels: NDArray[np.float32], parts: int, rng: np.random.Generator) -> list[Rows]:
+    """Shuffle ``rows`` into ``parts``; sizes differ by at most one, and so do the counts of each class."""
+    shuffled = np.concatenate([rng.permutation(rows[labels[rows] == label]) for label in (1, 0)])
+    return [shuffled[part::parts] for part in range(parts)]
+
+
+def split(rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows]:
+    """Training and test rows, stratified: of each class ``round(test_fraction * n)`` rows are for testing."""
+    test = []
+    for label in (1, 0):
+        shuffled = rng.permutation(rows[labels[rows] == label])
+        test.append(shuffled[: round(test_fraction * len(shuffled))])
+    held_out = np.sort(np.concatenate(test))
+    return np.setdiff1d(rows, held_out), held_out
+
+
+def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) -> Consortium:
+    """The hospitals, sorted by name. Encoding constants come from the training rows of all sites together.
+
+    Raises ``InputError`` if a site is left without training or test rows.
+    """
+    ordered = sorted(sites, key=lambda site: site.name)
+    for site in ordered:
+        if len(site.train) == 0 or len(site.test) == 0:
+            raise InputError("test_fraction", f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
+                             "expected one that leaves patients to train on and to test on")  # fmt: skip
+    schema = lay_out(table.fields, np.concatenate([site.train for site in ordered]), table.levels, table.units)
+    records = Records(encode(table.fields, schema), table.labels)
+    hospitals = tuple(Hospital(site.name, site.origin, records.take(site.train), records.take(site.test)) for site in ordered)
+    return Consortium(name, hospitals, schema, public, table.data_hash, table.source)
