@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sim.errors import InputError
 
@@ -186,3 +186,109 @@ class RunRecord(Part):
     conflicts: list[Conflict]
     curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
     seconds: float
+
+
+EVIDENCE, RESULTS, ROUNDS = "evidence.jsonl", "results.csv", "rounds.parquet"
+
+
+def append(folder: Path, record: RunRecord) -> None:
+    """Add one record to the folder's evidence, whole or not at all as far as a reader can tell."""
+    line = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False) + "\n"
+    with (folder / EVIDENCE).open("a", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(folder: Path) -> list[RunRecord]:
+    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if there is no evidence.
+
+    A last line that was cut off by an interruption is not evidence and is left out.
+    """
+    try:
+        lines = (folder / EVIDENCE).read_text(encoding="utf-8").splitlines(keepends=True)
+    except OSError as error:
+        raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({error.strerror})") from error
+    whole = [line for line in lines if line.endswith("\n")]
+    records = {record.run: record for record in (_parse(folder, number, line) for number, line in enumerate(whole, 1))}
+    return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
+
+
+def mend(folder: Path) -> None:
+    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a line of its own."""
+    path = folder / EVIDENCE
+    if path.exists() and not (text := path.read_bytes()).endswith(b"\n") and text:
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
+
+
+def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
+    """``results.csv`` and ``rounds.parquet`` from ``records``; each file is replaced as a whole."""
+    order = {record.run: i for i, record in enumerate(records)}
+    table = results(records)
+    _replace(folder / RESULTS, lambda path: _write_csv(path, table))
+    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=_CURVE) for r in sorted(records, key=lambda r: order[r.run])]
+    _replace(folder / ROUNDS, lambda path: pl.concat(frames or [pl.DataFrame(schema=_CURVE)]).write_parquet(path))
+
+
+def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
+
+    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For attacks on the model, whether the
+    run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
+    0, so that its mean over seeds is a success rate; None without that control.
+    """
+    controls = {(r.consortium, r.defense, r.seed, r.n_hostile): r.outcome.auroc for r in records if r.attack == "none"}
+    return [_row(record, controls.get((record.consortium, record.defense, record.seed, record.n_hostile))) for record in records]
+
+
+def _row(record: RunRecord, control: float | None) -> dict[str, Any]:
+    outcome = record.outcome.model_dump()
+    row: dict[str, Any] = {
+        **{name: getattr(record, name) for name in ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")},
+        **{name: outcome[name] for name in RESULT_COLUMNS if name in outcome},
+        "attack_success": attack_success(record, control),
+        "attack_engaged": record.engagement.attack_engaged,
+        "defense_engaged": record.engagement.defense_engaged,
+        "epsilon": record.privacy.epsilon if record.privacy else None,
+        "delta": record.privacy.delta if record.privacy else None,
+        "reconstruction_rate": record.inversion.rate if record.inversion else None,
+        "seconds": round(record.seconds, 3),
+    }
+    return {name: row.get(name) for name in RESULT_COLUMNS}
+
+
+def attack_success(record: RunRecord, control: float | None) -> float | None:
+    """Success rate of the run's attack, as ``results`` defines it. ``control``: AUROC of the run without the attack."""
+    if record.attack == "none":
+        return None
+    if record.inversion is not None:
+        return record.inversion.rate
+    if control is None:
+        return None
+    return float(control - record.outcome.auroc >= record.config["report"]["material_drop"])
+
+
+_CURVE = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
+
+
+def _parse(folder: Path, number: int, line: str) -> RunRecord:
+    try:
+        return RunRecord.model_validate_json(line)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "record"
+        raise InputError(f"{folder / EVIDENCE}:{number}", where, f"not evidence of {SCHEMA}: {problem['msg']}") from None
+
+
+def _write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, RESULT_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside ``path``, then put it in its place, so that nobody ever reads half a file."""
+    beside = path.with_name(f".{path.name}.part")
+    write(beside)
+    beside.replace(path)

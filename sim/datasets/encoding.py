@@ -81,8 +81,7 @@ def matching(schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3) 
     room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)  # float32 cannot say 0 in a standardized column
     close = at.scale * np.abs(guesses[:, at.continuous] - truth[at.continuous]) <= room
     absent = (at.flag >= 0) & (truth[at.flag] > 0.5)
-    found: NDArray[np.bool_] = exact & (close | absent).all(axis=1)
-    return found
+    return np.asarray(exact & (close | absent).all(axis=1), dtype=np.bool_)
 
 
 class _Columns(NamedTuple):

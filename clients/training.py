@@ -1,0 +1,45 @@
+"""Plain local training: a hospital's received weights, its records and its batches in, trained weights out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sim.experiment import Training
+from sim.models import load, module, unload
+from sim.types import Records
+
+
+def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    """The optimizer that ``training`` names, fresh."""
+    kind = torch.optim.SGD if training.optimizer == "sgd" else torch.optim.Adam
+    return kind(parameters, lr=training.lr)
+
+
+def train(
+    widths: tuple[int, ...], weights: NDArray[np.float32], records: Records, batches: list[NDArray[np.int64]], training: Training
+) -> NDArray[np.float32]:
+    """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,)."""
+    network = module(widths)
+    load(network, weights)
+    steps, loss = optimizer(network.parameters(), training), nn.BCEWithLogitsLoss()
+    features, labels = tensors(records)
+    for batch in batches:
+        rows = torch.from_numpy(batch)
+        steps.zero_grad()
+        loss(network(features[rows])[:, 0], labels[rows]).backward()
+        steps.step()
+    return unload(network)
+
+
+def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features and labels as torch sees them."""
+    return torch.from_numpy(np.ascontiguousarray(records.features)), torch.from_numpy(np.ascontiguousarray(records.labels))
+
+
+def seeded(rng: np.random.Generator) -> Any:
+    """A torch generator that draws from a named stream."""
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))

@@ -1,0 +1,42 @@
+"""Which records a hospital trains on, batch by batch: drawn from named streams, so that anybody with the seed can tell.
+
+The hospital trains on these batches; the simulator uses the same functions to know the truth behind an attacked update.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.experiment import Training
+from sim.seeds import stream
+
+Batch = NDArray[np.int64]  # row numbers of one batch; empty is possible under Poisson sampling
+
+
+def shuffled(seed: int, round_: int, hospital: str, n_train: int, training: Training) -> list[Batch]:
+    """Batches of one round of plain training: passes over shuffled records, the last batch of a pass may be smaller."""
+    rng = stream(seed, "batches", round_, hospital)
+    steps, batches = training.steps(n_train), list[Batch]()
+    while len(batches) < steps:
+        order = rng.permutation(n_train)
+        batches += [order[at : at + training.batch_size] for at in range(0, n_train, training.batch_size)]
+    return batches[:steps]
+
+
+def poisson(seed: int, round_: int, hospital: str, n_train: int, training: Training) -> list[Batch]:
+    """Batches of one round under differential privacy: each record joins each batch on its own with ``sample_rate``."""
+    rng = stream(seed, "poisson", round_, hospital)
+    chosen = rng.random((training.steps(n_train), n_train)) < sample_rate(n_train, training)
+    return [np.flatnonzero(row) for row in chosen]
+
+
+def sample_rate(n_train: int, training: Training) -> float:
+    """Probability that a record joins a Poisson batch: expected batch size over records, at most 1."""
+    return min(1.0, training.batch_size / n_train)
+
+
+def drawn(seed: int, round_: int, hospital: str, n_train: int, training: Training, *, private: bool) -> Batch:
+    """Row numbers of all records that a hospital used in one round, sorted, each once."""
+    draw = poisson if private else shuffled
+    return np.unique(np.concatenate(draw(seed, round_, hospital, n_train, training)))

@@ -1,0 +1,70 @@
+"""Made-up patients of as many hospitals as wanted, for questions of scale and of heterogeneity."""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from sim.datasets.table import Site, Table, consortium, split
+from sim.errors import number, whole
+from sim.seeds import stream
+from sim.types import Consortium
+
+MIN_ROWS = 10
+SIGNAL = 2.0  # norm of the common weights: the standard deviation of the log odds among patients of an average hospital
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Gaussian features, logistic labels. Everything below is drawn, per hospital, from a stream of its name.
+
+    Common weights: a random direction of length 2. Each hospital has feature means with standard deviation ``shift`` and weights
+    that lie off the common ones by a random vector of expected squared length ``shift**2``. Features are normal with unit
+    variance around the means; a label is 1 with probability ``expit(features @ weights)``. Its patients number ``n_records``
+    times a log-normal factor of mean 1 and log standard deviation ``size_spread``, rounded, at least 10.
+    """
+
+    n_hospitals: int = 20
+    n_records: int = 100
+    n_features: int = 10
+    shift: float = 0.5
+    size_spread: float = 0.0
+    test_fraction: float = 0.3
+
+    def __post_init__(self) -> None:
+        whole(1, n_hospitals=self.n_hospitals, n_features=self.n_features)
+        whole(MIN_ROWS, n_records=self.n_records)
+        number(0, shift=self.shift)
+        number(0, 3, size_spread=self.size_spread)
+        number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
+
+    def __call__(self, seed: int) -> Consortium:
+        """The consortium of this seed, named ``synthetic``; its hash is that of the parameters and the seed."""
+        width = len(str(self.n_hospitals))
+        names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
+        direction = stream(seed, "synthetic", "weights").normal(size=self.n_features)
+        weights = SIGNAL * direction / np.linalg.norm(direction)
+        drawn = [self._patients(weights, stream(seed, "synthetic", name)) for name in names]
+        features = pl.DataFrame(np.concatenate([x for x, _ in drawn]), schema=[f"x{i}" for i in range(1, self.n_features + 1)])
+        labels = np.concatenate([y for _, y in drawn])
+        described = json.dumps(asdict(self) | {"seed": seed}, sort_keys=True)
+        table = Table(features, labels, {}, {}, sha256(described.encode()).hexdigest(), f"drawn from {described}")
+        ends = np.cumsum([0, *(len(y) for _, y in drawn)])
+        sites = [
+            Site(name, name, *split(np.arange(start, end), labels, self.test_fraction, stream(seed, "split", name)))
+            for name, start, end in zip(names, ends, ends[1:], strict=False)
+        ]
+        return consortium("synthetic", table, sites, public=True)
+
+    def _patients(
+        self, weights: NDArray[np.float64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
+        means = self.shift * rng.normal(size=self.n_features)
+        own = weights + self.shift * rng.normal(size=self.n_features) / np.sqrt(self.n_features)
+        features = means + rng.normal(size=(max(MIN_ROWS, round(self.n_records * factor)), self.n_features))
+        return features, (rng.random(len(features)) < expit(features @ own)).astype(np.float32)

@@ -1,0 +1,86 @@
+"""Proof that attack and defense did something: the same hospital asked twice, with and without the thing in question.
+
+Both answers come from the ClientApp in fresh contexts and draw from the same named streams, so they differ by nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flwr.app import Message
+from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
+
+from sim import wire
+from sim.engines.local import call
+from sim.evidence import Engagement
+from sim.experiment import Experiment, load
+from sim.reconstruction import Curious
+from sim.server import Log, relative_distance
+
+LEAST = 1e-9  # relative distance below which nothing was done
+
+
+def engagement(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log, sent: list[float], curious: Curious) -> Engagement:
+    """``sent``: distances recorded by the adversary; ``weights``: the initial model."""
+    attack = _attack(experiment, app, weights, sent, curious) if experiment.attacks else None
+    defense = _defense(experiment, app, weights, log)
+    return Engagement(
+        attack_engaged=None if attack is None else attack > LEAST,
+        attack_distance=attack,
+        defense_engaged=None if defense is None else defense > LEAST,
+        defense_distance=defense,
+    )
+
+
+def _attack(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], sent: list[float], curious: Curious) -> float:
+    """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
+    found = []
+    if experiment.of_kind("byzantine"):
+        found.append(float(np.mean(sent)) if sent else 0.0)
+    if experiment.of_kind("poison"):
+        honest = without(experiment, attack={})
+        found.append(min(_difference(experiment, honest, app, weights, name) for name in experiment.hostile))
+    if experiment.of_kind("inversion"):
+        found.append(float(sum(result.n_guesses for result in curious.results.values())))
+    return min(found)
+
+
+def _defense(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log) -> float | None:
+    """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
+    found, n_hospitals = [], len(experiment.consortium)
+    if experiment.settings.steps or not _is_plain_mean(experiment):
+        found.append(float(np.mean(log.distances)) if log.distances else 0.0)
+    if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
+        found.append(1 - max(log.rows, default=n_hospitals) / n_hospitals)
+    if experiment.dp is not None:
+        found.append(_difference(experiment, without(experiment, dp=None), app, weights, experiment.consortium.names[0]))
+    return min(found) if found else None
+
+
+def _is_plain_mean(experiment: Experiment) -> bool:
+    node: dict[str, Any] = experiment.settings.aggregator
+    return str(node["_target_"]).endswith(".Mean") and node.get("weighting", "uniform") == "uniform"
+
+
+def without(experiment: Experiment, **changes: Any) -> Experiment:
+    """The same experiment with some of its settings replaced."""
+    config = {**experiment.config, **changes}
+    del config["label"]
+    return load(config, experiment.label)
+
+
+def _difference(one: Experiment, other: Experiment, app: ClientApp, weights: NDArray[np.float32], hospital: str) -> float:
+    updates = [_update(experiment, app, weights, hospital) for experiment in (one, other)]
+    if updates[0] is None or updates[1] is None:
+        return 0.0
+    return relative_distance(updates[0], updates[1])
+
+
+def _update(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], hospital: str) -> NDArray[np.float32] | None:
+    partition = experiment.consortium.names.index(hospital)
+    wire.enter_process()
+    message: Message = wire.ask(1, wire.arrays(wire.WEIGHTS, weights), wire.settings(experiment.text), partition + 1)
+    reply = call(app, message, wire.context(partition + 1, partition))
+    return None if reply.has_error() else wire.vector(reply.content.array_records[wire.ARRAYS], wire.UPDATE)

@@ -1,0 +1,247 @@
+"""A run, checked: resolved configuration in, everything that the run needs out, before round 1.
+
+Plug-ins check their own parameters when they are built; what concerns several of them is checked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+from hydra.utils import get_class
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sim.build import build
+from sim.errors import InputError
+from sim.models import Model
+from sim.seeds import stream
+from sim.types import LEVELS, Byzantine, Consortium, DataSet, Inversion, Level, Poison, Rule, SecureAggregation, Step
+
+CHAIN = "aggregators.chain.Chain"
+KINDS = ("poison", "byzantine", "inversion")
+
+
+class Values(BaseModel):
+    """Run-wide values: strict types, nothing unknown, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Training(Values):
+    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches."""
+
+    rounds: int = Field(ge=1, le=100_000)
+    local_epochs: int = Field(ge=1)
+    local_steps: int | None = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    lr: float = Field(gt=0, allow_inf_nan=False)
+    optimizer: Literal["sgd", "adam"]
+
+    def steps(self, n_train: int) -> int:
+        """Batches that a hospital with ``n_train`` records trains on in one round."""
+        return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
+
+
+class Adversary(Values):
+    """How many hospitals are hostile, which, and what they know."""
+
+    n_hostile: int = Field(ge=0)
+    placement: Literal["random", "largest", "smallest"]
+    knowledge: Level
+
+
+class Server(Values):
+    """Limits that the aggregator puts on what hospitals report."""
+
+    max_records: int = Field(ge=1)
+    weight_cap: float = Field(ge=1, allow_inf_nan=False)
+
+
+class Metrics(Values):
+    """``min_class_rows``: test patients of each class that a hospital's own AUROC needs."""
+
+    min_class_rows: int = Field(ge=1)
+
+
+class ReportOptions(Values):
+    """What reports may show and from which loss of AUROC an attack counts as successful."""
+
+    show_reconstructions: bool
+    material_drop: float = Field(gt=0, le=1)
+
+
+class Named(Values):
+    """A group that only has a name."""
+
+    name: str
+
+
+class Settings(Values):
+    """The whole resolved configuration of one run; plug-ins are still nodes here."""
+
+    seed: int = Field(ge=0, lt=2**63)
+    consortium: dict[str, Any]
+    model: dict[str, Any]
+    training: Training
+    adversary: Adversary
+    attack: dict[str, dict[str, Any]]
+    defense: Named
+    aggregator: dict[str, Any]
+    steps: dict[str, dict[str, Any]]
+    secagg: dict[str, Any]
+    dp: dict[str, Any] | None
+    engine: Named
+    server: Server
+    metrics: Metrics
+    report: ReportOptions
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_empty(cls, values: Any) -> Any:
+        """An empty choice (attack=none, steps=none) is an empty mapping."""
+        return {**values, **{key: values.get(key) or {} for key in ("attack", "steps")}}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run: its settings and the plug-ins built from them. ``label`` is the name of the defense in tables."""
+
+    settings: Settings
+    label: str
+    dataset: DataSet
+    model: Model
+    attacks: dict[str, Poison | Byzantine | Inversion]
+    chain: Any
+    secagg: SecureAggregation
+    dp: Any
+
+    @property
+    def attack(self) -> str:
+        """Names of the attacks joined with ``+``, or ``none``."""
+        return "+".join(self.settings.attack) or "none"
+
+    def of_kind(self, kind: str) -> dict[str, Any]:
+        """The attacks of one kind (``poison``, ``byzantine`` or ``inversion``)."""
+        return {name: attack for name, attack in self.attacks.items() if type(attack).__module__.split(".")[1] == kind}
+
+    @cached_property
+    def consortium(self) -> Consortium:
+        """The hospitals of this run's seed."""
+        return _consortium(_canonical(self.settings.consortium), self.settings.seed)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Layer widths of the model on this consortium's records."""
+        return self.model.widths(self.consortium.schema.n_features)
+
+    @cached_property
+    def hostile(self) -> tuple[str, ...]:
+        """Names of the hostile hospitals, sorted. The same hospitals in every run of one seed and placement."""
+        chosen, hospitals = self.settings.adversary, self.consortium.hospitals
+        names = list(self.consortium.names)
+        if chosen.placement == "random":
+            names = [names[i] for i in stream(self.settings.seed, "placement").permutation(len(names))]
+        else:
+            sign = -1 if chosen.placement == "largest" else 1
+            names = [h.name for h in sorted(hospitals, key=lambda h: (sign * len(h.train), h.name))]
+        return tuple(sorted(names[: chosen.n_hostile]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, as it is recorded."""
+        return {**self.settings.model_dump(mode="json"), "label": self.label}
+
+    @cached_property
+    def text(self) -> str:
+        """The configuration as one line of JSON: what travels to hospitals and what a run is addressed by."""
+        return _canonical(self.config)
+
+
+def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
+    """Check a resolved configuration, build its plug-ins, and check them against each other.
+
+    Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
+    """
+    try:
+        settings = Settings.model_validate(dict(config))
+    except ValidationError as error:
+        raise _first(error) from None
+    experiment = Experiment(
+        settings=settings,
+        label=label or settings.defense.name,
+        dataset=build("consortium", settings.consortium),
+        model=build("model", settings.model),
+        attacks={name: build(f"attack.{name}", node) for name, node in settings.attack.items()},
+        chain=_chain(settings),
+        secagg=build("secagg", settings.secagg),
+        dp=build("dp", settings.dp) if settings.dp else None,
+    )
+    _check(experiment)
+    return experiment
+
+
+@lru_cache(maxsize=1024)
+def from_text(text: str) -> Experiment:
+    """The experiment of ``Experiment.text``; hospitals call this on what the aggregator sent them."""
+    config = json.loads(text)
+    return load({key: value for key, value in config.items() if key != "label"}, config["label"])
+
+
+def address(experiment: Experiment, code: str) -> str:
+    """Content address of a run: 16 hex digits of its configuration, its data and the code."""
+    config = {key: value for key, value in experiment.config.items() if key != "report"}  # what is shown changes no run
+    parts = "\n".join((_canonical(config), experiment.consortium.data_hash, code))
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def _check(experiment: Experiment) -> None:
+    names, adversary = experiment.consortium.names, experiment.settings.adversary
+    if adversary.n_hostile >= len(names):
+        raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
+    for name, attack in experiment.attacks.items():
+        _check_attack(name, attack, adversary)
+        at = getattr(attack, "round", 1)
+        if at > experiment.settings.training.rounds:
+            raise InputError(f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}")
+    refusal = experiment.chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
+    if refusal:
+        raise InputError("aggregator", type(experiment.chain.rule).__name__, refusal)
+    if experiment.dp is not None:
+        experiment.dp.check({hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training)
+
+
+def _check_attack(name: str, attack: Poison | Byzantine | Inversion, adversary: Adversary) -> None:
+    kind = type(attack).__module__.split(".")[1]
+    if kind not in KINDS:
+        raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
+    if kind != "inversion" and adversary.n_hostile == 0:
+        raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
+    if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
+        raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")
+
+
+def _chain(settings: Settings) -> Any:
+    steps: tuple[Step, ...] = tuple(build(f"steps.{name}", node) for name, node in settings.steps.items())
+    rule: Rule = build("aggregator", settings.aggregator)
+    return get_class(CHAIN)(steps, rule)
+
+
+@lru_cache(maxsize=64)
+def _consortium(node: str, seed: int) -> Consortium:
+    dataset: DataSet = build("consortium", json.loads(node))
+    return dataset(seed)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _first(error: ValidationError) -> InputError:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
+    return InputError(key, problem.get("input"), expected.replace("input should be", "expected").replace("field required", "required"))

@@ -1,0 +1,101 @@
+"""Networks as data, and their parameters as one float32 vector.
+
+A model is a chain of fully connected layers with ReLU between them and one output, the logit of the positive class.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from sim.errors import whole
+from sim.types import Layout
+
+
+class Model(Protocol):
+    """Widths of the layers for a number of input columns, from input to output."""
+
+    def widths(self, n_features: int) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression: one linear layer."""
+
+    def widths(self, n_features: int) -> tuple[int, ...]:
+        """``(n_features, 1)``."""
+        return (n_features, 1)
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Multilayer perceptron with ReLU after each hidden layer."""
+
+    hidden: list[int]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list or a width below 1."""
+        whole(1, **{"len(hidden)": len(self.hidden)})
+        for width in self.hidden:
+            whole(1, hidden=width)
+
+    def widths(self, n_features: int) -> tuple[int, ...]:
+        """``(n_features, *hidden, 1)``."""
+        return (n_features, *self.hidden, 1)
+
+
+def module(widths: tuple[int, ...]) -> nn.Sequential:
+    """The torch network of these layer widths; its weights are unset until ``load``."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.utils.skip_init(nn.Linear, fan_in, fan_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def layout(widths: tuple[int, ...]) -> Layout:
+    """Names and shapes of the parameters, in the order of the vector: weight (out, in) then bias (out,) of each layer."""
+    shapes: list[tuple[str, tuple[int, ...]]] = []
+    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        shapes += [(f"{2 * index}.weight", (fan_out, fan_in)), (f"{2 * index}.bias", (fan_out,))]
+    return tuple(shapes)
+
+
+def n_params(widths: tuple[int, ...]) -> int:
+    """Length of the parameter vector."""
+    return sum(int(np.prod(shape)) for _, shape in layout(widths))
+
+
+def initial(widths: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A first parameter vector: uniform in ±1/sqrt(fan_in) for weights and biases, torch's own default for linear layers."""
+    parts = []
+    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        bound = 1 / np.sqrt(fan_in)
+        parts.append(rng.uniform(-bound, bound, size=fan_out * fan_in + fan_out))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def load(network: nn.Module, vector: NDArray[np.float32]) -> None:
+    """Copy a parameter vector into a network."""
+    with torch.no_grad():
+        vector_to_parameters(torch.tensor(vector), network.parameters())
+
+
+def unload(network: nn.Module) -> NDArray[np.float32]:
+    """The parameter vector of a network, as a copy."""
+    values: NDArray[np.float32] = parameters_to_vector(network.parameters()).detach().numpy().copy()
+    return values
+
+
+def logits(widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Output of the network of these parameters for each row of ``features``, (n,)."""
+    at, values = 0, features
+    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        weight = vector[at : at + fan_out * fan_in].reshape(fan_out, fan_in)
+        bias = vector[at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
+        values = (np.maximum(values, 0) if index else values) @ weight.T + bias
+        at += fan_out * (fan_in + 1)
+    return values[:, 0].astype(np.float64)

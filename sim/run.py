@@ -1,0 +1,167 @@
+"""One run, from a checked experiment to its evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+from hydra.utils import get_object
+from numpy.typing import NDArray
+
+from sim import models, wire
+from sim.adversary import AdversarialGrid, Adversary
+from sim.batches import sample_rate
+from sim.engagement import engagement
+from sim.engines.local import LocalGrid, node_ids
+from sim.evidence import HospitalOutcome, Outcome, Privacy, RunRecord, Spent
+from sim.experiment import Experiment, address
+from sim.manifest import code_version
+from sim.metrics import Examiner, curve
+from sim.reconstruction import Curious
+from sim.seeds import stream
+from sim.server import Aggregator
+from sim.sight import conflicts, sight
+from sim.types import Hospital
+
+CLIENT_APP = "clients.app.app"
+Progress = Callable[[int], None]  # called with the number of each finished round
+
+
+class Trial:
+    """One run in progress: strategy, adversary, curious aggregator and examiner around the same experiment."""
+
+    def __init__(self, experiment: Experiment, progress: Progress | None = None) -> None:
+        self.experiment, self.progress = experiment, progress
+        self.enrolled = dict(zip(node_ids(len(experiment.consortium)), experiment.consortium.names, strict=True))
+        self.curious, self.adversary = Curious(experiment), Adversary(experiment, self.enrolled)
+        self.strategy = Aggregator(experiment, self.enrolled, self.curious)
+        self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows)
+        self.initial = models.initial(experiment.widths, stream(experiment.settings.seed, "model"))
+        self.weights = self.initial
+        self.scores: list[dict[str, NDArray[np.float64]]] = []
+
+    def examine(self, server_round: int, arrays: ArrayRecord) -> MetricRecord:
+        """What the simulator measures after each round (and before the first): Flower's ``evaluate_fn``."""
+        self.weights = wire.vector(arrays, wire.WEIGHTS)
+        self.scores.append(self.examiner.by_hospital(self.weights))
+        if self.progress is not None and server_round:
+            self.progress(server_round)
+        return MetricRecord({"auroc": float(self.scores[-1]["auroc"][-1])})
+
+    def server_app(self) -> ServerApp:
+        """The Flower ServerApp of this run."""
+        server = ServerApp()
+
+        @server.main()
+        def main(grid: Grid, context: Context) -> None:
+            self.strategy.start(
+                grid=AdversarialGrid(grid, self.adversary),
+                initial_arrays=wire.arrays(wire.WEIGHTS, self.initial),
+                num_rounds=self.experiment.settings.training.rounds,
+                train_config=wire.settings(self.experiment.text),
+                evaluate_config=ConfigRecord(),
+                evaluate_fn=self.examine,
+            )
+
+        return server
+
+    def record(self, app: ClientApp, seconds: float) -> RunRecord:
+        """The evidence of the finished run."""
+        experiment, log = self.experiment, self.strategy.log
+        settings, consortium = experiment.settings, experiment.consortium
+        outcome = self.examiner.outcome(self.weights)
+        privacy = _privacy(experiment, log.reported)
+        return RunRecord(
+            run=address(experiment, code_version()),
+            consortium=consortium.name,
+            attack=experiment.attack,
+            defense=experiment.label,
+            seed=settings.seed,
+            n_hospitals=len(consortium),
+            n_hostile=settings.adversary.n_hostile,
+            hostile=list(experiment.hostile),
+            rounds=settings.training.rounds,
+            public=consortium.public,
+            adaptive=any(attack.about.uses == "updates_and_rule" for attack in experiment.of_kind("byzantine").values()),
+            data_source=consortium.source,
+            data_hash=consortium.data_hash,
+            code=code_version(),
+            config=experiment.config,
+            outcome=outcome,
+            hospitals=self._hospitals(privacy, outcome),
+            engagement=engagement(experiment, app, self.initial, log, self.adversary.distances, self.curious),
+            screened=log.screened,
+            skipped_rounds=log.skipped,
+            privacy=privacy,
+            inversion=next(iter(self.curious.results.values()), None),
+            sight=sight(experiment),
+            conflicts=conflicts(experiment),
+            curve=curve(consortium.names, self.scores),
+            seconds=seconds,
+        )
+
+    def _hospitals(self, privacy: Privacy | None, outcome: Outcome) -> list[HospitalOutcome]:
+        final = self.scores[-1]
+        spent = {entry.hospital: entry for entry in privacy.hospitals} if privacy else {}
+        return [
+            HospitalOutcome(
+                hospital=hospital.name,
+                origin=hospital.origin,
+                hostile=hospital.name in self.experiment.hostile,
+                n_train=len(hospital.train),
+                n_test=len(hospital.test),
+                n_test_positive=int(hospital.test.labels.sum()),
+                auroc=None if np.isnan(final["auroc"][i]) else float(final["auroc"][i]),
+                brier=float(final["brier"][i]),
+                accuracy=float(final["accuracy"][i]),
+                epsilon=spent[hospital.name].epsilon if hospital.name in spent else None,
+                noise_multiplier=spent[hospital.name].noise_multiplier if hospital.name in spent else None,
+            )
+            for i, hospital in enumerate(self.experiment.consortium.hospitals)
+        ]
+
+
+def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp | None = None) -> RunRecord:
+    """Run ``experiment`` in this process and return its evidence. ``app``: another ClientApp than the project's own."""
+    start = time.perf_counter()
+    app = app or client_app()
+    trial = Trial(experiment, progress)
+    grid = LocalGrid(app, len(experiment.consortium))
+    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    return trial.record(app, time.perf_counter() - start)
+
+
+def client_app() -> ClientApp:
+    """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
+    found: Any = get_object(CLIENT_APP)
+    app: ClientApp = found
+    return app
+
+
+def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> Privacy | None:
+    """What the hospitals' accountants say was spent; the consortium's epsilon is the largest (disjoint patients)."""
+    if experiment.dp is None:
+        return None
+    spent = [_spent(experiment, hospital, reported.get(hospital.name, {})) for hospital in experiment.consortium.hospitals]
+    return Privacy(
+        unit="record",
+        epsilon=max(entry.epsilon for entry in spent),
+        delta=experiment.dp.delta,
+        accountant=experiment.dp.accountant,
+        max_grad_norm=experiment.dp.max_grad_norm,
+        target_epsilon=experiment.dp.target_epsilon,
+        hospitals=spent,
+    )
+
+
+def _spent(experiment: Experiment, hospital: Hospital, reported: dict[str, float]) -> Spent:
+    """What one hospital spent: its own account, or the whole plan if no account arrived, which is never less."""
+    n, training = len(hospital.train), experiment.settings.training
+    sigma, rate, steps = experiment.dp.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n)
+    epsilon = reported.get("epsilon", experiment.dp.epsilon([(sigma, rate, steps)]))
+    return Spent(hospital=hospital.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)

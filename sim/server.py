@@ -1,0 +1,122 @@
+"""The aggregator: a Flower Strategy that asks every hospital, screens every reply, builds the view, and aggregates.
+
+What it may use is what arrives in replies. What the simulator knows beyond that (truth, metrics) is not in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from numpy.typing import NDArray
+
+from sim import wire
+from sim.evidence import Screened
+from sim.experiment import Experiment, Server
+from sim.seeds import stream
+from sim.types import Vector, View
+
+Watcher = Callable[[int, NDArray[np.float32], View], None]  # (round, weights sent out, view): a curious aggregator
+
+
+@dataclass
+class Log:
+    """What the aggregator recorded: replies not used, rounds without an aggregate, how far the rule moved from the plain mean."""
+
+    screened: list[Screened] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    reported: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class Aggregator(Strategy):
+    """One run's strategy. ``enrolled`` gives the hospital behind each node id; a reply's own word is not taken for it."""
+
+    def __init__(self, experiment: Experiment, enrolled: Mapping[int, str], watch: Watcher | None = None) -> None:
+        self.experiment, self.enrolled, self.watch = experiment, dict(enrolled), watch
+        self.log = Log()
+        self._weights: NDArray[np.float32] = np.empty(0, np.float32)
+
+    def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
+        """One message for each hospital, in order of the node ids."""
+        self._weights = wire.vector(arrays, wire.WEIGHTS)
+        return [wire.ask(server_round, arrays, config, node) for node in self.enrolled]
+
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """The next weights, or None (the weights stay) if no usable reply or too few for the rule arrived."""
+        reports = self._screen(server_round, replies)
+        if not reports:
+            return self._skip(server_round)
+        view = self._view(reports)
+        if self.watch is not None:
+            self.watch(server_round, self._weights, view)
+        chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
+        if chain.refusal(len(view.rows), len(reports)):
+            return self._skip(server_round)
+        aggregate = chain(view, stream(self.experiment.settings.seed, "rule", server_round))
+        self.log.rows.append(len(view.rows))
+        self.log.distances.append(relative_distance(aggregate, mean_of(view)))
+        return wire.arrays(wire.WEIGHTS, (self._weights + aggregate).astype(np.float32)), MetricRecord({"rows": len(view.rows)})
+
+    def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
+        """Nothing: the simulator evaluates, with every hospital's test records."""
+        return []
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> None:
+        """Nothing was asked."""
+
+    def summary(self) -> None:
+        """Nothing to print: the evidence says it."""
+
+    def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
+        """Usable reports by hospital, sorted by name. A hospital that answers twice or not at all is recorded."""
+        n_params, limit = len(self._weights), self.experiment.settings.server.max_records
+        usable: dict[str, wire.Report] = {}
+        problems: dict[str, str] = dict.fromkeys(self.enrolled.values(), "no reply")
+        for reply in replies:
+            hospital = self.enrolled.get(reply.metadata.src_node_id)
+            if hospital is None:
+                continue
+            if problems.pop(hospital, None) is None:
+                problems[hospital] = "more than one reply"
+                usable.pop(hospital, None)
+                continue
+            try:
+                usable[hospital] = wire.read_report(reply, n_params, limit)
+            except wire.Unusable as reason:
+                problems[hospital] = str(reason)
+        self.log.screened += [Screened(round=round_, hospital=name, reason=problems[name]) for name in sorted(problems)]
+        return {name: usable[name] for name in sorted(usable)}
+
+    def _view(self, reports: Mapping[str, wire.Report]) -> View:
+        self.log.reported.update({name: report.numbers for name, report in reports.items()})
+        rows = np.stack([report.update for report in reports.values()])
+        weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
+        return self.experiment.secagg(rows, tuple(reports), weights)
+
+    def _skip(self, round_: int) -> tuple[None, None]:
+        self.log.skipped.append(round_)
+        return None, None
+
+
+def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:
+    """Record counts as weights: none above ``server.weight_cap`` times their median, so that a lie gains no more than that."""
+    reported = np.asarray(counts, dtype=np.float64)
+    return np.minimum(reported, server.weight_cap * np.median(reported))
+
+
+def mean_of(view: View) -> Vector:
+    """The plain mean over hospitals that an aggregator without a rule would take, (n_params,) float64."""
+    mean: Vector = np.average(view.rows, axis=0, weights=view.sizes)
+    return mean
+
+
+def relative_distance(one: Vector, other: Vector) -> float:
+    """|one - other| / |other|; 0 if both are zero, infinity if only ``other`` is."""
+    gap, size = float(np.linalg.norm(one - other)), float(np.linalg.norm(other))
+    return gap / size if size else (0.0 if gap == 0 else float("inf"))

@@ -1,0 +1,166 @@
+"""Vectors and settings <-> Flower messages. Every private import from Flower in this project is in this file."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+from numpy.typing import NDArray
+
+ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
+WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
+EXPERIMENT, ROUND = "experiment", "round"
+PARTITION = "partition-id"
+
+logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
+
+
+class SharedArray(Array):
+    """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.__dict__.update(values=values, dtype=str(values.dtype), shape=tuple(values.shape), stype="numpy.ndarray")
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "data":
+            raise AttributeError(name)
+        data = self.__dict__["data"] = Array(self.__dict__["values"]).data
+        return data
+
+    def numpy(self) -> NDArray[Any]:
+        """The array itself, without a copy."""
+        shared: NDArray[Any] = self.__dict__["values"]
+        return shared
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the aggregator asks of a hospital: train ``weights`` in ``round`` of the run that ``experiment`` describes."""
+
+    round: int
+    experiment: str
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A hospital's usable reply: its update (n_params,) float32, how many records it says it has, and other numbers."""
+
+    update: NDArray[np.float32]
+    count: int
+    numbers: dict[str, float]
+
+
+class Unusable(ValueError):
+    """A reply that must not enter the aggregate; the text says why."""
+
+
+def arrays(name: str, vector: NDArray[np.float32]) -> ArrayRecord:
+    """A record with one array."""
+    record = ArrayRecord()
+    record[name] = SharedArray(vector)
+    return record
+
+
+def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
+    """The array of a record made by ``arrays``."""
+    values: NDArray[np.float32] = record[name].numpy()
+    return values
+
+
+def settings(experiment: str) -> ConfigRecord:
+    """The part of a task that is the same in every round."""
+    return ConfigRecord({EXPERIMENT: experiment})
+
+
+def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, node: int) -> Message:
+    """The message that asks one node to train. Each message has records of its own, so no node can edit another's."""
+    task = ConfigRecord({**config, ROUND: round_})
+    return Message(RecordDict({ARRAYS: arrays(WEIGHTS, vector(weights, WEIGHTS)), CONFIG: task}), node, "train")
+
+
+def read_task(message: Message) -> Task:
+    """What a message of ``ask`` asks."""
+    config = message.content.config_records[CONFIG]
+    weights = vector(message.content.array_records[ARRAYS], WEIGHTS)
+    return Task(int(str(config[ROUND])), str(config[EXPERIMENT]), weights)
+
+
+def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
+    """A hospital's reply to ``message``."""
+    metrics = MetricRecord({COUNT: count, **numbers})
+    return Message(RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: metrics}), reply_to=message)
+
+
+def failed(reason: str, message: Message) -> Message:
+    """The reply of a hospital whose app raised."""
+    return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+
+
+def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
+    """The same reply with another update in it."""
+    content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: reply.content.metric_records[METRICS]})
+    return Message(metadata=reply.metadata, content=content)
+
+
+def read_report(reply: Message, n_params: int, max_records: int) -> Report:
+    """The usable content of a reply. Raises ``Unusable`` for anything else: nothing in a reply is trusted.
+
+    Checked in this order: no error, exactly the expected records and arrays, dtype float32, shape (n_params,), finite, a whole
+    record count in [1, max_records]. ``numbers`` are finite floats only.
+    """
+    if reply.has_error():
+        raise Unusable(f"the hospital's app failed: {_short(reply.error.reason)}")
+    update = _update(reply.content, n_params)
+    metrics = reply.content.metric_records.get(METRICS)
+    if metrics is None or set(reply.content) != {ARRAYS, METRICS}:
+        raise Unusable(f"records {_short(sorted(reply.content))}, expected {ARRAYS} and {METRICS}")
+    count = metrics.get(COUNT)
+    if not isinstance(count, int) or not 1 <= count <= max_records:
+        raise Unusable(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
+    numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, (int, float)) and np.isfinite(value)}
+    return Report(update, count, numbers)
+
+
+def _update(content: RecordDict, n_params: int) -> NDArray[np.float32]:
+    record = content.array_records.get(ARRAYS)
+    if record is None or list(record) != [UPDATE]:
+        raise Unusable(f"arrays {_short(list(record) if record is not None else list(content))}, expected {UPDATE}")
+    try:
+        values = record[UPDATE].numpy()
+    except Exception as error:  # whatever a hostile byte string makes a decoder raise
+        raise Unusable(f"the update cannot be decoded: {type(error).__name__}") from error
+    if values.dtype != np.float32:
+        raise Unusable(f"dtype {values.dtype}, expected float32")
+    if values.shape != (n_params,):
+        raise Unusable(f"shape {values.shape}, expected ({n_params},)")
+    if not np.isfinite(values).all():
+        raise Unusable("values that are not finite")
+    return values
+
+
+def _short(value: Any) -> str:
+    text = str(value).splitlines()[0] if str(value) else "nothing"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def enter_process() -> Run:
+    """Give this process the identity that Flower's ``Message`` asks for, and return the run that goes with it."""
+    TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, SUPERLINK_NODE_ID
+    return Run.create_empty(run_id=1)
+
+
+def context(node: int, partition: int) -> Context:
+    """A fresh context of a node in this process."""
+    return Context(run_id=1, node_id=node, node_config={PARTITION: partition}, state=RecordDict(), run_config={})
+
+
+def stamp(message: Message, identity: str) -> None:
+    """Set the message's id, which Flower leaves to the transport."""
+    message.metadata.__dict__["_message_id"] = identity
