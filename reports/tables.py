@@ -1,0 +1,240 @@
+"""Records of runs -> the frames that figures, page and terminal show. Seeds are the unit of every mean and interval.
+
+Intervals are 95 % t intervals over seeds and null where only one seed ran. Differences are taken seed by seed against the run
+that shares the seed, then averaged. Nothing is adjusted for how many cells are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from reports import statistics
+from sim.errors import InputError
+from sim.evidence import RunRecord
+
+RUN = {
+    "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
+    "worst_hospital_auroc": pl.Float64, "sensitivity_at_90_specificity": pl.Float64,
+    "attack_engaged": pl.Boolean, "defense_engaged": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean,
+}  # fmt: skip
+HOSPITAL = {
+    "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64, "auroc": pl.Float64,
+}  # fmt: skip
+CURVE = {"attack": pl.String, "defense": pl.String, "seed": pl.Int64, "round": pl.Int64, "auroc": pl.Float64}
+SPENT = {
+    "defense": pl.String, "hospital": pl.String, "n_train": pl.Int64, "epsilon": pl.Float64, "noise_multiplier": pl.Float64,
+    "steps": pl.Int64, "sample_rate": pl.Float64, "delta": pl.Float64,
+}  # fmt: skip
+LOST = {"attack": pl.String, "defense": pl.String, "hospital": pl.String, "reason": pl.String, "seed": pl.Int64}
+INVERSION = {
+    "attack": pl.String, "defense": pl.String, "round": pl.Int64, "n_seeds": pl.Int64, "n_attacked": pl.Int64,
+    "n_guesses": pl.Int64, "n_recovered": pl.Int64, "rate": pl.Float64, "rate_low": pl.Float64, "rate_high": pl.Float64,
+    "summed": pl.Float64, "summed_low": pl.Int64, "summed_high": pl.Int64,
+}  # fmt: skip
+
+CELL = ("attack", "defense")
+FIRST_SEEN = pl.int_range(pl.len()).min().over("defense")  # defenses stay in the order of the evidence
+
+
+def one_study(records: Sequence[RunRecord]) -> None:
+    """Raise ``InputError`` unless the records can be compared: same consortium and rounds, each attack, defense and seed once."""
+    if not records:
+        raise InputError("evidence.jsonl", "no runs", "expected at least one finished run")
+    for key in ("consortium", "n_hospitals", "rounds"):
+        values = {getattr(record, key) for record in records}
+        if len(values) > 1:
+            raise InputError(key, ", ".join(map(str, sorted(values))), "expected one value in all runs of a report")
+    seen: set[tuple[str, str, int]] = set()
+    for record in records:
+        cell = record.attack, record.defense, record.seed
+        if cell in seen:
+            raise InputError("evidence.jsonl", " x ".join(map(str, cell)), "expected one run for an attack, defense and seed")
+        seen.add(cell)
+
+
+def reads_only(record: RunRecord) -> bool:
+    """Whether the only attack of the run reads what is seen and sends nothing, so that the model is that of no attack."""
+    return record.inversion is not None and record.inversion.attack == record.attack
+
+
+def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row a run, in the order of the records."""
+    return _frame(map(_run, records), RUN)
+
+
+def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
+    """One row an attack and defense: ``metric`` over seeds, and its paired differences to both controls.
+
+    ``mean`` with ``_low``, ``_high`` and ``n``; ``harm``: minus the run with no attack (same defense and seed); ``gain``: minus
+    the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing. Ordered by first run.
+    """
+    table = runs(records).with_columns(value=pl.col(metric))
+    idle = (~pl.col("attack_engaged")).fill_null(False) | (~pl.col("defense_engaged")).fill_null(False)
+    about = table.group_by(CELL, maintain_order=True).agg(
+        n_idle=idle.sum().cast(pl.Int64), epsilon=pl.col("epsilon").max(), reads_only=pl.col("reads_only").all()
+    )
+    level = _over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
+    harm = _over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
+    gain = _over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain")
+    for part in (level, harm, gain):
+        about = about.join(part, on=CELL, how="left", maintain_order="left")
+    return about.with_columns(pl.col("n", "harm_n", "gain_n").fill_null(0))
+
+
+def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """What each defense does to each hospital when nobody attacks: Brier score and AUROC minus those without a defense.
+
+    One row a defense and hospital, largest hospital first: ``n_train``, ``brier`` and ``auroc`` with ``_n``, ``_low``, ``_high``.
+    A positive Brier change is worse, a negative AUROC change is worse. AUROC is null where it is not defined.
+    """
+    by = ("defense", "hospital")
+    table = _frame((row for record in records if record.attack == "none" for row in _hospital_rows(record)), HOSPITAL)
+    sizes = table.group_by(by, maintain_order=True).agg(n_train=pl.col("n_train").max())
+    control = pl.col("defense") == "none"
+    brier = _over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier")
+    auroc = _over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc")
+    effects = brier.join(sizes, on=by, maintain_order="left").join(auroc, on=by, how="left", maintain_order="left")
+    return effects.sort(FIRST_SEEN, -pl.col("n_train"), "hospital")
+
+
+def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
+    """The row of ``effects`` with the largest mean Brier change of each defense (the largest of many, not a random hospital)."""
+    return effects.sort("brier", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
+
+
+def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
+    """One row a defense that ran both unattacked and attacked: ``utility`` without attack, ``worst`` mean of its attacks.
+
+    Both with ``_low`` and ``_high``; ``attack`` names the worst one, ``n_attacks`` how many were tried, ``epsilon`` the privacy.
+    """
+    table = cells(records, metric).filter(~pl.col("reads_only"), pl.col("mean").is_not_null())
+    calm = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
+    hit = table.filter(pl.col("attack") != "none")
+    counts = hit.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
+    worst = hit.sort("mean", maintain_order=True).unique("defense", keep="first", maintain_order=True)
+    worst = worst.select("defense", "attack", *_means_as("worst"))
+    return calm.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
+
+
+def curves(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """AUROC on all test patients by round: mean over seeds, lowest and highest seed. Attacks that only read are left out."""
+    shown = [record for record in records if not reads_only(record)]
+    table = _frame((row for record in shown for row in _curve_rows(record)), CURVE)
+    value = pl.col("auroc")
+    grouped = table.group_by(*CELL, "round", maintain_order=True)
+    return grouped.agg(n=pl.len(), mean=value.mean(), low=value.min(), high=value.max()).sort("round", maintain_order=True)
+
+
+def inversions(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row a reconstruction attack, what ran with it, and defense: records recovered of those attacked, over all seeds.
+
+    ``rate`` with exact bounds that take records as independent; ``summed``: mean number of records in a row that the attacker
+    saw, ``_low`` and ``_high`` the fewest and most.
+    """
+    groups: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in records:
+        if record.inversion is not None:
+            groups.setdefault((record.attack, record.defense), []).append(record)
+    return _frame((_inversion_row(attack, defense, group) for (attack, defense), group in groups.items()), INVERSION)
+
+
+def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Record-level privacy of each defense and hospital, from the run that spent most; largest hospital first.
+
+    ``advantage``: what that leaves an attacker, see ``statistics.membership_advantage``.
+    """
+    rows = (row for record in records if record.privacy is not None for row in _spent_rows(record))
+    by = ("defense", "hospital")
+    most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
+    table = _frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
+    pairs = zip(table["epsilon"], table["delta"], strict=True)
+    advantage = pl.Series("advantage", [statistics.membership_advantage(*pair) for pair in pairs], pl.Float64)
+    return table.with_columns(advantage).sort(FIRST_SEEN, -pl.col("n_train"), "hospital")
+
+
+def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Replies that were not used, by attack, defense, hospital and reason: how many, in how many runs."""
+    rows = ({**_cell(record), "hospital": lost.hospital, "reason": lost.reason} for record in records for lost in record.screened)
+    by = (*CELL, "hospital", "reason")
+    counted = _frame(rows, LOST).group_by(by, maintain_order=True).agg(n=pl.len(), n_runs=pl.col("seed").n_unique())
+    return counted.sort("n", descending=True, maintain_order=True)
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    outcome, engaged = record.outcome, record.engagement
+    return {
+        **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
+        "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "attack_engaged": engaged.attack_engaged,
+        "defense_engaged": engaged.defense_engaged, "epsilon": record.privacy and record.privacy.epsilon,
+        "reads_only": reads_only(record),
+    }  # fmt: skip
+
+
+def _cell(record: RunRecord) -> dict[str, Any]:
+    return {"attack": record.attack, "defense": record.defense, "seed": record.seed}
+
+
+def _hospital_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+    for one in record.hospitals:
+        yield {
+            "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
+            "brier": one.brier, "auroc": one.auroc,
+        }  # fmt: skip
+
+
+def _curve_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+    columns = (record.curve.get(name, []) for name in ("round", "hospital", "metric", "value"))
+    for number, hospital, metric, value in zip(*columns, strict=True):
+        if hospital == "all" and metric == "auroc":
+            yield {**_cell(record), "round": number, "auroc": value}
+
+
+def _spent_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+    assert record.privacy is not None
+    for one in record.privacy.hospitals:
+        yield {"defense": record.defense, "delta": record.privacy.delta, **one.model_dump()}
+
+
+def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dict[str, Any]:
+    found = [record.inversion for record in group if record.inversion is not None]
+    attacked, recovered = sum(one.n_attacked for one in found), sum(one.n_recovered for one in found)
+    low, high = statistics.rate_interval(recovered, attacked) if attacked else (None, None)
+    summed = [n for one in found for n in one.records_in_row]
+    return {
+        "attack": attack, "defense": defense, "round": found[0].round, "n_seeds": len(found), "n_attacked": attacked,
+        "n_guesses": sum(one.n_guesses for one in found), "n_recovered": recovered,
+        "rate": recovered / attacked if attacked else None, "rate_low": low, "rate_high": high,
+        "summed": sum(summed) / len(summed) if summed else None,
+        "summed_low": min(summed, default=None), "summed_high": max(summed, default=None),
+    }  # fmt: skip
+
+
+def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, str], value: str) -> pl.DataFrame:
+    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``; others are left out."""
+    base = table.filter(control).select(*on, base=pl.col(value))
+    paired = table.filter(~control).join(base, on=on, maintain_order="left")
+    return paired.with_columns((pl.col(value) - pl.col("base")).alias(value)).drop("base")
+
+
+def _over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str) -> pl.DataFrame:
+    """Mean, 95 % t interval and number of seeds of ``value``; rows where it is null are not counted."""
+    column = pl.col(value)
+    grouped = table.drop_nulls(value).group_by(by, maintain_order=True)
+    means = grouped.agg(pl.len().cast(pl.Int64).alias(f"{name}_n"), column.mean().alias(name), sd=column.std())
+    halves = [statistics.half_width(n, sd) for n, sd in zip(means[f"{name}_n"], means["sd"], strict=True)]
+    half = pl.Series("half", halves, pl.Float64)
+    bounds = means.with_columns(half).with_columns(
+        (pl.col(name) - pl.col("half")).alias(f"{name}_low"), (pl.col(name) + pl.col("half")).alias(f"{name}_high")
+    )
+    return bounds.drop("sd", "half")
+
+
+def _means_as(name: str) -> list[pl.Expr]:
+    return [pl.col(column).alias(column.replace("mean", name)) for column in ("mean", "mean_low", "mean_high")]
+
+
+def _frame(rows: Any, schema: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=schema, orient="row")

@@ -1,0 +1,61 @@
+"""Numbers and names as a reader sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+NONE = "\N{EN DASH}"
+
+
+def score(value: float | None) -> str:
+    """A score between 0 and 1 with three digits."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+def change(value: float | None) -> str:
+    """A signed difference of scores with three digits and a true minus sign."""
+    return NONE if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """An interval, or words that say that one seed gives none."""
+    if low is None or high is None:
+        return "no interval"
+    form = change if signed else score
+    return f"{form(low)} to {form(high)}"
+
+
+def share(value: float | None) -> str:
+    """A rate as a percentage; never rounded to 0 or 100 when it is not."""
+    if value is None:
+        return NONE
+    percent = 100 * value
+    if 0 < percent < 0.05 or 99.95 < percent < 100:
+        return "under 0.1 %" if percent < 1 else "over 99.9 %"
+    return f"{percent:.3g} %" if percent < 10 else f"{percent:.0f} %" if percent < 99.5 or percent == 100 else f"{percent:.1f} %"
+
+
+def count(n: int, thing: str, things: str = "") -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *most, last = list(names) or [NONE]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def attack(name: str) -> str:
+    """The name of an attack; the control is said in words."""
+    return "no attack" if name == "none" else name
+
+
+def defense(name: str) -> str:
+    """The name of a defense; the control is said in words."""
+    return "no defense" if name == "none" else name
+
+
+def epsilon(value: float) -> str:
+    """A privacy budget with two or three digits."""
+    return f"{value:.3g}"
