@@ -5,26 +5,28 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
-from aggregators.geometry import centered
+from aggregators.geometry import embedded
 from aggregators.limits import enough
 from sim.errors import number, whole
 from sim.types import About, Vector, View
+
+SAME = 1e-6  # distance, relative to a row's length, below which rows count as equal: ``embedded`` keeps no more digits
 
 
 @dataclass(frozen=True)
 class GeometricMedian:
     """The point with the least sum of Euclidean distances to all rows, by Weiszfeld's iteration without smoothing.
 
-    If a row is the minimizer (Vardi and Zhang's condition) it is returned exactly. Otherwise the iteration starts from the row
-    with the least sum of distances and only descends, so it meets no other row. It ends when the unit vectors to
-    the rows sum to at most ``tolerance * n_rows``, or after ``max_steps`` at a point that is no worse than the best row.
+    At a row the step of Vardi and Zhang is taken, so a row that is the minimizer is returned itself. The iteration starts from
+    the row that the others pull least and only descends. It ends where the unit vectors to the rows sum to at most
+    ``tolerance * n_rows`` (plus the number of rows at that point), or after ``max_steps``.
+    Rows closer than 1e-6 of their distance from the coordinate-wise median count as one point.
     Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
-        tolerance: length of the gradient, per row, at which to stop.
+        tolerance: length of the gradient at which to stop, per row.
         max_steps: most Weiszfeld steps.
     """
 
@@ -52,30 +54,33 @@ class GeometricMedian:
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The geometric median, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        # A rotation keeps distances: R of QR has the rows as n_rows points of at most n_rows coordinates.
-        # Householder QR keeps each row's own digits, which a Gram matrix would not beside a row of size 1e30.
-        points = np.transpose(np.asarray(np.linalg.qr(centered(view.rows).T, mode="r")))
-        return np.asarray(self._shares(points) @ view.rows.astype(np.float64))
+        return np.asarray(self._shares(embedded(view.rows)) @ view.rows.astype(np.float64))
 
     def _shares(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much of each point the geometric median is: (n,), at least 0, sum 1."""
-        gaps = cdist(points, points)
-        best = int(gaps.sum(axis=1).argmin())
-        points = points - points[best]  # from here on the best row is the origin: a point close to it keeps its digits
-        away = gaps[best] > 0
-        nearness = 1 / gaps[best, away]
-        pull = nearness @ points[away]
-        strength, n_here = float(np.linalg.norm(pull)), int((~away).sum())
-        if strength <= n_here:
-            return np.asarray(np.arange(len(points)) == best, dtype=np.float64)
-        return self._descend(points, (1 - n_here / strength) / nearness.sum() * pull)
-
-    def _descend(self, points: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.float64]:
+        digits = SAME * np.linalg.norm(points, axis=1)
+        # Directions and not sums of distances: those lose their digits to one row far out.
+        point = min(points, key=lambda row: _excess(points - row, digits))
         for _ in range(self.max_steps):
             gaps = points - point
-            nearness = 1 / np.linalg.norm(gaps, axis=1)
-            shares = nearness / nearness.sum()
-            if np.linalg.norm(nearness @ gaps) <= self.tolerance * len(points):
+            nearness, here = _nearness(gaps, digits)
+            pull = nearness @ gaps
+            strength = np.linalg.norm(pull)
+            if strength <= here.sum() + self.tolerance * len(points):
                 break
-            point = shares @ points
-        return np.asarray(shares)
+            point = point + (1 - here.sum() / strength) / nearness.sum() * pull
+        shares = here if here.any() else nearness
+        return np.asarray(shares / shares.sum())
+
+
+def _nearness(gaps: NDArray[np.float64], digits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """One over each distance, 0 for the points that are here; and which those are."""
+    lengths = np.linalg.norm(gaps, axis=1)
+    here = lengths <= digits
+    return (~here) / np.where(here, 1.0, lengths), here
+
+
+def _excess(gaps: NDArray[np.float64], digits: NDArray[np.float64]) -> float:
+    """How much the pull of the points away exceeds the hold of those here; not above 0 exactly at a minimizer."""
+    nearness, here = _nearness(gaps, digits)
+    return float(np.linalg.norm(nearness @ gaps) - here.sum())

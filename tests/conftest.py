@@ -1,0 +1,41 @@
+"""Every plug-in that has a YAML file in conf/ is a test case: ask for ``each_rule``, ``each_step``, ... as an argument."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from sim.build import build
+
+CONF = Path(__file__).parents[1] / "conf"
+N_HOSTILE = 2  # what ${adversary.n_hostile} is in the tests that run over every plug-in
+KINDS = {
+    "each_rule": ("aggregator", "aggregators."),
+    "each_step": ("steps", "aggregators."),
+    "each_secagg": ("secagg", "aggregators."),
+    "each_byzantine": ("attack", "attacks.byzantine."),
+    "each_poison": ("attack", "attacks.poison."),
+    "each_inversion": ("attack", "attacks.inversion."),
+}
+
+
+def plugins(kind: str) -> dict[str, Any]:
+    """Name of the YAML file -> the plug-in it describes, for one of ``KINDS``."""
+    group, package = KINDS[kind]
+    made = {}
+    for path in sorted((CONF / group).glob("*.yaml")):
+        whole = OmegaConf.create({"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)})
+        node = OmegaConf.to_container(whole, resolve=True)["node"]
+        if node.get("_target_", "").startswith(package):
+            made[path.stem] = build(group, node)
+    return made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for kind in set(KINDS) & set(metafunc.fixturenames):
+        made = plugins(kind)
+        metafunc.parametrize(kind, made.values(), ids=made.keys())
+    if "each_plugin" in metafunc.fixturenames:
+        made = {f"{kind.removeprefix('each_')}-{name}": plugin for kind in KINDS for name, plugin in plugins(kind).items()}
+        metafunc.parametrize("each_plugin", made.values(), ids=made.keys())

@@ -1,0 +1,275 @@
+"""What single rules promise beyond the table of test_every_plugin, and where each stops holding."""
+
+import numpy as np
+import oracles
+import pytest
+import scipy.stats
+from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.serverapp.strategy.multikrum import select_multikrum
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregators.chain import Chain
+from aggregators.clear import Clear
+from aggregators.clip import Clip
+from aggregators.geometric_median import GeometricMedian
+from aggregators.geometry import squared_distances
+from aggregators.krum import Krum
+from aggregators.limits import refusal
+from aggregators.mean import Mean
+from aggregators.median import Median
+from aggregators.secure_sum import Sum
+from aggregators.trimmed_mean import TrimmedMean
+from sim.errors import InputError, RefusedError
+from sim.seeds import stream
+from sim.types import Rule, Step, View
+
+RNG = stream(0, "unused")
+
+
+def clear(rows: np.ndarray, weights: np.ndarray | None = None) -> View:
+    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))), weights)
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("rule", "n_rows", "text"),
+    [
+        (Krum(2), 6, "n_rows=6, n_hostile=2: Krum needs n_rows >= 2*n_hostile + 3 = 7"),
+        (Median(3), 6, "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7"),
+        (TrimmedMean(1), 2, "n_rows=2, n_hostile=1: TrimmedMean needs n_rows >= 2*n_hostile + 1 = 3"),
+        (GeometricMedian(4), 8, "n_rows=8, n_hostile=4: GeometricMedian needs n_rows >= 2*n_hostile + 1 = 9"),
+        (Mean(), 0, "n_rows=0: Mean needs n_rows >= 1"),
+    ],
+)
+def test_refusal_names_the_numbers_and_the_limit(rule: Rule, n_rows: int, text: str) -> None:
+    assert refusal(rule, n_rows, n_rows) == text
+    with pytest.raises(RefusedError) as refused:
+        rule(clear(np.zeros((n_rows, 2))), RNG)
+    assert str(refused.value) == text
+
+
+@pytest.mark.parametrize("rule", [Krum(1), Median(1), TrimmedMean(1), GeometricMedian(1)])
+def test_robust_rules_refuse_one_secure_sum_and_say_what_would_help(rule: Rule) -> None:
+    names = [f"h{i}" for i in range(12)]
+    view = Sum()(normal(12, 3), names, np.ones(12))
+    with pytest.raises(RefusedError, match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups"):
+        rule(view, RNG)
+    assert rule(Clear()(normal(12, 3), names, np.ones(12)), RNG).shape == (3,)
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "2"])
+@pytest.mark.parametrize("kind", [Median, TrimmedMean, Krum, GeometricMedian])
+def test_n_hostile_must_be_a_whole_number(kind: type, value: object) -> None:
+    with pytest.raises(InputError, match=r"^n_hostile=.*: expected a whole number of at least 0$"):
+        kind(value)
+
+
+# --- mean
+
+
+def test_mean_by_count_weighs_rows_by_records() -> None:
+    rows = np.array([[0.0], [10.0]])
+    assert Mean("count")(clear(rows, np.array([3.0, 1.0])), RNG) == pytest.approx([2.5])
+    assert Mean("uniform")(clear(rows, np.array([3.0, 1.0])), RNG) == pytest.approx([5.0])
+
+
+def test_mean_counts_hospitals_and_not_groups() -> None:
+    groups = View(np.array([[1.0], [4.0]]), (("a", "b"), ("c",)))
+    assert Mean()(groups, RNG) == pytest.approx([2.0])
+
+
+def test_mean_by_count_refuses_where_counts_are_hidden_or_void() -> None:
+    hidden = Sum()(normal(4, 2), list("abcd"), np.ones(4))
+    with pytest.raises(RefusedError, match=r"^weighting=count: Mean .* this party does not learn record counts$"):
+        Mean("count")(hidden, RNG)
+    for weights in (np.zeros(2), np.array([-1.0, 5.0])):
+        with pytest.raises(RefusedError, match="at least 0 and a sum above 0"):
+            Mean("count")(clear(normal(2, 2), weights), RNG)
+
+
+def test_mean_knows_only_two_weightings() -> None:
+    with pytest.raises(InputError, match=r"^weighting=records: expected one of uniform, count$"):
+        Mean("records")  # type: ignore[arg-type]
+
+
+def test_secure_sum_changes_nothing_for_the_mean() -> None:
+    updates, names = normal(12, 50), [f"h{i}" for i in range(12)]
+    in_the_clear = Mean()(Clear()(updates, names, np.ones(12)), RNG)
+    np.testing.assert_allclose(Mean()(Sum()(updates, names, np.ones(12)), RNG), in_the_clear, rtol=1e-12, atol=1e-15)
+
+
+# --- rules against outside implementations
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.integers(9, 15), f=st.integers(0, 3), d=st.integers(1, 60))
+def test_krum_chooses_as_flower_does_in_float64(seed: int, n: int, f: int, d: int) -> None:
+    rows = normal(n, d, seed=seed)
+    contents = [RecordDict({"arrays": ArrayRecord({"0": Array(row)})}) for row in rows]
+    chosen = select_multikrum(contents, f, 1)[0]["arrays"]["0"].numpy()
+    np.testing.assert_array_equal(Krum(f)(clear(rows), RNG), chosen)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.integers(7, 15), f=st.integers(0, 3), d=st.integers(1, 60))
+def test_trimmed_mean_and_median_equal_scipy_and_numpy(seed: int, n: int, f: int, d: int) -> None:
+    rows = normal(n, d, seed=seed)
+    outside = scipy.stats.trim_mean(rows, (f + 0.5) / n)
+    np.testing.assert_allclose(TrimmedMean(f)(clear(rows), RNG), outside, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(Median(f)(clear(rows), RNG), np.median(rows, axis=0), rtol=1e-12)
+
+
+# --- distances
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), size=st.sampled_from([1e-6, 1.0, 1e30]), offset=st.sampled_from([0.0, 1e4]))
+def test_distances_equal_the_plain_sum(seed: int, size: float, offset: float) -> None:
+    rows = (size * (normal(6, 30, seed=seed) + offset)).astype(np.float32)
+    got = squared_distances(rows)
+    expected = [[oracles.squared_distance(left, right) for right in rows] for left in rows]
+    np.testing.assert_allclose(got, expected, rtol=1e-11)
+    np.testing.assert_array_equal(got, got.T)
+    assert (np.diag(got) == 0).all()
+    assert (got >= 0).all()
+
+
+def test_distances_between_honest_rows_keep_their_digits_beside_a_row_of_1e30() -> None:
+    honest = normal(6, 30).astype(np.float32) * np.float32(1e-6)
+    rows = np.vstack([honest, np.full((2, 30), 1e30, np.float32)])
+    np.testing.assert_allclose(squared_distances(rows)[:6, :6], squared_distances(honest), rtol=1e-9)
+
+
+def test_krum_is_not_led_by_a_row_of_1e30() -> None:
+    honest = normal(8, 30).astype(np.float32)
+    rows = np.vstack([honest, np.full((1, 30), 1e30, np.float32)])
+    np.testing.assert_array_equal(Krum(1)(clear(rows), RNG), oracles.krum(rows.tolist(), 1))
+
+
+# --- geometric median
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.integers(5, 20), d=st.integers(2, 30))
+def test_geometric_median_is_where_the_directions_to_all_rows_cancel(seed: int, n: int, d: int) -> None:
+    rows = normal(n, d, seed=seed) * np.random.default_rng(seed).uniform(0.01, 10, size=(n, 1))
+    found = GeometricMedian(2)(clear(rows), RNG)
+    gaps = rows - found
+    lengths = np.linalg.norm(gaps, axis=1)
+    here = lengths < 1e-9
+    pull = np.linalg.norm((gaps[~here] / lengths[~here, None]).sum(axis=0))
+    assert pull <= here.sum() + 1e-6
+
+
+def test_geometric_median_returns_a_row_that_is_the_minimizer_exactly() -> None:
+    middle = normal(1, 5)
+    arms = normal(3, 5, seed=1)
+    rows = np.vstack([middle + arms, middle, middle - arms])
+    np.testing.assert_array_equal(GeometricMedian(1)(clear(rows), RNG), middle[0])
+
+
+def test_geometric_median_sees_equal_rows_as_one_point_with_their_joint_hold() -> None:
+    rows = normal(10, 300)
+    rows[:5] = rows[0]
+    np.testing.assert_allclose(GeometricMedian(2)(clear(rows), RNG), rows[0], rtol=1e-12)
+    rows[5:] = rows[9]
+    rows[4] = rows[0] + 1.0
+    corners = rows[[0, 4, 9]].tolist()
+    weighed = oracles.total_distance(GeometricMedian(2)(clear(rows), RNG).tolist(), rows.tolist())
+    assert weighed <= min(oracles.total_distance(corner, rows.tolist()) for corner in corners)
+
+
+def test_geometric_median_leaves_the_best_row_when_that_is_not_the_minimizer() -> None:
+    triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+    np.testing.assert_allclose(GeometricMedian(1)(clear(triangle), RNG), triangle.mean(axis=0), rtol=1e-9)
+
+
+def test_geometric_median_descends_with_every_step() -> None:
+    rows = normal(9, 4)
+    costs = [
+        oracles.total_distance(GeometricMedian(2, max_steps=k)(clear(rows), RNG).tolist(), rows.tolist()) for k in (1, 3, 9, 999)
+    ]
+    assert costs == sorted(set(costs), reverse=True)
+
+
+def test_geometric_median_of_a_majority_at_one_point_is_that_point_whatever_the_rest() -> None:
+    rows = np.full((7, 3), 0.25)
+    rows[0], rows[1] = 0.0, 2.0**51
+    np.testing.assert_array_equal(GeometricMedian(2)(clear(rows), RNG), rows[2])
+
+
+@pytest.mark.parametrize("changes", [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"max_steps": 0}])
+def test_geometric_median_refuses_an_iteration_that_cannot_end_or_begin(changes: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"^{next(iter(changes))}="):
+        GeometricMedian(1, **changes)  # type: ignore[arg-type]
+
+
+# --- where each robust rule holds and where it fails
+
+
+@pytest.mark.parametrize("rule", [Median(2), TrimmedMean(2), Krum(2), GeometricMedian(2)])
+def test_robust_rules_hold_against_two_and_fail_against_five_of_nine(rule: Rule) -> None:
+    rows = normal(9, 20)
+    honest = np.linalg.norm(rows[5:] - rows[5:].mean(axis=0), axis=1).max()
+    moved = []
+    for n_hostile in (2, 5):
+        attacked = rows.copy()
+        attacked[:n_hostile] = 50.0
+        moved.append(np.linalg.norm(rule(clear(attacked), RNG) - rows[5:].mean(axis=0)))
+    assert moved[0] < 3 * honest
+    assert moved[1] > 10 * honest
+
+
+# --- clip and chain
+
+
+def test_clip_leaves_short_rows_and_shortens_long_ones() -> None:
+    rows = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [3e30, 4e30]], dtype=np.float32)
+    np.testing.assert_allclose(Clip(1.0)(rows, RNG), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]], rtol=1e-6)
+
+
+def test_clip_holds_one_huge_row_and_fails_against_many_short_ones() -> None:
+    honest = np.full((8, 4), 0.5)
+    clipped_mean = Chain((Clip(1.0),), Mean())
+    one_huge = np.vstack([honest, np.full((1, 4), -1e6)])
+    assert clipped_mean(clear(one_huge), RNG).min() > 0.3
+    assert Mean()(clear(one_huge), RNG).max() < -1e4
+    many_short = np.vstack([honest, np.full((9, 4), -0.5)])
+    assert clipped_mean(clear(many_short), RNG).max() < 0
+
+
+@pytest.mark.parametrize("max_norm", [0.0, -1.0, float("inf"), float("nan")])
+def test_clip_refuses_a_norm_that_is_not_positive_and_finite(max_norm: float) -> None:
+    with pytest.raises(InputError, match=r"^max_norm="):
+        Clip(max_norm)
+
+
+def test_chain_applies_steps_in_order_then_the_rule_on_the_same_view() -> None:
+    class Noise:
+        about = Clip.about
+
+        def __call__(self, updates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            return updates + rng.normal(size=updates.shape)
+
+    noise: Step = Noise()
+    rows, weights = normal(5, 3), np.arange(1.0, 6.0)
+    rng = stream(0, "chain")
+    expected = weights @ Clip(1.0)(rows + rng.normal(size=rows.shape), rng) / weights.sum()
+    np.testing.assert_allclose(Chain((noise, Clip(1.0)), Mean("count"))(clear(rows, weights), stream(0, "chain")), expected)
+    swapped = Chain((Clip(1.0), noise), Mean("count"))(clear(rows, weights), stream(0, "chain"))
+    assert np.abs(swapped - expected).max() > 0.01
+
+
+def test_chain_needs_what_its_rule_needs() -> None:
+    chain = Chain((Clip(1.0),), Krum(2))
+    assert chain.min_rows == 7
+    with pytest.raises(RefusedError, match="Krum needs"):
+        chain(clear(normal(6, 3)), RNG)
+    np.testing.assert_array_equal(Chain((), Krum(2))(clear(normal(7, 3)), RNG), Krum(2)(clear(normal(7, 3)), RNG))
