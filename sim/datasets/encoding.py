@@ -7,7 +7,7 @@ values are absent, ``missing`` is one more level.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from math import floor, log10
+from math import floor, isfinite, log10
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +108,10 @@ def _columns(schema: Schema) -> _Columns:
 def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: int) -> Field:
     seen = column[train].drop_nulls().cast(pl.Float64).to_numpy()
     if len(seen) == 0 or seen.std() == 0:
-        raise InputError(f"field {column.name}", "constant", "expected at least two different values in the training rows")
+        shown = f"{seen[0]:g} everywhere" if len(seen) else "absent everywhere"
+        raise InputError(
+            f"field {column.name}", shown, "expected two different values in the training rows, or the field left out"
+        )
     missing = start + 1 if column.null_count() else None
     return Field(
         column.name, "continuous", (start,), center=float(seen.mean()), scale=float(seen.std()), unit=unit, missing=missing
@@ -134,5 +137,8 @@ def _shown(field: Field, row: NDArray[np.float64]) -> str:
         return field.levels[int(row[list(field.columns)].argmax())]
     if field.missing is not None and row[field.missing] > 0.5:
         return MISSING
-    decimals = 4 - floor(log10(field.scale))  # float32 carries a column to about seven digits of the standard deviation
-    return f"{round(field.center + field.scale * float(row[field.columns[0]]), decimals) + 0.0:.10g}"
+    at = float(row[field.columns[0]])
+    if not isfinite(at):
+        return str(at)
+    known = field.scale * float(np.spacing(np.float32(max(1, abs(at)))))  # the least difference that float32 can tell here
+    return f"{round(field.center + field.scale * at, floor(-log10(known))) + 0.0:.10g}"

@@ -1,7 +1,7 @@
 """The four hospitals of the UCI heart-disease data, each as one site or dealt into several."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -38,10 +38,12 @@ class HeartDisease:
 
     ``sites``: real hospital -> how many sites its patients are dealt to, both classes evenly. A hospital of one site keeps its
     name; others are numbered, ``cleveland_1``. Every site has both classes in training, or the split is refused.
+    ``leave_out`` names fields that are not used.
     """
 
     sites: Mapping[str, int]
     test_fraction: float = 0.3
+    leave_out: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.sites:
@@ -49,10 +51,14 @@ class HeartDisease:
         one_of(tuple(HOSPITALS), **{f"sites[{place}]": name for place, name in enumerate(self.sites)})
         whole(1, **{f"sites.{name}": count for name, count in self.sites.items()})
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
+        one_of(FIELDS, **{f"leave_out[{place}]": name for place, name in enumerate(self.leave_out)})
+        if set(self.leave_out) == set(FIELDS):
+            raise InputError("leave_out", "all fields", "expected at least one field to stay")
 
     def __call__(self, seed: int) -> Consortium:
         """The consortium of this seed, named ``heart`` and its number of sites."""
-        table, hospital_of = _source()
+        source, hospital_of = _source()
+        table = replace(source, fields=source.fields.drop(self.leave_out))
         sites = [
             site
             for hospital, parts in self.sites.items()
