@@ -15,7 +15,7 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
 
     A record has exactly one level in each categorical field, 0 or 1 as missing flag, and finite continuous values within 12
     standard deviations. A schema without any 0/1 column tells records and mixtures apart by agreement only: then rows count
-    that a second one confirms, or a row that is alone.
+    that a second one confirms, or a row that is alone. (In a network of one hidden layer a mixture can confirm itself.)
     """
     found = found[np.isfinite(found).all(axis=1)]
     continuous = [field.columns[0] for field in schema.fields if field.kind == "continuous"]
