@@ -87,7 +87,7 @@ class Untested(Fact):
 
 
 class Threat(Fact):
-    """One thing that can go wrong. ``attacks`` names configurations whose runs are evidence; ``measure`` what is stated of them."""
+    """One thing that can go wrong. Runs of ``attacks`` are its evidence; ``measure`` is what is stated of them."""
 
     id: str
     name: str
@@ -129,7 +129,8 @@ class Catalogue(Fact):
 def load() -> Catalogue:
     """The catalogue of this package."""
     folder = resources.files(__package__) / "data"
-    return check(*(yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8")) for name in ("taxonomies", "catalogue", "conflicts")))
+    texts = [(folder / name).read_text("utf-8") for name in ("taxonomies.yaml", "catalogue.yaml", "conflicts.yaml")]
+    return check(*map(yaml.safe_load, texts))
 
 
 def check(taxonomies: dict[str, Any], threats: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> Catalogue:

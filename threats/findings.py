@@ -1,0 +1,116 @@
+"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sim.evidence import RunRecord
+from threats.catalogue import Measure
+from threats.cells import Cell
+
+SEEDS_NEEDED = 3
+CONFIDENCE = 0.95
+
+
+def doubts(cell: Cell, measure: Measure) -> list[str]:
+    """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
+
+    At least ``SEEDS_NEEDED`` seeds need both controls, and no run may leave the attack or the defense idle. An attack that only
+    listens changes nothing that could show it was at work: it has to have done something in the undefended control.
+    """
+    reasons = []
+    if measure != "records_recovered":
+        reasons += _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
+    if cell.defense != "none":
+        reasons += _idle("defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()})
+    counted = counted_seeds(cell, measure)
+    if len(counted) < SEEDS_NEEDED:
+        reasons.append(f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed")
+        reasons += omissions(cell, measure)
+    return reasons
+
+
+def omissions(cell: Cell, measure: Measure) -> list[str]:
+    """Which seeds of ``cell`` do not count, and why."""
+    lacking = {
+        "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
+        "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
+        "no reconstruction result": {
+            seed for seed, run in cell.runs.items() if measure == "records_recovered" and not run.inversion
+        },
+    }
+    return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
+
+
+def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
+    """Seeds with both controls and, for reconstruction, a result in the run and in its undefended control."""
+    if measure == "auroc_change":
+        return cell.controlled
+    return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
+
+
+def finding(cell: Cell, measure: Measure) -> str:
+    """One sentence on ``cell``, empty where no figure can be stated.
+
+    A change of AUROC is stated only if there are no doubts. Records that were recovered are stated in any case: that they were
+    is a fact without controls.
+    """
+    certain = not doubts(cell, measure)
+    if measure == "auroc_change":
+        return _auroc_change(cell, cell.controlled) if certain else ""
+    seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
+    found, attacked = _recovered(cell.runs[seed] for seed in seeds)
+    return _records_recovered(cell, seeds, found, attacked) if certain or found else ""
+
+
+def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
+    changes = np.array([cell.runs[seed].outcome.auroc - cell.without_attack[seed].outcome.auroc for seed in seeds])
+    low, high = paired_interval(changes)
+    run = cell.runs[seeds[0]]
+    return (
+        f"{cell.attack} by {run.n_hostile} of {run.n_hospitals} hospitals changed the AUROC by {changes.mean():+.3f} "
+        f"(95 % interval {low:+.3f} to {high:+.3f}, {_seeds(len(seeds))}, each against its own run without the attack)."
+    )
+
+
+def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:
+    low, high = exact_bounds(found, attacked)
+    bounds = f"95 % bounds {low:.1%} to {high:.1%}, {_seeds(len(seeds))}"
+    text = f"{cell.attack} recovered {found} of {attacked} attacked records ({bounds})"
+    bare, tried = _recovered(cell.without_defense[seed] for seed in seeds if seed in cell.without_defense)
+    return f"{text}." if cell.defense == "none" or not tried else f"{text}; {bare} of {tried} without the defense."
+
+
+def paired_interval(changes: NDArray[np.float64]) -> tuple[float, float]:
+    """Two-sided 95 % t interval of the mean of at least two paired differences (Student 1908)."""
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1) * stats.sem(changes)
+    return float(changes.mean() - half), float(changes.mean() + half)
+
+
+def exact_bounds(found: int, tried: int) -> tuple[float, float]:
+    """Two-sided 95 % bounds of a rate (Clopper and Pearson 1934); trials are taken to be independent."""
+    bounds = stats.binomtest(found, tried).proportion_ci(CONFIDENCE, method="exact")
+    return float(bounds.low), float(bounds.high)
+
+
+def _recovered(runs: Iterable[RunRecord]) -> tuple[int, int]:
+    results = [run.inversion for run in runs if run.inversion]
+    return sum(result.n_recovered for result in results), sum(result.n_attacked for result in results)
+
+
+def _idle(what: str, engaged: dict[int, bool | None]) -> list[str]:
+    idle = {seed for seed, did in engaged.items() if not did}
+    return [f"the {what} did nothing in {_listed(idle)}"] if idle else []
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    names = [str(seed) for seed in sorted(seeds)]
+    return ("seed " if len(names) == 1 else "seeds ") + ", ".join(names)
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" + ("" if count == 1 else "s")

@@ -1,0 +1,135 @@
+"""The threat register: one row a threat, attack and defense, each with the runs behind it or the reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sim.evidence import Conflict, RunRecord
+from threats.catalogue import Catalogue, Fact, Measure, Status, Threat
+from threats.cells import Cell, cells
+from threats.findings import doubts, finding, omissions
+
+
+class Row(Fact):
+    """One row. ``finding`` is a sentence with its figure, empty where nothing was measured; ``reason`` limits or explains it.
+
+    ``attacks`` are the attacks run together, or those never run; ``defense`` is None where the row is about no particular one.
+    ``runs`` are the attacked runs behind the row, ``controls`` what they are compared with. ``adaptive``: the attack knew the
+    defense in every run.
+    """
+
+    kind: Literal["threat", "conflict"]
+    id: str
+    name: str
+    plain: str
+    status: Status
+    attacks: tuple[str, ...] = ()
+    defense: str | None = None
+    consortium: str | None = None
+    finding: str = ""
+    reason: str = ""
+    adaptive: bool | None = None
+    runs: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    stride: tuple[str, ...] = ()
+    linddun: tuple[str, ...] = ()
+    owasp: tuple[str, ...] = ()
+    atlas: tuple[str, ...] = ()
+    nist_aml: tuple[str, ...] = ()
+    hipaa: tuple[str, ...] = ()
+    ai_rmf: tuple[str, ...] = ()
+    mitigations: tuple[str, ...] = ()
+
+
+def register(records: Sequence[RunRecord], catalogue: Catalogue) -> list[Row]:
+    """Rows for every threat of ``catalogue``, in its order, then one for each design conflict that the runs recorded."""
+    tested = cells(records)
+    defenses = sorted({record.defense for record in records}, key=lambda name: (name != "none", name))
+    rows = [row for threat in catalogue.threats for row in _threat_rows(threat, tested, defenses, catalogue)]
+    return rows + _conflict_rows(records, catalogue)
+
+
+def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalogue: Catalogue) -> list[Row]:
+    ours = [cell for cell in tested if set(cell.attacks) & set(threat.attacks)]
+    ran = {(cell.attack, cell.defense) for cell in ours}
+    gaps = [
+        (name, defense)
+        for name in dict.fromkeys(cell.attack for cell in ours)
+        for defense in defenses
+        if (name, defense) not in ran
+    ]
+    never = tuple(name for name in threat.attacks if not any(name in cell.attacks for cell in ours))
+    rows = [_tested(cell, threat.measure) for cell in ours if threat.measure]
+    rows += [_untested(threat, tuple(name.split("+")), defense) for name, defense in gaps]
+    if never or not threat.attacks:
+        rows.append(_untested(threat, never, None))
+    facts = _facts(threat, catalogue)
+    return [Row(**facts, **row) for row in rows]
+
+
+def _tested(cell: Cell, measure: Measure) -> dict[str, Any]:
+    reasons = doubts(cell, measure)
+    adaptive = all(run.adaptive for run in cell.runs.values())
+    first = next(iter(cell.runs.values()))
+    return {
+        "status": "inconclusive" if reasons else "measured",
+        "attacks": cell.attacks,
+        "defense": cell.defense,
+        "consortium": first.consortium,
+        "finding": finding(cell, measure),
+        "reason": "; ".join(reasons or [*omissions(cell, measure), *_limits(cell, adaptive)]),
+        "adaptive": adaptive,
+        "runs": _ids(cell.runs),
+        "controls": _ids(cell.without_attack) + (() if cell.defense == "none" else _ids(cell.without_defense)),
+    }
+
+
+def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> dict[str, Any]:
+    return {"status": threat.untested.status, "reason": threat.untested.reason, "attacks": attacks, "defense": defense}
+
+
+def _limits(cell: Cell, adaptive: bool) -> list[str]:
+    limits = []
+    if len(cell.attacks) > 1:
+        limits.append("the attacks ran together and their effects are not told apart")
+    if cell.defense != "none" and not adaptive:
+        limits.append("the attack did not adapt to the defense; one that does may achieve more")
+    return limits
+
+
+def _facts(threat: Threat, catalogue: Catalogue) -> dict[str, Any]:
+    pin = catalogue.taxonomies.atlas.release
+    own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
+    return {
+        "kind": "threat",
+        **{key: getattr(threat, key) for key in own},
+        "atlas": tuple(f"{t.id}@{pin}" + (" (near)" if t.fit == "near" else "") for t in threat.atlas),
+        "hipaa": tuple(f"{provision.cite} ({provision.relevance})" for provision in threat.hipaa),
+    }
+
+
+def _conflict_rows(records: Sequence[RunRecord], catalogue: Catalogue) -> list[Row]:
+    controls = {clash.id: clash.mitigations for clash in catalogue.conflicts}
+    found: dict[tuple[str, str], list[tuple[Conflict, str]]] = {}
+    for record in records:
+        for conflict in record.conflicts:
+            found.setdefault((conflict.id, record.defense), []).append((conflict, record.run))
+    return [
+        Row(
+            kind="conflict",
+            id=name,
+            name=seen[0][0].between,
+            plain=seen[0][0].text,
+            status="literature_only",
+            defense=defense,
+            reason="follows from how the two work; no figure is claimed",
+            runs=tuple(run for _, run in seen),
+            mitigations=controls.get(name, ()),
+        )
+        for (name, defense), seen in found.items()
+    ]
+
+
+def _ids(runs: Mapping[int, RunRecord]) -> tuple[str, ...]:
+    return tuple(runs[seed].run for seed in sorted(runs))
