@@ -43,7 +43,7 @@ def _attack(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32]
         honest = without(experiment, attack={})
         found.append(min(_difference(experiment, honest, app, weights, name) for name in experiment.hostile))
     if experiment.of_kind("inversion"):
-        found.append(float(sum(result.n_guesses for result in curious.results.values())))
+        found.append(float(sum(result.n_attacked for result in curious.results.values())))
     return min(found)
 
 

@@ -72,7 +72,7 @@ class Engagement(Part):
     """Proof that the attack and the defense did something, as relative distances.
 
     ``attack_distance``: mean over hostile hospitals (and rounds) of |sent - honest| / |honest|; for inversion the number of
-    guesses made. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps; for DP,
+    records attacked. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps; for DP,
     |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the share of rows hidden.
     None: there is no attack (or no defense).
     """

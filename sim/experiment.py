@@ -202,6 +202,9 @@ def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
+    inversions = list(experiment.of_kind("inversion"))
+    if len(inversions) > 1:
+        raise InputError("attack", inversions, "expected at most one inversion in a run")
     for name, attack in experiment.attacks.items():
         _check_attack(name, attack, adversary)
         at = getattr(attack, "round", 1)

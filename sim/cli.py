@@ -1,0 +1,176 @@
+"""The command line: ``wardround run | compare | explain | list | report``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+
+from reports.page import write_report
+from reports.terminal import closing_table, run_table
+from sim import catalog, compare, compose, evidence, explain
+from sim.errors import InputError, RefusedError
+from sim.evidence import RunRecord
+from sim.experiment import Experiment
+from sim.manifest import command_line, manifest
+from sim.progress import progress
+from sim.run import run
+
+USAGE = """\
+Put a hospital consortium's federated-learning design on trial before it is deployed.
+
+  wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
+  wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
+  wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
+  wardround list     [GROUP]            attacks, defenses, consortia, threats, ...: one line each, with the paper
+  wardround report   DIR...             rebuild the report from a folder's evidence
+
+Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
+hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
+Exit codes: 0 done, 2 wrong input, 130 interrupted.
+"""
+
+Task = Callable[[DictConfig], None]
+screen = Console(stderr=True, highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    torch.set_num_threads(1)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except (InputError, RefusedError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        screen.print("Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest.")
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    command, rest = (words[0], words[1:]) if words else ("--help", [])
+    if command in HYDRA:
+        _hydra(command, rest)
+    elif command == "list":
+        catalog.show(rest)
+    elif command == "report":
+        _report(rest)
+    elif command == "--version":
+        print(f"wardround {version('wardround')}")
+    elif command in ("--help", "-h", "help"):
+        print(USAGE, end="")
+    else:
+        raise InputError("command", command, f"expected one of {', '.join([*HYDRA, 'list', 'report'])}")
+    return 0
+
+
+def _refuse(text: str) -> int:
+    print(f"wardround: {' '.join(text.split())}", file=sys.stderr)
+    return 2
+
+
+def _hydra(command: str, words: list[str]) -> None:
+    """Hand over to Hydra's main, which composes the configuration and calls the command's task for each job."""
+    task, config_name = HYDRA[command]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
+    sys.argv = [f"wardround {command}", f"hydra.job.name={command}", *words]
+    entry = hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)
+    with compose.one_line():
+        try:
+            entry()
+        except OSError as error:
+            raise InputError("hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})") from error
+
+
+def _overrides() -> list[str]:
+    return list(HydraConfig.get().overrides.task)
+
+
+def _folder() -> Path:
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(config: DictConfig) -> None:
+    """One run."""
+    experiment, folder, start = compose.single(_overrides()), _folder(), time.perf_counter()
+    _write_config(folder, compose.resolved(config))
+    with progress("Training", experiment.settings.training.rounds, "rounds") as step:
+        record = run(experiment, lambda _: step())
+    evidence.mend(folder)
+    evidence.append(folder, record)
+    page = _finish(folder, [record], start)
+    Console().print(run_table(record))
+    _say_where(page)
+
+
+def _compare(config: DictConfig) -> None:
+    """A comparison: attacks x defenses x seeds."""
+    start, values = time.perf_counter(), compose.resolved(config)
+    experiments, folder = _planned(values), _folder()
+    workers = compare.n_workers(values["workers"], len(experiments))
+    _write_config(folder, values)
+    with progress("Comparing", len(experiments), "runs") as step:
+        records = compare.complete(experiments, folder, workers, lambda _: step())
+    page = _finish(folder, records, start)
+    Console().print(closing_table(records))
+    _say_where(page)
+
+
+def _explain(config: DictConfig) -> None:
+    """What would run."""
+    values = compose.resolved(config)
+    experiments = [compose.single(_overrides())] if values["attacks"] is None and values["defenses"] is None else _planned(values)
+    explain.show(experiments, compare.n_workers(values["workers"], len(experiments)))
+
+
+def _planned(values: dict[str, Any]) -> list[Experiment]:
+    attacks = compose.names("attacks", values["attacks"] or ["none"])
+    defenses = compose.names("defenses", values["defenses"] or ["none"])
+    return compose.experiments(_overrides(), compose.cells(attacks, defenses), compose.seeds(values["seeds"], values["seed"]))
+
+
+def _report(words: list[str]) -> None:
+    if not words:
+        raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    for word in words:
+        folder = Path(word)
+        evidence.write_tables(folder, evidence.read(folder))
+        _say_where(write_report(folder))
+
+
+def _write_config(folder: Path, values: dict[str, Any]) -> None:
+    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def _finish(folder: Path, records: Sequence[RunRecord], start: float) -> Path:
+    """Tables, manifest and report of a folder whose evidence is complete."""
+    evidence.write_tables(folder, records)
+    command = HydraConfig.get().job.name
+    told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
+    (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return write_report(folder, show_reconstructions=bool(records[0].config["report"]["show_reconstructions"]))
+
+
+def _say_where(page: Path) -> None:
+    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
+    Console().print(f"Report: [bold]{shown}[/bold]", soft_wrap=True, highlight=False)
+
+
+HYDRA: dict[str, tuple[Task, str]] = {"run": (_run, "config"), "compare": (_compare, "compare"), "explain": (_explain, "explain")}
+
+if __name__ == "__main__":
+    sys.exit(main())

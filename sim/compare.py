@@ -1,0 +1,85 @@
+"""Many runs: each once, over several processes, every finished one kept at once, the rest made up for by the next call."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sim import evidence
+from sim.errors import InputError
+from sim.evidence import RunRecord
+from sim.experiment import Experiment, address, from_text
+from sim.manifest import code_version
+from sim.run import client_app, run
+
+SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
+
+Finished = Callable[[RunRecord], None]
+
+
+def complete(experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished) -> list[RunRecord]:
+    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their order.
+
+    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder holds runs of something else.
+    """
+    wanted = {address(experiment, code_version()): experiment for experiment in experiments}
+    evidence.mend(folder)
+    done = {record.run: record for record in _held(folder, experiments[0])}
+    for identity in wanted.keys() & done.keys():
+        finished(done[identity])
+    todo = [experiment for identity, experiment in wanted.items() if identity not in done]
+    for record in _run_all(todo, workers):
+        evidence.append(folder, record)
+        done[record.run] = record
+        finished(record)
+    return [done[identity] for identity in wanted]
+
+
+def n_workers(value: Any, n_runs: int) -> int:
+    """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise InputError("workers", value, "expected auto or a whole number of at least 1")
+    return max(1, min(len(os.sched_getaffinity(0)) if value == "auto" else value, n_runs))
+
+
+def _held(folder: Path, like: Experiment) -> list[RunRecord]:
+    if not (folder / evidence.EVIDENCE).exists():
+        return []
+    records = evidence.read(folder)
+    for record in records:
+        if record.code != code_version():
+            raise InputError("hydra.run.dir", folder, f"holds runs of other code ({record.code}, now {code_version()}); expected a new folder")
+        different = [key for key in SAME if json.dumps(record.config[key], sort_keys=True) != json.dumps(like.config[key], sort_keys=True)]
+        if different:
+            raise InputError("hydra.run.dir", folder, f"holds runs with another {different[0]}; expected a new folder")
+    return records
+
+
+def _run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
+    if workers == 1 or len(todo) < 2:
+        yield from (run(experiment) for experiment in todo)
+        return
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["sim.run", "clients.app"])
+    pool = ProcessPoolExecutor(workers, processes, initializer=enter_worker)
+    try:
+        for future in as_completed([pool.submit(_run_text, experiment.text) for experiment in todo]):
+            yield RunRecord.model_validate_json(future.result())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def enter_worker() -> None:
+    """One torch thread a process: more are slower on these small models and take the cores of the other runs."""
+    torch.set_num_threads(1)
+
+
+def _run_text(text: str) -> str:
+    return run(from_text(text), app=client_app()).model_dump_json()

@@ -1,0 +1,162 @@
+"""From command-line words to checked experiments, with Hydra's compose; and Hydra's errors as one line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.errors import InputError
+from sim.experiment import Experiment, load
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+STACK = ("aggregator", "steps", "secagg", "dp")  # groups that a defense is a preset over
+GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
+MAX_SEEDS = 10_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a comparison before its seeds: names of the attacks run together, and a defense."""
+
+    attack: tuple[str, ...]
+    defense: str
+
+
+def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> list[Experiment]:
+    """A checked experiment for each cell and seed. Hydra must be initialized on ``conf``.
+
+    ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``, ``dp.target_epsilon=4``)
+    applies to the cells that have it, and raises ``InputError`` if none has.
+    """
+    words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
+    partial = [word for word in words if _key(word).partition(".")[0] in ("attack", *STACK) and "." in _key(word)]
+    base, used, made = [word for word in words if word not in partial], set[str](), []
+    for cell in cells:
+        chosen = [*base, f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
+        config = _composed(chosen)
+        here = [word for word in partial if _has(config, _key(word))]
+        used.update(here)
+        config = _composed([*chosen, *here]) if here else config
+        made += [load({**config, "seed": seed}, label(cell.defense, overrides)) for seed in seeds]
+    for word in partial:
+        if word not in used:
+            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {len(cells)} cells{_near(_key(word))}")
+    return made
+
+
+def single(overrides: Sequence[str]) -> Experiment:
+    """The one experiment that ``run`` with these overrides makes."""
+    base = [word for word in overrides if _key(word) not in GRID]
+    config = _composed(base)
+    return load(config, label(str(config["defense"]["name"]), overrides))
+
+
+def label(defense: str, overrides: Sequence[str]) -> str:
+    """Name of a defense in tables: the preset, and what the command line put in place of its parts."""
+    return "+".join([defense, *(word for word in overrides if _key(word) in STACK)])
+
+
+def cells(attacks: Sequence[Any], defenses: Sequence[Any]) -> list[Cell]:
+    """Every attack with every defense, controls (attack none, defense none) first and always there."""
+    chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in ["none", *attacks]]
+    return [Cell(attack, defense) for attack in _once(chosen) for defense in _once(["none", *defenses])]
+
+
+def names(key: str, value: Any) -> list[Any]:
+    """A list of names as given on the command line; one name stands for a list of one."""
+    listed = value if isinstance(value, list) else [value]
+    if not listed or any(not isinstance(n, str) for item in listed for n in (item if isinstance(item, list) else [item])):
+        raise InputError(key, value, "expected a list of names, as in [none,median]")
+    return listed
+
+
+def seeds(value: Any, first: int) -> list[int]:
+    """Seeds from a number (that many, from ``first`` on) or a list of different numbers."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and 1 <= value <= MAX_SEEDS:
+        return list(range(first, first + value))
+    if isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value) and len(set(value)) == len(value):
+        return value
+    raise InputError("seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]")
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _translated(error) from error
+
+
+def options(group: str) -> list[str]:
+    """Names that a configuration group offers."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _composed(overrides: list[str]) -> dict[str, Any]:
+    with one_line():
+        return resolved(compose("config", overrides=overrides))
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values, without Hydra's own part."""
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if key != "hydra"}
+
+
+def _has(config: dict[str, Any], key: str) -> bool:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _once(values: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def _translated(error: Exception) -> InputError:
+    text = str(error)
+    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([\w/]+)/([^/']*)'", text)):
+        return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1]))}")
+    if isinstance(error, ConfigCompositionException) and (found := re.search(r"Could not override '([^']+)'", text)):
+        return InputError(found[1], "...", f"unknown key{_near(found[1])}")
+    if found := re.search(r"Could not (?:override|append|delete) (?:value at |to config\. |from config\. )?'?([\w.@/]+)'?", text):
+        return InputError(found[1], "...", text.splitlines()[0])
+    if isinstance(error, OverrideParseException):
+        return InputError("override", getattr(error, "override", ""), f"cannot be read: {text.splitlines()[0]}")
+    return InputError(getattr(error, "full_key", None) or "configuration", "...", text.splitlines()[0])
+
+
+def _near(key: str) -> str:
+    known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare", overrides=[])))]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{prefix}{key}", value
+            yield from _flat(value, f"{prefix}{key}.")
+

@@ -1,0 +1,83 @@
+"""``wardround explain``: what would run, who sees what, what conflicts, how long it takes; nothing is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from sim.experiment import Experiment
+from sim.models import initial, load, module, n_params
+from sim.seeds import stream
+from sim.sight import conflicts, sight
+
+PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
+MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
+
+
+def show(experiments: Sequence[Experiment], workers: int) -> None:
+    """Print the explanation of a plan."""
+    console, first = Console(), experiments[0]
+    consortium, training = first.consortium, first.settings.training
+    sizes = [len(hospital.train) for hospital in consortium.hospitals]
+    seeds = sorted({experiment.settings.seed for experiment in experiments})
+    console.print(f"[bold]{len(experiments)} runs[/bold]: {_cells(experiments)}; seeds {', '.join(map(str, seeds))}")
+    console.print(
+        f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
+        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
+    )
+    console.print(f"{training.rounds} rounds, {n_params(first.widths)} parameters, about {_duration(seconds(experiments) / workers)} on {workers} processes")
+    for experiment in {experiment.label: experiment for experiment in experiments}.values():
+        _design(console, experiment)
+
+
+def _cells(experiments: Sequence[Experiment]) -> str:
+    attacks = list(dict.fromkeys(experiment.attack for experiment in experiments))
+    defenses = list(dict.fromkeys(experiment.label for experiment in experiments))
+    return f"attacks {', '.join(attacks)} x defenses {', '.join(defenses)}"
+
+
+def _design(console: Console, experiment: Experiment) -> None:
+    table = Table(title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for line in sight(experiment):
+        table.add_row(line.party, line.sees)
+    console.print()
+    console.print(table)
+    for conflict in conflicts(experiment):
+        console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+
+
+def seconds(experiments: Sequence[Experiment]) -> float:
+    """Rough processor seconds for all runs, from the time of a training step of this model on random numbers here and now."""
+    step = _step_seconds(experiments[0])
+    total = 0.0
+    for experiment in experiments:
+        training = experiment.settings.training
+        for hospital in experiment.consortium.hospitals:
+            cost = step * (PRIVATE if experiment.dp is not None else 1)
+            total += training.rounds * (MESSAGE + training.steps(len(hospital.train)) * cost)
+    return total
+
+
+def _step_seconds(experiment: Experiment) -> float:
+    network = module(experiment.widths)
+    load(network, initial(experiment.widths, stream(0, "explain")))
+    steps, loss = torch.optim.SGD(network.parameters(), lr=0.01), nn.BCEWithLogitsLoss()
+    rows = experiment.settings.training.batch_size
+    features, labels = torch.zeros(rows, experiment.widths[0]), torch.zeros(rows)
+    start, n = 0.0, 30
+    for i in range(n + 5):
+        if i == 5:
+            start = time.perf_counter()
+        steps.zero_grad()
+        loss(network(features)[:, 0], labels).backward()
+        steps.step()
+    return (time.perf_counter() - start) / n
+
+
+def _duration(value: float) -> str:
+    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
