@@ -36,7 +36,8 @@ def looks(defenses: Sequence[str]) -> dict[str, Look]:
     kinds: tuple[Dashes, ...] = ("-", "--", ":", "-.")
     styles = (kind for kind in cycle(kinds) for _ in COLORS)
     chosen = zip(cycle(COLORS), styles, strict=False)
-    return {"none": (BLACK, "-")} | dict(zip(others, chosen, strict=False))
+    control: dict[str, Look] = {"none": (BLACK, "-")}
+    return control | dict(zip(others, chosen, strict=False))
 
 
 def new_figure(width: float, height: float) -> Figure:

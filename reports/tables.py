@@ -18,7 +18,7 @@ from sim.evidence import RunRecord
 RUN = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
     "worst_hospital_auroc": pl.Float64, "sensitivity_at_90_specificity": pl.Float64,
-    "attack_engaged": pl.Boolean, "defense_engaged": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean,
+    "idle": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean,
 }  # fmt: skip
 HOSPITAL = {
     "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64, "auroc": pl.Float64,
@@ -60,6 +60,12 @@ def reads_only(record: RunRecord) -> bool:
     return record.inversion is not None and record.inversion.attack == record.attack
 
 
+def idle(record: RunRecord) -> list[str]:
+    """Which of attack and defense did nothing in the run, so that its outcome says nothing about them."""
+    engaged = {"attack": record.engagement.attack_engaged, "defense": record.engagement.defense_engaged}
+    return [what for what, did in engaged.items() if did is False]
+
+
 def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a run, in the order of the records."""
     return _frame(map(_run, records), RUN)
@@ -72,9 +78,8 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing. Ordered by first run.
     """
     table = runs(records).with_columns(value=pl.col(metric))
-    idle = (~pl.col("attack_engaged")).fill_null(False) | (~pl.col("defense_engaged")).fill_null(False)
     about = table.group_by(CELL, maintain_order=True).agg(
-        n_idle=idle.sum().cast(pl.Int64), epsilon=pl.col("epsilon").max(), reads_only=pl.col("reads_only").all()
+        n_idle=pl.col("idle").sum().cast(pl.Int64), epsilon=pl.col("epsilon").max(), reads_only=pl.col("reads_only").all()
     )
     level = _over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
     harm = _over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
@@ -164,12 +169,11 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    outcome, engaged = record.outcome, record.engagement
+    outcome = record.outcome
     return {
         **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
-        "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "attack_engaged": engaged.attack_engaged,
-        "defense_engaged": engaged.defense_engaged, "epsilon": record.privacy and record.privacy.epsilon,
-        "reads_only": reads_only(record),
+        "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "idle": bool(idle(record)),
+        "epsilon": record.privacy and record.privacy.epsilon, "reads_only": reads_only(record),
     }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def share(value: float | None) -> str:
     percent = 100 * value
     if 0 < percent < 0.05 or 99.95 < percent < 100:
         return "under 0.1 %" if percent < 1 else "over 99.9 %"
-    return f"{percent:.3g} %" if percent < 10 else f"{percent:.0f} %" if percent < 99.5 or percent == 100 else f"{percent:.1f} %"
+    return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99.5 or percent == 100 else f"{percent:.1f} %"
 
 
 def count(n: int, thing: str, things: str = "") -> str:

@@ -1,0 +1,129 @@
+"""Evidence folder -> one self-contained HTML page, with its figures beside it as PNG files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from reports import figures, findings, sections, style, tables, words
+from sim import evidence
+from sim.errors import InputError
+from sim.evidence import RunRecord
+from threats import catalogue, register
+
+
+def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
+    """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``; returns the page's path.
+
+    Reconstructed records of data that is not public appear as scores only unless ``show_reconstructions``. The same evidence
+    gives the same bytes. Raises ``InputError`` if the folder holds no runs or runs that cannot be compared.
+    """
+    records = evidence.read(folder)
+    tables.one_study(records)
+    drawn = draw(records)
+    page = render(records, _manifest(folder), drawn, show_reconstructions=show_reconstructions)
+    for name, figure in drawn.items():
+        _replace(folder / "report" / "figures" / f"{name}.png", style.png(figure))
+    target = folder / "report" / "index.html"
+    _replace(target, page.encode())
+    return target
+
+
+def draw(records: Sequence[RunRecord]) -> dict[str, Figure]:
+    """The figures that these records have data for, by file name."""
+    cells = tables.cells(records)
+    looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
+    acting = cells.filter(~pl.col("reads_only"))
+    drawings = {
+        "heat_map": (len(acting) > 1, partial(figures.heat_map, acting)),
+        "tradeoff": _drawing(figures.tradeoff, tables.tradeoff([record for record in records if not tables.idle(record)])),
+        "hospital_effects": _drawing(figures.hospital_effects, tables.hospital_effects(records)),
+        "convergence": _drawing(figures.convergence, tables.curves(records), looks),
+        "reconstruction": _drawing(figures.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks),
+        "privacy_spent": _drawing(figures.privacy_spent, tables.spent(records), looks),
+    }
+    return {name: make() for name, (wanted, make) in drawings.items() if wanted}
+
+
+def render(
+    records: Sequence[RunRecord], manifest: Mapping[str, Any], drawn: Mapping[str, Figure], *, show_reconstructions: bool
+) -> str:
+    """The page as HTML text."""
+    known = catalogue.load()
+    inversions, spent = tables.inversions(records), tables.spent(records)
+    effects = tables.hospital_effects(records)
+    return _environment().get_template("index.html.j2").render(
+        records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
+        svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},  # noqa: S704
+        asked=findings.asked(records), found=findings.found(records), cautions=findings.cautions(records),
+        cells=_rows(tables.cells(records).filter(~pl.col("reads_only"))),
+        worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
+        effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),
+        inversions=_rows(inversions), crowd=findings.crowd(inversions),
+        gallery=sections.gallery(records, show_reconstructions=show_reconstructions),
+        withheld=sections.withheld(records, show_reconstructions=show_reconstructions),
+        spent=_rows(spent), unequal=findings.unequal_privacy(spent), budgets=_budgets(records),
+        sights=sections.sights(records), conflicts=sections.conflicts(records),
+        screened=_rows(tables.screened(records)), skipped=sections.skipped(records),
+        threats=sections.threats(register.register(records, known)), pins=known.taxonomies,
+        explained=sections.explained(records, known), settings=sections.settings(records),
+        n_adaptive=sum(record.adaptive for record in records), n_attacked=sum(record.attack != "none" for record in records),
+    )  # fmt: skip
+
+
+def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
+    return not frame.is_empty(), partial(make, frame, *more)
+
+
+def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """One run for each defense with record-level privacy: the one whose consortium spends most."""
+    most: dict[str, RunRecord] = {}
+    for record in records:
+        if record.privacy is not None:
+            best = most.get(record.defense)
+            if best is None or best.privacy is None or record.privacy.epsilon > best.privacy.epsilon:
+                most[record.defense] = record
+    return list(most.values())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.globals["words"] = words
+    return environment
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What the folder says about its making; None for every part of it that is not recorded."""
+    path, unknown = folder / "manifest.json", dict.fromkeys(("command", "versions", "commit", "started", "seconds", "machine"))
+    if not path.exists():
+        return unknown
+    try:
+        manifest = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
+    if not isinstance(manifest, dict):
+        raise InputError("manifest.json", type(manifest).__name__, "expected one JSON object")
+    return unknown | manifest
+
+
+def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return list(frame.iter_rows(named=True))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside and rename, so that a reader never finds half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,116 @@
+"""What the page's tables list beyond the frames of ``reports.tables``: records -> plain lists and dicts for the template."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from reports import words
+from reports.figures import MOST_HOSPITALS
+from sim.evidence import Recovered, RunRecord
+from threats.catalogue import Catalogue
+from threats.register import Row
+
+MOST_SHOWN = 3  # recovered records of a defense in the gallery, plus one that was missed
+
+
+def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:
+    """Hospitals down, defenses across; at most ``MOST_HOSPITALS`` hospitals, those with the largest mean change first to stay."""
+    rows = list(effects.iter_rows(named=True))
+    worst = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max()).sort("brier", descending=True)
+    kept = set(worst["hospital"].head(MOST_HOSPITALS))
+    hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in kept}
+    return {
+        "defenses": list(dict.fromkeys(row["defense"] for row in rows)),
+        "hospitals": hospitals,
+        "cells": {(row["hospital"], row["defense"]): row for row in rows},
+        "n_hidden": len(worst) - len(hospitals),
+    }
+
+
+def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list[dict[str, Any]]:
+    """Attacked records beside what was recovered, for the first seed of each attack and defense; equal ones are shown once.
+
+    Data that is not public gives nothing here unless ``show_reconstructions``.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    seen: set[tuple[str, str]] = set()
+    for record in records:
+        found, cell = record.inversion, (record.attack, record.defense)
+        if found is None or cell in seen or not (record.public or show_reconstructions):
+            continue
+        seen.add(cell)
+        shown = _some(found.gallery)
+        key = json.dumps([record.attack, *(one.model_dump() for one in shown)])
+        group = groups.setdefault(key, {"attack": record.attack, "defenses": [], "shown": shown, "seed": record.seed})
+        group["defenses"].append(words.defense(record.defense))
+    return [group for group in groups.values() if group["shown"]]
+
+
+def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> bool:
+    """Whether reconstructed records exist only as scores on this page because the data is not marked public."""
+    return not show_reconstructions and any(record.inversion is not None and not record.public for record in records)
+
+
+def sights(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Who sees what, for each set of defenses in which every party sees the same."""
+    seen: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for record in records:
+        key = tuple((one.party, one.sees) for one in record.sight)
+        seen.setdefault(key, []).append(words.defense(record.defense))
+    return [{"defenses": list(dict.fromkeys(names)), "lines": lines} for lines, names in seen.items() if lines]
+
+
+def conflicts(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Each conflict between parts of a design, with the defenses that have it."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        for one in record.conflicts:
+            seen.setdefault((one.between, one.text), []).append(words.defense(record.defense))
+    return [{"between": key[0], "text": key[1], "defenses": list(dict.fromkeys(names))} for key, names in seen.items()]
+
+
+def skipped(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Runs with rounds that ended without a new model."""
+    return [{"record": record, "rounds": record.skipped_rounds} for record in records if record.skipped_rounds]
+
+
+def threats(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Register rows by threat, in the register's order, with how many rows have each status."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.kind == "threat":
+            groups.setdefault(row.id, []).append(row)
+    return [
+        {"about": group[0], "rows": group, "statuses": Counter(row.status for row in group), "tested": any(row.runs for row in group)}
+        for group in groups.values()
+    ]
+
+
+def explained(records: Sequence[RunRecord], catalogue: Catalogue) -> dict[str, str]:
+    """A plain sentence for every attack that ran and that the catalogue of threats knows."""
+    names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
+    plain = {name: threat.plain for threat in catalogue.threats for name in threat.attacks}
+    return {name: plain[name] for name in names if name in plain}
+
+
+def settings(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Configured values that all runs share, by dotted key."""
+    flat = [dict(_flat(record.config)) for record in records]
+    return {key: value for key, value in flat[0].items() if all(other.get(key) == value for other in flat)}
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+def _some(shown: Sequence[Recovered]) -> list[Recovered]:
+    return [one for one in shown if one.exact][:MOST_SHOWN] + [one for one in shown if not one.exact][:1]
