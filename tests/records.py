@@ -99,7 +99,7 @@ def make_privacy(epsilon: float = 8.0) -> Privacy:
     )
 
 
-def make_conflict(name: str = "secagg_robust_rule") -> Conflict:
+def make_conflict(name: str = "secagg-robustness") -> Conflict:
     """A design conflict as a run records it."""
     return Conflict(id=name, between="secure aggregation, krum", text="the rule sees one row")
 

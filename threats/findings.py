@@ -19,18 +19,17 @@ CONFIDENCE = 0.95
 def doubts(cell: Cell, measure: Measure) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
-    At least ``SEEDS_NEEDED`` seeds need both controls, and no run may leave the attack or the defense idle. An attack that only
-    listens changes nothing that could show it was at work: it has to have done something in the undefended control.
+    At least ``SEEDS_NEEDED`` seeds need both controls, and no run may leave the attack or the defense idle. Reconstruction that
+    recovers nothing undefended shows nothing about a defense.
     """
-    reasons = []
-    if measure != "records_recovered":
-        reasons += _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
+    reasons = _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
     if cell.defense != "none":
         reasons += _idle("defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()})
     counted = counted_seeds(cell, measure)
     if len(counted) < SEEDS_NEEDED:
-        reasons.append(f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed")
-        reasons += omissions(cell, measure)
+        reasons += [f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed", *omissions(cell, measure)]
+    elif measure == "records_recovered" and cell.defense != "none" and not _recovered(cell.without_defense.values())[0]:
+        reasons.append("the attack recovered nothing even without the defense")
     return reasons
 
 
