@@ -90,7 +90,7 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
     attacks = _controls_first(curves["attack"])
     n_columns = 2 if len(attacks) == 4 else min(3, len(attacks))
     n_rows = math.ceil(len(attacks) / n_columns)
-    figure = style.new_figure(max(5.2, WIDTH * n_columns / 3), 2.5 * n_rows + 0.7)
+    figure = style.new_figure(WIDTH if n_columns > 1 else 0.7 * WIDTH, 2.4 * n_rows + 0.8)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, attack in zip(panels.flat, attacks, strict=False):
         _convergence_panel(axes, curves.filter(pl.col("attack") == attack), looks)
@@ -102,7 +102,7 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
     drawn = [name for name in looks if name in set(curves["defense"])]
     lines = [Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8) for name in drawn]
     figure.legend(
-        lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=min(5, len(drawn)), handlelength=2.6
+        lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=min(5 if n_columns > 1 else 3, len(drawn)), handlelength=2.6
     )
     return figure
 

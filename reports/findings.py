@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -15,6 +15,13 @@ from reports import tables, words
 from sim.evidence import RunRecord
 
 Row = dict[str, Any]
+
+
+class Finding(NamedTuple):
+    """One sentence or two, under the word for what they are about."""
+
+    topic: str
+    text: str
 
 
 def asked(records: Sequence[RunRecord]) -> list[str]:
@@ -50,12 +57,19 @@ def cautions(records: Sequence[RunRecord]) -> list[str]:
     return _missing_controls(records) + _few_seeds(records) + idle + lost
 
 
-def found(records: Sequence[RunRecord]) -> list[str]:
+def found(records: Sequence[RunRecord]) -> list[Finding]:
     """What the runs show, the most important first. Outcomes of runs in which attack or defense did nothing are left out."""
     sound = [record for record in records if not tables.idle(record)]
     acting = tables.cells(sound).filter(~pl.col("reads_only"))
-    parts = (_calm(acting), _undefended(acting), _best(acting, tables.tradeoff(sound)), _price(sound))
-    return [*(text for part in parts for text in part), *_read(tables.inversions(records)), *_spent(tables.spent(records))]
+    parts = {
+        "The model": _calm(acting),
+        "Without a defense": _undefended(acting),
+        "Best defense tried": _best(acting, tables.tradeoff(sound)),
+        "Largest price": _price(sound),
+        "Records recovered": _read(tables.inversions(records)),
+        "Privacy spent": _spent(tables.spent(records)),
+    }
+    return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
 
 
 def crowd(inversions: pl.DataFrame) -> list[str]:
@@ -65,8 +79,8 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
         return []
     few, many = sized.row(0, named=True), sized.row(-1, named=True)
     return [
-        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}) {words.share(few['rate'])} were recovered, with "
-        f"{many['summed']:.3g} ({words.defense(many['defense'])}) {words.share(many['rate'])}."
+        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}), {words.share(few['rate'])} were recovered; with "
+        f"{many['summed']:.3g} ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
 
 
@@ -88,7 +102,7 @@ def _calm(cells: pl.DataFrame) -> list[str]:
     rows = cells.filter(attack="none", defense="none").rows(named=True)
     return [
         f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: in that "
-        "share of pairs it puts a patient with the condition above one without."
+        "share of pairs it gives a patient with the condition a higher risk than one without."
         for row in rows
     ]
 
@@ -98,15 +112,13 @@ def _undefended(cells: pl.DataFrame) -> list[str]:
     if hit.is_empty():
         return []
     worst = hit.row(0, named=True)
-    figure = f"{words.change(worst['harm'])}{_over(worst, 'harm', worst['harm_n'], signed=True)}"
-    if worst["harm_high"] is None:
-        return [f"Without a defense, the largest change of AUROC came with {worst['attack']}: {figure}."]
-    if worst["harm_high"] < 0:
-        return [f"Without a defense, {worst['attack']} does the most harm: it changes AUROC by {figure}, to {words.score(worst['mean'])}."]
-    return [
-        f"Without a defense, no attack tried changed AUROC beyond what differs from seed to seed; the largest change came with "
-        f"{worst['attack']}: {figure}. That does not prove that no attack could."
-    ]
+    change = f"a change of {words.change(worst['harm'])}{_over(worst, 'harm', worst['harm_n'], signed=True)}"
+    if worst["harm_high"] is not None and worst["harm_high"] >= 0:
+        return [
+            f"No attack tried changed AUROC beyond what differs from seed to seed; the largest change came with {worst['attack']}: "
+            f"{change}. That does not prove that no attack could."
+        ]
+    return [f"Of the attacks tried, {worst['attack']} does the most harm: AUROC {words.score(worst['mean'])}, {change}."]
 
 
 def _best(cells: pl.DataFrame, points: pl.DataFrame) -> list[str]:
@@ -115,12 +127,12 @@ def _best(cells: pl.DataFrame, points: pl.DataFrame) -> list[str]:
     best = points.sort("worst", descending=True, maintain_order=True).row(0, named=True)
     bare = points.filter(defense="none").rows(named=True)
     beside = f", against {words.score(bare[0]['worst'])} without a defense" if bare and best["defense"] != "none" else ""
-    name = "Doing nothing" if best["defense"] == "none" else best["defense"]
+    name = "No defense" if best["defense"] == "none" else best["defense"]
     text = (
-        f"{name} keeps the most under its worst attack tried ({best['attack']}): AUROC {words.score(best['worst'])}"
+        f"{name} keeps the most under its worst attack ({best['attack']}): AUROC {words.score(best['worst'])}"
         f"{_over(best, 'worst', None)}{beside}."
     )
-    return [" ".join([text, *_rivals(best, points), *_cost(best["defense"], cells)])]
+    return [text, *_rivals(best, points), *_cost(best["defense"], cells)]
 
 
 def _rivals(best: Row, points: pl.DataFrame) -> list[str]:
@@ -150,8 +162,8 @@ def _price(records: Sequence[RunRecord]) -> list[str]:
         return []
     row = worst.row(0, named=True)
     return [
-        f"With nobody attacking, the largest price paid by one hospital is {row['hospital']}'s under {row['defense']}: its Brier score "
-        f"changes by {words.change(row['brier'])}{_over(row, 'brier', row['brier_n'], signed=True)}; higher is worse."
+        f"With nobody attacking, {row['defense']} changes the model most for {row['hospital']}: its Brier score (lower is better) by "
+        f"{words.change(row['brier'])}{_over(row, 'brier', row['brier_n'], signed=True)}. No other defense costs one hospital more."
     ]
 
 
@@ -159,34 +171,31 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     rows = inversions.drop_nulls("rate").rows(named=True)
     texts = [_recovered(row) for row in rows if row["defense"] == "none"]
     guarded = [row for row in rows if row["defense"] != "none"]
+    some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])
+    texts += [f"The most under a defense: {_recovered(row)}" for row in some[:1]]
     none = [row for row in guarded if not row["n_recovered"]]
     if none:
-        most = max(row["rate_high"] for row in none)
-        texts.append(
-            f"Under {words.listed(dict.fromkeys(row['defense'] for row in none))} it recovered none; a true share of up to "
-            f"{words.share(most)} would still fit, and other attacks may recover more."
-        )
-    some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])
-    return texts + [f"The most under a defense: {_recovered(row)}" for row in some[:1]]
+        names = words.listed(dict.fromkeys(row["defense"] for row in none))
+        most = words.share(max(row["rate_high"] for row in none))
+        texts.append(f"Under {names} none was recovered; a true share of up to {most} would still fit, and other attacks may recover more.")
+    return texts
 
 
 def _recovered(row: Row) -> str:
     return (
-        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records from what the aggregator sees "
-        f"in round {row['round']} under {words.defense(row['defense'])} ({words.share(row['rate'])}; 95 % interval "
-        f"{words.share(row['rate_low'])} to {words.share(row['rate_high'])})."
+        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records {words.under(row['defense'])} "
+        f"({words.share(row['rate'])}; 95 % interval {words.share(row['rate_low'])} to {words.share(row['rate_high'])}) from what the "
+        f"aggregator sees in round {row['round']}."
     )
 
 
 def _spent(spent: pl.DataFrame) -> list[str]:
-    texts = []
-    for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
-        most = rows.sort("epsilon", descending=True, maintain_order=True).row(0, named=True)
-        texts.append(
-            f"{defense} spends ε = {words.epsilon(most['epsilon'])} (the most of any hospital: {most['hospital']}). That holds the "
-            f"advantage of any test of who was in the training data to at most {words.share(most['advantage'])}."
-        )
-    return texts
+    most = spent.sort("epsilon", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
+    return [
+        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which holds the "
+        f"advantage of any test of who was in the training data to at most {words.share(row['advantage'])}."
+        for row in most.rows(named=True)
+    ]
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:

@@ -27,8 +27,7 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     Reconstructed records of data that is not public appear as scores only unless ``show_reconstructions``. The same evidence
     gives the same bytes. Raises ``InputError`` if the folder holds no runs or runs that cannot be compared.
     """
-    records = evidence.read(folder)
-    tables.one_study(records)
+    records = tables.one_study(evidence.read(folder))
     drawn = draw(records)
     page = render(records, _manifest(folder), drawn, show_reconstructions=show_reconstructions)
     for name, figure in drawn.items():

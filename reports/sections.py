@@ -15,7 +15,7 @@ from sim.evidence import Recovered, RunRecord
 from threats.catalogue import Catalogue
 from threats.register import Row
 
-MOST_SHOWN = 3  # recovered records of a defense in the gallery, plus one that was missed
+MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that was missed
 
 
 def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:

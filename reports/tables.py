@@ -6,6 +6,7 @@ that shares the seed, then averaged. Nothing is adjusted for how many cells are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,23 +37,23 @@ INVERSION = {
 }  # fmt: skip
 
 CELL = ("attack", "defense")
-FIRST_SEEN = pl.int_range(pl.len()).min().over("defense")  # defenses stay in the order of the evidence
 
 
-def one_study(records: Sequence[RunRecord]) -> None:
-    """Raise ``InputError`` unless the records can be compared: same consortium and rounds, each attack, defense and seed once."""
+def one_study(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The records with controls first; raises ``InputError`` unless they can be compared.
+
+    That takes one consortium, one number of rounds, and one run for an attack, defense and seed.
+    """
     if not records:
         raise InputError("evidence.jsonl", "no runs", "expected at least one finished run")
     for key in ("consortium", "n_hospitals", "rounds"):
         values = {getattr(record, key) for record in records}
         if len(values) > 1:
             raise InputError(key, ", ".join(map(str, sorted(values))), "expected one value in all runs of a report")
-    seen: set[tuple[str, str, int]] = set()
-    for record in records:
-        cell = record.attack, record.defense, record.seed
-        if cell in seen:
-            raise InputError("evidence.jsonl", " x ".join(map(str, cell)), "expected one run for an attack, defense and seed")
-        seen.add(cell)
+    repeated = [cell for cell, n in Counter((r.attack, r.defense, r.seed) for r in records).items() if n > 1]
+    if repeated:
+        raise InputError("evidence.jsonl", " x ".join(map(str, repeated[0])), "expected one run for an attack, defense and seed")
+    return sorted(records, key=lambda record: (record.attack != "none", record.defense != "none"))
 
 
 def reads_only(record: RunRecord) -> bool:
@@ -102,7 +103,7 @@ def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
     brier = _over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier")
     auroc = _over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc")
     effects = brier.join(sizes, on=by, maintain_order="left").join(auroc, on=by, how="left", maintain_order="left")
-    return effects.sort(FIRST_SEEN, -pl.col("n_train"), "hospital")
+    return _by_defense(effects)
 
 
 def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
@@ -157,7 +158,7 @@ def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
     table = _frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
     pairs = zip(table["epsilon"], table["delta"], strict=True)
     advantage = pl.Series("advantage", [statistics.membership_advantage(*pair) for pair in pairs], pl.Float64)
-    return table.with_columns(advantage).sort(FIRST_SEEN, -pl.col("n_train"), "hospital")
+    return _by_defense(table.with_columns(advantage))
 
 
 def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -234,6 +235,12 @@ def _over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str)
         (pl.col(name) - pl.col("half")).alias(f"{name}_low"), (pl.col(name) + pl.col("half")).alias(f"{name}_high")
     )
     return bounds.drop("sd", "half")
+
+
+def _by_defense(table: pl.DataFrame) -> pl.DataFrame:
+    """Defenses in the order in which they come, hospitals of each from the largest to the smallest."""
+    place = pl.col("place").min().over("defense")
+    return table.with_row_index("place").sort(place, -pl.col("n_train"), "hospital").drop("place")
 
 
 def _means_as(name: str) -> list[pl.Expr]:

@@ -35,6 +35,11 @@ def share(value: float | None) -> str:
     return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99.5 or percent == 100 else f"{percent:.1f} %"
 
 
+def half(value: float | None, high: float | None) -> str:
+    """Half the width of an interval around ``value``."""
+    return "no interval" if value is None or high is None else f"± {high - value:.3f}"
+
+
 def count(n: int, thing: str, things: str = "") -> str:
     """``1 run``, ``2 runs``."""
     return f"{n:,} {thing if n == 1 else things or thing + 's'}"
@@ -54,6 +59,11 @@ def attack(name: str) -> str:
 def defense(name: str) -> str:
     """The name of a defense; the control is said in words."""
     return "no defense" if name == "none" else name
+
+
+def under(name: str) -> str:
+    """``under krum``, or ``with no defense``."""
+    return "with no defense" if name == "none" else f"under {name}"
 
 
 def epsilon(value: float) -> str:
