@@ -8,6 +8,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,15 @@ def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
     for text in (*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]):
         needed = Requirement(text)
         assert pins[canonicalize_name(needed.name)] in needed.specifier
+
+
+def test_every_outside_import_is_a_declared_dependency() -> None:
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    origin = packages_distributions()
+    for path, name in imports():
+        top = name.split(".")[0]
+        if top not in PACKAGES and top not in sys.stdlib_module_names:
+            assert {canonicalize_name(found) for found in origin[top]} & declared, f"{path} imports {name}"
 
 
 def test_the_constraints_are_pins_and_name_no_place_to_load_from() -> None:
