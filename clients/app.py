@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
@@ -28,7 +29,8 @@ def fit(message: Message, context: Context) -> Message:
     name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]))
     if experiment.dp is None:
         drawn = batches.shuffled(experiment.settings.seed, task.round, name, len(records), experiment.settings.training)
-        trained, numbers = train(experiment.widths, task.weights, records, drawn, experiment.settings.training), {}
+        trained = train(experiment.widths, task.weights, records, drawn, experiment.settings.training)
+        numbers: dict[str, float] = {}
     else:
         trained, numbers = _private(experiment, task, name, records, context.state)
     return wire.answer(trained - task.weights, len(records), numbers, message)
@@ -52,9 +54,7 @@ def _private(
     settings, n = experiment.settings, len(records)
     drawn = batches.poisson(settings.seed, task.round, name, n, settings.training)
     rng = stream(settings.seed, "dp-noise", task.round, name)
-    trained, history = experiment.dp.train(
-        experiment.widths, task.weights, records, drawn, settings.training, _read(state), rng
-    )
+    trained, history = experiment.dp.train(experiment.widths, task.weights, records, drawn, settings.training, _read(state), rng)
     state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), map(list, zip(*history, strict=True)), strict=True)))
     if task.round < settings.training.rounds:
         return trained, {}
@@ -64,5 +64,5 @@ def _private(
 def _read(state: RecordDict) -> History:
     if LEDGER not in state:
         return []
-    columns = state.config_records[LEDGER]
-    return list(zip(columns["noise"], columns["rate"], columns["steps"], strict=True))  # type: ignore[arg-type]
+    columns = cast(dict[str, list[Any]], state.config_records[LEDGER])
+    return list(zip(columns["noise"], columns["rate"], columns["steps"], strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -30,9 +30,9 @@ History = list[tuple[float, float, int]]  # (noise multiplier, sample rate, step
 class RecordDP:
     """DP-SGD (Abadi et al. 2016): gradients clipped per record to ``max_grad_norm``, Gaussian noise, Poisson batches.
 
-    Claim: what a hospital sends over all rounds together is (epsilon, delta)-differentially private for adding or removing one of its
-    records, as accounted by Opacus. Give either ``target_epsilon`` (each hospital calibrates its own noise, so that the small
-    ones add more) or ``noise_multiplier`` (equal noise, so that the small ones spend more).
+    Claim: what a hospital sends over all rounds together is (epsilon, delta)-differentially private for adding or removing one
+    of its records, as accounted by Opacus. Give either ``target_epsilon`` (each hospital calibrates its own noise, so that
+    the small ones add more) or ``noise_multiplier`` (equal noise, so that the small ones spend more).
     """
 
     about: ClassVar[About] = About(
@@ -50,7 +50,9 @@ class RecordDP:
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
         if (self.target_epsilon is None) == (self.noise_multiplier is None):
-            raise InputError("noise_multiplier", self.noise_multiplier, "expected exactly one of target_epsilon and noise_multiplier")
+            raise InputError(
+                "noise_multiplier", self.noise_multiplier, "expected exactly one of target_epsilon and noise_multiplier"
+            )
         for name in ("target_epsilon", "noise_multiplier"):
             if getattr(self, name) is not None:
                 number(0, open_low=True, **{name: getattr(self, name)})
@@ -100,7 +102,7 @@ class RecordDP:
             optimizer(network.parameters(), training),
             noise_multiplier=sigma,
             max_grad_norm=self.max_grad_norm,
-            expected_batch_size=rate * len(records),  # type: ignore[arg-type]  # a float is right: the batch size is random
+            expected_batch_size=rate * len(records),
             generator=seeded(rng),
         )
         accountant = create_accountant(self.accountant)
@@ -120,7 +122,7 @@ def _descend(network: nn.Module, steps: DPOptimizer, records: Records, batches: 
             loss(network(features[rows])[:, 0], labels[rows]).backward()
         else:
             for parameter in network.parameters():
-                parameter.grad_sample = torch.zeros((0, *parameter.shape))
+                cast(Any, parameter).grad_sample = torch.zeros((0, *parameter.shape))
         steps.step()
 
 
@@ -147,7 +149,7 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
     except ValueError as error:
         raise InputError("dp.target_epsilon", epsilon, f"expected more: no noise reaches it in {steps} steps") from error
     if mechanism == "rdp" or over(float(np.log(high))) > 0:
-        return high
+        return float(high)
     low = high
     while over(float(np.log(low))) <= 0:
         low *= 0.8

@@ -1,6 +1,7 @@
 """Plain local training: a hospital's received weights, its records and its batches in, trained weights out."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def train(
     widths: tuple[int, ...], weights: NDArray[np.float32], records: Records, batches: list[NDArray[np.int64]], training: Training
 ) -> NDArray[np.float32]:
     """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,)."""
-    network = module(widths)
+    network = _network(widths)
     load(network, weights)
     steps, loss = optimizer(network.parameters(), training), nn.BCEWithLogitsLoss()
     features, labels = tensors(records)
@@ -33,6 +34,12 @@ def train(
         loss(network(features[rows])[:, 0], labels[rows]).backward()
         steps.step()
     return unload(network)
+
+
+@lru_cache(maxsize=8)
+def _network(widths: tuple[int, ...]) -> nn.Sequential:
+    """A network to load weights into; building one takes longer than a step of training it."""
+    return module(widths)
 
 
 def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,7 +54,7 @@ class Adversary:
         rows, limit = {}, self.experiment.settings.server.max_records
         n_params = models.n_params(self.experiment.widths)
         for reply in replies:
-            with suppress(wire.Unusable):
+            with suppress(wire.UnusableError):
                 rows[self.enrolled[reply.metadata.src_node_id]] = wire.read_report(reply, n_params, limit).update
         return dict(sorted(rows.items()))
 
@@ -62,9 +62,7 @@ class Adversary:
         update = by_name.get(self.enrolled.get(reply.metadata.src_node_id, ""))
         return reply if update is None or reply.has_error() else wire.replaced(reply, update)
 
-    def _send(
-        self, name: str, attack: Byzantine, round_: int, hostile: Sequence[str], own: Updates, others: Updates
-    ) -> Updates:
+    def _send(self, name: str, attack: Byzantine, round_: int, hostile: Sequence[str], own: Updates, others: Updates) -> Updates:
         """What ``attack`` sends, given no more than it declared and than ``adversary.knowledge`` allows."""
         granted = self.experiment.settings.adversary.knowledge
         level = min(LEVELS.index(granted), LEVELS.index(attack.about.uses))

@@ -66,7 +66,7 @@ def _target(node: Any) -> str | None:
 def _threats() -> Table:
     table = _table("threats", ("id", "threat", "attacks", "when not run"))
     for threat in load_threats().threats:
-        table.add_row(threat.id, threat.name, ", ".join(threat.attacks), threat.untested.replace("_", " "))
+        table.add_row(threat.id, threat.name, ", ".join(threat.attacks), threat.untested.status.replace("_", " "))
     return table
 
 

@@ -91,7 +91,9 @@ def _hydra(command: str, words: list[str]) -> None:
         try:
             entry()
         except OSError as error:
-            raise InputError("hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})") from error
+            raise InputError(
+                "hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})"
+            ) from error
 
 
 def _overrides() -> list[str]:

@@ -55,8 +55,12 @@ def _held(folder: Path, like: Experiment) -> list[RunRecord]:
     records = evidence.read(folder)
     for record in records:
         if record.code != code_version():
-            raise InputError("hydra.run.dir", folder, f"holds runs of other code ({record.code}, now {code_version()}); expected a new folder")
-        different = [key for key in SAME if json.dumps(record.config[key], sort_keys=True) != json.dumps(like.config[key], sort_keys=True)]
+            raise InputError(
+                "hydra.run.dir", folder, f"holds runs of other code ({record.code}, now {code_version()}); expected a new folder"
+            )
+        different = [
+            key for key in SAME if json.dumps(record.config[key], sort_keys=True) != json.dumps(like.config[key], sort_keys=True)
+        ]
         if different:
             raise InputError("hydra.run.dir", folder, f"holds runs with another {different[0]}; expected a new folder")
     return records

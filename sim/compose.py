@@ -35,8 +35,8 @@ class Cell:
 def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> list[Experiment]:
     """A checked experiment for each cell and seed. Hydra must be initialized on ``conf``.
 
-    ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``, ``dp.target_epsilon=4``)
-    applies to the cells that have it, and raises ``InputError`` if none has.
+    ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
+    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _key(word).partition(".")[0] in ("attack", *STACK) and "." in _key(word)]
@@ -50,7 +50,9 @@ def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence
         made += [load({**config, "seed": seed}, label(cell.defense, overrides)) for seed in seeds]
     for word in partial:
         if word not in used:
-            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {len(cells)} cells{_near(_key(word))}")
+            raise InputError(
+                _key(word), word.partition("=")[2], f"unknown key in each of the {len(cells)} cells{_near(_key(word))}"
+            )
     return made
 
 
@@ -85,7 +87,12 @@ def seeds(value: Any, first: int) -> list[int]:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if whole and 1 <= value <= MAX_SEEDS:
         return list(range(first, first + value))
-    if isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value) and len(set(value)) == len(value):
+    if (
+        isinstance(value, list)
+        and value
+        and all(type(item) is int and item >= 0 for item in value)
+        and len(set(value)) == len(value)
+    ):
         return value
     raise InputError("seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]")
 
@@ -159,4 +166,3 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
             yield f"{prefix}{key}", value
             yield from _flat(value, f"{prefix}{key}.")
-

@@ -22,7 +22,9 @@ from sim.server import Log, relative_distance
 LEAST = 1e-9  # relative distance below which nothing was done
 
 
-def engagement(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log, sent: list[float], curious: Curious) -> Engagement:
+def engagement(
+    experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log, sent: list[float], curious: Curious
+) -> Engagement:
     """``sent``: distances recorded by the adversary; ``weights``: the initial model."""
     attack = _attack(experiment, app, weights, sent, curious) if experiment.attacks else None
     defense = _defense(experiment, app, weights, log)

@@ -31,7 +31,9 @@ def number(low: float, high: float = float("inf"), *, open_low: bool = False, **
         fine = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not fine or not (low < value if open_low else low <= value) or value > high or value in (float("inf"),):
             bound = f"above {low:g}" if open_low else f"of at least {low:g}"
-            raise InputError(key, value, f"expected a number {bound}" + (f" and at most {high:g}" if high != float("inf") else ""))
+            raise InputError(
+                key, value, f"expected a number {bound}" + (f" and at most {high:g}" if high != float("inf") else "")
+            )
 
 
 def one_of(choices: tuple[str, ...], **values: str) -> None:

@@ -37,7 +37,7 @@ class Outcome(Part):
     """Clinical quality of the final model on the test patients of all hospitals together.
 
     ``worst_hospital_auroc`` is the least AUROC among hospitals with at least ``min_class_rows`` test patients of each class;
-    None if there is none. ``sensitivity_at_90_specificity``: share of ill patients found when at most 10 % of the healthy are alarmed.
+    None if there is none. ``sensitivity_at_90_specificity``: share of the ill found when at most 10 % of the healthy are alarmed.
     """
 
     auroc: float
@@ -53,7 +53,7 @@ class Outcome(Part):
 
 
 class HospitalOutcome(Part):
-    """The final model at one hospital. ``auroc`` is None where a class has fewer than ``Outcome.min_class_rows`` test patients."""
+    """The final model at one hospital; ``auroc`` is None below ``Outcome.min_class_rows`` test patients of a class."""
 
     hospital: str
     origin: str
@@ -72,8 +72,8 @@ class Engagement(Part):
     """Proof that the attack and the defense did something, as relative distances.
 
     ``attack_distance``: mean over hostile hospitals (and rounds) of |sent - honest| / |honest|; for inversion the number of
-    records attacked. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps; for DP,
-    |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the share of rows hidden.
+    records attacked. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps; for
+    DP, |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the share of rows hidden.
     None: there is no attack (or no defense).
     """
 
@@ -223,19 +223,18 @@ def mend(folder: Path) -> None:
 
 def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     """``results.csv`` and ``rounds.parquet`` from ``records``; each file is replaced as a whole."""
-    order = {record.run: i for i, record in enumerate(records)}
     table = results(records)
     _replace(folder / RESULTS, lambda path: _write_csv(path, table))
-    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=_CURVE) for r in sorted(records, key=lambda r: order[r.run])]
-    _replace(folder / ROUNDS, lambda path: pl.concat(frames or [pl.DataFrame(schema=_CURVE)]).write_parquet(path))
+    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=_CURVE) for r in records]
+    _replace(folder / ROUNDS, lambda path: pl.concat([pl.DataFrame(schema=_CURVE), *frames]).write_parquet(path))
 
 
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
-    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For attacks on the model, whether the
-    run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
-    0, so that its mean over seeds is a success rate; None without that control.
+    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For attacks on the
+    model, whether the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed,
+    no attack): 1 or 0, so that its mean over seeds is a success rate; None without that control.
     """
     controls = {(r.consortium, r.defense, r.seed, r.n_hostile): r.outcome.auroc for r in records if r.attack == "none"}
     return [_row(record, controls.get((record.consortium, record.defense, record.seed, record.n_hostile))) for record in records]
@@ -244,7 +243,10 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _row(record: RunRecord, control: float | None) -> dict[str, Any]:
     outcome = record.outcome.model_dump()
     row: dict[str, Any] = {
-        **{name: getattr(record, name) for name in ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")},
+        **{
+            name: getattr(record, name)
+            for name in ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")
+        },
         **{name: outcome[name] for name in RESULT_COLUMNS if name in outcome},
         "attack_success": attack_success(record, control),
         "attack_engaged": record.engagement.attack_engaged,

@@ -209,12 +209,16 @@ def _check(experiment: Experiment) -> None:
         _check_attack(name, attack, adversary)
         at = getattr(attack, "round", 1)
         if at > experiment.settings.training.rounds:
-            raise InputError(f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}")
+            raise InputError(
+                f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
+            )
     refusal = experiment.chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
     if refusal:
         raise InputError("aggregator", type(experiment.chain.rule).__name__, refusal)
     if experiment.dp is not None:
-        experiment.dp.check({hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training)
+        experiment.dp.check(
+            {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
+        )
 
 
 def _check_attack(name: str, attack: Poison | Byzantine | Inversion, adversary: Adversary) -> None:
@@ -247,4 +251,6 @@ def _first(error: ValidationError) -> InputError:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
-    return InputError(key, problem.get("input"), expected.replace("input should be", "expected").replace("field required", "required"))
+    return InputError(
+        key, problem.get("input"), expected.replace("input should be", "expected").replace("field required", "required")
+    )

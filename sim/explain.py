@@ -30,7 +30,10 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
         f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
     )
-    console.print(f"{training.rounds} rounds, {n_params(first.widths)} parameters, about {_duration(seconds(experiments) / workers)} on {workers} processes")
+    console.print(
+        f"{training.rounds} rounds, {n_params(first.widths)} parameters, "
+        f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
+    )
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
 
@@ -42,7 +45,9 @@ def _cells(experiments: Sequence[Experiment]) -> str:
 
 
 def _design(console: Console, experiment: Experiment) -> None:
-    table = Table(title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     for line in sight(experiment):
         table.add_row(line.party, line.sees)
     console.print()

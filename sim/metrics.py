@@ -52,7 +52,7 @@ class Examiner:
             return np.nan_to_num(logits(self.widths, vector, self._features), nan=0.0, posinf=1e30, neginf=-1e30)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """AUROC (NaN where it is not stated), Brier score and accuracy, each (n_hospitals + 1,); the last entry is all together."""
+        """AUROC (NaN where not stated), Brier score and accuracy, each (n_hospitals + 1,); the last entry is all together."""
         scores, n = self.scores(vector), len(self.consortium)
         chance = expit(scores)
         pooled = segmented_auroc(scores, self._labels, np.zeros_like(self._site), 1)
@@ -106,7 +106,9 @@ def segmented_auroc(
     rank = middle - (np.cumsum(n) - n)[segment]
     ill = np.bincount(segment, weights=labels, minlength=n_segments)
     with np.errstate(invalid="ignore", divide="ignore"):
-        auroc: NDArray[np.float64] = (np.bincount(segment, weights=rank * labels, minlength=n_segments) - ill * (ill + 1) / 2) / (ill * (n - ill))
+        auroc: NDArray[np.float64] = (np.bincount(segment, weights=rank * labels, minlength=n_segments) - ill * (ill + 1) / 2) / (
+            ill * (n - ill)
+        )
     return auroc
 
 

@@ -4,6 +4,7 @@ A model is a chain of fully connected layers with ReLU between them and one outp
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -49,17 +50,17 @@ class MLP:
 
 
 def module(widths: tuple[int, ...]) -> nn.Sequential:
-    """The torch network of these layer widths; its weights are unset until ``load``."""
+    """The torch network of these layer widths; its weights mean nothing until ``load``."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
-        layers += [nn.utils.skip_init(nn.Linear, fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out, device="meta"), nn.ReLU()]  # on no device nothing is drawn to fill it
+    return nn.Sequential(*layers[:-1]).to_empty(device="cpu")
 
 
 def layout(widths: tuple[int, ...]) -> Layout:
     """Names and shapes of the parameters, in the order of the vector: weight (out, in) then bias (out,) of each layer."""
     shapes: list[tuple[str, tuple[int, ...]]] = []
-    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
         shapes += [(f"{2 * index}.weight", (fan_out, fan_in)), (f"{2 * index}.bias", (fan_out,))]
     return tuple(shapes)
 
@@ -72,7 +73,7 @@ def n_params(widths: tuple[int, ...]) -> int:
 def initial(widths: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
     """A first parameter vector: uniform in ±1/sqrt(fan_in) for weights and biases, torch's own default for linear layers."""
     parts = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in pairwise(widths):
         bound = 1 / np.sqrt(fan_in)
         parts.append(rng.uniform(-bound, bound, size=fan_out * fan_in + fan_out))
     return np.concatenate(parts).astype(np.float32)
@@ -93,7 +94,7 @@ def unload(network: nn.Module) -> NDArray[np.float32]:
 def logits(widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Output of the network of these parameters for each row of ``features``, (n,)."""
     at, values = 0, features
-    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
         weight = vector[at : at + fan_out * fan_in].reshape(fan_out, fan_in)
         bias = vector[at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
         values = (np.maximum(values, 0) if index else values) @ weight.T + bias

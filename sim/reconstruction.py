@@ -85,9 +85,7 @@ def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:
     return _Truth(hospital, records.features[used])
 
 
-def _compare(
-    experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses
-) -> tuple[float, Recovered]:
+def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
     """Relative error of the matching guess (infinite if none matches), and the record beside the nearest guess."""
     schema = experiment.consortium.schema
     truth = decode(schema, record)

@@ -58,7 +58,7 @@ class Trial:
         server = ServerApp()
 
         @server.main()
-        def main(grid: Grid, context: Context) -> None:
+        def main(grid: Grid, _: Context) -> None:
             self.strategy.start(
                 grid=AdversarialGrid(grid, self.adversary),
                 initial_arrays=wire.arrays(wire.WEIGHTS, self.initial),

@@ -88,7 +88,7 @@ class Aggregator(Strategy):
                 continue
             try:
                 usable[hospital] = wire.read_report(reply, n_params, limit)
-            except wire.Unusable as reason:
+            except wire.UnusableError as reason:
                 problems[hospital] = str(reason)
         self.log.screened += [Screened(round=round_, hospital=name, reason=problems[name]) for name in sorted(problems)]
         return {name: usable[name] for name in sorted(usable)}

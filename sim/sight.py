@@ -18,7 +18,11 @@ def sight(experiment: Experiment) -> list[Sight]:
     """What each party sees in one round."""
     n_rows, names = experiment.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
     noise = ", clipped and noised in the hospital" if experiment.dp is not None else ""
-    rows = f"{n_rows} updates, one for each hospital{noise}" if n_rows == len(names) else f"{n_rows} sum of {len(names)} updates{noise}"
+    rows = (
+        f"{n_rows} updates, one for each hospital{noise}"
+        if n_rows == len(names)
+        else f"{n_rows} sum of {len(names)} updates{noise}"
+    )
     counts = "; record counts" if n_rows == len(names) else "; no record counts"
     parties = [
         Sight(party="a hospital", sees="its own records; the common model of each round"),

@@ -197,7 +197,7 @@ class Hospital:
 
 @dataclass(frozen=True)
 class Consortium:
-    """Hospitals in order of their names. ``public``: the records may be shown in a report. ``data_hash``: sha256 of the source."""
+    """Hospitals in order of their names. ``public``: a report may show records. ``data_hash``: sha256 of the source."""
 
     name: str
     hospitals: tuple[Hospital, ...]

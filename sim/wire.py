@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ class Report:
     numbers: dict[str, float]
 
 
-class Unusable(ValueError):
+class UnusableError(ValueError):
     """A reply that must not enter the aggregate; the text says why."""
 
 
@@ -105,25 +106,26 @@ def failed(reason: str, message: Message) -> Message:
 
 def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
     """The same reply with another update in it."""
-    content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: reply.content.metric_records[METRICS]})
-    return Message(metadata=reply.metadata, content=content)
+    changed = copy(reply)
+    changed.content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: reply.content.metric_records[METRICS]})
+    return changed
 
 
 def read_report(reply: Message, n_params: int, max_records: int) -> Report:
-    """The usable content of a reply. Raises ``Unusable`` for anything else: nothing in a reply is trusted.
+    """The usable content of a reply. Raises ``UnusableError`` for anything else: nothing in a reply is trusted.
 
     Checked in this order: no error, exactly the expected records and arrays, dtype float32, shape (n_params,), finite, a whole
     record count in [1, max_records]. ``numbers`` are finite floats only.
     """
     if reply.has_error():
-        raise Unusable(f"the hospital's app failed: {_short(reply.error.reason)}")
+        raise UnusableError(f"the hospital's app failed: {_short(reply.error.reason)}")
     update = _update(reply.content, n_params)
     metrics = reply.content.metric_records.get(METRICS)
     if metrics is None or set(reply.content) != {ARRAYS, METRICS}:
-        raise Unusable(f"records {_short(sorted(reply.content))}, expected {ARRAYS} and {METRICS}")
+        raise UnusableError(f"records {_short(sorted(reply.content))}, expected {ARRAYS} and {METRICS}")
     count = metrics.get(COUNT)
     if not isinstance(count, int) or not 1 <= count <= max_records:
-        raise Unusable(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
+        raise UnusableError(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
     numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, (int, float)) and np.isfinite(value)}
     return Report(update, count, numbers)
 
@@ -131,17 +133,17 @@ def read_report(reply: Message, n_params: int, max_records: int) -> Report:
 def _update(content: RecordDict, n_params: int) -> NDArray[np.float32]:
     record = content.array_records.get(ARRAYS)
     if record is None or list(record) != [UPDATE]:
-        raise Unusable(f"arrays {_short(list(record) if record is not None else list(content))}, expected {UPDATE}")
+        raise UnusableError(f"arrays {_short(list(record) if record is not None else list(content))}, expected {UPDATE}")
     try:
         values = record[UPDATE].numpy()
     except Exception as error:  # whatever a hostile byte string makes a decoder raise
-        raise Unusable(f"the update cannot be decoded: {type(error).__name__}") from error
+        raise UnusableError(f"the update cannot be decoded: {type(error).__name__}") from error
     if values.dtype != np.float32:
-        raise Unusable(f"dtype {values.dtype}, expected float32")
+        raise UnusableError(f"dtype {values.dtype}, expected float32")
     if values.shape != (n_params,):
-        raise Unusable(f"shape {values.shape}, expected ({n_params},)")
+        raise UnusableError(f"shape {values.shape}, expected ({n_params},)")
     if not np.isfinite(values).all():
-        raise Unusable("values that are not finite")
+        raise UnusableError("values that are not finite")
     return values
 
 
