@@ -21,7 +21,8 @@ class GeometricMedian:
     At a row the step of Vardi and Zhang is taken, so a row that is the minimizer is returned itself. The iteration starts from
     the row that the others pull least and only descends. It ends where the unit vectors to the rows sum to at most
     ``tolerance * n_rows`` (plus the number of rows at that point), or after ``max_steps``.
-    Rows closer than 1e-6 of their distance from the coordinate-wise median count as one point.
+    The point is right to about 1e-7 of the rows' distances from their coordinate-wise median, and rows closer than 1e-6 of
+    that to each other count as one.
     Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
 
     Args:
