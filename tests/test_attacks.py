@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import oracles
 import pytest
 import torch
 from hypothesis import given, settings
@@ -23,6 +22,7 @@ from attacks.poison.label_flip import LabelFlip
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
 from sim.types import Byzantine, Field, Knowledge, Layout, Observation, Records, Rule, Schema, View
+from tests import oracles
 
 RNG = stream(0, "unused")
 

@@ -4,9 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
-from conftest import N_HOSTILE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -31,6 +29,8 @@ from sim.types import (
     Step,
     View,
 )
+from tests import oracles
+from tests.conftest import N_HOSTILE
 
 SMALL = settings(max_examples=40, deadline=None)
 SHAPES = st.tuples(st.integers(7, 12), st.integers(1, 5))
@@ -89,13 +89,16 @@ def test_data_sheet_is_complete(each_plugin: Any) -> None:
     assert all(variant.split("=")[0] in fields for variant in about.variants)
 
 
-def test_yaml_states_every_parameter(each_plugin: Any, pytestconfig: pytest.Config) -> None:
+def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(
+    each_plugin: Any, pytestconfig: pytest.Config
+) -> None:
     targets = {}
     for path in (pytestconfig.rootpath / "conf").glob("*/*.yaml"):
         node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        targets[node.get("_target_")] = set(node) - {"_target_"}
-    target = f"{type(each_plugin).__module__}.{type(each_plugin).__qualname__}"
-    assert targets[target] == {field.name for field in dataclasses.fields(each_plugin)}
+        targets[node.pop("_target_", None)] = node
+    stated = targets[f"{type(each_plugin).__module__}.{type(each_plugin).__qualname__}"]
+    assert set(stated) == {field.name for field in dataclasses.fields(each_plugin)}
+    assert stated.get("n_hostile", "${adversary.n_hostile}") == "${adversary.n_hostile}"
 
 
 # --- rules

@@ -1,7 +1,6 @@
 """What single rules promise beyond the table of test_every_plugin, and where each stops holding."""
 
 import numpy as np
-import oracles
 import pytest
 import scipy.stats
 from flwr.app import Array, ArrayRecord, RecordDict
@@ -23,6 +22,7 @@ from aggregators.trimmed_mean import TrimmedMean
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
 from sim.types import Rule, Step, View
+from tests import oracles
 
 RNG = stream(0, "unused")
 
