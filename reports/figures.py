@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from reports import style, words
+from reports import style, tables, words
 from reports.style import RC, WIDTH, Look
 
 MOST_HOSPITALS = 24  # drawn by name; beyond that the hardest hit ones
@@ -30,8 +30,8 @@ def heat_map(cells: pl.DataFrame) -> Figure:
     A dagger marks cells with runs in which attack or defense did nothing; hatched cells were not run.
     """
     attacks, defenses = (_controls_first(cells[name]) for name in ("attack", "defense"))
-    figure = style.new_figure(min(WIDTH + 2, 2.6 + 1.25 * len(attacks)), 1.5 + 0.55 * len(defenses))
-    axes = figure.add_subplot()
+    figure = style.new_figure(min(WIDTH + 2, 2.9 + 1.25 * len(attacks)), 0.9 + 0.55 * len(defenses))
+    axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15))
     scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *cells["mean"]]), 1.0), "cividis")
     axes.add_patch(Rectangle((-0.5, -0.5), len(attacks), len(defenses), facecolor="#F4F4F4", edgecolor=style.FAINT, hatch="///"))
     for row in cells.iter_rows(named=True):
@@ -44,8 +44,7 @@ def heat_map(cells: pl.DataFrame) -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(scale, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label("AUROC on all test patients")
+    bar = figure.colorbar(scale, cax=strip, label="AUROC on all test patients")
     bar.outline.set_visible(False)
     return figure
 
@@ -72,8 +71,7 @@ def hospital_effects(effects: pl.DataFrame) -> Figure:
     """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; worst hit marked."""
     defenses = list(effects["defense"].unique(maintain_order=True))
     shown = _hardest_hit(effects)
-    n_columns = min(4, len(defenses))
-    n_rows = math.ceil(len(defenses) / n_columns)
+    n_rows, n_columns = _grid(len(defenses), 4)
     figure = style.new_figure(WIDTH, n_rows * (0.75 + 0.19 * len(shown)) + 0.3)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, defense in zip(panels.flat, defenses, strict=False):
@@ -88,8 +86,7 @@ def hospital_effects(effects: pl.DataFrame) -> Figure:
 def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
     """AUROC by round, one panel an attack and one line a defense: mean over seeds, band from the lowest to the highest seed."""
     attacks = _controls_first(curves["attack"])
-    n_columns = 2 if len(attacks) == 4 else min(3, len(attacks))
-    n_rows = math.ceil(len(attacks) / n_columns)
+    n_rows, n_columns = _grid(len(attacks), 3)
     figure = style.new_figure(WIDTH if n_columns > 1 else 0.7 * WIDTH, 2.4 * n_rows + 0.8)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, attack in zip(panels.flat, attacks, strict=False):
@@ -101,9 +98,8 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
         axes.set_ylabel("AUROC")
     drawn = [name for name in looks if name in set(curves["defense"])]
     lines = [Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8) for name in drawn]
-    figure.legend(
-        lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=min(5 if n_columns > 1 else 3, len(drawn)), handlelength=2.6
-    )
+    n_across = min(5 if n_columns > 1 else 3, len(drawn))
+    figure.legend(lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=n_across, handlelength=2.6)
     return figure
 
 
@@ -240,18 +236,18 @@ def _hardest_hit(effects: pl.DataFrame) -> list[str]:
 
 
 def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str) -> None:
-    worst = rows["brier"].max()
+    worst = set(tables.worst_hit(rows)["hospital"])
     axes.axvline(0, color=style.SOFT, linewidth=0.9)
     style.guide(axes, "x")
     for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):
         y = shown.index(row["hospital"])
-        hit = row["brier"] == worst
+        hit = row["hospital"] in worst
         color = style.VERMILION if hit else style.BLUE
         if row["brier_low"] is not None:
             axes.plot((row["brier_low"], row["brier_high"]), (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
         axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
     axes.set_title(defense)
-    axes.set_yticks(range(len(shown)), [f"{name}" for name in shown], fontsize=8)
+    axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -266,6 +262,12 @@ def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]
             axes.plot(line["round"], line["mean"], "o", color=color)
         axes.fill_between(line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0)
         axes.plot(line["round"], line["mean"], color=color, linestyle=dashes, linewidth=1.5)
+
+
+def _grid(n: int, most_columns: int) -> tuple[int, int]:
+    """Rows and columns for ``n`` panels, as even as they get."""
+    n_rows = math.ceil(n / most_columns)
+    return n_rows, math.ceil(n / n_rows)
 
 
 def _hide_unused(panels: Any, used: int) -> None:

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Finding(NamedTuple):
-    """One sentence or two, under the word for what they are about."""
+    """A few sentences under the words for what they are about."""
 
     topic: str
     text: str
@@ -29,32 +29,23 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     first = records[0]
     attacks = [name for name in _names(records, "attack") if name != "none"]
     defenses = [name for name in _names(records, "defense") if name != "none"]
-    hostile = max((record.n_hostile for record in records if record.attack != "none"), default=0)
-    seeds = len({record.seed for record in records})
+    sending = [record.n_hostile for record in records if record.attack != "none" and not tables.reads_only(record)]
+    hospitals, seeds = words.count(first.n_hospitals, "hospital"), words.count(len(_names(records, "seed")), "seed")
     tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
-    if hostile and attacks:
-        tried += f" Up to {words.count(hostile, 'hospital')} of {first.n_hospitals} attack."
-    met = f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried."
     return [
-        f"{words.count(first.n_hospitals, 'hospital')} ({first.consortium}) train one model together over "
-        f"{words.count(first.rounds, 'round')}, without pooling their records. What can a hostile participant spoil or learn, what "
-        "does each defense change, and which hospital pays for it?",
-        tried,
-        met,
-        f"Evidence: {words.count(len(records), 'run')}, {words.count(seeds, 'seed')} (repetitions with other random splits and starts).",
+        f"{hospitals} ({first.consortium}) train one model together over {words.count(first.rounds, 'round')}, without pooling "
+        "their records. What can a hostile participant spoil or learn, what does each defense change, who pays for it?",
+        tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
+        f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
+        f"Evidence: {words.count(len(records), 'run')}, {seeds} (repetitions with other random splits and starts).",
     ]
 
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
     """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
-    idle = [
-        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the {what} did nothing, so the outcome "
-        f"says nothing about the {what}."
-        for (attack, defense, what), n in _idle(records).items()
-    ]
     skipped = sum(len(record.skipped_rounds) for record in records)
-    lost = [f"{words.count(skipped, 'round')} ended without a new model; see screened replies."] if skipped else []
-    return _missing_controls(records) + _few_seeds(records) + idle + lost
+    lost = [f"{words.count(skipped, 'round')} ended without a new model (see replies that were not used)."] if skipped else []
+    return _missing_controls(records) + _few_seeds(records) + _idle(records) + lost
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
@@ -79,31 +70,37 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
         return []
     few, many = sized.row(0, named=True), sized.row(-1, named=True)
     return [
-        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}), {words.share(few['rate'])} were recovered; with "
-        f"{many['summed']:.3g} ({words.defense(many['defense'])}), {words.share(many['rate'])}."
+        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}), {words.share(few['rate'])} were "
+        f"recovered; with {many['summed']:.3g} ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense whose hospitals share a noise multiplier: whether smaller hospitals spent more, if they did."""
+    """For each defense whose hospitals share a noise multiplier: that the smallest spent more than the largest, if it did."""
     texts = []
     for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
         small, large = rows.row(-1, named=True), rows.row(0, named=True)
-        if rows["noise_multiplier"].n_unique() == 1 and small["n_train"] < large["n_train"] and small["epsilon"] > large["epsilon"]:
+        if (
+            rows["noise_multiplier"].n_unique() == 1
+            and small["n_train"] < large["n_train"]
+            and small["epsilon"] > large["epsilon"]
+        ):
             texts.append(
-                f"{defense}: every hospital adds noise by the same multiplier, and the smaller ones spend more privacy: "
-                f"{small['hospital']} ({words.count(small['n_train'], 'record')}) ε = {words.epsilon(small['epsilon'])}, "
-                f"{large['hospital']} ({words.count(large['n_train'], 'record')}) ε = {words.epsilon(large['epsilon'])}."
+                f"{defense}: every hospital adds noise by the same multiplier, and small hospitals spend more privacy: "
+                f"{_budget(small)}, {_budget(large)}."
             )
     return texts
 
 
+def _budget(row: Row) -> str:
+    return f"{row['hospital']} ({words.count(row['n_train'], 'record')}) ε = {words.epsilon(row['epsilon'])}"
+
+
 def _calm(cells: pl.DataFrame) -> list[str]:
-    rows = cells.filter(attack="none", defense="none").rows(named=True)
     return [
-        f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: in that "
-        "share of pairs it gives a patient with the condition a higher risk than one without."
-        for row in rows
+        f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: "
+        "in that share of pairs it gives a patient with the condition a higher risk than one without."
+        for row in cells.filter(attack="none", defense="none").rows(named=True)
     ]
 
 
@@ -115,8 +112,8 @@ def _undefended(cells: pl.DataFrame) -> list[str]:
     change = f"a change of {words.change(worst['harm'])}{_over(worst, 'harm', worst['harm_n'], signed=True)}"
     if worst["harm_high"] is not None and worst["harm_high"] >= 0:
         return [
-            f"No attack tried changed AUROC beyond what differs from seed to seed; the largest change came with {worst['attack']}: "
-            f"{change}. That does not prove that no attack could."
+            "No attack tried lowered AUROC beyond what differs from seed to seed; the lowest came with "
+            f"{worst['attack']}: {change}. That does not prove that no attack could."
         ]
     return [f"Of the attacks tried, {worst['attack']} does the most harm: AUROC {words.score(worst['mean'])}, {change}."]
 
@@ -128,72 +125,65 @@ def _best(cells: pl.DataFrame, points: pl.DataFrame) -> list[str]:
     bare = points.filter(defense="none").rows(named=True)
     beside = f", against {words.score(bare[0]['worst'])} without a defense" if bare and best["defense"] != "none" else ""
     name = "No defense" if best["defense"] == "none" else best["defense"]
-    text = (
-        f"{name} keeps the most under its worst attack ({best['attack']}): AUROC {words.score(best['worst'])}"
-        f"{_over(best, 'worst', None)}{beside}."
-    )
-    return [text, *_rivals(best, points), *_cost(best["defense"], cells)]
+    keeps = f"{name} keeps the most under its worst attack ({best['attack']}): AUROC {words.score(best['worst'])}"
+    return [f"{keeps}{_over(best, 'worst', None)}{beside}.", *_rivals(best, points), *_cost(best["defense"], cells)]
 
 
 def _rivals(best: Row, points: pl.DataFrame) -> list[str]:
     if best["worst_low"] is None:
         return ["One seed settles no order."]
-    others = points.filter(pl.col("defense") != best["defense"])
-    close = [row["defense"] for row in others.rows(named=True) if _overlap(best, row)]
-    return [f"The interval of {words.listed(map(words.defense, close))} overlaps with it: the order is not settled."] if close else []
-
-
-def _overlap(best: Row, other: Row) -> bool:
-    """Whether the order is open: the other has no interval, or reaches into that of the best."""
-    return other["worst_high"] is None or bool(other["worst_high"] >= best["worst_low"])
+    others = points.filter(pl.col("defense") != best["defense"]).rows(named=True)
+    close = [
+        words.defense(row["defense"]) for row in others if row["worst_high"] is None or row["worst_high"] >= best["worst_low"]
+    ]
+    return [f"Its interval overlaps with that of {words.listed(close)}: the order is not settled."] if close else []
 
 
 def _cost(defense: str, cells: pl.DataFrame) -> list[str]:
-    rows = cells.filter(pl.col("gain").is_not_null(), attack="none", defense=defense).rows(named=True)
     return [
         f"With nobody attacking it changes AUROC by {words.change(row['gain'])}{_over(row, 'gain', row['gain_n'], signed=True)}."
-        for row in rows
+        for row in cells.filter(pl.col("gain").is_not_null(), attack="none", defense=defense).rows(named=True)
     ]
 
 
 def _price(records: Sequence[RunRecord]) -> list[str]:
-    worst = tables.worst_hit(tables.hospital_effects(records))
-    if worst.is_empty():
-        return []
-    row = worst.row(0, named=True)
+    worst = tables.worst_hit(tables.hospital_effects(records)).head(1)
     return [
-        f"With nobody attacking, {row['defense']} changes the model most for {row['hospital']}: its Brier score (lower is better) by "
-        f"{words.change(row['brier'])}{_over(row, 'brier', row['brier_n'], signed=True)}. No other defense costs one hospital more."
+        f"With nobody attacking, {row['defense']} costs one hospital most: the Brier score (lower is better) of "
+        f"{row['hospital']} changes by {words.change(row['brier'])}{_over(row, 'brier', row['brier_n'], signed=True)}."
+        for row in worst.rows(named=True)
     ]
 
 
 def _read(inversions: pl.DataFrame) -> list[str]:
     rows = inversions.drop_nulls("rate").rows(named=True)
-    texts = [_recovered(row) for row in rows if row["defense"] == "none"]
     guarded = [row for row in rows if row["defense"] != "none"]
-    some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])
-    texts += [f"The most under a defense: {_recovered(row)}" for row in some[:1]]
+    some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])[:1]
+    texts = [_recovered(row) for row in rows if row["defense"] == "none"]
+    texts += [f"The most under a defense: {_recovered(row)}" for row in some]
     none = [row for row in guarded if not row["n_recovered"]]
     if none:
         names = words.listed(dict.fromkeys(row["defense"] for row in none))
         most = words.share(max(row["rate_high"] for row in none))
-        texts.append(f"Under {names} none was recovered; a true share of up to {most} would still fit, and other attacks may recover more.")
+        texts.append(
+            f"Under {names} none was recovered; a true share of up to {most} would still fit, and other attacks may do better."
+        )
     return texts
 
 
 def _recovered(row: Row) -> str:
     return (
-        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records {words.under(row['defense'])} "
-        f"({words.share(row['rate'])}; 95 % interval {words.share(row['rate_low'])} to {words.share(row['rate_high'])}) from what the "
-        f"aggregator sees in round {row['round']}."
+        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records "
+        f"{words.under(row['defense'])} ({words.share(row['rate'])}; 95 % interval {words.share(row['rate_low'])} to "
+        f"{words.share(row['rate_high'])}) from what the aggregator sees in round {row['round']}."
     )
 
 
 def _spent(spent: pl.DataFrame) -> list[str]:
     most = spent.sort("epsilon", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
     return [
-        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which holds the "
-        f"advantage of any test of who was in the training data to at most {words.share(row['advantage'])}."
+        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which "
+        f"holds the advantage of any test of who was in the training data to at most {words.share(row['advantage'])}."
         for row in most.rows(named=True)
     ]
 
@@ -201,7 +191,7 @@ def _spent(spent: pl.DataFrame) -> list[str]:
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
     ran = {(record.attack, record.defense, record.seed) for record in records}
     if not any(attack == "none" for attack, _, _ in ran) or not any(defense == "none" for _, defense, _ in ran):
-        return ["Controls are missing (runs without the attack, runs without the defense), so nothing is concluded from the figures."]
+        return ["Controls are missing (runs without the attack, runs without the defense), so nothing is concluded."]
     lone = {(a, d) for a, d, seed in ran if ("none", d, seed) not in ran or (a, "none", seed) not in ran}
     names = [f"{words.attack(a)} with {words.defense(d)}" for a, d in sorted(lone)]
     return [f"Controls with the same seeds are missing for {words.listed(names)}: no conclusion there."] if names else []
@@ -210,15 +200,17 @@ def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
 def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
     cells = tables.cells(records)
     lone, total = len(cells.filter(pl.col("n") < 2)), len(cells)
-    if not lone:
-        return []
-    where = "Every result" if lone == total else f"{words.count(lone, 'result')} of {total}"
-    return [f"{where} comes from one seed: it has no interval, and chance cannot be told from effect."]
+    where = "Every result" if lone == total else f"{lone} of {words.count(total, 'result')}"
+    return [f"{where} comes from one seed: it has no interval, and chance cannot be told from effect."] if lone else []
 
 
-def _idle(records: Sequence[RunRecord]) -> Counter[tuple[str, str, str]]:
-    """Runs in which the attack or the defense did nothing, by attack, defense and which of the two."""
-    return Counter((record.attack, record.defense, what) for record in records for what in tables.idle(record))
+def _idle(records: Sequence[RunRecord]) -> list[str]:
+    counts = Counter((record.attack, record.defense, what) for record in records for what in tables.idle(record))
+    return [
+        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the {what} did nothing, "
+        f"so the outcome says nothing about the {what}."
+        for (attack, defense, what), n in counts.items()
+    ]
 
 
 def _over(row: Row, name: str, n: int | None, *, signed: bool = False) -> str:
@@ -229,5 +221,5 @@ def _over(row: Row, name: str, n: int | None, *, signed: bool = False) -> str:
     return f" (95 % interval {words.span(row[f'{name}_low'], row[f'{name}_high'], signed=signed)}{seeds})"
 
 
-def _names(records: Sequence[RunRecord], key: str) -> list[str]:
+def _names(records: Sequence[RunRecord], key: str) -> list[Any]:
     return list(dict.fromkeys(getattr(record, key) for record in records))

@@ -62,7 +62,7 @@ def render(
     effects = tables.hospital_effects(records)
     return _environment().get_template("index.html.j2").render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
-        svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},  # noqa: S704
+        svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
         asked=findings.asked(records), found=findings.found(records), cautions=findings.cautions(records),
         cells=_rows(tables.cells(records).filter(~pl.col("reads_only"))),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},

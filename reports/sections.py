@@ -85,10 +85,7 @@ def threats(rows: Iterable[Row]) -> list[dict[str, Any]]:
     for row in rows:
         if row.kind == "threat":
             groups.setdefault(row.id, []).append(row)
-    return [
-        {"about": group[0], "rows": group, "statuses": Counter(row.status for row in group), "tested": any(row.runs for row in group)}
-        for group in groups.values()
-    ]
+    return [_threat(group) for group in groups.values()]
 
 
 def explained(records: Sequence[RunRecord], catalogue: Catalogue) -> dict[str, str]:
@@ -102,6 +99,11 @@ def settings(records: Sequence[RunRecord]) -> dict[str, str]:
     """Configured values that all runs share, by dotted key."""
     flat = [dict(_flat(record.config)) for record in records]
     return {key: value for key, value in flat[0].items() if all(other.get(key) == value for other in flat)}
+
+
+def _threat(rows: Sequence[Row]) -> dict[str, Any]:
+    statuses = Counter(row.status for row in rows)
+    return {"about": rows[0], "rows": rows, "statuses": statuses, "tested": any(row.runs for row in rows)}
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

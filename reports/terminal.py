@@ -14,7 +14,7 @@ from sim.evidence import RunRecord
 
 
 def closing_table(records: Sequence[RunRecord]) -> Table:
-    """Defenses down, attacks across: mean AUROC and half its 95 % interval over seeds; share recovered where records were read."""
+    """Defenses down, attacks across: mean AUROC and half its 95 % interval over seeds; share recovered by attacks that read."""
     cells = tables.cells(records).filter(~pl.col("reads_only"))
     read = {(row["attack"], row["defense"]): row for row in tables.inversions(records).iter_rows(named=True)}
     means = {(row["attack"], row["defense"]): row for row in cells.iter_rows(named=True)}
@@ -39,7 +39,8 @@ def closing_table(records: Sequence[RunRecord]) -> Table:
 def run_table(record: RunRecord) -> Table:
     """The outcome of one run."""
     outcome, engaged = record.outcome, record.engagement
-    table = Table(title=Text(f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"), show_header=False)
+    title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
+    table = Table(title=Text(title), show_header=False)
     worst = f"{words.score(outcome.worst_hospital_auroc)} ({outcome.worst_hospital})" if outcome.worst_hospital else words.NONE
     rows = {
         "AUROC": words.score(outcome.auroc),

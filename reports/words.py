@@ -13,8 +13,10 @@ def score(value: float | None) -> str:
 
 
 def change(value: float | None) -> str:
-    """A signed difference of scores with three digits and a true minus sign."""
-    return NONE if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    """A signed difference of scores with three digits and a true minus sign; no sign on zero."""
+    if value is None:
+        return NONE
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
@@ -32,7 +34,7 @@ def share(value: float | None) -> str:
     percent = 100 * value
     if 0 < percent < 0.05 or 99.95 < percent < 100:
         return "under 0.1 %" if percent < 1 else "over 99.9 %"
-    return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99.5 or percent == 100 else f"{percent:.1f} %"
+    return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
 
 
 def half(value: float | None, high: float | None) -> str:

@@ -1,0 +1,527 @@
+import json
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from scipy.stats import beta
+
+from reports import findings, page, statistics, tables, terminal, words
+from sim import evidence
+from sim.errors import InputError
+from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
+from tests.records import make_hospitals, make_inversion, make_privacy, make_record
+
+FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
+SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
+
+
+def grid(attacks=("none", "sign_flip"), defenses=("none", "krum"), seeds=3, **changes) -> list[RunRecord]:
+    """Attacks x defenses x seeds; without a defense ``sign_flip`` lowers AUROC by 0.3, 0.32, 0.34, ..."""
+    return [
+        make_record(attack=a, defense=d, seed=s, outcome={"auroc": auroc(a, d, s)}, **changes)
+        for a in attacks
+        for d in defenses
+        for s in range(seeds)
+    ]
+
+
+def auroc(attack: str, defense: str, seed: int) -> float:
+    hit = attack != "none" and defense == "none"
+    return 0.8 + 0.01 * seed - (0.3 + 0.02 * seed) * hit
+
+
+def everything() -> list[RunRecord]:
+    """A study with every part that a page can have."""
+    inversion = make_inversion(gallery=True)
+    parts = {
+        "privacy": make_privacy(),
+        "conflicts": [Conflict(id="x", between="noise and utility", text="noise hides attackers too")],
+        "screened": [Screened(round=2, hospital="hospital_1", reason="not finite")],
+        "skipped_rounds": [2],
+    }
+    read = [make_record(attack="analytic_inversion", seed=s, inversion=inversion) for s in range(3)]
+    hidden = make_inversion(0, 64).model_copy(update={"records_in_row": [64]})
+    read += [make_record(attack="analytic_inversion", defense="sum", seed=s, inversion=hidden) for s in range(3)]
+    return grid(defenses=("none", "krum")) + grid(defenses=("dp",), **parts) + read
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def make(records, manifest=None):
+        for record in records:
+            evidence.append(tmp_path, record)
+        if manifest is not None:
+            (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        return tmp_path
+
+    return make
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", html, flags=re.DOTALL))
+
+
+def row(frame, **where):
+    (found,) = frame.filter(**where).rows(named=True)
+    return found
+
+
+# Statistics, against hand computation
+
+
+def test_half_width_is_students_for_three_values():
+    # 1, 2, 4: mean 7/3, sd sqrt(7/3) = 1.527525, t(0.975, 2) = 4.302653 from the table
+    assert statistics.half_width(3, 1.527525) == pytest.approx(4.302653 * 1.527525 / 3**0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "sd"), [(0, None), (1, None), (1, 0.1)])
+def test_fewer_than_two_values_have_no_interval(n, sd):
+    assert statistics.half_width(n, sd) is None
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(3, 10), (17, 480), (0, 12), (12, 12)])
+def test_rate_interval_is_the_beta_quantiles(successes, trials):
+    low, high = statistics.rate_interval(successes, trials)
+    assert low == pytest.approx(beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0)
+    assert high == pytest.approx(beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "advantage"), [(0.0, 0.0, 0.0), (1.0, 0.0, 0.462117), (1.0, 0.01, 0.467496), (0.0, 1.0, 1.0)]
+)
+def test_membership_advantage_by_hand(epsilon, delta, advantage):
+    assert statistics.membership_advantage(epsilon, delta) == pytest.approx(advantage, abs=1e-6)
+
+
+def test_membership_advantage_of_a_huge_epsilon_is_one():
+    assert statistics.membership_advantage(5000.0, 1e-5) == 1.0
+
+
+# Tables
+
+
+def test_cell_is_mean_and_t_interval_over_seeds():
+    records = [make_record(seed=s, outcome={"auroc": a}) for s, a in enumerate((0.7, 0.8, 0.9))]
+    cell = row(tables.cells(records))
+    assert cell["n"] == 3
+    assert cell["mean"] == pytest.approx(0.8)
+    assert cell["mean_high"] - cell["mean"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
+    assert cell["mean"] - cell["mean_low"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    cell = row(tables.cells([make_record()]))
+    assert (cell["n"], cell["mean"], cell["mean_low"], cell["mean_high"]) == (1, 0.85, None, None)
+
+
+def test_harm_and_gain_are_paired_by_seed():
+    aurocs = {
+        ("none", "none"): (0.80, 0.90), ("sign_flip", "none"): (0.50, 0.40),
+        ("none", "krum"): (0.78, 0.86), ("sign_flip", "krum"): (0.77, 0.81),
+    }  # fmt: skip
+    records = [
+        make_record(attack=a, defense=d, seed=s, outcome={"auroc": value})
+        for (a, d), pair in aurocs.items()
+        for s, value in enumerate(pair)
+    ]
+    cell = row(tables.cells(list(reversed(records))), attack="sign_flip", defense="krum")
+    assert cell["harm"] == pytest.approx((-0.01 - 0.05) / 2)
+    assert cell["gain"] == pytest.approx((0.27 + 0.41) / 2)
+    assert cell["harm_high"] - cell["harm"] == pytest.approx(12.706205 * 0.04 / 2**0.5 / 2**0.5, rel=1e-6)
+
+
+def test_pairs_without_a_common_seed_are_left_out():
+    records = [
+        make_record(seed=0),
+        make_record(seed=1),
+        make_record(attack="sign_flip", seed=1),
+        make_record(attack="sign_flip", seed=2),
+    ]
+    cell = row(tables.cells(records), attack="sign_flip")
+    assert (cell["n"], cell["harm_n"], cell["harm_low"]) == (2, 1, None)
+
+
+def test_cells_count_runs_in_which_attack_or_defense_did_nothing():
+    records = [make_record(attack="sign_flip", seed=s, engagement={"attack_engaged": s > 0}) for s in range(3)]
+    assert row(tables.cells(records))["n_idle"] == 1
+
+
+def test_worst_hospital_is_null_where_no_hospital_has_an_auroc():
+    records = [make_record(seed=s, outcome={"worst_hospital_auroc": None}) for s in range(2)]
+    cell = row(tables.cells(records, "worst_hospital_auroc"))
+    assert (cell["mean"], cell["n"]) == (None, 0)
+
+
+def test_hospital_effects_are_paired_without_attack_and_name_the_worst_hit():
+    def changed(defense, seed, **brier):
+        hospitals = [one.model_copy(update={"brier": brier.get(one.hospital, one.brier)}) for one in make_hospitals([])]
+        return make_record(defense=defense, seed=seed, hospitals=hospitals)
+
+    usual = {one.hospital: one.brier for one in make_hospitals([])}
+    records = [changed("none", s) for s in range(2)]
+    records += [
+        changed("krum", s, hospital_4=usual["hospital_4"] + 0.1 + 0.02 * s, hospital_1=usual["hospital_1"] - 0.3)
+        for s in range(2)
+    ]
+    records += [make_record(attack="sign_flip", defense="krum", seed=s) for s in range(2)]  # must not count
+    effects = tables.hospital_effects(records)
+    hit = row(effects, hospital="hospital_4")
+    assert hit["brier"] == pytest.approx(0.11)
+    assert hit["brier_high"] - hit["brier"] == pytest.approx(12.706205 * 0.01 * 2**0.5 / 2**0.5, rel=1e-6)
+    assert row(tables.worst_hit(effects))["hospital"] == "hospital_4"
+    assert row(effects, hospital="hospital_5")["auroc"] is None  # too few test patients
+    assert list(effects["n_train"]) == sorted(effects["n_train"], reverse=True)
+
+
+def test_no_hospital_is_named_worst_hit_by_a_defense_that_changes_nothing():
+    assert tables.worst_hit(tables.hospital_effects(grid(attacks=("none",)))).is_empty()
+
+
+def test_tradeoff_takes_the_attack_with_the_lowest_mean():
+    aurocs = {
+        ("none", "none"): 0.9,
+        ("sign_flip", "none"): 0.4,
+        ("alie", "none"): 0.6,
+        ("none", "krum"): 0.8,
+        ("alie", "krum"): 0.7,
+    }
+    points = tables.tradeoff([make_record(attack=a, defense=d, outcome={"auroc": value}) for (a, d), value in aurocs.items()])
+    bare, krum = row(points, defense="none"), row(points, defense="krum")
+    assert (bare["utility"], bare["worst"], bare["attack"], bare["n_attacks"]) == (0.9, 0.4, "sign_flip", 2)
+    assert (krum["utility"], krum["worst"], krum["attack"], krum["n_attacks"]) == (0.8, 0.7, "alie", 1)
+
+
+def test_attacks_that_only_read_are_no_outcome_under_attack():
+    records = [make_record(), make_record(attack="analytic_inversion", inversion=make_inversion(), outcome={"auroc": 0.1})]
+    assert tables.tradeoff(records).is_empty()
+    assert set(tables.curves(records)["attack"]) == {"none"}
+
+
+def test_curves_take_mean_and_range_over_seeds_of_all_patients():
+    records = [make_record(seed=s, outcome={"auroc": a}) for s, a in enumerate((0.7, 0.9))]
+    last = row(tables.curves(records), round=4)
+    assert (last["n"], last["mean"], last["low"], last["high"]) == (2, pytest.approx(0.8), 0.7, 0.9)
+
+
+def test_inversions_add_up_over_seeds():
+    records = [make_record(attack="analytic_inversion", seed=s, inversion=make_inversion(k, 8)) for s, k in enumerate((3, 5))]
+    found = row(tables.inversions(records))
+    assert (found["n_recovered"], found["n_attacked"], found["rate"], found["summed"]) == (8, 16, 0.5, 8.0)
+    assert (found["rate_low"], found["rate_high"]) == statistics.rate_interval(8, 16)
+
+
+def test_privacy_spent_is_that_of_the_run_that_spent_most():
+    records = [make_record(defense="dp", seed=s, privacy=make_privacy(epsilon)) for s, epsilon in enumerate((4.0, 6.0, 5.0))]
+    spent = tables.spent(records)
+    assert list(spent["hospital"]) == ["hospital_0", "hospital_1"]
+    assert list(spent["epsilon"]) == [6.0, 5.0]
+    assert spent["advantage"][0] == statistics.membership_advantage(6.0, 1e-5)
+
+
+def test_screened_replies_are_counted_by_reason_and_run():
+    lost = [Screened(round=r, hospital="hospital_1", reason="not finite") for r in (1, 2)]
+    found = row(tables.screened([make_record(seed=s, screened=lost) for s in range(2)]))
+    assert (found["n"], found["n_runs"]) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("records", "key"),
+    [
+        ([], "evidence.jsonl"),
+        ([make_record(), make_record(consortium="other")], "consortium"),
+        ([make_record(), make_record(seed=1, rounds=5)], "rounds"),
+        ([make_record(), make_record(run="again")], "evidence.jsonl"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(records, key):
+    with pytest.raises(InputError) as refusal:
+        tables.one_study(records)
+    assert refusal.value.key == key
+
+
+def test_controls_come_first():
+    ordered = tables.one_study(list(reversed(grid(seeds=1))))
+    assert (ordered[0].attack, ordered[0].defense) == ("none", "none")
+
+
+# Sentences
+
+
+def test_found_names_the_worst_attack_and_the_best_defense():
+    texts = {one.topic: one.text for one in findings.found(grid())}
+    assert "sign_flip does the most harm" in texts["Without a defense"]
+    assert "\N{MINUS SIGN}0.320 (95 % interval" in texts["Without a defense"]
+    assert texts["Best defense tried"].startswith("krum keeps the most under its worst attack (sign_flip): AUROC 0.810")
+
+
+def test_harm_within_the_interval_is_not_called_harm():
+    noisy = [
+        make_record(attack="sign_flip", seed=s, outcome={"auroc": 0.85 + change}) for s, change in enumerate((-0.1, 0.05, 0.02))
+    ]
+    texts = {one.topic: one.text for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])}
+    assert "No attack tried lowered AUROC beyond" in texts["Without a defense"]
+    assert "most harm" not in texts["Without a defense"]
+
+
+def test_overlapping_defenses_leave_the_order_open():
+    aurocs = [{"auroc": 0.8 + 0.03 * s} for s in range(3)]
+    cells = [(a, d) for a in ("none", "alie") for d in ("krum", "median")]
+    close = [make_record(attack=a, defense=d, seed=s, outcome=outcome) for a, d in cells for s, outcome in enumerate(aurocs)]
+    (best,) = [one.text for one in findings.found(close) if one.topic == "Best defense tried"]
+    assert "overlaps with that of median: the order is not settled" in best
+
+
+def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
+    records = grid()
+    idle = [
+        record.model_copy(update={"engagement": record.engagement.model_copy(update={"attack_engaged": False})})
+        if (record.attack, record.defense) == ("sign_flip", "krum")
+        else record
+        for record in records
+    ]
+    assert "Best defense tried" in dict(findings.found(records))
+    assert "Best defense tried" not in dict(findings.found(idle))
+    assert "3 runs of sign_flip against krum: the attack did nothing" in " ".join(findings.cautions(idle))
+
+
+def test_missing_controls_and_single_seeds_are_said():
+    (missing, lone) = findings.cautions([make_record(attack="sign_flip")])
+    assert "Controls are missing" in missing
+    assert "one seed" in lone
+    assert findings.found([make_record(attack="sign_flip")]) == []
+    partial = [record for record in grid() if (record.attack, record.defense, record.seed) != ("none", "krum", 1)]
+    assert "missing for sign_flip with krum" in " ".join(findings.cautions(partial))
+    assert findings.cautions(grid()) == []
+
+
+def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
+    texts = dict(findings.found(everything()))
+    upper = words.share(statistics.rate_interval(0, 192)[1])
+    assert f"Under sum none was recovered; a true share of up to {upper} would still fit" in texts["Records recovered"]
+
+
+def test_crowd_compares_the_smallest_and_the_largest_sum():
+    (text,) = findings.crowd(tables.inversions(everything()))
+    assert "With 8 records in a row (no defense), 38 % were recovered; with 64 (sum), 0 %." in text
+    assert findings.crowd(tables.inversions([])) == []
+
+
+def test_unequal_privacy_is_said_only_where_the_data_show_it():
+    def texts(epsilons, noises):
+        base = make_privacy()
+        changes = [{"epsilon": e, "noise_multiplier": z} for e, z in zip(epsilons, noises, strict=True)]
+        hospitals = [one.model_copy(update=change) for one, change in zip(base.hospitals, changes, strict=True)]
+        record = make_record(defense="dp", privacy=base.model_copy(update={"hospitals": hospitals}))
+        return findings.unequal_privacy(tables.spent([record]))
+
+    assert "hospital_1 (100 records) ε = 3" in texts((2, 3), (1, 1))[0]
+    assert texts((3, 2), (1, 1)) == []
+    assert texts((2, 3), (1, 2)) == []
+
+
+SHARES = {0.0: "0 %", 1.0: "100 %", 0.0001: "under 0.1 %", 0.9999: "over 99.9 %", 0.0146: "1.5 %", 0.999: "99.9 %", 0.376: "38 %"}
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, words.NONE), *SHARES.items()])
+def test_shares_are_never_rounded_to_none_or_all(value, shown):
+    assert words.share(value) == shown
+
+
+# The page
+
+
+def test_page_has_every_part_and_its_figures(folder):
+    where = folder(everything(), {"command": "wardround compare seeds=3", "versions": {"flwr": "1.41.0"}})
+    target = page.write_report(where)
+    html = target.read_text()
+    assert target == where / "report" / "index.html"
+    pictures = {path.stem for path in (where / "report" / "figures").glob("*.png")}
+    assert pictures == {"heat_map", "tradeoff", "hospital_effects", "convergence", "reconstruction", "privacy_spent"}
+    assert all(f'id="fig-{name}"' in html for name in pictures)
+    sections = (
+        "answer",
+        "attacks",
+        "tradeoff",
+        "hospitals",
+        "convergence",
+        "reconstruction",
+        "privacy",
+        "sight",
+        "threats",
+        "limits",
+        "repeat",
+    )
+    assert all(f'<section id="{name}"' in html or f'id="{name}">' in html for name in sections)
+    assert "wardround compare seeds=3" in html
+    assert "flwr 1.41.0" in html
+    assert not list(where.rglob("*.part"))
+
+
+class Links(HTMLParser):
+    """Collects what a page would load or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "link", "iframe", "img", "object", "embed"):
+            self.loaded.append(tag)
+        self.loaded += [value for key, value in attrs if key in ("src", "srcset", "data") or key.startswith("on")]
+        self.ids += [given["id"]] if "id" in given else []
+        self.targets += [given[key] for key in ("href", "xlink:href") if key in given]
+
+
+def test_page_is_self_contained_and_its_links_stay_inside(folder):
+    html = page.write_report(folder(everything())).read_text()
+    links = Links()
+    links.feed(html)
+    assert links.loaded == []
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    assert "http" not in html
+    assert len(links.ids) == len(set(links.ids))
+    inside = {target for target in links.targets if not target.startswith("data:image/png;base64,")}
+    assert {target.removeprefix("#") for target in inside} <= set(links.ids)
+    assert all(target.startswith("#") for target in inside)
+
+
+def test_same_evidence_gives_the_same_bytes(folder):
+    where = folder(everything(), {"command": "x"})
+    first = page.write_report(where).read_bytes(), (where / "report" / "figures" / "heat_map.png").read_bytes()
+    again = page.write_report(where).read_bytes(), (where / "report" / "figures" / "heat_map.png").read_bytes()
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "records", [everything(), [make_record(attack="sign_flip")], [make_record()]], ids=["all", "attack", "calm"]
+)
+def test_page_never_says_what_a_simulation_cannot_know(folder, records):
+    assert FORBIDDEN.findall(text_of(page.write_report(folder(records)).read_text())) == []
+
+
+def secret_records(**changes) -> list[RunRecord]:
+    shown = [Recovered(hospital="hospital_0", exact=True, truth=SECRET, guess=SECRET)]
+    inversion = make_inversion().model_copy(update={"gallery": shown})
+    return [make_record(attack="analytic_inversion", inversion=inversion, seed=s, **changes) for s in range(2)]
+
+
+def test_reconstructions_of_data_that_is_not_public_are_scores_only(folder):
+    where = folder(secret_records(public=False))
+    html = page.write_report(where).read_text()
+    assert "SECRET" not in html
+    assert "not marked public" in html
+    assert "38 %" in html
+
+
+def test_reconstructions_are_shown_for_public_data_or_on_demand(folder, tmp_path):
+    where = folder(secret_records(public=False))
+    html = page.write_report(where, show_reconstructions=True).read_text()
+    assert "SECRET-63" in html
+    assert "Handle it like the records themselves" in html
+    other = tmp_path / "public"
+    other.mkdir()
+    for record in secret_records(public=True):
+        evidence.append(other, record)
+    html = page.write_report(other).read_text()
+    assert "SECRET-63" in html
+    assert "Handle it like" not in html
+
+
+def test_page_escapes_hostile_names(folder):
+    evil = "<script>alert(1)</script>"
+    hospitals = [
+        one.model_copy(update={"hospital": evil if i == 0 else one.hospital}) for i, one in enumerate(make_hospitals([]))
+    ]
+    more = {"hospitals": hospitals, "sight": [Sight(party=evil, sees=evil)], "data_source": evil, "config": {evil: evil}}
+    more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
+    records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
+    html = page.write_report(folder(records, {"command": evil, "machine": evil})).read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_single_run_says_that_nothing_is_concluded(folder):
+    html = text_of(page.write_report(folder([make_record(attack="sign_flip")])).read_text())
+    assert "Controls are missing" in html
+    assert "Nothing is concluded" in html
+    assert "0.850" in html
+    assert "No run trained with differential privacy" in html
+    assert "The command is not recorded." in html
+
+
+def test_untested_threats_stay_on_the_page(folder):
+    html = page.write_report(folder(grid())).read_text()
+    assert html.count('class="status not_tested"') > 5
+    assert "Membership inference" in html
+
+
+def test_idle_defense_is_said_before_anything_else(folder):
+    idle = {"none": {}, "clip": {"defense_engaged": False}}
+    records = [make_record(defense=d, seed=s, engagement=change) for d, change in idle.items() for s in range(2)]
+    html = text_of(page.write_report(folder(records)).read_text())
+    assert "2 runs of no attack against clip: the defense did nothing" in html
+    assert html.index("the defense did nothing") < html.index("What was asked")
+
+
+def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said(folder):
+    def crowd(worse):
+        return [
+            make_hospitals([])[0].model_copy(update={"hospital": f"site_{i:03}", "brier": 0.1 + 0.001 * i * worse})
+            for i in range(100)
+        ]
+
+    records = [make_record(defense=d, seed=s, hospitals=crowd(d != "none")) for d in ("none", "krum") for s in range(2)]
+    html = page.write_report(folder(records)).read_text()
+    assert "site_099" in html
+    assert "76 more are in the evidence" in html
+    assert "<td>site_010" not in html
+
+
+def test_broken_manifest_is_refused_by_name(folder):
+    where = folder([make_record()])
+    (where / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        page.write_report(where)
+
+
+# The terminal
+
+
+def printed(table) -> str:
+    console = Console(file=StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_closing_table_shows_means_half_intervals_and_shares():
+    text = printed(terminal.closing_table(everything()))
+    cell = row(tables.cells(everything()), attack="sign_flip", defense="none")
+    assert f"{cell['mean']:.3f} ± {cell['mean_high'] - cell['mean']:.3f}" in text
+    assert "38 %" in text
+    assert "no defense" in text
+
+
+def test_closing_table_of_one_seed_has_no_half_interval():
+    assert "±" not in printed(terminal.closing_table([make_record()])).split("\n", 1)[1]
+
+
+def test_run_table_says_when_an_attack_did_nothing():
+    idle = make_record(attack="sign_flip", engagement={"attack_engaged": False, "attack_distance": 0.0})
+    assert "NO: it changed nothing (0)" in printed(terminal.run_table(idle))
+    assert "yes (2)" in printed(terminal.run_table(make_record(attack="sign_flip", defense="krum", privacy=make_privacy())))
+
+
+def test_terminal_does_not_read_names_as_markup():
+    assert "[red]x" in printed(terminal.closing_table([make_record(defense="[red]x")]))
+
+
+def test_report_of_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError):
+        page.write_report(tmp_path)
