@@ -372,15 +372,21 @@ def test_without_any_category_only_confirmed_or_lone_candidates_are_guessed() ->
     assert len(noisy) == 0
 
 
-def test_inversion_refuses_a_model_that_does_not_start_with_a_linear_layer_on_the_features() -> None:
-    for layout in (
+@pytest.mark.parametrize(
+    "layout",
+    [
+        (),
         (("0.weight", (64, 29)),),
         (("0.weight", (64, 30)), ("0.bias", (64,))),
+        (("0.weight", (64, 29)), ("0.bias", (63,))),
         (("0.weight", (8, 29)), ("1.bias", (8,))),
-    ):
-        seen = Observation(clear(np.zeros((1, 3000))), np.zeros(3000), layout, SCHEMA)
-        with pytest.raises(RefusedError, match=r"needs a first linear layer on 29 features, with a bias$"):
-            AnalyticInversion()(seen, RNG)
+        (("0.weight", (29,)), ("0.bias", (29,)), ("1.weight", (64, 29)), ("1.bias", (64,))),  # a normalization comes first
+    ],
+)
+def test_inversion_refuses_a_model_that_does_not_start_with_a_linear_layer_on_the_features(layout: Layout) -> None:
+    seen = Observation(clear(np.zeros((1, 3000))), np.zeros(3000), layout, SCHEMA)
+    with pytest.raises(RefusedError, match=r"needs a first linear layer on 29 features, with a bias$"):
+        AnalyticInversion()(seen, RNG)
 
 
 TINY = Schema((Field("age", "continuous", (0,), missing=1), Field("sex", "categorical", (2, 3), ("female", "male"))), 4)

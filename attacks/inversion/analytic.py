@@ -1,7 +1,6 @@
 """Records read off the first linear layer's update (Phong et al., 2018, IACR ePrint 2017/715)."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,14 +55,11 @@ class AnalyticInversion:
 
 
 def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
-    """Where weight (n_out, n_features) and bias (n_out,) of the first linear layer lie in the vector of parameters."""
-    start = 0
-    for (name, shape), (next_name, next_shape) in pairwise(layout):
-        end = start + int(np.prod(shape))
-        if len(shape) == 2:
-            bias = f"{name.removesuffix('weight')}bias"
-            if shape[1] != n_features or (next_name, next_shape) != (bias, shape[:1]):
-                break
-            return slice(start, end), slice(end, end + shape[0])
-        start = end
+    """Where weight (n_out, n_features) and bias (n_out,) of the linear layer that reads the records lie in the vector."""
+    if len(layout) > 1:
+        (name, shape), following = layout[:2]
+        bias = f"{name.removesuffix('weight')}bias"
+        if len(shape) == 2 and shape[1] == n_features and following == (bias, shape[:1]):
+            end = shape[0] * n_features
+            return slice(0, end), slice(end, end + shape[0])
     raise RefusedError(f"layout={layout}: AnalyticInversion needs a first linear layer on {n_features} features, with a bias")
