@@ -37,7 +37,6 @@ class Chain:
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,). Raises ``RefusedError`` where a step or the rule does."""
-        rows = view.rows
         for step in self.steps:
-            rows = step(rows, rng)
-        return self.rule(replace(view, rows=rows), rng)
+            view = step(view, rng)
+        return self.rule(view, rng)

@@ -1,12 +1,12 @@
 """Norm clipping (Sun et al., 2019, arXiv:1911.07963)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Updates
+from sim.types import About, View
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Clip:
     def __post_init__(self) -> None:
         number(0, open_low=True, max_norm=self.max_norm)
 
-    def __call__(self, updates: Updates, rng: np.random.Generator) -> Updates:
-        """The clipped rows, (n_rows, n_params), float64."""
-        rows = updates.astype(np.float64)
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with clipped rows, float64."""
+        rows = view.rows.astype(np.float64)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.asarray(rows * (self.max_norm / np.maximum(norms, self.max_norm)))
+        return replace(view, rows=rows * (self.max_norm / np.maximum(norms, self.max_norm)))

@@ -87,12 +87,14 @@ class View:
 
     ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum divided by its public size).
     Without secure aggregation a group is one hospital; with it nothing finer exists. ``members`` names the hospitals of each
-    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None.
+    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None. ``memory`` is what steps and the rule
+    keep from round to round, each under a name of its own; it starts empty in round 1.
     """
 
     rows: Updates
     members: tuple[tuple[str, ...], ...]
     weights: NDArray[np.float64] | None = None
+    memory: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -140,11 +142,11 @@ class Rule(Protocol):
 
 @runtime_checkable
 class Step(Protocol):
-    """Transforms updates before the rule."""
+    """Transforms a view before the rule; the rows it returns may stand for other groups of hospitals."""
 
     about: ClassVar[About]
 
-    def __call__(self, updates: Updates, rng: np.random.Generator) -> Updates: ...
+    def __call__(self, view: View, rng: np.random.Generator) -> View: ...
 
 
 @runtime_checkable

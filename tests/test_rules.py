@@ -1,5 +1,7 @@
 """What single rules promise beyond the table of test_every_plugin, and where each stops holding."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -267,13 +269,13 @@ def test_chain_applies_steps_in_order_then_the_rule_on_the_same_view() -> None:
     class Noise:
         about = Clip.about
 
-        def __call__(self, updates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-            return updates + rng.normal(size=updates.shape)
+        def __call__(self, view: View, rng: np.random.Generator) -> View:
+            return dataclasses.replace(view, rows=view.rows + rng.normal(size=view.rows.shape))
 
     noise: Step = Noise()
     rows, weights = normal(5, 3), np.arange(1.0, 6.0)
     rng = stream(0, "chain")
-    expected = weights @ Clip(1.0)(rows + rng.normal(size=rows.shape), rng) / weights.sum()
+    expected = weights @ Clip(1.0)(clear(rows + rng.normal(size=rows.shape)), rng).rows / weights.sum()
     np.testing.assert_allclose(Chain((noise, Clip(1.0)), Mean("count"))(clear(rows, weights), stream(0, "chain")), expected)
     swapped = Chain((Clip(1.0), noise), Mean("count"))(clear(rows, weights), stream(0, "chain"))
     assert np.abs(swapped - expected).max() > 0.01
