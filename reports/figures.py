@@ -137,19 +137,19 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
 
 @mpl.rc_context(RC)
 def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Epsilon that each hospital has spent against its number of training records, one series a defense."""
-    figure = style.new_figure(WIDTH * 0.75, 3.4)
-    axes = figure.add_subplot()
-    style.guide(axes)
-    ends = []
-    for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
-        axes.plot(rows["n_train"], rows["epsilon"], "o", color=looks[str(defense)][0], markersize=5.5, alpha=0.85)
-        right = rows.row(0, named=True)
-        ends.append((right["n_train"], right["epsilon"], words.defense(str(defense))))
-    axes.margins(x=0.08)
-    axes.set_ylim(0, 1.1 * max(spent["epsilon"]))
-    _labels_in_margin(axes, ends)
-    axes.set(xlabel="Training records of the hospital", ylabel="Privacy spent, ε (down is better)")
+    """Epsilon (left) and noise multiplier (right) of each hospital against its number of training records, by defense."""
+    figure = style.new_figure(WIDTH, 3.0)
+    labels = {"epsilon": "Privacy spent, ε (down is better)", "noise_multiplier": "Noise multiplier"}
+    panels = figure.subplots(1, 2)
+    for axes, (column, label) in zip(panels, labels.items(), strict=True):
+        for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
+            name, color = words.defense(str(defense)), looks[str(defense)][0]
+            axes.plot(rows["n_train"], rows[column], "o", color=color, markersize=5.5, alpha=0.85, label=name)
+        style.guide(axes)
+        axes.margins(x=0.08)
+        axes.set(xlabel="Training records of the hospital", ylabel=label, ylim=(0, 1.1 * max(spent[column])))
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)))
     return figure
 
 

@@ -43,9 +43,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
     """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
-    skipped = sum(len(record.skipped_rounds) for record in records)
-    lost = [f"{words.count(skipped, 'round')} ended without a new model (see replies that were not used)."] if skipped else []
-    return _missing_controls(records) + _few_seeds(records) + _idle(records) + lost
+    return _missing_controls(records) + _few_seeds(records) + _idle(records) + _lost(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
@@ -76,24 +74,24 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense whose hospitals share a noise multiplier: that the smallest spent more than the largest, if it did."""
+    """For each defense: what the smallest hospital pays beside the largest, in privacy or in noise, if it pays more."""
     texts = []
     for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
         small, large = rows.row(-1, named=True), rows.row(0, named=True)
-        if (
-            rows["noise_multiplier"].n_unique() == 1
-            and small["n_train"] < large["n_train"]
-            and small["epsilon"] > large["epsilon"]
-        ):
-            texts.append(
-                f"{defense}: every hospital adds noise by the same multiplier, and small hospitals spend more privacy: "
-                f"{_budget(small)}, {_budget(large)}."
-            )
+        if small["n_train"] == large["n_train"]:
+            continue
+        if rows["noise_multiplier"].n_unique() == 1 and small["epsilon"] > large["epsilon"]:
+            pays = "every hospital adds noise by the same multiplier, and small hospitals spend more privacy"
+            texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
+        elif small["noise_multiplier"] > large["noise_multiplier"]:
+            pays = "small hospitals add more noise to their updates for their privacy"
+            texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
     return texts
 
 
 def _budget(row: Row) -> str:
-    return f"{row['hospital']} ({words.count(row['n_train'], 'record')}) ε = {words.epsilon(row['epsilon'])}"
+    size = f"{row['hospital']} ({words.count(row['n_train'], 'record')})"
+    return f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier {row['noise_multiplier']:.3g}"
 
 
 def _calm(cells: pl.DataFrame) -> list[str]:
@@ -133,10 +131,8 @@ def _rivals(best: Row, points: pl.DataFrame) -> list[str]:
     if best["worst_low"] is None:
         return ["One seed settles no order."]
     others = points.filter(pl.col("defense") != best["defense"]).rows(named=True)
-    close = [
-        words.defense(row["defense"]) for row in others if row["worst_high"] is None or row["worst_high"] >= best["worst_low"]
-    ]
-    return [f"Its interval overlaps with that of {words.listed(close)}: the order is not settled."] if close else []
+    close = [words.defense(row["defense"]) for row in others if row["behind_high"] is None or row["behind_high"] >= 0]
+    return [f"Seed by seed it is not told apart from {words.listed(close)}."] if close else []
 
 
 def _cost(defense: str, cells: pl.DataFrame) -> list[str]:
@@ -210,6 +206,18 @@ def _idle(records: Sequence[RunRecord]) -> list[str]:
         f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the {what} did nothing, "
         f"so the outcome says nothing about the {what}."
         for (attack, defense, what), n in counts.items()
+    ]
+
+
+def _lost(records: Sequence[RunRecord]) -> list[str]:
+    rounds: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        rounds[record.attack, record.defense] += len(record.skipped_rounds)
+    return [
+        f"{words.count(n, 'round')} of {words.attack(attack)} against {words.defense(defense)} ended without a new model "
+        "(see replies that were not used)."
+        for (attack, defense), n in rounds.items()
+        if n
     ]
 
 

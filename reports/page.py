@@ -20,6 +20,8 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
+MANIFEST = ("command", "commit", "started", "seconds", "machine", "python", "versions")
+
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``; returns the page's path.
@@ -104,7 +106,7 @@ def _environment() -> Environment:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     """What the folder says about its making; None for every part of it that is not recorded."""
-    path, unknown = folder / "manifest.json", dict.fromkeys(("command", "versions", "commit", "started", "seconds", "machine"))
+    path, unknown = folder / "manifest.json", dict.fromkeys(MANIFEST)
     if not path.exists():
         return unknown
     try:

@@ -120,14 +120,17 @@ def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFram
     """One row a defense that ran both unattacked and attacked: ``utility`` without attack, ``worst`` mean of its attacks.
 
     Both with ``_low`` and ``_high``; ``attack`` names the worst one, ``n_attacks`` how many were tried, ``epsilon`` the privacy.
+    ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the best defense, seed by seed; null for the best.
     """
     table = cells(records, metric).filter(~pl.col("reads_only"), pl.col("mean").is_not_null())
     calm = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
-    hit = table.filter(pl.col("attack") != "none")
+    hit = table.filter(pl.col("attack") != "none").join(calm, on="defense", how="semi", maintain_order="left")
     counts = hit.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
     worst = hit.sort("mean", maintain_order=True).unique("defense", keep="first", maintain_order=True)
+    behind = _behind_best(runs(records).with_columns(value=pl.col(metric)), worst)
     worst = worst.select("defense", "attack", *_means_as("worst"))
-    return calm.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
+    points = calm.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
+    return points.join(behind, on="defense", how="left", maintain_order="left").with_columns(pl.col("behind_n").fill_null(0))
 
 
 def curves(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -167,11 +170,12 @@ def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """Replies that were not used, by attack, defense, hospital and reason: how many, in how many runs."""
+    """Replies that were not used, by attack, defense and reason: ``n`` of each of ``hospitals``, in ``n_runs`` runs."""
     rows = ({**_cell(record), "hospital": lost.hospital, "reason": lost.reason} for record in records for lost in record.screened)
-    by = (*CELL, "hospital", "reason")
-    counted = _frame(rows, LOST).group_by(by, maintain_order=True).agg(n=pl.len(), n_runs=pl.col("seed").n_unique())
-    return counted.sort("n", descending=True, maintain_order=True)
+    by = (*CELL, "reason")
+    table = _frame(rows, LOST).group_by(*by, "hospital", maintain_order=True).agg(n=pl.len(), n_runs=pl.col("seed").n_unique())
+    alike = table.group_by(*by, "n", "n_runs", maintain_order=True).agg(hospitals=pl.col("hospital").sort())
+    return alike.sort("n", descending=True, maintain_order=True)
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
@@ -222,7 +226,16 @@ def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dic
     }  # fmt: skip
 
 
-def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, str], value: str) -> pl.DataFrame:
+def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
+    """Each defense's outcome under its own worst attack minus the best of them, over seeds that both have."""
+    best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
+    under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
+    return _over_seeds(
+        _minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), ("defense",), "value", "behind"
+    )
+
+
+def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str) -> pl.DataFrame:
     """Rows outside the control with ``value`` minus that of the control row that agrees ``on``; others are left out."""
     base = table.filter(control).select(*on, base=pl.col(value))
     paired = table.filter(~control).join(base, on=on, maintain_order="left")

@@ -53,6 +53,17 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def ranges(numbers: Iterable[int]) -> str:
+    """``1, 4 to 9 and 12`` for whole numbers in order."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return listed(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
 def attack(name: str) -> str:
     """The name of an attack; the control is said in words."""
     return "no attack" if name == "none" else name
@@ -69,5 +80,5 @@ def under(name: str) -> str:
 
 
 def epsilon(value: float) -> str:
-    """A privacy budget with two or three digits."""
-    return f"{value:.3g}"
+    """A privacy budget with three digits."""
+    return f"{value:#.3g}".rstrip(".")

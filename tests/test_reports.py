@@ -60,6 +60,22 @@ def folder(tmp_path):
     return make
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A folder with every part, and its report."""
+    where = tmp_path_factory.mktemp("whole")
+    for record in everything():
+        evidence.append(where, record)
+    (where / "manifest.json").write_text(json.dumps({"command": "wardround compare seeds=3", "versions": {"flwr": "1.41.0"}}))
+    page.write_report(where)
+    return where
+
+
+def html_of(records, **manifest) -> str:
+    """The page without its figures."""
+    return page.render(tables.one_study(records), dict.fromkeys(page.MANIFEST) | manifest, {}, show_reconstructions=False)
+
+
 def text_of(html: str) -> str:
     return re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", html, flags=re.DOTALL))
 
@@ -194,6 +210,19 @@ def test_tradeoff_takes_the_attack_with_the_lowest_mean():
     assert (krum["utility"], krum["worst"], krum["attack"], krum["n_attacks"]) == (0.8, 0.7, "alie", 1)
 
 
+def test_tradeoff_compares_with_the_best_defense_seed_by_seed():
+    worst = {("alie", "krum"): (0.8, 0.7), ("alie", "median"): (0.79, 0.67), ("sign_flip", "median"): (0.9, 0.9)}
+    records = [make_record(defense=d, seed=s) for d in ("krum", "median") for s in range(2)]
+    records += [
+        make_record(attack=a, defense=d, seed=s, outcome={"auroc": x}) for (a, d), xs in worst.items() for s, x in enumerate(xs)
+    ]
+    points = tables.tradeoff(records)
+    median = row(points, defense="median")
+    assert (median["behind"], median["behind_n"]) == (pytest.approx(-0.02), 2)
+    assert median["behind_high"] - median["behind"] == pytest.approx(12.706205 * 0.01, rel=1e-6)
+    assert (row(points, defense="krum")["behind"], row(points, defense="krum")["behind_n"]) == (None, 0)
+
+
 def test_attacks_that_only_read_are_no_outcome_under_attack():
     records = [make_record(), make_record(attack="analytic_inversion", inversion=make_inversion(), outcome={"auroc": 0.1})]
     assert tables.tradeoff(records).is_empty()
@@ -201,7 +230,14 @@ def test_attacks_that_only_read_are_no_outcome_under_attack():
 
 
 def test_curves_take_mean_and_range_over_seeds_of_all_patients():
-    records = [make_record(seed=s, outcome={"auroc": a}) for s, a in enumerate((0.7, 0.9))]
+    curves = [
+        {
+            "round": [4, 4, 4], "hospital": ["hospital_0", "all", "all"], "metric": ["auroc", "brier", "auroc"],
+            "value": [0.1, 0.2, value],
+        }
+        for value in (0.7, 0.9)
+    ]  # fmt: skip
+    records = [make_record(seed=s, curve=curve) for s, curve in enumerate(curves)]
     last = row(tables.curves(records), round=4)
     assert (last["n"], last["mean"], last["low"], last["high"]) == (2, pytest.approx(0.8), 0.7, 0.9)
 
@@ -221,10 +257,11 @@ def test_privacy_spent_is_that_of_the_run_that_spent_most():
     assert spent["advantage"][0] == statistics.membership_advantage(6.0, 1e-5)
 
 
-def test_screened_replies_are_counted_by_reason_and_run():
-    lost = [Screened(round=r, hospital="hospital_1", reason="not finite") for r in (1, 2)]
-    found = row(tables.screened([make_record(seed=s, screened=lost) for s in range(2)]))
-    assert (found["n"], found["n_runs"]) == (4, 2)
+def test_screened_replies_are_counted_by_reason_and_hospitals_with_equal_counts_share_a_row():
+    lost = [Screened(round=r, hospital=h, reason="not finite") for r in (1, 2) for h in ("hospital_1", "hospital_0")]
+    lost.append(Screened(round=1, hospital="hospital_2", reason="not finite"))
+    found = tables.screened([make_record(seed=s, screened=lost) for s in range(2)])
+    assert found.select("hospitals", "n", "n_runs").rows() == [(["hospital_0", "hospital_1"], 4, 2), (["hospital_2"], 2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -266,12 +303,19 @@ def test_harm_within_the_interval_is_not_called_harm():
     assert "most harm" not in texts["Without a defense"]
 
 
-def test_overlapping_defenses_leave_the_order_open():
-    aurocs = [{"auroc": 0.8 + 0.03 * s} for s in range(3)]
-    cells = [(a, d) for a in ("none", "alie") for d in ("krum", "median")]
-    close = [make_record(attack=a, defense=d, seed=s, outcome=outcome) for a, d in cells for s, outcome in enumerate(aurocs)]
-    (best,) = [one.text for one in findings.found(close) if one.topic == "Best defense tried"]
-    assert "overlaps with that of median: the order is not settled" in best
+def test_defenses_that_differ_by_less_than_seeds_do_are_not_told_apart():
+    def best(gaps):
+        """``median`` falls short of ``krum`` by ``gaps``, seed by seed, on seeds that differ far more."""
+        records = [
+            make_record(attack=a, defense=d, seed=s, outcome={"auroc": 0.7 + 0.1 * s - gap * (d == "median")})
+            for a in ("none", "alie")
+            for d in ("krum", "median")
+            for s, gap in enumerate(gaps)
+        ]
+        return dict(findings.found(records))["Best defense tried"]
+
+    assert "not told apart from median" in best((0.03, 0.0, 0.01))
+    assert "told apart" not in best((0.03, 0.031, 0.029))
 
 
 def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
@@ -309,7 +353,7 @@ def test_crowd_compares_the_smallest_and_the_largest_sum():
     assert findings.crowd(tables.inversions([])) == []
 
 
-def test_unequal_privacy_is_said_only_where_the_data_show_it():
+def test_what_small_hospitals_pay_for_privacy_is_said_only_where_the_data_show_it():
     def texts(epsilons, noises):
         base = make_privacy()
         changes = [{"epsilon": e, "noise_multiplier": z} for e, z in zip(epsilons, noises, strict=True)]
@@ -317,9 +361,12 @@ def test_unequal_privacy_is_said_only_where_the_data_show_it():
         record = make_record(defense="dp", privacy=base.model_copy(update={"hospitals": hospitals}))
         return findings.unequal_privacy(tables.spent([record]))
 
-    assert "hospital_1 (100 records) ε = 3" in texts((2, 3), (1, 1))[0]
+    (spends,) = texts((2, 3), (1, 1))
+    assert "small hospitals spend more privacy: hospital_1 (100 records) ε = 3.00 with noise multiplier 1;" in spends
+    (adds,) = texts((2, 2), (1, 1.5))
+    assert "small hospitals add more noise" in adds
     assert texts((3, 2), (1, 1)) == []
-    assert texts((2, 3), (1, 2)) == []
+    assert texts((2, 2), (1, 0.5)) == []
 
 
 SHARES = {0.0: "0 %", 1.0: "100 %", 0.0001: "under 0.1 %", 0.9999: "over 99.9 %", 0.0146: "1.5 %", 0.999: "99.9 %", 0.376: "38 %"}
@@ -330,15 +377,22 @@ def test_shares_are_never_rounded_to_none_or_all(value, shown):
     assert words.share(value) == shown
 
 
+@pytest.mark.parametrize(("numbers", "shown"), [([3], "3"), ([1, 2], "1 to 2"), ([1, 4, 5, 6, 9], "1, 4 to 6 and 9")])
+def test_rounds_are_listed_as_ranges(numbers, shown):
+    assert words.ranges(numbers) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), [(8.0, "8.00"), (0.5, "0.500"), (12.345, "12.3"), (123.4, "123")])
+def test_budgets_have_three_digits(value, shown):
+    assert words.epsilon(value) == shown
+
+
 # The page
 
 
-def test_page_has_every_part_and_its_figures(folder):
-    where = folder(everything(), {"command": "wardround compare seeds=3", "versions": {"flwr": "1.41.0"}})
-    target = page.write_report(where)
-    html = target.read_text()
-    assert target == where / "report" / "index.html"
-    pictures = {path.stem for path in (where / "report" / "figures").glob("*.png")}
+def test_page_has_every_part_and_its_figures(whole):
+    html = (whole / "report" / "index.html").read_text()
+    pictures = {path.stem for path in (whole / "report" / "figures").glob("*.png")}
     assert pictures == {"heat_map", "tradeoff", "hospital_effects", "convergence", "reconstruction", "privacy_spent"}
     assert all(f'id="fig-{name}"' in html for name in pictures)
     sections = (
@@ -357,7 +411,7 @@ def test_page_has_every_part_and_its_figures(folder):
     assert all(f'<section id="{name}"' in html or f'id="{name}">' in html for name in sections)
     assert "wardround compare seeds=3" in html
     assert "flwr 1.41.0" in html
-    assert not list(where.rglob("*.part"))
+    assert not list(whole.rglob("*.part"))
 
 
 class Links(HTMLParser):
@@ -378,8 +432,8 @@ class Links(HTMLParser):
         self.targets += [given[key] for key in ("href", "xlink:href") if key in given]
 
 
-def test_page_is_self_contained_and_its_links_stay_inside(folder):
-    html = page.write_report(folder(everything())).read_text()
+def test_page_is_self_contained_and_its_links_stay_inside(whole):
+    html = (whole / "report" / "index.html").read_text()
     links = Links()
     links.feed(html)
     assert links.loaded == []
@@ -392,18 +446,16 @@ def test_page_is_self_contained_and_its_links_stay_inside(folder):
     assert all(target.startswith("#") for target in inside)
 
 
-def test_same_evidence_gives_the_same_bytes(folder):
-    where = folder(everything(), {"command": "x"})
-    first = page.write_report(where).read_bytes(), (where / "report" / "figures" / "heat_map.png").read_bytes()
-    again = page.write_report(where).read_bytes(), (where / "report" / "figures" / "heat_map.png").read_bytes()
-    assert first == again
+def test_same_evidence_gives_the_same_bytes(whole):
+    files = [whole / "report" / "index.html", whole / "report" / "figures" / "heat_map.png"]
+    before = [path.read_bytes() for path in files]
+    assert page.write_report(whole) == files[0]
+    assert [path.read_bytes() for path in files] == before
 
 
-@pytest.mark.parametrize(
-    "records", [everything(), [make_record(attack="sign_flip")], [make_record()]], ids=["all", "attack", "calm"]
-)
-def test_page_never_says_what_a_simulation_cannot_know(folder, records):
-    assert FORBIDDEN.findall(text_of(page.write_report(folder(records)).read_text())) == []
+def test_page_never_says_what_a_simulation_cannot_know(whole):
+    pages = [(whole / "report" / "index.html").read_text(), html_of([make_record(attack="sign_flip")]), html_of([make_record()])]
+    assert [FORBIDDEN.findall(text_of(html)) for html in pages] == [[], [], []]
 
 
 def secret_records(**changes) -> list[RunRecord]:
@@ -434,7 +486,7 @@ def test_reconstructions_are_shown_for_public_data_or_on_demand(folder, tmp_path
     assert "Handle it like" not in html
 
 
-def test_page_escapes_hostile_names(folder):
+def test_page_escapes_hostile_names():
     evil = "<script>alert(1)</script>"
     hospitals = [
         one.model_copy(update={"hospital": evil if i == 0 else one.hospital}) for i, one in enumerate(make_hospitals([]))
@@ -442,7 +494,7 @@ def test_page_escapes_hostile_names(folder):
     more = {"hospitals": hospitals, "sight": [Sight(party=evil, sees=evil)], "data_source": evil, "config": {evil: evil}}
     more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
     records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
-    html = page.write_report(folder(records, {"command": evil, "machine": evil})).read_text()
+    html = html_of(records, command=evil, machine=evil)
     assert "<script" not in html
     assert "&lt;script&gt;" in html
 
@@ -456,21 +508,21 @@ def test_single_run_says_that_nothing_is_concluded(folder):
     assert "The command is not recorded." in html
 
 
-def test_untested_threats_stay_on_the_page(folder):
-    html = page.write_report(folder(grid())).read_text()
+def test_untested_threats_stay_on_the_page():
+    html = html_of(grid())
     assert html.count('class="status not_tested"') > 5
     assert "Membership inference" in html
 
 
-def test_idle_defense_is_said_before_anything_else(folder):
+def test_idle_defense_is_said_at_the_top():
     idle = {"none": {}, "clip": {"defense_engaged": False}}
     records = [make_record(defense=d, seed=s, engagement=change) for d, change in idle.items() for s in range(2)]
-    html = text_of(page.write_report(folder(records)).read_text())
+    html = text_of(html_of(records))
     assert "2 runs of no attack against clip: the defense did nothing" in html
     assert html.index("the defense did nothing") < html.index("What was asked")
 
 
-def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said(folder):
+def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said():
     def crowd(worse):
         return [
             make_hospitals([])[0].model_copy(update={"hospital": f"site_{i:03}", "brier": 0.1 + 0.001 * i * worse})
@@ -478,7 +530,7 @@ def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said(folder):
         ]
 
     records = [make_record(defense=d, seed=s, hospitals=crowd(d != "none")) for d in ("none", "krum") for s in range(2)]
-    html = page.write_report(folder(records)).read_text()
+    html = html_of(records)
     assert "site_099" in html
     assert "76 more are in the evidence" in html
     assert "<td>site_010" not in html
