@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -10,10 +13,11 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
+from clients import batch, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
-from sim.experiment import Experiment, from_text
+from sim.experiment import Experiment, Training, from_text
 from sim.seeds import stream
 from sim.types import Records
 
@@ -27,13 +31,81 @@ def fit(message: Message, context: Context) -> Message:
     task = wire.read_task(message)
     experiment = from_text(task.experiment)
     name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]))
+    training, seed = experiment.settings.training, experiment.settings.seed
     if experiment.dp is None:
-        drawn = batches.shuffled(experiment.settings.seed, task.round, name, len(records), experiment.settings.training)
-        trained = train(experiment.widths, task.weights, records, drawn, experiment.settings.training)
-        numbers: dict[str, float] = {}
-    else:
-        trained, numbers = _private(experiment, task, name, records, context.state)
-    return wire.answer(trained - task.weights, len(records), numbers, message)
+        drawn = batches.shuffled(seed, task.round, name, len(records), training)
+        return wire.answer(
+            train(experiment.widths, task.weights, records, drawn, training) - task.weights, len(records), {}, message
+        )
+    drawn = batches.poisson(seed, task.round, name, len(records), training)
+    history, rng = _ledger(context.state), _noise(experiment, task.round, name)
+    trained, history = experiment.dp.train(experiment.widths, task.weights, records, drawn, training, history, rng)
+    return wire.answer(trained - task.weights, len(records), _account(experiment, task.round, context.state, history), message)
+
+
+def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message | None]:
+    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch."""
+    visits = [_Visit.of(message, context) for message, context in zip(messages, contexts, strict=True)]
+    alike = defaultdict[Any, list[int]](list)
+    for i, visit in enumerate(visits):
+        alike[visit.kind].append(i)
+    replies: list[Message | None] = [None] * len(messages)
+    for (widths, optimizer, _), members in alike.items():
+        found = batch.updates(widths, [visits[i].job() for i in members], optimizer)
+        for i, update in zip(members, found, strict=True):
+            replies[i] = visits[i].reply(update)
+    return replies
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """One hospital asked once."""
+
+    message: Message
+    state: RecordDict
+    task: wire.Task
+    experiment: Experiment
+    name: str
+    records: Records
+
+    @classmethod
+    def of(cls, message: Message, context: Context) -> _Visit:
+        task = wire.read_task(message)
+        name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]))
+        return cls(message, context.state, task, from_text(task.experiment), name, records)
+
+    @property
+    def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, bool]:
+        """What jobs of one batch share."""
+        training = self.experiment.settings.training
+        return self.experiment.widths, batch.Optimizer(training.optimizer, training.lr), self.experiment.dp is not None
+
+    def job(self) -> batch.Job:
+        """The training to be done."""
+        settings, n, dp = self.experiment.settings, len(self.records), self.experiment.dp
+        rows = _matrix(settings.seed, self.task.round, self.name, n, settings.training, dp is not None)
+        if dp is None:
+            return batch.Job(self.task.weights, self.records, rows)
+        expected = batches.sample_rate(n, settings.training) * n
+        rng = _noise(self.experiment, self.task.round, self.name)
+        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, settings.training), expected, rng)
+        return batch.Job(self.task.weights, self.records, rows, noise)
+
+    def reply(self, update: NDArray[np.float32]) -> Message:
+        """The reply with this update; what it cost goes to the hospital's ledger."""
+        numbers, dp, training = {}, self.experiment.dp, self.experiment.settings.training
+        if dp is not None:
+            n = len(self.records)
+            steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
+            numbers = _account(self.experiment, self.task.round, self.state, private.added(_ledger(self.state), steps))
+        return wire.answer(update, len(self.records), numbers, self.message)
+
+
+@lru_cache(maxsize=8192)
+def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
+    """Batches as a matrix; kept, because the runs of a comparison that share a seed share them."""
+    draw = batches.poisson if is_private else batches.shuffled
+    return batch.padded(draw(seed, round_, name, n_train, training))
 
 
 @lru_cache(maxsize=8192)
@@ -47,21 +119,18 @@ def _site(experiment: str, partition: int) -> tuple[str, Records]:
     return hospital.name, records
 
 
-def _private(
-    experiment: Experiment, task: wire.Task, name: str, records: Records, state: RecordDict
-) -> tuple[NDArray[np.float32], dict[str, float]]:
-    """Train under DP. The ledger of what was spent stays in the hospital's state from round to round."""
-    settings, n = experiment.settings, len(records)
-    drawn = batches.poisson(settings.seed, task.round, name, n, settings.training)
-    rng = stream(settings.seed, "dp-noise", task.round, name)
-    trained, history = experiment.dp.train(experiment.widths, task.weights, records, drawn, settings.training, _read(state), rng)
-    state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), map(list, zip(*history, strict=True)), strict=True)))
-    if task.round < settings.training.rounds:
-        return trained, {}
-    return trained, {"epsilon": experiment.dp.epsilon(history)}
+def _noise(experiment: Experiment, round_: int, name: str) -> np.random.Generator:
+    return stream(experiment.settings.seed, "dp-noise", round_, name)
 
 
-def _read(state: RecordDict) -> History:
+def _account(experiment: Experiment, round_: int, state: RecordDict, history: History) -> dict[str, float]:
+    """Keep the ledger of what was spent in the hospital's state; after the last round, epsilon is reported."""
+    columns = (list(column) for column in zip(*history, strict=True))
+    state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))
+    return {"epsilon": experiment.dp.epsilon(history)} if round_ == experiment.settings.training.rounds else {}
+
+
+def _ledger(state: RecordDict) -> History:
     if LEDGER not in state:
         return []
     columns = cast(dict[str, list[Any]], state.config_records[LEDGER])

@@ -126,6 +126,13 @@ def _descend(network: nn.Module, steps: DPOptimizer, records: Records, batches: 
         steps.step()
 
 
+def added(history: History, steps: tuple[float, float, int]) -> History:
+    """The history with more steps, in the form in which Opacus's accountants keep it."""
+    if history and history[-1][:2] == steps[:2]:
+        return [*history[:-1], (*steps[:2], history[-1][2] + steps[2])]
+    return [*history, steps]
+
+
 @lru_cache(maxsize=4096)
 def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism: str) -> float:
     """Epsilon at ``delta`` of a history of subsampled Gaussian steps, by Opacus's accountant ``mechanism``."""

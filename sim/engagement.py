@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from flwr.app import Message
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
@@ -83,6 +82,6 @@ def _difference(one: Experiment, other: Experiment, app: ClientApp, weights: NDA
 def _update(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], hospital: str) -> NDArray[np.float32] | None:
     partition = experiment.consortium.names.index(hospital)
     wire.enter_process()
-    message: Message = wire.ask(1, wire.arrays(wire.WEIGHTS, weights), wire.settings(experiment.text), partition + 1)
+    message = wire.ask(1, wire.arrays(wire.WEIGHTS, weights), wire.settings(experiment.text), [partition + 1])[0]
     reply = call(app, message, wire.context(partition + 1, partition))
     return None if reply.has_error() else wire.vector(reply.content.array_records[wire.ARRAYS], wire.UPDATE)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord, RecordDict
@@ -17,7 +16,7 @@ from sim import models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.engagement import engagement
-from sim.engines.local import LocalGrid, node_ids
+from sim.engines.local import LocalGrid
 from sim.evidence import HospitalOutcome, Outcome, Privacy, RunRecord, Spent
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
@@ -28,16 +27,16 @@ from sim.server import Aggregator
 from sim.sight import conflicts, sight
 from sim.types import Hospital
 
-CLIENT_APP = "clients.app.app"
+CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
 Progress = Callable[[int], None]  # called with the number of each finished round
 
 
 class Trial:
     """One run in progress: strategy, adversary, curious aggregator and examiner around the same experiment."""
 
-    def __init__(self, experiment: Experiment, progress: Progress | None = None) -> None:
+    def __init__(self, experiment: Experiment, first_node: int = 1, progress: Progress | None = None) -> None:
         self.experiment, self.progress = experiment, progress
-        self.enrolled = dict(zip(node_ids(len(experiment.consortium)), experiment.consortium.names, strict=True))
+        self.enrolled = dict(enumerate(experiment.consortium.names, first_node))
         self.curious, self.adversary = Curious(experiment), Adversary(experiment, self.enrolled)
         self.strategy = Aggregator(experiment, self.enrolled, self.curious)
         self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows)
@@ -127,19 +126,59 @@ class Trial:
 
 
 def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp | None = None) -> RunRecord:
-    """Run ``experiment`` in this process and return its evidence. ``app``: another ClientApp than the project's own."""
+    """Run ``experiment`` in this process through Flower's ServerApp and return its evidence.
+
+    ``app``: another ClientApp than the project's own; it is then asked hospital by hospital.
+    """
     start = time.perf_counter()
-    app = app or client_app()
-    trial = Trial(experiment, progress)
-    grid = LocalGrid(app, len(experiment.consortium))
+    trial = Trial(experiment, progress=progress)
+    grid = _grid([trial], app)
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
-    return trial.record(app, time.perf_counter() - start)
+    return trial.record(app or client_app(), time.perf_counter() - start)
+
+
+def run_together(experiments: Sequence[Experiment], progress: Progress | None = None) -> list[RunRecord]:
+    """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the same batches.
+
+    Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
+    each round.
+    """
+    start = time.perf_counter()
+    trials, node = list[Trial](), 1
+    for experiment in experiments:
+        trials.append(Trial(experiment, node))
+        node += len(experiment.consortium)
+    _lockstep(trials, _grid(trials), progress)
+    each = (time.perf_counter() - start) / max(1, len(trials))
+    return [trial.record(client_app(), each) for trial in trials]
+
+
+def _lockstep(trials: Sequence[Trial], grid: LocalGrid, progress: Progress | None) -> None:
+    """What ``Strategy.start`` does for one run, for many at once: the same hooks in the same order."""
+    arrays = [wire.arrays(wire.WEIGHTS, trial.initial) for trial in trials]
+    configs = [wire.settings(trial.experiment.text) for trial in trials]
+    for trial, first in zip(trials, arrays, strict=True):
+        trial.examine(0, first)
+    for round_ in range(1, max(trial.experiment.settings.training.rounds for trial in trials) + 1):
+        running = [i for i, trial in enumerate(trials) if round_ <= trial.experiment.settings.training.rounds]
+        asked = [list(trials[i].strategy.configure_train(round_, arrays[i], configs[i], grid)) for i in running]
+        replies = iter(grid.send_and_receive([message for messages in asked for message in messages]))
+        for i, messages in zip(running, asked, strict=True):
+            received = trials[i].adversary.corrupt(round_, [next(replies) for _ in messages])
+            arrays[i] = trials[i].strategy.aggregate_train(round_, received)[0] or arrays[i]
+            trials[i].examine(round_, arrays[i])
+        if progress is not None:
+            progress(round_)
+
+
+def _grid(trials: Sequence[Trial], app: ClientApp | None = None) -> LocalGrid:
+    partitions = {node: partition for trial in trials for partition, node in enumerate(trial.enrolled)}
+    return LocalGrid(app or client_app(), partitions, None if app else get_object(TOGETHER))
 
 
 def client_app() -> ClientApp:
     """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    found: Any = get_object(CLIENT_APP)
-    app: ClientApp = found
+    app: ClientApp = get_object(CLIENT_APP)
     return app
 
 

@@ -6,7 +6,8 @@ What it may use is what arrives in replies. What the simulator knows beyond that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -41,11 +42,12 @@ class Aggregator(Strategy):
         self.experiment, self.enrolled, self.watch = experiment, dict(enrolled), watch
         self.log = Log()
         self._weights: NDArray[np.float32] = np.empty(0, np.float32)
+        self._memory: dict[str, Any] = {}
 
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
         self._weights = wire.vector(arrays, wire.WEIGHTS)
-        return [wire.ask(server_round, arrays, config, node) for node in self.enrolled]
+        return wire.ask(server_round, arrays, config, self.enrolled)
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The next weights, or None (the weights stay) if no usable reply or too few for the rule arrived."""
@@ -97,7 +99,7 @@ class Aggregator(Strategy):
         self.log.reported.update({name: report.numbers for name, report in reports.items()})
         rows = np.stack([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
-        return self.experiment.secagg(rows, tuple(reports), weights)
+        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=self._memory)
 
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +28,7 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
 
     def __init__(self, values: NDArray[Any]) -> None:
-        self.__dict__.update(values=values, dtype=str(values.dtype), shape=tuple(values.shape), stype="numpy.ndarray")
+        self.__dict__.update(values=values, dtype=values.dtype.name, shape=values.shape, stype="numpy.ndarray")
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":
@@ -80,23 +82,31 @@ def settings(experiment: str) -> ConfigRecord:
     return ConfigRecord({EXPERIMENT: experiment})
 
 
-def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, node: int) -> Message:
-    """The message that asks one node to train. Each message has records of its own, so no node can edit another's."""
-    task = ConfigRecord({**config, ROUND: round_})
-    return Message(RecordDict({ARRAYS: arrays(WEIGHTS, vector(weights, WEIGHTS)), CONFIG: task}), node, "train")
+def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable[int]) -> list[Message]:
+    """The messages that ask nodes to train. They share their records, as Flower's own strategies do: see ``isolated``."""
+    content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord({**config, ROUND: round_})})
+    return [Message(content, node, "train") for node in nodes]
+
+
+def isolated(message: Message) -> Message:
+    """The same message with records of its own, so that no app can edit what another one gets."""
+    own = copy(message)
+    weights = arrays(WEIGHTS, vector(message.content.array_records[ARRAYS], WEIGHTS).copy())
+    own.content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord(dict(message.content.config_records[CONFIG]))})
+    return own
 
 
 def read_task(message: Message) -> Task:
     """What a message of ``ask`` asks."""
-    config = message.content.config_records[CONFIG]
-    weights = vector(message.content.array_records[ARRAYS], WEIGHTS)
-    return Task(int(str(config[ROUND])), str(config[EXPERIMENT]), weights)
+    content: Any = message.content
+    config = content[CONFIG]
+    return Task(config[ROUND], config[EXPERIMENT], content[ARRAYS][WEIGHTS].numpy())
 
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
     """A hospital's reply to ``message``."""
-    metrics = MetricRecord({COUNT: count, **numbers})
-    return Message(RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: metrics}), reply_to=message)
+    content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: MetricRecord({COUNT: count, **numbers})})
+    return Message(content, reply_to=message)
 
 
 def failed(reason: str, message: Message) -> Message:
@@ -119,21 +129,23 @@ def read_report(reply: Message, n_params: int, max_records: int) -> Report:
     """
     if reply.has_error():
         raise UnusableError(f"the hospital's app failed: {_short(reply.error.reason)}")
-    update = _update(reply.content, n_params)
-    metrics = reply.content.metric_records.get(METRICS)
-    if metrics is None or set(reply.content) != {ARRAYS, METRICS}:
-        raise UnusableError(f"records {_short(sorted(reply.content))}, expected {ARRAYS} and {METRICS}")
+    records = dict(reply.content.items())  # the typed views of a RecordDict are rebuilt at each look
+    if records.keys() != {ARRAYS, METRICS}:
+        raise UnusableError(f"records {_short(sorted(records))}, expected {ARRAYS} and {METRICS}")
+    update = _update(records[ARRAYS], n_params)
+    if not isinstance(records[METRICS], MetricRecord):
+        raise UnusableError(f"{METRICS} is no record of numbers")
+    metrics: dict[str, Any] = dict(records[METRICS].items())
     count = metrics.get(COUNT)
-    if not isinstance(count, int) or not 1 <= count <= max_records:
+    if type(count) is not int or not 1 <= count <= max_records:
         raise UnusableError(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
-    numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, (int, float)) and np.isfinite(value)}
+    numbers = {key: float(value) for key, value in metrics.items() if type(value) in (int, float) and math.isfinite(value)}
     return Report(update, count, numbers)
 
 
-def _update(content: RecordDict, n_params: int) -> NDArray[np.float32]:
-    record = content.array_records.get(ARRAYS)
-    if record is None or list(record) != [UPDATE]:
-        raise UnusableError(f"arrays {_short(list(record) if record is not None else list(content))}, expected {UPDATE}")
+def _update(record: Any, n_params: int) -> NDArray[np.float32]:
+    if not isinstance(record, ArrayRecord) or list(record.keys()) != [UPDATE]:
+        raise UnusableError(f"arrays {_short(list(record.keys()))}, expected {UPDATE}")
     try:
         values = record[UPDATE].numpy()
     except Exception as error:  # whatever a hostile byte string makes a decoder raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flwr.app import Context, Message, RecordDict
@@ -11,16 +11,19 @@ from flwr.serverapp import Grid
 
 from sim import wire
 
+Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message | None]]
+
 
 class LocalGrid(Grid):
-    """Delivers messages to ``app`` in this process, one hospital after the other, each with a context of its own.
+    """Delivers messages in this process to the apps of ``partitions`` (node id -> partition), each with a context of its own.
 
-    An exception in the app becomes the error reply that Flower's own runtimes send.
+    ``together`` answers many messages at once, better than one after the other, and gives None for those that it leaves to
+    ``app``. An exception in the app becomes the error reply that Flower's own runtimes send.
     """
 
-    def __init__(self, app: ClientApp, n_hospitals: int) -> None:
-        self._app, self._run, self._sent = app, wire.enter_process(), 0
-        self._contexts = {node: wire.context(node, partition) for partition, node in enumerate(node_ids(n_hospitals))}
+    def __init__(self, app: ClientApp, partitions: Mapping[int, int], together: Together | None = None) -> None:
+        self._app, self._together, self._run, self._sent = app, together, wire.enter_process(), 0
+        self._contexts = {node: wire.context(node, partition) for node, partition in partitions.items()}
         self._replies: dict[str, Message] = {}
 
     def set_run(self, run: Any) -> None:
@@ -39,12 +42,15 @@ class LocalGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Iterable[int]:
-        """Node ids, one for each hospital in order of the names."""
+        """Node ids, in order of the partitions."""
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Deliver at once and keep the replies; returns message ids."""
-        return [self._deliver(message) for message in messages]
+        sent = list(messages)
+        identities = [self._stamp(message) for message in sent]
+        self._replies.update(zip(identities, self.answer(sent), strict=True))
+        return identities
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies to the given messages, each handed out once."""
@@ -54,12 +60,19 @@ class LocalGrid(Grid):
         """Replies in the order of the messages."""
         return self.pull_messages(self.push_messages(messages))
 
-    def _deliver(self, message: Message) -> str:
+    def answer(self, messages: Sequence[Message]) -> list[Message]:
+        """The reply of each message's hospital."""
+        contexts = [self._contexts[message.metadata.dst_node_id] for message in messages]
+        answered = self._together(messages, contexts) if self._together else [None] * len(messages)
+        return [
+            reply or call(self._app, wire.isolated(message), context)
+            for reply, message, context in zip(answered, messages, contexts, strict=True)
+        ]
+
+    def _stamp(self, message: Message) -> str:
         self._sent += 1
-        identity = str(self._sent)
-        wire.stamp(message, identity)
-        self._replies[identity] = call(self._app, message, self._contexts[message.metadata.dst_node_id])
-        return identity
+        wire.stamp(message, str(self._sent))
+        return str(self._sent)
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
@@ -68,8 +81,3 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
         return app(message, context)
     except Exception as error:  # a hospital's failure is the hospital's, never the run's
         return wire.failed(repr(error), message)
-
-
-def node_ids(n_hospitals: int) -> range:
-    """Node ids of this engine."""
-    return range(1, n_hospitals + 1)
