@@ -37,7 +37,8 @@ def heat_map(cells: pl.DataFrame) -> Figure:
     for row in cells.iter_rows(named=True):
         _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale)
     _frame_controls(axes, attacks, defenses)
-    axes.set_xticks(range(len(attacks)), [words.attack(name) for name in attacks], rotation=20 if len(attacks) > 5 else 0)
+    slant = {"rotation": 20, "ha": "left", "rotation_mode": "anchor"} if len(attacks) > 5 else {}
+    axes.set_xticks(range(len(attacks)), [words.attack(name) for name in attacks], **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
     axes.set(xlim=(-0.52, len(attacks) - 0.48), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")
     axes.xaxis.set_label_position("top")

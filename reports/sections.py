@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -57,21 +57,17 @@ def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> boo
 
 
 def sights(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Who sees what, for each set of defenses in which every party sees the same."""
-    seen: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for record in records:
-        key = tuple((one.party, one.sees) for one in record.sight)
-        seen.setdefault(key, []).append(words.defense(record.defense))
-    return [{"defenses": list(dict.fromkeys(names)), "lines": lines} for lines, names in seen.items() if lines]
+    """Who sees what: each party and sight once, with the designs in which it holds; parties in the order of the evidence."""
+    lines = _by_defense(records, lambda record: [(one.party, one.sees) for one in record.sight])
+    parties = list(dict.fromkeys(party for party, _ in lines))
+    ordered = sorted(lines.items(), key=lambda item: parties.index(item[0][0]))
+    return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
 
 
 def conflicts(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Each conflict between parts of a design, with the defenses that have it."""
-    seen: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        for one in record.conflicts:
-            seen.setdefault((one.between, one.text), []).append(words.defense(record.defense))
-    return [{"between": key[0], "text": key[1], "defenses": list(dict.fromkeys(names))} for key, names in seen.items()]
+    """Each conflict between parts of a design, with the designs that have it."""
+    lines = _by_defense(records, lambda record: [(one.between, one.text) for one in record.conflicts])
+    return [{"between": between, "text": text, "defenses": names} for (between, text), names in lines.items()]
 
 
 def skipped(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -99,6 +95,18 @@ def settings(records: Sequence[RunRecord]) -> dict[str, str]:
     """Configured values that all runs share, by dotted key."""
     flat = [dict(_flat(record.config)) for record in records]
     return {key: value for key, value in flat[0].items() if all(other.get(key) == value for other in flat)}
+
+
+def _by_defense(
+    records: Sequence[RunRecord], lines: Callable[[RunRecord], list[tuple[str, str]]]
+) -> dict[tuple[str, str], list[str]]:
+    """The defenses with which each of a record's lines occurs; one name for all of them."""
+    seen: dict[tuple[str, str], dict[str, None]] = {}
+    for record in records:
+        for line in lines(record):
+            seen.setdefault(line, {})[words.defense(record.defense)] = None
+    n_all = len({record.defense for record in records})
+    return {line: ["every design"] if 1 < n_all == len(names) else list(names) for line, names in seen.items()}
 
 
 def _threat(rows: Sequence[Row]) -> dict[str, Any]:

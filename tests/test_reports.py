@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 from scipy.stats import beta
 
-from reports import findings, page, statistics, tables, terminal, words
+from reports import findings, page, sections, statistics, tables, terminal, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
-from tests.records import make_hospitals, make_inversion, make_privacy, make_record
+from tests.records import make_conflict, make_hospitals, make_inversion, make_privacy, make_record
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
 SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
@@ -387,6 +387,39 @@ def test_budgets_have_three_digits(value, shown):
     assert words.epsilon(value) == shown
 
 
+def test_sights_and_conflicts_name_the_designs_that_have_them():
+    clear, summed, hostile = (
+        Sight(party=p, sees=s) for p, s in (("aggregator", "updates"), ("aggregator", "a sum"), ("hostile", "all"))
+    )
+    records = [
+        make_record(sight=[clear, hostile]),
+        make_record(defense="krum", sight=[clear, hostile]),
+        make_record(defense="sum", sight=[summed, hostile], conflicts=[make_conflict()]),
+    ]
+    assert sections.sights(records) == [
+        {"party": "aggregator", "sees": "updates", "defenses": ["no defense", "krum"]},
+        {"party": "aggregator", "sees": "a sum", "defenses": ["sum"]},
+        {"party": "hostile", "sees": "all", "defenses": ["every design"]},
+    ]
+    assert [one["defenses"] for one in sections.conflicts(records)] == [["sum"]]
+
+
+def test_gallery_shows_equal_reconstructions_once():
+    inversion = make_inversion(gallery=True)
+    other = make_inversion(gallery=True).model_copy(update={"gallery": inversion.gallery[1:]})
+    stolen = {"none": inversion, "krum": inversion, "sum": other}
+    records = [
+        make_record(attack="analytic_inversion", defense=d, seed=s, inversion=i) for d, i in stolen.items() for s in range(2)
+    ]
+    groups = sections.gallery(records, show_reconstructions=False)
+    assert [group["defenses"] for group in groups] == [["no defense", "krum"], ["sum"]]
+
+
+def test_settings_are_those_that_all_runs_share():
+    records = [make_record(seed=s, config={"seed": s, "training": {"rounds": 4, "lr": 0.1}}) for s in range(2)]
+    assert sections.settings(records) == {"training.rounds": "4", "training.lr": "0.1"}
+
+
 # The page
 
 
@@ -511,6 +544,7 @@ def test_single_run_says_that_nothing_is_concluded(folder):
 def test_untested_threats_stay_on_the_page():
     html = html_of(grid())
     assert html.count('class="status not_tested"') > 5
+    assert "no attack of this project exercises it" in html
     assert "Membership inference" in html
 
 
