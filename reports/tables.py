@@ -53,7 +53,8 @@ def one_study(records: Sequence[RunRecord]) -> list[RunRecord]:
             raise InputError(key, ", ".join(map(str, sorted(values))), "expected one value in all runs of a report")
     repeated = [cell for cell, n in Counter((r.attack, r.defense, r.seed) for r in records).items() if n > 1]
     if repeated:
-        raise InputError("evidence.jsonl", " x ".join(map(str, repeated[0])), "expected one run for an attack, defense and seed")
+        expected = "expected one run for an attack, defense and seed; other settings or code versions need a folder of their own"
+        raise InputError("evidence.jsonl", " x ".join(map(str, repeated[0])), expected)
     return sorted(records, key=lambda record: (record.attack != "none", record.defense != "none"))
 
 
