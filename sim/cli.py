@@ -84,20 +84,27 @@ def _refuse(text: str) -> int:
 def _hydra(command: str, words: list[str]) -> None:
     """Hand over to Hydra's main, which composes the configuration and calls the command's task for each job."""
     task, config_name = HYDRA[command]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
-    sys.argv = [f"wardround {command}", f"hydra.job.name={command}", *words]
-    entry = hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)
-    with compose.one_line():
+    wrong: list[Exception] = []
+
+    def job(config: DictConfig) -> None:
         try:
-            entry()
-        except OSError as error:
-            raise InputError(
-                "hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})"
-            ) from error
+            task(config)
+        except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
+            wrong.append(error)
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
+    sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]
+    try:
+        with compose.one_line():
+            hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(job)()
+        if wrong:
+            raise wrong[0]
+    except OSError as error:
+        raise InputError("hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})") from error
 
 
 def _overrides() -> list[str]:
-    return list(HydraConfig.get().overrides.task)
+    return [compose.unforced(word) for word in HydraConfig.get().overrides.task]
 
 
 def _folder() -> Path:
@@ -150,8 +157,9 @@ def _report(words: list[str]) -> None:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     for word in words:
         folder = Path(word)
-        evidence.write_tables(folder, evidence.read(folder))
-        _say_where(write_report(folder))
+        records = evidence.read(folder)
+        evidence.write_tables(folder, records)
+        _say_where(_page(folder, records))
 
 
 def _write_config(folder: Path, values: dict[str, Any]) -> None:
@@ -164,7 +172,11 @@ def _finish(folder: Path, records: Sequence[RunRecord], start: float) -> Path:
     command = HydraConfig.get().job.name
     told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
     (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return write_report(folder, show_reconstructions=bool(records[0].config["report"]["show_reconstructions"]))
+    return _page(folder, records)
+
+
+def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
+    return write_report(folder, show_reconstructions=all(record.config["report"]["show_reconstructions"] for record in records))
 
 
 def _say_where(page: Path) -> None:

@@ -13,13 +13,17 @@ from typing import Any
 import torch
 
 from sim import evidence
-from sim.errors import InputError
+from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.manifest import code_version
-from sim.run import client_app, run
+from sim.models import n_params
+from sim.run import run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
+
+LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
+GROUP_BYTES = 256_000_000
 
 Finished = Callable[[RunRecord], None]
 
@@ -36,6 +40,8 @@ def complete(experiments: Sequence[Experiment], folder: Path, workers: int, fini
         finished(done[identity])
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
     for record in _run_all(todo, workers):
+        if record.run not in wanted:
+            raise RefusedError("the project's files changed while the comparison ran; start it again in a new folder")
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
@@ -67,17 +73,35 @@ def _held(folder: Path, like: Experiment) -> list[RunRecord]:
 
 
 def _run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
-    if workers == 1 or len(todo) < 2:
-        yield from (run(experiment) for experiment in todo)
+    groups = grouped(todo, workers)
+    if workers == 1 or len(groups) < 2:
+        for group in groups:
+            yield from run_together(group)
         return
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["sim.run", "clients.app"])
     pool = ProcessPoolExecutor(workers, processes, initializer=enter_worker)
     try:
-        for future in as_completed([pool.submit(_run_text, experiment.text) for experiment in todo]):
-            yield RunRecord.model_validate_json(future.result())
+        for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
+            yield from (RunRecord.model_validate_json(line) for line in future.result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
+    """Runs that advance together: as many as fill the batches and fit ``GROUP_BYTES``, but several groups for each worker.
+
+    Runs of one seed come together, because they share data and batches.
+    """
+    by_seed = sorted(todo, key=lambda experiment: experiment.settings.seed)
+    most = min((max(1, GROUP_BYTES // run_bytes(experiment)) for experiment in todo), default=1)
+    size = max(1, min(most, LARGEST_GROUP, -(-len(todo) // (2 * workers))))
+    return [by_seed[at : at + size] for at in range(0, len(by_seed), size)]
+
+
+def run_bytes(experiment: Experiment) -> int:
+    """About what one run holds of a round: every hospital's update, as sent, as trained and as the rows of a view."""
+    return 3 * 4 * len(experiment.consortium) * n_params(experiment.widths)
 
 
 def enter_worker() -> None:
@@ -85,5 +109,5 @@ def enter_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _run_text(text: str) -> str:
-    return run(from_text(text), app=client_app()).model_dump_json()
+def _run_texts(texts: Sequence[str]) -> list[str]:
+    return [record.model_dump_json() for record in run_together([from_text(text) for text in texts])]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -22,6 +22,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 STACK = ("aggregator", "steps", "secagg", "dp")  # groups that a defense is a preset over
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
+FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence
     ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
-    partial = [word for word in words if _key(word).partition(".")[0] in ("attack", *STACK) and "." in _key(word)]
+    partial = [word for word in words if _is_partial(word)]
     base, used, made = [word for word in words if word not in partial], set[str](), []
     for cell in cells:
         chosen = [*base, f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
@@ -97,14 +98,24 @@ def seeds(value: Any, first: int) -> list[int]:
     raise InputError("seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]")
 
 
+def forced(word: str) -> str:
+    """A partial override as Hydra takes it where the cell that has the key is not composed yet; other words as they are."""
+    return f"{FORCE}{word}" if _is_partial(word) and word[0] not in "+~" else word
+
+
+def unforced(word: str) -> str:
+    """What ``forced`` was given."""
+    return word.removeprefix(FORCE) if _is_partial(word) else word
+
+
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``."""
+    """Turn what Hydra and OmegaConf raise on wrong input, plain ``ValueError`` among it, into an ``InputError``."""
     try:
         yield
     except InputError:
         raise
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise _translated(error) from error
 
 
@@ -138,25 +149,37 @@ def _key(word: str) -> str:
     return word.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
+def _is_partial(word: str) -> bool:
+    """Whether an override concerns a value of an attack or of a part of a defense, which only some cells have."""
+    group, dot, _ = _key(word).partition(".")
+    return bool(dot) and group in ("attack", *STACK)
+
+
 def _once(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
 def _translated(error: Exception) -> InputError:
     text = str(error)
-    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([\w/]+)/([^/']*)'", text)):
-        return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1]))}")
-    if isinstance(error, ConfigCompositionException) and (found := re.search(r"Could not override '([^']+)'", text)):
-        return InputError(found[1], "...", f"unknown key{_near(found[1])}")
-    if found := re.search(r"Could not (?:override|append|delete) (?:value at |to config\. |from config\. )?'?([\w.@/]+)'?", text):
-        return InputError(found[1], "...", text.splitlines()[0])
+    first = text.splitlines()[0] if text else type(error).__name__
+    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
+        return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1])) or 'nothing, there is none yet'}")
     if isinstance(error, OverrideParseException):
-        return InputError("override", getattr(error, "override", ""), f"cannot be read: {text.splitlines()[0]}")
-    return InputError(getattr(error, "full_key", None) or "configuration", "...", text.splitlines()[0])
+        return InputError("override", error.override, f"cannot be read: {first}")
+    if found := re.search(r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text):
+        return InputError(found[1], _value(found[1], text), f"unknown key{_near(found[1])}" if "override" in first else first)
+    return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
+
+
+def _value(key: str, text: str) -> str:
+    """The value given for ``key``, as Hydra's message repeats it."""
+    found = re.search(rf"{re.escape(key)}=([^'\n]*)", text)
+    return found[1] if found else "..."
 
 
 def _near(key: str) -> str:
-    known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare", overrides=[])))]
+    with initialize_config_module("conf", version_base="1.3"):  # also where Hydra is not running
+        known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else ""
 
