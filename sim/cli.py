@@ -15,7 +15,7 @@ import hydra
 import torch
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from reports.page import write_report
@@ -100,11 +100,14 @@ def _hydra(command: str, words: list[str]) -> None:
         if wrong:
             raise wrong[0]
     except OSError as error:
-        raise InputError("hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})") from error
+        raise InputError(
+            "hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})"
+        ) from error
 
 
 def _overrides() -> list[str]:
-    return [compose.unforced(word) for word in HydraConfig.get().overrides.task]
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task)
+    return [compose.unforced(str(word)) for word in words or ()]
 
 
 def _folder() -> Path:
@@ -130,7 +133,7 @@ def _compare(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
     start, values = time.perf_counter(), compose.resolved(config)
     experiments, folder = _planned(values), _folder()
-    workers = compare.n_workers(values["workers"], len(experiments))
+    workers = compare.n_workers(values.get("workers"), len(experiments))
     _write_config(folder, values)
     with progress("Comparing", len(experiments), "runs") as step:
         records = compare.complete(experiments, folder, workers, lambda _: step())
@@ -142,14 +145,18 @@ def _compare(config: DictConfig) -> None:
 def _explain(config: DictConfig) -> None:
     """What would run."""
     values = compose.resolved(config)
-    experiments = [compose.single(_overrides())] if values["attacks"] is None and values["defenses"] is None else _planned(values)
-    explain.show(experiments, compare.n_workers(values["workers"], len(experiments)))
+    experiments = (
+        [compose.single(_overrides())] if values.get("attacks") is None and values.get("defenses") is None else _planned(values)
+    )
+    explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
 
 
 def _planned(values: dict[str, Any]) -> list[Experiment]:
-    attacks = compose.names("attacks", values["attacks"] or ["none"])
-    defenses = compose.names("defenses", values["defenses"] or ["none"])
-    return compose.experiments(_overrides(), compose.cells(attacks, defenses), compose.seeds(values["seeds"], values["seed"]))
+    attacks = compose.names("attacks", values.get("attacks") or ["none"])
+    defenses = compose.names("defenses", values.get("defenses") or ["none"])
+    return compose.experiments(
+        _overrides(), compose.cells(attacks, defenses), compose.seeds(values.get("seeds"), values.get("seed"))
+    )
 
 
 def _report(words: list[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -83,10 +84,11 @@ def names(key: str, value: Any) -> list[Any]:
     return listed
 
 
-def seeds(value: Any, first: int) -> list[int]:
+def seeds(value: Any, first: Any) -> list[int]:
     """Seeds from a number (that many, from ``first`` on) or a list of different numbers."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if whole and 1 <= value <= MAX_SEEDS:
+    if type(first) is not int:
+        raise InputError("seed", first, "expected a whole number of at least 0")
+    if type(value) is int and 1 <= value <= MAX_SEEDS:
         return list(range(first, first + value))
     if (
         isinstance(value, list)
@@ -126,12 +128,14 @@ def options(group: str) -> list[str]:
 
 def _composed(overrides: list[str]) -> dict[str, Any]:
     with one_line():
-        return resolved(compose("config", overrides=overrides))
+        config = compose("config", overrides=overrides)
+    return resolved(config)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain values, without Hydra's own part."""
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    with one_line():
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items() if key != "hydra"}
 
@@ -166,7 +170,9 @@ def _translated(error: Exception) -> InputError:
         return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1])) or 'nothing, there is none yet'}")
     if isinstance(error, OverrideParseException):
         return InputError("override", error.override, f"cannot be read: {first}")
-    if found := re.search(r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text):
+    if found := re.search(
+        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
+    ):
         return InputError(found[1], _value(found[1], text), f"unknown key{_near(found[1])}" if "override" in first else first)
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
 
@@ -178,7 +184,8 @@ def _value(key: str, text: str) -> str:
 
 
 def _near(key: str) -> str:
-    with initialize_config_module("conf", version_base="1.3"):  # also where Hydra is not running
+    ready = GlobalHydra.instance().is_initialized()
+    with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
         known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else ""
