@@ -30,7 +30,8 @@ def fit(message: Message, context: Context) -> Message:
     """Train the received weights on this hospital's records; reply with the update and the number of records."""
     task = wire.read_task(message)
     experiment = from_text(task.experiment)
-    name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]))
+    attacking = experiment.settings.adversary.attacks_in(task.round)
+    name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
     training, seed = experiment.settings.training, experiment.settings.seed
     if experiment.dp is None:
         drawn = batches.shuffled(seed, task.round, name, len(records), training)
@@ -71,8 +72,10 @@ class _Visit:
     @classmethod
     def of(cls, message: Message, context: Context) -> _Visit:
         task = wire.read_task(message)
-        name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]))
-        return cls(message, context.state, task, from_text(task.experiment), name, records)
+        experiment = from_text(task.experiment)
+        attacking = experiment.settings.adversary.attacks_in(task.round)
+        name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
+        return cls(message, context.state, task, experiment, name, records)
 
     @property
     def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, bool]:
@@ -109,13 +112,13 @@ def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training,
 
 
 @lru_cache(maxsize=8192)
-def _site(experiment: str, partition: int) -> tuple[str, Records]:
-    """Name and training records of one hospital; a hostile one poisons its records if the attack does."""
+def _site(experiment: str, partition: int, attacking: bool) -> tuple[str, Records]:
+    """Name and training records of one hospital; a hostile one poisons its records, when it attacks and if the attack does."""
     run = from_text(experiment)
     hospital, records = run.consortium.hospitals[partition], run.consortium.hospitals[partition].train
-    if hospital.name in run.hostile:
+    if attacking and hospital.name in run.hostile:
         for name, poison in run.of_kind("poison").items():
-            records = poison(records, stream(run.settings.seed, "poison", name, hospital.name))
+            records = poison(records, run.consortium.schema, stream(run.settings.seed, "poison", name, hospital.name))
     return hospital.name, records
 
 

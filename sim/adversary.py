@@ -5,8 +5,10 @@ The aggregator stays as it is when attacked, and the same adversary works on eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,73 +16,147 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
-from sim import models, wire
+from sim import wire
 from sim.experiment import Experiment
 from sim.seeds import stream
-from sim.server import relative_distance
-from sim.types import LEVELS, Byzantine, Knowledge, Updates
+from sim.server import Aggregator, relative_distance
+from sim.types import LEVELS, Byzantine, Fault, Knowledge, Reply, Updates, Vector
+
+ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
+Weights = NDArray[np.float32]
+Reports = Mapping[str, wire.Report]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """One round before the attack: usable reports by hospital, sorted by name, and which of them are hostile."""
+
+    round: int
+    model: Weights
+    reports: Reports
+    hostile: tuple[str, ...]
+
+    @property
+    def others(self) -> Updates:
+        """Updates of the honest hospitals, (n, n_params)."""
+        rows = [report.update for name, report in self.reports.items() if name not in self.hostile]
+        return np.stack(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
 
 class Adversary:
-    """Replaces the updates of the hostile hospitals of one run by what its Byzantine attacks send.
+    """Replaces what the hostile hospitals of one run send: their updates by Byzantine attacks, then their replies by faults.
 
-    ``distances``: relative distance of every replaced update from the honest one, round by round.
+    ``aggregator`` is asked for nothing but what an aggregate would be, and only where an attack may know that.
+    ``distances``: of each attack, how far what it sent was from what it was given, hospital by hospital and round by round.
     """
 
-    def __init__(self, experiment: Experiment, enrolled: Mapping[int, str]) -> None:
-        self.experiment, self.enrolled = experiment, enrolled
+    def __init__(self, experiment: Experiment, aggregator: Aggregator) -> None:
+        self.experiment, self.aggregator = experiment, aggregator
+        self.enrolled = aggregator.enrolled
         self.attacks: dict[str, Byzantine] = experiment.of_kind("byzantine")
-        self.distances: list[float] = []
+        self.faults: dict[str, Fault] = experiment.of_kind("faults")
+        self.distances = defaultdict[str, list[float]](list)
+        self._memories = defaultdict[tuple[str, str], dict[str, Any]](dict)
 
-    def corrupt(self, round_: int, replies: Sequence[Message]) -> list[Message]:
-        """The replies as they reach the aggregator."""
-        if not self.attacks:
-            return list(replies)
-        rows = self._rows(replies)
-        hostile = [name for name in self.experiment.hostile if name in rows]
-        if not hostile:
-            return list(replies)
-        honest = np.stack([rows[name] for name in hostile])
-        others = np.stack([rows[name] for name in rows if name not in hostile]) if len(rows) > len(hostile) else honest[:0]
-        sent = honest
+    def corrupt(self, round_: int, model: Weights, replies: Iterable[Message]) -> list[Message]:
+        """The replies as they reach the aggregator, to the weights ``model`` that it sent out."""
+        received = list(replies)
+        if not self.experiment.settings.adversary.attacks_in(round_):
+            return received
+        if self.attacks:
+            received = self._byzantine(round_, model, received)
+        for name, fault in self.faults.items():
+            received = self._faulty(name, fault, round_, len(model), received)
+        return received
+
+    def _byzantine(self, round_: int, model: Weights, replies: list[Message]) -> list[Message]:
+        reports = self._reports(replies, len(model))
+        scene = _Scene(round_, model, reports, tuple(name for name in self.experiment.hostile if name in reports))
+        if not scene.hostile or self._pointless(len(reports)):
+            return replies
+        sent: Updates = np.stack([reports[name].update for name in scene.hostile])
         for name, attack in self.attacks.items():
-            sent = self._send(name, attack, round_, hostile, sent, others)
-        self.distances += [relative_distance(new, old) for new, old in zip(sent, honest, strict=True)]
-        by_name = dict(zip(hostile, sent.astype(np.float32), strict=True))
+            given, sent = sent, self._send(name, attack, scene, sent)
+            self.distances[name] += [relative_distance(new, old) for new, old in zip(sent, given, strict=True)]
+        by_name = dict(zip(scene.hostile, sent.astype(np.float32), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 
-    def _rows(self, replies: Sequence[Message]) -> dict[str, NDArray[np.float32]]:
-        """Updates by hospital, sorted by name; replies that are not usable anyway are left alone."""
-        rows, limit = {}, self.experiment.settings.server.max_records
-        n_params = models.n_params(self.experiment.widths)
-        for reply in replies:
-            with suppress(wire.UnusableError):
-                rows[self.enrolled[reply.metadata.src_node_id]] = wire.read_report(reply, n_params, limit).update
-        return dict(sorted(rows.items()))
+    def _pointless(self, n_reports: int) -> bool:
+        """Whether the aggregator will skip the round in any case, for lack of replies."""
+        chain = self.experiment.chain.without(len(self.enrolled) - n_reports)
+        return chain.refusal(self.experiment.secagg.n_rows(n_reports), n_reports) is not None
 
-    def _swap(self, reply: Message, by_name: Mapping[str, NDArray[np.float32]]) -> Message:
+    def _reports(self, replies: Sequence[Message], n_params: int) -> dict[str, wire.Report]:
+        """Reports by hospital, sorted by name; replies that are not usable anyway are left alone."""
+        found, limit = dict[str, wire.Report](), self.experiment.settings.server.max_records
+        for reply in replies:
+            with suppress(wire.UnusableError, KeyError):
+                found[self.enrolled[reply.metadata.src_node_id]] = wire.read_report(reply, n_params, limit)
+        return dict(sorted(found.items()))
+
+    def _swap(self, reply: Message, by_name: Mapping[str, Weights]) -> Message:
         update = by_name.get(self.enrolled.get(reply.metadata.src_node_id, ""))
         return reply if update is None or reply.has_error() else wire.replaced(reply, update)
 
-    def _send(self, name: str, attack: Byzantine, round_: int, hostile: Sequence[str], own: Updates, others: Updates) -> Updates:
+    def _send(self, name: str, attack: Byzantine, scene: _Scene, own: Updates) -> Updates:
         """What ``attack`` sends, given no more than it declared and than ``adversary.knowledge`` allows."""
-        granted = self.experiment.settings.adversary.knowledge
-        level = min(LEVELS.index(granted), LEVELS.index(attack.about.uses))
-        n_hospitals = len(self.enrolled)
+        level = min(LEVELS.index(self.experiment.settings.adversary.knowledge), LEVELS.index(attack.about.uses))
+        seed = self.experiment.settings.seed
 
-        def ask(rows: Updates, *stream_name: str) -> Updates:
+        def ask(rows: Updates, *identity: str) -> Updates:
             known = Knowledge(
                 own=rows,
-                n_hospitals=n_hospitals,
-                n_hostile=len(hostile),
-                others=others if level >= LEVELS.index("updates") else None,
-                defense=self.experiment.chain if level >= LEVELS.index("updates_and_rule") else None,
+                n_hospitals=len(self.enrolled),
+                n_hostile=len(scene.hostile),
+                others=scene.others if level >= LEVELS.index("updates") else None,
+                defense=self._foreseen(name, scene) if level >= LEVELS.index("updates_and_rule") else None,
+                model=scene.model,
+                round=scene.round,
+                memory=self._memories[name, "".join(identity)],
             )
-            return attack(known, stream(self.experiment.settings.seed, "attack", name, round_, *stream_name))
+            return attack(known, stream(seed, "attack", name, scene.round, *identity))
 
         if level == LEVELS.index("own"):
-            return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(hostile)])
+            return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(scene.hostile)])
         return ask(own)
+
+    def _foreseen(self, name: str, scene: _Scene) -> Callable[[Updates], Vector]:
+        """What the aggregate would be if the hostile hospitals sent these rows; the same random draws at each call."""
+
+        def foresee(rows: Updates) -> Vector:
+            sent = zip(scene.hostile, np.asarray(rows, dtype=np.float32), strict=True)
+            would = {hospital: replace(scene.reports[hospital], update=row) for hospital, row in sent}
+            rng = stream(self.experiment.settings.seed, "attack", name, scene.round, "foreseen")
+            return self.aggregator.foresee({**scene.reports, **would}, rng)
+
+        return foresee
+
+    def _faulty(self, name: str, fault: Fault, round_: int, n_params: int, replies: Sequence[Message]) -> list[Message]:
+        received = (self._forge(name, fault, round_, n_params, reply) for reply in replies)
+        return [reply for reply in received if reply is not None]
+
+    def _forge(self, name: str, fault: Fault, round_: int, n_params: int, reply: Message) -> Message | None:
+        """What a hostile hospital sends in place of a usable reply; None for nothing. Others' replies stay as they are."""
+        hospital, limit = self.enrolled.get(reply.metadata.src_node_id, ""), self.experiment.settings.server.max_records
+        if hospital not in self.experiment.hostile:
+            return reply
+        with suppress(wire.UnusableError):
+            report = wire.read_report(reply, n_params, limit)
+            given = Reply(report.update, report.count, round_, self._memories[name, hospital])
+            sent = fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital))
+            forged = None if sent.update is None else wire.forged(reply, sent)
+            self.distances[name].append(_change(report, forged, n_params, limit))
+            return forged
+        return reply
+
+
+def _change(honest: wire.Report, forged: Message | None, n_params: int, max_records: int) -> float:
+    """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its record count."""
+    with suppress(wire.UnusableError):
+        if forged is not None:
+            sent = wire.read_report(forged, n_params, max_records)
+            return max(relative_distance(sent.update, honest.update), abs(sent.count - honest.count) / honest.count)
+    return 1.0
 
 
 class AdversarialGrid(Grid):
@@ -93,7 +169,10 @@ class AdversarialGrid(Grid):
         """Replies of ``inner``, those of hostile hospitals replaced."""
         messages = list(messages)
         replies = list(self._inner.send_and_receive(messages, timeout=timeout))
-        return self._adversary.corrupt(wire.read_task(messages[0]).round, replies) if messages else replies
+        if not messages:
+            return replies
+        task = wire.read_task(messages[0])
+        return self._adversary.corrupt(task.round, task.weights, replies)
 
     def set_run(self, run: Any) -> None:
         """As ``inner``."""

@@ -5,6 +5,7 @@ Both answers come from the ClientApp in fresh contexts and draw from the same na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,21 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from sim import wire
+from sim.adversary import ON_THE_WIRE
 from sim.engines.local import call
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
 from sim.reconstruction import Curious
 from sim.server import Log, relative_distance
 
+Sent = Mapping[str, list[float]]
 LEAST = 1e-9  # relative distance below which nothing was done
 
 
 def engagement(
-    experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log, sent: list[float], curious: Curious
+    experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log, sent: Sent, curious: Curious
 ) -> Engagement:
-    """``sent``: distances recorded by the adversary; ``weights``: the initial model."""
+    """``sent``: distances recorded by the adversary, by attack; ``weights``: the initial model."""
     attack = _attack(experiment, app, weights, sent, curious) if experiment.attacks else None
     defense = _defense(experiment, app, weights, log)
     return Engagement(
@@ -35,11 +38,9 @@ def engagement(
     )
 
 
-def _attack(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], sent: list[float], curious: Curious) -> float:
+def _attack(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], sent: Sent, curious: Curious) -> float:
     """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
-    found = []
-    if experiment.of_kind("byzantine"):
-        found.append(float(np.mean(sent)) if sent else 0.0)
+    found = [float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in experiment.of_kind(kind)]
     if experiment.of_kind("poison"):
         honest = without(experiment, attack={})
         found.append(min(_difference(experiment, honest, app, weights, name) for name in experiment.hostile))
@@ -82,6 +83,7 @@ def _difference(one: Experiment, other: Experiment, app: ClientApp, weights: NDA
 def _update(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], hospital: str) -> NDArray[np.float32] | None:
     partition = experiment.consortium.names.index(hospital)
     wire.enter_process()
-    message = wire.ask(1, wire.arrays(wire.WEIGHTS, weights), wire.settings(experiment.text), [partition + 1])[0]
+    round_, arrays = experiment.settings.adversary.first_round, wire.arrays(wire.WEIGHTS, weights)
+    message = wire.ask(round_, arrays, wire.settings(experiment.text), [partition + 1])[0]
     reply = call(app, message, wire.context(partition + 1, partition))
     return None if reply.has_error() else wire.vector(reply.content.array_records[wire.ARRAYS], wire.UPDATE)

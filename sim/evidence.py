@@ -71,9 +71,11 @@ class HospitalOutcome(Part):
 class Engagement(Part):
     """Proof that the attack and the defense did something, as relative distances.
 
-    ``attack_distance``: mean over hostile hospitals (and rounds) of |sent - honest| / |honest|; for inversion the number of
-    records attacked. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps; for
-    DP, |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the share of rows hidden.
+    ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing
+    usable was sent, else the larger of that and the relative change of the record count; for inversion the number of records
+    attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
+    |plain mean| for rules and steps; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure
+    aggregation the share of rows hidden.
     None: there is no attack (or no defense).
     """
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,10 +19,26 @@ from sim.build import build
 from sim.errors import InputError
 from sim.models import Model
 from sim.seeds import stream
-from sim.types import LEVELS, Byzantine, Consortium, DataSet, Inversion, Level, Poison, Rule, SecureAggregation, Step
+from sim.types import (
+    LEVELS,
+    Backdoor,
+    Byzantine,
+    Consortium,
+    DataSet,
+    Fault,
+    Inversion,
+    Level,
+    Poison,
+    Rule,
+    SecureAggregation,
+    Step,
+)
 
 CHAIN = "aggregators.chain.Chain"
-KINDS = ("poison", "byzantine", "inversion")
+KINDS = ("poison", "byzantine", "faults", "inversion")
+
+
+Attack: TypeAlias = Poison | Byzantine | Fault | Inversion
 
 
 class Values(BaseModel):
@@ -47,11 +63,22 @@ class Training(Values):
 
 
 class Adversary(Values):
-    """How many hospitals are hostile, which, and what they know."""
+    """How many hospitals are hostile, which, what they know, and in which rounds they attack.
+
+    They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the end), and are honest in others.
+    """
 
     n_hostile: int = Field(ge=0)
     placement: Literal["random", "largest", "smallest"]
     knowledge: Level
+    first_round: int = Field(ge=1)
+    last_round: int | None = Field(ge=1)
+    every: int = Field(ge=1)
+
+    def attacks_in(self, round_: int) -> bool:
+        """Whether hostile hospitals attack in this round."""
+        last = round_ if self.last_round is None else self.last_round
+        return self.first_round <= round_ <= last and (round_ - self.first_round) % self.every == 0
 
 
 class Server(Values):
@@ -114,7 +141,7 @@ class Experiment:
     label: str
     dataset: DataSet
     model: Model
-    attacks: dict[str, Poison | Byzantine | Inversion]
+    attacks: dict[str, Attack]
     chain: Any
     secagg: SecureAggregation
     dp: Any
@@ -125,8 +152,13 @@ class Experiment:
         return "+".join(self.settings.attack) or "none"
 
     def of_kind(self, kind: str) -> dict[str, Any]:
-        """The attacks of one kind (``poison``, ``byzantine`` or ``inversion``)."""
+        """The attacks of one of ``KINDS``."""
         return {name: attack for name, attack in self.attacks.items() if type(attack).__module__.split(".")[1] == kind}
+
+    @property
+    def backdoors(self) -> dict[str, Backdoor]:
+        """The attacks that plant a mark."""
+        return {name: attack for name, attack in self.of_kind("poison").items() if isinstance(attack, Backdoor)}
 
     @cached_property
     def consortium(self) -> Consortium:
@@ -202,9 +234,10 @@ def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
-    inversions = list(experiment.of_kind("inversion"))
-    if len(inversions) > 1:
-        raise InputError("attack", inversions, "expected at most one inversion in a run")
+    _check_schedule(adversary, experiment.settings.training.rounds)
+    for several, attacks in (("inversion", experiment.of_kind("inversion")), ("backdoor", experiment.backdoors)):
+        if len(attacks) > 1:
+            raise InputError("attack", list(attacks), f"expected at most one {several} in a run")
     for name, attack in experiment.attacks.items():
         _check_attack(name, attack, adversary)
         at = getattr(attack, "round", 1)
@@ -221,7 +254,15 @@ def _check(experiment: Experiment) -> None:
         )
 
 
-def _check_attack(name: str, attack: Poison | Byzantine | Inversion, adversary: Adversary) -> None:
+def _check_schedule(adversary: Adversary, rounds: int) -> None:
+    if adversary.first_round > rounds:
+        raise InputError("adversary.first_round", adversary.first_round, f"expected at most training.rounds={rounds}")
+    last = adversary.last_round
+    if last is not None and last < adversary.first_round:
+        raise InputError("adversary.last_round", last, f"expected at least adversary.first_round={adversary.first_round}")
+
+
+def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
     kind = type(attack).__module__.split(".")[1]
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")

@@ -37,8 +37,9 @@ class Trial:
     def __init__(self, experiment: Experiment, first_node: int = 1, progress: Progress | None = None) -> None:
         self.experiment, self.progress = experiment, progress
         self.enrolled = dict(enumerate(experiment.consortium.names, first_node))
-        self.curious, self.adversary = Curious(experiment), Adversary(experiment, self.enrolled)
+        self.curious = Curious(experiment)
         self.strategy = Aggregator(experiment, self.enrolled, self.curious)
+        self.adversary = Adversary(experiment, self.strategy)
         self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows)
         self.initial = models.initial(experiment.widths, stream(experiment.settings.seed, "model"))
         self.weights = self.initial
@@ -164,7 +165,7 @@ def _lockstep(trials: Sequence[Trial], grid: LocalGrid, progress: Progress | Non
         asked = [list(trials[i].strategy.configure_train(round_, arrays[i], configs[i], grid)) for i in running]
         replies = iter(grid.send_and_receive([message for messages in asked for message in messages]))
         for i, messages in zip(running, asked, strict=True):
-            received = trials[i].adversary.corrupt(round_, [next(replies) for _ in messages])
+            received = trials[i].adversary.corrupt(round_, trials[i].weights, [next(replies) for _ in messages])
             arrays[i] = trials[i].strategy.aggregate_train(round_, received)[0] or arrays[i]
             trials[i].examine(round_, arrays[i])
         if progress is not None:

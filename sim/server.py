@@ -6,6 +6,7 @@ What it may use is what arrives in replies. What the simulator knows beyond that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,7 +55,8 @@ class Aggregator(Strategy):
         reports = self._screen(server_round, replies)
         if not reports:
             return self._skip(server_round)
-        view = self._view(reports)
+        self.log.reported.update({name: report.numbers for name, report in reports.items()})
+        view = self.view(reports, self._memory)
         if self.watch is not None:
             self.watch(server_round, self._weights, view)
         chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
@@ -95,11 +97,20 @@ class Aggregator(Strategy):
         self.log.screened += [Screened(round=round_, hospital=name, reason=problems[name]) for name in sorted(problems)]
         return {name: usable[name] for name in sorted(usable)}
 
-    def _view(self, reports: Mapping[str, wire.Report]) -> View:
-        self.log.reported.update({name: report.numbers for name, report in reports.items()})
+    def foresee(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
+        """What the aggregate of these reports would be in this round, (n_params,); nothing is kept of it.
+
+        Raises ``RefusedError`` where the rule does.
+        """
+        chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
+        aggregate: Vector = chain(self.view(reports, deepcopy(self._memory)), rng)
+        return aggregate
+
+    def view(self, reports: Mapping[str, wire.Report], memory: dict[str, Any]) -> View:
+        """What there is to see of the reports, by hospital in order of their names."""
         rows = np.stack([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
-        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=self._memory)
+        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory)
 
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)

@@ -6,7 +6,7 @@ data sheet. Nothing here knows Flower, Hydra or torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -107,15 +107,45 @@ class Knowledge:
     """What hostile hospitals know when they choose what to send; nothing beyond the level the attack declared.
 
     ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile hospitals). ``others``:
-    the honest hospitals' updates, from level ``updates`` on. ``defense``: the aggregator's function of a full matrix of
-    updates, steps included, at level ``updates_and_rule``. ``n_hospitals`` and ``n_hostile`` are public.
+    the honest hospitals' updates, from level ``updates`` on. ``defense``, at level ``updates_and_rule``: what the aggregate would
+    be if the hostile hospitals sent these rows, (n, n_params) -> (n_params,), with secure aggregation, steps, rule and the
+    aggregator's memory as they are, and random draws of its own. ``model``: the weights sent out in this round. ``n_hospitals``,
+    ``n_hostile``, ``model`` and ``round`` are public. ``memory`` is what the attack keeps from round to round.
     """
 
     own: Updates
     n_hospitals: int
     n_hostile: int
     others: Updates | None = None
-    defense: Any = None
+    defense: Callable[[Updates], Vector] | None = None
+    model: Vector | None = None
+    round: int = 1
+    memory: dict[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records it has.
+
+    ``memory`` is what the fault keeps from round to round, one for each hospital.
+    """
+
+    update: Vector
+    count: int
+    round: int = 1
+    memory: dict[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Forged:
+    """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape, ``array`` any name.
+
+    ``update`` None: nothing is sent.
+    """
+
+    update: NDArray[Any] | None
+    count: float
+    array: str = "update"
 
 
 @dataclass(frozen=True)
@@ -166,7 +196,16 @@ class Poison(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, records: Records, rng: np.random.Generator) -> Records: ...
+    def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records: ...
+
+
+@runtime_checkable
+class Backdoor(Poison, Protocol):
+    """A poison that plants a mark: ``trigger`` puts it on test records, to have them classified as ``target`` (0 or 1)."""
+
+    target: int
+
+    def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]: ...
 
 
 @runtime_checkable
@@ -176,6 +215,15 @@ class Byzantine(Protocol):
     about: ClassVar[About]
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates: ...
+
+
+@runtime_checkable
+class Fault(Protocol):
+    """A hostile hospital's reply -> what it sends instead."""
+
+    about: ClassVar[About]
+
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged: ...
 
 
 @runtime_checkable

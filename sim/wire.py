@@ -16,6 +16,8 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+from sim.types import Forged
+
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 EXPERIMENT, ROUND = "experiment", "round"
@@ -118,6 +120,16 @@ def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
     """The same reply with another update in it."""
     changed = copy(reply)
     changed.content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: reply.content.metric_records[METRICS]})
+    return changed
+
+
+def forged(reply: Message, sent: Forged) -> Message:
+    """The same reply with whatever ``sent`` says in place of the update and the record count."""
+    record = ArrayRecord()
+    record[sent.array] = SharedArray(np.asarray(sent.update))
+    metrics = MetricRecord({**reply.content.metric_records[METRICS], COUNT: sent.count})
+    changed = copy(reply)
+    changed.content = RecordDict({ARRAYS: record, METRICS: metrics})
     return changed
 
 

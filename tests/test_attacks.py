@@ -153,6 +153,9 @@ def test_attack_refuses_a_bad_parameter_by_name(make: Callable[[], object], key:
 # --- poisoned records: logistic regression, one full-batch step a round
 
 
+FIVE = Schema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(5)), 5)
+
+
 def hospital(number: int) -> Records:
     rng = stream(0, "records", number)
     features = rng.normal(size=(80, 5)).astype(np.float32)
@@ -166,7 +169,7 @@ def probabilities(model: np.ndarray, features: np.ndarray) -> np.ndarray:
 def trained(rule: Rule, n_hostile: int, share: float = 1.0) -> tuple[float, float]:
     """Accuracy and Brier score, on fresh honest records, after 60 rounds with ten hospitals."""
     flip = LabelFlip(share)
-    hospitals = [flip(hospital(i), stream(0, "flip", i)) if i < n_hostile else hospital(i) for i in range(10)]
+    hospitals = [flip(hospital(i), FIVE, stream(0, "flip", i)) if i < n_hostile else hospital(i) for i in range(10)]
     model = np.zeros(5)
     for _ in range(60):
         steps = [part.features.T @ (part.labels - probabilities(model, part.features)) / len(part) for part in hospitals]
@@ -192,13 +195,13 @@ def test_label_flip_by_a_minority_spoils_the_means_probabilities_and_fails_again
 @pytest.mark.parametrize(("share", "n_flipped"), [(1.0, 80), (0.25, 20), (0.001, 0)])
 def test_label_flip_turns_that_share_of_the_labels_and_nothing_else(share: float, n_flipped: int) -> None:
     before = hospital(0)
-    after = LabelFlip(share)(before, stream(0, "flip"))
+    after = LabelFlip(share)(before, FIVE, stream(0, "flip"))
     assert (after.labels != before.labels).sum() == n_flipped
     np.testing.assert_array_equal(after.features, before.features)
 
 
 def test_label_flip_draws_which_records_from_its_generator() -> None:
-    first, again, other = (LabelFlip(0.5)(hospital(0), stream(0, "flip", name)).labels for name in ("a", "a", "b"))
+    first, again, other = (LabelFlip(0.5)(hospital(0), FIVE, stream(0, "flip", name)).labels for name in ("a", "a", "b"))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 

@@ -261,10 +261,11 @@ def test_byzantine_attack_sends_finite_rows_at_every_level_it_accepts(
 
 def test_poison_keeps_the_shape_and_does_not_write_to_the_records(each_poison: Poison) -> None:
     rng = np.random.default_rng(9)
+    schema = Schema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(3)), 3)
     records = Records(rng.normal(size=(20, 3)).astype(np.float32), rng.integers(2, size=20).astype(np.float32))
     records.features.setflags(write=False)
     records.labels.setflags(write=False)
-    poisoned = each_poison(records, stream(0, "poison"))
+    poisoned = each_poison(records, schema, stream(0, "poison"))
     assert poisoned.features.shape == (20, 3)
     assert poisoned.features.dtype == poisoned.labels.dtype == np.float32
     assert set(poisoned.labels) <= {0.0, 1.0}

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Records
+from sim.types import About, Records, Schema
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LabelFlip:
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, share=self.share)
 
-    def __call__(self, records: Records, rng: np.random.Generator) -> Records:
+    def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
         """The same features with ``round(share * n)`` labels ``y`` turned into ``1 - y``."""
         n = len(records)
         flipped = rng.permutation(n)[: round(self.share * n)]
