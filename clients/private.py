@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, cast
@@ -152,7 +153,11 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
         return float(np.log(spent(((float(np.exp(log_sigma)), rate, steps),), delta, mechanism) / epsilon))
 
     try:
-        high = get_noise_multiplier(target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=steps, accountant="rdp")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that Renyi accounting could be tighter
+            high = get_noise_multiplier(
+                target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=steps, accountant="rdp"
+            )
     except ValueError as error:
         raise InputError("dp.target_epsilon", epsilon, f"expected more: no noise reaches it in {steps} steps") from error
     if mechanism == "rdp" or over(float(np.log(high))) > 0:
