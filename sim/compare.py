@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import get_object
 
 from sim import evidence
 from sim.errors import InputError, RefusedError
@@ -22,6 +23,7 @@ from sim.run import run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
 
+ACCOUNTS = "clients.private.SPENT"
 LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
 GROUP_BYTES = 256_000_000
 
@@ -80,7 +82,7 @@ def _run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
         return
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["sim.run", "clients.app"])
-    pool = ProcessPoolExecutor(workers, processes, initializer=enter_worker)
+    pool = ProcessPoolExecutor(workers, processes, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)),))
     try:
         for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
             yield from (RunRecord.model_validate_json(line) for line in future.result())
@@ -104,9 +106,10 @@ def run_bytes(experiment: Experiment) -> int:
     return 3 * 4 * len(experiment.consortium) * n_params(experiment.widths)
 
 
-def enter_worker() -> None:
-    """One torch thread a process: more are slower on these small models and take the cores of the other runs."""
+def enter_worker(accounts: dict[Any, float]) -> None:
+    """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far."""
     torch.set_num_threads(1)
+    get_object(ACCOUNTS).update(accounts)
 
 
 def _run_texts(texts: Sequence[str]) -> list[str]:

@@ -88,13 +88,15 @@ class View:
     ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum divided by its public size).
     Without secure aggregation a group is one hospital; with it nothing finer exists. ``members`` names the hospitals of each
     row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None. ``memory`` is what steps and the rule
-    keep from round to round, each under a name of its own; it starts empty in round 1.
+    keep from round to round, each under a name of its own; it starts empty in round 1. ``model`` (n_params,) are the weights that
+    the aggregator sent out this round, None where they are not given.
     """
 
     rows: Updates
     members: tuple[tuple[str, ...], ...]
     weights: NDArray[np.float64] | None = None
     memory: dict[str, Any] = field(default_factory=dict, compare=False)
+    model: Vector | None = field(default=None, compare=False)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -121,6 +123,7 @@ class Knowledge:
     model: Vector | None = None
     round: int = 1
     memory: dict[str, Any] = field(default_factory=dict, compare=False)
+    model: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class Reply:
     count: int
     round: int = 1
     memory: dict[str, Any] = field(default_factory=dict, compare=False)
+    model: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
