@@ -68,7 +68,7 @@ class RecordDP:
         for hospital, n in n_train.items():
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")
-            self.noise(n, training)
+            self.epsilon([(self.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n))])
 
     def noise(self, n_train: int, training: Training) -> float:
         """The noise multiplier of a hospital with ``n_train`` records."""
@@ -140,14 +140,22 @@ SPENT: dict[Query, float] = {}  # answers of the accountants: each takes a good 
 
 
 def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism: str, error: float = 0.01) -> float:
-    """Epsilon at ``delta`` of a history of subsampled Gaussian steps, by Opacus's accountant ``mechanism``, at most ``error`` above."""
+    """Epsilon at ``delta`` of a history of subsampled Gaussian steps, at most ``error`` above what the PRV accountant proves.
+
+    Raises ``InputError`` where there is so little noise that Opacus's accountant overflows: what it returns then is no epsilon.
+    """
     query = (history, delta, mechanism, error)
     if query not in SPENT:
         accountant = create_accountant(mechanism)
         accountant.history = list(history)
         options = {"eps_error": error} if mechanism == "prv" else {}
-        with np.errstate(divide="ignore"):  # at a sample rate of 1 Opacus takes the logarithm of 0, and means it
-            SPENT[query] = float(accountant.get_epsilon(delta=delta, **options))
+        try:
+            # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
+            with np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to say a little less
+                SPENT[query] = float(accountant.get_epsilon(delta=delta, **options))
+        except ArithmeticError as problem:
+            raise InputError("dp", history, "expected more noise: with this little, epsilon cannot be computed") from problem
     return SPENT[query]
 
 
@@ -155,7 +163,7 @@ def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism
 def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism: str) -> float:
     """The least noise multiplier (to 0.1 %) that spends at most ``epsilon`` in ``steps`` steps.
 
-    Raises ``InputError`` if none up to 10,000 does, or if that little noise suffices that the accountant cannot tell.
+    Raises ``InputError`` if the search finds none.
     """
 
     def over(log_sigma: float, error: float) -> float:
@@ -167,7 +175,7 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
             over, args=(coarse,), x0=(guess := _gaussian_guess(epsilon, delta, rate, steps)), x1=guess + 0.1, xtol=1e-3
         )
         found = root_scalar(over, args=(0.01,), x0=found.root, x1=found.root + 0.01, xtol=3e-4, maxiter=20)
-    except (ArithmeticError, RuntimeError, ValueError) as error:
+    except (ArithmeticError, RuntimeError, ValueError) as error:  # InputError is a ValueError
         raise InputError("dp.target_epsilon", epsilon, f"expected a budget that some noise reaches in {steps} steps") from error
     log_sigma = float(found.root)
     while over(log_sigma, 0.01) > 0:
@@ -176,7 +184,7 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
 
 
 def _gaussian_guess(epsilon: float, delta: float, rate: float, steps: int) -> float:
-    """Log of the noise multiplier by the central limit theorem for DP-SGD (Bu et al. 2020): where the search starts, no guarantee."""
+    """Log of the noise multiplier by the central limit theorem for DP-SGD (Bu et al. 2020): where the search starts."""
 
     def excess(mu: float) -> float:
         return float(norm.cdf(-epsilon / mu + mu / 2) - np.exp(epsilon + norm.logcdf(-epsilon / mu - mu / 2)) - delta)
