@@ -51,7 +51,7 @@ class Aggregator(Strategy):
         return wire.ask(server_round, arrays, config, self.enrolled)
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The next weights, or None (the weights stay) if no usable reply or too few for the rule arrived."""
+        """The next weights, or None (the weights stay) if too few usable replies arrived or float32 cannot hold the sum."""
         reports = self._screen(server_round, replies)
         if not reports:
             return self._skip(server_round)
@@ -63,9 +63,13 @@ class Aggregator(Strategy):
         if chain.refusal(len(view.rows), len(reports)):
             return self._skip(server_round)
         aggregate = chain(view, stream(self.experiment.settings.seed, "rule", server_round))
+        with np.errstate(over="ignore"):
+            weights = (self._weights + aggregate).astype(np.float32)
+        if not np.isfinite(weights).all():
+            return self._skip(server_round)
         self.log.rows.append(len(view.rows))
         self.log.distances.append(relative_distance(aggregate, mean_of(view)))
-        return wire.arrays(wire.WEIGHTS, (self._weights + aggregate).astype(np.float32)), MetricRecord({"rows": len(view.rows)})
+        return wire.arrays(wire.WEIGHTS, weights), MetricRecord({"rows": len(view.rows)})
 
     def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """Nothing: the simulator evaluates, with every hospital's test records."""
@@ -78,24 +82,18 @@ class Aggregator(Strategy):
         """Nothing to print: the evidence says it."""
 
     def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
-        """Usable reports by hospital, sorted by name. A hospital that answers twice or not at all is recorded."""
+        """Usable reports by hospital, sorted by name. A hospital that answers more than once or not at all is recorded."""
         n_params, limit = len(self._weights), self.experiment.settings.server.max_records
-        usable: dict[str, wire.Report] = {}
-        problems: dict[str, str] = dict.fromkeys(self.enrolled.values(), "no reply")
+        answers: dict[str, list[Message]] = {name: [] for name in sorted(self.enrolled.values())}
         for reply in replies:
-            hospital = self.enrolled.get(reply.metadata.src_node_id)
-            if hospital is None:
-                continue
-            if problems.pop(hospital, None) is None:
-                problems[hospital] = "more than one reply"
-                usable.pop(hospital, None)
-                continue
+            answers.get(self.enrolled.get(reply.metadata.src_node_id, ""), []).append(reply)
+        usable: dict[str, wire.Report] = {}
+        for hospital, given in answers.items():
             try:
-                usable[hospital] = wire.read_report(reply, n_params, limit)
+                usable[hospital] = wire.read_report(_only(given), n_params, limit)
             except wire.UnusableError as reason:
-                problems[hospital] = str(reason)
-        self.log.screened += [Screened(round=round_, hospital=name, reason=problems[name]) for name in sorted(problems)]
-        return {name: usable[name] for name in sorted(usable)}
+                self.log.screened.append(Screened(round=round_, hospital=hospital, reason=str(reason)))
+        return usable
 
     def foresee(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         """What the aggregate of these reports would be in this round, (n_params,); nothing is kept of it.
@@ -115,6 +113,12 @@ class Aggregator(Strategy):
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)
         return None, None
+
+
+def _only(replies: Sequence[Message]) -> Message:
+    if len(replies) != 1:
+        raise wire.UnusableError("more than one reply" if replies else "no reply")
+    return replies[0]
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:

@@ -76,8 +76,11 @@ class LocalGrid(Grid):
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
-    """The reply of ``app``, or the error reply if it raises."""
+    """The reply of ``app``, or the error reply if it raises or does not answer in its own name."""
     try:
-        return app(message, context)
-    except Exception as error:  # a hospital's failure is the hospital's, never the run's
+        reply: Any = app(message, context)
+    except (Exception, SystemExit) as error:  # a hospital's failure is the hospital's, never the run's
         return wire.failed(repr(error), message)
+    if not isinstance(reply, Message) or reply.metadata.src_node_id != context.node_id:
+        return wire.failed("no message of its own", message)
+    return reply
