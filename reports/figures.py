@@ -111,6 +111,7 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
     Bars are exact 95 % intervals; the colors of the two panels agree.
     """
     rows = [row for row in inversions.iter_rows(named=True) if row["rate"] is not None]
+    top = min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
     figure = style.new_figure(WIDTH, max(3.2, 1.2 + 0.3 * len(rows)))
     named, crowd = figure.subplots(1, 2, width_ratios=(1, 1))
     for place, row in enumerate(rows):
@@ -119,12 +120,12 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
         _bars(named, row["rate"], place, bounds, None, color)
         _bars(crowd, row["summed"], row["rate"], None, bounds, color)
     named.set_yticks(range(len(rows)), [_inversion_label(row, inversions) for row in rows])
-    named.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-0.04, 1.04), xlabel="Attacked records recovered")
+    named.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-0.04 * top, 1.04 * top), xlabel="Attacked records recovered")
     named.tick_params(axis="y", length=0)
     style.guide(named, "x")
     crowd.set_xscale("log", base=2)
     crowd.set(
-        ylim=(-0.04, 1.04),
+        ylim=(-0.04 * top, 1.04 * top),
         xlabel="Records summed in one row that the attacker saw\n(mean over rows)",
         ylabel="Attacked records recovered",
     )

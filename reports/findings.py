@@ -62,8 +62,8 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
 
 
 def crowd(inversions: pl.DataFrame) -> list[str]:
-    """How the share of records recovered goes with the number of records in a sum, where the runs differ in it."""
-    sized = inversions.drop_nulls(["summed", "rate"]).sort("summed", maintain_order=True)
+    """How the share of records recovered goes with the number of records in a sum, where runs without noise differ in it."""
+    sized = inversions.filter(~pl.col("noised")).drop_nulls(["summed", "rate"]).sort("summed", maintain_order=True)
     if sized["summed"].n_unique() < 2:
         return []
     few, many = sized.row(0, named=True), sized.row(-1, named=True)

@@ -33,7 +33,7 @@ LOST = {"attack": pl.String, "defense": pl.String, "hospital": pl.String, "reaso
 INVERSION = {
     "attack": pl.String, "defense": pl.String, "round": pl.Int64, "n_seeds": pl.Int64, "n_attacked": pl.Int64,
     "n_guesses": pl.Int64, "n_recovered": pl.Int64, "rate": pl.Float64, "rate_low": pl.Float64, "rate_high": pl.Float64,
-    "summed": pl.Float64, "summed_low": pl.Int64, "summed_high": pl.Int64,
+    "summed": pl.Float64, "summed_low": pl.Int64, "summed_high": pl.Int64, "noised": pl.Boolean,
 }  # fmt: skip
 
 NOTABLE = 0.0005  # a change that three digits show
@@ -147,7 +147,7 @@ def inversions(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a reconstruction attack, what ran with it, and defense: records recovered of those attacked, over all seeds.
 
     ``rate`` with exact bounds that take records as independent; ``summed``: mean number of records in a row that the attacker
-    saw, ``_low`` and ``_high`` the fewest and most.
+    saw, ``_low`` and ``_high`` the fewest and most; ``noised``: with differential privacy.
     """
     groups: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
@@ -224,6 +224,7 @@ def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dic
         "rate": recovered / attacked if attacked else None, "rate_low": low, "rate_high": high,
         "summed": sum(summed) / len(summed) if summed else None,
         "summed_low": min(summed, default=None), "summed_high": max(summed, default=None),
+        "noised": any(record.privacy is not None for record in group),
     }  # fmt: skip
 
 

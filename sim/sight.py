@@ -29,8 +29,10 @@ def sight(experiment: Experiment) -> list[Sight]:
         Sight(party="the aggregator", sees=f"the common model; {rows}{counts}"),
         Sight(party="whoever gets the final model", sees="the common model after the last round"),
     ]
-    if experiment.attacks and experiment.settings.adversary.n_hostile:
-        parties.append(Sight(party="hostile hospitals (assumed)", sees=f"the common model; {KNOWN[_used(experiment)]}"))
+    acting = [name for name in experiment.attacks if name not in experiment.of_kind("inversion")]
+    if acting:
+        sees = f"the common model; {KNOWN[_used(experiment)]}"
+        parties.append(Sight(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
     return parties
 
 
