@@ -77,7 +77,8 @@ class Adversary:
         sent: Updates = np.stack([reports[name].update for name in scene.hostile])
         for name, attack in self.attacks.items():
             given, sent = sent, self._send(name, attack, scene, sent)
-            self.distances[name] += [relative_distance(new, old) for new, old in zip(sent, given, strict=True)]
+            moved = (relative_distance(new, old) for new, old in zip(sent, given, strict=True))
+            self.distances[name] += [distance for distance in moved if np.isfinite(distance)]  # not so from an update of zero
         by_name = dict(zip(scene.hostile, sent.astype(np.float32), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 
@@ -145,7 +146,8 @@ class Adversary:
             given = Reply(report.update, report.count, round_, self._memories[name, hospital])
             sent = fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital))
             forged = None if sent.update is None else wire.forged(reply, sent)
-            self.distances[name].append(_change(report, forged, n_params, limit))
+            change = _change(report, forged, n_params, limit)
+            self.distances[name] += [change] if np.isfinite(change) else []
             return forged
         return reply
 

@@ -93,6 +93,33 @@ class Screened(Part):
     reason: str
 
 
+class Heard(Part):
+    """How much a rule that selects or weighs hospitals listened to one of them.
+
+    ``share``: of the aggregate, mean over rounds (an equal share is 1 / n_hospitals). ``left_out``: share of rounds in which it
+    had less than a tenth of an equal share.
+    """
+
+    hospital: str
+    hostile: bool
+    share: float
+    left_out: float
+
+
+class Selection(Part):
+    """Whom the rule left out, over all rounds in which it aggregated.
+
+    ``precision``: hostile among those left out. ``recall``: left out among the hostile. ``wrongly_left_out``: left out among the
+    honest. None where nobody is counted. Without an attack the hostile hospitals behave honestly: ``recall`` says nothing then.
+    """
+
+    rounds: int
+    hospitals: list[Heard]
+    precision: float | None
+    recall: float | None
+    wrongly_left_out: float | None
+
+
 class Spent(Part):
     """Record-level differential privacy of one hospital, composed over all local steps of all rounds."""
 
@@ -183,6 +210,7 @@ class RunRecord(Part):
     screened: list[Screened]
     skipped_rounds: list[int]
     privacy: Privacy | None
+    selection: Selection | None = None
     inversion: Inverted | None
     sight: list[Sight]
     conflicts: list[Conflict]

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sim.build import build
-from sim.errors import InputError
+from sim.errors import InputError, RefusedError
 from sim.models import Model
 from sim.seeds import stream
 from sim.types import (
@@ -34,6 +35,7 @@ from sim.types import (
     Step,
 )
 
+ORDERED = ("attack", "steps")  # choices of several, in order
 CHAIN = "aggregators.chain.Chain"
 KINDS = ("poison", "byzantine", "faults", "inversion")
 
@@ -129,8 +131,8 @@ class Settings(Values):
     @model_validator(mode="before")
     @classmethod
     def _fill_empty(cls, values: Any) -> Any:
-        """An empty choice (attack=none, steps=none) is an empty mapping."""
-        return {**values, **{key: values.get(key) or {} for key in ("attack", "steps")}}
+        """An empty choice (attack=none, steps=none) is an empty mapping; both may also come as pairs, see ``config``."""
+        return {**values, **{key: dict(values.get(key) or {}) for key in ORDERED}}
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,10 @@ class Experiment:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration, as it is recorded."""
-        return {**self.settings.model_dump(mode="json"), "label": self.label}
+        """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
+        settings = self.settings.model_dump(mode="json")
+        pairs = {key: [list(pair) for pair in settings[key].items()] for key in ORDERED}
+        return {**settings, **pairs, "label": self.label}
 
     @cached_property
     def text(self) -> str:
@@ -245,13 +249,26 @@ def _check(experiment: Experiment) -> None:
             raise InputError(
                 f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
             )
-    refusal = experiment.chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
-    if refusal:
-        raise InputError("aggregator", type(experiment.chain.rule).__name__, refusal)
+    _check_defense(experiment)
     if experiment.dp is not None:
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )
+
+
+def _check_defense(experiment: Experiment) -> None:
+    """Refuse a rule that cannot work on what it would see: by its limits, then by one try on updates of zeros."""
+    names, chain = experiment.consortium.names, experiment.chain
+    refusal = chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
+    zeros = np.zeros((len(names), 2), dtype=np.float32)
+    try:
+        if refusal is None:
+            view = experiment.secagg(zeros, names, np.array([float(len(h.train)) for h in experiment.consortium.hospitals]))
+            chain(replace(view, model=zeros[0]), stream(0, "check"))
+    except RefusedError as error:
+        refusal = str(error)
+    if refusal:
+        raise InputError("aggregator", type(chain.rule).__name__, refusal)
 
 
 def _check_schedule(adversary: Adversary, rounds: int) -> None:

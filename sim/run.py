@@ -23,6 +23,7 @@ from sim.manifest import code_version
 from sim.metrics import Examiner, curve
 from sim.reconstruction import Curious
 from sim.seeds import stream
+from sim.selection import selection
 from sim.server import Aggregator
 from sim.sight import conflicts, sight
 from sim.types import Hospital
@@ -98,6 +99,7 @@ class Trial:
             screened=log.screened,
             skipped_rounds=log.skipped,
             privacy=privacy,
+            selection=selection(log.shares, experiment.hostile),
             inversion=next(iter(self.curious.results.values()), None),
             sight=sight(experiment),
             conflicts=conflicts(experiment),

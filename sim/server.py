@@ -17,6 +17,7 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from sim import wire
+from sim.errors import RefusedError
 from sim.evidence import Screened
 from sim.experiment import Experiment, Server
 from sim.seeds import stream
@@ -27,12 +28,16 @@ Watcher = Callable[[int, NDArray[np.float32], View], None]  # (round, weights se
 
 @dataclass
 class Log:
-    """What the aggregator recorded: replies not used, rounds without an aggregate, how far the rule moved from the plain mean."""
+    """What the aggregator recorded: replies not used, rounds without an aggregate, how far the rule moved from the plain mean.
+
+    ``shares``: each hospital's share of the aggregate, round by round, of a rule that selects or weighs hospitals.
+    """
 
     screened: list[Screened] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     distances: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    shares: list[dict[str, float]] = field(default_factory=list)
     reported: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -60,14 +65,17 @@ class Aggregator(Strategy):
         if self.watch is not None:
             self.watch(server_round, self._weights, view)
         chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
-        if chain.refusal(len(view.rows), len(reports)):
+        try:
+            aggregate, shares = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round))
+        except RefusedError:  # too few rows are left in this round, or the trusted hospital is not among them
             return self._skip(server_round)
-        aggregate = chain(view, stream(self.experiment.settings.seed, "rule", server_round))
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
         if not np.isfinite(weights).all():
             return self._skip(server_round)
         self.log.rows.append(len(view.rows))
+        if shares is not None and len(view.rows) == len(reports):
+            self.log.shares.append(dict(zip(reports, shares.tolist(), strict=True)))
         self.log.distances.append(relative_distance(aggregate, mean_of(view)))
         return wire.arrays(wire.WEIGHTS, weights), MetricRecord({"rows": len(view.rows)})
 
@@ -108,7 +116,7 @@ class Aggregator(Strategy):
         """What there is to see of the reports, by hospital in order of their names."""
         rows = np.stack([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
-        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory)
+        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
 
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)

@@ -123,7 +123,6 @@ class Knowledge:
     model: Vector | None = None
     round: int = 1
     memory: dict[str, Any] = field(default_factory=dict, compare=False)
-    model: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,6 @@ class Reply:
     count: int
     round: int = 1
     memory: dict[str, Any] = field(default_factory=dict, compare=False)
-    model: Vector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
