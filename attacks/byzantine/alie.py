@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from scipy.stats import norm
 
+from attacks.byzantine.honest import deviation, mean, repeated
+from attacks.byzantine.spread import at_least_two
 from sim.errors import InputError, RefusedError, number, one_of
 from sim.types import About, Knowledge, Updates
 
@@ -49,13 +51,10 @@ class ALIE:
 
         Raises ``RefusedError`` for fewer than two known updates, and where the paper's quantile does not exist.
         """
-        seen = known.own if known.others is None else known.others
-        if len(seen) < 2:
-            raise RefusedError(f"n_known={len(seen)}: ALIE needs 2 known updates, colluders' or honest, to see a spread")
-        rows = seen.astype(np.float64)
-        spread = rows.std(axis=0, ddof=int(self.deviation == "sample"))
+        rows = at_least_two(self, known)
+        spread = deviation(rows, ddof=int(self.deviation == "sample"))
         z = paper_z(known.n_hospitals, known.n_hostile) if self.z == "paper" else self.z
-        return np.tile(rows.mean(axis=0) + self.sign * z * spread, (len(known.own), 1))
+        return repeated(mean(rows) + self.sign * z * spread, known)
 
 
 def paper_z(n_hospitals: int, n_hostile: int) -> float:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from attacks.byzantine.honest import mean, repeated, seen
 from sim.errors import number, one_of
 from sim.types import About, Knowledge, Updates
 
@@ -39,5 +40,4 @@ class SignFlip:
         """What the hostile hospitals send, (len(known.own), n_params), float64."""
         if self.of == "own":
             return -self.scale * known.own.astype(np.float64)
-        honest = known.own if known.others is None else known.others
-        return np.tile(-self.scale * honest.mean(axis=0, dtype=np.float64), (len(known.own), 1))
+        return repeated(-self.scale * mean(seen(known)), known)

@@ -1,0 +1,53 @@
+"""The attack tailored to a known aggregation (Shejwalkar & Houmansadr, 2021)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attacks.byzantine.directions import DIRECTIONS, Direction, direction
+from attacks.byzantine.honest import mean, repeated
+from attacks.byzantine.search import checked, damage, furthest
+from attacks.byzantine.spread import at_least_two
+from sim.errors import one_of
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class AggregationTailored:
+    """All send ``mean + gamma * direction``, with the ``gamma`` that moves the aggregate furthest from the honest mean.
+
+    Every ``gamma`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
+
+    Args:
+        along: ``unit``, ``std`` or ``sign``: the paper's three directions.
+        evals: looks of the search, at least 3.
+        scale: where it starts; it reaches 32 times as far and as near with 20 looks. In standard deviations, in lengths of the
+            honest mean (``along=unit``) or in its largest parameter (``along=sign``).
+    """
+
+    along: Direction = "std"
+    evals: int = 20
+    scale: float = 2.0
+    about: ClassVar[About] = About(
+        title="AggregationTailored",
+        paper="Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses",
+        year=2021,
+        sees="honest updates and the aggregator's defense",
+        needs="updates_and_rule",
+        uses="updates_and_rule",
+        variants=tuple(f"along={name}" for name in DIRECTIONS),
+    )
+
+    def __post_init__(self) -> None:
+        checked(self.evals, self.scale)
+        one_of(DIRECTIONS, along=self.along)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the defense."""
+        rows = at_least_two(self, known)
+        center, push = mean(rows), direction(rows, self.along)
+        size = {"std": 1.0, "unit": float(np.linalg.norm(center)), "sign": float(np.abs(center).max())}[self.along]
+        hurt = damage(known, center)
+        gamma = furthest(lambda gamma: hurt(repeated(center + gamma * size * push, known)), self.evals, self.scale)
+        return repeated(center + gamma * size * push, known)

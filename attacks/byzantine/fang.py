@@ -1,0 +1,50 @@
+"""Local model poisoning directed at trimmed mean and median (Fang et al., 2020, arXiv:1911.11815)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attacks.byzantine.honest import deviation, mean
+from attacks.byzantine.spread import at_least_two
+from sim.errors import InputError
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class Fang:
+    """Send every parameter just beyond the honest ones, on the side away from where the honest mean is going.
+
+    With the honest updates known (the paper's full knowledge), between the extreme honest value and ``b`` times (or a ``b``-th
+    of) it; without (partial knowledge), 3 to 4 standard deviations of the colluders' updates from their mean. Each hostile
+    hospital draws its own. Applied to updates, where the paper's formulas are about weights.
+
+    Args:
+        b: how far beyond the extreme value, above 1 (2 in the paper).
+    """
+
+    b: float = 2.0
+    about: ClassVar[About] = About(
+        title="Fang",
+        paper="Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning",
+        year=2020,
+        sees="honest updates, or the updates of two or more colluding hospitals",
+        needs="colluders",
+        uses="updates",
+    )
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.b, (int, float)) and 1 < self.b < float("inf")):
+            raise InputError("b", self.b, "expected a number above 1")
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than two known updates."""
+        rows = at_least_two(self, known)
+        falling = mean(rows) < 0
+        if rows is known.own:
+            near, far = (mean(rows) + np.where(falling, k, -k) * deviation(rows) for k in (3, 4))
+        else:
+            near = np.where(falling, rows.max(axis=0), rows.min(axis=0)).astype(np.float64)
+            outward = (near > 0) == falling  # multiplying by b leads away from zero, and so beyond the extreme value
+            far = np.where(outward, near * self.b, near / self.b)
+        return near + rng.random(known.own.shape) * (far - near)

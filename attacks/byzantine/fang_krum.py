@@ -1,0 +1,73 @@
+"""Local model poisoning directed at Krum (Fang et al., 2020, arXiv:1911.11815)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attacks.byzantine.honest import gram, mean, repeated, seen, squared_distances
+from sim.errors import RefusedError, number
+from sim.types import About, Knowledge, Updates, Vector
+
+
+@dataclass(frozen=True)
+class FangKrum:
+    """All send ``-strength * sign(honest mean)``, with a strength at which Krum takes that row for the best.
+
+    Starts from the paper's upper bound and halves until Krum would choose the row, at the latest below ``least``. All hostile
+    rows are equal (the paper's epsilon is 0 here) and the honest updates are known (the paper's full knowledge).
+
+    Args:
+        least: strength below which the search ends (1e-5 in the paper).
+    """
+
+    least: float = 1e-5
+    about: ClassVar[About] = About(
+        title="FangKrum",
+        paper="Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning",
+        year=2020,
+        sees="honest updates; that the rule is Krum is assumed",
+        needs="updates",
+        uses="updates",
+    )
+
+    def __post_init__(self) -> None:
+        number(0, open_low=True, least=self.least)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` where Krum's own limit leaves no neighbor to count.
+        """
+        rows, f = seen(known), len(known.own)
+        n_others = len(rows) - f - 1  # honest neighbors that Krum counts for a row with f - 1 equals
+        if n_others < 1:
+            raise RefusedError(f"n_honest={len(rows)}, n_hostile={f}: FangKrum needs n_honest >= n_hostile + 2 = {f + 2}")
+        center = mean(rows)
+        push = -np.sign(center)
+        products = gram(rows, np.zeros_like(center))
+        between = np.sqrt(squared_distances(products))
+        strength = _highest(between, np.sqrt(np.diag(products)), n_others, center.size)
+        while strength >= self.least and not _chosen(between, _gaps(products, rows @ push, push, strength), f):
+            strength /= 2
+        return repeated(strength * push, known)
+
+
+def _highest(between: Updates, lengths: Vector, n_others: int, n_params: int) -> float:
+    """The paper's upper bound of the strength, from distances among honest rows and their lengths."""
+    nearest = np.sort(between, axis=1)[:, 1 : len(between) - 1]
+    return float((nearest.sum(axis=1).min() / n_others + lengths.max()) / np.sqrt(n_params))
+
+
+def _gaps(products: Updates, along: Vector, push: Vector, strength: float) -> Vector:
+    """Squared distance of every honest row from the crafted one."""
+    return np.maximum(np.diag(products) - 2 * strength * along + strength**2 * (push @ push), 0)
+
+
+def _chosen(between: Updates, gaps: Vector, f: int) -> bool:
+    """Whether Krum prefers ``f`` equal rows at squared distances ``gaps`` to every honest row."""
+    n_neighbors = len(gaps) - 2
+    crafted = np.sort(np.append(np.zeros(f - 1), gaps))[:n_neighbors].sum()
+    others = np.where(np.eye(len(between), dtype=bool), np.inf, between**2)
+    honest = np.sort(np.hstack([others, np.tile(gaps[:, None], f)]), axis=1)[:, :n_neighbors].sum(axis=1)
+    return bool(crafted < honest.min())

@@ -1,0 +1,41 @@
+"""Free riding (Lin et al., 2019, arXiv:1911.12560)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from attacks.byzantine.history import last_move
+from sim.errors import number, one_of
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class FreeRider:
+    """Send an update made up without training, to get the model for nothing.
+
+    Args:
+        disguise: ``none`` returns the received weights, an update of zero; ``delta`` sends how the common model moved in the
+            round before (zero in the first round attacked).
+        noise: normal noise on top, as a share of the length of that move.
+    """
+
+    disguise: Literal["none", "delta"] = "delta"
+    noise: float = 0.1
+    about: ClassVar[About] = About(
+        title="FreeRider",
+        paper="Lin et al., Free-riders in Federated Learning: Attacks and Defenses",
+        year=2019,
+        sees="the common model of each round",
+        variants=("disguise=none", "disguise=delta"),
+    )
+
+    def __post_init__(self) -> None:
+        one_of(("none", "delta"), disguise=self.disguise)
+        number(0, noise=self.noise)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        move = last_move(known)
+        noise = rng.normal(scale=self.noise * np.linalg.norm(move) / np.sqrt(move.size), size=known.own.shape)
+        return noise + (move if self.disguise == "delta" else 0.0)

@@ -1,0 +1,43 @@
+"""Inner product manipulation with the factor that hurts the known defense most (after Allouah et al., 2023, arXiv:2302.01772)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attacks.byzantine.honest import mean, repeated, seen
+from attacks.byzantine.search import checked, damage, furthest
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class IPMOptimized:
+    """All send the honest mean times ``-epsilon``, with the ``epsilon`` that moves the aggregate furthest from the honest mean.
+
+    Every ``epsilon`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
+
+    Args:
+        evals: looks of the search, at least 3.
+        scale: where it starts; it reaches 32 times as far and as near with 20 looks.
+    """
+
+    evals: int = 20
+    scale: float = 2.0
+    about: ClassVar[About] = About(
+        title="IPMOptimized",
+        paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
+        year=2023,
+        sees="honest updates and the aggregator's defense",
+        needs="updates_and_rule",
+        uses="updates_and_rule",
+    )
+
+    def __post_init__(self) -> None:
+        checked(self.evals, self.scale)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the defense."""
+        center = mean(seen(known))
+        hurt = damage(known, center)
+        epsilon = furthest(lambda epsilon: hurt(repeated(-epsilon * center, known)), self.evals, self.scale)
+        return repeated(-epsilon * center, known)

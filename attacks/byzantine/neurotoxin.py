@@ -1,0 +1,42 @@
+"""Neurotoxin (Zhang et al., 2022, arXiv:2206.10341)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attacks.byzantine.history import last_move
+from sim.errors import InputError
+from sim.types import About, Knowledge, Updates
+
+
+@dataclass(frozen=True)
+class Neurotoxin:
+    """Leave out of the update the parameters that honest hospitals move most, so that they do not soon undo it.
+
+    Which those are is told from how the common model moved in the round before; the first round attacked is left as it is.
+    Joined with a poison. The paper projects every step of training, this the update that results.
+
+    Args:
+        share: part of the parameters that is left out (0.1 in the paper).
+    """
+
+    share: float = 0.1
+    about: ClassVar[About] = About(
+        title="Neurotoxin",
+        paper="Zhang et al., Neurotoxin: Durable Backdoors in Federated Learning",
+        year=2022,
+        sees="its own update, and the common model of each round",
+    )
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.share, (int, float)) and 0 < self.share < 1):
+            raise InputError("share", self.share, "expected a number above 0 and below 1")
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        move, sent = np.abs(last_move(known)), known.own.astype(np.float64)
+        n_left_out = round(self.share * move.size)
+        if move.any() and n_left_out:
+            sent[:, np.argpartition(move, -n_left_out)[-n_left_out:]] = 0
+        return sent
