@@ -9,6 +9,7 @@ from flwr.clientapp import ClientApp
 from hydra import initialize_config_module
 from numpy.typing import NDArray
 
+import clients.app
 from sim import compose, wire
 from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
@@ -40,11 +41,17 @@ class TamperingGrid(LocalGrid):
         return list(self.tamper(super().send_and_receive(messages, timeout=timeout)))
 
 
-def finished(run: Experiment, app: App, tamper: Replies = list) -> Trial:
-    """The finished trial of ``run`` with hospitals that answer by ``app``; its ``weights`` are the final model."""
-    trial, hospitals = Trial(run), ClientApp()
-    hospitals.train()(app)
-    grid = TamperingGrid(hospitals, {node: partition for partition, node in enumerate(trial.enrolled)})
+def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> Trial:
+    """The finished trial of ``run``; its ``weights`` are the final model.
+
+    Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
+    """
+    trial, hospitals = Trial(run), clients.app.app
+    if app is not None:
+        hospitals = ClientApp()
+        hospitals.train()(app)
+    partitions = {node: partition for partition, node in enumerate(trial.enrolled)}
+    grid = TamperingGrid(hospitals, partitions, None if app else clients.app.together)
     grid.tamper = tamper
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
