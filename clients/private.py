@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
@@ -77,6 +77,10 @@ class RecordDP:
         assert self.target_epsilon is not None
         steps = training.rounds * training.steps(n_train)
         return calibrated(self.target_epsilon, self.delta, sample_rate(n_train, training), steps, self.accountant)
+
+    def unprotected(self) -> RecordDP:
+        """The same training without noise, and with a clipping norm that nothing reaches: what protection is measured against."""
+        return replace(self, target_epsilon=None, noise_multiplier=1e-30, max_grad_norm=1e10)
 
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""

@@ -1,6 +1,6 @@
-"""Proof that attack and defense did something: the same hospital asked twice, with and without the thing in question.
+"""Proof that attack and defense did something: the same hospital trained twice, with and without the thing in question.
 
-Both answers come from the ClientApp in fresh contexts and draw from the same named streams, so they differ by nothing else.
+Both trainings draw from the same named streams, so they differ by nothing else.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from sim import wire
 from sim.adversary import ON_THE_WIRE
+from sim.batches import poisson
 from sim.engines.local import call
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
 from sim.reconstruction import Curious
+from sim.seeds import stream
 from sim.server import Log, relative_distance
 
 Sent = Mapping[str, list[float]]
@@ -57,8 +59,20 @@ def _defense(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32
     if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
         found.append(1 - max(log.rows, default=n_hospitals) / n_hospitals)
     if experiment.dp is not None:
-        found.append(_difference(experiment, without(experiment, dp=None), app, weights, experiment.consortium.names[0]))
+        found.append(_noised(experiment, weights))
     return min(found) if found else None
+
+
+def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
+    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
+    hospital, settings = experiment.consortium.hospitals[0], experiment.settings
+    batches = poisson(settings.seed, 1, hospital.name, len(hospital.train), settings.training)
+    updates = []
+    for dp in (experiment.dp, experiment.dp.unprotected()):
+        rng = stream(settings.seed, "dp-noise", 1, hospital.name)
+        trained, _ = dp.train(experiment.widths, weights, hospital.train, batches, settings.training, [], rng)
+        updates.append(trained - weights)
+    return relative_distance(*updates)
 
 
 def _is_plain_mean(experiment: Experiment) -> bool:

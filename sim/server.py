@@ -142,7 +142,7 @@ def mean_of(view: View) -> Vector:
 
 
 def relative_distance(one: Vector, other: Vector) -> float:
-    """|one - other| / |other|; 0 if both are zero, infinity if only ``other`` is."""
+    """|one - other| / |other|, with 1e-30 in place of a length below it, so that the distance is always finite."""
     one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)  # squares of large float32 overflow
     gap, size = float(np.linalg.norm(one - other)), float(np.linalg.norm(other))
-    return gap / size if size else (0.0 if gap == 0 else float("inf"))
+    return gap / max(size, 1e-30)
