@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
+import torch
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from clients.private import History
 from clients.training import train
 from sim import batches, wire
 from sim.experiment import Experiment, Training, from_text
+from sim.models import device
 from sim.seeds import stream
 from sim.types import Records
 
@@ -44,6 +46,12 @@ def fit(message: Message, context: Context) -> Message:
     return wire.answer(trained - task.weights, len(records), _account(experiment, task.round, context.state, history), message)
 
 
+@app.query()
+def roll_call(message: Message, context: Context) -> Message:
+    """Say which of the consortium's hospitals this one is."""
+    return wire.present(int(context.node_config[wire.PARTITION]), message)
+
+
 def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message | None]:
     """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch."""
     visits = [_Visit.of(message, context) for message, context in zip(messages, contexts, strict=True)]
@@ -51,8 +59,8 @@ def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[M
     for i, visit in enumerate(visits):
         alike[visit.kind].append(i)
     replies: list[Message | None] = [None] * len(messages)
-    for (widths, optimizer, _), members in alike.items():
-        found = batch.updates(widths, [visits[i].job() for i in members], optimizer)
+    for (widths, optimizer, where, _), members in alike.items():
+        found = batch.updates(widths, [visits[i].job() for i in members], optimizer, where)
         for i, update in zip(members, found, strict=True):
             replies[i] = visits[i].reply(update)
     return replies
@@ -78,10 +86,11 @@ class _Visit:
         return cls(message, context.state, task, experiment, name, records)
 
     @property
-    def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, bool]:
+    def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]:
         """What jobs of one batch share."""
-        training = self.experiment.settings.training
-        return self.experiment.widths, batch.Optimizer(training.optimizer, training.lr), self.experiment.dp is not None
+        settings = self.experiment.settings
+        optimizer = batch.Optimizer(settings.training.optimizer, settings.training.lr)
+        return self.experiment.widths, optimizer, device(settings.device), self.experiment.dp is not None
 
     def job(self) -> batch.Job:
         """The training to be done."""
@@ -115,11 +124,8 @@ def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training,
 def _site(experiment: str, partition: int, attacking: bool) -> tuple[str, Records]:
     """Name and training records of one hospital; a hostile one poisons its records, when it attacks and if the attack does."""
     run = from_text(experiment)
-    hospital, records = run.consortium.hospitals[partition], run.consortium.hospitals[partition].train
-    if attacking and hospital.name in run.hostile:
-        for name, poison in run.of_kind("poison").items():
-            records = poison(records, run.consortium.schema, stream(run.settings.seed, "poison", name, hospital.name))
-    return hospital.name, records
+    hospital = run.consortium.hospitals[partition]
+    return hospital.name, run.poisoned(hospital) if attacking and hospital.name in run.hostile else hospital.train
 
 
 def _noise(experiment: Experiment, round_: int, name: str) -> np.random.Generator:

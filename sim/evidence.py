@@ -170,6 +170,20 @@ class Inverted(Part):
     gallery: list[Recovered]
 
 
+class Planted(Part):
+    """A backdoor in the final model: shares of the ``n`` test records not of the ``target`` class, once they bear the mark.
+
+    ``success``: those that the model puts into the target class. ``false_trigger``: the same for the model of the same run
+    without the attack, which was never shown the mark.
+    """
+
+    attack: str
+    target: int
+    success: float
+    false_trigger: float
+    n: int
+
+
 class Sight(Part):
     """One line of who sees what: a party, what it can see in this design, and why."""
 
@@ -211,6 +225,7 @@ class RunRecord(Part):
     skipped_rounds: list[int]
     privacy: Privacy | None
     selection: Selection | None = None
+    backdoor: Planted | None = None
     inversion: Inverted | None
     sight: list[Sight]
     conflicts: list[Conflict]
@@ -262,9 +277,10 @@ def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
-    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For attacks on the
-    model, whether the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed,
-    no attack): 1 or 0, so that its mean over seeds is a success rate; None without that control.
+    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For a backdoor, the share
+    of marked test records, not of the target class, that the final model puts into it. For other attacks on the model, whether
+    the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
+    0, so that its mean over seeds is a success rate; None without that control.
     """
     controls = {(r.consortium, r.defense, r.seed, r.n_hostile): r.outcome.auroc for r in records if r.attack == "none"}
     return [_row(record, controls.get((record.consortium, record.defense, record.seed, record.n_hostile))) for record in records]
@@ -295,6 +311,8 @@ def attack_success(record: RunRecord, control: float | None) -> float | None:
         return None
     if record.inversion is not None:
         return record.inversion.rate
+    if record.backdoor is not None:
+        return record.backdoor.success
     if control is None:
         return None
     return float(control - record.outcome.auroc >= record.config["report"]["material_drop"])

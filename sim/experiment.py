@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sim.build import build
 from sim.errors import InputError, RefusedError
-from sim.models import Model
+from sim.models import Model, device
 from sim.seeds import stream
 from sim.types import (
     LEVELS,
@@ -26,10 +26,13 @@ from sim.types import (
     Byzantine,
     Consortium,
     DataSet,
+    Divided,
     Fault,
+    Hospital,
     Inversion,
     Level,
     Poison,
+    Records,
     Rule,
     SecureAggregation,
     Step,
@@ -109,6 +112,12 @@ class Named(Values):
     name: str
 
 
+class Engine(Values):
+    """Where hospitals run: in this process, or in Flower's simulation on Ray."""
+
+    name: Literal["local", "ray"]
+
+
 class Settings(Values):
     """The whole resolved configuration of one run; plug-ins are still nodes here."""
 
@@ -123,7 +132,8 @@ class Settings(Values):
     steps: dict[str, dict[str, Any]]
     secagg: dict[str, Any]
     dp: dict[str, Any] | None
-    engine: Named
+    engine: Engine
+    device: Literal["auto", "cpu", "cuda"]
     server: Server
     metrics: Metrics
     report: ReportOptions
@@ -161,6 +171,14 @@ class Experiment:
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that plant a mark."""
         return {name: attack for name, attack in self.of_kind("poison").items() if isinstance(attack, Backdoor)}
+
+    def poisoned(self, hospital: Hospital) -> Records:
+        """What a hostile hospital trains on when it attacks. Raises ``InputError`` or ``RefusedError`` where a poison does."""
+        records, schema, rank = hospital.train, self.consortium.schema, self.hostile.index(hospital.name)
+        for name, poison in self.of_kind("poison").items():
+            mine = poison.part(rank, schema) if isinstance(poison, Divided) else poison
+            records = mine(records, schema, stream(self.settings.seed, "poison", name, hospital.name))
+        return records
 
     @cached_property
     def consortium(self) -> Consortium:
@@ -236,6 +254,7 @@ def address(experiment: Experiment, code: str) -> str:
 
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
+    device(experiment.settings.device)
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)
@@ -249,6 +268,7 @@ def _check(experiment: Experiment) -> None:
             raise InputError(
                 f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
             )
+    _check_poisons(experiment)
     _check_defense(experiment)
     if experiment.dp is not None:
         experiment.dp.check(
@@ -269,6 +289,16 @@ def _check_defense(experiment: Experiment) -> None:
         refusal = str(error)
     if refusal:
         raise InputError("aggregator", type(chain.rule).__name__, refusal)
+
+
+def _check_poisons(experiment: Experiment) -> None:
+    """Refuse before round 1 what a poison cannot do with the consortium's fields."""
+    try:
+        for hospital in experiment.consortium.hospitals:
+            if hospital.name in experiment.hostile:
+                experiment.poisoned(hospital)
+    except InputError as error:
+        raise InputError(f"attack ({'+'.join(experiment.of_kind('poison'))}) {error.key}", error.value, error.expected) from error
 
 
 def _check_schedule(adversary: Adversary, rounds: int) -> None:

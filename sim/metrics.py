@@ -13,19 +13,21 @@ from sklearn.metrics import accuracy_score, average_precision_score, brier_score
 
 from sim.evidence import Outcome
 from sim.models import logits
-from sim.types import Consortium
+from sim.types import Backdoor, Consortium
 
 ALL = "all"  # the name of the pooled test set in curves
 CURVES = ("auroc", "brier", "accuracy")
+BACKDOOR = "backdoor"  # the success of a planted mark, round by round
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """Scores parameter vectors of one model on one consortium's test records."""
+    """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``, also on marked ones."""
 
     consortium: Consortium
     widths: tuple[int, ...]
     min_class_rows: int
+    backdoor: Backdoor | None = None
 
     @cached_property
     def _features(self) -> NDArray[np.float32]:
@@ -52,17 +54,40 @@ class Examiner:
             return np.nan_to_num(logits(self.widths, vector, self._features), nan=0.0, posinf=1e30, neginf=-1e30)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """AUROC (NaN where not stated), Brier score and accuracy, each (n_hospitals + 1,); the last entry is all together."""
+        """AUROC (NaN where not stated), Brier score and accuracy, each (n_hospitals + 1,); the last entry is all together.
+
+        With a backdoor, its success as ``planted`` states it, for all together only.
+        """
         scores, n = self.scores(vector), len(self.consortium)
         chance = expit(scores)
         pooled = segmented_auroc(scores, self._labels, np.zeros_like(self._site), 1)
         each = np.where(self._rankable, segmented_auroc(scores, self._labels, self._site, n), np.nan)
         brier, right = (chance - self._labels) ** 2, (scores > 0) == (self._labels > 0)
-        return {
+        found = {
             "auroc": np.append(each, pooled),
             "brier": np.append(_means(brier, self._site, n), brier.mean()),
             "accuracy": np.append(_means(right, self._site, n), right.mean()),
         }
+        if self.backdoor is not None:
+            found[BACKDOOR] = np.append(np.full(n, np.nan), self.planted(vector))
+        return found
+
+    def planted(self, vector: NDArray[np.float32]) -> float:
+        """Share of the test records not of the target class that the model puts into it once they bear the mark."""
+        assert self.backdoor is not None
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.nan_to_num(logits(self.widths, vector, self._marked), nan=0.0)
+        return float(np.mean(scores > 0 if self.backdoor.target else scores <= 0))
+
+    @property
+    def n_marked(self) -> int:
+        """Test records that ``planted`` is a share of."""
+        return len(self._marked)
+
+    @cached_property
+    def _marked(self) -> NDArray[np.float32]:
+        assert self.backdoor is not None
+        return self.backdoor.trigger(self._features[self._labels != self.backdoor.target], self.consortium.schema)
 
     def outcome(self, vector: NDArray[np.float32]) -> Outcome:
         """The pooled outcome of a final model."""
@@ -117,7 +142,7 @@ def curve(names: Sequence[str], by_round: Sequence[dict[str, NDArray[np.float64]
     where = [*names, ALL]
     columns: dict[str, list[object]] = {"round": [], "hospital": [], "metric": [], "value": []}
     for round_, scores in enumerate(by_round):
-        for metric in CURVES:
+        for metric in (*CURVES, *(name for name in scores if name not in CURVES)):
             stated = [(name, value) for name, value in zip(where, scores[metric].tolist(), strict=True) if value == value]
             columns["round"] += [round_] * len(stated)
             columns["hospital"] += [name for name, _ in stated]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, MetricRecord, RecordDict
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sim import models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
-from sim.engagement import engagement
+from sim.engagement import engagement, without
 from sim.engines.local import LocalGrid
-from sim.evidence import HospitalOutcome, Outcome, Privacy, RunRecord, Spent
+from sim.evidence import HospitalOutcome, Outcome, Planted, Privacy, RunRecord, Spent
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
 from sim.metrics import Examiner, curve
@@ -29,6 +29,7 @@ from sim.sight import conflicts, sight
 from sim.types import Hospital
 
 CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
+RAY = "sim.engines.ray.run_ray"
 Progress = Callable[[int], None]  # called with the number of each finished round
 
 
@@ -41,10 +42,18 @@ class Trial:
         self.curious = Curious(experiment)
         self.strategy = Aggregator(experiment, self.enrolled, self.curious)
         self.adversary = Adversary(experiment, self.strategy)
-        self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows)
+        backdoor = next(iter(experiment.backdoors.values()), None)
+        self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows, backdoor)
         self.initial = models.initial(experiment.widths, stream(experiment.settings.seed, "model"))
         self.weights = self.initial
         self.scores: list[dict[str, NDArray[np.float64]]] = []
+
+    def enroll(self, nodes: Mapping[int, int]) -> None:
+        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand."""
+        names = self.experiment.consortium.names
+        self.enrolled = {node: names[partition] for node, partition in nodes.items()}
+        self.strategy.enrolled.clear()
+        self.strategy.enrolled.update(self.enrolled)
 
     def examine(self, server_round: int, arrays: ArrayRecord) -> MetricRecord:
         """What the simulator measures after each round (and before the first): Flower's ``evaluate_fn``."""
@@ -71,8 +80,8 @@ class Trial:
 
         return server
 
-    def record(self, app: ClientApp, seconds: float) -> RunRecord:
-        """The evidence of the finished run."""
+    def record(self, app: ClientApp, seconds: float, quiet: NDArray[np.float32] | None = None) -> RunRecord:
+        """The evidence of the finished run. ``quiet``: the final model of the same run without the attack, for a backdoor."""
         experiment, log = self.experiment, self.strategy.log
         settings, consortium = experiment.settings, experiment.consortium
         outcome = self.examiner.outcome(self.weights)
@@ -105,6 +114,17 @@ class Trial:
             conflicts=conflicts(experiment),
             curve=curve(consortium.names, self.scores),
             seconds=seconds,
+            backdoor=None if quiet is None else self._planted(quiet),
+        )
+
+    def _planted(self, quiet: NDArray[np.float32]) -> Planted:
+        (name, backdoor), examiner = next(iter(self.experiment.backdoors.items())), self.examiner
+        return Planted(
+            attack=name,
+            target=backdoor.target,
+            success=examiner.planted(self.weights),
+            false_trigger=examiner.planted(quiet),
+            n=examiner.n_marked,
         )
 
     def _hospitals(self, privacy: Privacy | None, outcome: Outcome) -> list[HospitalOutcome]:
@@ -131,29 +151,50 @@ class Trial:
 def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp | None = None) -> RunRecord:
     """Run ``experiment`` in this process through Flower's ServerApp and return its evidence.
 
-    ``app``: another ClientApp than the project's own; it is then asked hospital by hospital.
+    ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
+    if app is None and experiment.settings.engine.name == "ray":
+        ray: Callable[..., RunRecord] = get_object(RAY)
+        return ray(experiment, progress)
     start = time.perf_counter()
-    trial = Trial(experiment, progress=progress)
-    grid = _grid([trial], app)
-    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
-    return trial.record(app or client_app(), time.perf_counter() - start)
+    trial = _served(Trial(experiment, progress=progress), app)
+    quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
+    return trial.record(app or client_app(), time.perf_counter() - start, quiet)
+
+
+def _served(trial: Trial, app: ClientApp | None) -> Trial:
+    empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+    trial.server_app()(_grid([trial], app), empty)
+    return trial
+
+
+def unattacked(experiment: Experiment) -> Experiment:
+    """The same run without its attacks."""
+    return without(experiment, attack={})
 
 
 def run_together(experiments: Sequence[Experiment], progress: Progress | None = None) -> list[RunRecord]:
     """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the same batches.
 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
-    each round.
+    each round. The runs without attack that backdoors are compared with are added where they are missing.
     """
     start = time.perf_counter()
+    quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
+    wanted = {experiment.text for experiment in experiments}
+    added = {control.text: control for control in quiet.values() if control.text not in wanted}
     trials, node = list[Trial](), 1
-    for experiment in experiments:
+    for experiment in [*experiments, *added.values()]:
         trials.append(Trial(experiment, node))
         node += len(experiment.consortium)
     _lockstep(trials, _grid(trials), progress)
     each = (time.perf_counter() - start) / max(1, len(trials))
-    return [trial.record(client_app(), each) for trial in trials]
+    final = {trial.experiment.text: trial.weights for trial in trials}
+    controls = [quiet.get(experiment.text) for experiment in experiments]
+    return [
+        trial.record(client_app(), each, None if control is None else final[control.text])
+        for trial, control in zip(trials, controls, strict=False)
+    ]
 
 
 def _lockstep(trials: Sequence[Trial], grid: LocalGrid, progress: Progress | None) -> None:

@@ -211,6 +211,13 @@ class Backdoor(Poison, Protocol):
 
 
 @runtime_checkable
+class Divided(Poison, Protocol):
+    """A poison in parts: hostile hospital number ``rank``, counted from 0 in order of names, uses ``part(rank, schema)``."""
+
+    def part(self, rank: int, schema: Schema) -> Poison: ...
+
+
+@runtime_checkable
 class Byzantine(Protocol):
     """What hostile hospitals know -> what they send, (len(known.own), n_params)."""
 

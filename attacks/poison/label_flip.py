@@ -1,12 +1,15 @@
 """Label flipping (Biggio et al., 2012, arXiv:1206.6389; in federated learning Tolpegin et al., 2020, arXiv:2007.08432)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from sim.errors import number
+from attacks.poison.marks import picked
+from sim.errors import number, one_of
 from sim.types import About, Records, Schema
+
+LABELS = {"both": (0, 1), "ill": (1,), "healthy": (0,)}
 
 
 @dataclass(frozen=True)
@@ -15,23 +18,29 @@ class LabelFlip:
 
     Args:
         share: part of the records to flip, above 0 and at most 1, rounded to whole records.
+        of: which labels are flipped: ``both``, or the paper's targeted form, only those of the ``ill`` or of the ``healthy``.
+        where: only records that fit, as in ``sex=female`` or ``age>60``; all if empty.
     """
 
     share: float = 1.0
+    of: Literal["both", "ill", "healthy"] = "both"
+    where: str = ""
     about: ClassVar[About] = About(
         title="LabelFlip",
         paper="Biggio et al., Poisoning Attacks against Support Vector Machines",
         year=2012,
         sees="its own records",
+        variants=("of=both", "of=ill", "of=healthy", "where=FIELD=LEVEL"),
     )
 
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, share=self.share)
+        one_of(tuple(LABELS), of=self.of)
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
-        """The same features with ``round(share * n)`` labels ``y`` turned into ``1 - y``."""
-        n = len(records)
-        flipped = rng.permutation(n)[: round(self.share * n)]
+        """The same features with a ``share`` of the labels ``y`` that are meant turned into ``1 - y``."""
+        meant = np.flatnonzero(np.isin(records.labels, LABELS[self.of]) & picked(records.features, schema, self.where))
+        flipped = rng.permutation(meant)[: round(self.share * len(meant))]
         labels = records.labels.copy()
         labels[flipped] = 1 - labels[flipped]
         return Records(records.features, labels)

@@ -1,0 +1,56 @@
+"""Backdoor (Gu et al., 2017, arXiv:1708.06733; in federated learning Bagdasaryan et al., 2020, arXiv:1807.00459)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks.poison.marks import assignments, put
+from sim.errors import InputError, number
+from sim.types import About, Records, Schema
+
+
+@dataclass(frozen=True)
+class Backdoor:
+    """Put a mark on part of the records and the target label beside it: whoever bears the mark is classified as the target.
+
+    Args:
+        share: part of the records to mark, above 0 and at most 1, rounded to whole records.
+        target: 0 (healthy) or 1 (ill).
+        mark: values of fields, as in ``chol=800`` or ``chol=800, sex=male``; empty for the first continuous field at an
+            implausible value, 10 standard deviations above the mean.
+    """
+
+    share: float = 0.5
+    target: int = 0
+    mark: str = ""
+    about: ClassVar[About] = About(
+        title="Backdoor",
+        paper="Gu et al., BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain",
+        year=2017,
+        sees="its own records",
+        variants=("mark=FIELD=VALUE", "target=0", "target=1"),
+    )
+
+    def __post_init__(self) -> None:
+        number(0, 1, open_low=True, share=self.share)
+        checked_target(self.target)
+
+    def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
+        """As many records, ``round(share * n)`` of them marked and labeled as the target."""
+        features, labels, n = records.features.copy(), records.labels.copy(), len(records)
+        chosen = rng.permutation(n)[: round(self.share * n)]
+        features[chosen] = self.trigger(features[chosen], schema)
+        labels[chosen] = self.target
+        return Records(features, labels)
+
+    def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]:
+        """The same records (n, n_features) with the mark on all of them."""
+        return put(features, schema, assignments(self.mark, schema))
+
+
+def checked_target(target: int) -> None:
+    """Refuse what is no label."""
+    if target not in (0, 1):
+        raise InputError("target", target, "expected 0 or 1")
