@@ -66,13 +66,18 @@ def padded(batches: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return matrix
 
 
-def updates(widths: tuple[int, ...], jobs: Sequence[Job], optimizer: Optimizer) -> list[Weights]:
-    """Trained minus received weights of each job, (n_params,) float32. All jobs have noise, or none has."""
+def updates(
+    widths: tuple[int, ...], jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = torch.device("cpu")
+) -> list[Weights]:
+    """Trained minus received weights of each job, (n_params,) float32. All jobs have noise, or none has.
+
+    Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
+    """
     by_steps = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].batches))
     size, found = _chunk(widths, max(job.batches.shape[1] for job in jobs)), dict[int, Weights]()
     for at in range(0, len(by_steps), size):
         chosen = by_steps[at : at + size]
-        trained = _Chunk.of(widths, [jobs[i] for i in chosen]).train(optimizer)
+        trained = _Chunk.of(widths, [jobs[i] for i in chosen], device).train(optimizer)
         found.update(zip(chosen, trained, strict=True))
     return [found[i] for i in range(len(jobs))]
 
@@ -97,22 +102,23 @@ class _Chunk:
     moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, widths: tuple[int, ...], jobs: Sequence[Job]) -> _Chunk:
+    def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
         pool, labels, starts = _pooled(jobs)
         steps = [len(job.batches) for job in jobs]
         rows = np.full((len(jobs), max(steps), max(job.batches.shape[1] for job in jobs)), -1, dtype=np.int64)
         for i, (job, start) in enumerate(zip(jobs, starts, strict=True)):
             rows[i, : steps[i], : job.batches.shape[1]] = np.where(job.batches < 0, -1, job.batches + start)
-        index = torch.from_numpy(rows)
-        weights = torch.from_numpy(np.stack([job.weights for job in jobs]))
-        return cls(widths, jobs, _split(widths, weights), pool, labels, index.clamp(min=0), (index >= 0).float(), steps)
+        index = torch.from_numpy(rows).to(device)
+        weights = torch.from_numpy(np.stack([job.weights for job in jobs])).to(device)
+        layers, live = _split(widths, weights), (index >= 0).float()
+        return cls(widths, jobs, layers, pool.to(device), labels.to(device), index.clamp(min=0), live, steps)
 
     def train(self, optimizer: Optimizer) -> NDArray[np.float32]:
         """Run every job's steps; updates (n_jobs, n_params)."""
         private = self.jobs[0].noise is not None
         generators = [seeded(job.noise.rng) for job in self.jobs if job.noise is not None]
         batch = self.rows.shape[2]
-        inputs = [torch.ones(len(self.jobs), batch, width + 1) for width in self.widths[:-1]]
+        inputs = [self.pool.new_ones(len(self.jobs), batch, width + 1) for width in self.widths[:-1]]
         for step in range(max(self.steps)):
             n = sum(steps > step for steps in self.steps)
             layers, acts = [layer[:n] for layer in self.layers], [act[:n] for act in inputs]
@@ -154,10 +160,10 @@ class _Chunk:
         errors = _errors(layers, acts, error)
         squares = sum(act.square().sum(2) * delta.square().sum(2) for act, delta in zip(acts, errors, strict=True))
         assert isinstance(squares, torch.Tensor)
-        bound = torch.tensor([noise.max_grad_norm for noise in noises])[:, None]
+        bound = live.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
         factor = (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0).mul_(live)[:, :, None]
-        drawn = _draw([layer.shape for layer in layers], noises, generators)
-        rate = torch.tensor([-lr / noise.expected_batch for noise in noises])[:, None, None]
+        drawn = [layer.to(live.device) for layer in _draw([layer.shape for layer in layers], noises, generators)]
+        rate = live.new_tensor([-lr / noise.expected_batch for noise in noises])[:, None, None]
         for layer, act, delta, extra in zip(layers, acts, errors, drawn, strict=True):
             layer.addcmul_(extra.baddbmm_(act.transpose(1, 2), delta * factor), rate)
 
@@ -218,7 +224,7 @@ def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     """(n, n_params) in torch's order, as one matrix a layer."""
     layers, at, n = list[Any](), 0, len(flat)
     for fan_in, fan_out in pairwise(widths):
-        layer = torch.empty(n, fan_in + 1, fan_out)
+        layer = flat.new_empty(n, fan_in + 1, fan_out)
         layer[:, :-1] = flat[:, at : at + fan_out * fan_in].view(n, fan_out, fan_in).transpose(1, 2)
         layer[:, -1] = flat[:, at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
         layers.append(layer)
@@ -231,5 +237,5 @@ def _joined(widths: tuple[int, ...], layers: Layers) -> NDArray[np.float32]:
     parts = []
     for layer in layers:
         parts += [layer[:, :-1].transpose(1, 2).reshape(len(layer), -1), layer[:, -1]]
-    flat: NDArray[np.float32] = torch.cat(parts, 1).numpy()
+    flat: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
     return flat

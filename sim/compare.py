@@ -19,7 +19,7 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.manifest import code_version
 from sim.models import n_params
-from sim.run import run_together
+from sim.run import run, run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
 
@@ -41,7 +41,7 @@ def complete(experiments: Sequence[Experiment], folder: Path, workers: int, fini
     for identity in wanted.keys() & done.keys():
         finished(done[identity])
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
-    for record in _run_all(todo, workers):
+    for record in run_all(todo, workers):
         if record.run not in wanted:
             raise RefusedError("the project's files changed while the comparison ran; start it again in a new folder")
         evidence.append(folder, record)
@@ -74,8 +74,10 @@ def _held(folder: Path, like: Experiment) -> list[RunRecord]:
     return records
 
 
-def _run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
-    groups = grouped(todo, workers)
+def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
+    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores."""
+    yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
+    groups = grouped([experiment for experiment in todo if experiment.settings.engine.name == "local"], workers)
     if workers == 1 or len(groups) < 2:
         for group in groups:
             yield from run_together(group)

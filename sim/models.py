@@ -4,6 +4,7 @@ A model is a chain of fully connected layers with ReLU between them and one outp
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from sim.errors import whole
+from sim.errors import InputError, whole
 from sim.types import Layout
 
 
@@ -68,6 +69,15 @@ def layout(widths: tuple[int, ...]) -> Layout:
 def n_params(widths: tuple[int, ...]) -> int:
     """Length of the parameter vector."""
     return sum(int(np.prod(shape)) for _, shape in layout(widths))
+
+
+@lru_cache(maxsize=3)
+def device(name: str) -> torch.device:
+    """What ``device=name`` means here; ``auto`` is a CUDA GPU if there is one. Raises ``InputError`` for one that is not there."""
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise InputError("device", name, "expected auto or cpu, because torch finds no CUDA GPU here")
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
 def initial(widths: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -90,6 +90,22 @@ def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable
     return [Message(content, node, "train") for node in nodes]
 
 
+def roll_call(nodes: Iterable[int]) -> list[Message]:
+    """The messages that ask nodes which hospital they are."""
+    return [Message(RecordDict(), node, "query") for node in nodes]
+
+
+def present(partition: int, message: Message) -> Message:
+    """A hospital's reply to ``roll_call``."""
+    return Message(RecordDict({METRICS: MetricRecord({PARTITION: partition})}), reply_to=message)
+
+
+def enrolled(replies: Iterable[Message]) -> dict[int, int]:
+    """Node id -> partition, as the replies to ``roll_call`` say, in order of the partitions."""
+    found: dict[int, Any] = {reply.metadata.src_node_id: reply.content.metric_records[METRICS][PARTITION] for reply in replies}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
 def isolated(message: Message) -> Message:
     """The same message with records of its own, so that no app can edit what another one gets."""
     own = copy(message)

@@ -1,0 +1,53 @@
+"""engine=ray: the same apps in Flower's own simulation, hospitals in processes that Ray manages."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+from flwr.simulation import run_simulation
+
+from sim import wire
+from sim.errors import InputError, RefusedError
+from sim.evidence import RunRecord
+from sim.experiment import Experiment
+from sim.run import Progress, Trial, client_app
+
+BACKEND = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": {"logging_level": "ERROR", "log_to_driver": False}}
+PATIENCE = 120.0  # seconds in which all hospitals must be there
+
+
+def run_ray(experiment: Experiment, progress: Progress | None = None) -> RunRecord:
+    """Run ``experiment`` in Flower's simulation on Ray and return its evidence, which is that of ``engine=local``.
+
+    Raises ``InputError`` if Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise InputError("engine", "ray", "expected engine=local, or Ray installed with: pip install 'wardround[ray]'")
+    start, trial = time.perf_counter(), Trial(experiment, progress=progress)
+    run_simulation(_enrolling(trial), client_app(), len(experiment.consortium), backend_config=BACKEND)
+    return trial.record(client_app(), time.perf_counter() - start)
+
+
+def _enrolling(trial: Trial) -> ServerApp:
+    """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes are there."""
+    server, inner = ServerApp(), trial.server_app()
+
+    @server.main()
+    def main(grid: Grid, context: Context) -> None:
+        nodes = _nodes(grid, len(trial.experiment.consortium))
+        trial.enroll(wire.enrolled(grid.send_and_receive(wire.roll_call(nodes))))
+        inner(grid, context)
+
+    return server
+
+
+def _nodes(grid: Grid, n_hospitals: int) -> list[int]:
+    end = time.monotonic() + PATIENCE
+    while len(nodes := list(grid.get_node_ids())) < n_hospitals:
+        if time.monotonic() > end:
+            raise RefusedError(f"{len(nodes)} of {n_hospitals} hospitals started within {PATIENCE:g} seconds")
+        time.sleep(0.05)
+    return nodes
