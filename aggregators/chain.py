@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aggregators.kinds import Mixing, Weighing
 from aggregators.limits import refusal
+from sim.errors import RefusedError
 from sim.types import Rule, Step, Vector, View
 
 
@@ -22,21 +25,52 @@ class Chain:
         return self.rule.min_rows
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if it can."""
-        return refusal(self.rule, n_rows, n_hospitals)
+        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
+        merged = ""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        for part in parts:
+            text = refusal(part, n_rows, n_rows if merged else n_hospitals) if hasattr(part, "min_rows") else None
+            if text is not None:
+                return text + merged
+            left = part.n_rows(n_rows) if hasattr(part, "n_rows") else n_rows
+            if left != n_rows:
+                merged += f"; {part.about.title} merges {n_rows} rows into {left}"
+            n_rows = left
+        return None
 
     def without(self, n_missing: int) -> "Chain":
         """The chain for a round in which ``n_missing`` hospitals sent nothing usable.
 
-        A hospital that fails counts as one of the hostile ones that the rule must withstand, so that many fewer are left.
+        A hospital that fails counts as one of the hostile ones that steps and rule must withstand, so that many fewer are left.
         """
-        assumed: Any = getattr(self.rule, "n_hostile", None)
-        if not n_missing or not assumed:
-            return self
-        return replace(self, rule=replace(self.rule, n_hostile=max(0, assumed - n_missing)))  # type: ignore[type-var]
+        steps = tuple(_without(step, n_missing) for step in self.steps)
+        return replace(self, steps=steps, rule=_without(self.rule, n_missing))
+
+    def run(self, view: View, rng: np.random.Generator) -> tuple[Vector, NDArray[np.float64] | None]:
+        """The aggregated update, (n_params,), and the share of each row of ``view`` in it, (n_rows,).
+
+        Shares are None for a rule that works on each coordinate by itself. Raises ``RefusedError`` where a step or the rule does.
+        """
+        text = self.refusal(len(view.rows), int(view.sizes.sum()))
+        if text is not None:
+            raise RefusedError(text)
+        origin = np.eye(len(view.rows))
+        for step in self.steps:
+            if isinstance(step, Mixing):
+                mixing = step.mixing(view, rng)
+                view, origin = step.mix(view, mixing), mixing @ origin
+            else:
+                view = step(view, rng)
+        if not isinstance(self.rule, Weighing):
+            return self.rule(view, rng), None
+        shares = self.rule.shares(view, rng)
+        return self.rule.combined(view, shares, rng), shares @ origin
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,). Raises ``RefusedError`` where a step or the rule does."""
-        for step in self.steps:
-            view = step(view, rng)
-        return self.rule(view, rng)
+        return self.run(view, rng)[0]
+
+
+def _without(part: Any, n_missing: int) -> Any:
+    assumed = getattr(part, "n_hostile", None)
+    return replace(part, n_hostile=max(0, assumed - n_missing)) if n_missing and assumed else part

@@ -1,16 +1,18 @@
 """Norm clipping (Sun et al., 2019, arXiv:1911.07963)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aggregators.kinds import Scaling, shortening
 from sim.errors import number
-from sim.types import About, View
+from sim.types import About
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(Scaling):
     """Scale every row that is longer than ``max_norm`` down to that length; leave the others as they are.
 
     Args:
@@ -28,8 +30,6 @@ class Clip:
     def __post_init__(self) -> None:
         number(0, open_low=True, max_norm=self.max_norm)
 
-    def __call__(self, view: View, rng: np.random.Generator) -> View:
-        """The view with clipped rows, float64."""
-        rows = view.rows.astype(np.float64)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return replace(view, rows=rows * (self.max_norm / np.maximum(norms, self.max_norm)))
+    def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """At most 1."""
+        return shortening(norms, self.max_norm)

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import embedded
-from aggregators.limits import enough
+from aggregators.kinds import Weighing
 from sim.errors import number, whole
-from sim.types import About, Vector, View
+from sim.types import About, View
 
 SAME = 1e-6  # distance, relative to a row's length, below which rows count as equal: ``embedded`` keeps no more digits
 
 
 @dataclass(frozen=True)
-class GeometricMedian:
+class GeometricMedian(Weighing):
     """The point with the least sum of Euclidean distances to all rows, by Weiszfeld's iteration without smoothing.
 
     At a row the step of Vardi and Zhang is taken, so a row that is the minimizer is returned itself. The iteration starts from
@@ -52,13 +52,9 @@ class GeometricMedian:
         """Least number of rows: a majority of honest ones."""
         return 2 * self.n_hostile + 1
 
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The geometric median, (n_params,). Raises ``RefusedError`` for too few rows."""
-        enough(self, view)
-        return np.asarray(self._shares(embedded(view.rows)) @ view.rows.astype(np.float64))
-
-    def _shares(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How much of each point the geometric median is: (n,), at least 0, sum 1."""
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """How much of each row the geometric median is."""
+        points = embedded(view.rows)
         digits = SAME * np.linalg.norm(points, axis=1)
         # Directions and not sums of distances: those lose their digits to one row far out.
         point = min(points, key=lambda row: _excess(points - row, digits))

@@ -1,18 +1,73 @@
-"""Distances between updates, computed once and shared by the rules that need them."""
+"""What many rules need of updates: distances, lengths, weighted sums. Columns are taken a block at a time.
+
+Everything is worked out in float64, without ever holding a float64 copy of all updates.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.types import Updates
+from sim.types import Updates, Vector
+
+BLOCK = 1 << 18  # values of a block of columns
 
 
-def centered(updates: Updates) -> NDArray[np.float64]:
-    """``updates`` minus their (upper) coordinate-wise median, (n_rows, n_params), in float64.
+def blocks(updates: Updates) -> Iterator[slice]:
+    """Slices that cover all columns, each of about ``BLOCK`` values."""
+    width = max(1, BLOCK // max(1, len(updates)))
+    return (slice(start, start + width) for start in range(0, updates.shape[1], width))
+
+
+def mixed(shares: NDArray[np.float64], updates: Updates) -> NDArray[np.float64]:
+    """``shares @ updates`` for shares (n_rows,) or (n_sums, n_rows). Rows that nobody takes a share of are not read."""
+    taken = np.flatnonzero(shares if shares.ndim == 1 else shares.any(axis=0))
+    used = shares[..., taken]
+    sums = np.empty((*shares.shape[:-1], updates.shape[1]))
+    for block in blocks(updates):
+        sums[..., block] = used @ updates[taken, block].astype(np.float64)
+    return sums
+
+
+def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
+    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,)."""
+    squares = np.zeros(len(updates))
+    for block in blocks(updates):
+        part = updates[:, block].astype(np.float64)
+        if origin is not None:
+            part -= origin[block]
+        squares += np.einsum("ij,ij->i", part, part)
+    return np.sqrt(squares)
+
+
+def products(updates: Updates) -> NDArray[np.float64]:
+    """Inner products of the rows with each other, (n_rows, n_rows)."""
+    gram = np.zeros((len(updates), len(updates)))
+    for block in blocks(updates):
+        part = updates[:, block].astype(np.float64)
+        gram += part @ part.T
+    return gram
+
+
+def cosines(updates: Updates) -> NDArray[np.float64]:
+    """Cosine of the angle between each two rows, (n_rows, n_rows), in [-1, 1]; 0 where a row is zero."""
+    gram = products(updates)
+    size = np.sqrt(np.diag(gram))
+    size = np.where(size > 0, size, np.inf)
+    return np.clip(gram / size / size[:, None], -1.0, 1.0)
+
+
+def centered_products(updates: Updates) -> NDArray[np.float64]:
+    """Inner products of the rows minus their (upper) coordinate-wise median, (n_rows, n_rows).
 
     The median and not the mean: rows far out then cannot cost the others their digits.
     """
-    middle = np.sort(updates, axis=0)[len(updates) // 2].astype(np.float64)
-    return np.asarray(updates - middle, dtype=np.float64)
+    gram = np.zeros((len(updates), len(updates)))
+    for block in blocks(updates):
+        part = np.sort(updates[:, block], axis=0)[len(updates) // 2].astype(np.float64)
+        part = updates[:, block] - part
+        gram += part @ part.T
+    return gram
 
 
 def squared_distances(updates: Updates) -> NDArray[np.float64]:
@@ -21,10 +76,9 @@ def squared_distances(updates: Updates) -> NDArray[np.float64]:
     One Gram product in float64. The error is a few float64 roundings of the squared lengths of the two rows, taken from
     the coordinate-wise median: tiny updates of a large model keep their digits, also beside rows of size 1e30.
     """
-    points = centered(updates)
-    gram = points @ points.T
-    lengths = np.diag(gram)
-    squared = np.maximum(lengths[:, None] + lengths[None, :] - (gram + gram.T), 0.0)
+    gram = centered_products(updates)
+    squares = np.diag(gram)
+    squared = np.maximum(squares[:, None] + squares[None, :] - (gram + gram.T), 0.0)
     np.fill_diagonal(squared, 0.0)
     return squared
 
@@ -35,9 +89,8 @@ def embedded(updates: Updates) -> NDArray[np.float64]:
     From one Gram product of rows scaled to length 1. A distance is off by about 1e-8 of the two rows' lengths, taken from the
     coordinate-wise median.
     """
-    points = centered(updates)
-    gram = points @ points.T
-    lengths = np.sqrt(np.diag(gram))
-    divisor = np.where(lengths > 0, lengths, 1.0)
+    gram = centered_products(updates)
+    size = np.sqrt(np.diag(gram))
+    divisor = np.where(size > 0, size, 1.0)
     values, vectors = np.linalg.eigh(gram / divisor / divisor[:, None])
-    return np.asarray(lengths[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)))
+    return np.asarray(size[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -1,4 +1,9 @@
-"""The one refusal that all rules share: too few rows."""
+"""What rules refuse: too few rows, record counts that are hidden, a trusted hospital that is not there."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.errors import RefusedError
 from sim.types import Rule, View
@@ -9,16 +14,17 @@ HIDDEN = (
 )
 
 
-def refusal(rule: Rule, n_rows: int, n_hospitals: int) -> str | None:
-    """Why ``rule`` cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if it can."""
-    if n_rows >= rule.min_rows:
-        return None
-    n_hostile = getattr(rule, "n_hostile", None)
-    given, needed = f"n_rows={n_rows}", rule.about.limit
+def refusal(part: Any, n_rows: int, n_hospitals: int) -> str | None:
+    """Why a rule or step cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if it can."""
+    title = part.about.title
+    if n_rows >= part.min_rows:
+        return f"root=null: {title} needs the name of the trusted hospital" if getattr(part, "root", "") is None else None
+    n_hostile = getattr(part, "n_hostile", None)
+    given, needed = f"n_rows={n_rows}", part.about.limit
     if n_hostile is not None:
-        given, needed = f"{given}, n_hostile={n_hostile}", f"{needed} = {rule.min_rows}"
+        given, needed = f"{given}, n_hostile={n_hostile}", f"{needed} = {part.min_rows}"
     hidden = HIDDEN.format(n_rows=n_rows, n_hospitals=n_hospitals) if n_rows < n_hospitals else ""
-    return f"{given}: {rule.about.title} needs {needed}{hidden}"
+    return f"{given}: {title} needs {needed}{hidden}"
 
 
 def enough(rule: Rule, view: View) -> None:
@@ -26,3 +32,21 @@ def enough(rule: Rule, view: View) -> None:
     text = refusal(rule, len(view.rows), int(view.sizes.sum()))
     if text is not None:
         raise RefusedError(text)
+
+
+def record_counts(rule: Rule, view: View) -> NDArray[np.float64]:
+    """The weights of the rows, (n_rows,). Raises ``RefusedError`` where they are hidden, negative or all zero."""
+    title = rule.about.title
+    if view.weights is None:
+        raise RefusedError(f"weighting=count: {title} needs record counts, and this party does not learn record counts")
+    if view.weights.min() < 0 or not view.weights.sum() > 0:
+        raise RefusedError(f"weights={view.weights.tolist()}: {title} needs record counts of at least 0 and a sum above 0")
+    return view.weights
+
+
+def root_row(rule: Any, view: View) -> int:
+    """Number of the row that is the update of hospital ``rule.root`` alone. Raises ``RefusedError`` if there is none."""
+    if (rule.root,) not in view.members:
+        names = ", ".join(group[0] for group in view.members if len(group) == 1) or "none"
+        raise RefusedError(f"root={rule.root}: {rule.about.title} needs a hospital with a row of its own: {names}")
+    return view.members.index((rule.root,))

@@ -6,13 +6,14 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.limits import enough
-from sim.errors import RefusedError, one_of
-from sim.types import About, Vector, View
+from aggregators.kinds import Weighing
+from aggregators.limits import record_counts
+from sim.errors import one_of
+from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Weighing):
     """Average of the hospitals' updates. One hostile hospital can move it anywhere.
 
     Args:
@@ -26,7 +27,7 @@ class Mean:
         year=2017,
         sees="any rows, also one sum over all hospitals; record counts with weighting=count",
         limit="n_rows >= 1",
-        variants=("weighting=uniform", "weighting=count"),
+        variants=("weighting=count",),
     )
 
     def __post_init__(self) -> None:
@@ -37,16 +38,7 @@ class Mean:
         """Least number of rows."""
         return 1
 
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The average, (n_params,). Raises ``RefusedError`` for ``count`` where no record counts are known."""
-        enough(self, view)
-        weights = view.sizes if self.weighting == "uniform" else _counts(view)
-        return np.asarray((weights / weights.sum()) @ view.rows.astype(np.float64))
-
-
-def _counts(view: View) -> NDArray[np.float64]:
-    if view.weights is None:
-        raise RefusedError("weighting=count: Mean needs record counts, and this party does not learn record counts")
-    if view.weights.min() < 0 or not view.weights.sum() > 0:
-        raise RefusedError(f"weights={view.weights.tolist()}: Mean needs record counts of at least 0 and a sum above 0")
-    return view.weights
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Hospitals or records behind each row. Raises ``RefusedError`` for ``count`` where no record counts are known."""
+        weights = record_counts(self, view) if self.weighting == "count" else view.sizes
+        return np.asarray(weights / weights.sum())

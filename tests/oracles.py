@@ -5,12 +5,16 @@ may have several: a result is right if it costs no more than the oracle's.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import combinations, product
 from statistics import NormalDist, fmean, median_low, pstdev, stdev
 from statistics import median as middle
 
 import numpy as np
 from scipy.optimize import minimize
+
+from sim.seeds import stream
 
 Rows = list[list[float]]
 
@@ -29,12 +33,98 @@ def trimmed_mean(rows: Rows, n_hostile: int) -> list[float]:
     return [fmean(sorted(column)[n_hostile : len(column) - n_hostile]) for column in zip(*rows, strict=True)]
 
 
-def krum(rows: Rows, n_hostile: int) -> list[float]:
+def meamed(rows: Rows, n_hostile: int) -> list[float]:
+    return [around_median(column, len(rows) - n_hostile) for column in zip(*rows, strict=True)]
+
+
+def around_median(column: Sequence[float], n_kept: int) -> float:
+    center = middle(column)
+    return fmean(sorted(column, key=lambda value: (abs(value - center), value))[:n_kept])
+
+
+def krum_scores(rows: Rows, n_hostile: int, variant: str = "paper") -> list[float]:
+    power = 4 if variant == "distance4" else 2
+    n_neighbors = len(rows) - n_hostile - {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}[variant]
     scores = []
     for i, row in enumerate(rows):
-        gaps = sorted(math.dist(row, other) ** 2 for j, other in enumerate(rows) if j != i)
-        scores.append(round(math.fsum(gaps[: len(rows) - n_hostile - 2]), 6))
+        gaps = sorted(math.dist(row, other) ** power for j, other in enumerate(rows) if j != i)
+        scores.append(round(math.fsum(gaps[: max(0, n_neighbors)]), 6))
+    return scores
+
+
+def krum(rows: Rows, n_hostile: int, variant: str = "paper") -> list[float]:
+    scores = krum_scores(rows, n_hostile, variant)
     return rows[scores.index(min(scores))]
+
+
+def multi_krum(rows: Rows, n_hostile: int, m: int | None, variant: str) -> list[float]:
+    scores = krum_scores(rows, n_hostile, variant)
+    best = sorted(range(len(rows)), key=scores.__getitem__)
+    return mean([rows[i] for i in best[: m or len(rows) - n_hostile - 2]], "uniform")
+
+
+def bulyan(rows: Rows, n_hostile: int, variant: str) -> list[float]:
+    n_chosen, left, chosen = len(rows) - 2 * n_hostile, list(rows), []
+    if variant == "one_shot":
+        scores = krum_scores(rows, n_hostile)
+        chosen = [rows[i] for i in sorted(range(len(rows)), key=scores.__getitem__)[:n_chosen]]
+    while len(chosen) < n_chosen:
+        totals = [round(math.fsum(math.dist(row, other) ** 2 for other in left), 6) for row in left]
+        ranks = list(zip(krum_scores(left, n_hostile), totals, strict=True))
+        chosen.append(left.pop(ranks.index(min(ranks))))
+    return [around_median(column, n_chosen - 2 * n_hostile) for column in zip(*chosen, strict=True)]
+
+
+def mda(rows: Rows, n_hostile: int) -> list[float]:
+    sets = combinations(rows, len(rows) - n_hostile)
+    return mean(list(min(sets, key=lambda kept: max(math.dist(a, b) for a, b in product(kept, kept)))), "uniform")
+
+
+def monna(rows: Rows, n_hostile: int, root: str) -> list[float]:
+    trusted = rows[int(root.removeprefix("h"))]
+    return mean(sorted(rows, key=lambda row: math.dist(row, trusted))[: len(rows) - n_hostile], "uniform")
+
+
+def smea(rows: Rows, n_hostile: int) -> list[float]:
+    sets = combinations(rows, len(rows) - n_hostile)
+    return mean(list(min(sets, key=lambda kept: top_direction(list(kept), [1.0] * len(kept))[0])), "uniform")
+
+
+def caf(rows: Rows, n_hostile: int) -> list[float]:
+    weights, best = [1.0] * len(rows), (math.inf, rows[0])
+    while math.fsum(weights) > len(rows) - 2 * n_hostile:
+        spread, direction, center = top_direction(rows, weights)
+        best = min(best, (spread, center), key=lambda pair: pair[0])
+        outlying = [
+            (dot(direction, row) - dot(direction, center)) ** 2 * (left > 0) for row, left in zip(rows, weights, strict=True)
+        ]
+        weights = [weight * (1 - value / max(outlying)) for weight, value in zip(weights, outlying, strict=True)]
+    return best[1]
+
+
+def top_direction(rows: Rows, weights: list[float]) -> tuple[float, list[float], list[float]]:
+    """Greatest weighted variance, its direction, and the weighted mean."""
+    center = np.average(rows, axis=0, weights=weights)
+    _, singular, directions = np.linalg.svd(np.sqrt(weights)[:, None] * (np.array(rows) - center))
+    return float(singular[0] ** 2 / math.fsum(weights)), directions[0].tolist(), center.tolist()
+
+
+def rfa(rows: Rows, n_hostile: int, nu: float, steps: int, start: str, weighting: str) -> list[float]:
+    assert n_hostile < len(rows)
+    point = mean(rows, weighting) if start == "mean" else [0.0] * len(rows[0])
+    for _ in range(steps):
+        nearness = [1 / max(nu, math.dist(row, point)) for row in rows]
+        point = [dot(nearness, column) / math.fsum(nearness) for column in zip(*rows, strict=True)]
+    return point
+
+
+def centered_clipping(rows: Rows, tau: float, iterations: int, start: str) -> list[float]:
+    assert start in ("previous", "zero")
+    point = [0.0] * len(rows[0])
+    for _ in range(iterations):
+        gaps = clip([[a - b for a, b in zip(row, point, strict=True)] for row in rows], tau)
+        point = [at + move for at, move in zip(point, mean(gaps, "uniform"), strict=True)]
+    return point
 
 
 def geometric_median(rows: Rows, n_hostile: int, tolerance: float, max_steps: int) -> list[float]:
@@ -56,12 +146,44 @@ def clip(rows: Rows, max_norm: float) -> Rows:
     return [row if math.hypot(*row) <= max_norm else [value * max_norm / math.hypot(*row) for value in row] for row in rows]
 
 
+def clip_to_median(rows: Rows) -> Rows:
+    return clip(rows, middle(math.hypot(*row) for row in rows))
+
+
+def arc(rows: Rows, n_hostile: int) -> Rows:
+    n_clipped = math.floor(Fraction(2 * n_hostile, len(rows)) * (len(rows) - n_hostile))
+    return clip(rows, sorted((math.hypot(*row) for row in rows), reverse=True)[n_clipped])
+
+
+def normalize(rows: Rows, norm: float) -> Rows:
+    return [[value * norm / (math.hypot(*row) or 1.0) for value in row] for row in rows]
+
+
+def nnm(rows: Rows, n_hostile: int) -> Rows:
+    kept = len(rows) - n_hostile
+    return [mean(sorted(rows, key=lambda other: math.dist(row, other))[:kept], "uniform") for row in rows]
+
+
+def bucketing(rows: Rows, size: int) -> Rows:
+    shuffled = [rows[i] for i in stream(0, "step").permutation(len(rows))]
+    return [mean(shuffled[i : i + size], "uniform") for i in range(0, len(rows), size)]
+
+
+def momentum(rows: Rows, beta: float) -> Rows:
+    assert 0 <= beta <= 1
+    return rows
+
+
 def alie(rows: Rows, n_hospitals: int, n_hostile: int, z: float | str, sign: int, deviation: str) -> list[float]:
     supporters = math.floor(n_hospitals / 2 + 1) - n_hostile
     honest = n_hospitals - n_hostile
     quantile = NormalDist().inv_cdf((honest - supporters) / honest) if z == "paper" else float(z)
     spread = pstdev if deviation == "population" else stdev
     return [fmean(column) + sign * quantile * spread(column) for column in zip(*rows, strict=True)]
+
+
+def dot(left: Sequence[float], right: Sequence[float]) -> float:
+    return math.fsum(a * b for a, b in zip(left, right, strict=True))
 
 
 def squared_distance(left: np.ndarray, right: np.ndarray) -> float:

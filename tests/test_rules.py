@@ -246,7 +246,7 @@ def test_robust_rules_hold_against_two_and_fail_against_five_of_nine(rule: Rule)
 
 def test_clip_leaves_short_rows_and_shortens_long_ones() -> None:
     rows = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [3e30, 4e30]], dtype=np.float32)
-    np.testing.assert_allclose(Clip(1.0)(rows, RNG), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(Clip(1.0)(clear(rows), RNG).rows, [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]], rtol=1e-6)
 
 
 def test_clip_holds_one_huge_row_and_fails_against_many_short_ones() -> None:

@@ -1,0 +1,42 @@
+"""Adaptive robust clipping (Allouah et al., 2025, arXiv:2405.14432)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.kinds import Scaling, shortening
+from sim.errors import whole
+from sim.types import About
+
+
+@dataclass(frozen=True)
+class Arc(Scaling):
+    """Clip the ``k`` longest rows to the length of the next one, ``k = floor(2 * n_hostile / n_rows * (n_rows - n_hostile))``.
+
+    Args:
+        n_hostile: hostile rows to withstand.
+    """
+
+    n_hostile: int
+    about: ClassVar[About] = About(
+        title="Arc",
+        paper="Allouah et al., Adaptive Gradient Clipping for Robust Federated Learning",
+        year=2025,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 2*n_hostile + 1",
+    )
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones."""
+        return 2 * self.n_hostile + 1
+
+    def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """At most 1."""
+        n_clipped = 2 * self.n_hostile * (len(norms) - self.n_hostile) // len(norms)
+        return shortening(norms, float(np.sort(norms)[len(norms) - n_clipped - 1]))

@@ -1,0 +1,80 @@
+"""What rules that weigh rows, steps that scale rows and steps that mix rows have in common."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.geometry import lengths, mixed
+from aggregators.limits import enough
+from sim.types import About, Vector, View
+
+
+class Weighing(ABC):
+    """A rule that says how much it takes of each row. A subclass states ``weigh``."""
+
+    about: ClassVar[About]
+
+    @property
+    @abstractmethod
+    def min_rows(self) -> int:
+        """Least number of rows."""
+
+    @abstractmethod
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares of a view that has enough rows."""
+
+    def shares(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Share of each row, (n_rows,): at least 0, sum 1, or all 0 if no row is trusted. ``RefusedError`` for too few rows."""
+        enough(self, view)
+        return self.weigh(view, rng)
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,), once the shares are known."""
+        return mixed(shares, view.rows)
+
+    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,). Raises ``RefusedError`` for too few rows."""
+        return self.combined(view, self.shares(view, rng), rng)
+
+
+class Scaling(ABC):
+    """A step that changes the length of rows and nothing else. A subclass states ``factors``."""
+
+    @abstractmethod
+    def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each row of the given length is multiplied by, (n_rows,)."""
+
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with scaled rows, float64."""
+        return replace(view, rows=view.rows * self.factors(lengths(view.rows))[:, None])
+
+
+class Mixing(ABC):
+    """A step that replaces rows by averages of rows. A subclass states ``mixing``."""
+
+    @abstractmethod
+    def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Share of each row in each new row, (n_new_rows, n_rows); every line sums to 1."""
+
+    def mix(self, view: View, mixing: NDArray[np.float64]) -> View:
+        """The view with the new rows, float64."""
+        return replace(view, rows=mixed(mixing, view.rows))
+
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with mixed rows, float64."""
+        return self.mix(view, self.mixing(view, rng))
+
+
+def chosen(rows: NDArray[np.intp], n_rows: int) -> NDArray[np.float64]:
+    """Equal shares, (n_rows,), for the rows with the given numbers; all 0 if there are none."""
+    shares = np.zeros(n_rows)
+    shares[rows] = 1.0 / max(1, len(rows))
+    return shares
+
+
+def shortening(norms: NDArray[np.float64], max_norm: float) -> NDArray[np.float64]:
+    """What brings rows of the given lengths down to ``max_norm``, and leaves shorter ones alone, (n_rows,)."""
+    return max_norm / np.maximum(norms, max_norm) if max_norm > 0 else np.zeros_like(norms)

@@ -1,0 +1,49 @@
+"""MoNNA, the nearest neighbors of a trusted update (Farhadkhani et al., 2023, arXiv:2302.11772)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.geometry import lengths
+from aggregators.kinds import Weighing, chosen
+from aggregators.limits import root_row
+from sim.errors import whole
+from sim.types import About, View
+
+
+@dataclass(frozen=True)
+class Monna(Weighing):
+    """Average of the ``n_rows - n_hostile`` rows nearest to one trusted row, itself included; of rows as near the first.
+
+    In the paper each hospital does this with its own update, which it trusts; here the aggregator does it with that of ``root``.
+    If that hospital is hostile, nothing is promised.
+
+    Args:
+        n_hostile: hostile rows to withstand, and rows left out.
+        root: name of the trusted hospital.
+    """
+
+    n_hostile: int
+    root: str | None
+    about: ClassVar[About] = About(
+        title="Monna",
+        paper="Farhadkhani et al., Robust Collaborative Learning with Linear Gradient Overhead",
+        year=2023,
+        sees="rows of few hospitals each, and the trusted hospital's own",
+        limit="n_rows >= 2*n_hostile + 1",
+    )
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones."""
+        return 2 * self.n_hostile + 1
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the neighbors. Raises ``RefusedError`` if the trusted hospital has no row of its own."""
+        gaps = lengths(view.rows, view.rows[root_row(self, view)])
+        return chosen(gaps.argsort(kind="stable")[: len(gaps) - self.n_hostile], len(gaps))

@@ -1,0 +1,48 @@
+"""Nearest neighbor mixing (Allouah et al., 2023, arXiv:2302.01772)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.geometry import squared_distances
+from aggregators.kinds import Mixing
+from sim.errors import whole
+from sim.types import About, View
+
+
+@dataclass(frozen=True)
+class Nnm(Mixing):
+    """Replace every row by the average of the ``n_rows - n_hostile`` rows nearest to it, itself included.
+
+    Of rows that are as near the first are taken.
+
+    Args:
+        n_hostile: hostile rows to withstand.
+    """
+
+    n_hostile: int
+    about: ClassVar[About] = About(
+        title="Nnm",
+        paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
+        year=2023,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 2*n_hostile + 1",
+    )
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones."""
+        return 2 * self.n_hostile + 1
+
+    def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the neighbors of each row."""
+        gaps = squared_distances(view.rows)
+        n_kept = len(gaps) - self.n_hostile
+        mixing = np.zeros_like(gaps)
+        np.put_along_axis(mixing, gaps.argsort(axis=1, kind="stable")[:, :n_kept], 1 / n_kept, axis=1)
+        return mixing
