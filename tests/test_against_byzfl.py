@@ -1,0 +1,101 @@
+"""Rules and steps against ByzFL (https://github.com/LPD-EPFL/byzfl), an independent implementation, on random updates."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from aggregators.arc import Arc
+from aggregators.bucketing import Bucketing
+from aggregators.centered_clipping import CenteredClipping
+from aggregators.clip import Clip
+from aggregators.krum import Krum
+from aggregators.mda import Mda
+from aggregators.meamed import Meamed
+from aggregators.mean import Mean
+from aggregators.median import Median
+from aggregators.monna import Monna
+from aggregators.multi_krum import MultiKrum
+from aggregators.nnm import Nnm
+from aggregators.rfa import Rfa
+from aggregators.smea import Smea
+from aggregators.trimmed_mean import TrimmedMean
+from sim.seeds import stream
+from sim.types import Rule, Step, View
+
+if importlib.util.find_spec("byzfl") is None:
+    pytest.skip("ByzFL is not installed: make peers", allow_module_level=True)
+with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules}):
+    byzfl: Any = importlib.import_module("byzfl")  # its benchmarks import these two; its rules do not need them
+
+F = 2
+DRAWS = [(n, d, seed) for n, d in ((7, 1), (9, 40), (12, 300)) for seed in range(20)]
+
+
+def clear(rows: np.ndarray) -> View:
+    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))))
+
+
+def drawn(n: int, d: int, seed: int) -> np.ndarray:
+    """Rows of several lengths around a common direction, as updates are."""
+    rng = np.random.default_rng([n, d, seed])
+    return rng.normal(size=(n, d)) * rng.uniform(0.2, 3, size=(n, 1)) + rng.normal(size=d)
+
+
+PAIRS: dict[str, tuple[Rule | Step, Callable[[np.ndarray], Any]]] = {
+    "mean": (Mean(), byzfl.Average()),
+    "median": (Median(F), byzfl.Median()),
+    "trimmed_mean": (TrimmedMean(F), byzfl.TrMean(F)),
+    "meamed": (Meamed(F), byzfl.Meamed(F)),
+    "krum": (Krum(F, "byzfl"), byzfl.Krum(F)),
+    "monna": (Monna(F, "h03"), byzfl.MoNNA(F, 3)),
+    "mda": (Mda(F), byzfl.MDA(F)),
+    "rfa": (Rfa(F, nu=0.1, steps=3, start="zero"), byzfl.GeometricMedian(nu=0.1, T=3)),
+    "clip": (Clip(2.0), byzfl.Clipping(2.0)),
+    "arc": (Arc(F), byzfl.ARC(F)),
+    "nnm": (Nnm(F), byzfl.NNM(F)),
+}
+
+
+def ours(plugin: Rule | Step, rows: np.ndarray) -> np.ndarray:
+    made = plugin(clear(rows), stream(0, "byzfl"))
+    return made.rows if isinstance(made, View) else made
+
+
+@pytest.mark.parametrize(("plugin", "peer"), PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize(("n", "d", "seed"), DRAWS)
+def test_equals_byzfl(plugin: Rule | Step, peer: Callable[[np.ndarray], Any], n: int, d: int, seed: int) -> None:
+    rows = drawn(n, d, seed)
+    np.testing.assert_allclose(ours(plugin, rows), peer(rows.copy()), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("n", "d", "seed"), DRAWS)
+def test_multi_krum_of_all_but_the_hostile_equals_byzfl(n: int, d: int, seed: int) -> None:
+    rows = drawn(n, d, seed)
+    np.testing.assert_allclose(ours(MultiKrum(F, n - F, "byzfl"), rows), byzfl.MultiKrum(F)(rows), rtol=1e-5, atol=1e-7)
+
+
+def test_centered_clipping_equals_byzfl_round_after_round() -> None:
+    rule, peer, view = CenteredClipping(0.5, 3), byzfl.CenteredClipping(L=3, tau=0.5), clear(drawn(9, 40, 0))
+    for seed in range(5):
+        rows = drawn(9, 40, seed)
+        mine = rule(View(rows, view.members, memory=view.memory), stream(0, "byzfl"))
+        np.testing.assert_allclose(mine, peer(rows), rtol=1e-5, atol=1e-7)
+
+
+def test_bucketing_equals_byzfl_on_the_same_shuffle() -> None:
+    rows = drawn(9, 40, 0)
+    order = stream(0, "byzfl").permutation(9)
+    with mock.patch("numpy.random.permutation", lambda given: given[order]):
+        expected = byzfl.Bucketing(2)(rows)
+    np.testing.assert_allclose(ours(Bucketing(2), rows), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_smea_equals_byzfl_in_one_dimension(seed: int) -> None:
+    """In more dimensions ByzFL takes one power step from a random start, so what it returns differs from call to call."""
+    np.testing.assert_allclose(ours(Smea(F), drawn(9, 1, seed)), byzfl.SMEA(F)(drawn(9, 1, seed)), rtol=1e-5, atol=1e-7)
