@@ -328,7 +328,10 @@ def _chain(settings: Settings) -> Any:
 @lru_cache(maxsize=64)
 def _consortium(node: str, seed: int) -> Consortium:
     dataset: DataSet = build("consortium", json.loads(node))
-    return dataset(seed)
+    try:
+        return dataset(seed)
+    except InputError as error:
+        raise InputError(f"consortium.{error.key}", error.value, error.expected) from error
 
 
 def _canonical(value: Any) -> str:

@@ -24,8 +24,9 @@ DESIGNS: tuple[tuple[str, ...], ...] = ((), ("adversary.n_hostile=1",), ("aggreg
 
 @pytest.fixture(autouse=True)
 def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finding the noise for an epsilon takes seconds, and is tested elsewhere."""
+    """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested elsewhere."""
     monkeypatch.setattr("clients.private.calibrated", lambda *_: 1.0)
+    monkeypatch.setattr("clients.private.spent", lambda *_: 1.0)
 
 
 def composed(group: str, name: str, *more: str) -> Experiment:

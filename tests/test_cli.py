@@ -1,0 +1,244 @@
+"""The command line: wrong input is one line that names key, value and what was expected, code 2, and nothing is written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from sim.cli import main
+from sim.compose import CONF
+
+ROOT = Path(__file__).parents[1]
+FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
+Call = Callable[..., int]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
+    """``wardround WORDS`` in this process, in an empty folder, with Hydra as new before and after."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["wardround"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def wardround(*words: str) -> int:
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+        return main(list(words))
+
+    yield wardround
+    GlobalHydra.instance().clear()
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+WRONG: dict[str, tuple[str, str]] = {
+    # words: what the line says after "wardround: "
+    "run attack=nope": "attack=nope: expected one of ",
+    "run attack=[sign_flip,nope]": "attack=nope: expected one of ",
+    "run attack=": "attack=: expected one of ",
+    "run steps=[nope]": "steps=nope: expected one of ",
+    "run consortium=mayo": "consortium=mayo: expected one of breast8, ",
+    "compare attacks=[nope] defenses=[none]": "attack=nope: expected one of ",
+    "compare attacks=[none] defenses=[nope]": "defense=nope: expected one of dp_record, ",
+    "compare attacks=[] defenses=[none] seeds=[]": "seeds=[]: expected how many",
+    "compare attacks=[3] defenses=[none]": "attacks=[3]: expected a list of names",
+    "run training.lrr=1": "training.lrr=1: unknown key, did you mean training.lr?",
+    "run trainning.lr=1": "trainning.lr=1: unknown key, did you mean training.lr?",
+    "run adversary.nhostile=1": "adversary.nhostile=1: unknown key, did you mean adversary.n_hostile?",
+    "compare attack.alie.scale=3 attacks=[alie] defenses=[none]": "attack.alie.scale=3: unknown key in each of the 2 cells",
+    "compare dp.target_epsilonn=3 attacks=[none] defenses=[none]": "dp.target_epsilonn=3: unknown key in each of the 1 cells",
+    "run +stray=1": "stray=1: unknown key",
+    "run +training.stray=1": "training.stray=1: unknown key",
+    "run +aggregator.stray=1": "aggregator={'weighting': 'uniform', 'stray': 1}: ",
+    "run +training.lr=1": "training.lr=1: Could not append to config. An item is already at",
+    "run ~training.lr": "training.lr=",
+    "run ~seed": "seed=",
+    "compare ~seed attacks=[none] defenses=[none]": "seed=None: expected a whole number",
+    "run adversary.n_hostile=4": "adversary.n_hostile=4: expected fewer than n_hospitals=4",
+    "run adversary.n_hostile=-1": "adversary.n_hostile=-1: expected greater than or equal to 0",
+    "run adversary.n_hostile=0 attack=[sign_flip]": "adversary.n_hostile=0: expected at least 1 hostile hospital",
+    "run adversary.knowledge=own attack=[alie]": "adversary.knowledge=own: expected at least colluders for attack=alie",
+    "run adversary.placement=center": "adversary.placement=center: expected 'random', 'largest' or 'smallest'",
+    "run training.lr=-1": "training.lr=-1: expected greater than 0",
+    "run training.lr=nan": "training.lr=nan: expected ",
+    "run training.lr=inf": "training.lr=inf: expected ",
+    "run training.lr=fast": "training.lr=fast: expected a valid number",
+    "run training.rounds=many": "training.rounds=many: expected a valid integer",
+    "run training.rounds=2.0": "training.rounds=2.0: expected a valid integer",
+    "run training.rounds=true": "training.rounds=True: expected a valid integer",
+    "run training.rounds=0": "training.rounds=0: expected greater than or equal to 1",
+    "run training.rounds=null": "training.rounds=None: expected a valid integer",
+    "run training.lr=true": "training.lr=True: expected a valid number",
+    "run training.lr=${nope}": "training.lr=",
+    "run training.lr=1,2": "training.lr=1,2: Ambiguous value",
+    "run training.lr=[1": "override=training.lr=[1: cannot be read: ",
+    "run training": "override=training: cannot be read: ",
+    "run training=3": "",
+    "run seed=true": "seed=True: expected a valid integer",
+    "run seed=-1": "seed=-1: expected greater than or equal to 0",
+    "run seed=9223372036854775808": "seed=9223372036854775808: expected ",
+    "run model=mlp model.hidden=[]": "model.len(hidden)=0: expected a whole number of at least 1",
+    "run consortium.sites.mayo=1": "consortium.sites.mayo=1: unknown key",
+    "run consortium.sites.va=100": "consortium.sites.va=100: expected ",
+    "run consortium._target_=os.system": "consortium._target_=os.system: expected a name starting with aggregators., ",
+    "run aggregator._target_=sim.nope.Rule": "aggregator=",
+    "run defense=krum": "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5",
+    "run aggregator=median secagg=sum": "aggregator=Median: n_rows=1, n_hostile=1: Median needs n_rows >= 2*n_hostile + 1 = 3; "
+    "secure aggregation leaves 1 of 4 rows to see: groups of hospitals instead of one sum would give more rows, "
+    "robust against fewer attackers, and would leak the sums of small groups",
+    "run dp=record training.optimizer=adam": "training.optimizer=adam: expected sgd with dp=record",
+    "run dp=record dp.delta=0.1": "dp.delta=0.1: expected less than 1/",
+    "run dp=record dp.target_epsilon=null": "dp.noise_multiplier=None: expected exactly one of target_epsilon and ",
+    "run dp=record dp.noise_multiplier=1": "dp.noise_multiplier=1: expected exactly one of target_epsilon and ",
+    "run dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number above 0",
+    "run dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
+    "run attack=[analytic_inversion] attack.analytic_inversion.round=9": "attack.analytic_inversion.round=9: expected at most "
+    "training.rounds=1",
+    "run attack=[sign_flip] attack.sign_flip.scale=nan": "attack.sign_flip.scale=nan: expected a number above 0",
+    "compare seeds=0 attacks=[none] defenses=[none]": "seeds=0: expected how many (at least 1) or a list of different seeds",
+    "compare seeds=true attacks=[none] defenses=[none]": "seeds=True: expected how many",
+    "compare seeds=[1,1] attacks=[none] defenses=[none]": "seeds=[1, 1]: expected how many",
+    "compare seed=x attacks=[none] defenses=[none]": "seed=x: expected a whole number",
+    "compare workers=0 attacks=[none] defenses=[none]": "workers=0: expected auto or a whole number of at least 1",
+    "compare workers=true attacks=[none] defenses=[none]": "workers=True: expected auto or a whole number",
+    "compare workers=two attacks=[none] defenses=[none]": "workers=two: expected auto or a whole number",
+    "run server.weight_cap=0.5": "server.weight_cap=0.5: expected greater than or equal to 1",
+    "run report.material_drop=2": "report.material_drop=2: expected less than or equal to 1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "says"), WRONG.items(), ids=WRONG.keys())
+def test_wrong_input_is_one_line_with_key_value_and_expectation(
+    words: str, says: str, call: Call, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command, *rest = words.split()
+    assert call(command, *FAST, *rest, f"hydra.run.dir={tmp_path / 'out'}") == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"wardround: {says}")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["dance"], "wardround: command=dance: expected one of run, compare, explain, list, report\n"),
+        (["list", "hospitals"], "wardround: GROUP=hospitals: expected one of attack, "),
+        (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
+        (["report", "nowhere"], "wardround: folder="),
+    ],
+)
+def test_a_wrong_command_or_argument_is_one_line(
+    words: list[str], line: str, call: Call, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words) == 2
+    assert (err := capfd.readouterr().err).startswith(line)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_a_folder_that_cannot_be_written_is_named(
+    command: str, call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    lists = ["attacks=[none]", "defenses=[none]"] if command == "compare" else []
+    assert call(command, *FAST, *lists, f"hydra.run.dir={tmp_path / 'file' / 'out'}") == 2
+    line = f"wardround: hydra.run.dir={tmp_path / 'file' / 'out'}: expected a folder that can be written (Not a directory)\n"
+    assert capfd.readouterr().err == line
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_wrong_input_is_one_line_in_a_process_of_its_own(tmp_path: Path) -> None:
+    words = ["compare", "consortium=heart4", "attacks=[nope]", "defenses=[none]"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sim.cli", *words],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("wardround: attack=nope: expected one of ")
+    assert done.stderr.count("\n") == 1
+    assert files(tmp_path) == []
+
+
+def test_run_leaves_what_it_promises(call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert call("run", *FAST, f"hydra.run.dir={tmp_path / 'out'}") == 0
+    left = {str(path.relative_to(tmp_path / "out")) for path in files(tmp_path / "out")}
+    promised = {"config.yaml", "manifest.json", "evidence.jsonl", "rounds.parquet", "results.csv", "report/index.html"}
+    assert promised <= left
+    out, err = capfd.readouterr()
+    assert "AUROC" in out
+    assert err == ""
+
+
+def test_runs_without_a_folder_go_to_outputs_under_the_name_of_the_command(call: Call, tmp_path: Path) -> None:
+    assert call("run", *FAST) == 0
+    assert [path.parent.parent for path in files(tmp_path) if path.name == "evidence.jsonl"] == [tmp_path / "outputs/run"]
+
+
+@pytest.mark.parametrize("order", [["-m", "seed=0,1"], ["seed=0,1", "-m"]])
+def test_a_sweep_runs_each_of_its_jobs(order: list[str], call: Call, tmp_path: Path) -> None:
+    assert call("run", *(order if order[0] == "-m" else []), *FAST, *([] if order[0] == "-m" else order)) == 0
+    assert len([path for path in files(tmp_path) if path.name == "evidence.jsonl"]) == 2
+
+
+def test_explain_writes_nothing_and_tells_who_sees_what(call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["attacks=[sign_flip]", "defenses=[median,secagg]"]
+    assert call("explain", *FAST, *words) == 0
+    out = " ".join(capfd.readouterr().out.split())
+    assert "6 runs" in out
+    assert "4 updates, one for each hospital" in out
+    assert "1 sum of 4 updates" in out
+    assert "Conflict of secure aggregation and robust aggregation" in out
+    assert files(tmp_path) == []
+
+
+def test_list_shows_every_file_of_every_group(
+    call: Call, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert call("list") == 0
+    words = capfd.readouterr().out.split()
+    for group in ("attack", "defense", "aggregator", "steps", "secagg", "dp", "consortium", "model"):
+        assert {path.stem for path in (CONF / group).glob("*.yaml")} <= set(words)
+
+
+def test_report_rebuilds_what_was_there(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert call("run", *FAST, f"hydra.run.dir={folder}") == 0
+    before = (folder / "results.csv").read_bytes()
+    for name in ("results.csv", "rounds.parquet", "report/index.html"):
+        (folder / name).unlink()
+    assert call("report", str(folder)) == 0
+    assert (folder / "results.csv").read_bytes() == before
+    assert (folder / "report/index.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [(["--help"], "wardround compare"), ([], "wardround compare"), (["--version"], "wardround 0.")]
+)
+def test_help_and_version_are_printed(words: list[str], shown: str, call: Call, capfd: pytest.CaptureFixture[str]) -> None:
+    assert call(*words) == 0
+    assert shown in capfd.readouterr().out
+
+
+def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sim.cli.run", interrupt)
+    assert call("run", *FAST) == 130
+    assert capfd.readouterr().err.startswith("Interrupted. ")
