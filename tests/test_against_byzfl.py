@@ -29,8 +29,11 @@ from sim.types import Rule, Step, View
 
 if importlib.util.find_spec("byzfl") is None:
     pytest.skip("ByzFL is not installed: make peers", allow_module_level=True)
-with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules}):
-    byzfl: Any = importlib.import_module("byzfl")  # its benchmarks import these two; its rules do not need them
+STUBS = {name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules}
+sys.modules.update(STUBS)  # ByzFL's benchmarks import these two, its rules do not need them
+byzfl: Any = importlib.import_module("byzfl")
+for name in STUBS:  # one by one: putting all of sys.modules back as it was would import torch twice, which it does not survive
+    del sys.modules[name]
 
 F = 2
 DRAWS = [(n, d, seed) for n, d in ((7, 1), (9, 40), (12, 300)) for seed in range(20)]
