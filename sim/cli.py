@@ -20,7 +20,7 @@ from rich.console import Console
 
 from reports.page import write_report
 from reports.terminal import closing_table, run_table
-from sim import catalog, compare, compose, evidence, explain
+from sim import catalog, compare, compose, evidence, explain, launcher
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
@@ -92,6 +92,7 @@ def _hydra(command: str, words: list[str]) -> None:
         except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
             wrong.append(error)
 
+    launcher.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
     sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]
     try:
@@ -121,7 +122,7 @@ def _run(config: DictConfig) -> None:
     experiment, folder, start = compose.single(_overrides()), _folder(), time.perf_counter()
     _write_config(folder, compose.resolved(config))
     with progress("Training", experiment.settings.training.rounds, "rounds") as step:
-        record = run(experiment, lambda _: step())
+        record = launcher.ready(experiment) or run(experiment, lambda _: step())
     evidence.mend(folder)
     evidence.append(folder, record)
     page = _finish(folder, [record], start)

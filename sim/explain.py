@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Sequence
 
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from sim.compare import grouped, run_bytes
 from sim.experiment import Experiment
 from sim.models import initial, load, module, n_params
 from sim.seeds import stream
@@ -34,6 +37,7 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"{training.rounds} rounds, {n_params(first.widths)} parameters, "
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
+    console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
 
@@ -66,6 +70,22 @@ def seconds(experiments: Sequence[Experiment]) -> float:
             cost = step * (PRIVATE if experiment.dp is not None else 1)
             total += training.rounds * (MESSAGE + training.steps(len(hospital.train)) * cost)
     return total
+
+
+def needed_bytes(experiments: Sequence[Experiment], workers: int) -> int:
+    """Most memory that all processes together hold, in bytes: of each what this one holds now, and a round of its runs."""
+    return workers * (resident_bytes() + group_bytes(experiments, workers))
+
+
+def group_bytes(experiments: Sequence[Experiment], workers: int) -> int:
+    """What the largest group of runs that advance together holds of a round, in bytes."""
+    return max(sum(run_bytes(experiment) for experiment in group) for group in grouped(experiments, workers))
+
+
+def resident_bytes() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes if sys.platform == "darwin" else 1024 * kilobytes
 
 
 def _step_seconds(experiment: Experiment) -> float:

@@ -29,7 +29,7 @@ from sim.sight import conflicts, sight
 from sim.types import Hospital
 
 CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
-RAY = "sim.engines.ray.run_ray"
+RAY = "sim.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 
 
@@ -149,13 +149,10 @@ class Trial:
 
 
 def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp | None = None) -> RunRecord:
-    """Run ``experiment`` in this process through Flower's ServerApp and return its evidence.
+    """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its evidence.
 
     ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
-    if app is None and experiment.settings.engine.name == "ray":
-        ray: Callable[..., RunRecord] = get_object(RAY)
-        return ray(experiment, progress)
     start = time.perf_counter()
     trial = _served(Trial(experiment, progress=progress), app)
     quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
@@ -163,6 +160,10 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
 
 
 def _served(trial: Trial, app: ClientApp | None) -> Trial:
+    if app is None and trial.experiment.settings.engine.name == "ray":
+        serve: Callable[[Trial, ClientApp], None] = get_object(RAY)
+        serve(trial, client_app())
+        return trial
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
     trial.server_app()(_grid([trial], app), empty)
     return trial

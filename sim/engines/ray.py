@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import time
+import warnings
 from importlib.util import find_spec
+from typing import Any
 
 from flwr.app import Context
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from sim import wire
 from sim.errors import InputError, RefusedError
-from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.run import Progress, Trial, client_app
+from sim.run import Trial
 
-BACKEND = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": {"logging_level": "ERROR", "log_to_driver": False}}
+BACKEND: dict[str, dict[str, Any]] = {
+    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+    "init_args": {"logging_level": "ERROR", "log_to_driver": False},
+}
 PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
-def run_ray(experiment: Experiment, progress: Progress | None = None) -> RunRecord:
-    """Run ``experiment`` in Flower's simulation on Ray and return its evidence, which is that of ``engine=local``.
-
-    Raises ``InputError`` if Ray is not installed.
-    """
+def serve(trial: Trial, app: ClientApp) -> None:
+    """Carry out ``trial`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
     if find_spec("ray") is None:
         raise InputError("engine", "ray", "expected engine=local, or Ray installed with: pip install 'wardround[ray]'")
-    start, trial = time.perf_counter(), Trial(experiment, progress=progress)
-    run_simulation(_enrolling(trial), client_app(), len(experiment.consortium), backend_config=BACKEND)
-    return trial.record(client_app(), time.perf_counter() - start)
+    with warnings.catch_warnings(action="ignore"):  # that Ray will change its mind about accelerators some day
+        run_simulation(_enrolling(trial), app, len(trial.experiment.consortium), backend_config=BACKEND)
 
 
 def _enrolling(trial: Trial) -> ServerApp:

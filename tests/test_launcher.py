@@ -1,0 +1,63 @@
+"""A sweep in lockstep leaves what its runs leave one after the other."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from sim.cli import main
+
+FAST = ("consortium=heart4", "attack=[sign_flip]", "training.rounds=2", "model=logistic")
+SWEEP = ("-m", "hydra/launcher=lockstep", "hydra.launcher.workers=1")
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    monkeypatch.setattr(sys, "argv", ["wardround"])
+    GlobalHydra.instance().clear()
+    yield lambda *words: main(words)
+    GlobalHydra.instance().clear()
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """What ``results.csv`` says, times aside."""
+    table = list(csv.DictReader((folder / "results.csv").open()))
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in table]
+
+
+def files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, together = list[int](), sys.modules["sim.compare"].run_together
+
+    def spy(group: list[object]) -> object:
+        sizes.append(len(group))
+        return together(group)
+
+    for seed in (0, 1):
+        assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
+    monkeypatch.setattr("sim.compare.run_together", spy)
+    monkeypatch.setattr("sim.cli.run", None)  # every record comes from the launcher
+    monkeypatch.setattr("sim.compare.LARGEST_GROUP", 24)
+    assert call("run", *SWEEP, *FAST, "seed=0,1", "report.material_drop=0.05", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    for seed in (0, 1):
+        alone, swept = tmp_path / "alone" / str(seed), tmp_path / "sweep" / str(seed)
+        assert rows(swept) == rows(alone)
+        assert files(swept) == files(alone)
+        assert f"seed: {seed}\n" in (swept / "config.yaml").read_text()
+    assert sum(sizes) == 2
+
+
+def test_a_wrong_job_of_a_sweep_is_one_line_before_anything_runs(
+    call: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", *SWEEP, *FAST, "adversary.n_hostile=1,4", f"hydra.sweep.dir={tmp_path}/sweep") == 2
+    assert capfd.readouterr().err == "wardround: adversary.n_hostile=4: expected fewer than n_hospitals=4\n"
+    assert not list((tmp_path / "sweep").rglob("evidence.jsonl"))

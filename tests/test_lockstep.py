@@ -1,0 +1,197 @@
+"""Runs in lockstep, all their hospitals trained in batches, give what each run gives alone and hospital by hospital."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+from hydra.utils import get_object
+
+from clients.app import LEDGER, app, fit
+from sim import wire
+from sim.compose import options
+from sim.engines.local import LocalGrid
+from sim.evidence import RunRecord
+from sim.experiment import Experiment
+from sim.run import TOGETHER, Trial, _grid, _lockstep, run, run_together
+from tests.federation import experiment, finished
+
+SMALL = (
+    "consortium=synthetic",
+    "consortium.n_hospitals=11",
+    "consortium.n_records=20",
+    "consortium.n_features=4",
+    "consortium.size_spread=0.7",  # unequal hospitals: some smaller than a batch
+    "adversary.n_hostile=2",
+    "model.hidden=[6,3]",
+    "training.batch_size=8",
+)
+HEART = ("consortium=heart12",)
+NEEDED = {"monna": ["aggregator.root=hospital_01"]}  # what a plug-in cannot do without
+ATTACKS, RULES, STEPS = options("attack"), options("aggregator"), [name for name in options("steps") if name != "none"]
+
+
+@lru_cache(maxsize=512)
+def made(*words: str) -> Experiment:
+    return experiment(*words)
+
+
+def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
+    """The final model of each run, all in lockstep."""
+    trials, node = list[Trial](), 1
+    for one in runs:
+        trials.append(Trial(one, node))
+        node += len(one.consortium)
+    _lockstep(trials, _grid(trials), None)
+    return [trial.weights for trial in trials]
+
+
+def one_by_one(one: Experiment) -> np.ndarray:
+    """The final model of the run, each hospital asked through the ClientApp."""
+    return finished(one, fit).weights
+
+
+def gap(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max())
+
+
+def assert_equal_runs(runs: Sequence[Experiment]) -> None:
+    for one, batched in zip(runs, together(runs), strict=True):
+        alone = one_by_one(one)
+        scale = max(1.0, float(np.abs(alone).max()))  # some attacks drive weights to 100, where float32 has steps of 1e-5
+        assert gap(batched, alone) <= 1e-5 * scale
+
+
+# --- the same model
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_every_attack_gives_the_same_model_batched_and_one_by_one(attack: str) -> None:
+    assert_equal_runs([made(*SMALL, f"attack=[{attack}]", f"seed={seed}") for seed in range(2)])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gives_the_same_model_batched_and_one_by_one(rule: str) -> None:
+    words = (*SMALL, "attack=[sign_flip]", f"aggregator={rule}", *NEEDED.get(rule, []))
+    assert_equal_runs([made(*words, f"seed={seed}") for seed in range(2)])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_gives_the_same_model_batched_and_one_by_one(step: str) -> None:
+    assert_equal_runs([made(*SMALL, "attack=[alie]", f"steps=[{step}]", "aggregator=median", "seed=3")])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model=logistic", "training.optimizer=adam", "training.lr=0.01"),
+        ("training.optimizer=adam", "training.lr=0.01", "training.local_epochs=2"),
+        ("training.local_steps=3", "attack=[label_flip]"),
+        ("training.batch_size=1000", "attack=[alie]", "aggregator=median"),
+        ("secagg=sum", "attack=[sign_flip]"),
+        ("adversary.first_round=5", "adversary.last_round=30", "adversary.every=3", "attack=[label_flip]"),
+    ],
+    ids=" ".join,
+)
+def test_every_kind_of_training_gives_the_same_model_batched_and_one_by_one(words: tuple[str, ...]) -> None:
+    small = [word for word in SMALL if "hidden" not in word or "model=logistic" not in words]
+    assert_equal_runs([made(*small, *words, f"seed={seed}") for seed in range(2)])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model=mlp", "attack=[sign_flip]", "aggregator=krum"),
+        ("model=mlp", "attack=[sign_flip,label_flip]", "aggregator=trimmed_mean"),
+        ("model=logistic", "attack=[alie]", "aggregator=geometric_median"),
+    ],
+    ids=" ".join,
+)
+def test_heart_hospitals_give_the_same_model_batched_and_one_by_one(words: tuple[str, ...]) -> None:
+    assert_equal_runs([made(*HEART, *words)])
+
+
+def test_runs_that_differ_in_everything_advance_together() -> None:
+    runs = [
+        made(*SMALL, "training.rounds=3"),
+        made(*SMALL, "training.rounds=7", "training.optimizer=adam", "training.lr=0.01"),
+        made(*SMALL, "training.rounds=5", "dp=record", "dp.delta=1e-3", "dp.accountant=rdp"),
+        made("consortium=heart4", "training.rounds=2", "attack=[label_flip]"),
+        made("consortium=heart4", "model=logistic", "training.rounds=4", "aggregator=median"),
+    ]
+    beside = together(runs)
+    for one, model in zip(runs, beside, strict=True):
+        assert gap(model, together([one])[0]) <= 1e-6
+        assert gap(model, one_by_one(one)) <= 1e-5
+
+
+def test_every_hospital_trains_in_a_batch_and_none_through_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Message:
+        raise AssertionError("asked one by one")
+
+    monkeypatch.setattr("sim.engines.local.call", refuse)
+    assert len(together([made(*SMALL, "training.rounds=2", "attack=[label_flip]")])) == 1
+
+
+# --- the same evidence
+
+
+def same(one: RunRecord, other: RunRecord) -> None:
+    """Everything but the time is the same, numbers to float32 rounding."""
+    left, right = (record.model_dump(exclude={"seconds"}) for record in (one, other))
+    assert close(left, right), next((left[key], right[key]) for key in left if not close(left[key], right[key]))
+
+
+def close(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(close(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == pytest.approx(other, rel=1e-4, abs=1e-5)) if isinstance(one, float) else bool(one == other)
+
+
+@pytest.mark.parametrize("defense", ["none", "krum", "secagg"])
+def test_batched_and_one_by_one_leave_the_same_evidence(defense: str) -> None:
+    words = ("consortium=heart12", "training.rounds=4", f"defense={defense}", "attack=[label_flip,analytic_inversion]")
+    one = made(*words)
+    (batched,) = run_together([one])
+    same(batched, run(one, app=app))
+    same(batched, run(one))
+
+
+# --- differential privacy
+
+PRIVATE = ("dp=record", "dp.delta=1e-3", "dp.accountant=rdp", "training.rounds=40")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dp.target_epsilon=8",),
+        ("dp.target_epsilon=null", "dp.noise_multiplier=1.0", "dp.max_grad_norm=0.3"),
+        ("attack=[label_flip]", "training.local_steps=2"),
+    ],
+    ids=" ".join,
+)
+def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(words: tuple[str, ...]) -> None:
+    one = made(*SMALL, *PRIVATE, *words)
+    assert gap(together([one])[0], one_by_one(one)) <= 1e-5
+    batched, alone = run_together([one])[0], run(one, app=app)
+    assert batched.privacy is not None
+    assert batched.privacy == alone.privacy
+
+
+def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
+    one = made(*SMALL, *PRIVATE)
+    partitions = {node: partition for partition, node in enumerate(Trial(one).enrolled)}
+    grids = [LocalGrid(app, partitions, get_object(TOGETHER)), LocalGrid(app, partitions)]
+    first = wire.arrays(wire.WEIGHTS, Trial(one).initial)
+    for round_ in (1, 2, 3):
+        for grid in grids:
+            grid.send_and_receive(wire.ask(round_, first, wire.settings(one.text), partitions))
+    for node in partitions:
+        batched, alone = (grid._contexts[node].state.config_records[LEDGER] for grid in grids)
+        assert dict(batched) == dict(alone)
+        assert sum(batched["steps"]) == 3 * one.settings.training.steps(len(one.consortium.hospitals[node - 1].train))
