@@ -251,10 +251,10 @@ def read(folder: Path) -> list[RunRecord]:
     A last line that was cut off by an interruption is not evidence and is left out.
     """
     try:
-        lines = (folder / EVIDENCE).read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = (folder / EVIDENCE).read_bytes().splitlines(keepends=True)
     except OSError as error:
         raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({error.strerror})") from error
-    whole = [line for line in lines if line.endswith("\n")]
+    whole = [line for line in lines if line.endswith(b"\n")]
     records = {record.run: record for record in (_parse(folder, number, line) for number, line in enumerate(whole, 1))}
     return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
 
@@ -263,7 +263,7 @@ def mend(folder: Path) -> None:
     """Cut an unfinished last line off the folder's evidence, so that the next record starts on a line of its own."""
     path = folder / EVIDENCE
     if path.exists() and not (text := path.read_bytes()).endswith(b"\n") and text:
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
+        os.truncate(path, text.rfind(b"\n") + 1)  # in place: the whole records before it are never at risk
 
 
 def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
@@ -321,7 +321,7 @@ def attack_success(record: RunRecord, control: float | None) -> float | None:
 _CURVE = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
 
 
-def _parse(folder: Path, number: int, line: str) -> RunRecord:
+def _parse(folder: Path, number: int, line: bytes) -> RunRecord:
     try:
         return RunRecord.model_validate_json(line)
     except ValidationError as error:
