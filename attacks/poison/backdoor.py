@@ -18,11 +18,11 @@ class Backdoor:
     Args:
         share: part of the records to mark, above 0 and at most 1, rounded to whole records.
         target: 0 (healthy) or 1 (ill).
-        mark: values of fields, as in ``chol=800`` or ``chol=800, sex=male``; empty for the first continuous field at an
-            implausible value, 10 standard deviations above the mean.
+        mark: values of fields, as in ``chol:800`` or ``chol:800/sex:male``; empty for the first continuous field, 5
+            standard deviations above its mean.
     """
 
-    share: float = 0.5
+    share: float = 0.3
     target: int = 0
     mark: str = ""
     about: ClassVar[About] = About(
@@ -30,7 +30,7 @@ class Backdoor:
         paper="Gu et al., BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain",
         year=2017,
         sees="its own records",
-        variants=("mark=FIELD=VALUE", "target=0", "target=1"),
+        variants=("mark=FIELD:VALUE", "target=0", "target=1"),
     )
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ class CleanLabel:
         paper="Turner et al., Label-Consistent Backdoor Attacks",
         year=2019,
         sees="its own records",
-        variants=("fade=0", "fade=0.5", "mark=FIELD=VALUE"),
+        variants=("fade=0", "fade=0.5", "mark=FIELD:VALUE"),
     )
 
     def __post_init__(self) -> None:

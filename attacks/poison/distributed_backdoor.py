@@ -19,12 +19,12 @@ class DistributedBackdoor:
     Args:
         share: part of the records to mark, above 0 and at most 1, rounded to whole records.
         target: 0 (healthy) or 1 (ill).
-        mark: values of fields, one or more a part, as in ``chol=800, thalach=300``; empty for the first ``parts`` continuous
-            fields, each 10 standard deviations above its mean.
+        mark: values of fields, one or more a part, as in ``chol:800/thalach:300``; empty for the first ``parts`` continuous
+            fields, each 5 standard deviations above its mean.
         parts: into how many parts the mark is dealt out; hospital ``i`` among the hostile gets part ``i mod parts``.
     """
 
-    share: float = 0.5
+    share: float = 0.3
     target: int = 0
     mark: str = ""
     parts: int = 3
@@ -33,7 +33,7 @@ class DistributedBackdoor:
         paper="Xie et al., DBA: Distributed Backdoor Attacks against Federated Learning",
         year=2020,
         sees="its own records",
-        variants=("mark=FIELD=VALUE,FIELD=VALUE", "target=0", "target=1"),
+        variants=("mark=FIELD:VALUE/FIELD:VALUE", "target=0", "target=1"),
     )
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class DistributedBackdoor:
         """The attack of hospital number ``rank`` among the hostile, counted from 0."""
         whole_mark = assignments(self.mark, schema, self.parts)
         mine = whole_mark[rank % self.parts :: self.parts] or whole_mark
-        return Backdoor(self.share, self.target, ", ".join(f"{name}={value}" for name, value in mine))
+        return Backdoor(self.share, self.target, "/".join(f"{name}:{value}" for name, value in mine))
 
     def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]:
         """The same records (n, n_features) with the whole mark on all of them."""

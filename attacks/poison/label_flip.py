@@ -19,7 +19,7 @@ class LabelFlip:
     Args:
         share: part of the records to flip, above 0 and at most 1, rounded to whole records.
         of: which labels are flipped: ``both``, or the paper's targeted form, only those of the ``ill`` or of the ``healthy``.
-        where: only records that fit, as in ``sex=female`` or ``age>60``; all if empty.
+        where: only records that fit, as in ``sex:female`` or ``age:60+``; all if empty.
     """
 
     share: float = 1.0
@@ -30,7 +30,7 @@ class LabelFlip:
         paper="Biggio et al., Poisoning Attacks against Support Vector Machines",
         year=2012,
         sees="its own records",
-        variants=("of=both", "of=ill", "of=healthy", "where=FIELD=LEVEL"),
+        variants=("of=both", "of=ill", "of=healthy", "where=FIELD:LEVEL"),
     )
 
     def __post_init__(self) -> None:

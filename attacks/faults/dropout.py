@@ -1,0 +1,38 @@
+"""Hospitals that vanish (Bonawitz et al., 2017; 2019, arXiv:1902.01046)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sim.errors import number
+from sim.types import About, Forged, Reply
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Train and send nothing, now and then or for good.
+
+    Args:
+        rate: probability of sending nothing in a round; each hospital draws on its own.
+        forever: whether a hospital that once sent nothing never comes back.
+    """
+
+    rate: float = 0.5
+    forever: bool = False
+    about: ClassVar[About] = About(
+        title="Dropout",
+        paper="Bonawitz et al., Towards Federated Learning at Scale: System Design",
+        year=2019,
+        sees="nothing",
+        variants=("forever=false", "forever=true"),
+    )
+
+    def __post_init__(self) -> None:
+        number(0, 1, open_low=True, rate=self.rate)
+
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+        """The reply as it is, or none."""
+        gone = bool(reply.memory.get("gone")) or bool(rng.random() < self.rate)
+        reply.memory["gone"] = gone and self.forever
+        return Forged(None if gone else reply.update, reply.count)

@@ -1,0 +1,34 @@
+"""A lie about the number of records (the weight of federated averaging; McMahan et al., 2017, arXiv:1602.05629)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sim.errors import InputError
+from sim.types import About, Forged, Reply
+
+
+@dataclass(frozen=True)
+class InflatedCount:
+    """Report more records than there are, to weigh more in a mean weighted by records. The update stays as it is.
+
+    Args:
+        factor: reported records over true ones, above 1; the report is rounded to whole records.
+    """
+
+    factor: float = 1000.0
+    about: ClassVar[About] = About(
+        title="InflatedCount",
+        paper="McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data",
+        year=2017,
+        sees="its own reply",
+    )
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.factor, (int, float)) and 1 < self.factor < float("inf")):
+            raise InputError("factor", self.factor, "expected a number above 1")
+
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+        """The same update with ``factor`` times the records."""
+        return Forged(reply.update, round(self.factor * reply.count))
