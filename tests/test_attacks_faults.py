@@ -1,0 +1,280 @@
+"""Attacks on replies, schedules and knowledge, in whole runs: what each gains, and that the run goes on without it."""
+
+import dataclasses
+import re
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import clients.app
+from aggregators.mean import Mean
+from attacks.faults.dropout import Dropout
+from attacks.faults.inflated_count import InflatedCount
+from attacks.faults.malformed import KINDS, Malformed
+from attacks.faults.replay import Replay
+from attacks.faults.straggler import Straggler
+from sim import wire
+from sim.adversary import Adversary
+from sim.engines.local import LocalGrid
+from sim.errors import InputError
+from sim.experiment import Adversary as Schedule
+from sim.experiment import Server
+from sim.run import Trial, run_together
+from sim.seeds import stream
+from sim.server import capped
+from sim.types import About, Fault, Forged, Knowledge, Reply, View
+from tests import federation
+
+UPDATE = np.array([1.0, -2.0, 3.0], np.float32)
+SMALL = ("consortium=heart4", "adversary.n_hostile=1", "training.rounds=6", "model=logistic")
+
+
+def forged(fault: Fault, rounds: int, seed: int = 0) -> list[Forged]:
+    """What a hospital sends in successive rounds, in which it would have sent 1, 2, 3, ... times ``UPDATE``."""
+    memory: dict[str, object] = {}
+    replies = (Reply(number * UPDATE, 50, number, memory) for number in range(1, rounds + 1))
+    return [fault(reply, stream(seed, "fault", reply.round)) for reply in replies]
+
+
+def sent(fault: Fault, rounds: int, seed: int = 0) -> list[float]:
+    """Multiples of ``UPDATE`` that arrive; 0 where nothing does."""
+    return [0.0 if reply.update is None else float(reply.update[0]) for reply in forged(fault, rounds, seed)]
+
+
+# --- one hospital
+
+
+def test_every_fault_answers_without_writing_to_the_update(each_fault: Fault) -> None:
+    update = UPDATE.copy()
+    update.setflags(write=False)
+    each_fault(Reply(update, 50), stream(0, "fault"))
+    np.testing.assert_array_equal(update, UPDATE)
+
+
+def test_replay_sends_the_first_update_for_ever() -> None:
+    assert sent(Replay(), 4) == [1, 1, 1, 1]
+
+
+def test_straggler_sends_every_update_late_and_nothing_before() -> None:
+    assert sent(Straggler(1), 4) == [0, 1, 2, 3]
+    assert sent(Straggler(3), 5) == [0, 0, 0, 1, 2]
+
+
+def test_dropout_keeps_to_its_rate_and_forever_means_forever() -> None:
+    arrived = np.array([sent(Dropout(0.3), 20, seed) for seed in range(100)]) > 0
+    assert arrived.mean() == pytest.approx(0.7, abs=0.05)
+    assert (np.diff(arrived.astype(int), axis=1) > 0).any()
+    gone = np.array([sent(Dropout(0.3, forever=True), 20, seed) for seed in range(100)]) > 0
+    assert (np.diff(gone.astype(int), axis=1) <= 0).all()
+    assert not any(sent(Dropout(1.0), 5))
+
+
+def test_inflated_count_owns_an_unscreened_weighted_mean_and_gains_no_more_than_the_cap_in_ours() -> None:
+    rows = np.vstack([np.full((1, 4), 100.0), np.zeros((9, 4))])
+    view, names = View(rows, tuple((f"h{i}",) for i in range(10))), np.full(10, 50)
+    lie = np.array([InflatedCount(1000.0)(Reply(UPDATE, 50), stream(0, "lie")).count, *names[1:]])
+    assert np.average(rows, axis=0, weights=lie).min() > 99
+    server = Server(max_records=1_000_000, weight_cap=3.0)
+    held = Mean("count")(dataclasses.replace(view, weights=capped(lie.tolist(), server)), stream(0, "rule"))
+    np.testing.assert_allclose(held, 100 * 3 / 12)
+
+
+@pytest.mark.parametrize("factor", [1.0, -2.0, float("inf"), float("nan"), "many"])
+def test_inflated_count_refuses_what_is_no_inflation(factor: float) -> None:
+    with pytest.raises(InputError, match=r"^factor="):
+        InflatedCount(factor)
+
+
+@pytest.mark.parametrize(
+    ("make", "key"), [(lambda: Dropout(0.0), "rate"), (lambda: Straggler(0), "delay"), (lambda: Malformed("long"), "kind")]
+)
+def test_fault_refuses_a_bad_parameter_by_name(make, key: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=rf"^{key}=.*: expected"):
+        make()
+
+
+# --- whole runs
+
+REASONS = {
+    "not_a_number": "values that are not finite",
+    "infinity": "values that are not finite",
+    "shape": r"shape \(35,\), expected \(36,\)",
+    "key": r"arrays \['weights'\], expected update",
+    "dtype": "dtype float64, expected float32",
+    "giant": r"shape \(100000000,\), expected \(36,\)",
+    "count": "reports -1.5 records",
+}
+
+
+def final(*words: str) -> Trial:
+    return federation.finished(federation.experiment(*SMALL, *words))
+
+
+def test_reasons_are_stated_for_every_kind() -> None:
+    assert set(REASONS) == set(KINDS)
+
+
+@pytest.fixture(scope="module")
+def without_the_hostile() -> Trial:
+    return final("attack=[dropout]", "attack.dropout.rate=1.0")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: Trial) -> None:
+    trial = final("attack=[malformed]", f"attack.malformed.kind={kind}")
+    screened = trial.strategy.log.screened
+    assert [(entry.round, entry.hospital) for entry in screened] == [
+        (number, *trial.experiment.hostile) for number in range(1, 7)
+    ]
+    for entry in screened:
+        assert re.match(REASONS[kind], entry.reason)
+    np.testing.assert_array_equal(trial.weights, without_the_hostile.weights)
+
+
+def test_dropout_is_recorded_as_no_reply(without_the_hostile: Trial) -> None:
+    log = without_the_hostile.strategy.log
+    assert {entry.reason for entry in log.screened} == {"no reply"}
+    assert log.skipped == []
+    assert not np.array_equal(without_the_hostile.weights, final().weights)
+
+
+def test_inflated_count_moves_a_weighted_run_and_not_a_plain_one() -> None:
+    np.testing.assert_array_equal(final("attack=[inflated_count]").weights, final().weights)
+    weighted = "aggregator.weighting=count"
+    assert not np.array_equal(final("attack=[inflated_count]", weighted).weights, final(weighted).weights)
+
+
+def test_faults_join_with_updates_and_both_are_recorded() -> None:
+    (record,) = run_together([federation.experiment(*SMALL, "attack=[sign_flip,inflated_count]")])
+    assert record.attack == "sign_flip+inflated_count"
+    assert record.engagement.attack_distance == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
+
+
+# --- schedules
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "every", "rounds"),
+    [(1, None, 1, [1, 2, 3, 4, 5, 6]), (3, None, 1, [3, 4, 5, 6]), (2, 5, 2, [2, 4]), (6, None, 1, [6]), (1, 1, 3, [1])],
+)
+def test_schedule_names_the_rounds_attacked(first: int, last: int | None, every: int, rounds: list[int]) -> None:
+    made = Schedule(n_hostile=1, placement="random", knowledge="own", first_round=first, last_round=last, every=every)
+    assert [number for number in range(1, 7) if made.attacks_in(number)] == rounds
+
+
+@pytest.mark.parametrize("attack", ["sign_flip", "label_flip", "dropout"])
+def test_every_kind_of_attack_keeps_to_the_schedule(attack: str) -> None:
+    certain = ["attack.dropout.rate=1.0"] if attack == "dropout" else []
+    quiet, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
+    same = [np.array_equal(one["brier"], other["brier"]) for one, other in zip(quiet.scores, late.scores, strict=True)]
+    assert same == [True] * 4 + [False] * 3  # the untrained model and rounds 1 to 3, then the attack
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["adversary.first_round=7"], "adversary.first_round=7: expected at most training.rounds=6"),
+        (
+            ["adversary.first_round=3", "adversary.last_round=2"],
+            "adversary.last_round=2: expected at least adversary.first_round=3",
+        ),
+    ],
+)
+def test_schedule_that_never_attacks_is_refused(words: list[str], problem: str) -> None:
+    with pytest.raises(InputError) as refused:
+        final("attack=[sign_flip]", *words)
+    assert str(refused.value) == problem
+
+
+def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
+    sizes = {hospital.name: len(hospital.train) for hospital in final().experiment.consortium.hospitals}
+    for placement, extreme in (("largest", max(sizes.values())), ("smallest", min(sizes.values()))):
+        run = federation.experiment(*SMALL, f"adversary.placement={placement}")
+        assert [sizes[name] for name in run.hostile] == [extreme]
+
+
+# --- knowledge
+
+
+@dataclasses.dataclass(frozen=True)
+class Spy:
+    """Sends honest updates and keeps what it was told."""
+
+    seen: list[Knowledge] = dataclasses.field(default_factory=list, compare=False)
+    about: ClassVar[About] = About("Spy", "none", 2026, needs="own", uses="updates_and_rule")
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> np.ndarray:
+        known.memory["rounds"] = known.memory.get("rounds", 0) + 1
+        self.seen.append(known)
+        return known.own
+
+
+def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], Trial]:
+    words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
+    run = federation.experiment(*words)
+    trial, spy = Trial(run), Spy()
+    trial.adversary = Adversary(run, trial.strategy)
+    trial.adversary.attacks = {"spy": spy}
+    for number in range(1, rounds + 1):
+        replies = federation_round(trial, number)
+        trial.strategy.aggregate_train(number, trial.adversary.corrupt(number, trial.weights, replies))
+    return spy.seen, trial
+
+
+def federation_round(trial: Trial, number: int) -> list[Any]:
+    grid = LocalGrid(clients.app.app, {node: at for at, node in enumerate(trial.enrolled)}, clients.app.together)
+    arrays = wire.arrays(wire.WEIGHTS, trial.weights)
+    return grid.send_and_receive(trial.strategy.configure_train(number, arrays, wire.settings(trial.experiment.text), grid))
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "calls", "own", "others", "rule"),
+    [
+        ("own", 3, 1, False, False),
+        ("colluders", 1, 3, False, False),
+        ("updates", 1, 3, True, False),
+        ("updates_and_rule", 1, 3, True, True),
+    ],
+)
+def test_an_attack_is_told_what_its_level_allows_and_no_more(
+    knowledge: str, calls: int, own: int, others: bool, rule: bool
+) -> None:
+    seen, _ = spied(knowledge, rounds=1)
+    assert len(seen) == calls
+    for known in seen:
+        assert len(known.own) == own
+        assert (known.others is not None) == others
+        assert (known.defense is not None) == rule
+        assert (known.n_hospitals, known.n_hostile, known.round) == (12, 3, 1)
+
+
+@pytest.mark.parametrize("knowledge", ["own", "updates"])
+def test_memory_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
+    seen, _ = spied(knowledge, rounds=3)
+    assert {known.memory["rounds"] for known in seen} == {3}
+    assert len({id(known.memory) for known in seen}) == (3 if knowledge == "own" else 1)
+
+
+def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
+    seen, trial = spied("updates_and_rule", rounds=1)
+    replies = federation_round(trial, 1)
+    aggregate = trial.strategy.aggregate_train(1, replies)[0]
+    assert aggregate is not None
+    foreseen = seen[0].defense(seen[0].own)  # type: ignore[misc]
+    np.testing.assert_allclose(wire.vector(aggregate, wire.WEIGHTS), (trial.weights + foreseen).astype(np.float32), atol=1e-7)
+
+
+def test_foreseeing_leaves_no_trace_in_the_aggregators_memory() -> None:
+    seen, trial = spied("updates_and_rule", rounds=1)
+    trial.strategy._memory["kept"] = [1]
+    before = repr(trial.strategy._memory)
+    assert seen[0].defense is not None
+    seen[0].defense(seen[0].own)
+    assert repr(trial.strategy._memory) == before
+
+
+def test_adaptive_attacks_are_recorded_as_adaptive() -> None:
+    words = ("training.rounds=2", "defense=median")
+    plans = [federation.experiment(*words, f"attack=[{name}]") for name in ("aggregation_tailored", "min_max")]
+    assert [record.adaptive for record in run_together(plans)] == [True, False]
