@@ -1,0 +1,73 @@
+"""A whole comparison against a plain loop and against Flower's simulation on Ray, both on a sample of the same runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from benchmarks import plain
+from benchmarks.tools import Result, Row, best_seconds, experiments, peak_memory
+from reports.style import BLUE, guide
+from sim import compare
+from sim.experiment import Experiment
+from sim.run import run
+
+ATTACKS = ("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic", ("sign_flip", "label_flip"))  # and none
+DEFENSES = (
+    (),
+    ("aggregator=median",),
+    ("aggregator=trimmed_mean",),
+    ("aggregator=krum",),
+    ("aggregator=multi_krum",),
+    ("aggregator=geometric_median",),
+    ("steps=[nnm]", "aggregator=trimmed_mean"),
+    ("secagg=sum",),
+)
+
+
+def measure(quick: bool) -> Result:
+    """Wall seconds on all cores, and peak memory, of 8 attacks x 8 defenses x 5 seeds on heart12 with 40 rounds."""
+    rounds, n_seeds, attacks, defenses = (2, 1, ATTACKS[:1], DEFENSES[:2]) if quick else (40, 5, ATTACKS, DEFENSES)
+    runs = [run for words in defenses for run in experiments([*words, f"training.rounds={rounds}"], attacks, n_seeds)]
+    cores = len(os.sched_getaffinity(0))
+    row = _together(runs, cores)
+    sample = best_seconds({"plain loop": lambda: plain.train(runs[0])}, 1 if quick else 3)
+    if not quick and find_spec("ray") is not None:
+        sample |= best_seconds({"Flower on Ray": lambda: run(_on_ray(rounds))}, 2)
+    slow = [{"side": side, "runs": 1, "seconds": seconds, "seconds a run": seconds} for side, seconds in sample.items()]
+    ratios = {f"{side} / this engine": seconds / row["seconds a run"] for side, seconds in sample.items()}
+    title = f"heart12, mlp, {rounds} rounds: {len(runs)} runs, {cores} processes"
+    return {"title": title, "rows": [row, *slow], "ratios": {**ratios, "peak GB": row["MB"] / 1e3}}
+
+
+def _together(runs: list[Experiment], workers: int) -> Row:
+    """What ``wardround compare`` does between composing and reporting, processes started in the time."""
+    with tempfile.TemporaryDirectory() as folder, peak_memory(every=0.2) as peak:
+        start = time.perf_counter()
+        compare.complete(runs, Path(folder), workers, lambda _: None)
+        seconds = time.perf_counter() - start
+    return {
+        "side": "this engine",
+        "runs": len(runs),
+        "seconds": seconds,
+        "seconds a run": seconds / len(runs),
+        "MB": peak[0] / 1e6,
+    }
+
+
+def _on_ray(rounds: int) -> Experiment:
+    return experiments(["engine=ray", f"training.rounds={rounds}"])[0]
+
+
+def draw(result: Result, axes: Axes) -> None:
+    """One bar for each side."""
+    rows = result["rows"][::-1]
+    axes.barh([row["side"] for row in rows], [row["seconds a run"] for row in rows], color=BLUE)
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds a run")
+    guide(axes, "x")

@@ -1,0 +1,47 @@
+"""Federated averaging as one would write it without any framework: one hospital at a time, a torch module and its optimizer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from sim.batches import shuffled
+from sim.experiment import Experiment
+from sim.models import initial
+from sim.seeds import stream
+from sim.types import Hospital
+
+
+def train(experiment: Experiment) -> NDArray[np.float32]:
+    """Final weights (n_params,) of the plain mean: model, data, batches and rounds are those of ``experiment``."""
+    network, seed = _network(experiment.widths), experiment.settings.seed
+    weights = torch.from_numpy(initial(experiment.widths, stream(seed, "model")))
+    for round_ in range(1, experiment.settings.training.rounds + 1):
+        trained = [_visit(network, weights, hospital, experiment, round_) for hospital in experiment.consortium.hospitals]
+        weights = torch.stack(trained).mean(0)
+    values: NDArray[np.float32] = weights.numpy()
+    return values
+
+
+def _visit(network: nn.Module, weights: torch.Tensor, hospital: Hospital, experiment: Experiment, round_: int) -> torch.Tensor:
+    training, seed, rows = experiment.settings.training, experiment.settings.seed, hospital.train
+    vector_to_parameters(weights.clone(), network.parameters())
+    steps, loss = torch.optim.SGD(network.parameters(), lr=training.lr), nn.BCEWithLogitsLoss()
+    features, labels = torch.from_numpy(rows.features), torch.from_numpy(rows.labels)
+    for batch in shuffled(seed, round_, hospital.name, len(rows), training):
+        steps.zero_grad()
+        loss(network(features[batch])[:, 0], labels[batch]).backward()
+        steps.step()
+    return parameters_to_vector(network.parameters()).detach()
+
+
+def _network(widths: tuple[int, ...]) -> nn.Module:
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

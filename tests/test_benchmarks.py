@@ -1,0 +1,53 @@
+"""The benchmarks run, measure the same work on each side, and write what they say; no test here asserts a time."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import plain
+from benchmarks.tools import best_seconds, peak_memory
+from clients.app import fit
+from tests.federation import experiment, finished
+
+
+@pytest.mark.parametrize("name", sorted(command.found()))
+def test_every_benchmark_writes_rows_ratios_and_a_figure(name: str, tmp_path: Path) -> None:
+    command.main([name, "--quick", "--out", str(tmp_path)])
+    result = json.loads((tmp_path / f"{name}.json").read_text())
+    assert result["quick"] is True
+    assert result["machine"]["cores"] >= 1
+    assert result["rows"]
+    assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in result["ratios"].values())
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["speedy"])
+    assert "no benchmark named speedy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["mlp", "logistic"])
+def test_the_plain_loop_does_the_same_work(model: str) -> None:
+    one = experiment("consortium=heart12", f"model={model}", "training.rounds=5")
+    assert np.abs(plain.train(one) - finished(one, fit).weights).max() <= 1e-5
+
+
+def test_the_best_of_alternating_turns_counts() -> None:
+    turns, naps = list[str](), iter([0.03, 0.0, 0.03])
+    best = best_seconds({"a": lambda: turns.append("a"), "b": lambda: (turns.append("b"), time.sleep(next(naps)))}, 3)
+    assert turns == ["a", "b"] * 3
+    assert best["b"] < 0.03
+
+
+def test_peak_memory_sees_what_is_held_for_a_moment() -> None:
+    with peak_memory(every=0.001) as peak:
+        before = peak[0]
+        held = np.ones(40_000_000)
+        time.sleep(0.1)
+        del held
+    assert 300e6 < peak[0] - before < 400e6
