@@ -13,6 +13,7 @@ from statistics import median as middle
 
 import numpy as np
 from scipy.optimize import minimize
+from sklearn.cluster import HDBSCAN, MeanShift, estimate_bandwidth
 
 from sim.seeds import stream
 
@@ -125,6 +126,95 @@ def centered_clipping(rows: Rows, tau: float, iterations: int, start: str) -> li
         gaps = clip([[a - b for a, b in zip(row, point, strict=True)] for row in rows], tau)
         point = [at + move for at, move in zip(point, mean(gaps, "uniform"), strict=True)]
     return point
+
+
+def cosine(left: Sequence[float], right: Sequence[float]) -> float:
+    size = math.hypot(*left) * math.hypot(*right)
+    return dot(left, right) / size if size else 0.0
+
+
+def fltrust(rows: Rows, root: str) -> list[float]:
+    trusted = rows.pop(int(root.removeprefix("h")))
+    scores = [max(0.0, cosine(row, trusted)) for row in rows]
+    weighed = [[score * value for value in row] for score, row in zip(scores, normalize(rows, math.hypot(*trusted)), strict=True)]
+    return [math.fsum(column) / (math.fsum(scores) or 1.0) for column in zip(*weighed, strict=True)]
+
+
+def foolsgold(rows: Rows, confidence: float) -> list[float]:
+    n = len(rows)
+    greatest = [max(cosine(rows[i], rows[j]) for j in range(n) if j != i) for i in range(n)]
+    trust = []
+    for i in range(n):
+        pardons = [greatest[i] / greatest[j] if greatest[j] > greatest[i] and greatest[j] else 1.0 for j in range(n)]
+        trust.append(min(1.0, max(0.0, 1 - max(cosine(rows[i], rows[j]) * pardons[j] for j in range(n) if j != i))))
+    weights = []
+    for value in trust:
+        part = min(max(value / (max(trust) or 1.0), 1e-5), 1 - 1e-5)
+        weights.append(min(1.0, max(0.0, confidence * (math.log(part / (1 - part)) + 0.5))))
+    return [dot(weights, column) / (math.fsum(weights) or 1.0) for column in zip(*rows, strict=True)]
+
+
+def dnc(rows: Rows, n_hostile: int, iterations: int, n_dims: int, filter: float) -> list[float]:
+    assert n_dims >= len(rows[0])
+    assert iterations == 1
+    _, direction, center = top_direction(rows, [1.0] * len(rows))
+    nearest = sorted(rows, key=lambda row: (dot(direction, row) - dot(direction, center)) ** 2)
+    return mean(nearest[: len(rows) - math.floor(filter * n_hostile)], "uniform")
+
+
+def sign_majority(rows: Rows, step: float) -> list[float]:
+    votes = [sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)]
+    return [step * ((vote > 0) - (vote < 0)) for vote in votes]
+
+
+def rlr(rows: Rows, n_hostile: int, threshold: int | None) -> list[float]:
+    votes = [sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)]
+    least = threshold or n_hostile + 1
+    return [value if abs(vote) >= least else -value for value, vote in zip(mean(rows, "uniform"), votes, strict=True)]
+
+
+def weak_dp(rows: Rows, max_norm: float, noise: float) -> list[float]:
+    drawn = stream(0, "rule").normal(size=len(rows[0])).tolist()
+    return [value + noise * more for value, more in zip(mean(clip(rows, max_norm), "uniform"), drawn, strict=True)]
+
+
+def flame(rows: Rows, noise: float) -> list[float]:
+    """For a model of zeros."""
+    apart = np.array([[1 - cosine(row, other) if row is not other else 0.0 for other in rows] for row in rows])
+    labels = HDBSCAN(
+        min_cluster_size=len(rows) // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
+    )
+    inside = [row for row, label in zip(clip_to_median(rows), labels.fit_predict(apart), strict=True) if label >= 0]
+    spread = noise * middle(math.hypot(*row) for row in rows)
+    drawn = stream(0, "rule").normal(size=len(rows[0])).tolist()
+    return [value + spread * more for value, more in zip(mean(inside or clip_to_median(rows), "uniform"), drawn, strict=True)]
+
+
+def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[float]:
+    norms = [math.hypot(*row) for row in rows]
+    drawn = stream(0, "rule").choice(len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False)
+    signs = [[(row[i] > 0) - (row[i] < 0) for i in drawn] for row in rows]
+    features = [[line.count(sign) / len(line) for sign in (1, 0, -1)] for line in signs]
+    width = estimate_bandwidth(features, quantile=0.5)
+    labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist() if width else [0] * len(rows)
+    largest = max(sorted({*labels} - {-1}), key=labels.count)
+    kept = [
+        row
+        for row, norm, label in zip(clip_to_median(rows), norms, labels, strict=True)
+        if label == largest and lower * middle(norms) <= norm <= upper * middle(norms)
+    ]
+    return mean(kept, "uniform") if kept else [0.0] * len(rows[0])
+
+
+def clipped_clustering(rows: Rows) -> list[float]:
+    clusters = [[i] for i in range(len(rows))]
+    while len(clusters) > 2:
+        left, right = min(
+            combinations(clusters, 2), key=lambda pair: fmean(1 - cosine(rows[i], rows[j]) for i, j in product(*pair))
+        )
+        clusters = [cluster for cluster in clusters if cluster not in (left, right)] + [left + right]
+    larger = max(sorted(clusters, key=min), key=len)
+    return mean([clip_to_median(rows)[i] for i in larger], "uniform")
 
 
 def geometric_median(rows: Rows, n_hostile: int, tolerance: float, max_steps: int) -> list[float]:

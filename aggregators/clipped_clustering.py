@@ -1,0 +1,47 @@
+"""ClippedClustering (Li et al., 2023, arXiv:2302.07173)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from aggregators.geometry import cosines, lengths, mixed
+from aggregators.kinds import Weighing, chosen, shortening
+from sim.types import About, Vector, View
+
+MEMORY = "clipped_clustering"
+
+
+@dataclass(frozen=True)
+class ClippedClustering(Weighing):
+    """Average of the larger of two clusters of rows, clipped to the median length of all rows of all rounds so far.
+
+    Clusters are joined by the average cosine distance between their rows. Of clusters of one size that of the first row counts.
+    """
+
+    about: ClassVar[About] = About(
+        title="ClippedClustering",
+        paper="Li et al., An Experimental Study of Byzantine-Robust Aggregation Schemes in Federated Learning",
+        year=2023,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 3",
+    )
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows of which two clusters have a larger one."""
+        return 3
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
+        view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
+        labels = fcluster(linkage(squareform(1 - cosines(view.rows), checks=False), "average"), 2, "maxclust")
+        sizes = np.bincount(labels)[labels]
+        return chosen(np.flatnonzero(labels == labels[sizes.argmax()]), len(labels))
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The average of clipped rows, (n_params,)."""
+        return mixed(shares * shortening(lengths(view.rows), float(np.median(view.memory[MEMORY]))), view.rows)

@@ -1,0 +1,65 @@
+"""Divide and conquer (Shejwalkar and Houmansadr, 2021, NDSS)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.geometry import products
+from aggregators.kinds import Weighing, chosen
+from sim.errors import number, whole
+from sim.types import About, View
+
+
+@dataclass(frozen=True)
+class Dnc(Weighing):
+    """Average of the rows that never stand out in the direction of greatest variance of some coordinates drawn at random.
+
+    Each iteration draws coordinates and leaves out the ``floor(filter * n_hostile)`` rows with the greatest squared projections.
+    If that leaves out all rows in the end the aggregate is zero.
+
+    Args:
+        n_hostile: hostile rows to withstand.
+        iterations: how often coordinates are drawn.
+        n_dims: coordinates drawn each time, all if there are fewer.
+        filter: rows left out in an iteration, for each hostile one.
+    """
+
+    n_hostile: int
+    iterations: int = 1
+    n_dims: int = 10_000
+    filter: float = 1.0
+    about: ClassVar[About] = About(
+        title="Dnc",
+        paper="Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses for FL",
+        year=2021,
+        sees="rows of few hospitals each",
+        limit="n_rows >= max(2*n_hostile, int(filter*n_hostile)) + 1",
+    )
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+        whole(1, iterations=self.iterations, n_dims=self.n_dims)
+        number(0, open_low=True, filter=self.filter)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones, and one that is not left out."""
+        return max(2 * self.n_hostile, int(self.filter * self.n_hostile)) + 1
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the rows that every iteration keeps."""
+        n_rows, n_params = view.rows.shape
+        n_kept = n_rows - int(self.filter * self.n_hostile)
+        kept = np.ones(n_rows, dtype=bool)
+        for _ in range(self.iterations):
+            drawn = np.sort(rng.choice(n_params, min(self.n_dims, n_params), replace=False))
+            kept &= np.isin(np.arange(n_rows), _outlying(products(view.rows[:, drawn])).argsort(kind="stable")[:n_kept])
+        return chosen(np.flatnonzero(kept), n_rows)
+
+
+def _outlying(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared projections of the rows, minus their mean, on the direction in which they vary most; up to one factor."""
+    means = gram.mean(axis=0)
+    return np.asarray(np.linalg.eigh(gram - means - means[:, None] + means.mean())[1][:, -1] ** 2)

@@ -1,0 +1,64 @@
+"""FoolsGold (Fung et al., 2020, arXiv:1808.04866)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from aggregators.geometry import cosines
+from aggregators.kinds import Weighing
+from sim.errors import number
+from sim.types import About, View
+
+MEMORY = "foolsgold"
+ROUNDING = 1e-12  # rows of one direction have a cosine this close to 1
+MOST = 1 - 1e-5  # the greatest value that the logit is taken of
+
+
+@dataclass(frozen=True)
+class Foolsgold(Weighing):
+    """The more alike two hospitals' updates, summed over all rounds, the less both weigh: sybils send much the same.
+
+    Honest hospitals must differ more from each other than sybils do; a single hostile hospital is not held back at all.
+    Without the paper's optional choice of indicative features. Weights are brought to sum 1; where all are alike the aggregate
+    is zero.
+
+    Args:
+        confidence: how sharply weights part (kappa in the paper).
+    """
+
+    confidence: float = 1.0
+    about: ClassVar[About] = About(
+        title="Foolsgold",
+        paper="Fung et al., The Limitations of Federated Learning in Sybil Settings",
+        year=2020,
+        sees="rows of the same hospitals in every round",
+        limit="n_rows >= 2",
+    )
+
+    def __post_init__(self) -> None:
+        number(0, open_low=True, confidence=self.confidence)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: likeness needs two."""
+        return 2
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Weights over their sum; the sums over rounds are kept in the memory."""
+        history = view.memory.setdefault(MEMORY, {})
+        for group, row in zip(view.members, view.rows, strict=True):
+            history[group] = history.get(group, 0.0) + row.astype(np.float64)
+        alike = cosines(np.stack([history[group] for group in view.members]))
+        np.fill_diagonal(alike, -np.inf)
+        greatest = alike.max(axis=1)
+        # A hospital that resembles another less than that one resembles a third is pardoned in proportion.
+        pardon = np.where(greatest > greatest[:, None], greatest[:, None] / np.where(greatest == 0, 1.0, greatest), 1.0)
+        np.fill_diagonal(alike, -1.0)
+        trust = np.clip(1 - (alike * pardon).max(axis=1), 0.0, 1.0)
+        trust[trust < ROUNDING] = 0.0
+        trust = np.minimum(trust / (trust.max() or 1.0), MOST)
+        weights = np.clip(self.confidence * (logit(np.maximum(trust, 1 - MOST)) + 0.5), 0.0, 1.0)
+        return np.asarray(weights / (weights.sum() or 1.0))

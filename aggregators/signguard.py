@@ -1,0 +1,73 @@
+"""SignGuard (Xu et al., 2022, arXiv:2109.05872), the form without a similarity feature."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import MeanShift, estimate_bandwidth
+
+from aggregators.geometry import lengths, mixed
+from aggregators.kinds import Weighing, chosen, shortening
+from sim.errors import number
+from sim.types import About, Vector, View
+
+
+@dataclass(frozen=True)
+class Signguard(Weighing):
+    """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median length.
+
+    Kept are rows with between ``lower`` and ``upper`` times the median length, if the shares of positive, zero and negative
+    values among some coordinates drawn at random put them in the largest cluster (mean shift). Where no row is kept the
+    aggregate is zero.
+
+    Args:
+        lower: least length, over the median.
+        upper: greatest length, over the median.
+        fraction: share of the coordinates that is drawn.
+    """
+
+    lower: float = 0.1
+    upper: float = 3.0
+    fraction: float = 0.1
+    about: ClassVar[About] = About(
+        title="Signguard",
+        paper="Xu et al., Byzantine-robust Federated Learning through Collaborative Malicious Gradient Filtering",
+        year=2022,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 3",
+    )
+
+    def __post_init__(self) -> None:
+        number(0, 1, lower=self.lower)
+        number(1, upper=self.upper)
+        number(0, 1, open_low=True, fraction=self.fraction)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows that can have a majority."""
+        return 3
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the rows kept."""
+        norms, n_params = lengths(view.rows), view.rows.shape[1]
+        middle = np.median(norms)
+        usual = (norms >= self.lower * middle) & (norms <= self.upper * middle)
+        signs = np.sign(view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)])
+        features = np.stack([(signs == sign).mean(axis=1) for sign in (1, 0, -1)], axis=1)
+        return chosen(np.flatnonzero(usual & _largest_cluster(features)), len(norms))
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The average of clipped rows, (n_params,)."""
+        norms = lengths(view.rows)
+        return mixed(shares * shortening(norms, float(np.median(norms))), view.rows)
+
+
+def _largest_cluster(features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows are in the largest cluster, (n_rows,); all if they are alike."""
+    bandwidth = estimate_bandwidth(features, quantile=0.5)
+    if not bandwidth > 0:
+        return np.ones(len(features), dtype=bool)
+    labels = MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(features)
+    return np.asarray(labels == np.bincount(labels[labels >= 0]).argmax())

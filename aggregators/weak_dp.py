@@ -1,0 +1,49 @@
+"""Norm bounding with a little noise, "weak differential privacy" (Sun et al., 2019, arXiv:1911.07963)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from aggregators.geometry import lengths, mixed
+from aggregators.kinds import shortening
+from aggregators.limits import enough
+from sim.errors import number
+from sim.types import About, Vector, View
+
+
+@dataclass(frozen=True)
+class WeakDp:
+    """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes with it.
+
+    One row moves it by at most ``2 * max_norm / n_rows``.
+
+    Args:
+        max_norm: greatest Euclidean length of an update.
+        noise: standard deviation of the noise in every coordinate.
+    """
+
+    max_norm: float
+    noise: float
+    about: ClassVar[About] = About(
+        title="WeakDp",
+        paper="Sun et al., Can You Really Backdoor Federated Learning?",
+        year=2019,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 1",
+    )
+
+    def __post_init__(self) -> None:
+        number(0, open_low=True, max_norm=self.max_norm)
+        number(0, noise=self.noise)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows."""
+        return 1
+
+    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
+        """The noisy mean, (n_params,). Raises ``RefusedError`` for too few rows."""
+        enough(self, view)
+        mean = mixed(shortening(lengths(view.rows), self.max_norm) / len(view.rows), view.rows)
+        return np.asarray(mean + self.noise * rng.normal(size=len(mean)))
