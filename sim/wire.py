@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
@@ -23,6 +24,8 @@ WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 EXPERIMENT, ROUND = "experiment", "round"
 PARTITION = "partition-id"
 
+T = TypeVar("T")
+
 logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
 
 
@@ -30,7 +33,7 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
 
     def __init__(self, values: NDArray[Any]) -> None:
-        self.__dict__.update(values=values, dtype=values.dtype.name, shape=values.shape, stype="numpy.ndarray")
+        self.__dict__.update(values=values, dtype=_name(values.dtype), shape=values.shape, stype="numpy.ndarray")
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":
@@ -66,11 +69,20 @@ class UnusableError(ValueError):
     """A reply that must not enter the aggregate; the text says why."""
 
 
+@lru_cache(maxsize=32)
+def _name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # which numpy puts together at each call
+
+
+def _filled(record: T, values: dict[str, Any]) -> T:
+    """``record`` with ``values`` in it. Flower's own way checks the type of each, which costs more than the rest of a message."""
+    vars(record)["_data"] = values
+    return record
+
+
 def arrays(name: str, vector: NDArray[np.float32]) -> ArrayRecord:
     """A record with one array."""
-    record = ArrayRecord()
-    record[name] = SharedArray(vector)
-    return record
+    return _filled(ArrayRecord(), {name: SharedArray(vector)})
 
 
 def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
@@ -87,7 +99,15 @@ def settings(experiment: str) -> ConfigRecord:
 def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable[int]) -> list[Message]:
     """The messages that ask nodes to train. They share their records, as Flower's own strategies do: see ``isolated``."""
     content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord({**config, ROUND: round_})})
-    return [Message(content, node, "train") for node in nodes]
+    first = Message(content, SUPERLINK_NODE_ID, "train")
+    return [_twin(first, _metadata=_twin(first.metadata, _dst_node_id=node)) for node in nodes]
+
+
+def _twin(one: T, **changes: Any) -> T:
+    """A copy of a Flower object with some attributes changed."""
+    twin: T = object.__new__(type(one))
+    vars(twin).update(vars(one), **changes)
+    return twin
 
 
 def roll_call(nodes: Iterable[int]) -> list[Message]:
@@ -123,8 +143,8 @@ def read_task(message: Message) -> Task:
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
     """A hospital's reply to ``message``."""
-    content = RecordDict({ARRAYS: arrays(UPDATE, update), METRICS: MetricRecord({COUNT: count, **numbers})})
-    return Message(content, reply_to=message)
+    metrics = _filled(MetricRecord(), {COUNT: count, **numbers})
+    return Message(_filled(RecordDict(), {ARRAYS: arrays(UPDATE, update), METRICS: metrics}), reply_to=message)
 
 
 def failed(reason: str, message: Message) -> Message:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from sim import wire
 from sim.engines import ray
@@ -132,3 +133,30 @@ def test_memory_grows_with_workers_and_never_with_more_groups() -> None:
     assert group_bytes(many, 1) <= 24 * group_bytes(few[:1], 1)
     assert needed_bytes(many, 2) >= 2 * resident_bytes()
     assert needed_bytes(few, 2) > needed_bytes(few, 1)
+
+
+# --- messages
+
+
+def plain_of(message: Message) -> dict[str, Any]:
+    """Metadata of a message, without the moment of its making."""
+    return {key: value for key, value in vars(message.metadata).items() if key not in ("_created_at", "_ttl", "delivered_at")}
+
+
+def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
+    wire.enter_process()
+    values = np.arange(3, dtype=np.float32)
+    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("{}")
+    content = RecordDict({wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})})
+    asked = wire.ask(4, weights, config, [7, 9])
+    for message, node in zip(asked, (7, 9), strict=True):
+        assert plain_of(message) == plain_of(Message(content, node, "train"))
+        assert message.content == content
+        assert message.metadata.ttl > 0
+    answered = wire.answer(values, 5, {"epsilon": 1.0}, asked[1])
+    told = {wire.COUNT: 5, "epsilon": 1.0}
+    checked = RecordDict({wire.ARRAYS: ArrayRecord({wire.UPDATE: Array(values)}), wire.METRICS: MetricRecord(told)})
+    assert plain_of(answered) == plain_of(Message(checked, reply_to=asked[1]))
+    assert answered.content.metric_records == checked.metric_records
+    (sent,), (expected,) = (record.array_records[wire.ARRAYS].values() for record in (answered.content, checked))
+    assert (sent.dtype, sent.shape, sent.stype, sent.data) == (expected.dtype, expected.shape, expected.stype, expected.data)
