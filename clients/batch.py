@@ -23,6 +23,10 @@ from clients.training import seeded
 from sim.types import Records
 
 CHUNK_BYTES = 8_000_000  # weights and activations trained at a time: about what the caches of a core hold
+WIDTH = 8  # batches are padded to whole multiples of this many rows
+REGISTERS = 64  # values that a processor's vector unit takes at once, or a whole multiple of that
+
+PROCESSOR = torch.device("cpu")
 
 Weights = NDArray[np.float32]
 Layers = list[torch.Tensor]  # of each layer (n_models, fan_in + 1, fan_out)
@@ -59,26 +63,29 @@ class Optimizer:
 
 
 def padded(batches: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Batches of different sizes as one matrix (steps, largest batch), filled up with -1."""
-    matrix = np.full((len(batches), max(1, *(len(batch) for batch in batches))), -1, dtype=np.int64)
+    """Batches of different sizes as one matrix (steps, at least the largest batch), filled up with -1."""
+    largest = max(1, *(len(batch) for batch in batches))
+    matrix = np.full((len(batches), -(-largest // WIDTH) * WIDTH), -1, dtype=np.int64)
     for row, batch in zip(matrix, batches, strict=True):
         row[: len(batch)] = batch
     return matrix
 
 
 def updates(
-    widths: tuple[int, ...], jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = torch.device("cpu")
+    widths: tuple[int, ...], jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR
 ) -> list[Weights]:
-    """Trained minus received weights of each job, (n_params,) float32. All jobs have noise, or none has.
+    """Trained minus received weights of each job, (n_params,) float32, to the last digit whatever the other jobs are.
 
-    Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
+    All jobs have noise, or none has. Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
     """
     by_steps = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].batches))
     size, found = _chunk(widths, max(job.batches.shape[1] for job in jobs)), dict[int, Weights]()
     for at in range(0, len(by_steps), size):
         chosen = by_steps[at : at + size]
-        trained = _Chunk.of(widths, [jobs[i] for i in chosen], device).train(optimizer)
-        found.update(zip(chosen, trained, strict=True))
+        first, *rest = (jobs[i] for i in chosen)
+        # The longest job is there twice, because products of one model alone are added up in another order.
+        trained = _Chunk.of(widths, [first, first, *rest], device).train(optimizer)
+        found.update(zip(chosen, np.delete(trained, 1, axis=0), strict=True))
     return [found[i] for i in range(len(jobs))]
 
 
@@ -89,14 +96,18 @@ def _chunk(widths: tuple[int, ...], batch: int) -> int:
 
 @dataclass
 class _Chunk:
-    """Jobs in order of falling number of steps, as tensors. ``live``: 1 for a record, 0 for padding, (n, steps, batch)."""
+    """Jobs in order of falling number of steps, as tensors.
+
+    ``rows`` (steps, n, batch): where in ``pool`` a step's records are. ``labels`` and ``live`` (steps, n, batch, 1): their labels;
+    1 for a record and 0 for padding.
+    """
 
     widths: tuple[int, ...]
     jobs: Sequence[Job]
     layers: Layers
     pool: torch.Tensor
-    labels: torch.Tensor
     rows: torch.Tensor
+    labels: torch.Tensor
     live: torch.Tensor
     steps: list[int]
     moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
@@ -105,41 +116,42 @@ class _Chunk:
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
         pool, labels, starts = _pooled(jobs)
         steps = [len(job.batches) for job in jobs]
-        rows = np.full((len(jobs), max(steps), max(job.batches.shape[1] for job in jobs)), -1, dtype=np.int64)
+        rows = np.full((max(steps), len(jobs), max(job.batches.shape[1] for job in jobs)), -1, dtype=np.int64)
         for i, (job, start) in enumerate(zip(jobs, starts, strict=True)):
-            rows[i, : steps[i], : job.batches.shape[1]] = np.where(job.batches < 0, -1, job.batches + start)
+            rows[: steps[i], i, : job.batches.shape[1]] = np.where(job.batches < 0, -1, job.batches + start)
         index = torch.from_numpy(rows).to(device)
         weights = torch.from_numpy(np.stack([job.weights for job in jobs])).to(device)
-        layers, live = _split(widths, weights), (index >= 0).float()
-        return cls(widths, jobs, layers, pool.to(device), labels.to(device), index.clamp(min=0), live, steps)
+        live, index = (index >= 0).float().unsqueeze(3), index.clamp_(min=0)
+        drawn = labels.to(device)[index].unsqueeze(3)
+        return cls(widths, jobs, _split(widths, weights), pool.to(device), index, drawn, live, steps)
 
     def train(self, optimizer: Optimizer) -> NDArray[np.float32]:
         """Run every job's steps; updates (n_jobs, n_params)."""
         private = self.jobs[0].noise is not None
         generators = [seeded(job.noise.rng) for job in self.jobs if job.noise is not None]
-        batch = self.rows.shape[2]
-        inputs = [self.pool.new_ones(len(self.jobs), batch, width + 1) for width in self.widths[:-1]]
+        share = self.live / self.live.sum(2, keepdim=True).clamp(min=1)  # weight of each row in the mean loss of its batch
+        layers, n, batch = self.layers, len(self.jobs), self.rows.shape[2]
+        acts = [self.pool.new_ones(n, batch, width + 1) for width in self.widths[:-1]]
         for step in range(max(self.steps)):
-            n = sum(steps > step for steps in self.steps)
-            layers, acts = [layer[:n] for layer in self.layers], [act[:n] for act in inputs]
+            if self.steps[n - 1] <= step:
+                n = sum(steps > step for steps in self.steps)
+                layers, acts = [layer[:n] for layer in layers], [act[:n] for act in acts]
             error = self._forward(layers, acts, step, n)
-            live = self.live[:n, step]
             if private:
-                self._private_step(layers, acts, error, live, generators, optimizer.lr)
+                self._private_step(layers, acts, error, self.live[step, :n], generators, optimizer.lr)
             elif optimizer.name == "sgd":
-                _sgd_step(layers, acts, error * _share(live), optimizer.lr)
+                _sgd_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr)
             else:
-                self._adam_step(layers, acts, error * _share(live), optimizer.lr, step + 1)
-        return _joined(self.widths, self.layers) - np.stack([job.weights for job in self.jobs])
+                self._adam_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr, step + 1)
+        return _joined(self.layers) - np.stack([job.weights for job in self.jobs])
 
     def _forward(self, layers: Layers, acts: Layers, step: int, n: int) -> torch.Tensor:
         """Fill ``acts`` with the inputs of each layer; returns predicted chance minus label, (n, batch, 1)."""
-        index = self.rows[:n, step].reshape(-1)
+        index = self.rows[step, :n].view(-1)
         torch.index_select(self.pool, 0, index, out=acts[0].view(len(index), -1))
         for k, layer in enumerate(layers[:-1]):
             torch.clamp_min(torch.bmm(acts[k], layer), 0, out=acts[k + 1][:, :, :-1])
-        output = torch.bmm(acts[-1], layers[-1])
-        return output.sigmoid_().sub_(self.labels[index].view_as(output))
+        return _chance(torch.bmm(acts[-1], layers[-1])).sub_(self.labels[step, :n])
 
     def _adam_step(self, layers: Layers, acts: Layers, error: torch.Tensor, lr: float, step: int) -> None:
         if not self.moments:
@@ -161,11 +173,17 @@ class _Chunk:
         squares = sum(act.square().sum(2) * delta.square().sum(2) for act, delta in zip(acts, errors, strict=True))
         assert isinstance(squares, torch.Tensor)
         bound = live.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
-        factor = (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0).mul_(live)[:, :, None]
+        factor = (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0)[:, :, None] * live
         drawn = [layer.to(live.device) for layer in _draw([layer.shape for layer in layers], noises, generators)]
         rate = live.new_tensor([-lr / noise.expected_batch for noise in noises])[:, None, None]
         for layer, act, delta, extra in zip(layers, acts, errors, drawn, strict=True):
             layer.addcmul_(extra.baddbmm_(act.transpose(1, 2), delta * factor), rate)
+
+
+def _chance(output: torch.Tensor) -> torch.Tensor:
+    """The logistic function of every value, in whole registers: what is left over would be computed in another way."""
+    flat = torch.nn.functional.pad(output.reshape(-1), (0, -output.numel() % REGISTERS))
+    return flat.sigmoid_()[: output.numel()].view_as(output)
 
 
 def _sgd_step(layers: Layers, acts: Layers, error: torch.Tensor, lr: float) -> None:
@@ -187,11 +205,6 @@ def _errors(layers: Layers, acts: Layers, error: torch.Tensor) -> Layers:
 def _below(layer: torch.Tensor, act: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
     passed: torch.Tensor = relu_backward(torch.bmm(error, layer[:, :-1].transpose(1, 2)), act[:, :, :-1], 0)
     return passed
-
-
-def _share(live: torch.Tensor) -> torch.Tensor:
-    """Weight of each row in the mean loss of its batch."""
-    return (live / live.sum(1, keepdim=True).clamp(min=1))[:, :, None]
 
 
 def _draw(shapes: Sequence[torch.Size], noises: Sequence[Noise], generators: Sequence[torch.Generator]) -> Layers:
@@ -232,7 +245,7 @@ def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     return layers
 
 
-def _joined(widths: tuple[int, ...], layers: Layers) -> NDArray[np.float32]:
+def _joined(layers: Layers) -> NDArray[np.float32]:
     """The inverse of ``_split``."""
     parts = []
     for layer in layers:
