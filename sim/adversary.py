@@ -79,7 +79,7 @@ class Adversary:
             given, sent = sent, self._send(name, attack, scene, sent)
             moved = (relative_distance(new, old) for new, old in zip(sent, given, strict=True))
             self.distances[name] += [distance for distance in moved if np.isfinite(distance)]  # not so from an update of zero
-        by_name = dict(zip(scene.hostile, sent.astype(np.float32), strict=True))
+        by_name = dict(zip(scene.hostile, _as_sent(sent), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 
     def _pointless(self, n_reports: int) -> bool:
@@ -125,7 +125,7 @@ class Adversary:
         """What the aggregate would be if the hostile hospitals sent these rows; the same random draws at each call."""
 
         def foresee(rows: Updates) -> Vector:
-            sent = zip(scene.hostile, np.asarray(rows, dtype=np.float32), strict=True)
+            sent = zip(scene.hostile, _as_sent(rows), strict=True)
             would = {hospital: replace(scene.reports[hospital], update=row) for hospital, row in sent}
             rng = stream(self.experiment.settings.seed, "attack", name, scene.round, "foreseen")
             return self.aggregator.foresee({**scene.reports, **would}, rng)
@@ -150,6 +150,12 @@ class Adversary:
             self.distances[name] += [change] if np.isfinite(change) else []
             return forged
         return reply
+
+
+def _as_sent(rows: Updates) -> Updates:
+    """Rows as they travel: float32, and never beyond its range, for then they would be screened."""
+    most = np.finfo(np.float32).max
+    return np.clip(rows, -most, most).astype(np.float32)
 
 
 def _change(honest: wire.Report, forged: Message | None, n_params: int, max_records: int) -> float:

@@ -20,7 +20,7 @@ from sim.engines.local import LocalGrid
 from sim.errors import InputError
 from sim.experiment import Adversary as Schedule
 from sim.experiment import Server
-from sim.run import Trial, run_together
+from sim.run import Trial, run, run_together
 from sim.seeds import stream
 from sim.server import capped
 from sim.types import About, Fault, Forged, Knowledge, Reply, View
@@ -212,9 +212,9 @@ class Spy:
 
 def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], Trial]:
     words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
-    run = federation.experiment(*words)
-    trial, spy = Trial(run), Spy()
-    trial.adversary = Adversary(run, trial.strategy)
+    spied_on = federation.experiment(*words)
+    trial, spy = Trial(spied_on), Spy()
+    trial.adversary = Adversary(spied_on, trial.strategy)
     trial.adversary.attacks = {"spy": spy}
     for number in range(1, rounds + 1):
         replies = federation_round(trial, number)
@@ -278,3 +278,14 @@ def test_adaptive_attacks_are_recorded_as_adaptive() -> None:
     words = ("training.rounds=2", "defense=median")
     plans = [federation.experiment(*words, f"attack=[{name}]") for name in ("aggregation_tailored", "min_max")]
     assert [record.adaptive for record in run_together(plans)] == [True, False]
+
+
+def test_attacks_with_a_memory_are_the_same_in_lockstep_and_through_flowers_server() -> None:
+    words = ("training.rounds=4", "defense=median")
+    names = ("mimic", "free_rider", "neurotoxin", "aggregation_tailored", "replay", "straggler", "backdoor")
+    plans = [federation.experiment(*words, f"attack=[{name}]") for name in names]
+    for plan, record in zip(plans, run_together(plans), strict=True):
+        alone = run(plan)
+        np.testing.assert_allclose(record.curve["value"], alone.curve["value"], atol=1e-5)
+        assert record.engagement.attack_distance == pytest.approx(alone.engagement.attack_distance, rel=1e-4)
+        assert (record.backdoor is None) == (alone.backdoor is None) == (plan.attack != "backdoor")

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.honest import gram, mean, repeated, seen, squared_distances
+from attacks.byzantine.honest import along, gram, mean, repeated, seen, squared_distances
 from sim.errors import RefusedError, number
 from sim.types import About, Knowledge, Updates, Vector
 
@@ -46,9 +46,10 @@ class FangKrum:
         center = mean(rows)
         push = -np.sign(center)
         products = gram(rows, np.zeros_like(center))
+        offsets = along(rows, np.zeros_like(center), push)
         between = np.sqrt(squared_distances(products))
         strength = _highest(between, np.sqrt(np.diag(products)), n_others, center.size)
-        while strength >= self.least and not _chosen(between, _gaps(products, rows @ push, push, strength), f):
+        while strength >= self.least and not _chosen(between, _gaps(products, offsets, push, strength), f):
             strength /= 2
         return repeated(strength * push, known)
 
@@ -59,9 +60,9 @@ def _highest(between: Updates, lengths: Vector, n_others: int, n_params: int) ->
     return float((nearest.sum(axis=1).min() / n_others + lengths.max()) / np.sqrt(n_params))
 
 
-def _gaps(products: Updates, along: Vector, push: Vector, strength: float) -> Vector:
+def _gaps(products: Updates, offsets: Vector, push: Vector, strength: float) -> Vector:
     """Squared distance of every honest row from the crafted one."""
-    return np.maximum(np.diag(products) - 2 * strength * along + strength**2 * (push @ push), 0)
+    return np.maximum(np.diag(products) - 2 * strength * offsets + strength**2 * (push @ push), 0)
 
 
 def _chosen(between: Updates, gaps: Vector, f: int) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 
 from sim.types import Knowledge, Updates, Vector
 
-BLOCK = 8192  # columns handled at a time, so that a block of many hospitals stays in the cache
+BLOCK = 2048  # columns handled at a time, so that a block of many hospitals stays in the cache
 
 
 def seen(known: Knowledge) -> Updates:
@@ -34,6 +34,19 @@ def gram(rows: Updates, origin: Vector) -> Updates:
     return total
 
 
+def along(rows: Updates, origin: Vector, push: Vector) -> Vector:
+    """Inner product of every row, as seen from ``origin``, with ``push``, (n_rows,)."""
+    total = np.zeros(len(rows))
+    for at in range(0, rows.shape[1], BLOCK):
+        total += (rows[:, at : at + BLOCK] - origin[at : at + BLOCK]) @ push[at : at + BLOCK]
+    return total
+
+
+def combined(rows: Updates, weights: Vector) -> Vector:
+    """Weighted sum of the rows, (n_params,)."""
+    return np.concatenate([weights @ rows[:, at : at + BLOCK] for at in range(0, rows.shape[1], BLOCK)])
+
+
 def squared_distances(products: Updates) -> Updates:
     """Squared distance of every pair of rows, from their ``gram`` matrix."""
     lengths = np.diag(products)
@@ -41,5 +54,5 @@ def squared_distances(products: Updates) -> Updates:
 
 
 def repeated(row: Vector, known: Knowledge) -> Updates:
-    """The same row for every hostile hospital."""
-    return np.tile(row, (len(known.own), 1))
+    """The same row for every hostile hospital; a view that cannot be written to."""
+    return np.broadcast_to(row, known.own.shape)

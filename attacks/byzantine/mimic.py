@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.byzantine.honest import mean, repeated
+from attacks.byzantine.honest import along, combined, gram, mean, repeated
 from sim.errors import RefusedError, one_of, whole
 from sim.types import About, Knowledge, Updates, Vector
 
@@ -47,17 +47,22 @@ class Mimic:
     def _outermost(self, rows: Updates, known: Knowledge) -> int:
         memory = known.memory
         if memory.get("n") != len(rows):  # the first round, or hospitals came or went: rows are others than before
-            memory.update(n=len(rows), rounds=0, axis=np.zeros((1, rows.shape[1])), totals=np.zeros(len(rows)))
+            memory.update(n=len(rows), rounds=0, axis=np.zeros(rows.shape[1]), totals=np.zeros(len(rows)))
         if memory["rounds"] < self.warm_up:
+            center = mean(rows)
             memory["rounds"] += 1
-            memory["axis"] = _widest(rows - mean(rows), memory["axis"])
-            memory["totals"] = memory["totals"] + (rows - mean(rows)) @ memory["axis"][0]
+            memory["axis"] = _widest(rows, center, memory["axis"])
+            memory["totals"] = memory["totals"] + along(rows, center, memory["axis"])
         return int(np.abs(memory["totals"]).argmax())
 
 
-def _widest(centered: Updates, axis: Vector) -> Updates:
-    """The direction of most variance of these rows and of earlier ones, which ``axis`` (1, n_params) sums up, times its size."""
-    both = np.vstack([axis, centered])
-    _, vectors = np.linalg.eigh(both @ both.T)
-    widest: Updates = (vectors[:, -1] @ both)[None]
-    return -widest if float((widest @ axis.T).item()) < 0 else widest
+def _widest(rows: Updates, center: Vector, axis: Vector) -> Vector:
+    """The direction of most variance of these rows and of earlier ones, which ``axis`` sums up, times its size, (n_params,).
+
+    It is the first principal direction of the centered rows with ``axis`` as one row more, from their inner products.
+    """
+    products, offsets = gram(rows, center), along(rows, center, axis)
+    both = np.block([[np.atleast_2d(axis @ axis), offsets[None]], [offsets[:, None], products]])
+    weights = np.linalg.eigh(both)[1][:, -1]
+    widest: Vector = weights[0] * axis + combined(rows, weights[1:]) - weights[1:].sum() * center
+    return -widest if widest @ axis < 0 else widest

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from attacks.byzantine.directions import DIRECTIONS, Direction, direction
-from attacks.byzantine.honest import gram, mean, repeated, squared_distances
+from attacks.byzantine.honest import along, gram, mean, repeated, squared_distances
 from attacks.byzantine.spread import at_least_two, reach
 from sim.errors import one_of
 from sim.types import About, Knowledge, Updates
@@ -42,4 +42,4 @@ class MinMax:
         center, push = mean(rows), direction(rows, self.along)
         products = gram(rows, center)
         room = squared_distances(products).max() - np.diag(products)  # how much nearer each row is than may be, squared
-        return repeated(center + reach(float(push @ push), rows @ push - center @ push, room) * push, known)
+        return repeated(center + reach(float(push @ push), along(rows, center, push), room) * push, known)

@@ -15,9 +15,9 @@ def at_least_two(attack: Byzantine, known: Knowledge) -> Updates:
     return rows
 
 
-def reach(length: float, along: Vector, room: Vector) -> float:
-    """Largest gamma with ``gamma^2 * length - 2 * gamma * along <= room`` in every entry; 0 without a direction."""
+def reach(length: float, offsets: Vector, room: Vector) -> float:
+    """Largest gamma with ``gamma^2 * length - 2 * gamma * offsets <= room`` in every entry; 0 without a direction."""
     if not length:
         return 0.0
-    half = along / length
+    half = offsets / length
     return float(np.max([np.min(half + np.sqrt(half**2 + np.maximum(room, 0) / length)), 0.0]))

@@ -36,5 +36,7 @@ class Sybil:
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """What the hostile hospitals send, (len(known.own), n_params), float64."""
         one = mean(known.own)
+        if not self.disguise:
+            return repeated(one, known)
         noise = rng.normal(scale=1 / np.sqrt(one.size), size=known.own.shape)
         return repeated(one, known) + self.disguise * np.linalg.norm(one) * noise
