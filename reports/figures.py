@@ -13,12 +13,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from reports import style, tables, words
+from reports import style, words
 from reports.style import RC, WIDTH, Look
 
-MOST_HOSPITALS = 24  # drawn by name; beyond that the hardest hit ones
+MOST_POINTS = 12  # defenses that the margin can name without a tangle
+ROOMY = 8  # attacks across up to which a cell of the heat map has room for its interval
 
 Row = Mapping[str, Any]
 
@@ -27,18 +28,21 @@ Row = Mapping[str, Any]
 def heat_map(cells: pl.DataFrame) -> Figure:
     """Attacks across, defenses down, mean AUROC with its 95 % interval in the cell. Controls come first, framed.
 
-    A dagger marks cells with runs in which attack or defense did nothing; hatched cells were not run.
+    A dagger marks cells with runs in which attack or defense did nothing, an asterisk attacks that knew the defense; hatched
+    cells were not run. Beyond ``ROOMY`` attacks the cells are small and state half the interval.
     """
-    attacks, defenses = (_controls_first(cells[name]) for name in ("attack", "defense"))
-    figure = style.new_figure(min(WIDTH + 2, 2.9 + 1.25 * len(attacks)), 0.9 + 0.55 * len(defenses))
-    axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15))
+    attacks, defenses = (list(cells[name].unique(maintain_order=True)) for name in ("attack", "defense"))
+    roomy = len(attacks) <= ROOMY
+    figure = style.new_figure(*_heat_map_size(len(attacks), len(defenses), roomy))
+    axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15 if roomy else 0.35))
     scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *cells["mean"]]), 1.0), "cividis")
     axes.add_patch(Rectangle((-0.5, -0.5), len(attacks), len(defenses), facecolor="#F4F4F4", edgecolor=style.FAINT, hatch="///"))
     for row in cells.iter_rows(named=True):
-        _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale)
+        _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale, roomy)
     _frame_controls(axes, attacks, defenses)
-    slant = {"rotation": 20, "ha": "left", "rotation_mode": "anchor"} if len(attacks) > 5 else {}
-    axes.set_xticks(range(len(attacks)), [words.attack(name) for name in attacks], **slant)
+    slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(attacks) > 5 else {}
+    adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
+    axes.set_xticks(range(len(attacks)), [words.attack(name) + " *" * (name in adaptive) for name in attacks], **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
     axes.set(xlim=(-0.52, len(attacks) - 0.48), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")
     axes.xaxis.set_label_position("top")
@@ -52,7 +56,12 @@ def heat_map(cells: pl.DataFrame) -> Figure:
 
 @mpl.rc_context(RC)
 def tradeoff(points: pl.DataFrame) -> Figure:
-    """Utility with nobody attacking (across) against the worst attack tried (up), one point a defense, 95 % intervals as bars."""
+    """Utility with nobody attacking (across) against the worst attack tried (up), one point a defense, 95 % intervals as bars.
+
+    More than ``MOST_POINTS`` defenses get a line each instead, ordered by what the worst attack leaves, with both values on it.
+    """
+    if len(points) > MOST_POINTS:
+        return _ranked(points.sort("worst", descending=True, maintain_order=True))
     figure = style.new_figure(WIDTH, max(3.8, 1.6 + 0.3 * len(points)))
     axes = figure.add_subplot()
     style.guide(axes)
@@ -64,43 +73,6 @@ def tradeoff(points: pl.DataFrame) -> Figure:
     _no_loss_line(axes)
     _labels_in_margin(axes, [(row["utility"], row["worst"], _point_label(row)) for row in rows])
     axes.set(xlabel="AUROC with nobody attacking (right is better)", ylabel="AUROC under the worst attack tried\n(up is better)")
-    return figure
-
-
-@mpl.rc_context(RC)
-def hospital_effects(effects: pl.DataFrame) -> Figure:
-    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; worst hit marked."""
-    defenses = list(effects["defense"].unique(maintain_order=True))
-    shown = _hardest_hit(effects)
-    n_rows, n_columns = _grid(len(defenses), 4)
-    figure = style.new_figure(WIDTH, n_rows * (0.75 + 0.19 * len(shown)) + 0.3)
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    for axes, defense in zip(panels.flat, defenses, strict=False):
-        _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense)
-    _hide_unused(panels, len(defenses))
-    _label_lowest(panels, len(defenses), "")
-    figure.supxlabel("Change of Brier score against no defense, same seed (right is worse)", fontsize=9.5)
-    return figure
-
-
-@mpl.rc_context(RC)
-def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """AUROC by round, one panel an attack and one line a defense: mean over seeds, band from the lowest to the highest seed."""
-    attacks = _controls_first(curves["attack"])
-    n_rows, n_columns = _grid(len(attacks), 3)
-    figure = style.new_figure(WIDTH if n_columns > 1 else 0.7 * WIDTH, 2.4 * n_rows + 0.8)
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    for axes, attack in zip(panels.flat, attacks, strict=False):
-        _convergence_panel(axes, curves.filter(pl.col("attack") == attack), looks)
-        axes.set_title(words.attack(attack))
-    _hide_unused(panels, len(attacks))
-    _label_lowest(panels, len(attacks), "Round")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("AUROC")
-    drawn = [name for name in looks if name in set(curves["defense"])]
-    lines = [Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8) for name in drawn]
-    n_across = min(5 if n_columns > 1 else 3, len(drawn))
-    figure.legend(lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=n_across, handlelength=2.6)
     return figure
 
 
@@ -155,14 +127,31 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, x: int, y: int, row: Row, scale: mpl.cm.ScalarMappable) -> None:
+def _heat_map_size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
+    if roomy:
+        return min(WIDTH + 2, 2.9 + 1.25 * n_attacks), 0.9 + 0.55 * n_defenses
+    return max(WIDTH, 2.2 + 0.36 * n_attacks), 1.9 + 0.34 * n_defenses
+
+
+def _cell(axes: Axes, x: int, y: int, row: Row, scale: mpl.cm.ScalarMappable, roomy: bool) -> None:
     face = scale.to_rgba(row["mean"])
     ink = "white" if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.5 else style.INK
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5))
-    mark = " †" if row["n_idle"] else ""
-    axes.text(x, y - 0.14, words.score(row["mean"]) + mark, ha="center", va="center", color=ink, fontsize=10, weight="bold")
-    below = "one seed" if row["n"] == 1 else f"{row['mean_low']:.2f}\N{EN DASH}{row['mean_high']:.2f}"
-    axes.text(x, y + 0.22, below, ha="center", va="center", color=ink, fontsize=7.5)
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
+    above, below = _cell_words(row) if roomy else _few_cell_words(row)
+    centered = {"ha": "center", "va": "center", "color": ink}
+    axes.text(x, y - 0.14, above, fontsize=10 if roomy else 7.5, weight="bold", **centered)  # type: ignore[arg-type]
+    axes.text(x, y + (0.22 if roomy else 0.24), below, fontsize=7.5 if roomy else 6, **centered)  # type: ignore[arg-type]
+
+
+def _cell_words(row: Row) -> tuple[str, str]:
+    span = "one seed" if row["n"] == 1 else f"{row['mean_low']:.2f}\N{EN DASH}{row['mean_high']:.2f}"
+    return words.score(row["mean"]) + (" †" if row["n_idle"] else ""), span
+
+
+def _few_cell_words(row: Row) -> tuple[str, str]:
+    """The same in three places: no zero before the point, half the interval."""
+    half = "" if row["n"] == 1 else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
+    return words.score(row["mean"]).removeprefix("0") + ("†" if row["n_idle"] else ""), half
 
 
 def _frame_controls(axes: Axes, attacks: Sequence[str], defenses: Sequence[str]) -> None:
@@ -171,6 +160,25 @@ def _frame_controls(axes: Axes, attacks: Sequence[str], defenses: Sequence[str])
         axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))  # type: ignore[arg-type]
     if "none" in defenses:
         axes.add_patch(Rectangle((-0.49, -0.49), len(attacks) - 0.02, 0.98, **outline))  # type: ignore[arg-type]
+
+
+def _ranked(points: pl.DataFrame) -> Figure:
+    figure = style.new_figure(WIDTH, 1.4 + 0.29 * len(points))
+    axes = figure.add_subplot()
+    style.guide(axes, "x")
+    rows = list(points.iter_rows(named=True))
+    for y, row in enumerate(rows):
+        axes.plot((row["worst"], row["utility"]), (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt")
+        _bars(axes, row["utility"], y, (row["utility_low"], row["utility_high"]), None, style.BLUE, marker="D")
+        _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
+        axes.text(1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
+    axes.tick_params(axis="y", length=0)
+    looks = (("D", style.BLUE, "nobody attacking"), ("o", style.VERMILION, "worst attack tried, named on the right"))
+    shown = [Line2D([], [], linestyle="", marker=m, color=c, markersize=7, label=label) for m, c, label in looks]
+    figure.legend(handles=shown, loc="outside upper center", ncols=2)
+    return figure
 
 
 def _privacy_colors(rows: Sequence[Row]) -> Any:
@@ -211,6 +219,10 @@ def _point_label(row: Row) -> str:
     return f"{words.defense(row['defense'])} ({row['attack']}{privacy})"
 
 
+def _privately(row: Row) -> str:
+    return words.defense(row["defense"]) + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
+
+
 def _inversion_label(row: Row, inversions: pl.DataFrame) -> str:
     name = words.defense(row["defense"])
     return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
@@ -227,64 +239,3 @@ def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) ->
         tie = {"arrowstyle": "-", "color": style.SOFT, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 5}
         at = {"xycoords": "data", "textcoords": "axes fraction", "arrowprops": tie, "va": "center", "fontsize": 8.5}
         axes.annotate(text, (x, y), (1.03, place - shift), **at)  # type: ignore[arg-type]
-
-
-def _hardest_hit(effects: pl.DataFrame) -> list[str]:
-    """Hospitals to draw, largest first: all, or the ``MOST_HOSPITALS`` with the largest change under any defense."""
-    names = list(effects["hospital"].unique(maintain_order=True))
-    worst = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max()).sort("brier", descending=True)
-    chosen = set(worst["hospital"].head(MOST_HOSPITALS))
-    return [name for name in names if name in chosen]
-
-
-def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str) -> None:
-    worst = set(tables.worst_hit(rows)["hospital"])
-    axes.axvline(0, color=style.SOFT, linewidth=0.9)
-    style.guide(axes, "x")
-    for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):
-        y = shown.index(row["hospital"])
-        hit = row["hospital"] in worst
-        color = style.VERMILION if hit else style.BLUE
-        if row["brier_low"] is not None:
-            axes.plot((row["brier_low"], row["brier_high"]), (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
-        axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
-    axes.set_title(defense)
-    axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
-def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]) -> None:
-    style.guide(axes, "y")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for (defense,), line in rows.group_by(["defense"], maintain_order=True):
-        color, dashes = looks[str(defense)]
-        if len(line) == 1:
-            axes.plot(line["round"], line["mean"], "o", color=color)
-        axes.fill_between(line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0)
-        axes.plot(line["round"], line["mean"], color=color, linestyle=dashes, linewidth=1.5)
-
-
-def _grid(n: int, most_columns: int) -> tuple[int, int]:
-    """Rows and columns for ``n`` panels, as even as they get."""
-    n_rows = math.ceil(n / most_columns)
-    return n_rows, math.ceil(n / n_rows)
-
-
-def _hide_unused(panels: Any, used: int) -> None:
-    for axes in list(panels.flat)[used:]:
-        axes.set_visible(False)
-
-
-def _label_lowest(panels: Any, used: int, label: str) -> None:
-    """Ticks and ``label`` under the lowest used panel of each column."""
-    n_columns = panels.shape[1]
-    for axes in list(panels.flat)[max(0, used - n_columns) : used]:
-        axes.tick_params(labelbottom=True)
-        axes.set_xlabel(label)
-
-
-def _controls_first(names: pl.Series) -> list[str]:
-    unique = list(names.unique(maintain_order=True))
-    return sorted(unique, key=lambda name: name != "none")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reports import tables, words
+from reports import backdoors, tables, words
 from sim.evidence import RunRecord
 
 Row = dict[str, Any]
@@ -38,6 +38,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
         tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
         f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
         f"Evidence: {words.count(len(records), 'run')}, {seeds} (repetitions with other random splits and starts).",
+        *_adaptive(records),
     ]
 
 
@@ -55,6 +56,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Without a defense": _undefended(acting),
         "Best defense tried": _best(acting, tables.tradeoff(sound)),
         "Largest price": _price(sound),
+        "Backdoors": backdoors.found(backdoors.backdoors(records)),
         "Records recovered": _read(tables.inversions(records)),
         "Privacy spent": _spent(tables.spent(records)),
     }
@@ -87,6 +89,18 @@ def unequal_privacy(spent: pl.DataFrame) -> list[str]:
             pays = "small hospitals add more noise to their updates for their privacy"
             texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
     return texts
+
+
+def _adaptive(records: Sequence[RunRecord]) -> list[str]:
+    """Which attacks knew the defense."""
+    knew = _names([record for record in records if record.adaptive], "attack")
+    others = [name for name in _names(records, "attack") if name not in ("none", *knew)]
+    if not knew:
+        return []
+    rest = f" {words.listed(others)} did the same whatever the defense." if others else ""
+    return [
+        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the attack before sending it.{rest}"
+    ]
 
 
 def _budget(row: Row) -> str:

@@ -14,13 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import figures, findings, sections, style, tables, words
+from reports import backdoors, breakdown, figures, findings, heard, multiples, sections, style, tables, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
-MANIFEST = ("command", "commit", "started", "seconds", "machine", "python", "versions")
+MANIFEST = ("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions")
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
@@ -29,9 +29,10 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     Reconstructed records of data that is not public appear as scores only unless ``show_reconstructions``. The same evidence
     gives the same bytes. Raises ``InputError`` if the folder holds no runs or runs that cannot be compared.
     """
-    records = tables.one_study(evidence.read(folder))
-    drawn = draw(records)
-    page = render(records, _manifest(folder), drawn, show_reconstructions=show_reconstructions)
+    manifest = _manifest(folder)
+    records = tables.one_study(evidence.read(folder), manifest["attacks"] or (), manifest["defenses"] or ())
+    drawn = draw(records, manifest["refused"] or ())
+    page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
     for name, figure in drawn.items():
         _replace(folder / "report" / "figures" / f"{name}.png", style.png(figure))
     target = folder / "report" / "index.html"
@@ -39,36 +40,48 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     return target
 
 
-def draw(records: Sequence[RunRecord]) -> dict[str, Figure]:
-    """The figures that these records have data for, by file name."""
+def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = ()) -> dict[str, Figure]:
+    """The figures that these records have data for, by file name; what takes several figures is numbered from 2 on."""
+    records = breakdown.in_focus(everything)
     cells = tables.cells(records)
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
+    curves = tables.curves(records).filter(_drawn(cells))
     drawings = {
         "heat_map": (len(acting) > 1, partial(figures.heat_map, acting)),
-        "tradeoff": _drawing(figures.tradeoff, tables.tradeoff([record for record in records if not tables.idle(record)])),
-        "hospital_effects": _drawing(figures.hospital_effects, tables.hospital_effects(records)),
-        "convergence": _drawing(figures.convergence, tables.curves(records), looks),
+        "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
+        "breakdown": _breakdown(everything, refused),
+        "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
+        "convergence": _drawing(multiples.convergence, curves, looks),
         "reconstruction": _drawing(figures.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks),
         "privacy_spent": _drawing(figures.privacy_spent, tables.spent(records), looks),
     }
-    return {name: make() for name, (wanted, make) in drawings.items() if wanted}
+    made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
+    return {title: figure for name, one in made.items() for title, figure in _numbered(name, one)}
 
 
 def render(
-    records: Sequence[RunRecord], manifest: Mapping[str, Any], drawn: Mapping[str, Figure], *, show_reconstructions: bool
+    everything: Sequence[RunRecord], manifest: Mapping[str, Any], drawn: Mapping[str, Figure], *, show_reconstructions: bool
 ) -> str:
     """The page as HTML text."""
     known = catalogue.load()
-    inversions, spent = tables.inversions(records), tables.spent(records)
-    effects = tables.hospital_effects(records)
+    records = breakdown.in_focus(everything)
+    inversions, spent, selected = tables.inversions(records), tables.spent(records), heard.selections(records)
+    cells, effects = tables.cells(records), tables.hospital_effects(records)
     return _environment().get_template("index.html.j2").render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
+        n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
-        asked=findings.asked(records), found=findings.found(records), cautions=findings.cautions(records),
-        cells=_rows(tables.cells(records).filter(~pl.col("reads_only"))),
+        asked=findings.asked(everything) + breakdown.asked(everything),
+        found=findings.found(records), cautions=findings.cautions(records),
+        cells=_rows(cells.filter(~pl.col("reads_only"))), undrawn=_undrawn(cells),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
+        n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
+        takes=_takes(everything, manifest["refused"] or ()),
         effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),
+        planted=_rows(backdoors.backdoors(records)),
+        selected=_rows(selected), least_heard={row["defense"]: row for row in _rows(heard.least_heard(records))},
+        single=heard.single(selected, records[0].n_hospitals, records[0].n_hostile),
         inversions=_rows(inversions), crowd=findings.crowd(inversions),
         gallery=sections.gallery(records, show_reconstructions=show_reconstructions),
         withheld=sections.withheld(records, show_reconstructions=show_reconstructions),
@@ -79,6 +92,50 @@ def render(
         explained=sections.explained(records, known), settings=sections.settings(records),
         n_adaptive=sum(record.adaptive for record in records), n_attacked=sum(record.attack != "none" for record in records),
     )  # fmt: skip
+
+
+def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> dict[str, Any] | None:
+    """What the section on the number of hostile hospitals shows; None if only one number was run."""
+    if len(breakdown.numbers(everything)) < 2:
+        return None
+    drop = _material_drop(everything)
+    points = breakdown.points(breakdown.by_number(everything), drop)
+    return {
+        "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
+        "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(refused), "verdict": breakdown.verdict,
+        "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
+    }  # fmt: skip
+
+
+def _breakdown(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> tuple[bool, Any]:
+    if len(breakdown.numbers(everything)) < 2:
+        return False, None
+    table = breakdown.by_number(everything)
+    looks = style.looks(list(table["defense"].unique(maintain_order=True)))
+    shown = table.filter(_drawn(tables.cells(breakdown.in_focus(everything))))
+    return _drawing(multiples.breakdown, shown, looks, breakdown.limits(refused))
+
+
+def _tradeoff(records: Sequence[RunRecord]) -> pl.DataFrame:
+    return tables.tradeoff([record for record in records if not tables.idle(record)])
+
+
+def _material_drop(records: Sequence[RunRecord]) -> float:
+    return float(records[0].config["report"]["material_drop"])
+
+
+def _drawn(cells: pl.DataFrame) -> pl.Expr:
+    """The attacks that have panels of their own."""
+    return pl.col("attack").is_in(tables.worst_attacks(cells, multiples.MOST_PANELS))
+
+
+def _undrawn(cells: pl.DataFrame) -> int:
+    return cells.filter(~pl.col("reads_only"), ~_drawn(cells))["attack"].n_unique()
+
+
+def _numbered(name: str, made: Figure | list[Figure]) -> list[tuple[str, Figure]]:
+    figures_made = made if isinstance(made, list) else [made]
+    return [(name if place == 1 else f"{name}_{place}", figure) for place, figure in enumerate(figures_made, 1)]
 
 
 def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:

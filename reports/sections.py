@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from reports import words
-from reports.figures import MOST_HOSPITALS
+from reports import multiples, words
 from sim.evidence import Recovered, RunRecord
 from threats.catalogue import Catalogue
 from threats.register import Row
@@ -19,16 +18,25 @@ MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that w
 
 
 def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:
-    """Hospitals down, defenses across; at most ``MOST_HOSPITALS`` hospitals, those with the largest mean change first to stay."""
+    """Hospitals down, defenses across in groups that fit a page; the hospitals that ``multiples.hardest_hit`` keeps."""
     rows = list(effects.iter_rows(named=True))
-    worst = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max()).sort("brier", descending=True)
-    kept = set(worst["hospital"].head(MOST_HOSPITALS))
+    kept = set(multiples.hardest_hit(effects))
     hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in kept}
     return {
-        "defenses": list(dict.fromkeys(row["defense"] for row in rows)),
+        "defenses": multiples.batches(list(dict.fromkeys(row["defense"] for row in rows)), multiples.MOST_EFFECTS),
         "hospitals": hospitals,
         "cells": {(row["hospital"], row["defense"]): row for row in rows},
-        "n_hidden": len(worst) - len(hospitals),
+        "n_hidden": effects["hospital"].n_unique() - len(hospitals),
+    }
+
+
+def breakdown_matrix(found: pl.DataFrame) -> dict[str, Any]:
+    """Breakdown points: defenses down, attacks across in groups that fit a page; from a frame of ``breakdown.points``."""
+    rows = list(found.iter_rows(named=True))
+    return {
+        "attacks": multiples.batches(list(dict.fromkeys(row["attack"] for row in rows)), multiples.MOST_EFFECTS),
+        "defenses": list(dict.fromkeys(row["defense"] for row in rows)),
+        "cells": {(row["attack"], row["defense"]): row for row in rows},
     }
 
 

@@ -19,7 +19,7 @@ from sim.evidence import RunRecord
 RUN = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
     "worst_hospital_auroc": pl.Float64, "sensitivity_at_90_specificity": pl.Float64,
-    "idle": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean,
+    "idle": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean, "adaptive": pl.Boolean,
 }  # fmt: skip
 HOSPITAL = {
     "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64, "auroc": pl.Float64,
@@ -40,10 +40,11 @@ NOTABLE = 0.0005  # a change that three digits show
 CELL = ("attack", "defense")
 
 
-def one_study(records: Sequence[RunRecord]) -> list[RunRecord]:
-    """The records with controls first; raises ``InputError`` unless they can be compared.
+def one_study(records: Sequence[RunRecord], attacks: Sequence[str] = (), defenses: Sequence[str] = ()) -> list[RunRecord]:
+    """The records with controls first, then in the order of ``attacks`` and ``defenses``; others last, in the order given.
 
-    That takes one consortium, one number of rounds, and one run for an attack, defense and seed.
+    Raises ``InputError`` unless they can be compared. That takes one consortium, one number of rounds, and one run for an
+    attack, defense, number of hostile hospitals and seed.
     """
     if not records:
         raise InputError("evidence.jsonl", "no runs", "expected at least one finished run")
@@ -51,11 +52,13 @@ def one_study(records: Sequence[RunRecord]) -> list[RunRecord]:
         values = {getattr(record, key) for record in records}
         if len(values) > 1:
             raise InputError(key, ", ".join(map(str, sorted(values))), "expected one value in all runs of a report")
-    repeated = [cell for cell, n in Counter((r.attack, r.defense, r.seed) for r in records).items() if n > 1]
+    counts = Counter((r.attack, r.defense, r.n_hostile, r.seed) for r in records)
+    repeated = [cell for cell, n in counts.items() if n > 1]
     if repeated:
-        expected = "expected one run for an attack, defense and seed; other settings or code versions need a folder of their own"
+        expected = "expected one run for an attack, defense, n_hostile and seed; other settings need a folder of their own"
         raise InputError("evidence.jsonl", " x ".join(map(str, repeated[0])), expected)
-    return sorted(records, key=lambda record: (record.attack != "none", record.defense != "none"))
+    first, second = _places(["none", *attacks]), _places(["none", *defenses])
+    return sorted(records, key=lambda r: (first.get(r.attack, len(first)), second.get(r.defense, len(second))))
 
 
 def reads_only(record: RunRecord) -> bool:
@@ -78,18 +81,31 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     """One row an attack and defense: ``metric`` over seeds, and its paired differences to both controls.
 
     ``mean`` with ``_low``, ``_high`` and ``n``; ``harm``: minus the run with no attack (same defense and seed); ``gain``: minus
-    the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing. Ordered by first run.
+    the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the
+    attack knew the defense and tried what it would make of it. Ordered by first run.
     """
     table = runs(records).with_columns(value=pl.col(metric))
     about = table.group_by(CELL, maintain_order=True).agg(
-        n_idle=pl.col("idle").sum().cast(pl.Int64), epsilon=pl.col("epsilon").max(), reads_only=pl.col("reads_only").all()
+        n_idle=pl.col("idle").sum().cast(pl.Int64),
+        epsilon=pl.col("epsilon").max(),
+        reads_only=pl.col("reads_only").all(),
+        adaptive=pl.col("adaptive").any(),
     )
-    level = _over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
-    harm = _over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
-    gain = _over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain")
+    level = over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
+    harm = over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
+    gain = over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain")
     for part in (level, harm, gain):
         about = about.join(part, on=CELL, how="left", maintain_order="left")
     return about.with_columns(pl.col("n", "harm_n", "gain_n").fill_null(0))
+
+
+def worst_attacks(cells: pl.DataFrame, most: int) -> list[str]:
+    """Up to ``most`` attacks of a frame of ``cells``, in its order: the control and those with most harm, mean over defenses."""
+    acting = cells.filter(~pl.col("reads_only"))
+    harm = acting.filter(pl.col("attack") != "none").group_by("attack", maintain_order=True).agg(pl.col("harm").mean())
+    control = [name for name in acting["attack"].unique(maintain_order=True) if name == "none"]
+    worst = harm.sort("harm", nulls_last=True, maintain_order=True)["attack"].head(most - len(control))
+    return [name for name in acting["attack"].unique(maintain_order=True) if name in {*control, *worst}]
 
 
 def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -102,8 +118,8 @@ def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
     table = _frame((row for record in records if record.attack == "none" for row in _hospital_rows(record)), HOSPITAL)
     sizes = table.group_by(by, maintain_order=True).agg(n_train=pl.col("n_train").max())
     control = pl.col("defense") == "none"
-    brier = _over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier")
-    auroc = _over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc")
+    brier = over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier")
+    auroc = over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc")
     effects = brier.join(sizes, on=by, maintain_order="left").join(auroc, on=by, how="left", maintain_order="left")
     return _by_defense(effects)
 
@@ -185,6 +201,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
         **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
         "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "idle": bool(idle(record)),
         "epsilon": record.privacy and record.privacy.epsilon, "reads_only": reads_only(record),
+        "adaptive": record.adaptive,
     }  # fmt: skip
 
 
@@ -232,9 +249,7 @@ def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
     """Each defense's outcome under its own worst attack minus the best of them, over seeds that both have."""
     best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
     under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
-    return _over_seeds(
-        _minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), ("defense",), "value", "behind"
-    )
+    return over_seeds(_minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), ("defense",), "value", "behind")
 
 
 def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str) -> pl.DataFrame:
@@ -244,7 +259,7 @@ def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: st
     return paired.with_columns((pl.col(value) - pl.col("base")).alias(value)).drop("base")
 
 
-def _over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str) -> pl.DataFrame:
+def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str) -> pl.DataFrame:
     """Mean, 95 % t interval and number of seeds of ``value``; rows where it is null are not counted."""
     column = pl.col(value)
     grouped = table.drop_nulls(value).group_by(by, maintain_order=True)
@@ -255,6 +270,10 @@ def _over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str)
         (pl.col(name) - pl.col("half")).alias(f"{name}_low"), (pl.col(name) + pl.col("half")).alias(f"{name}_high")
     )
     return bounds.drop("sd", "half")
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
 
 def _by_defense(table: pl.DataFrame) -> pl.DataFrame:

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import tables, words
+from reports import breakdown, tables, words
 from sim.evidence import RunRecord
 
+MOST_BLOCKS = 2
+GAP = 2  # spaces between columns
+JOINT = 10  # characters up to which parts of a name share a line of a header
 
-def closing_table(records: Sequence[RunRecord]) -> Table:
-    """Defenses down, attacks across: mean AUROC and half its 95 % interval over seeds; share recovered by attacks that read."""
-    cells = tables.cells(records).filter(~pl.col("reads_only"))
-    read = {(row["attack"], row["defense"]): row for row in tables.inversions(records).iter_rows(named=True)}
-    means = {(row["attack"], row["defense"]): row for row in cells.iter_rows(named=True)}
-    attacks = _controls_first(name for name, _ in means)
-    readers = list(dict.fromkeys(name for name, _ in read))
-    seeds = len({record.seed for record in records})
-    table = Table(title=f"AUROC, mean ± half the 95 % interval over {words.count(seeds, 'seed')}", title_justify="left")
-    table.add_column("defense")
-    for name in attacks:
-        table.add_column(Text(words.attack(name)), justify="right")
-    for name in readers:
-        table.add_column(Text(f"{name}: recovered"), justify="right")
-    for defense in _controls_first(record.defense for record in records):
-        figures = [_mean(means.get((name, defense))) for name in attacks]
-        shares = [words.share(read[name, defense]["rate"]) if (name, defense) in read else "" for name in readers]
-        table.add_row(Text(words.defense(defense)), *figures, *shares)
-    if cells["n_idle"].sum():
-        table.caption = "† attack or defense did nothing in at least one run"
-    return table
+Column = tuple[str, list[str]]  # header, cells
+
+
+def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = (), width: int = 80) -> Group:
+    """What ends a comparison: AUROC by defense and attack, breakdown points if they were looked for, and cells that did not run.
+
+    No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks, and instead of more than
+    ``MOST_BLOCKS`` each defense gets one line with its worst attack.
+    """
+    focused = breakdown.in_focus(records)
+    columns = _columns(focused)
+    blocks = list(_blocks(columns[1:], width - 1 - _width(columns[0])))
+    tables_ = [_table([columns[0], *block]) for block in blocks] if len(blocks) <= MOST_BLOCKS else [_summary(focused)]
+    notes = (
+        ["† attack or defense did nothing in at least one run"]
+        if any("†" in cell for _, body in columns for cell in body)
+        else []
+    )
+    parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *breakdown.not_defined(refused)]
+    return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
 def run_table(record: RunRecord) -> Table:
@@ -59,18 +63,99 @@ def run_table(record: RunRecord) -> Table:
     return table
 
 
-def _mean(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    half = "" if row["mean_low"] is None else f" ± {row['mean_high'] - row['mean']:.3f}"
-    return f"{words.score(row['mean'])}{half}{' †' if row['n_idle'] else ''}"
+def _title(records: Sequence[RunRecord]) -> str:
+    first, seeds = records[0], words.count(len({record.seed for record in records}), "seed")
+    hostile = f"{first.n_hostile} of {words.count(first.n_hospitals, 'hospital')} hostile"
+    return f"AUROC, mean ± half the 95 % interval over {seeds}; {hostile}\n"
+
+
+def _columns(records: Sequence[RunRecord]) -> list[Column]:
+    """Defenses, then a column of means for each attack, then one of shares recovered for each attack that reads."""
+    cells = tables.cells(records).filter(~pl.col("reads_only"))
+    means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
+    read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in tables.inversions(records).iter_rows(named=True)}
+    defenses = list(dict.fromkeys(record.defense for record in records))
+    return [
+        ("defense", [words.defense(name) for name in defenses]),
+        *((words.attack(name), [means.get((name, defense), "") for defense in defenses]) for name in _attacks(means)),
+        *((f"{name}: recovered", [read.get((name, defense), "") for defense in defenses]) for name in _attacks(read)),
+    ]
+
+
+def _summary(records: Sequence[RunRecord]) -> Table:
+    cells = tables.cells(records).filter(~pl.col("reads_only"))
+    calm = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
+    worst = cells.filter(pl.col("attack") != "none").sort("mean", maintain_order=True).unique("defense", keep="first")
+    hit = {row["defense"]: row for row in worst.iter_rows(named=True)}
+    names = list(cells["defense"].unique(maintain_order=True))
+    n_attacks = cells.filter(pl.col("attack") != "none")["attack"].n_unique()
+    return _table(
+        [
+            ("defense", [words.defense(name) for name in names]),
+            ("no attack", [calm.get(name, "") for name in names]),
+            (f"worst of {n_attacks}", [_mean(hit[name]) if name in hit else "" for name in names]),
+            ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
+        ]
+    )
+
+
+def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
+    """Where each defense breaks down first, if several numbers of hostile hospitals were run."""
+    if len(breakdown.numbers(records)) < 2:
+        return []
+    drop = records[0].config["report"]["material_drop"]
+    rows = list(breakdown.by_defense(breakdown.points(breakdown.by_number(records), drop)).iter_rows(named=True))
+    names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
+    title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"
+    first = ("defense", [words.defense(row["defense"]) for row in rows])
+    return [title, _table([first, ("breaks down at", [breakdown.verdict(row) for row in rows]), ("first under", names)])]
+
+
+def _table(columns: Sequence[Column]) -> Table:
+    """A table without lines; names broken where they have joints, so that headers are no wider than they must."""
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for place, (header, _) in enumerate(columns):
+        table.add_column(Text(_broken(header)), justify="right" if place else "left", vertical="bottom", no_wrap=True)
+    for row in zip(*(body for _, body in columns), strict=True):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _blocks(columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
+    """Columns in order, as many side by side as ``width`` characters hold, at least one."""
+    block: list[Column] = []
+    for column in columns:
+        if block and sum(map(_width, [*block, column])) > width:
+            yield block
+            block = []
+        block.append(column)
+    if block:
+        yield block
+
+
+def _width(column: Column) -> int:
+    header, body = column
+    return GAP + max(len(line) for line in [*_broken(header).split("\n"), *body])
+
+
+def _broken(name: str) -> str:
+    """A name on several lines of about ``JOINT`` characters, broken after ``_``, ``+`` and spaces."""
+    lines = [""]
+    for part in re.split(r"(?<=[_+ ])", name):
+        lines = [*lines, part] if lines[-1] and len(lines[-1] + part) > JOINT else [*lines[:-1], lines[-1] + part]
+    return "\n".join(lines)
+
+
+def _mean(row: dict[str, Any]) -> str:
+    half = "" if row["mean_low"] is None else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
+    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}"
+
+
+def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in cells))
 
 
 def _engaged(did: bool | None, distance: float | None) -> str:
     if did is None:
         return words.NONE
     return f"{'yes' if did else 'NO: it changed nothing'}{'' if distance is None else f' ({distance:.3g})'}"
-
-
-def _controls_first(names: Any) -> list[str]:
-    return sorted(dict.fromkeys(names), key=lambda name: name != "none")

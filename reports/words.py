@@ -42,6 +42,11 @@ def half(value: float | None, high: float | None) -> str:
     return "no interval" if value is None or high is None else f"± {high - value:.3f}"
 
 
+def half_share(value: float | None, high: float | None) -> str:
+    """Half the width of an interval around a rate, in percentage points."""
+    return "no interval" if value is None or high is None else f"± {100 * (high - value):.1f}"
+
+
 def count(n: int, thing: str, things: str = "") -> str:
     """``1 run``, ``2 runs``."""
     return f"{n:,} {thing if n == 1 else things or thing + 's'}"

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from reports.breakdown import not_defined
 from reports.page import write_report
-from reports.terminal import closing_table, run_table
+from reports.terminal import closing, run_table
 from sim import catalog, compare, compose, evidence, explain, launcher
+from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
@@ -133,31 +136,33 @@ def _run(config: DictConfig) -> None:
 def _compare(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
     start, values = time.perf_counter(), compose.resolved(config)
-    experiments, folder = _planned(values), _folder()
+    (experiments, refused), folder = _planned(values), _folder()
     workers = compare.n_workers(values.get("workers"), len(experiments))
     _write_config(folder, values)
     with progress("Comparing", len(experiments), "runs") as step:
         records = compare.complete(experiments, folder, workers, lambda _: step())
-    page = _finish(folder, records, start)
-    Console().print(closing_table(records))
+    page = _finish(folder, records, start, refused)
+    console = Console(highlight=False)
+    console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _say_where(page)
 
 
 def _explain(config: DictConfig) -> None:
     """What would run."""
     values = compose.resolved(config)
-    experiments = (
-        [compose.single(_overrides())] if values.get("attacks") is None and values.get("defenses") is None else _planned(values)
-    )
+    one = values.get("attacks") is None and values.get("defenses") is None
+    experiments, refused = ([compose.single(_overrides())], list[Refused]()) if one else _planned(values)
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
+    for text in not_defined([asdict(cell) for cell in refused]):
+        print(text)
 
 
-def _planned(values: dict[str, Any]) -> list[Experiment]:
+def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])
-    return compose.experiments(
-        _overrides(), compose.cells(attacks, defenses), compose.seeds(values.get("seeds"), values.get("seed"))
-    )
+    numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
+    seeds = compose.seeds(values.get("seeds"), values.get("seed"))
+    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)
 
 
 def _report(words: list[str]) -> None:
@@ -174,11 +179,13 @@ def _write_config(folder: Path, values: dict[str, Any]) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
-def _finish(folder: Path, records: Sequence[RunRecord], start: float) -> Path:
+def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
     """Tables, manifest and report of a folder whose evidence is complete."""
     evidence.write_tables(folder, records)
     command = HydraConfig.get().job.name
     told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
+    told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in records)) for key in ("attack", "defense")}
+    told |= {"refused": [asdict(cell) for cell in refused]}
     (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return _page(folder, records)
 

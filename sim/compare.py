@@ -22,6 +22,7 @@ from sim.models import n_params
 from sim.run import run, run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
+VARIED = ("n_hostile",)  # but for these values of theirs
 
 ACCOUNTS = "clients.private.SPENT"
 LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
@@ -66,12 +67,14 @@ def _held(folder: Path, like: Experiment) -> list[RunRecord]:
             raise InputError(
                 "hydra.run.dir", folder, f"holds runs of other code ({record.code}, now {code_version()}); expected a new folder"
             )
-        different = [
-            key for key in SAME if json.dumps(record.config[key], sort_keys=True) != json.dumps(like.config[key], sort_keys=True)
-        ]
+        different = [key for key in SAME if _shared(record.config[key]) != _shared(like.config[key])]
         if different:
             raise InputError("hydra.run.dir", folder, f"holds runs with another {different[0]}; expected a new folder")
     return records
+
+
+def _shared(group: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in group.items() if key not in VARIED}, sort_keys=True)
 
 
 def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:

@@ -23,39 +23,80 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 STACK = ("aggregator", "steps", "secagg", "dp")  # groups that a defense is a preset over
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
+N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
+RULE = "aggregator"  # key of the error that a rule's refusal of its view raises
 FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a comparison before its seeds: names of the attacks run together, and a defense."""
+    """One cell of a comparison before its seeds: names of the attacks run together, a defense, and how many are hostile.
+
+    ``n_hostile`` is None where the comparison has one number for all cells, that of the configuration.
+    """
 
     attack: tuple[str, ...]
     defense: str
+    n_hostile: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A cell that does not run because its rule is not defined for that many hostile hospitals."""
+
+    attack: str
+    defense: str
+    n_hostile: int
+    reason: str
 
 
 def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> list[Experiment]:
-    """A checked experiment for each cell and seed. Hydra must be initialized on ``conf``.
+    """The experiments of ``planned``, without the cells that it leaves out."""
+    return planned(overrides, cells, seeds)[0]
+
+
+def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> tuple[list[Experiment], list[Refused]]:
+    """A checked experiment for each cell and seed, and the cells left out. Hydra must be initialized on ``conf``.
 
     ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
-    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has.
+    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell with an
+    ``n_hostile`` of its own is left out if its rule refuses that number; any other refusal, and that of all cells, is raised.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]
-    base, used, made = [word for word in words if word not in partial], set[str](), []
+    base, used = [word for word in words if word not in partial], set[str]()
+    made, refused, refusals = list[Experiment](), list[Refused](), list[InputError]()
     for cell in cells:
-        chosen = [*base, f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
-        config = _composed(chosen)
-        here = [word for word in partial if _has(config, _key(word))]
+        config, here = _of_cell(base, partial, cell)
         used.update(here)
-        config = _composed([*chosen, *here]) if here else config
-        made += [load({**config, "seed": seed}, label(cell.defense, overrides)) for seed in seeds]
+        name = label(cell.defense, overrides)
+        try:
+            made += [load({**config, "seed": seed}, name) for seed in seeds]
+        except InputError as error:
+            if cell.n_hostile is None or error.key != RULE:
+                raise
+            refusals.append(error)
+            refused.append(Refused("+".join(cell.attack), name, cell.n_hostile, error.expected))
+    if refusals and not made:
+        raise refusals[0]
+    _all_used(partial, used, len(cells))
+    return made, refused
+
+
+def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str, Any], list[str]]:
+    """The configuration of a cell, and the ``partial`` overrides that apply to it."""
+    own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
+    if cell.n_hostile is not None:
+        base, own = [word for word in base if _key(word) != N_HOSTILE], [*own, f"{N_HOSTILE}={cell.n_hostile}"]
+    config = _composed([*base, *own])
+    here = [word for word in partial if _has(config, _key(word))]
+    return (_composed([*base, *own, *here]) if here else config), here
+
+
+def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
-            raise InputError(
-                _key(word), word.partition("=")[2], f"unknown key in each of the {len(cells)} cells{_near(_key(word))}"
-            )
-    return made
+            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {n_cells} cells{_near(_key(word))}")
 
 
 def single(overrides: Sequence[str]) -> Experiment:
@@ -70,10 +111,27 @@ def label(defense: str, overrides: Sequence[str]) -> str:
     return "+".join([defense, *(word for word in overrides if _key(word) in STACK)])
 
 
-def cells(attacks: Sequence[Any], defenses: Sequence[Any]) -> list[Cell]:
-    """Every attack with every defense, controls (attack none, defense none) first and always there."""
+def cells(attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None) -> list[Cell]:
+    """Every attack with every defense, controls (attack none, defense none) first and always there.
+
+    With ``numbers`` of hostile hospitals, all of that for each number; nobody attacks where nobody is hostile.
+    """
     chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in ["none", *attacks]]
-    return [Cell(attack, defense) for attack in _once(chosen) for defense in _once(["none", *defenses])]
+    return [
+        Cell(attack, defense, number)
+        for number in (numbers or (None,))
+        for attack in (_once(chosen) if number != 0 else [("none",)])
+        for defense in _once(["none", *defenses])
+    ]
+
+
+def hostile_numbers(value: Any) -> list[int] | None:
+    """The different numbers of hostile hospitals that a list asks for; None for a single value, which ``load`` checks."""
+    if not isinstance(value, list):
+        return None
+    if not value or any(type(item) is not int or item < 0 for item in value) or len(set(value)) < len(value):
+        raise InputError(N_HOSTILE, value, "expected a number or a list of different whole numbers, as in [0,1,2]")
+    return value
 
 
 def names(key: str, value: Any) -> list[Any]:

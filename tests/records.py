@@ -18,16 +18,19 @@ def make_record(**changes: Any) -> RunRecord:
     """A complete record of six hospitals, four rounds, no attack and no defense, with ``changes`` to its fields.
 
     A field that is itself a piece of evidence (``outcome``, ``engagement``) may be given as a dict of what differs. Named attacks
-    and defenses are engaged unless ``engagement`` says otherwise; ``run`` follows from attack, defense and seed.
+    and defenses are engaged unless ``engagement`` says otherwise; ``run`` follows from attack, defense and seed. One
+    hospital is hostile, also where it does not attack, as in real evidence; with another ``n_hostile`` it is part of ``run``.
     """
     attack, defense, seed = (changes.get(key, usual) for key, usual in (("attack", "none"), ("defense", "none"), ("seed", 0)))
-    hostile = changes.get("hostile", [] if attack in ("none", "analytic_inversion") else ["hospital_0"])
+    hostile = changes.get("hostile", [f"hospital_{i}" for i in range(changes.get("n_hostile", 1))])
     outcome = _changed(OUTCOME, changes.pop("outcome", {}))
     fields: dict[str, Any] = {
-        "run": f"{attack}-{defense}-{seed}", "consortium": "heart", "attack": attack, "defense": defense, "seed": seed,
+        "run": f"{attack}-{defense}-{seed}" + ("" if len(hostile) == 1 else f"-{len(hostile)}"), "consortium": "heart",
+        "attack": attack, "defense": defense, "seed": seed,
         "n_hospitals": 6, "n_hostile": len(hostile), "hostile": hostile, "rounds": 4, "public": True, "adaptive": False,
         "data_source": "made for a test", "data_hash": "0" * 64, "code": "test",
-        "config": {"seed": seed, "training": {"rounds": 4}}, "outcome": outcome, "hospitals": make_hospitals(hostile),
+        "config": {"seed": seed, "training": {"rounds": 4}, "report": {"material_drop": 0.05}},
+        "outcome": outcome, "hospitals": make_hospitals(hostile),
         "engagement": _changed(engaged(attack, defense), changes.pop("engagement", {})), "screened": [], "skipped_rounds": [],
         "privacy": None, "inversion": None, "sight": [Sight(party="aggregator", sees="every hospital's update")],
         "conflicts": [], "curve": make_curve(4, outcome.auroc), "seconds": 1.5,

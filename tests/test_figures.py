@@ -5,7 +5,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib import _pylab_helpers
 
-from reports import figures, style, tables
+from reports import breakdown, figures, multiples, style, tables
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 
@@ -36,17 +36,27 @@ def worse(by):
     return [one.model_copy(update={"brier": one.brier + 0.01 * by * i}) for i, one in enumerate(make_hospitals([]))]
 
 
-def draw(name, records):
+def draw_all(name, records):
+    """Every figure of that name."""
     looks = style.looks(list(dict.fromkeys(record.defense for record in records)))
-    if name == "heat_map":
-        return figures.heat_map(tables.cells(records).filter(reads_only=False))
-    if name in ("tradeoff", "hospital_effects"):
-        return getattr(figures, name)(getattr(tables, name)(records))
-    frames = {"convergence": tables.curves, "reconstruction": tables.inversions, "privacy_spent": tables.spent}
-    return getattr(figures, name)(frames[name](records), looks)
+    makers = {
+        "heat_map": lambda: [figures.heat_map(tables.cells(records).filter(reads_only=False))],
+        "tradeoff": lambda: [figures.tradeoff(tables.tradeoff(records))],
+        "hospital_effects": lambda: multiples.hospital_effects(tables.hospital_effects(records)),
+        "convergence": lambda: multiples.convergence(tables.curves(records), looks),
+        "breakdown": lambda: multiples.breakdown(breakdown.by_number(records), looks, {"defense_0": 4}),
+        "reconstruction": lambda: [figures.reconstruction(tables.inversions(records), looks)],
+        "privacy_spent": lambda: [figures.privacy_spent(tables.spent(records), looks)],
+    }
+    return makers[name]()
 
 
-NAMES = ("heat_map", "tradeoff", "hospital_effects", "convergence", "reconstruction", "privacy_spent")
+def draw(name, records):
+    (figure,) = draw_all(name, records)
+    return figure
+
+
+NAMES = ("heat_map", "tradeoff", "hospital_effects", "convergence", "breakdown", "reconstruction", "privacy_spent")
 
 
 def words_in(figure):
@@ -126,7 +136,70 @@ def test_hospital_effects_draw_at_most_the_hardest_hit():
 
     records = [make_record(defense=d, seed=s, hospitals=crowd(0.001 * (d != "none"))) for d in ("none", "x") for s in range(2)]
     names = [text.get_text() for text in draw("hospital_effects", records).axes[0].get_yticklabels()]
-    assert names == [f"site_{i:03}" for i in range(60 - figures.MOST_HOSPITALS, 60)]
+    assert names == [f"site_{i:03}" for i in range(60 - multiples.MOST_HOSPITALS, 60)]
+
+
+def many(n_attacks, n_defenses):
+    return study(seeds=2, n_attacks=n_attacks, n_defenses=n_defenses)
+
+
+def test_many_attacks_make_small_cells_that_still_state_mean_and_half_interval():
+    texts = words_in(draw("heat_map", many(figures.ROOMY + 1, 2)))
+    assert ".898" in texts
+    assert "±.025" in texts  # 12.706205 * 0.004 / sqrt(2) / sqrt(2)
+    assert not any("\N{EN DASH}" in text for text in texts)
+
+
+def test_attacks_that_knew_the_defense_are_starred():
+    records = [make_record(attack=a, adaptive=a == "fang") for a in ("none", "fang", "alie")]
+    texts = words_in(draw("heat_map", records))
+    assert {"no attack", "fang *", "alie"} <= set(texts)
+
+
+def test_many_defenses_are_ranked_by_what_the_worst_attack_leaves():
+    figure = draw("tradeoff", many(2, figures.MOST_POINTS + 1))
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == ["no defense", "defense_0, ε = 8.00", *(f"defense_{i}" for i in range(1, figures.MOST_POINTS))]
+    assert words_in(figure).count("attack_0") == len(names)
+
+
+@pytest.mark.parametrize("name", ["convergence", "breakdown"])
+def test_many_defenses_are_drawn_in_several_figures_each_beside_the_control(name):
+    drawn = draw_all(name, many(2, 2 * multiples.MOST_LINES + 2))
+    legends = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in drawn]
+    assert len(drawn) == 3
+    assert all(names[0] == "no defense" and len(names) <= multiples.MOST_LINES + 1 for names in legends)
+    assert [name for names in legends for name in names[1:]] == [f"defense_{i}" for i in range(2 * multiples.MOST_LINES + 1)]
+
+
+def test_effects_of_many_defenses_share_hospitals_and_scale_over_several_figures():
+    drawn = draw_all("hospital_effects", many(1, multiples.MOST_EFFECTS + 2))
+    first, second = (figure.axes[0] for figure in drawn)
+    assert first.get_xlim() == second.get_xlim()
+    assert [t.get_text() for t in first.get_yticklabels()] == [t.get_text() for t in second.get_yticklabels()]
+
+
+@pytest.mark.parametrize(("n", "most", "sizes"), [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (4, 3, [2, 2]), (25, 8, [6, 6, 6, 7])])
+def test_batches_are_few_even_and_in_order(n, most, sizes):
+    parts = multiples.batches([str(i) for i in range(n)], most)
+    assert [len(part) for part in parts] == sizes
+    assert [name for part in parts for name in part] == [str(i) for i in range(n)]
+
+
+def hostile(n, attack, defense):
+    return [make_record(attack=attack, defense=defense, n_hostile=n, seed=s, outcome={"auroc": 0.9 - 0.1 * n}) for s in range(2)]
+
+
+def test_breakdown_lines_start_where_nobody_is_hostile_and_mark_the_limit_of_the_rule():
+    cells = [(0, "none", "x"), *((n, a, d) for n in (1, 2) for a in ("none", "alie") for d in ("x", "y") if (n, d) != (2, "x"))]
+    table = breakdown.by_number([record for cell in cells for record in hostile(*cell)])
+    (figure,) = multiples.breakdown(table, style.looks(["x", "y"]), {"x": 2})
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
+    lines = {line.get_color(): line for line in panel.lines if line.get_marker() == "o"}
+    assert list(lines[style.BLUE].get_ydata()) == pytest.approx([0.9, 0.8])
+    assert list(lines[style.VERMILION].get_ydata()) == pytest.approx([0.8, 0.7])
+    (limit,) = (line for line in panel.lines if line.get_marker() == "s")
+    assert (limit.get_color(), round(float(limit.get_xdata()[0]))) == (style.BLUE, 1)
 
 
 @pytest.mark.parametrize("n_attacks", [1, 2, 4, 5])

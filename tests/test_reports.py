@@ -271,6 +271,7 @@ def test_screened_replies_are_counted_by_reason_and_hospitals_with_equal_counts_
         ([make_record(), make_record(consortium="other")], "consortium"),
         ([make_record(), make_record(seed=1, rounds=5)], "rounds"),
         ([make_record(), make_record(run="again")], "evidence.jsonl"),
+        ([make_record(n_hostile=2), make_record(n_hostile=2, run="again")], "evidence.jsonl"),
     ],
 )
 def test_runs_that_cannot_be_compared_are_refused(records, key):
@@ -282,6 +283,28 @@ def test_runs_that_cannot_be_compared_are_refused(records, key):
 def test_controls_come_first():
     ordered = tables.one_study(list(reversed(grid(seeds=1))))
     assert (ordered[0].attack, ordered[0].defense) == ("none", "none")
+
+
+def test_attacks_and_defenses_come_as_asked_with_unknown_ones_last():
+    records = [make_record(attack=a, defense=d) for a in ("alie", "mimic", "none", "zero") for d in ("krum", "none")]
+    ordered = tables.one_study(records, attacks=["zero", "alie"], defenses=["krum"])
+    assert [record.attack for record in ordered[::2]] == ["none", "zero", "alie", "mimic"]
+    assert [record.defense for record in ordered[:2]] == ["none", "krum"]
+
+
+def test_the_page_takes_the_order_of_the_manifest(folder):
+    where = folder(
+        grid(attacks=("none", "alie", "zero"), seeds=2), {"attacks": ["none", "zero", "alie"], "defenses": ["none", "krum"]}
+    )
+    text = text_of(page.write_report(where).read_text())
+    assert "Attacks tried: zero and alie." in text
+
+
+def test_the_worst_attacks_are_those_with_the_most_mean_harm():
+    losses = {"none": 0.0, "a": 0.1, "b": 0.3, "c": 0.2, "d": 0.0}
+    records = [make_record(attack=a, defense=d, outcome={"auroc": 0.9 - x}) for a, x in losses.items() for d in ("none", "krum")]
+    assert tables.worst_attacks(tables.cells(records), 3) == ["none", "b", "c"]
+    assert tables.worst_attacks(tables.cells(records), 9) == list(losses)
 
 
 # Sentences
@@ -580,22 +603,48 @@ def test_broken_manifest_is_refused_by_name(folder):
 # The terminal
 
 
-def printed(table) -> str:
-    console = Console(file=StringIO(), width=200)
+def printed(table, width=80) -> str:
+    console = Console(file=StringIO(), width=width, highlight=False)
     console.print(table)
     return console.file.getvalue()
 
 
 def test_closing_table_shows_means_half_intervals_and_shares():
-    text = printed(terminal.closing_table(everything()))
+    text = printed(terminal.closing(everything()))
     cell = row(tables.cells(everything()), attack="sign_flip", defense="none")
-    assert f"{cell['mean']:.3f} ± {cell['mean_high'] - cell['mean']:.3f}" in text
+    assert f"{cell['mean']:.3f}±{cell['mean_high'] - cell['mean']:.3f}".replace("±0", "±") in text
     assert "38 %" in text
     assert "no defense" in text
 
 
 def test_closing_table_of_one_seed_has_no_half_interval():
-    assert "±" not in printed(terminal.closing_table([make_record()])).split("\n", 1)[1]
+    assert "±" not in printed(terminal.closing([make_record()])).split("\n", 1)[1]
+
+
+ATTACKS = ["none", "sign_flip", "alie_optimized", "aggregation_tailored", "backdoor+model_replacement", "min_max", "label_flip"]
+
+
+def test_closing_table_breaks_no_cell_at_eighty_columns():
+    text = printed(terminal.closing(grid(attacks=ATTACKS, defenses=("none", "geometric_median", "krum+steps=[clip,nnm]"))))
+    found = re.findall(r"0\.\d{3}±\.\d{3}", text)
+    assert len(found) == 3 * len(ATTACKS)
+    assert all(part in text for part in ("geometric_median", "krum+steps=[clip,nnm]"))
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_closing_table_of_many_attacks_gives_the_worst_for_each_defense():
+    attacks = ["none", *(f"attack_{i:02}" for i in range(20))]
+    records = [make_record(attack=a, seed=s, outcome={"auroc": 0.9 - 0.01 * i}) for i, a in enumerate(attacks) for s in (0, 1)]
+    text = printed(terminal.closing(records))
+    assert re.search(r"no defense +0\.900±\.000 +0\.700±\.000 +attack_19", text)
+    assert len(text.splitlines()) < 12
+
+
+def test_idle_cells_are_marked_in_the_terminal():
+    text = printed(terminal.closing([make_record(attack="alie", engagement={"attack_engaged": False})]))
+    assert "0.850†" in text
+    assert "† attack or defense did nothing" in text
+    assert "†" not in printed(terminal.closing(everything()))
 
 
 def test_run_table_says_when_an_attack_did_nothing():
@@ -605,7 +654,7 @@ def test_run_table_says_when_an_attack_did_nothing():
 
 
 def test_terminal_does_not_read_names_as_markup():
-    assert "[red]x" in printed(terminal.closing_table([make_record(defense="[red]x")]))
+    assert "[red]x" in printed(terminal.closing([make_record(defense="[red]x")]))
 
 
 def test_report_of_an_empty_folder_is_refused(tmp_path: Path):

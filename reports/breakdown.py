@@ -1,0 +1,140 @@
+"""How many hostile hospitals it takes: outcome by their number, where defenses break down, where rules are not defined.
+
+A cell that was not run because its rule refuses that number is a mapping with ``attack``, ``defense``, ``n_hostile``, ``reason``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from reports import tables, words
+from sim.evidence import RunRecord
+
+Refused = Mapping[str, Any]
+
+
+def numbers(records: Sequence[RunRecord]) -> list[int]:
+    """The numbers of hostile hospitals that were run, in rising order."""
+    return sorted({record.n_hostile for record in records})
+
+
+def focus(records: Sequence[RunRecord]) -> int:
+    """The number of hostile hospitals that the report is about where one is needed.
+
+    Of the numbers above 0 with the most cells run, the one nearest to a quarter of the hospitals, the smaller of two.
+    """
+    run = {number: len({(r.attack, r.defense) for r in records if r.n_hostile == number}) for number in numbers(records)}
+    quarter = records[0].n_hospitals / 4
+    return min(run, key=lambda number: (number == 0, -run[number], abs(number - quarter), number))
+
+
+def in_focus(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs with the number of hostile hospitals that the report is about."""
+    number = focus(records)
+    return [record for record in records if record.n_hostile == number]
+
+
+def by_number(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """The rows of ``tables.cells`` for each ``n_hostile``; attacks that only read and runs whose attack did nothing left out."""
+    acting = [record for record in records if not tables.reads_only(record) and "attack" not in tables.idle(record)]
+    groups = {number: [record for record in acting if record.n_hostile == number] for number in numbers(acting)}
+    frames = [tables.cells(group).with_columns(n_hostile=pl.lit(number, pl.Int64)) for number, group in groups.items()]
+    return pl.concat([tables.cells([]).with_columns(n_hostile=pl.lit(0, pl.Int64)), *frames])
+
+
+def points(table: pl.DataFrame, drop: float) -> pl.DataFrame:
+    """The measured breakdown point of each defense under each attack, from the frame of ``by_number``.
+
+    ``breaks_at``: the smallest number of hostile hospitals at which mean AUROC is at least ``drop`` below the same defense
+    without the attack, with a paired 95 % interval that excludes 0; null if no number is. ``harm`` with ``_low`` and ``_high``
+    there; ``most``: the largest number run with that control; ``seeds``: the fewest pairs of any number.
+    """
+    by = ("attack", "defense")
+    tried = table.filter(pl.col("attack") != "none", pl.col("harm").is_not_null()).sort("n_hostile", maintain_order=True)
+    about = tried.group_by(by, maintain_order=True).agg(most=pl.col("n_hostile").max(), seeds=pl.col("harm_n").min())
+    broken = tried.filter(pl.col("harm") <= -drop, pl.col("harm_high") < 0).unique(by, keep="first", maintain_order=True)
+    at = broken.select(*by, "harm", "harm_low", "harm_high", breaks_at=pl.col("n_hostile"))
+    return about.join(at, on=by, how="left", maintain_order="left")
+
+
+def by_defense(found: pl.DataFrame) -> pl.DataFrame:
+    """One row a defense: its smallest breakdown point over all attacks, the larger harm first where two share it.
+
+    ``n_broken`` of ``n_attacks`` broke it; the other columns are those of ``points`` for the attack that did so first.
+    """
+    counts = found.group_by("defense", maintain_order=True).agg(
+        n_attacks=pl.len().cast(pl.Int64), n_broken=pl.col("breaks_at").count().cast(pl.Int64)
+    )
+    order = found.sort("breaks_at", "harm", nulls_last=True, maintain_order=True)
+    return counts.join(order.unique("defense", keep="first", maintain_order=True), on="defense", maintain_order="left")
+
+
+def limits(refused: Sequence[Refused]) -> dict[str, int]:
+    """The smallest number of hostile hospitals that each defense's rule refused."""
+    found: dict[str, int] = {}
+    for cell in refused:
+        found[cell["defense"]] = min(cell["n_hostile"], found.get(cell["defense"], cell["n_hostile"]))
+    return found
+
+
+def not_defined(refused: Sequence[Refused]) -> list[str]:
+    """A sentence for each defense that was not run with some numbers of hostile hospitals, with its rule's first reason."""
+    return [
+        f"{name} is not defined with n_hostile={words.ranges(_refused_numbers(refused, name))}: {_reason(refused, name, low)}"
+        for name, low in limits(refused).items()
+    ]
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """The breakdown point in a row of ``points``, or that there is none and how far was tried."""
+    if row["breaks_at"] is not None:
+        return str(row["breaks_at"])
+    if row["seeds"] < 2:
+        return "one seed, no interval"
+    return f"not reached up to {row['most']}"
+
+
+def asked(records: Sequence[RunRecord]) -> list[str]:
+    """Which numbers were run and which of them the rest of the report is about, if there are several."""
+    run = numbers(records)
+    if len(run) < 2:
+        return []
+    chosen = f"{focus(records)} of {words.count(records[0].n_hospitals, 'hospital')}"
+    return [
+        f"Numbers of hostile hospitals: {words.listed(map(str, run))}. Where nothing else is said, this page shows the runs with "
+        f"{chosen}: of the numbers at which most cells ran, the one nearest to a quarter."
+    ]
+
+
+def found(records: Sequence[RunRecord], drop: float) -> list[str]:
+    """What the numbers show for the defense that withstands most and for no defense; nothing without intervals."""
+    rows = by_defense(points(by_number(records), drop)).filter(pl.col("seeds") > 1).rows(named=True)
+    if len(numbers(records)) < 2 or not rows:
+        return []
+    broken = sorted((row for row in rows if row["breaks_at"] is not None), key=lambda row: int(row["breaks_at"]))
+    texts = [
+        f"With no defense, {row['attack']} lowers AUROC by at least {drop:g} from {row['breaks_at']} hostile on."
+        for row in broken
+        if row["defense"] == "none"
+    ]
+    kept = [row for row in rows if row["breaks_at"] is None]
+    texts += [f"No attack tried did that to {_up_to(kept)}."] if kept else []
+    last = [row for row in broken if row["defense"] != "none" and row["breaks_at"] == broken[-1]["breaks_at"]]
+    if not kept and last:
+        texts.append(f"{words.listed(row['defense'] for row in last)} took the most: {last[0]['breaks_at']} hostile.")
+    return texts
+
+
+def _up_to(rows: Sequence[Mapping[str, Any]]) -> str:
+    return words.listed(f"{words.defense(row['defense'])} (up to {row['most']})" for row in rows)
+
+
+def _reason(refused: Sequence[Refused], defense: str, number: int) -> str:
+    return next(str(cell["reason"]) for cell in refused if (cell["defense"], cell["n_hostile"]) == (defense, number))
+
+
+def _refused_numbers(refused: Sequence[Refused], defense: str) -> list[int]:
+    return sorted({cell["n_hostile"] for cell in refused if cell["defense"] == defense})

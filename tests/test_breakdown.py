@@ -1,0 +1,299 @@
+"""How many hostile hospitals it takes: what is run, what is left out, what is said; and whom rules listen to."""
+
+import json
+
+import pytest
+from hydra import initialize_config_module
+
+from reports import backdoors, breakdown, findings, heard, page, terminal
+from sim import compare, compose, evidence
+from sim.errors import InputError
+from sim.evidence import Heard, Planted, Selection
+from sim.experiment import Experiment, address
+from sim.manifest import code_version
+from tests.records import make_inversion, make_record
+from tests.test_reports import html_of, printed, row, text_of
+
+DROP = 0.05
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _hydra():
+    with initialize_config_module("conf", version_base="1.3"):
+        yield
+
+
+# What is run
+
+
+def planned(numbers, *overrides, attacks=("sign_flip",), defenses=("krum",), seeds=(0,)):
+    words = ["consortium=heart4", f"adversary.n_hostile={numbers}".replace(" ", ""), *overrides]
+    return compose.planned(words, compose.cells(attacks, defenses, compose.hostile_numbers(numbers)), seeds)
+
+
+def cell(experiment: Experiment) -> tuple[int, str, str]:
+    return experiment.settings.adversary.n_hostile, experiment.attack, experiment.label
+
+
+def test_every_cell_runs_for_every_number_and_only_the_control_attack_without_hostile_hospitals():
+    made, refused = planned([0, 1], defenses=("median",), seeds=(3, 4))
+    attacked = [(1, attack, defense) for attack in ("none", "sign_flip") for defense in ("none", "median")]
+    assert [cell(one) for one in made[::2]] == [(0, "none", "none"), (0, "none", "median"), *attacked]
+    assert [one.settings.seed for one in made] == [3, 4] * 6
+    assert refused == []
+
+
+def test_a_cell_that_its_rule_refuses_is_left_out_with_the_reason():
+    made, refused = planned([0, 1])
+    assert [cell(one) for one in made if one.label == "krum"] == [(0, "none", "krum")]
+    assert [(one.attack, one.defense, one.n_hostile) for one in refused] == [("none", "krum", 1), ("sign_flip", "krum", 1)]
+    assert refused[0].reason == "n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"
+
+
+def test_one_number_is_refused_as_an_error_and_so_is_a_list_of_which_no_cell_remains():
+    words = ["consortium=heart4", "adversary.n_hostile=1"]
+    with pytest.raises(InputError, match="Krum needs"):
+        compose.experiments(words, compose.cells(["sign_flip"], ["krum"]), [0])
+    cells = [compose.Cell(("sign_flip",), "krum", 1)]
+    with pytest.raises(InputError, match="Krum needs"):
+        compose.planned(words, cells, [0])
+
+
+def test_other_wrong_input_stays_an_error_in_a_list_of_numbers():
+    with pytest.raises(InputError, match=r"adversary\.n_hostile=4: expected fewer than n_hospitals=4"):
+        planned([1, 4])
+    with pytest.raises(InputError, match=r"training\.lr"):
+        planned([0, 1], "training.lr=-1")
+
+
+def test_a_value_that_only_attacked_cells_have_is_taken_though_nobody_attacks_at_zero():
+    made, _ = planned([0, 1], "attack.sign_flip.scale=2.5", defenses=())
+    assert [one.settings.attack["sign_flip"]["scale"] for one in made if one.attack == "sign_flip"] == [2.5]
+    with pytest.raises(InputError, match="unknown key"):
+        planned([0], "attack.sign_flip.scale=2.5")
+
+
+@pytest.mark.parametrize("value", [[], [1, 1], [-1], [1.5], ["a"], [True]])
+def test_lists_that_are_no_different_whole_numbers_are_refused(value):
+    with pytest.raises(InputError, match=r"adversary\.n_hostile"):
+        compose.hostile_numbers(value)
+
+
+def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversary(tmp_path):
+    one, two = (planned([n], defenses=())[0][-1] for n in (1, 2))
+    held = [make_record(run=address(e, code_version()), config=json.loads(e.text), code=code_version()) for e in (one, two)]
+    for record in held:
+        evidence.append(tmp_path, record)
+    assert compare.complete([two], tmp_path, 1, lambda _: None) == held[1:]
+    (other,) = planned([1], "adversary.placement=largest", defenses=())[0][-1:]
+    with pytest.raises(InputError, match="another adversary"):
+        compare.complete([other], tmp_path, 1, lambda _: None)
+
+
+# What is said
+
+
+def runs(aurocs, attack="alie", defense="krum", **changes):
+    """Runs with and without the attack for each number of hostile hospitals: ``aurocs[number]`` by seed, 0.9 without."""
+    return [
+        make_record(attack=a, defense=defense, n_hostile=n, seed=s, outcome={"auroc": 0.9 if a == "none" else value}, **changes)
+        for n, values in aurocs.items()
+        for s, value in enumerate(values)
+        for a in ("none", attack)
+    ]
+
+
+def point(records):
+    return row(breakdown.points(breakdown.by_number(records), DROP))
+
+
+def test_breakdown_is_the_smallest_number_with_a_material_loss_beyond_seeds():
+    found = point(runs({1: (0.88, 0.89, 0.90), 2: (0.83, 0.84, 0.85), 3: (0.5, 0.5, 0.6)}))
+    assert (found["breaks_at"], found["most"]) == (2, 3)
+    assert found["harm"] == pytest.approx(-0.06)
+    assert found["harm_high"] == pytest.approx(-0.06 + 4.302653 * 0.01 / 3**0.5)
+    assert breakdown.verdict(found) == "2"
+
+
+def test_a_loss_whose_interval_holds_zero_is_no_breakdown():
+    found = point(runs({1: (0.5, 0.9, 0.9)}))  # mean loss 0.133, interval from -0.71 to 0.44
+    assert found["breaks_at"] is None
+    assert breakdown.verdict(found) == "not reached up to 1"
+
+
+def test_a_certain_loss_below_what_is_material_is_no_breakdown():
+    assert point(runs({1: (0.86, 0.86, 0.861), 2: (0.86, 0.86, 0.861)}))["breaks_at"] is None
+
+
+def test_one_seed_gives_no_breakdown_point():
+    assert breakdown.verdict(point(runs({1: (0.1,)}))) == "one seed, no interval"
+
+
+def test_losses_are_paired_with_the_control_of_the_same_number():
+    records = runs({1: (0.8, 0.8), 2: (0.6, 0.6)})
+    calm = [r.model_copy(update={"outcome": r.outcome.model_copy(update={"auroc": 0.6})}) for r in records if r.n_hostile == 2]
+    found = point([*(r for r in records if r.n_hostile == 1), *calm])  # with 2 the control is as bad as the attacked run
+    assert (found["breaks_at"], found["harm"]) == (1, pytest.approx(-0.1))
+
+
+def test_runs_whose_attack_did_nothing_and_attacks_that_read_say_nothing_about_breakdown():
+    idle = runs({1: (0.5, 0.5)}, engagement={"attack_engaged": False})
+    read = [make_record(attack="analytic_inversion", n_hostile=n, inversion=make_inversion()) for n in (1, 2)]
+    assert breakdown.by_number([*idle, *read]).is_empty()
+
+
+def test_a_defense_breaks_down_where_the_first_attack_breaks_it():
+    records = [*runs({1: (0.9, 0.9), 2: (0.7, 0.7)}), *runs({1: (0.7, 0.7), 2: (0.6, 0.6)}, attack="mimic")]
+    records = list({record.run: record for record in records}.values())
+    found = row(breakdown.by_defense(breakdown.points(breakdown.by_number(records), DROP)))
+    assert (found["breaks_at"], found["attack"], found["n_broken"], found["n_attacks"]) == (1, "mimic", 2, 2)
+
+
+REFUSED = [
+    {"attack": a, "defense": "krum", "n_hostile": n, "reason": f"because of {n}"} for a in ("none", "alie") for n in (6, 5)
+]
+
+
+def test_refusals_are_said_once_for_each_defense_with_the_first_reason():
+    assert breakdown.limits(REFUSED) == {"krum": 5}
+    assert breakdown.not_defined(REFUSED) == ["krum is not defined with n_hostile=5 to 6: because of 5"]
+
+
+@pytest.mark.parametrize(("run", "chosen"), [((0, 1, 2, 3), 1), ((0, 2, 3), 2), ((0, 1), 1), ((0,), 0), ((5,), 5)])
+def test_the_report_is_about_the_number_nearest_a_quarter(run, chosen):
+    assert breakdown.focus([make_record(n_hostile=n) for n in run]) == chosen  # 6 hospitals: of 1 and 2 the smaller
+
+
+def test_the_report_is_about_a_number_at_which_every_cell_ran():
+    cells = [(n, a, d) for n in (1, 2, 3) for a in ("none", "alie") for d in ("none", "krum") if (n, d) not in ((1, "krum"),)]
+    assert breakdown.focus([make_record(n_hostile=n, attack=a, defense=d) for n, a, d in cells]) == 2
+
+
+def study():
+    cells = [(n, a, d) for n in (0, 1, 2, 5) for a in ("none", "alie") for d in ("none", "krum") if (n, d) != (5, "krum")]
+    return [
+        make_record(
+            n_hostile=n, attack=a, defense=d, seed=s, outcome={"auroc": 0.9 - (a != "none") * 0.04 * n * (2 - (d != "none"))}
+        )
+        for n, a, d in cells
+        if n or a == "none"
+        for s in range(3)
+    ]
+
+
+def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_path):
+    for record in study():
+        evidence.append(tmp_path, record)
+    (tmp_path / "manifest.json").write_text(json.dumps({"refused": REFUSED[1:2]}))
+    html = page.write_report(tmp_path).read_text()
+    text = " ".join(text_of(html).split())
+    assert 'id="fig-breakdown"' in html
+    assert "krum is not defined with n_hostile=5: because of 5" in text
+    assert "this page shows the runs with 1 of 6 hospitals" in text
+    assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile on." in text
+    assert "krum took the most: 2 hostile." in text
+    assert "Each line" not in text
+    assert "0.500" not in text.split("What protection costs")[0]  # the runs with 5 hostile are in no other section
+
+
+def test_one_number_makes_no_section_on_numbers():
+    html = html_of([make_record(seed=s, attack=a) for s in range(2) for a in ("none", "alie")])
+    assert "How many hostile hospitals" not in html
+
+
+def test_terminal_states_breakdown_points_and_refusals():
+    text = " ".join(printed(terminal.closing(study(), REFUSED[1:2])).split())
+    assert "1 of 6 hospitals hostile" in text
+    assert "krum 2 alie" in text
+    assert "no defense 1 alie" in text
+    assert "krum is not defined with n_hostile=5: because of 5" in text
+
+
+def test_attacks_that_knew_the_defense_are_named():
+    texts = findings.asked([make_record(attack=a, adaptive=a == "fang") for a in ("none", "fang", "alie")])
+    assert texts[-1].startswith("fang (marked *) knew each defense")
+    assert texts[-1].endswith("alie did the same whatever the defense.")
+    assert "marked *" not in " ".join(findings.asked([make_record(attack="alie")]))
+
+
+# Whom rules listen to, and backdoors
+
+
+def selected(shares, left_out, recall=0.5, precision=0.25, wrongly=0.5):
+    hospitals = [
+        Heard(hospital=f"hospital_{i}", hostile=i == 0, share=share, left_out=out)
+        for i, (share, out) in enumerate(zip(shares, left_out, strict=True))
+    ]
+    return Selection(rounds=4, hospitals=hospitals, recall=recall, precision=precision, wrongly_left_out=wrongly)
+
+
+KRUM = selected([0.5, 0.25, 0.25, 0.0, 0.0, 0.0], [0.5, 0.75, 0.75, 1.0, 1.0, 1.0])
+
+
+def test_selection_is_averaged_over_seeds_and_counts_no_recall_where_nobody_attacks():
+    other = selected([1 / 6] * 6, [0.0] * 6, recall=0.7, precision=None, wrongly=0.1)
+    records = [
+        make_record(attack=a, defense="krum", seed=s, selection=one)
+        for a in ("none", "alie")
+        for s, one in enumerate((KRUM, other))
+    ]
+    table = heard.selections([make_record(), *records])
+    hit, calm = row(table, attack="alie"), row(table, attack="none")
+    assert (hit["recall"], hit["precision"], hit["heard"]) == (pytest.approx(0.6), 0.25, pytest.approx(3.5))
+    assert hit["recall_high"] - hit["recall"] == pytest.approx(12.706205 * 0.1)
+    assert (calm["recall"], calm["precision"]) == (None, None)
+    assert calm["wrongly_left_out"] == pytest.approx(5 / 6 / 2)  # all six are honest then
+
+
+def test_the_hospital_heard_least_is_found_without_attack_in_units_of_an_equal_share():
+    attacked = make_record(attack="alie", defense="krum", selection=selected([0, 0.2, 0.2, 0.2, 0.2, 0.2], [1, 0, 0, 0, 0, 0]))
+    calm = make_record(defense="krum", selection=selected([0.2, 0.2, 0.2, 0.2, 0.15, 0.05], [0, 0, 0, 0, 0, 0.75]))
+    least = row(heard.least_heard([attacked, calm]))
+    assert (least["hospital"], least["share"], least["left_out"], least["n_train"]) == (
+        "hospital_5",
+        pytest.approx(0.3),
+        0.75,
+        20,
+    )
+
+
+def test_a_rule_that_takes_one_hospital_is_said_to():
+    records = [make_record(attack="alie", defense="krum", selection=KRUM)]
+    (text,) = heard.single(heard.selections(records), 6, 1)
+    assert text.startswith("krum: the update of one hospital is the whole step of a round. The other 5 are left out")
+    assert "precision cannot exceed 20 % (1 of 5)" in text
+    half = selected([0.2] * 5 + [0], [0, 0, 0, 0, 0, 1])
+    assert heard.single(heard.selections([make_record(attack="alie", defense="mda", selection=half)]), 6, 1) == []
+
+
+def test_page_shows_whom_rules_listen_to_only_where_the_evidence_has_it():
+    records = [
+        make_record(attack=a, defense=d, seed=s, selection=KRUM if d == "krum" else None)
+        for a in ("none", "alie")
+        for d in ("none", "krum")
+        for s in range(2)
+    ]
+    text = " ".join(text_of(html_of(records)).split())
+    assert "Whom the rules listen to" in text
+    assert "a precision of 17 %" in text
+    assert "hospital_3 60 0.00 100 %" in text
+    assert "Whom the rules" not in html_of([make_record()])
+
+
+def planted(success, false_trigger):
+    return Planted(attack="backdoor", target=0, success=success, false_trigger=false_trigger, n=40)
+
+
+def test_backdoors_stand_beside_their_false_triggers_and_what_they_cost():
+    records = [make_record(seed=s, outcome={"auroc": 0.9}) for s in range(2)]
+    records += [
+        make_record(attack="backdoor", seed=s, outcome={"auroc": 0.89}, backdoor=planted(success, 0.2))
+        for s, success in enumerate((0.8, 0.9))
+    ]
+    found = row(backdoors.backdoors(records))
+    assert (found["success"], found["false_trigger"], found["n_marked"]) == (pytest.approx(0.85), 0.2, 80)
+    assert (found["gain"], found["harm"]) == (pytest.approx(0.65), pytest.approx(-0.01))
+    assert found["gain_high"] - found["gain"] == pytest.approx(12.706205 * 0.05)
+    (text,) = backdoors.found(backdoors.backdoors(records))
+    assert "85 % of marked patients are put into the attacker's class, 20 % in the same run without the attack" in text
+    assert "Success beyond" in text_of(html_of(records))
