@@ -44,8 +44,8 @@ def _jobs(widths: tuple[int, ...], n: int) -> list[batch.Job]:
     rng, n_rows = stream(0, "benchmark"), ROWS * STEPS
     drawn = [rng.normal(size=(n_rows, FEATURES)).astype(np.float32) for _ in range(12)]
     sites = [Records(features, np.ones(n_rows, np.float32)) for features in drawn]
-    order, weights = rng.permutation(n_rows).reshape(STEPS, ROWS), initial(widths, rng)
-    return [batch.Job(weights, sites[i % 12], order) for i in range(n)]
+    order, weights = rng.permutation(n_rows).reshape(STEPS, ROWS), [initial(widths, rng) for _ in range(0, n, 12)]
+    return [batch.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 
 def _products(widths: tuple[int, ...], n: int) -> Callable[[], None]:

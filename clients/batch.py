@@ -98,12 +98,13 @@ def _chunk(widths: tuple[int, ...], batch: int) -> int:
 class _Chunk:
     """Jobs in order of falling number of steps, as tensors.
 
-    ``rows`` (steps, n, batch): where in ``pool`` a step's records are. ``labels`` and ``live`` (steps, n, batch, 1): their labels;
-    1 for a record and 0 for padding.
+    ``rows`` (steps, n, batch): where in ``pool`` a step's records are. ``labels`` and ``live`` (steps, n, batch, 1): their
+    labels; 1 for a record and 0 for padding. ``received`` (n, n_params): the weights that ``layers`` start from.
     """
 
     widths: tuple[int, ...]
     jobs: Sequence[Job]
+    received: Weights
     layers: Layers
     pool: torch.Tensor
     rows: torch.Tensor
@@ -120,10 +121,11 @@ class _Chunk:
         for i, (job, start) in enumerate(zip(jobs, starts, strict=True)):
             rows[: steps[i], i, : job.batches.shape[1]] = np.where(job.batches < 0, -1, job.batches + start)
         index = torch.from_numpy(rows).to(device)
-        weights = torch.from_numpy(np.stack([job.weights for job in jobs])).to(device)
+        received, which = _distinct(jobs)
+        layers = [layer[which] for layer in _split(widths, torch.from_numpy(received).to(device))]
         live, index = (index >= 0).float().unsqueeze(3), index.clamp_(min=0)
         drawn = labels.to(device)[index].unsqueeze(3)
-        return cls(widths, jobs, _split(widths, weights), pool.to(device), index, drawn, live, steps)
+        return cls(widths, jobs, received[which], layers, pool.to(device), index, drawn, live, steps)
 
     def train(self, optimizer: Optimizer) -> NDArray[np.float32]:
         """Run every job's steps; updates (n_jobs, n_params)."""
@@ -143,7 +145,7 @@ class _Chunk:
                 _sgd_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr)
             else:
                 self._adam_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr, step + 1)
-        return _joined(self.layers) - np.stack([job.weights for job in self.jobs])
+        return _joined(self.layers) - self.received
 
     def _forward(self, layers: Layers, acts: Layers, step: int, n: int) -> torch.Tensor:
         """Fill ``acts`` with the inputs of each layer; returns predicted chance minus label, (n, batch, 1)."""
@@ -231,6 +233,13 @@ def _pooled(jobs: Sequence[Job]) -> tuple[torch.Tensor, torch.Tensor, list[int]]
     np.concatenate([part.features for part in parts], out=features[:, :-1])
     labels = np.concatenate([part.labels for part in parts])
     return torch.from_numpy(features), torch.from_numpy(labels), [starts[id(job.records)] for job in jobs]
+
+
+def _distinct(jobs: Sequence[Job]) -> tuple[Weights, list[int]]:
+    """Received weights, each once (n_distinct, n_params), and which of them each job has: those of one run have the same."""
+    place = dict[int, int]()
+    which = [place.setdefault(id(job.weights), len(place)) for job in jobs]
+    return np.stack([jobs[which.index(i)].weights for i in range(len(place))]), which
 
 
 def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
