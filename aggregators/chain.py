@@ -1,5 +1,6 @@
-"""Steps in order, then a rule."""
+"""Steps in order, then a rule, then the server's optimizer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,14 @@ from sim.types import Rule, Step, Vector, View
 
 @dataclass(frozen=True)
 class Chain:
-    """What the aggregator does with a view: every step on the rows, then the rule. All draw from the same generator."""
+    """What the aggregator does with a view: every step on the rows, then the rule. All draw from the same generator.
+
+    ``optimizer`` turns the aggregate and the view's memory into the step of the model; None: the aggregate is the step.
+    """
 
     steps: tuple[Step, ...]
     rule: Rule
+    optimizer: Callable[[Vector, dict[str, Any]], Vector] | None = None
 
     @property
     def min_rows(self) -> int:
@@ -47,7 +52,7 @@ class Chain:
         return replace(self, steps=steps, rule=_without(self.rule, n_missing))
 
     def run(self, view: View, rng: np.random.Generator) -> tuple[Vector, NDArray[np.float64] | None]:
-        """The aggregated update, (n_params,), and the share of each row of ``view`` in it, (n_rows,).
+        """The step of the model, (n_params,), and the share of each row of ``view`` in the aggregate, (n_rows,).
 
         Shares are None for a rule that works on each coordinate by itself. Raises ``RefusedError`` where a step or the rule does.
         """
@@ -62,12 +67,15 @@ class Chain:
             else:
                 view = step(view, rng)
         if not isinstance(self.rule, Weighing):
-            return self.rule(view, rng), None
+            return self._step(self.rule(view, rng), view), None
         shares = self.rule.shares(view, rng)
-        return self.rule.combined(view, shares, rng), shares @ origin
+        return self._step(self.rule.combined(view, shares, rng), view), shares @ origin
+
+    def _step(self, aggregate: Vector, view: View) -> Vector:
+        return aggregate if self.optimizer is None else self.optimizer(aggregate, view.memory)
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The aggregated update, (n_params,). Raises ``RefusedError`` where a step or the rule does."""
+        """The step of the model, (n_params,). Raises ``RefusedError`` where a step or the rule does."""
         return self.run(view, rng)[0]
 
 

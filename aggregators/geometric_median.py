@@ -1,14 +1,15 @@
 """Geometric median (Chen et al., 2017, arXiv:1705.05491; Weiszfeld, 1937; Vardi and Zhang, 2000)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import embedded
 from aggregators.kinds import Weighing
-from sim.errors import number, whole
+from aggregators.limits import minority
+from sim.errors import number, one_of, whole
 from sim.types import About, View
 
 SAME = 1e-6  # distance, relative to a row's length, below which rows count as equal: ``embedded`` keeps no more digits
@@ -23,29 +24,34 @@ class GeometricMedian(Weighing):
     ``tolerance * n_rows`` (plus the number of rows at that point), or after ``max_steps``.
     The point is right to about 1e-7 of the rows' distances from their coordinate-wise median, and rows closer than 1e-6 of
     that to each other count as one.
+    By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
     Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
         tolerance: length of the gradient at which to stop, per row.
         max_steps: most Weiszfeld steps.
+        weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the party learns them.
     """
 
     n_hostile: int
     tolerance: float = 1e-10
     max_steps: int = 10_000
+    weighting: Literal["uniform", "count"] = "uniform"
     about: ClassVar[About] = About(
         title="GeometricMedian",
         paper="Chen et al., Distributed Statistical Machine Learning in Adversarial Settings: Byzantine Gradient Descent",
         year=2017,
-        sees="rows of few hospitals each",
+        sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
+        variants=("weighting=count",),
     )
 
     def __post_init__(self) -> None:
         whole(0, n_hostile=self.n_hostile)
         whole(1, max_steps=self.max_steps)
         number(0, 1, open_low=True, tolerance=self.tolerance)
+        one_of(("uniform", "count"), weighting=self.weighting)
 
     @property
     def min_rows(self) -> int:
@@ -56,11 +62,13 @@ class GeometricMedian(Weighing):
         """How much of each row the geometric median is."""
         points = embedded(view.rows)
         digits = SAME * np.linalg.norm(points, axis=1)
+        weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
+        weights = weights / weights.mean()
         # Directions and not sums of distances: those lose their digits to one row far out.
-        point = min(points, key=lambda row: _excess(points - row, digits))
+        point = min(points, key=lambda row: _excess(points - row, weights, digits))
         for _ in range(self.max_steps):
             gaps = points - point
-            nearness, here = _nearness(gaps, digits)
+            nearness, here = _nearness(gaps, weights, digits)
             pull = nearness @ gaps
             strength = np.linalg.norm(pull)
             if strength <= here.sum() + self.tolerance * len(points):
@@ -70,14 +78,17 @@ class GeometricMedian(Weighing):
         return np.asarray(shares / shares.sum())
 
 
-def _nearness(gaps: NDArray[np.float64], digits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """One over each distance, 0 for the points that are here; and which those are."""
+Floats = NDArray[np.float64]
+
+
+def _nearness(gaps: Floats, weights: Floats, digits: Floats) -> tuple[Floats, Floats]:
+    """Weight over distance, 0 for the points that are here; and the weight of each point that is here, 0 for the others."""
     lengths = np.linalg.norm(gaps, axis=1)
     here = lengths <= digits
-    return (~here) / np.where(here, 1.0, lengths), here
+    return np.where(here, 0.0, weights) / np.where(here, 1.0, lengths), np.where(here, weights, 0.0)
 
 
-def _excess(gaps: NDArray[np.float64], digits: NDArray[np.float64]) -> float:
+def _excess(gaps: Floats, weights: Floats, digits: Floats) -> float:
     """How much the pull of the points away exceeds the hold of those here; not above 0 exactly at a minimizer."""
-    nearness, here = _nearness(gaps, digits)
+    nearness, here = _nearness(gaps, weights, digits)
     return float(np.linalg.norm(nearness @ gaps) - here.sum())

@@ -40,6 +40,13 @@ def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float6
     return np.sqrt(squares)
 
 
+def ordered(updates: Updates, weights: NDArray[np.float64]) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
+    """For each block of columns its values in ascending order, and the weight of all rows up to each value, (n_rows, width)."""
+    for block in blocks(updates):
+        order = updates[:, block].argsort(axis=0, kind="stable")
+        yield block, np.take_along_axis(updates[:, block], order, axis=0), weights[order].cumsum(axis=0)
+
+
 def products(updates: Updates) -> NDArray[np.float64]:
     """Inner products of the rows with each other, (n_rows, n_rows)."""
     gram = np.zeros((len(updates), len(updates)))

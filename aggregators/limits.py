@@ -44,6 +44,17 @@ def record_counts(rule: Rule, view: View) -> NDArray[np.float64]:
     return view.weights
 
 
+def minority(rule: Any, view: View) -> NDArray[np.float64]:
+    """The weights of the rows, (n_rows,), if the ``n_hostile`` heaviest weigh less than half. Raises ``RefusedError`` if not."""
+    weights = record_counts(rule, view)
+    heaviest, total = np.sort(weights)[len(weights) - rule.n_hostile :].sum(), weights.sum()
+    if heaviest >= total / 2:
+        given = f"n_rows={len(weights)}, n_hostile={rule.n_hostile}, weighting=count"
+        needed = f"needs the n_hostile heaviest rows to weigh less than half; they weigh {heaviest:g} of {total:g}"
+        raise RefusedError(f"{given}: {rule.about.title} {needed}")
+    return weights
+
+
 def root_row(rule: Any, view: View) -> int:
     """Number of the row that is the update of hospital ``rule.root`` alone. Raises ``RefusedError`` if there is none."""
     if (rule.root,) not in view.members:

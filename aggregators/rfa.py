@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import Weighing
-from aggregators.limits import record_counts
+from aggregators.limits import minority
 from sim.errors import number, one_of, whole
 from sim.types import About, View
 
@@ -56,7 +56,7 @@ class Rfa(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Weight over distance, as of the last step."""
-        weights = record_counts(self, view) if self.weighting == "count" else np.ones(len(view.rows))
+        weights = minority(self, view) if self.weighting == "count" else np.ones(len(view.rows))
         weights = weights / weights.sum()
         shares = weights if self.start == "mean" else np.zeros_like(weights)
         for _ in range(self.steps):

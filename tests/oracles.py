@@ -25,12 +25,14 @@ def mean(rows: Rows, weighting: str) -> list[float]:
     return [fmean(column) for column in zip(*rows, strict=True)]
 
 
-def median(rows: Rows, n_hostile: int) -> list[float]:
+def median(rows: Rows, n_hostile: int, weighting: str) -> list[float]:
+    assert weighting == "uniform"
     assert n_hostile < len(rows)
     return [middle(column) for column in zip(*rows, strict=True)]
 
 
-def trimmed_mean(rows: Rows, n_hostile: int) -> list[float]:
+def trimmed_mean(rows: Rows, n_hostile: int, weighting: str) -> list[float]:
+    assert weighting == "uniform"
     return [fmean(sorted(column)[n_hostile : len(column) - n_hostile]) for column in zip(*rows, strict=True)]
 
 
@@ -217,7 +219,8 @@ def clipped_clustering(rows: Rows) -> list[float]:
     return mean([clip_to_median(rows)[i] for i in larger], "uniform")
 
 
-def geometric_median(rows: Rows, n_hostile: int, tolerance: float, max_steps: int) -> list[float]:
+def geometric_median(rows: Rows, n_hostile: int, tolerance: float, max_steps: int, weighting: str) -> list[float]:
+    assert weighting == "uniform"
     assert n_hostile < len(rows)
     assert 0 < tolerance < 1 <= max_steps
     starts = [*rows, [median_low(column) for column in zip(*rows, strict=True)]]

@@ -1,6 +1,9 @@
 """What single rules promise beyond the table of test_every_plugin, and where each stops holding."""
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +13,31 @@ from flwr.serverapp.strategy.multikrum import select_multikrum
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aggregators.bucketing import Bucketing
+from aggregators.centered_clipping import CenteredClipping
 from aggregators.chain import Chain
 from aggregators.clear import Clear
 from aggregators.clip import Clip
+from aggregators.clipped_clustering import ClippedClustering
+from aggregators.dnc import Dnc
+from aggregators.flame import Flame
+from aggregators.fltrust import Fltrust
+from aggregators.foolsgold import Foolsgold
 from aggregators.geometric_median import GeometricMedian
 from aggregators.geometry import squared_distances
 from aggregators.krum import Krum
 from aggregators.limits import refusal
+from aggregators.mda import Mda
 from aggregators.mean import Mean
 from aggregators.median import Median
+from aggregators.momentum import Momentum
+from aggregators.monna import Monna
+from aggregators.nnm import Nnm
+from aggregators.rfa import Rfa
+from aggregators.rlr import Rlr
 from aggregators.secure_sum import Sum
+from aggregators.signguard import Signguard
+from aggregators.smea import Smea
 from aggregators.trimmed_mean import TrimmedMean
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
@@ -287,3 +305,185 @@ def test_chain_needs_what_its_rule_needs() -> None:
     with pytest.raises(RefusedError, match="Krum needs"):
         chain(clear(normal(6, 3)), RNG)
     np.testing.assert_array_equal(Chain((), Krum(2))(clear(normal(7, 3)), RNG), Krum(2)(clear(normal(7, 3)), RNG))
+
+
+# --- weights
+
+
+@pytest.mark.parametrize("kind", [Median, TrimmedMean, GeometricMedian, Rfa])
+def test_rules_by_count_refuse_where_the_heaviest_could_outweigh_the_others(kind: type) -> None:
+    rows, rule = normal(7, 3), kind(2, weighting="count")
+    assert np.isfinite(rule(clear(rows, np.array([3.0, 3, 2, 2, 2, 2, 1])), RNG)).all()
+    with pytest.raises(RefusedError, match=r"^n_rows=7, n_hostile=2, weighting=count: .* they weigh 8 of 16$"):
+        rule(clear(rows, np.array([4.0, 4, 2, 2, 2, 1, 1])), RNG)
+    with pytest.raises(RefusedError, match=r"^weighting=count: .* this party does not learn record counts$"):
+        rule(clear(rows), RNG)
+
+
+@pytest.mark.parametrize("rule", [Median(2, "count"), TrimmedMean(2, "count"), GeometricMedian(2, weighting="count")])
+def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospitals(rule: Rule) -> None:
+    rows = 0.1 * normal(9, 20)
+    rows[5:] += 1
+    weights = np.array([3.0, 3, 1, 1, 1, 3, 3, 3, 3])
+    attacked = rows.copy()
+    attacked[:2] = -1e6
+    assert rule(clear(attacked, weights), RNG).mean() > -0.5
+    uniform = dataclasses.replace(rule, weighting="uniform")  # type: ignore[type-var]
+    assert rule(clear(rows, weights), RNG).mean() > uniform(clear(rows), RNG).mean() + 0.2
+
+
+# --- trust in one hospital
+
+
+@pytest.mark.parametrize("rule", [Monna(2, "h06"), Fltrust("h06")])
+def test_rules_with_a_root_hold_while_it_is_honest_and_fail_when_it_is_not(rule: Monna | Fltrust) -> None:
+    rows = 0.3 * normal(9, 20) + 1
+    rows[:2] = -5
+    assert rule(clear(rows), RNG).min() > 0
+    assert dataclasses.replace(rule, root="h00")(clear(rows), RNG).mean() < 0
+
+
+def test_fltrust_trusts_nobody_who_points_elsewhere() -> None:
+    rows = np.vstack([np.ones((1, 4)), -np.ones((8, 4))])
+    np.testing.assert_array_equal(Fltrust("h00")(clear(rows), RNG), np.zeros(4))
+
+
+@pytest.mark.parametrize("kind", [partial(Monna, 2), Fltrust])
+def test_rules_with_a_root_refuse_without_it(kind: Callable[[str | None], Rule]) -> None:
+    with pytest.raises(RefusedError, match=r"^root=null: .* needs the name of the trusted hospital$"):
+        kind(None)(clear(normal(7, 3)), RNG)
+    with pytest.raises(RefusedError, match=r"^root=nowhere: .* needs a hospital with a row of its own: h00, h01"):
+        kind("nowhere")(clear(normal(7, 3)), RNG)
+    assert "root=null" in str(Chain((), kind(None)).refusal(7, 7))
+
+
+# --- rules against sybils, backdoors and noise
+
+
+def test_foolsgold_silences_sybils_and_not_a_lone_attacker() -> None:
+    rows = normal(9, 200)
+    rows[:3] = 5 + 0.01 * normal(3, 200, seed=1)
+    assert Foolsgold().shares(clear(rows), RNG)[:3].sum() < 1e-6
+    rows[1:3] = normal(2, 200, seed=2)
+    assert Foolsgold().shares(clear(rows), RNG)[0] > 0.1
+
+
+def test_foolsgold_remembers_sybils_that_hide_in_one_round() -> None:
+    memory: dict[str, Any] = {}
+    for seed in range(2):
+        rows = normal(9, 200, seed=seed)
+        rows[:3] = 5 if seed == 0 else rows[:3]
+        view = dataclasses.replace(clear(rows), memory=memory)
+        shares = Foolsgold().shares(view, RNG)
+    assert shares[:3].sum() < 1e-6
+    assert Foolsgold().shares(clear(rows), RNG)[:3].sum() > 0.1
+
+
+def test_rlr_turns_a_minority_backdoor_around_and_a_majority_one_not() -> None:
+    rows = np.hstack([np.ones((9, 5)), 0.01 * np.sign(normal(9, 20))])
+    rows[:2, 5:] = 1.0
+    rows[2:, 5:] = 0.01 * np.array([1, -1, 1, -1, 1, -1, -1])[:, None]
+    turned = Rlr(2)(clear(rows), RNG)
+    assert turned[:5].min() > 0.9
+    assert turned[5:].max() < 0
+    rows[:5, 5:] = 1.0
+    assert Rlr(2)(clear(rows), RNG)[5:].min() > 0
+
+
+def test_flame_leaves_out_models_of_another_direction_and_needs_the_model() -> None:
+    rows = 0.2 * normal(9, 50) + 1
+    rows[:2] *= -20
+    view = dataclasses.replace(clear(rows), model=np.zeros(50))
+    assert Flame().shares(view, RNG)[:2].sum() == 0
+    hidden_by_a_large_model = dataclasses.replace(view, model=np.full(50, 1e9))
+    assert Flame().shares(hidden_by_a_large_model, RNG).sum() == pytest.approx(1)
+    with pytest.raises(RefusedError, match="needs the weights that were sent out"):
+        Flame()(clear(rows), RNG)
+
+
+def test_dnc_leaves_out_what_stands_out_and_may_leave_out_everything() -> None:
+    rows = normal(9, 50)
+    rows[:2] += 5
+    assert Dnc(2, n_dims=20).shares(clear(rows), stream(0, "dnc"))[:2].sum() == 0
+    picky = Dnc(3, iterations=50, n_dims=3)
+    assert not picky.shares(clear(normal(7, 50)), stream(0, "dnc")).any()
+
+
+def test_signguard_leaves_out_odd_lengths_and_odd_signs() -> None:
+    rows = normal(11, 400) + 0.5
+    rows[0] *= 10
+    rows[1] = -np.abs(rows[1])
+    shares = Signguard(fraction=1.0).shares(clear(rows), stream(0, "signguard"))
+    assert shares[:2].sum() == 0
+    assert np.count_nonzero(shares) >= 5
+
+
+def test_clipped_clustering_leaves_out_the_smaller_side() -> None:
+    rows = normal(11, 50) + 1
+    rows[:3] *= -1
+    assert ClippedClustering().shares(clear(rows), RNG)[:3].sum() == 0
+    rows[:7] = -np.abs(rows[:7])
+    assert ClippedClustering()(clear(rows), RNG).mean() < 0
+
+
+# --- memory
+
+
+def test_centered_clipping_starts_where_it_ended_and_comes_closer_each_round() -> None:
+    rows, memory = normal(9, 20) + 3, dict[str, Any]()
+    view = dataclasses.replace(clear(rows), memory=memory)
+    gaps = [np.linalg.norm(CenteredClipping(1.0, 1)(view, RNG) - rows.mean(axis=0)) for _ in range(5)]
+    assert gaps == sorted(gaps, reverse=True)
+    from_zero = [CenteredClipping(1.0, 1, "zero")(view, RNG) for _ in range(2)]
+    np.testing.assert_array_equal(from_zero[0], from_zero[1])
+
+
+def test_momentum_averages_each_hospitals_rounds_and_waits_for_those_that_miss_one() -> None:
+    step, memory = Momentum(0.75), dict[str, Any]()
+    names = (("a",), ("b",))
+    step(View(np.array([[4.0], [8.0]]), names, memory=memory), RNG)
+    step(View(np.array([[0.0]]), names[:1], memory=memory), RNG)
+    last = step(View(np.array([[0.0], [0.0]]), names, memory=memory), RNG)
+    np.testing.assert_allclose(last.rows, [[4 * 0.75**2], [8 * 0.75]])
+
+
+# --- steps before rules
+
+
+def test_mixing_rescues_the_mean_of_nearest_rows_from_a_minority_and_not_from_a_majority() -> None:
+    rows = normal(9, 20)
+    rows[:2] = 1e3
+    mixed = Chain((Nnm(2),), TrimmedMean(2))
+    assert np.abs(mixed(clear(rows), RNG)).max() < 5
+    rows[:7] = 1e3
+    assert mixed(clear(rows), RNG).min() > 100
+
+
+def test_bucketing_merges_hospitals_and_says_what_that_costs() -> None:
+    view = Bucketing(2)(clear(normal(5, 3), np.arange(5.0)), stream(0, "buckets"))
+    assert sorted(len(group) for group in view.members) == [1, 2, 2]
+    assert view.weights is not None
+    for group, row, weight in zip(view.members, view.rows, view.weights, strict=True):
+        inside = [int(name[1:]) for name in group]
+        np.testing.assert_allclose(row, normal(5, 3)[inside].mean(axis=0))
+        assert weight == sum(inside)
+    text = Chain((Bucketing(2),), Median(3)).refusal(12, 12)
+    assert text == "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7; Bucketing merges 12 rows into 6"
+
+
+def test_a_chain_without_hospitals_assumes_fewer_hostile_ones_in_steps_too() -> None:
+    chain = Chain((Nnm(2), Clip(1.0)), Krum(2)).without(1)
+    assert chain == Chain((Nnm(1), Clip(1.0)), Krum(1))
+
+
+def test_smea_refuses_more_sets_than_it_can_look_at() -> None:
+    with pytest.raises(
+        RefusedError, match=r"^n_rows=30, n_hostile=10: Smea looks at all 30045015 sets of rows, more than 100000$"
+    ):
+        Smea(10)(clear(normal(30, 3)), RNG)
+
+
+def test_mda_is_exact_where_listing_all_sets_is_not_feasible() -> None:
+    rows = normal(40, 10)
+    rows[:12] += 8
+    np.testing.assert_array_equal(np.flatnonzero(Mda(12).shares(clear(rows), RNG)), np.arange(12, 40))

@@ -1,0 +1,48 @@
+"""Adaptive federated optimization (Reddi et al., 2021, arXiv:2003.00295): what its three forms share."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.errors import number
+from sim.types import Vector
+
+PAPER = "Reddi et al., Adaptive Federated Optimization"
+
+
+@dataclass(frozen=True)
+class Adaptive(ABC):
+    """Move every coordinate by ``lr`` times its momentum over ``tau`` plus the root of its second moment.
+
+    As in the paper's algorithm 2: momentum starts at zero, the second moment at ``tau`` squared, and neither is corrected for it.
+
+    Args:
+        lr: server learning rate.
+        beta1: share of the momentum that is kept.
+        beta2: share of the second moment that is kept (Adam, Yogi).
+        tau: degree of adaptivity: the larger, the less.
+    """
+
+    lr: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.99
+    tau: float = 0.001
+
+    def __post_init__(self) -> None:
+        number(0, open_low=True, lr=self.lr, tau=self.tau)
+        number(0, 1, beta1=self.beta1, beta2=self.beta2)
+
+    @abstractmethod
+    def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The next second moment from the last one and the square of the aggregate."""
+
+    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector:
+        """The step of the model, (n_params,); both moments are kept in ``memory``."""
+        first, second = memory.get(type(self).__name__, (0.0, np.full(len(aggregate), self.tau**2)))
+        first = self.beta1 * first + (1 - self.beta1) * aggregate
+        second = self.second(second, np.square(aggregate, dtype=np.float64))
+        memory[type(self).__name__] = first, second
+        return np.asarray(self.lr * first / (np.sqrt(second) + self.tau))
