@@ -24,7 +24,7 @@ check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.dev  ## measure speed against slow twins and against other tools
+bench: .venv/.bench  ## measure speed against slow twins and against other tools
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the virtual environment, outputs and caches
@@ -44,4 +44,8 @@ help:  ## list the targets
 
 .venv/.dev: $(PINS) | .venv/.run
 	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv/.bench: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,ray]'
 	touch $@
