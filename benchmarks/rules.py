@@ -105,14 +105,15 @@ def measure(quick: bool) -> Result:
 
 def _beside(n: int, d: int, f: int, repetitions: int) -> list[Row]:
     rows, rng = _updates(n, d), stream(0, "rule")
-    view, tensor, peers = _view(rows), torch.from_numpy(rows), theirs(f)
+    view, tensor = _view(rows), torch.from_numpy(rows)
+    on_numpy, on_torch = theirs(f), theirs(f)  # two of each: some keep what they returned
     measured = []
     for name, rule in ours(f).items():
         if n > SMALL[0] and name in LISTS_SETS:
             continue
         sides: dict[str, Callable[[], object]] = {"ours": partial(rule, view, rng)}
-        if name in peers:
-            sides |= {"ByzFL numpy": partial(peers[name], rows), "ByzFL torch": partial(peers[name], tensor)}
+        if name in on_numpy:
+            sides |= {"ByzFL numpy": partial(on_numpy[name], rows), "ByzFL torch": partial(on_torch[name], tensor)}
         measured.append({"rule": name, "n": n, "d": d, **best_seconds(sides, repetitions if name not in LISTS_SETS else 2)})
     return measured
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.multikrum import select_multikrum
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aggregators.bucketing import Bucketing
+from aggregators.bulyan import Bulyan
 from aggregators.centered_clipping import CenteredClipping
 from aggregators.chain import Chain
 from aggregators.clear import Clear
@@ -25,7 +26,7 @@ from aggregators.fltrust import Fltrust
 from aggregators.foolsgold import Foolsgold
 from aggregators.geometric_median import GeometricMedian
 from aggregators.geometry import squared_distances
-from aggregators.krum import Krum
+from aggregators.krum import Krum, krum_scores
 from aggregators.limits import refusal
 from aggregators.mda import Mda
 from aggregators.mean import Mean
@@ -487,3 +488,42 @@ def test_mda_is_exact_where_listing_all_sets_is_not_feasible() -> None:
     rows = normal(40, 10)
     rows[:12] += 8
     np.testing.assert_array_equal(np.flatnonzero(Mda(12).shares(clear(rows), RNG)), np.arange(12, 40))
+
+
+# --- disagreements that docs/rules.md states
+
+
+@pytest.mark.parametrize(("variant", "differs"), [("byzfl", 0.081), ("ndss21", 0.101), ("distance4", 0.021)])
+def test_krums_variants_choose_another_row_as_often_as_documented(variant: Any, differs: float) -> None:
+    draws = [normal(10, 50, seed=seed) for seed in range(1000)]
+    other = [krum_scores(rows, 2, variant).argmin() != krum_scores(rows, 2, "paper").argmin() for rows in draws]
+    assert np.mean(other) == pytest.approx(differs, abs=1e-9)
+
+
+def flowers_choice(rows: np.ndarray, n_hostile: int, n_chosen: int) -> list[int]:
+    contents = [
+        RecordDict({"arrays": ArrayRecord({"0": Array(row)}), "row": MetricRecord({"i": i})}) for i, row in enumerate(rows)
+    ]
+    return [int(content["row"]["i"]) for content in select_multikrum(contents, n_hostile, n_chosen)]
+
+
+def test_krum_on_updates_is_right_where_krum_on_float32_weights_is_not() -> None:
+    wrong = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        updates, weights = (1e-4 * rng.normal(size=(10, 5000))).astype(np.float32), rng.normal(size=5000).astype(np.float32)
+        exact = oracles.krum_scores((1e4 * updates.astype(np.float64)).tolist(), 2)
+        assert krum_scores(updates, 2, "paper").argmin() == np.argmin(exact)
+        wrong += flowers_choice(weights + updates, 2, 1)[0] != np.argmin(exact)
+    assert wrong > 40
+
+
+def test_bulyan_chooses_one_after_another_where_flower_takes_all_at_once() -> None:
+    one_shot = iterated = 0
+    for seed in range(100):
+        rows = normal(15, 20, seed=seed)
+        theirs = {*flowers_choice(rows, 3, 9)}
+        one_shot += theirs != {*Bulyan(3)._one_shot(rows).tolist()}
+        iterated += theirs != {*Bulyan(3)._iterated(rows).tolist()}
+    assert one_shot == 0
+    assert iterated > 30
