@@ -102,7 +102,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     run = numbers(records)
     if len(run) < 2:
         return []
-    chosen = f"{focus(records)} of {words.count(records[0].n_hospitals, 'hospital')}"
+    chosen = f"{focus(records)} of {words.count(records[0].n_hospitals, 'hospital')} hostile"
     return [
         f"Numbers of hostile hospitals: {words.listed(map(str, run))}. Where nothing else is said, this page shows the runs with "
         f"{chosen}: of the numbers at which most cells ran, the one nearest to a quarter."
@@ -110,26 +110,31 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
 
 
 def found(records: Sequence[RunRecord], drop: float) -> list[str]:
-    """What the numbers show for the defense that withstands most and for no defense; nothing without intervals."""
-    rows = by_defense(points(by_number(records), drop)).filter(pl.col("seeds") > 1).rows(named=True)
-    if len(numbers(records)) < 2 or not rows:
-        return []
-    broken = sorted((row for row in rows if row["breaks_at"] is not None), key=lambda row: int(row["breaks_at"]))
+    """What the numbers show without a defense, and for the defenses that withstand most; nothing without intervals."""
+    rows = list(by_defense(points(by_number(records), drop)).filter(pl.col("seeds") > 1).iter_rows(named=True))
     texts = [
-        f"With no defense, {row['attack']} lowers AUROC by at least {drop:g} from {row['breaks_at']} hostile on."
-        for row in broken
-        if row["defense"] == "none"
+        f"With no defense, {row['attack']} lowers AUROC by at least {drop:g} from {_hospitals(row['breaks_at'])} on."
+        for row in rows
+        if row["defense"] == "none" and row["breaks_at"] is not None
     ]
-    kept = [row for row in rows if row["breaks_at"] is None]
-    texts += [f"No attack tried did that to {_up_to(kept)}."] if kept else []
-    last = [row for row in broken if row["defense"] != "none" and row["breaks_at"] == broken[-1]["breaks_at"]]
-    if not kept and last:
-        texts.append(f"{words.listed(row['defense'] for row in last)} took the most: {last[0]['breaks_at']} hostile.")
-    return texts
+    return texts + _withstanding([row for row in rows if row["defense"] != "none"])
 
 
-def _up_to(rows: Sequence[Mapping[str, Any]]) -> str:
-    return words.listed(f"{words.defense(row['defense'])} (up to {row['most']})" for row in rows)
+def _withstanding(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    kept = [f"{row['defense']} (up to {row['most']})" for row in rows if row["breaks_at"] is None]
+    if kept:
+        return [f"No attack tried lowered it by that much, told apart from chance, under {words.some(kept)}."]
+    most = max((row["breaks_at"] for row in rows), default=0)
+    last = [row["defense"] for row in rows if row["breaks_at"] == most]
+    if not last or len(last) == len(rows) == 1:
+        return [f"Under {name} it takes {_hospitals(most)}." for name in last]
+    if len(last) == len(rows):
+        return [f"Under every defense tried it takes {_hospitals(most)}."]
+    return [f"Under {words.some(last)} it takes the most: {_hospitals(most)}."]
+
+
+def _hospitals(number: int) -> str:
+    return words.count(number, "hostile hospital")
 
 
 def _reason(refused: Sequence[Refused], defense: str, number: int) -> str:

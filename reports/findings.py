@@ -94,12 +94,11 @@ def unequal_privacy(spent: pl.DataFrame) -> list[str]:
 def _adaptive(records: Sequence[RunRecord]) -> list[str]:
     """Which attacks knew the defense."""
     knew = _names([record for record in records if record.adaptive], "attack")
-    others = [name for name in _names(records, "attack") if name not in ("none", *knew)]
     if not knew:
         return []
-    rest = f" {words.listed(others)} did the same whatever the defense." if others else ""
     return [
-        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the attack before sending it.{rest}"
+        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the attack before sending it. "
+        "The others were not shown it."
     ]
 
 
@@ -146,7 +145,7 @@ def _rivals(best: Row, points: pl.DataFrame) -> list[str]:
         return ["One seed settles no order."]
     others = points.filter(pl.col("defense") != best["defense"]).rows(named=True)
     close = [words.defense(row["defense"]) for row in others if row["behind_high"] is None or row["behind_high"] >= 0]
-    return [f"Seed by seed it is not told apart from {words.listed(close)}."] if close else []
+    return [f"Seed by seed it is not told apart from {words.some(close)}."] if close else []
 
 
 def _cost(defense: str, cells: pl.DataFrame) -> list[str]:

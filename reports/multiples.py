@@ -103,6 +103,7 @@ def _breakdown_figure(table: pl.DataFrame, looks: Mapping[str, Look], limits: Ma
         lines = rows if attack == "none" else pl.concat([calm, rows])
         _breakdown_panel(axes, lines.sort("n_hostile", maintain_order=True), looks, limits, shifts)
         axes.set_title("no attack" if attack == "none" else attack)
+    panels[0, 0].set_ylim(bottom=max(0.0, panels[0, 0].get_ylim()[0]))
     _finish(panels, len(attacks), "Hostile hospitals")
     _legend(figure, table, looks, panels.shape[1])
     return figure

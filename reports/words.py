@@ -58,6 +58,12 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def some(names: Iterable[str], most: int = 6) -> str:
+    """``a, b and c``; of more than ``most`` names the first few and how many more."""
+    given = list(names)
+    return listed(given if len(given) <= most else [*given[: most - 1], f"{len(given) - most + 1} more"])
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """``1, 4 to 9 and 12`` for whole numbers in order."""
     runs: list[list[int]] = []

@@ -189,11 +189,29 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     text = " ".join(text_of(html).split())
     assert 'id="fig-breakdown"' in html
     assert "krum is not defined with n_hostile=5: because of 5" in text
-    assert "this page shows the runs with 1 of 6 hospitals" in text
-    assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile on." in text
-    assert "krum took the most: 2 hostile." in text
+    assert "this page shows the runs with 1 of 6 hospitals hostile" in text
+    assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile hospital on." in text
+    assert "Under krum it takes 2 hostile hospitals." in text
     assert "Each line" not in text
     assert "0.500" not in text.split("What protection costs")[0]  # the runs with 5 hostile are in no other section
+
+
+def found(**breaks):
+    """Sentences for defenses that break down at the given numbers, or not at all."""
+    losses = {
+        name: {n: (0.5 + 0.01 * n, 0.5) if at and n >= at else (0.9, 0.9) for n in (1, 2, 3)} for name, at in breaks.items()
+    }
+    return breakdown.found([record for name, loss in losses.items() for record in runs(loss, defense=name)], DROP)
+
+
+def test_found_says_what_withstands_most():
+    assert found(none=2) == ["With no defense, alie lowers AUROC by at least 0.05 from 2 hostile hospitals on."]
+    assert found(krum=2, median=None) == [
+        "No attack tried lowered it by that much, told apart from chance, under median (up to 3)."
+    ]
+    assert found(krum=2, median=3) == ["Under median it takes the most: 3 hostile hospitals."]
+    assert found(krum=2, median=2) == ["Under every defense tried it takes 2 hostile hospitals."]
+    assert found(krum=1) == ["Under krum it takes 1 hostile hospital."]
 
 
 def test_one_number_makes_no_section_on_numbers():
@@ -212,7 +230,7 @@ def test_terminal_states_breakdown_points_and_refusals():
 def test_attacks_that_knew_the_defense_are_named():
     texts = findings.asked([make_record(attack=a, adaptive=a == "fang") for a in ("none", "fang", "alie")])
     assert texts[-1].startswith("fang (marked *) knew each defense")
-    assert texts[-1].endswith("alie did the same whatever the defense.")
+    assert texts[-1].endswith("The others were not shown it.")
     assert "marked *" not in " ".join(findings.asked([make_record(attack="alie")]))
 
 

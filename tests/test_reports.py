@@ -392,6 +392,11 @@ def test_what_small_hospitals_pay_for_privacy_is_said_only_where_the_data_show_i
     assert texts((2, 2), (1, 0.5)) == []
 
 
+def test_long_lists_are_cut_and_say_by_how_much():
+    assert words.some("abcdef") == "a, b, c, d, e and f"
+    assert words.some("abcdefg") == "a, b, c, d, e and 2 more"
+
+
 SHARES = {0.0: "0 %", 1.0: "100 %", 0.0001: "under 0.1 %", 0.9999: "over 99.9 %", 0.0146: "1.5 %", 0.999: "99.9 %", 0.376: "38 %"}
 
 
