@@ -110,7 +110,7 @@ class Examiner:
 
 def sensitivity_at(specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """Largest share of the ill found at a threshold that spares at least ``specificity`` of the healthy."""
-    false_alarms, found, _ = roc_curve(labels, scores)
+    false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)  # a point on a line may be the one asked for
     return float(found[false_alarms <= 1 - specificity + 1e-12].max())
 
 

@@ -1,0 +1,168 @@
+"""Figures of quality equal scikit-learn's and a count by hand, ties and absent classes included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
+
+from sim.metrics import Examiner, curve, segmented_auroc, sensitivity_at
+from sim.models import MLP, initial, layout, load, logits, module, n_params, unload
+from sim.seeds import stream
+from sim.types import Consortium, Hospital, Records
+from tests.federation import experiment
+
+FAST = settings(max_examples=60, deadline=None)
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores, full of ties."""
+    n = draw(st.integers(2, 40))
+    labels = draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(lambda values: 0 < sum(values) < len(values)))
+    scores = draw(st.lists(st.integers(-4, 4), min_size=n, max_size=n))
+    return np.array(labels, dtype=np.float64), np.array(scores, dtype=np.float64) / 4
+
+
+@FAST
+@given(parts=st.lists(scored(), min_size=1, max_size=5), seed=st.integers(0, 1000))
+def test_auroc_of_all_segments_at_once_equals_scikit_learns_one_by_one(
+    parts: list[tuple[np.ndarray, np.ndarray]], seed: int
+) -> None:
+    labels, scores = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    segment = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    order = np.random.default_rng(seed).permutation(len(labels))
+    found = segmented_auroc(scores[order], labels[order], segment[order], len(parts))
+    np.testing.assert_allclose(found, [roc_auc_score(*part) for part in parts], atol=1e-12)
+
+
+def test_auroc_does_not_exist_where_a_class_or_everybody_is_absent() -> None:
+    labels, segment = np.array([1.0, 1, 0, 0, 1, 0]), np.array([0, 0, 1, 1, 3, 3])
+    found = segmented_auroc(np.array([0.1, 0.2, 0.3, 0.4, 2.0, 1.0]), labels, segment, 5)
+    np.testing.assert_array_equal(found, [np.nan, np.nan, np.nan, 1.0, np.nan])
+
+
+def test_equal_scores_are_no_better_than_chance() -> None:
+    labels = np.array([1.0, 0, 1, 0, 0])
+    assert segmented_auroc(np.zeros(5), labels, np.zeros(5, dtype=int), 1) == [0.5]
+
+
+@FAST
+@given(data=scored(), specificity=st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0]))
+def test_sensitivity_at_a_specificity_is_the_best_of_all_thresholds(
+    data: tuple[np.ndarray, np.ndarray], specificity: float
+) -> None:
+    labels, scores = data
+    best = 0.0
+    for threshold in [*scores, np.inf]:
+        alarmed = scores >= threshold
+        if np.mean(~alarmed[labels == 0]) >= specificity - 1e-12:
+            best = max(best, float(np.mean(alarmed[labels == 1])))
+    assert sensitivity_at(specificity, labels, scores) == pytest.approx(best)
+
+
+DESIGN = experiment("consortium=heart12")
+WEIGHTS = initial(DESIGN.widths, stream(0, "weights"))
+
+
+def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Examiner:
+    return Examiner(consortium, DESIGN.widths, min_class_rows)
+
+
+def scores_of(hospital: Hospital) -> np.ndarray:
+    return logits(DESIGN.widths, WEIGHTS, hospital.test.features)
+
+
+def test_each_hospitals_figures_equal_scikit_learns_on_its_test_patients() -> None:
+    found = examiner().by_hospital(WEIGHTS)
+    for i, hospital in enumerate(DESIGN.consortium.hospitals):
+        labels, scores = hospital.test.labels.astype(np.float64), scores_of(hospital)
+        assert found["brier"][i] == pytest.approx(brier_score_loss(labels, expit(scores)))
+        assert found["accuracy"][i] == pytest.approx(accuracy_score(labels, scores > 0))
+        if min(labels.sum(), len(labels) - labels.sum()) >= 5:
+            assert found["auroc"][i] == pytest.approx(roc_auc_score(labels, scores))
+        else:
+            assert np.isnan(found["auroc"][i])
+    assert np.isnan(found["auroc"]).any()
+    assert not np.isnan(found["auroc"]).all()
+
+
+def test_the_pooled_outcome_equals_scikit_learns_on_all_test_patients() -> None:
+    hospitals = DESIGN.consortium.hospitals
+    labels = np.concatenate([hospital.test.labels for hospital in hospitals]).astype(np.float64)
+    scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
+    found, last = examiner().outcome(WEIGHTS), {name: values[-1] for name, values in examiner().by_hospital(WEIGHTS).items()}
+    assert found.auroc == pytest.approx(roc_auc_score(labels, scores)) == pytest.approx(last["auroc"])
+    assert found.auprc == pytest.approx(average_precision_score(labels, scores))
+    assert found.brier == pytest.approx(brier_score_loss(labels, expit(scores))) == pytest.approx(last["brier"])
+    assert found.accuracy == pytest.approx(accuracy_score(labels, scores > 0)) == pytest.approx(last["accuracy"])
+    assert (found.n_test, found.n_test_positive) == (len(labels), labels.sum())
+
+
+def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None:
+    each = examiner().by_hospital(WEIGHTS)["auroc"][:-1]
+    found = examiner().outcome(WEIGHTS)
+    assert found.worst_hospital_auroc == np.nanmin(each)
+    assert found.worst_hospital == DESIGN.consortium.names[int(np.nanargmin(each))]
+    assert examiner(min_class_rows=10_000).outcome(WEIGHTS).worst_hospital is None
+
+
+def test_a_model_that_is_not_finite_has_figures_of_chance() -> None:
+    for value in (np.nan, np.inf):
+        broken = np.full_like(WEIGHTS, value)
+        found = examiner().outcome(broken)
+        assert found.auroc == 0.5
+        assert np.isfinite([found.auprc, found.brier, found.accuracy]).all()
+
+
+def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
+    first, *rest = DESIGN.consortium.hospitals
+    ill = first.test.take(first.test.labels == 1)
+    found = examiner(replace(DESIGN.consortium, hospitals=(replace(first, test=ill), *rest)), 1).by_hospital(WEIGHTS)
+    assert np.isnan(found["auroc"][0])
+    assert np.isfinite(found["brier"][0])
+
+
+def test_curves_leave_out_what_does_not_exist_and_start_before_the_first_round() -> None:
+    columns = curve(DESIGN.consortium.names, [examiner().by_hospital(WEIGHTS)] * 3)
+    assert set(columns["round"]) == {0, 1, 2}
+    assert set(columns["hospital"]) == {*DESIGN.consortium.names, "all"}
+    assert len({len(column) for column in columns.values()}) == 1
+    assert all(value == value for value in columns["value"])
+
+
+# --- models
+
+
+@pytest.mark.parametrize("hidden", [[], [5], [7, 3]])
+def test_the_network_and_the_vector_say_the_same(hidden: list[int]) -> None:
+    widths = (4, *hidden, 1)
+    vector = initial(widths, stream(0, "model"))
+    network = module(widths)
+    load(network, vector)
+    features = stream(0, "rows").normal(size=(9, 4)).astype(np.float32)
+    np.testing.assert_array_equal(unload(network), vector)
+    np.testing.assert_allclose(network(torch.from_numpy(features))[:, 0].detach(), logits(widths, vector, features), atol=1e-6)
+    assert [(name, tuple(p.shape)) for name, p in network.named_parameters()] == list(layout(widths))
+    assert n_params(widths) == len(vector) == sum(p.numel() for p in network.parameters())
+
+
+def test_the_first_weights_are_spread_as_torchs_own_and_differ_by_seed() -> None:
+    widths = MLP([64]).widths(100)
+    vector = initial(widths, stream(0, "model"))
+    first = vector[: 64 * 100]
+    assert np.abs(first).max() <= 0.1
+    assert first.std() == pytest.approx(0.1 / np.sqrt(3), rel=0.05)
+    assert (vector != initial(widths, stream(1, "model"))).all()
+
+
+def test_records_take_rows() -> None:
+    records = Records(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0], np.float32))
+    taken = records.take([2, 0])
+    assert (len(taken), taken.features.tolist(), taken.labels.tolist()) == (2, [[4, 5], [0, 1]], [0, 0])
