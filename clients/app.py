@@ -89,7 +89,7 @@ class _Visit:
     def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]:
         """What jobs of one batch share."""
         settings = self.experiment.settings
-        optimizer = batch.Optimizer(settings.training.optimizer, settings.training.lr)
+        optimizer = batch.Optimizer(settings.training.optimizer, settings.training.lr, settings.training.proximal)
         return self.experiment.widths, optimizer, device(settings.device), self.experiment.dp is not None
 
     def job(self) -> batch.Job:

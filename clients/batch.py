@@ -56,10 +56,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``sgd`` or ``adam`` with torch's defaults, fresh for each job."""
+    """``sgd`` or ``adam`` with torch's defaults, fresh for each job; ``proximal``: mu of FedProx."""
 
     name: str
     lr: float
+    proximal: float = 0.0
 
 
 def padded(batches: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -133,6 +134,7 @@ class _Chunk:
         generators = [seeded(job.noise.rng) for job in self.jobs if job.noise is not None]
         share = self.live / self.live.sum(2, keepdim=True).clamp(min=1)  # weight of each row in the mean loss of its batch
         layers, n, batch = self.layers, len(self.jobs), self.rows.shape[2]
+        received = [layer.clone() for layer in layers] if optimizer.proximal else []
         acts = [self.pool.new_ones(n, batch, width + 1) for width in self.widths[:-1]]
         for step in range(max(self.steps)):
             if self.steps[n - 1] <= step:
@@ -142,9 +144,9 @@ class _Chunk:
             if private:
                 self._private_step(layers, acts, error, self.live[step, :n], generators, optimizer.lr)
             elif optimizer.name == "sgd":
-                _sgd_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr)
+                _sgd_step(layers, acts, error.mul_(share[step, :n]), optimizer, received)
             else:
-                self._adam_step(layers, acts, error.mul_(share[step, :n]), optimizer.lr, step + 1)
+                self._adam_step(layers, acts, error.mul_(share[step, :n]), optimizer, step + 1, received)
         return _joined(self.layers) - self.received
 
     def _forward(self, layers: Layers, acts: Layers, step: int, n: int) -> torch.Tensor:
@@ -155,16 +157,20 @@ class _Chunk:
             torch.clamp_min(torch.bmm(acts[k], layer), 0, out=acts[k + 1][:, :, :-1])
         return _chance(torch.bmm(acts[-1], layers[-1])).sub_(self.labels[step, :n])
 
-    def _adam_step(self, layers: Layers, acts: Layers, error: torch.Tensor, lr: float, step: int) -> None:
+    def _adam_step(
+        self, layers: Layers, acts: Layers, error: torch.Tensor, optimizer: Optimizer, step: int, received: Layers
+    ) -> None:
         if not self.moments:
             self.moments = [(torch.zeros_like(layer), torch.zeros_like(layer)) for layer in self.layers]
         errors = _errors(layers, acts, error)
-        for layer, act, delta, (mean, square) in zip(layers, acts, errors, self.moments, strict=True):
+        for k, (layer, act, delta, (mean, square)) in enumerate(zip(layers, acts, errors, self.moments, strict=True)):
             gradient, mean_now, square_now = torch.bmm(act.transpose(1, 2), delta), mean[: len(layer)], square[: len(layer)]
+            if received:
+                gradient.add_(layer - received[k][: len(layer)], alpha=optimizer.proximal)
             mean_now.lerp_(gradient, 0.1)
             square_now.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
             scale = (square_now.sqrt() / (1 - 0.999**step) ** 0.5).add_(1e-8)
-            layer.addcdiv_(mean_now, scale, value=-lr / (1 - 0.9**step))
+            layer.addcdiv_(mean_now, scale, value=-optimizer.lr / (1 - 0.9**step))
 
     def _private_step(
         self, layers: Layers, acts: Layers, error: torch.Tensor, live: torch.Tensor, generators: list[torch.Generator], lr: float
@@ -188,10 +194,12 @@ def _chance(output: torch.Tensor) -> torch.Tensor:
     return flat.sigmoid_()[: output.numel()].view_as(output)
 
 
-def _sgd_step(layers: Layers, acts: Layers, error: torch.Tensor, lr: float) -> None:
+def _sgd_step(layers: Layers, acts: Layers, error: torch.Tensor, optimizer: Optimizer, received: Layers) -> None:
     for k in range(len(layers) - 1, -1, -1):
         below = _below(layers[k], acts[k], error) if k else None
-        layers[k].baddbmm_(acts[k].transpose(1, 2), error, alpha=-lr)
+        if received:
+            layers[k].lerp_(received[k][: len(layers[k])], optimizer.lr * optimizer.proximal)
+        layers[k].baddbmm_(acts[k].transpose(1, 2), error, alpha=-optimizer.lr)
         if below is not None:
             error = below
 

@@ -65,6 +65,8 @@ class RecordDP:
         """Refuse before round 1 what would make the claim empty or impossible. ``n_train``: records by hospital."""
         if training.optimizer != "sgd":
             raise InputError("training.optimizer", training.optimizer, "expected sgd with dp=record")
+        if training.proximal:
+            raise InputError("training.proximal", training.proximal, "expected 0 with dp=record")
         for hospital, n in n_train.items():
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")

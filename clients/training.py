@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,15 +23,21 @@ def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.o
 def train(
     widths: tuple[int, ...], weights: NDArray[np.float32], records: Records, batches: list[NDArray[np.int64]], training: Training
 ) -> NDArray[np.float32]:
-    """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,)."""
+    """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,).
+
+    With ``training.proximal`` the loss is FedProx's, whose extra gradient is mu times the way gone so far.
+    """
     network = _network(widths)
     load(network, weights)
+    received = [parameter.detach().clone() for parameter in network.parameters()] if training.proximal else []
     steps, loss = optimizer(network.parameters(), training), nn.BCEWithLogitsLoss()
     features, labels = tensors(records)
     for batch in batches:
         rows = torch.from_numpy(batch)
         steps.zero_grad()
         loss(network(features[rows])[:, 0], labels[rows]).backward()
+        for parameter, start in zip(network.parameters(), received, strict=False):
+            cast(torch.Tensor, parameter.grad).add_(parameter.detach() - start, alpha=training.proximal)
         steps.step()
     return unload(network)
 

@@ -15,7 +15,7 @@ from sim.errors import InputError
 from sim.types import About
 from threats.catalogue import load as load_threats
 
-GROUPS = ("attack", "defense", "aggregator", "steps", "secagg", "dp", "consortium", "model", "threats")
+GROUPS = ("attack", "defense", "aggregator", "steps", "server_optimizer", "secagg", "dp", "consortium", "model", "threats")
 
 
 def show(words: Sequence[str]) -> None:

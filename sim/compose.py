@@ -20,7 +20,7 @@ from sim.errors import InputError
 from sim.experiment import Experiment, load
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-STACK = ("aggregator", "steps", "secagg", "dp")  # groups that a defense is a preset over
+STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups that a defense is a preset over
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare

@@ -31,7 +31,7 @@ def engagement(
 ) -> Engagement:
     """``sent``: distances recorded by the adversary, by attack; ``weights``: the initial model."""
     attack = _attack(experiment, app, weights, sent, curious) if experiment.attacks else None
-    defense = _defense(experiment, app, weights, log)
+    defense = _defense(experiment, weights, log)
     return Engagement(
         attack_engaged=None if attack is None else attack > LEAST,
         attack_distance=attack,
@@ -51,10 +51,10 @@ def _attack(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32]
     return min(found)
 
 
-def _defense(experiment: Experiment, app: ClientApp, weights: NDArray[np.float32], log: Log) -> float | None:
+def _defense(experiment: Experiment, weights: NDArray[np.float32], log: Log) -> float | None:
     """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
     found, n_hospitals = [], len(experiment.consortium)
-    if experiment.settings.steps or not _is_plain_mean(experiment):
+    if experiment.settings.steps or experiment.settings.server_optimizer or not _is_plain_mean(experiment):
         found.append(float(np.mean(log.distances)) if log.distances else 0.0)
     if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
         found.append(1 - max(log.rows, default=n_hospitals) / n_hospitals)

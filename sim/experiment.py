@@ -53,7 +53,10 @@ class Values(BaseModel):
 
 
 class Training(Values):
-    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches."""
+    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches.
+
+    ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
+    """
 
     rounds: int = Field(ge=1, le=100_000)
     local_epochs: int = Field(ge=1)
@@ -61,6 +64,7 @@ class Training(Values):
     batch_size: int = Field(ge=1)
     lr: float = Field(gt=0, allow_inf_nan=False)
     optimizer: Literal["sgd", "adam"]
+    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     def steps(self, n_train: int) -> int:
         """Batches that a hospital with ``n_train`` records trains on in one round."""
@@ -130,6 +134,7 @@ class Settings(Values):
     defense: Named
     aggregator: dict[str, Any]
     steps: dict[str, dict[str, Any]]
+    server_optimizer: dict[str, Any]
     secagg: dict[str, Any]
     dp: dict[str, Any] | None
     engine: Engine
@@ -322,7 +327,8 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
 def _chain(settings: Settings) -> Any:
     steps: tuple[Step, ...] = tuple(build(f"steps.{name}", node) for name, node in settings.steps.items())
     rule: Rule = build("aggregator", settings.aggregator)
-    return get_class(CHAIN)(steps, rule)
+    optimizer = build("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
+    return get_class(CHAIN)(steps, rule, optimizer)
 
 
 @lru_cache(maxsize=64)

@@ -73,7 +73,7 @@ def n_params(widths: tuple[int, ...]) -> int:
 
 @lru_cache(maxsize=3)
 def device(name: str) -> torch.device:
-    """What ``device=name`` means here; ``auto`` is a CUDA GPU if there is one. Raises ``InputError`` for one that is not there."""
+    """What ``device=name`` means here; ``auto`` is a CUDA GPU if there is one. Raises ``InputError`` for a missing one."""
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
         raise InputError("device", name, "expected auto or cpu, because torch finds no CUDA GPU here")
