@@ -41,6 +41,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
   wardround report   DIR...             rebuild the report from a folder's evidence
 
 Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
+compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 Exit codes: 0 done, 2 wrong input, 130 interrupted.
 """

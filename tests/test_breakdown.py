@@ -6,7 +6,7 @@ import pytest
 from hydra import initialize_config_module
 
 from reports import backdoors, breakdown, findings, heard, page, terminal
-from sim import compare, compose, evidence
+from sim import cli, compare, compose, evidence
 from sim.errors import InputError
 from sim.evidence import Heard, Planted, Selection
 from sim.experiment import Experiment, address
@@ -17,7 +17,7 @@ from tests.test_reports import html_of, printed, row, text_of
 DROP = 0.05
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def _hydra():
     with initialize_config_module("conf", version_base="1.3"):
         yield
@@ -35,6 +35,7 @@ def cell(experiment: Experiment) -> tuple[int, str, str]:
     return experiment.settings.adversary.n_hostile, experiment.attack, experiment.label
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_every_cell_runs_for_every_number_and_only_the_control_attack_without_hostile_hospitals():
     made, refused = planned([0, 1], defenses=("median",), seeds=(3, 4))
     attacked = [(1, attack, defense) for attack in ("none", "sign_flip") for defense in ("none", "median")]
@@ -43,6 +44,7 @@ def test_every_cell_runs_for_every_number_and_only_the_control_attack_without_ho
     assert refused == []
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_a_cell_that_its_rule_refuses_is_left_out_with_the_reason():
     made, refused = planned([0, 1])
     assert [cell(one) for one in made if one.label == "krum"] == [(0, "none", "krum")]
@@ -50,6 +52,7 @@ def test_a_cell_that_its_rule_refuses_is_left_out_with_the_reason():
     assert refused[0].reason == "n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_one_number_is_refused_as_an_error_and_so_is_a_list_of_which_no_cell_remains():
     words = ["consortium=heart4", "adversary.n_hostile=1"]
     with pytest.raises(InputError, match="Krum needs"):
@@ -59,6 +62,7 @@ def test_one_number_is_refused_as_an_error_and_so_is_a_list_of_which_no_cell_rem
         compose.planned(words, cells, [0])
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_other_wrong_input_stays_an_error_in_a_list_of_numbers():
     with pytest.raises(InputError, match=r"adversary\.n_hostile=4: expected fewer than n_hospitals=4"):
         planned([1, 4])
@@ -66,6 +70,7 @@ def test_other_wrong_input_stays_an_error_in_a_list_of_numbers():
         planned([0, 1], "training.lr=-1")
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_a_value_that_only_attacked_cells_have_is_taken_though_nobody_attacks_at_zero():
     made, _ = planned([0, 1], "attack.sign_flip.scale=2.5", defenses=())
     assert [one.settings.attack["sign_flip"]["scale"] for one in made if one.attack == "sign_flip"] == [2.5]
@@ -79,6 +84,7 @@ def test_lists_that_are_no_different_whole_numbers_are_refused(value):
         compose.hostile_numbers(value)
 
 
+@pytest.mark.usefixtures("_hydra")
 def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversary(tmp_path):
     one, two = (planned([n], defenses=())[0][-1] for n in (1, 2))
     held = [make_record(run=address(e, code_version()), config=json.loads(e.text), code=code_version()) for e in (one, two)]
@@ -88,6 +94,21 @@ def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversar
     (other,) = planned([1], "adversary.placement=largest", defenses=())[0][-1:]
     with pytest.raises(InputError, match="another adversary"):
         compare.complete([other], tmp_path, 1, lambda _: None)
+
+
+def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["wardround"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    words = "consortium=heart4 adversary.n_hostile=[0,1] attacks=[sign_flip] defenses=[krum] seeds=1 training.rounds=1 workers=1"
+    assert cli.main(["compare", *words.split(), f"hydra.run.dir={tmp_path}"]) == 0
+    held = {(r.n_hostile, r.attack, r.defense) for r in evidence.read(tmp_path)}
+    assert held == {(0, "none", "none"), (0, "none", "krum"), (1, "none", "none"), (1, "sign_flip", "none")}
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["attacks"], manifest["defenses"]) == (["none", "sign_flip"], ["none", "krum"])
+    assert [(cell["attack"], cell["n_hostile"]) for cell in manifest["refused"]] == [("none", 1), ("sign_flip", 1)]
+    said = "krum is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
+    assert said in " ".join(capfd.readouterr().out.split())
+    assert said in (tmp_path / "report" / "index.html").read_text()
 
 
 # What is said
