@@ -1,0 +1,345 @@
+"""Who knows what: an attack gets no more than it declares and is granted, the aggregator no more than what arrives."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import yaml
+from flwr.app import Message
+from numpy.typing import NDArray
+
+from clients.app import app
+from sim import compose, server, wire
+from sim.engines.local import LocalGrid
+from sim.errors import InputError
+from sim.experiment import Experiment
+from sim.reconstruction import score
+from sim.run import Trial
+from sim.server import Aggregator
+from sim.sight import conflicts, sight
+from sim.types import LEVELS, About, Knowledge, Level, Updates, View
+from tests.federation import drawn_update, experiment
+
+DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")
+N = 36
+ROBUST = ["median", "trimmed_mean", "krum", "geometric_median"]
+
+
+@dataclass(frozen=True)
+class Spy:
+    """Remembers what it is told and sends sevens."""
+
+    about: ClassVar[About] = About(title="Spy", paper="none", year=2026)
+    told: list[Knowledge] = field(default_factory=list)
+
+    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+        self.told.append(known)
+        return np.full_like(known.own, 7)
+
+
+def spy(uses: Level) -> Spy:
+    kind = type("Spy", (Spy,), {"about": replace(Spy.about, needs="own", uses=uses), "__module__": "attacks.byzantine.spy"})
+    made: Spy = kind()
+    return made
+
+
+def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
+    design = experiment("consortium=heart12", "model=logistic", "training.rounds=1", f"adversary.knowledge={granted}", *words)
+    attack = spy(uses)
+    return replace(design, attacks={"spy": attack}), attack
+
+
+def replies(trial: Trial, honest_factor: float = 1.0) -> list[Message]:
+    """Each hospital's reply to the first round, the honest ones scaled."""
+    wire.enter_process()
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
+    hostile = trial.experiment.hostile
+    return [
+        wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
+        for i, (name, message) in enumerate(zip(trial.enrolled.values(), asked, strict=True))
+    ]  # fmt: skip
+
+
+def updates_of(messages: list[Message]) -> NDArray[np.float32]:
+    return np.stack([wire.vector(message.content.array_records[wire.ARRAYS], wire.UPDATE) for message in messages])
+
+
+def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.float32]:
+    """The updates of the first round as they reach the aggregator, (12, N)."""
+    trial = Trial(design)
+    return updates_of(trial.adversary.corrupt(1, trial.initial, replies(trial, honest_factor)))
+
+
+def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
+    return np.array([name in design.hostile for name in design.consortium.names])
+
+
+# --- what an attack is told
+
+
+@pytest.mark.parametrize("granted", LEVELS)
+@pytest.mark.parametrize("uses", LEVELS)
+def test_an_attack_is_told_no_more_than_it_declares_and_is_granted(uses: Level, granted: Level) -> None:
+    design, attack = spied(uses, granted)
+    corrupted(design)
+    level = min(LEVELS.index(uses), LEVELS.index(granted))
+    honest = np.stack([drawn_update(N, i, 1) for i in range(12)])
+    hostile = hostile_rows(design)
+    own = np.concatenate([known.own for known in attack.told])
+    np.testing.assert_array_equal(own, honest[hostile])
+    assert len(attack.told) == (3 if level == 0 else 1)
+    for known in attack.told:
+        assert (known.n_hospitals, known.n_hostile, known.round) == (12, 3, 1)
+        assert (known.others is not None) == (level >= 2)
+        assert (known.defense is not None) == (level >= 3)
+        if known.others is not None:
+            np.testing.assert_array_equal(known.others, honest[~hostile])
+
+
+def seen(known: Knowledge) -> list[Any]:
+    """Everything in a piece of knowledge, as values that can be compared."""
+    values = {key: value for key, value in vars(known).items() if key != "defense"}
+    return [(key, value.tobytes() if isinstance(value, np.ndarray) else value) for key, value in values.items()]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_below_updates_nothing_depends_on_the_honest_hospitals(level: Level) -> None:
+    told = []
+    for factor in (1.0, -3.0):
+        design, attack = spied(level, level)
+        corrupted(design, factor)
+        told.append([seen(known) for known in attack.told])
+    assert (told[0] == told[1]) == (level in ("own", "colluders"))
+
+
+def test_at_level_own_a_hospital_is_told_nothing_of_the_other_hostile_ones() -> None:
+    design, attack = spied("own", "updates_and_rule")
+    corrupted(design)
+    rows = [known.own.tobytes() for known in attack.told]
+    assert len(set(rows)) == len(rows) == 3
+    assert len({id(known.memory) for known in attack.told}) == 3
+
+
+def test_only_hostile_hospitals_updates_are_replaced() -> None:
+    for level in LEVELS:
+        design, _ = spied(level, level)
+        hostile, sent = hostile_rows(design), corrupted(design)
+        honest = np.stack([drawn_update(N, i, 1) for i in range(12)])
+        np.testing.assert_array_equal(sent[hostile], 7)
+        np.testing.assert_array_equal(sent[~hostile], honest[~hostile])
+
+
+@pytest.mark.parametrize("rule", [*ROBUST, "mean"])
+def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: str) -> None:
+    design, attack = spied(
+        "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
+    )
+    trial = Trial(design)
+    received = trial.adversary.corrupt(1, trial.initial, replies(trial))
+    trial.strategy._weights = trial.initial
+    arrays, _ = trial.strategy.aggregate_train(1, received)
+    assert arrays is not None
+    (known,) = attack.told
+    foreseen = known.defense(np.full((3, N), 7.0))
+    np.testing.assert_allclose(wire.vector(arrays, wire.WEIGHTS) - trial.initial, foreseen, atol=1e-6)
+    assert (known.defense(known.own) != foreseen).any()
+
+
+@pytest.mark.parametrize("granted", LEVELS)
+def test_an_attack_that_needs_more_than_is_granted_is_refused(granted: Level) -> None:
+    words = ("attack=[alie]", f"adversary.knowledge={granted}")
+    if granted == "own":
+        with pytest.raises(InputError, match=r"^adversary\.knowledge=own: expected at least colluders for attack=alie$"):
+            experiment(*words)
+    else:
+        assert experiment(*words).attack == "alie"
+
+
+def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing() -> None:
+    trial = Trial(DESIGN)
+    given = replies(trial)
+    assert trial.adversary.corrupt(1, trial.initial, given) == given
+    design, attack = spied("updates", "updates")
+    trial = Trial(design)
+    broken = [wire.failed("no", reply) for reply in given]
+    assert trial.adversary.corrupt(1, trial.initial, broken) == broken
+    assert attack.told == []
+
+
+@pytest.mark.parametrize("placement", ["largest", "smallest"])
+def test_placement_puts_the_hostile_where_it_says(placement: str) -> None:
+    design = experiment("consortium=heart12", f"adversary.placement={placement}")
+    sizes = {hospital.name: len(hospital.train) for hospital in design.consortium.hospitals}
+    hostile, others = [sizes[n] for n in design.hostile], [size for n, size in sizes.items() if n not in design.hostile]
+    assert len(hostile) == 3
+    assert min(hostile) >= max(others) if placement == "largest" else max(hostile) <= min(others)
+
+
+def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_seeds() -> None:
+    drawn = {seed: experiment(f"seed={seed}").hostile for seed in range(5)}
+    assert len(set(drawn.values())) > 1
+    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").hostile == drawn[0]
+    assert set(experiment("seed=0", "adversary.n_hostile=5").hostile) > set(drawn[0])
+
+
+# --- what the aggregator gets
+
+
+def test_the_aggregator_works_with_nothing_of_the_experiment_but_its_own_settings() -> None:
+    settings = SimpleNamespace(seed=0, server=DESIGN.settings.server)
+    stub: Any = SimpleNamespace(settings=settings, chain=DESIGN.chain, secagg=DESIGN.secagg)
+    trial = Trial(DESIGN)
+    aggregator, full = Aggregator(stub, trial.enrolled), trial.strategy
+    models = []
+    for strategy in (aggregator, full):
+        strategy._weights = trial.initial
+        arrays, _ = strategy.aggregate_train(1, replies(trial))
+        assert arrays is not None
+        models.append(wire.vector(arrays, wire.WEIGHTS))
+    np.testing.assert_array_equal(*models)
+
+
+def test_the_aggregators_code_names_nothing_that_only_the_simulator_knows() -> None:
+    tree = ast.parse(Path(server.__file__).read_text())
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert named & {"hostile", "consortium", "attacks", "dataset", "hospitals", "train", "test", "of_kind"} == set()
+
+
+# --- secure aggregation
+
+
+class Watched:
+    """Keeps the views that a curious aggregator gets."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+
+    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
+        self.views.append(view)
+
+
+def watched(*words: str) -> tuple[View, Trial]:
+    trial = Trial(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
+    watch = Watched()
+    trial.strategy.watch, trial.strategy._weights = watch, trial.initial
+    trial.strategy.aggregate_train(1, replies(trial))
+    return watch.views[0], trial
+
+
+def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() -> None:
+    view, trial = watched("defense=secagg")
+    assert view.rows.shape == (1, N)
+    assert view.members == (trial.experiment.consortium.names,)
+    assert view.weights is None
+    np.testing.assert_allclose(view.rows[0], np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0), atol=1e-8)
+
+
+def test_without_it_the_aggregator_sees_every_hospital() -> None:
+    view, trial = watched()
+    assert view.members == tuple((name,) for name in trial.experiment.consortium.names)
+    np.testing.assert_array_equal(view.rows, [drawn_update(N, i, 1) for i in range(12)])
+    np.testing.assert_array_equal(view.weights, np.full(12, 50.0))
+
+
+@pytest.mark.parametrize("rule", ROBUST)
+def test_no_robust_rule_runs_on_a_secure_sum(rule: str) -> None:
+    with pytest.raises(InputError, match=r"^aggregator=\w+: n_rows=1, .* secure aggregation leaves 1 of 12 rows to see"):
+        experiment("consortium=heart12", "secagg=sum", f"aggregator={rule}")
+
+
+def test_record_counts_cannot_weigh_a_secure_sum() -> None:
+    with pytest.raises(InputError, match=r"^aggregator=Mean: weighting=count: Mean needs record counts"):
+        experiment("consortium=heart12", "secagg=sum", "aggregator.weighting=count")
+
+
+def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -> None:
+    words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
+    for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
+        trial = Trial(experiment("consortium=heart12", f"defense={defense}", *words))
+        grid = LocalGrid(app, {node: partition for partition, node in enumerate(trial.enrolled)})
+        asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
+        trial.strategy._weights = trial.initial
+        trial.strategy.aggregate_train(1, grid.send_and_receive(asked))
+        (found,) = trial.curious.results.values()
+        assert found.records_in_row == in_row
+        assert found.n_attacked == 24
+
+
+def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
+    words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=1")
+    design = experiment("consortium=heart4", *words)
+    private = replace(design)
+    private.__dict__["consortium"] = replace(design.consortium, public=False)
+    view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
+    guesses = [design.consortium.hospitals[0].train.features]
+    assert len(score("x", design, 1, view, guesses).gallery) == 1
+    hidden = score("x", private, 1, view, guesses)
+    assert (hidden.gallery, hidden.n_recovered) == ([], 1)
+
+
+# --- who sees what, in words
+
+
+def sees(*words: str) -> dict[str, str]:
+    return {line.party: line.sees for line in sight(experiment("consortium=heart12", *words))}
+
+
+def test_sight_states_the_rows_that_the_aggregator_gets() -> None:
+    assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
+    assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
+    noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")["the aggregator"]
+    assert "12 updates, one for each hospital, clipped and noised in the hospital" in noised
+
+
+@pytest.mark.parametrize(
+    ("words", "knows"),
+    [
+        (("attack=[alie]",), "the updates of all hospitals"),
+        (("attack=[alie]", "adversary.knowledge=colluders"), "the updates of all hostile hospitals"),
+        (("attack=[label_flip]",), "each its own update only"),
+    ],
+)
+def test_sight_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
+    (line,) = [text for party, text in sees(*words).items() if party.startswith("hostile hospitals")]
+    assert line == f"the common model; {knows}"
+
+
+@pytest.mark.parametrize("words", [(), ("attack=[analytic_inversion]",)])
+def test_sight_names_no_hostile_hospital_where_none_acts(words: tuple[str, ...]) -> None:
+    assert not any(party.startswith("hostile") for party in sees(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((), []),
+        (("defense=secagg",), ["secagg-robustness"]),
+        (("defense=median",), ["robustness-weights"]),
+        (("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"), ["dp-utility"]),
+        (
+            ("secagg=sum", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+            ["secagg-robustness", "dp-utility"],
+        ),
+    ],
+)
+def test_conflicts_follow_from_the_parts_of_the_design(words: tuple[str, ...], found: list[str]) -> None:
+    assert [conflict.id for conflict in conflicts(experiment("consortium=heart12", *words))] == found
+
+
+def test_every_conflict_that_a_design_can_have_is_in_the_catalogue() -> None:
+    listed = yaml.safe_load((compose.CONF.parent / "threats/data/conflicts.yaml").read_text())
+    text = str(listed)
+    designs = [
+        ("secagg=sum",),
+        ("aggregator=median",),
+        ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+    ]
+    for words in designs:
+        for conflict in conflicts(experiment("consortium=heart12", *words)):
+            assert conflict.id in text
