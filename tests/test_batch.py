@@ -28,7 +28,7 @@ SIZES = (1, 2, 15, 16, 17, 40)  # records of the hospitals of most tests; batche
 
 
 def trained(optimizer: str = "sgd", batch_size: int = 16, **changes: Any) -> Training:
-    values = {"rounds": 1, "local_epochs": 3, "local_steps": None, "lr": 0.1 if optimizer == "sgd" else 0.01}
+    values = {"rounds": 1, "local_epochs": 3, "local_steps": None, "lr": 0.1 if optimizer == "sgd" else 0.01, "proximal": 0.0}
     return Training(**{**values, "optimizer": optimizer, "batch_size": batch_size, **changes})
 
 
@@ -50,7 +50,10 @@ def jobs_and_truth(
     widths: tuple[int, ...], sizes: Sequence[int], trainings: Sequence[Training]
 ) -> tuple[list[Job], list[np.ndarray]]:
     """A job for each hospital, and what training it alone gives."""
-    made = [(records(n, widths[0], i), weights(widths, i), drawn(n, how)) for i, (n, how) in enumerate(zip(sizes, trainings, strict=True))]
+    made = [
+        (records(n, widths[0], i), weights(widths, i), drawn(n, how))
+        for i, (n, how) in enumerate(zip(sizes, trainings, strict=True))
+    ]
     jobs = [Job(first, rows, padded(chosen)) for rows, first, chosen in made]
     alone = [train(widths, first, rows, chosen, how) - first for (rows, first, chosen), how in zip(made, trainings, strict=True)]
     return jobs, alone
@@ -65,13 +68,13 @@ def gap(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
 
 @EACH_WIDTHS
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("changes", [{}, {"local_steps": 7}, {"batch_size": 1}, {"batch_size": 64}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"local_steps": 7}, {"batch_size": 1}, {"batch_size": 64}, {"proximal": 0.5}], ids=str)
 def test_a_batch_of_unequal_hospitals_trains_each_as_if_alone(
     widths: tuple[int, ...], optimizer: str, changes: dict[str, Any]
 ) -> None:
     how = trained(optimizer, **changes)
     jobs, alone = jobs_and_truth(widths, SIZES, [how] * len(SIZES))
-    assert gap(updates(widths, jobs, Optimizer(optimizer, how.lr)), alone) <= 1e-5
+    assert gap(updates(widths, jobs, Optimizer(optimizer, how.lr, how.proximal)), alone) <= 1e-5
     assert min(np.abs(update).max() for update in alone) > 1e-3  # everybody moved
 
 
