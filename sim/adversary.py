@@ -17,6 +17,7 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from sim import wire
+from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
 from sim.server import Aggregator, relative_distance
@@ -76,7 +77,10 @@ class Adversary:
             return replies
         sent: Updates = np.stack([reports[name].update for name in scene.hostile])
         for name, attack in self.attacks.items():
-            given, sent = sent, self._send(name, attack, scene, sent)
+            try:
+                given, sent = sent, self._send(name, attack, scene, sent)
+            except RefusedError:  # too few hostile hospitals are left in this round: they go on as they are
+                continue
             moved = (relative_distance(new, old) for new, old in zip(sent, given, strict=True))
             self.distances[name] += [distance for distance in moved if np.isfinite(distance)]  # not so from an update of zero
         by_name = dict(zip(scene.hostile, _as_sent(sent), strict=True))

@@ -161,6 +161,7 @@ def _explain(config: DictConfig) -> None:
 def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])
+    compose.only_lists(_overrides())
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)

@@ -60,7 +60,7 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
 
     ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
     ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell with an
-    ``n_hostile`` of its own is left out if its rule refuses that number; any other refusal, and that of all cells, is raised.
+    ``n_hostile`` of its own is left out if its rule or attack refuses that number; other refusals, and that of all cells, are raised.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]
@@ -73,7 +73,7 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
         try:
             made += [load({**config, "seed": seed}, name) for seed in seeds]
         except InputError as error:
-            if cell.n_hostile is None or error.key != RULE:
+            if cell.n_hostile is None or not (error.key == RULE or error.key.startswith("attack.")):
                 raise
             refusals.append(error)
             refused.append(Refused("+".join(cell.attack), name, cell.n_hostile, error.expected))
@@ -177,6 +177,13 @@ def one_line() -> Iterator[None]:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise _translated(error) from error
+
+
+def only_lists(overrides: Sequence[str]) -> None:
+    """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change nothing."""
+    for word in overrides:
+        if _key(word) in ("attack", "defense"):
+            raise InputError(_key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison")
 
 
 def options(group: str) -> list[str]:

@@ -30,6 +30,7 @@ from sim.types import (
     Fault,
     Hospital,
     Inversion,
+    Knowledge,
     Level,
     Poison,
     Records,
@@ -275,6 +276,8 @@ def _check(experiment: Experiment) -> None:
             )
     _check_poisons(experiment)
     _check_defense(experiment)
+    for name, attack in experiment.of_kind("byzantine").items():
+        _try_attack(name, attack, experiment)
     if experiment.dp is not None:
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
@@ -322,6 +325,25 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
         raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
         raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")
+
+
+def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
+    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random updates."""
+    n_hospitals, adversary = len(experiment.consortium), experiment.settings.adversary
+    level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
+    rows = stream(0, "check").normal(size=(n_hospitals, 3))
+    known = Knowledge(
+        own=rows[: adversary.n_hostile if level else 1],
+        n_hospitals=n_hospitals,
+        n_hostile=adversary.n_hostile,
+        others=rows[adversary.n_hostile :] if level >= LEVELS.index("updates") else None,
+        defense=(lambda sent: np.asarray(sent.mean(axis=0))) if level >= LEVELS.index("updates_and_rule") else None,
+        model=rows[0],
+    )
+    try:
+        attack(known, stream(0, "check"))
+    except RefusedError as error:
+        raise InputError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
 def _chain(settings: Settings) -> Any:

@@ -51,7 +51,8 @@ def test_every_option_composes_and_builds(group: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", compose.options("defense"))
 def test_a_defense_differs_from_none_in_the_parts_of_its_stack_only(name: str) -> None:
-    plain, chosen = composed("defense", "none").config, composed_somehow("defense", name).config
+    chosen = composed_somehow("defense", name).config
+    plain = composed("defense", "none", f"adversary.n_hostile={chosen['adversary']['n_hostile']}").config
     different = {key for key in plain if plain[key] != chosen[key]}
     assert different - {"defense", "label"} <= set(compose.STACK)
     assert bool(different) == (name != "none")

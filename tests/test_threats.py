@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
@@ -459,6 +459,7 @@ def ranks(records: list[RunRecord]) -> dict[tuple[Any, ...], int]:
     return {(row.id, row.attacks, row.defense): RANK.get(row.status, 0) for row in register(records, CATALOGUE)}
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_removing_runs_that_engaged_never_raises_a_status(data: st.DataObject) -> None:
     flags = st.lists(st.sampled_from(("", "", "", "attack", "defense")), min_size=len(FULL), max_size=len(FULL))

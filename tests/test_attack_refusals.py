@@ -1,0 +1,37 @@
+"""An attack that cannot work is refused before round 1; one that has become impossible ends no run."""
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message
+
+from sim import wire
+from sim.errors import InputError
+from tests.federation import answer_drawn, experiment, finished, plan
+
+COLLUDERS = ("attack=alie", "adversary.n_hostile=2", "adversary.knowledge=colluders", "training.rounds=2")
+
+
+def test_attack_that_needs_more_hostile_hospitals_is_refused_before_round_1() -> None:
+    with pytest.raises(InputError, match=r"^attack.alie=ALIE: n_known=1: ALIE needs 2 known updates"):
+        experiment(*COLLUDERS, "adversary.n_hostile=1")
+
+
+def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_of_a_comparison_over_numbers() -> None:
+    with pytest.raises(InputError, match=r"^attack.alie="):
+        plan(["adversary.knowledge=colluders", "adversary.n_hostile=1"], ["alie"], ["none"])
+
+
+def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> None:
+    run = experiment(*COLLUDERS)
+    failing = run.consortium.names.index(run.hostile[0])
+
+    def one_fails_in_round_2(message: Message, context: Context) -> Message:
+        if wire.read_task(message).round == 2 and context.node_config[wire.PARTITION] == failing:
+            raise RuntimeError("down")
+        return answer_drawn(message, context)
+
+    trial = finished(run, one_fails_in_round_2)
+    assert [(lost.round, lost.hospital) for lost in trial.strategy.log.screened] == [(2, run.hostile[0])]
+    assert trial.strategy.log.skipped == []
+    assert len(trial.adversary.distances["alie"]) == 2  # both hospitals, in round 1 only
+    assert np.isfinite(trial.weights).all()
