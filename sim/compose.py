@@ -60,7 +60,8 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
 
     ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
     ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell with an
-    ``n_hostile`` of its own is left out if its rule or attack refuses that number; other refusals, and that of all cells, are raised.
+    ``n_hostile`` of its own is left out if its rule or attack refuses that number. Other refusals, and that of all cells, are
+    raised.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]

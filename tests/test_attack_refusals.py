@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from flwr.app import Context, Message
+from hydra import initialize_config_module
 
-from sim import wire
+from sim import compose, wire
 from sim.errors import InputError
-from tests.federation import answer_drawn, experiment, finished, plan
+from tests.federation import answer_drawn, experiment, finished
 
 COLLUDERS = ("attack=alie", "adversary.n_hostile=2", "adversary.knowledge=colluders", "training.rounds=2")
 
@@ -17,8 +18,11 @@ def test_attack_that_needs_more_hostile_hospitals_is_refused_before_round_1() ->
 
 
 def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_of_a_comparison_over_numbers() -> None:
-    with pytest.raises(InputError, match=r"^attack.alie="):
-        plan(["adversary.knowledge=colluders", "adversary.n_hostile=1"], ["alie"], ["none"])
+    with initialize_config_module("conf", version_base="1.3"):
+        cells = compose.cells(["alie"], ["none"], [1, 2])
+        made, refused = compose.planned(["adversary.knowledge=colluders", "adversary.n_hostile=[1,2]"], cells, [0])
+    assert [(cell.attack, cell.n_hostile) for cell in refused] == [("alie", 1)]
+    assert ("alie", 2) in {(run.attack, run.settings.adversary.n_hostile) for run in made}
 
 
 def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> None:

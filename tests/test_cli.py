@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "run consortium=mayo": "consortium=mayo: expected one of breast8, ",
     "compare attacks=[nope] defenses=[none]": "attack=nope: expected one of ",
     "compare attack=sign_flip": "attack=sign_flip: expected attacks=[...] in a comparison",
-    "run attack=alie adversary.n_hostile=1 adversary.knowledge=colluders": "attack.alie=ALIE: n_known=1: ALIE needs 2 known updates",
+    "run attack=alie adversary.n_hostile=1 adversary.knowledge=colluders": "attack.alie=ALIE: n_known=1: ALIE needs 2 ",
     "compare attacks=[none] defenses=[nope]": "defense=nope: expected one of ",
     "compare attacks=[] defenses=[none] seeds=[]": "seeds=[]: expected how many",
     "compare attacks=[3] defenses=[none]": "attacks=[3]: expected a list of names",
