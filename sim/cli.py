@@ -96,6 +96,10 @@ def _hydra(command: str, words: list[str]) -> None:
         except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
             wrong.append(error)
 
+    if any(word.startswith("--experimental-rerun") for word in words):
+        raise InputError(
+            "--experimental-rerun", "", "not offered, because Hydra would unpickle the file; repeat the command of manifest.json"
+        )
     launcher.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
     sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]

@@ -233,12 +233,12 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
     experiment = Experiment(
         settings=settings,
         label=label or settings.defense.name,
-        dataset=build("consortium", settings.consortium),
-        model=build("model", settings.model),
-        attacks={name: build(f"attack.{name}", node) for name, node in settings.attack.items()},
+        dataset=_built("consortium", settings.consortium),
+        model=_built("model", settings.model),
+        attacks={name: _built(f"attack.{name}", node) for name, node in settings.attack.items()},
         chain=_chain(settings),
-        secagg=build("secagg", settings.secagg),
-        dp=build("dp", settings.dp) if settings.dp else None,
+        secagg=_built("secagg", settings.secagg),
+        dp=_built("dp", settings.dp) if settings.dp else None,
     )
     _check(experiment)
     return experiment
@@ -347,10 +347,20 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
 
 
 def _chain(settings: Settings) -> Any:
-    steps: tuple[Step, ...] = tuple(build(f"steps.{name}", node) for name, node in settings.steps.items())
-    rule: Rule = build("aggregator", settings.aggregator)
-    optimizer = build("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
+    steps: tuple[Step, ...] = tuple(_built(f"steps.{name}", node) for name, node in settings.steps.items())
+    rule: Rule = _built("aggregator", settings.aggregator)
+    optimizer = _built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
     return get_class(CHAIN)(steps, rule, optimizer)
+
+
+@lru_cache(maxsize=4096)
+def _built_once(key: str, node: str) -> Any:
+    return build(key, json.loads(node))
+
+
+def _built(key: str, node: Mapping[str, Any]) -> Any:
+    """The plug-in of ``node``; the same one for every run that has the same node, for plug-ins are values."""
+    return _built_once(key, json.dumps(node))
 
 
 @lru_cache(maxsize=64)

@@ -244,8 +244,9 @@ def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> P
 
 
 def _spent(experiment: Experiment, hospital: Hospital, reported: dict[str, float]) -> Spent:
-    """What one hospital spent: its own account, or the whole plan if no account arrived, which is never less."""
+    """What one hospital spent: its own account, or the whole plan, which is never less, if none arrived or it is hostile."""
     n, training = len(hospital.train), experiment.settings.training
     sigma, rate, steps = experiment.dp.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n)
-    epsilon = reported.get("epsilon", experiment.dp.epsilon([(sigma, rate, steps)]))
+    believed = {} if hospital.name in experiment.hostile else reported
+    epsilon = believed.get("epsilon", experiment.dp.epsilon([(sigma, rate, steps)]))
     return Spent(hospital=hospital.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)

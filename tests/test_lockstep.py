@@ -29,7 +29,7 @@ SMALL = (
     "training.batch_size=8",
 )
 HEART = ("consortium=heart12",)
-NEEDED = {"monna": ["aggregator.root=hospital_01"]}  # what a plug-in cannot do without
+NEEDED = {name: ["aggregator.root=hospital_01"] for name in ("fltrust", "monna")}  # what a plug-in cannot do without
 ATTACKS, RULES, STEPS = options("attack"), options("aggregator"), [name for name in options("steps") if name != "none"]
 
 
