@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench peers clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +26,10 @@ check: .venv/.dev  ## lint, format, types, import contracts
 
 bench: .venv/.bench  ## measure speed against slow twins and against other tools
 	$(BIN)/python -m benchmarks
+
+peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementation
+	$(INSTALL) --no-deps byzfl==0.0.11
+	$(BIN)/python -m pytest tests/test_against_byzfl.py tests/test_attacks_byzantine.py
 
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
