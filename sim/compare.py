@@ -107,8 +107,8 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 
 def run_bytes(experiment: Experiment) -> int:
-    """About what one run holds of a round: every hospital's update, as sent, as trained and as the rows of a view."""
-    return 3 * 4 * len(experiment.consortium) * n_params(experiment.widths)
+    """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
+    return 6 * 4 * len(experiment.consortium) * n_params(experiment.widths)
 
 
 def enter_worker(accounts: dict[Any, float]) -> None:
