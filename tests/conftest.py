@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from omegaconf import OmegaConf
 
 from sim.build import build
+
+settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a busy machine is no failure
+settings.load_profile("same-everywhere")
 
 CONF = Path(__file__).parents[1] / "conf"
 N_HOSTILE = 2  # what ${adversary.n_hostile} is in the tests that run over every plug-in
