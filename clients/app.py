@@ -33,8 +33,8 @@ def fit(message: Message, context: Context) -> Message:
     task = wire.read_task(message)
     experiment = from_text(task.experiment)
     attacking = experiment.settings.adversary.attacks_in(task.round)
-    name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
-    training, seed = experiment.settings.training, experiment.settings.seed
+    name, records, training = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
+    seed = experiment.settings.seed
     if experiment.dp is None:
         drawn = batches.shuffled(seed, task.round, name, len(records), training)
         return wire.answer(
@@ -76,36 +76,36 @@ class _Visit:
     experiment: Experiment
     name: str
     records: Records
+    training: Training
 
     @classmethod
     def of(cls, message: Message, context: Context) -> _Visit:
         task = wire.read_task(message)
         experiment = from_text(task.experiment)
         attacking = experiment.settings.adversary.attacks_in(task.round)
-        name, records = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
-        return cls(message, context.state, task, experiment, name, records)
+        site = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
+        return cls(message, context.state, task, experiment, *site)
 
     @property
     def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]:
         """What jobs of one batch share."""
-        settings = self.experiment.settings
-        optimizer = batch.Optimizer(settings.training.optimizer, settings.training.lr, settings.training.proximal)
-        return self.experiment.widths, optimizer, device(settings.device), self.experiment.dp is not None
+        optimizer = batch.Optimizer(self.training.optimizer, self.training.lr, self.training.proximal)
+        return self.experiment.widths, optimizer, device(self.experiment.settings.device), self.experiment.dp is not None
 
     def job(self) -> batch.Job:
         """The training to be done."""
         settings, n, dp = self.experiment.settings, len(self.records), self.experiment.dp
-        rows = _matrix(settings.seed, self.task.round, self.name, n, settings.training, dp is not None)
+        rows = _matrix(settings.seed, self.task.round, self.name, n, self.training, dp is not None)
         if dp is None:
             return batch.Job(self.task.weights, self.records, rows)
-        expected = batches.sample_rate(n, settings.training) * n
+        expected = batches.sample_rate(n, self.training) * n
         rng = _noise(self.experiment, self.task.round, self.name)
-        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, settings.training), expected, rng)
+        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
         return batch.Job(self.task.weights, self.records, rows, noise)
 
     def reply(self, update: NDArray[np.float32]) -> Message:
         """The reply with this update; what it cost goes to the hospital's ledger."""
-        numbers, dp, training = {}, self.experiment.dp, self.experiment.settings.training
+        numbers, dp, training = {}, self.experiment.dp, self.training
         if dp is not None:
             n = len(self.records)
             steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
@@ -121,11 +121,13 @@ def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training,
 
 
 @lru_cache(maxsize=8192)
-def _site(experiment: str, partition: int, attacking: bool) -> tuple[str, Records]:
-    """Name and training records of one hospital; a hostile one poisons its records, when it attacks and if the attack does."""
+def _site(experiment: str, partition: int, attacking: bool) -> tuple[str, Records, Training]:
+    """Name, records and training of one hospital; a hostile one changes both while it attacks, if the attack does."""
     run = from_text(experiment)
     hospital = run.consortium.hospitals[partition]
-    return hospital.name, run.poisoned(hospital) if attacking and hospital.name in run.hostile else hospital.train
+    if attacking and hospital.name in run.hostile:
+        return hospital.name, run.poisoned(hospital), run.hostile_training
+    return hospital.name, hospital.train, run.settings.training
 
 
 def _noise(experiment: Experiment, round_: int, name: str) -> np.random.Generator:

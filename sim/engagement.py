@@ -23,6 +23,7 @@ from sim.server import Log, relative_distance
 
 Answer = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]  # the replies of hospitals
 Sent = Mapping[str, list[float]]
+IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 
 
@@ -43,8 +44,10 @@ def engagement(
 def _attack(experiment: Experiment, answer: Answer, weights: NDArray[np.float32], sent: Sent, curious: Curious) -> float:
     """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
     found = [float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in experiment.of_kind(kind)]
-    if experiment.of_kind("poison"):
-        found += _differences(experiment, without(experiment, attack={}), answer, weights)
+    for kind in IN_THE_HOSPITAL:
+        if attacks := experiment.of_kind(kind):
+            others = [pair for pair in experiment.config["attack"] if pair[0] not in attacks]
+            found += _differences(experiment, without(experiment, attack=others), answer, weights)
     if experiment.of_kind("inversion"):
         found.append(float(sum(result.n_attacked for result in curious.results.values())))
     return min(found)

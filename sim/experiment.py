@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from hydra.utils import get_class
@@ -22,6 +22,7 @@ from sim.models import Model, device
 from sim.seeds import stream
 from sim.types import (
     LEVELS,
+    About,
     Backdoor,
     Byzantine,
     Consortium,
@@ -41,10 +42,7 @@ from sim.types import (
 
 ORDERED = ("attack", "steps")  # choices of several, in order
 CHAIN = "aggregators.chain.Chain"
-KINDS = ("poison", "byzantine", "faults", "inversion")
-
-
-Attack: TypeAlias = Poison | Byzantine | Fault | Inversion
+KINDS = ("poison", "training", "byzantine", "faults", "inversion")
 
 
 class Values(BaseModel):
@@ -70,6 +68,18 @@ class Training(Values):
     def steps(self, n_train: int) -> int:
         """Batches that a hospital with ``n_train`` records trains on in one round."""
         return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
+
+
+@runtime_checkable
+class TrainingAttack(Protocol):
+    """How a hostile hospital would train if honest -> how it trains instead."""
+
+    about: ClassVar[About]
+
+    def __call__(self, training: Training) -> Training: ...
+
+
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Inversion
 
 
 class Adversary(Values):
@@ -187,6 +197,14 @@ class Experiment:
         return records
 
     @cached_property
+    def hostile_training(self) -> Training:
+        """How a hostile hospital trains when it attacks."""
+        training = self.settings.training
+        for change in self.of_kind("training").values():
+            training = change(training)
+        return training
+
+    @cached_property
     def consortium(self) -> Consortium:
         """The hospitals of this run's seed."""
         return _consortium(_canonical(self.settings.consortium), self.settings.seed)
@@ -279,6 +297,8 @@ def _check(experiment: Experiment) -> None:
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
+        for name in experiment.of_kind("training"):
+            raise InputError(f"attack.{name}", experiment.settings.attack[name], "expected dp=none: it changes the training loss")
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )

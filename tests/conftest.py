@@ -20,6 +20,7 @@ KINDS = {
     "each_secagg": ("secagg", "aggregators."),
     "each_byzantine": ("attack", "attacks.byzantine."),
     "each_poison": ("attack", "attacks.poison."),
+    "each_training": ("attack", "attacks.training."),
     "each_fault": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
 }

@@ -13,7 +13,13 @@ from sim.compose import CONF, options
 from sim.types import LEVELS
 from tests.conftest import plugins
 
-KIND_OF = {"byzantine": "each_byzantine", "poison": "each_poison", "faults": "each_fault", "inversion": "each_inversion"}
+KIND_OF = {
+    "byzantine": "each_byzantine",
+    "poison": "each_poison",
+    "training": "each_training",
+    "faults": "each_fault",
+    "inversion": "each_inversion",
+}
 GROUPS = ("attack", "aggregator")
 
 
