@@ -5,15 +5,15 @@ draws, the same arithmetic in another order. Hospitals may differ in records, st
 hospital that has made its steps is left out of later ones, so nothing is changed by who trains beside it.
 
 A layer's weights and biases are one matrix (fan_in + 1, fan_out) here and activations carry a column of ones, so that a layer
-is one product forward, one backward and one for its update.
+is one product forward, one backward and one for its update. Everything that a step writes has its place before the first one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -84,9 +84,10 @@ def updates(
     for at in range(0, len(by_steps), size):
         chosen = by_steps[at : at + size]
         first, *rest = (jobs[i] for i in chosen)
-        # The longest job is there twice, because products of one model alone are added up in another order.
-        update, _, *others = _Chunk.of(widths, [first, first, *rest], device).train(optimizer)
-        found.update(zip(chosen, [update, *others], strict=True))
+        # The longest job is there twice if it is alone at the end: products of one model are added up in another order.
+        twice = int(not rest or len(rest[0].batches) < len(first.batches))
+        trained = _Chunk.of(widths, [first, *[first] * twice, *rest], device).train(optimizer)
+        found.update(zip(chosen, [trained[0], *trained[1 + twice :]], strict=True))
     return [found[i] for i in range(len(jobs))]
 
 
@@ -99,123 +100,199 @@ def _chunk(widths: tuple[int, ...], batch: int) -> int:
 class _Chunk:
     """Jobs in order of falling number of steps, as tensors.
 
-    ``rows`` (steps, n, batch): where in ``pool`` a step's records are. ``labels`` and ``live`` (steps, n, batch, 1): their
-    labels; 1 for a record and 0 for padding. ``received`` (n, n_params): the weights that ``layers`` start from.
+    ``rows`` (steps, n_sites * batch): where in ``pool`` the records of a step are; ``site`` (n,) says whose records and batches
+    a job has, None if each has its own. ``share`` (steps, n, batch, 1): weight of a record in its step, 0 for padding; ``minus``:
+    minus label times share.
+    ``received``: the different received weights as layers; ``which`` (n,) of them a job has.
     """
 
-    widths: tuple[int, ...]
     jobs: Sequence[Job]
-    received: Weights
-    layers: Layers
+    widths: tuple[int, ...]
     pool: torch.Tensor
     rows: torch.Tensor
-    labels: torch.Tensor
-    live: torch.Tensor
-    steps: list[int]
-    moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    site: torch.Tensor | None
+    share: torch.Tensor
+    minus: torch.Tensor
+    received: Layers
+    which: torch.Tensor
 
     @classmethod
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
-        pool, labels, starts = _pooled(jobs)
-        steps = [len(job.batches) for job in jobs]
-        rows = np.full((max(steps), len(jobs), max(job.batches.shape[1] for job in jobs)), -1, dtype=np.int64)
-        for i, (job, start) in enumerate(zip(jobs, starts, strict=True)):
-            rows[: steps[i], i, : job.batches.shape[1]] = np.where(job.batches < 0, -1, job.batches + start)
-        index = torch.from_numpy(rows).to(device)
-        received, which = _distinct(jobs)
-        layers = [layer[which] for layer in _split(widths, torch.from_numpy(received).to(device))]
-        live, index = (index >= 0).float().unsqueeze(3), index.clamp_(min=0)
-        drawn = labels.to(device)[index].unsqueeze(3)
-        return cls(widths, jobs, received[which], layers, pool.to(device), index, drawn, live, steps)
+        site, firsts = _distinct([(id(job.records), id(job.batches)) for job in jobs])
+        pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
+        share = live if jobs[0].noise else live / np.maximum(live.sum(2, keepdims=True), 1)
+        shares = torch.from_numpy(np.stack([share, -labels * share])).to(device)
+        sites = torch.tensor(site, device=device) if len(firsts) < len(jobs) else None
+        share, minus = (shares if sites is None else shares.index_select(2, sites)).unsqueeze(4)
+        which, owners = _distinct([id(job.weights) for job in jobs])
+        received = _split(widths, torch.from_numpy(np.stack([jobs[i].weights for i in owners])).to(device))
+        points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
+        return cls(jobs, widths, *points, share, minus, received, torch.tensor(which, device=device))
 
     def train(self, optimizer: Optimizer) -> NDArray[np.float32]:
         """Run every job's steps; updates (n_jobs, n_params)."""
-        private = self.jobs[0].noise is not None
-        generators = [seeded(job.noise.rng) for job in self.jobs if job.noise is not None]
-        share = self.live / self.live.sum(2, keepdim=True).clamp(min=1)  # weight of each row in the mean loss of its batch
-        layers, n, batch = self.layers, len(self.jobs), self.rows.shape[2]
-        received = [layer.clone() for layer in layers] if optimizer.proximal else []
-        acts = [self.pool.new_ones(n, batch, width + 1) for width in self.widths[:-1]]
-        for step in range(max(self.steps)):
-            if self.steps[n - 1] <= step:
-                n = sum(steps > step for steps in self.steps)
-                layers, acts = [layer[:n] for layer in layers], [act[:n] for act in acts]
-            error = self._forward(layers, acts, step, n)
-            if private:
-                self._private_step(layers, acts, error, self.live[step, :n], generators, optimizer.lr)
-            elif optimizer.name == "sgd":
-                _sgd_step(layers, acts, error.mul_(share[step, :n]), optimizer, received)
-            else:
-                self._adam_step(layers, acts, error.mul_(share[step, :n]), optimizer, step + 1, received)
-        trained = _joined(self.layers)
-        return np.subtract(trained, self.received, out=trained)
+        matrices, steps = self._received(), [len(job.batches) for job in self.jobs]
+        work, change = _Work.of(self.widths, matrices, self.share.shape[2]), self._change(optimizer, matrices)
+        for step, (rows, share, minus) in enumerate(zip(self.rows, self.share, self.minus, strict=True)):
+            if steps[work.n - 1] <= step:
+                work = work.first(sum(n_steps > step for n_steps in steps))
+            self._feed(rows, work)
+            work.derive(share[: work.n], minus[: work.n])
+            change(work.layers, step)
+        for matrix, received in zip(matrices, self._received(), strict=True):
+            matrix.sub_(received)
+        return _joined(matrices)
 
-    def _forward(self, layers: Layers, acts: Layers, step: int, n: int) -> torch.Tensor:
-        """Fill ``acts`` with the inputs of each layer; returns predicted chance minus label, (n, batch, 1)."""
-        index = self.rows[step, :n].view(-1)
-        torch.index_select(self.pool, 0, index, out=acts[0].view(len(index), -1))
-        for k, layer in enumerate(layers[:-1]):
-            torch.clamp_min(torch.bmm(acts[k], layer), 0, out=acts[k + 1][:, :, :-1])
-        return _chance(torch.bmm(acts[-1], layers[-1])).sub_(self.labels[step, :n])
+    def _received(self) -> Layers:
+        return [layer.index_select(0, self.which) for layer in self.received]
 
-    def _adam_step(
-        self, layers: Layers, acts: Layers, error: torch.Tensor, optimizer: Optimizer, step: int, received: Layers
-    ) -> None:
-        if not self.moments:
-            self.moments = [(torch.zeros_like(layer), torch.zeros_like(layer)) for layer in self.layers]
-        errors = _errors(layers, acts, error)
-        for k, (layer, act, delta, (mean, square)) in enumerate(zip(layers, acts, errors, self.moments, strict=True)):
-            gradient, mean_now, square_now = torch.bmm(act.transpose(1, 2), delta), mean[: len(layer)], square[: len(layer)]
-            if received:
-                gradient.add_(layer - received[k][: len(layer)], alpha=optimizer.proximal)
+    def _change(self, optimizer: Optimizer, matrices: Layers) -> _Change:
+        noises = [job.noise for job in self.jobs if job.noise is not None]
+        if noises:
+            return _Private(optimizer, noises, [seeded(noise.rng) for noise in noises])
+        received = self._received() if optimizer.proximal else []
+        if optimizer.name == "sgd":
+            return _Sgd(optimizer, received)
+        return _Adam(optimizer, received, [(torch.zeros_like(matrix), torch.zeros_like(matrix)) for matrix in matrices])
+
+    def _feed(self, rows: torch.Tensor, work: _Work) -> None:
+        """Put a step's records into the input of the first layer."""
+        if self.site is None:
+            torch.index_select(self.pool, 0, rows[: len(work.inputs)], out=work.inputs)
+        else:  # many jobs share few batches
+            drawn = self.pool.index_select(0, rows).view(-1, work.inputs.numel() // work.n)
+            torch.index_select(drawn, 0, self.site[: work.n], out=work.inputs.view(work.n, -1))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of the models that still train, as the three products of a step see it; views of the same few tensors.
+
+    ``act`` (n, batch, fan_in + 1): its input and a column of ones; ``hidden``: without that column. ``matrix`` (n, fan_in + 1,
+    fan_out): weights, then biases; ``back`` (n, fan_out, fan_in): the weights turned. ``out`` (n, batch, fan_out): its output,
+    then the derivative of the loss by that. ``left`` times ``right`` is the gradient, in the shape of ``target``.
+    """
+
+    act: torch.Tensor
+    hidden: torch.Tensor
+    matrix: torch.Tensor
+    back: torch.Tensor
+    out: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    target: torch.Tensor
+
+    @classmethod
+    def of(cls, act: torch.Tensor, matrix: torch.Tensor, out: torch.Tensor) -> _Layer:
+        hidden, (n, _, fan_out) = act[:, :, :-1], matrix.shape
+        if fan_out == 1:  # the same numbers in memory as one row, whose products are much faster
+            row = matrix.view(n, 1, -1)
+            return cls(act, hidden, matrix, row[:, :, :-1], out, out.view(n, 1, -1), act, row)
+        return cls(act, hidden, matrix, matrix[:, :-1].transpose(1, 2), out, act.transpose(1, 2), out, matrix)
+
+    def first(self, n: int) -> _Layer:
+        """The layer of the first ``n`` models."""
+        return _Layer.of(self.act[:n], self.matrix[:n], self.out[:n])
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The layers of the ``n`` models that still train.
+
+    ``inputs`` (n * batch, n_features + 1): what the first layer sees. ``outputs``: memory of the last ``out``, whole registers.
+    """
+
+    layers: list[_Layer]
+    inputs: torch.Tensor
+    outputs: torch.Tensor
+    n: int
+
+    @classmethod
+    def of(cls, widths: tuple[int, ...], matrices: Layers, batch: int) -> _Work:
+        n, like = len(matrices[0]), matrices[0]
+        outputs = like.new_zeros(_whole(n * batch))
+        outs = [like.new_empty(n, batch, width) for width in widths[1:-1]] + [outputs[: n * batch].view(n, batch, 1)]
+        acts = [like.new_ones(n, batch, width + 1) for width in widths[:-1]]
+        return cls([_Layer.of(*parts) for parts in zip(acts, matrices, outs, strict=True)], acts[0].flatten(0, 1), outputs, n)
+
+    def first(self, n: int) -> _Work:
+        """The first ``n`` models."""
+        batch = self.layers[0].act.shape[1]
+        return _Work([layer.first(n) for layer in self.layers], self.inputs[: n * batch], self.outputs[: _whole(n * batch)], n)
+
+    def derive(self, share: torch.Tensor, minus: torch.Tensor) -> None:
+        """From the input of the first layer to ``out`` of each layer as derivative of the loss by that layer's output."""
+        for layer, above in pairwise(self.layers):
+            torch.bmm(layer.act, layer.matrix, out=layer.out)
+            torch.clamp_min(layer.out, 0, out=above.hidden)
+        last = self.layers[-1]
+        torch.bmm(last.act, last.matrix, out=last.out)
+        self.outputs.sigmoid_()  # in whole registers, because what is left over would be computed in another way
+        torch.addcmul(minus, last.out, share, out=last.out)
+        for layer, below in pairwise(self.layers[::-1]):
+            torch.bmm(layer.out, layer.back, out=below.out)
+            relu_backward.grad_input(below.out, layer.hidden, 0, grad_input=below.out)
+
+
+def _whole(n: int) -> int:
+    return -(-n // REGISTERS) * REGISTERS
+
+
+class _Change(Protocol):
+    """An optimizer's step: changes ``target`` of each layer, given ``derive``'s result; ``step`` counts from 0."""
+
+    def __call__(self, layers: list[_Layer], step: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Sgd:
+    optimizer: Optimizer
+    received: Layers
+
+    def __call__(self, layers: list[_Layer], step: int) -> None:
+        lr = self.optimizer.lr
+        for layer, received in zip_longest(layers, self.received):
+            if received is not None:
+                layer.matrix.lerp_(received[: len(layer.matrix)], lr * self.optimizer.proximal)
+            layer.target.baddbmm_(layer.left, layer.right, alpha=-lr)
+
+
+@dataclass(frozen=True)
+class _Adam:
+    optimizer: Optimizer
+    received: Layers
+    moments: list[tuple[torch.Tensor, torch.Tensor]]
+
+    def __call__(self, layers: list[_Layer], step: int) -> None:
+        lr, n = self.optimizer.lr, len(layers[0].matrix)
+        for layer, received, (mean, square) in zip_longest(layers, self.received, self.moments):
+            gradient, mean_now, square_now = torch.bmm(layer.left, layer.right).view_as(layer.matrix), mean[:n], square[:n]
+            if received is not None:
+                gradient.add_(layer.matrix - received[:n], alpha=self.optimizer.proximal)
             mean_now.lerp_(gradient, 0.1)
             square_now.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-            scale = (square_now.sqrt() / (1 - 0.999**step) ** 0.5).add_(1e-8)
-            layer.addcdiv_(mean_now, scale, value=-optimizer.lr / (1 - 0.9**step))
-
-    def _private_step(
-        self, layers: Layers, acts: Layers, error: torch.Tensor, live: torch.Tensor, generators: list[torch.Generator], lr: float
-    ) -> None:
-        """One step of DP-SGD. A record's gradient norm is the product of two norms in each layer: its input's and its error's."""
-        noises = [job.noise for job in self.jobs[: len(live)] if job.noise is not None]
-        errors = _errors(layers, acts, error)
-        squares = sum(act.square().sum(2) * delta.square().sum(2) for act, delta in zip(acts, errors, strict=True))
-        assert isinstance(squares, torch.Tensor)
-        bound = live.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
-        factor = (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0)[:, :, None] * live
-        drawn = [layer.to(live.device) for layer in _draw([layer.shape for layer in layers], noises, generators)]
-        rate = live.new_tensor([-lr / noise.expected_batch for noise in noises])[:, None, None]
-        for layer, act, delta, extra in zip(layers, acts, errors, drawn, strict=True):
-            layer.addcmul_(extra.baddbmm_(act.transpose(1, 2), delta * factor), rate)
+            scale = (square_now.sqrt() / (1 - 0.999 ** (step + 1)) ** 0.5).add_(1e-8)
+            layer.matrix.addcdiv_(mean_now, scale, value=-lr / (1 - 0.9 ** (step + 1)))
 
 
-def _chance(output: torch.Tensor) -> torch.Tensor:
-    """The logistic function of every value, in whole registers: what is left over would be computed in another way."""
-    flat = torch.nn.functional.pad(output.reshape(-1), (0, -output.numel() % REGISTERS))
-    return flat.sigmoid_()[: output.numel()].view_as(output)
+@dataclass(frozen=True)
+class _Private:
+    """DP-SGD. A record's gradient norm in a layer is the product of two norms: its input's and its derivative's."""
 
+    optimizer: Optimizer
+    noises: Sequence[Noise]
+    generators: Sequence[torch.Generator]
 
-def _sgd_step(layers: Layers, acts: Layers, error: torch.Tensor, optimizer: Optimizer, received: Layers) -> None:
-    for k in range(len(layers) - 1, -1, -1):
-        below = _below(layers[k], acts[k], error) if k else None
-        if received:
-            layers[k].lerp_(received[k][: len(layers[k])], optimizer.lr * optimizer.proximal)
-        layers[k].baddbmm_(acts[k].transpose(1, 2), error, alpha=-optimizer.lr)
-        if below is not None:
-            error = below
-
-
-def _errors(layers: Layers, acts: Layers, error: torch.Tensor) -> Layers:
-    """Derivative of the loss by the output of each layer, (n, batch, fan_out), from first layer to last."""
-    found = [error]
-    for k in range(len(layers) - 1, 0, -1):
-        found.append(_below(layers[k], acts[k], found[-1]))
-    return found[::-1]
-
-
-def _below(layer: torch.Tensor, act: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
-    passed: torch.Tensor = relu_backward(torch.bmm(error, layer[:, :-1].transpose(1, 2)), act[:, :, :-1], 0)
-    return passed
+    def __call__(self, layers: list[_Layer], step: int) -> None:
+        like, noises = layers[0].matrix, self.noises[: len(layers[0].matrix)]
+        squares = torch.stack([layer.act.square().sum(2) * layer.out.square().sum(2) for layer in layers]).sum(0)
+        bound = like.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
+        factor = (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0)[:, :, None]
+        rate = like.new_tensor([-self.optimizer.lr / noise.expected_batch for noise in noises])[:, None, None]
+        for layer, drawn in zip(layers, _draw([layer.matrix.shape for layer in layers], noises, self.generators), strict=True):
+            layer.out.mul_(factor)
+            noisy = drawn.to(like.device).view_as(layer.target).baddbmm_(layer.left, layer.right)
+            layer.target.addcmul_(noisy, rate)
 
 
 def _draw(shapes: Sequence[torch.Size], noises: Sequence[Noise], generators: Sequence[torch.Generator]) -> Layers:
@@ -230,36 +307,40 @@ def _draw(shapes: Sequence[torch.Size], noises: Sequence[Noise], generators: Seq
     return drawn
 
 
-def _pooled(jobs: Sequence[Job]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """All different records once, features with a column of ones; their labels; where each job's records start."""
-    starts, parts, total = dict[int, int](), list[Records](), 0
-    for job in jobs:
-        if id(job.records) not in starts:
-            starts[id(job.records)] = total
-            parts.append(job.records)
-            total += len(job.records)
-    features = np.ones((total, parts[0].features.shape[1] + 1), dtype=np.float32)
-    np.concatenate([part.features for part in parts], out=features[:, :-1])
-    labels = np.concatenate([part.labels for part in parts])
-    return torch.from_numpy(features), torch.from_numpy(labels), [starts[id(job.records)] for job in jobs]
+def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """For each key the number of its kind, kinds numbered as they come; and for each kind where it comes first."""
+    kinds, firsts, numbers = dict[Hashable, int](), list[int](), list[int]()
+    for i, key in enumerate(keys):
+        if key not in kinds:
+            kinds[key] = len(kinds)
+            firsts.append(i)
+        numbers.append(kinds[key])
+    return numbers, firsts
 
 
-def _distinct(jobs: Sequence[Job]) -> tuple[Weights, list[int]]:
-    """Received weights, each once (n_distinct, n_params), and which of them each job has: those of one run have the same."""
-    place = dict[int, int]()
-    which = [place.setdefault(id(job.weights), len(place)) for job in jobs]
-    return np.stack([jobs[which.index(i)].weights for i in range(len(place))]), which
+def _drawn(jobs: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    """All different records once, with a column of ones; and of each step, job and place of its batch (steps, n, batch): the
+    label, where the record is, and 1 for a record or 0 for padding."""
+    kinds, firsts = _distinct([id(job.records) for job in jobs])
+    sites = [jobs[i].records for i in firsts]
+    starts = np.cumsum([0, *(len(site) for site in sites)])
+    pool = np.ones((starts[-1], sites[0].features.shape[1] + 1), dtype=np.float32)
+    np.concatenate([site.features for site in sites], out=pool[:, :-1])
+    steps, batch = (max(job.batches.shape[axis] for job in jobs) for axis in (0, 1))
+    rows = np.full((steps, len(jobs), batch), -1, dtype=np.int64)
+    for i, job in enumerate(jobs):
+        rows[: len(job.batches), i, : job.batches.shape[1]] = job.batches
+    live = rows >= 0
+    rows = (rows + starts[kinds][:, None]) * live
+    return pool, np.concatenate([site.labels for site in sites])[rows], rows, live.astype(np.float32)
 
 
 def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     """(n, n_params) in torch's order, as one matrix a layer."""
-    layers, at, n = list[Any](), 0, len(flat)
+    layers, at, n = Layers(), 0, len(flat)
     for fan_in, fan_out in pairwise(widths):
-        layer = flat.new_empty(n, fan_in + 1, fan_out)
-        layer[:, :-1] = flat[:, at : at + fan_out * fan_in].view(n, fan_out, fan_in).transpose(1, 2)
-        layer[:, -1] = flat[:, at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
-        layers.append(layer)
-        at += fan_out * (fan_in + 1)
+        weights, at = flat[:, at : at + fan_out * fan_in].view(n, fan_out, fan_in), at + fan_out * (fan_in + 1)
+        layers.append(torch.cat([weights.transpose(1, 2), flat[:, at - fan_out : at].unsqueeze(1)], 1))
     return layers
 
 
@@ -267,6 +348,10 @@ def _joined(layers: Layers) -> NDArray[np.float32]:
     """The inverse of ``_split``."""
     parts = []
     for layer in layers:
-        parts += [layer[:, :-1].transpose(1, 2).reshape(len(layer), -1), layer[:, -1]]
-    flat: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
-    return flat
+        if layer.shape[2] > 1:
+            parts.append(layer[:, :-1].transpose(1, 2).flatten(1))
+            parts.append(layer[:, -1])
+        else:
+            parts.append(layer.flatten(1))
+    joined: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
+    return joined
