@@ -203,7 +203,7 @@ def test_schedule_names_the_rounds_attacked(first: int, last: int | None, every:
     assert [number for number in range(1, 7) if made.attacks_in(number)] == rounds
 
 
-@pytest.mark.parametrize("attack", ["sign_flip", "label_flip", "dropout"])
+@pytest.mark.parametrize("attack", ["sign_flip", "label_flip", "constrain", "dropout"])
 def test_every_kind_of_attack_keeps_to_the_schedule(attack: str) -> None:
     certain = ["attack.dropout.rate=1.0"] if attack == "dropout" else []
     quiet, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
