@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
@@ -181,6 +183,17 @@ def unattacked(experiment: Experiment) -> Experiment:
     return without(experiment, attack={})
 
 
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Python's search for cycles leaves out what is there already: the libraries' many objects, again and again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@_frozen()
 def run_together(experiments: Sequence[Experiment], progress: Progress | None = None) -> list[RunRecord]:
     """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the same batches.
 

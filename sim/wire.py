@@ -81,7 +81,7 @@ def _twin(one: T, **changes: Any) -> T:
     Flower's own constructors check the type of everything, which costs more than the rest of a message.
     """
     twin: T = object.__new__(type(one))
-    vars(twin).update(vars(one), **changes)
+    twin.__dict__ = {**one.__dict__, **changes}
     return twin
 
 
