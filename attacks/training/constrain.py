@@ -26,7 +26,6 @@ class Constrain:
         paper="Bagdasaryan et al., How To Backdoor Federated Learning",
         year=2020,
         sees="its own records and the received model",
-        variants=("alpha=NUMBER",),
     )
 
     def __post_init__(self) -> None:
