@@ -1,10 +1,12 @@
 """Geometric median (Chen et al., 2017, arXiv:1705.05491; Weiszfeld, 1937; Vardi and Zhang, 2000)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from aggregators.geometry import embedded
 from aggregators.kinds import Weighing
@@ -65,31 +67,32 @@ class GeometricMedian(Weighing):
         digits = SAME * np.linalg.norm(points, axis=1)
         weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
         weights = weights / weights.mean()
-        # Directions and not sums of distances: those lose their digits to one row far out.
-        point = min(points, key=lambda row: _excess(points - row, weights, digits))
+        point = points[_excess(points, weights, digits).argmin()]
         for _ in range(self.max_steps):
             gaps = points - point
-            nearness, here = _nearness(gaps, weights, digits)
-            pull = nearness @ gaps
-            strength = np.linalg.norm(pull)
-            if strength <= here.sum() + self.tolerance * len(points):
+            nearness, here = _nearness(np.sqrt(np.vecdot(gaps, gaps)), weights, digits)
+            pull, held = nearness @ gaps, here.sum()
+            strength = math.sqrt(pull @ pull)
+            if strength <= held + self.tolerance * len(points):
                 break
-            point = point + (1 - here.sum() / strength) / nearness.sum() * pull
-        shares = here if here.any() else nearness
+            point = point + (1 - held / strength) / nearness.sum() * pull
+        shares = here if held else nearness
         return np.asarray(shares / shares.sum())
 
 
 Floats = NDArray[np.float64]
 
 
-def _nearness(gaps: Floats, weights: Floats, digits: Floats) -> tuple[Floats, Floats]:
+def _nearness(lengths: Floats, weights: Floats, digits: Floats) -> tuple[Floats, Floats]:
     """Weight over distance, 0 for the points that are here; and the weight of each point that is here, 0 for the others."""
-    lengths = np.linalg.norm(gaps, axis=1)
     here = lengths <= digits
     return np.where(here, 0.0, weights) / np.where(here, 1.0, lengths), np.where(here, weights, 0.0)
 
 
-def _excess(gaps: Floats, weights: Floats, digits: Floats) -> float:
-    """How much the pull of the points away exceeds the hold of those here; not above 0 exactly at a minimizer."""
-    nearness, here = _nearness(gaps, weights, digits)
-    return float(np.linalg.norm(nearness @ gaps) - here.sum())
+def _excess(points: Floats, weights: Floats, digits: Floats) -> Floats:
+    """For each point how much the others' pull exceeds the hold of those there; above 0 by rounding at most at a minimizer.
+
+    From directions and not from sums of distances: those lose their digits to one row far out.
+    """
+    nearness, here = _nearness(cdist(points, points), weights, digits)
+    return np.linalg.norm(nearness @ points - nearness.sum(1, keepdims=True) * points, axis=1) - here.sum(1)
