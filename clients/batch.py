@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -120,8 +120,8 @@ class _Chunk:
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
         site, firsts = _distinct([(id(job.records), id(job.batches)) for job in jobs])
         pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
-        share = live if jobs[0].noise else live / np.maximum(live.sum(2, keepdims=True), 1)
-        shares = torch.from_numpy(np.stack([share, -labels * share])).to(device)
+        weights = live if jobs[0].noise else live / np.maximum(live.sum(2, keepdims=True), 1)
+        shares = torch.from_numpy(np.array([weights, -labels * weights])).to(device)
         sites = torch.tensor(site, device=device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unsqueeze(4)
         which, owners = _distinct([id(job.weights) for job in jobs])
@@ -323,7 +323,7 @@ def _drawn(jobs: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32
     label, where the record is, and 1 for a record or 0 for padding."""
     kinds, firsts = _distinct([id(job.records) for job in jobs])
     sites = [jobs[i].records for i in firsts]
-    starts = np.cumsum([0, *(len(site) for site in sites)])
+    starts = np.array(list(accumulate((len(site.labels) for site in sites), initial=0)))
     pool = np.ones((starts[-1], sites[0].features.shape[1] + 1), dtype=np.float32)
     np.concatenate([site.features for site in sites], out=pool[:, :-1])
     steps, batch = (max(job.batches.shape[axis] for job in jobs) for axis in (0, 1))
@@ -339,19 +339,22 @@ def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     """(n, n_params) in torch's order, as one matrix a layer."""
     layers, at, n = Layers(), 0, len(flat)
     for fan_in, fan_out in pairwise(widths):
-        weights, at = flat[:, at : at + fan_out * fan_in].view(n, fan_out, fan_in), at + fan_out * (fan_in + 1)
-        layers.append(torch.cat([weights.transpose(1, 2), flat[:, at - fan_out : at].unsqueeze(1)], 1))
+        start, end, at = at, at + fan_out * fan_in, at + fan_out * (fan_in + 1)
+        if fan_out == 1:
+            layers.append(flat[:, start:at].unsqueeze(2))
+        else:
+            weights, biases = flat[:, start:end].view(n, fan_out, fan_in).transpose(1, 2), flat[:, end:at]
+            layers.append(torch.cat([weights, biases.unsqueeze(1)], 1))
     return layers
 
 
 def _joined(layers: Layers) -> NDArray[np.float32]:
     """The inverse of ``_split``."""
-    parts = []
+    flat, at = np.empty((len(layers[0]), sum(layer[0].numel() for layer in layers)), np.float32), 0
     for layer in layers:
-        if layer.shape[2] > 1:
-            parts.append(layer[:, :-1].transpose(1, 2).flatten(1))
-            parts.append(layer[:, -1])
-        else:
-            parts.append(layer.flatten(1))
-    joined: NDArray[np.float32] = torch.cat(parts, 1).cpu().numpy()
-    return joined
+        matrices, (n, rows, fan_out) = layer.cpu().numpy(), layer.shape
+        end = at + (rows - 1) * fan_out
+        flat[:, at:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[:, :-1].transpose(0, 2, 1)
+        flat[:, end : end + fan_out] = matrices[:, -1]
+        at = end + fan_out
+    return flat
