@@ -25,6 +25,7 @@ GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explai
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
 RULE = "aggregator"  # key of the error that a rule's refusal of its view raises
+INTERPOLATION = "${"  # how a value that refers to another one starts
 FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
@@ -67,8 +68,7 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
     made, refused, refusals = list[Experiment](), list[Refused](), list[InputError]()
-    for cell in cells:
-        config, here = _of_cell(base, partial, cell)
+    for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         used.update(here)
         name = label(cell.defense, overrides)
         try:
@@ -84,14 +84,72 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     return made, refused
 
 
+def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """The configuration of each cell, and the ``partial`` overrides that apply to it, as ``_of_cell`` gives them.
+
+    Hydra takes a tenth of a second for one configuration, so each defense is composed once, without attack, and all attacks
+    once, together. Cells whose attack or defense does more than fill its own part are composed one by one.
+    """
+    nodes, used = _nodes(base, partial, _once([name for cell in cells for name in cell.attack if name != "none"]))
+    composed = dict[str, tuple[DictConfig, list[str]]]()
+    values = dict[tuple[str, int | None], dict[str, Any] | None]()
+    for cell in cells:
+        if cell.defense not in composed:
+            composed[cell.defense] = _partially([*base, "attack=[none]", f"defense={cell.defense}"], partial)
+        config, here = composed[cell.defense]
+        if (cell.defense, cell.n_hostile) not in values:
+            values[cell.defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
+        without, names = values[cell.defense, cell.n_hostile], [name for name in cell.attack if name != "none"]
+        if without is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
+            yield {**without, "attack": {name: nodes[name] for name in names}}, [*here, *used]
+        else:
+            yield _of_cell(base, partial, cell)
+
+
+def _nodes(base: list[str], partial: list[str], attacks: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The node of every attack that fills the node of its name, with plain values, and nothing else; and the overrides it takes.
+
+    Attacks of the project are composed together, others alone, for they could fill each other's nodes.
+    """
+    own = [word for word in partial if _key(word).partition(".")[0] == "attack"]
+    known = options("attack")
+    nodes, used = dict[str, Any](), list[str]()
+    without = {**_unresolved(_config([*base, "attack=[none]", "defense=none"])), "attack": {}}
+    for names in ([name for name in attacks if name in known], *([name] for name in attacks if name not in known)):
+        if names:
+            config, here = _partially([*base, f"attack=[{','.join(names)}]", "defense=none"], own)
+            values = _unresolved(config)
+            filled = values.get("attack", {})
+            if list(filled) == names and {**values, "attack": {}} == without:
+                nodes |= {name: node for name, node in filled.items() if INTERPOLATION not in str(node)}
+                used += here
+    return nodes, used
+
+
+def _without_attack(config: DictConfig, n_hostile: int | None) -> dict[str, Any] | None:
+    """The values of a defense without attack, against so many; None if they depend on the attack."""
+    if n_hostile is not None:
+        config = config.copy()
+        OmegaConf.update(config, N_HOSTILE, n_hostile)
+    depends = any("attack" in link for link in re.findall(r"\$\{[^}]*", str(_unresolved(config))))
+    return None if depends or config.get("attack") else resolved(config)
+
+
 def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str, Any], list[str]]:
-    """The configuration of a cell, and the ``partial`` overrides that apply to it."""
+    """The configuration of a cell as Hydra composes it, and the ``partial`` overrides that apply to it."""
     own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
     if cell.n_hostile is not None:
         base, own = [word for word in base if _key(word) != N_HOSTILE], [*own, f"{N_HOSTILE}={cell.n_hostile}"]
-    config = _composed([*base, *own])
-    here = [word for word in partial if _has(config, _key(word))]
-    return (_composed([*base, *own, *here]) if here else config), here
+    config, here = _partially([*base, *own], partial)
+    return resolved(config), here
+
+
+def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[str]]:
+    """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and these."""
+    config = _config(words)
+    values = resolved(config) if partial else {}
+    here = [word for word in partial if _has(values, _key(word))]
+    return (_config([*words, *here]) if here else config), here
 
 
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
@@ -193,9 +251,18 @@ def options(group: str) -> list[str]:
 
 
 def _composed(overrides: list[str]) -> dict[str, Any]:
+    return resolved(_config(overrides))
+
+
+def _config(overrides: list[str]) -> DictConfig:
     with one_line():
-        config = compose("config", overrides=overrides)
-    return resolved(config)
+        return compose("config", overrides=overrides)
+
+
+def _unresolved(config: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if key != "hydra"}
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

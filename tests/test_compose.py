@@ -1,0 +1,99 @@
+"""Planning a comparison composes each option once; every cell is still what Hydra composes for that cell alone."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+
+from sim import compose
+from sim.compose import Cell
+from sim.experiment import load
+
+ATTACKS = [(name,) for name in compose.options("attack")] + [("model_replacement", "backdoor"), ("backdoor", "model_replacement")]
+DEFENSES = compose.options("defense")
+CELLS = [Cell(attack, defense) for attack, defense in islice(zip(cycle(ATTACKS), cycle(DEFENSES), strict=False), len(ATTACKS))]
+TOGETHER = [Cell(attack, defense) for attack in ATTACKS for defense in DEFENSES]
+
+
+def together(words: list[str], cells: list[Cell]) -> dict[Cell, dict[str, Any]]:
+    """The configurations of ``cells`` with all attacks and defenses in one plan."""
+    partial = [word for word in words if compose._is_partial(word)]
+    made = compose._of_cells([word for word in words if word not in partial], partial, cells)
+    return {cell: config for cell, (config, _) in zip(cells, made, strict=True)}
+
+
+def alone(words: list[str], cell: Cell) -> dict[str, Any]:
+    own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
+    if cell.n_hostile is not None:
+        own.append(f"adversary.n_hostile={cell.n_hostile}")
+    return {"attack": {}, **compose.resolved(hydra.compose("config", overrides=[*words, *own]))}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _initialized() -> Any:
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        yield
+
+
+def same(planned: dict[str, Any], composed: dict[str, Any]) -> bool:
+    """Equal, also in the order of attacks and steps."""
+    return planned == composed and all(list(planned[key] or {}) == list(composed[key] or {}) for key in ("attack", "steps"))
+
+
+def test_every_attack_and_every_defense_is_planned_as_composed_alone() -> None:
+    planned = together([], TOGETHER)
+    assert len({cell.defense for cell in CELLS}) == len(DEFENSES)
+    assert [cell for cell in CELLS if not same(planned[cell], alone([], cell))] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "cell"),
+    [
+        (["attack.alie.z=1.5"], Cell(("alie",), "median")),
+        (["attack.alie.z=1.5"], Cell(("alie", "label_flip"), "nnm_trimmed_mean", 2)),
+        (["aggregator.n_hostile=1", "attack.ipm.epsilon=2"], Cell(("ipm",), "krum", 3)),
+        (["aggregator=krum", "training.lr=0.05"], Cell(("label_flip",), "norm_bounding")),
+        (["steps=[clip,nnm]", "steps.clip.max_norm=3"], Cell(("sign_flip",), "median")),
+        (["attack.sign_flip.scale=${training.lr}"], Cell(("sign_flip",), "krum", 1)),
+        ([], Cell(("ipm", "alie", "ipm"), "median")),
+        (["dp.max_grad_norm=${attack.sign_flip.scale}"], Cell(("sign_flip",), "dp_record")),
+    ],
+)
+def test_overrides_reach_the_planned_cell_as_they_reach_it_alone(words: list[str], cell: Cell) -> None:
+    cells = [cell, Cell(("sign_flip", "alie"), cell.defense, cell.n_hostile), Cell(cell.attack, cell.defense, cell.n_hostile)]
+    assert same(together(words, cells)[cell], alone(words, cell))
+
+
+def test_an_attack_file_that_sets_more_than_its_own_node_is_planned_as_composed_alone(tmp_path: Path) -> None:
+    (tmp_path / "attack").mkdir()
+    (tmp_path / "defense").mkdir()
+    node = "attack:\n  zero:\n    _target_: attacks.byzantine.zero.Zero\n    of: own\n"
+    (tmp_path / "attack" / "quiet.yaml").write_text(f"# @package _global_\nadversary:\n  knowledge: own\n{node}")
+    (tmp_path / "attack" / "zeroed.yaml").write_text("# @package attack.zero\nof: own\n")
+    (tmp_path / "defense" / "drilled.yaml").write_text("# @package _global_\ndefaults:\n  - override /attack: [ipm]\n")
+    words = [f"hydra.searchpath=[file://{tmp_path}]"]
+    cells = [Cell((attack,), defense) for attack in ("none", "zero", "quiet", "sign_flip") for defense in ("none", "median")]
+    cells += [Cell(("zero", "zeroed"), "median"), Cell(("zero",), "drilled")]
+    planned = together(words, cells)
+    assert [cell for cell in cells if not same(planned[cell], alone(words, cell))] == []
+    assert planned[Cell(("quiet",), "median")]["adversary"]["knowledge"] == "own"
+
+
+def test_the_seeds_of_a_cell_share_all_but_the_seed() -> None:
+    cell = Cell(("ipm",), "krum")
+    plan = compose.experiments(["consortium=heart12"], [cell], [0, 3])
+    direct = alone(["consortium=heart12"], cell)
+    assert [planned.text for planned in plan] == [load({**direct, "seed": seed}, "krum").text for seed in (0, 3)]
+
+
+def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[list[str]] = []
+    real = compose.compose
+    monkeypatch.setattr(compose, "compose", lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides))
+    defenses = ["none", "median", "krum"]
+    compose.experiments([], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0])
+    assert len(composed) == 2 + len(defenses)
