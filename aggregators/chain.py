@@ -48,6 +48,8 @@ class Chain:
 
         A hospital that fails counts as one of the hostile ones that steps and rule must withstand, so that many fewer are left.
         """
+        if n_missing == 0:
+            return self
         steps = tuple(_without(step, n_missing) for step in self.steps)
         return replace(self, steps=steps, rule=_without(self.rule, n_missing))
 
@@ -81,4 +83,4 @@ class Chain:
 
 def _without(part: Any, n_missing: int) -> Any:
     assumed = getattr(part, "n_hostile", None)
-    return replace(part, n_hostile=max(0, assumed - n_missing)) if n_missing and assumed else part
+    return replace(part, n_hostile=max(0, assumed - n_missing)) if assumed else part

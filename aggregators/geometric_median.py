@@ -95,4 +95,5 @@ def _excess(points: Floats, weights: Floats, digits: Floats) -> Floats:
     From directions and not from sums of distances: those lose their digits to one row far out.
     """
     nearness, here = _nearness(cdist(points, points), weights, digits)
-    return np.linalg.norm(nearness @ points - nearness.sum(1, keepdims=True) * points, axis=1) - here.sum(1)
+    pulls = nearness @ points - nearness.sum(1, keepdims=True) * points
+    return np.asarray(np.linalg.norm(pulls, axis=1) - here.sum(1))

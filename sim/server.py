@@ -136,10 +136,11 @@ def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:
 
 
 def mean_of(view: View) -> Vector:
-    """The plain mean over hospitals that an aggregator without a rule would take, (n_params,) float64."""
-    sizes = view.sizes
-    mean: Vector = np.einsum("i,ij->j", sizes / sizes.sum(), view.rows)
-    return mean
+    """The plain mean over hospitals that an aggregator without a rule would take, (n_params,)."""
+    shares = view.sizes / view.sizes.sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: Vector = np.dot(shares.astype(view.rows.dtype), view.rows)
+    return mean if np.isfinite(mean).all() else np.asarray(np.einsum("i,ij->j", shares, view.rows))
 
 
 def relative_distance(one: Vector, other: Vector) -> float:

@@ -216,19 +216,26 @@ def read_report(reply: Message, n_params: int, max_records: int) -> Report:
 
 
 def _update(record: Any, n_params: int) -> NDArray[np.float32]:
-    if not isinstance(record, ArrayRecord) or list(record.keys()) != [UPDATE]:
+    arrays: dict[str, Any] = vars(record)["_data"] if isinstance(record, ArrayRecord) else {}
+    if arrays.keys() != {UPDATE}:
         raise UnusableError(f"arrays {_short(list(record.keys()))}, expected {UPDATE}")
     try:
-        values = record[UPDATE].numpy()
+        values: NDArray[Any] = arrays[UPDATE].numpy()
     except Exception as error:  # whatever a hostile byte string makes a decoder raise
         raise UnusableError(f"the update cannot be decoded: {type(error).__name__}") from error
     if values.dtype != np.float32:
         raise UnusableError(f"dtype {values.dtype}, expected float32")
     if values.shape != (n_params,):
         raise UnusableError(f"shape {values.shape}, expected ({n_params},)")
-    if not np.isfinite(values).all():
+    if not _finite(values):
         raise UnusableError("values that are not finite")
     return values
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _finite(values: NDArray[np.float32]) -> bool:
+    squares = np.dot(values, values)  # quick, but may overflow
+    return bool(math.isfinite(squares) or np.isfinite(values).all())
 
 
 def _short(value: Any) -> str:
