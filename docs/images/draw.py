@@ -26,8 +26,8 @@ SEVERAL = 256  # colors that a figure keeps, so that its file stays small
 
 
 def heat_map(records: Sequence[RunRecord]) -> Figure:
-    """AUROC for each attack and defense, as in the report."""
-    return figures.heat_map(tables.cells(records).filter(~pl.col("reads_only")))
+    """AUROC for each attack and defense, as in the report, controls first."""
+    return figures.heat_map(tables.cells(tables.one_study(records)).filter(~pl.col("reads_only")))
 
 
 def poison(records: Sequence[RunRecord]) -> Figure:
