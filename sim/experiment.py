@@ -297,8 +297,8 @@ def _check(experiment: Experiment) -> None:
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
-        for name in experiment.of_kind("training"):
-            raise InputError(f"attack.{name}", experiment.settings.attack[name], "expected dp=none: it changes the training loss")
+        for name, attack in experiment.of_kind("training").items():
+            raise InputError(f"attack.{name}", type(attack).__name__, "expected dp=none, for private training has a loss of its own")
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )
