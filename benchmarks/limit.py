@@ -17,7 +17,7 @@ from sim.models import initial
 from sim.seeds import stream
 from sim.types import Records
 
-ROWS, STEPS, FEATURES = 16, 4, 20
+ROWS, STEPS, FEATURES = 16, 4, 35  # as heart12 has them
 MODELS = {"mlp": (FEATURES, 64, 32, 1), "logistic": (FEATURES, 1)}
 
 

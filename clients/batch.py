@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise, zip_longest
 from typing import Protocol
 
@@ -91,6 +92,7 @@ def updates(
     return [found[i] for i in range(len(jobs))]
 
 
+@lru_cache(maxsize=64)
 def _chunk(widths: tuple[int, ...], batch: int) -> int:
     per_model = 4 * (2 * sum((a + 1) * b for a, b in pairwise(widths)) + 3 * batch * (sum(widths) + len(widths)))
     return max(1, CHUNK_BYTES // per_model)
@@ -118,7 +120,7 @@ class _Chunk:
 
     @classmethod
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
-        site, firsts = _distinct([(id(job.records), id(job.batches)) for job in jobs])
+        site, firsts = _distinct([(job.records, id(job.batches)) for job in jobs])
         pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
         weights = live if jobs[0].noise else live / np.maximum(live.sum(2, keepdims=True), 1)
         shares = torch.from_numpy(np.array([weights, -labels * weights])).to(device)
@@ -136,8 +138,10 @@ class _Chunk:
         for step, (rows, share, minus) in enumerate(zip(self.rows, self.share, self.minus, strict=True)):
             if steps[work.n - 1] <= step:
                 work = work.first(sum(n_steps > step for n_steps in steps))
+            if work.n < len(steps):
+                share, minus = share[: work.n], minus[: work.n]
             self._feed(rows, work)
-            work.derive(share[: work.n], minus[: work.n])
+            work.derive(share, minus)
             change(work.layers, step)
         for matrix, received in zip(matrices, self._received(), strict=True):
             matrix.sub_(received)
@@ -158,7 +162,7 @@ class _Chunk:
     def _feed(self, rows: torch.Tensor, work: _Work) -> None:
         """Put a step's records into the input of the first layer."""
         if self.site is None:
-            torch.index_select(self.pool, 0, rows[: len(work.inputs)], out=work.inputs)
+            torch.index_select(self.pool, 0, rows if work.n == len(self.jobs) else rows[: len(work.inputs)], out=work.inputs)
         else:  # many jobs share few batches
             drawn = self.pool.index_select(0, rows).view(-1, work.inputs.numel() // work.n)
             torch.index_select(drawn, 0, self.site[: work.n], out=work.inputs.view(work.n, -1))
@@ -321,18 +325,25 @@ def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
 def _drawn(jobs: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
     """All different records once, with a column of ones; and of each step, job and place of its batch (steps, n, batch): the
     label, where the record is, and 1 for a record or 0 for padding."""
-    kinds, firsts = _distinct([id(job.records) for job in jobs])
-    sites = [jobs[i].records for i in firsts]
-    starts = np.array(list(accumulate((len(site.labels) for site in sites), initial=0)))
-    pool = np.ones((starts[-1], sites[0].features.shape[1] + 1), dtype=np.float32)
-    np.concatenate([site.features for site in sites], out=pool[:, :-1])
-    steps, batch = (max(job.batches.shape[axis] for job in jobs) for axis in (0, 1))
-    rows = np.full((steps, len(jobs), batch), -1, dtype=np.int64)
-    for i, job in enumerate(jobs):
-        rows[: len(job.batches), i, : job.batches.shape[1]] = job.batches
+    kinds, firsts = _distinct([job.records for job in jobs])
+    pool, labels, starts = _pooled(tuple(jobs[i].records for i in firsts))
+    shapes = [job.batches.shape for job in jobs]
+    rows = np.full((max(shapes)[0], len(jobs), max(batch for _, batch in shapes)), -1, dtype=np.int64)
+    for i, (job, (steps, batch)) in enumerate(zip(jobs, shapes, strict=True)):
+        rows[:steps, i, :batch] = job.batches
     live = rows >= 0
-    rows = (rows + starts[kinds][:, None]) * live
-    return pool, np.concatenate([site.labels for site in sites])[rows], rows, live.astype(np.float32)
+    rows += starts[kinds][:, None]
+    rows *= live
+    return pool, labels[rows], rows, live.astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _pooled(sites: tuple[Records, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """The records of all ``sites``: features with a column of ones, labels; and where each site's start."""
+    labels = np.concatenate([site.labels for site in sites])
+    pool = np.ones((len(labels), sites[0].features.shape[1] + 1), dtype=np.float32)
+    np.concatenate([site.features for site in sites], out=pool[:, :-1])
+    return pool, labels, np.array(list(accumulate((len(site) for site in sites), initial=0)))
 
 
 def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
@@ -353,8 +364,10 @@ def _joined(layers: Layers) -> NDArray[np.float32]:
     flat, at = np.empty((len(layers[0]), sum(layer[0].numel() for layer in layers)), np.float32), 0
     for layer in layers:
         matrices, (n, rows, fan_out) = layer.cpu().numpy(), layer.shape
-        end = at + (rows - 1) * fan_out
-        flat[:, at:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[:, :-1].transpose(0, 2, 1)
-        flat[:, end : end + fan_out] = matrices[:, -1]
-        at = end + fan_out
+        start, end, at = at, at + (rows - 1) * fan_out, at + rows * fan_out
+        if fan_out == 1:
+            flat[:, start:at] = matrices[:, :, 0]
+        else:
+            flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[:, :-1].transpose(0, 2, 1)
+            flat[:, end:at] = matrices[:, -1]
     return flat

@@ -42,9 +42,9 @@ class About:
     variants: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Records:
-    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1."""
+    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1. Equal only to itself."""
 
     features: NDArray[np.float32]
     labels: NDArray[np.float32]
