@@ -22,9 +22,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from reports.breakdown import not_defined
-from reports.page import write_report
-from reports.terminal import closing, run_table
 from sim import catalog, compare, compose, evidence, explain, launcher
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
@@ -144,13 +141,16 @@ def _folder() -> Path:
 
 def _run(config: DictConfig) -> None:
     """One run."""
-    experiment, folder, start = compose.single(_overrides()), _folder(), time.perf_counter()
-    _write_config(folder, compose.resolved(config))
+    values, start = compose.resolved(config), time.perf_counter()
+    experiment, folder = compose.checked(values, _overrides()), _folder()
+    _write_config(folder, values)
     with progress("Training", experiment.settings.training.rounds, "rounds") as step:
         record = launcher.ready(experiment) or run(experiment, lambda _: step())
     evidence.mend(folder)
     evidence.append(folder, record)
     page = _finish(folder, [record], start)
+    from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
+
     Console().print(run_table(record))
     _say_where(page)
 
@@ -164,6 +164,8 @@ def _compare(config: DictConfig) -> None:
     with progress("Comparing", len(experiments), "runs") as step:
         records = compare.complete(experiments, folder, workers, lambda _: step())
     page = _finish(folder, records, start, refused)
+    from reports.terminal import closing
+
     console = Console(highlight=False)
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _say_where(page)
@@ -175,6 +177,8 @@ def _explain(config: DictConfig) -> None:
     one = values.get("attacks") is None and values.get("defenses") is None
     experiments, refused = ([compose.single(_overrides())], list[Refused]()) if one else _planned(values)
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
+    from reports.breakdown import not_defined
+
     for text in not_defined([asdict(cell) for cell in refused]):
         print(text)
 
@@ -214,6 +218,8 @@ def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: S
 
 
 def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
+    from reports.page import write_report
+
     return write_report(folder, show_reconstructions=all(record.config["report"]["show_reconstructions"] for record in records))
 
 

@@ -90,8 +90,9 @@ def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Ite
     Hydra takes a tenth of a second for one configuration, so each defense is composed once, without attack, and all attacks
     once, together. Cells whose attack or defense does more than fill its own part are composed one by one.
     """
-    nodes, used = _nodes(base, partial, _once([name for cell in cells for name in cell.attack if name != "none"]))
-    composed = dict[str, tuple[DictConfig, list[str]]]()
+    composed = {"none": _partially([*base, "attack=[none]", "defense=none"], partial)}
+    attacks = _once([name for cell in cells for name in cell.attack if name != "none"])
+    nodes, used = _nodes(base, partial, attacks, composed["none"][0])
     values = dict[tuple[str, int | None], dict[str, Any] | None]()
     for cell in cells:
         if cell.defense not in composed:
@@ -106,21 +107,20 @@ def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Ite
             yield _of_cell(base, partial, cell)
 
 
-def _nodes(base: list[str], partial: list[str], attacks: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _nodes(base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig) -> tuple[dict[str, Any], list[str]]:
     """The node of every attack that fills the node of its name, with plain values, and nothing else; and the overrides it takes.
 
-    Attacks of the project are composed together, others alone, for they could fill each other's nodes.
+    ``without``: no attack, no defense. Attacks of the project are composed together, others alone, for they could fill each
+    other's nodes.
     """
-    own = [word for word in partial if _key(word).partition(".")[0] == "attack"]
-    known = options("attack")
+    known, rest = options("attack"), {**_unresolved(without), "attack": {}}
     nodes, used = dict[str, Any](), list[str]()
-    without = {**_unresolved(_config([*base, "attack=[none]", "defense=none"])), "attack": {}}
     for names in ([name for name in attacks if name in known], *([name] for name in attacks if name not in known)):
         if names:
-            config, here = _partially([*base, f"attack=[{','.join(names)}]", "defense=none"], own)
+            config, here = _partially([*base, f"attack=[{','.join(names)}]", "defense=none"], partial)
             values = _unresolved(config)
             filled = values.get("attack", {})
-            if list(filled) == names and {**values, "attack": {}} == without:
+            if list(filled) == names and {**values, "attack": {}} == rest:
                 nodes |= {name: node for name, node in filled.items() if INTERPOLATION not in str(node)}
                 used += here
     return nodes, used
@@ -160,9 +160,13 @@ def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    base = [word for word in overrides if _key(word) not in GRID]
-    config = _composed(base)
-    return load(config, label(str(config["defense"]["name"]), overrides))
+    return checked(resolved(_config([word for word in overrides if _key(word) not in GRID])), overrides)
+
+
+def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
+    """The one experiment of the ``config`` that Hydra composed with ``overrides``."""
+    values = {key: value for key, value in config.items() if key not in GRID}
+    return load(values, label(str(values["defense"]["name"]), overrides))
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
@@ -248,10 +252,6 @@ def only_lists(overrides: Sequence[str]) -> None:
 def options(group: str) -> list[str]:
     """Names that a configuration group offers."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
-
-def _composed(overrides: list[str]) -> dict[str, Any]:
-    return resolved(_config(overrides))
 
 
 def _config(overrides: list[str]) -> DictConfig:

@@ -186,16 +186,18 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def test_wrong_input_is_one_line_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(tmp_path: Path) -> None:
     words = ["compare", "consortium=heart4", "attacks=[nope]", "defenses=[none]"]
+    call = "import sys; from sim.cli import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
     done = subprocess.run(
-        [sys.executable, "-m", "sim.cli", *words],
+        [sys.executable, "-c", call, *words],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
+    assert done.stdout == "False\n"
     assert done.stderr.startswith("wardround: attack=nope: expected one of ")
     assert done.stderr.count("\n") == 1
     assert files(tmp_path) == []

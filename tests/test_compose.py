@@ -96,4 +96,4 @@ def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(compose, "compose", lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides))
     defenses = ["none", "median", "krum"]
     compose.experiments([], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0])
-    assert len(composed) == 2 + len(defenses)
+    assert len(composed) == 1 + len(defenses)
