@@ -298,7 +298,7 @@ def _check(experiment: Experiment) -> None:
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
         for name, attack in experiment.of_kind("training").items():
-            raise InputError(f"attack.{name}", type(attack).__name__, "expected dp=none, for private training has a loss of its own")
+            raise InputError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )

@@ -147,5 +147,5 @@ def test_constrain_refuses_what_is_no_weight(alpha: float) -> None:
 
 
 def test_constrain_is_refused_where_private_training_has_a_loss_of_its_own() -> None:
-    with pytest.raises(InputError, match=r"^attack\.constrain=Constrain: expected dp=none, "):
+    with pytest.raises(InputError, match=r"^attack\.constrain=Constrain: expected dp=none: "):
         federation.experiment("attack=[constrain]", "dp=record")
