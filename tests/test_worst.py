@@ -1,0 +1,47 @@
+"""The attack that costs each defense most, and how many attacks cost something."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports import worst
+from sim.evidence import RunRecord
+from tests.records import make_inversion, make_record
+
+
+def runs(attack: str, *outcomes: tuple[float, float], **changes: object) -> list[RunRecord]:
+    """One run a seed against krum with that AUROC and sensitivity."""
+    each = ({"auroc": auroc, "sensitivity_at_90_specificity": found} for auroc, found in outcomes)
+    return [make_record(attack=attack, defense="krum", seed=s, outcome=o, **changes) for s, o in enumerate(each)]
+
+
+def study() -> list[RunRecord]:
+    return [
+        *runs("none", (0.9, 0.60), (0.8, 0.50)),
+        *runs("ipm", (0.88, 0.50), (0.78, 0.41)),  # sensitivity -0.10 and -0.09, AUROC -0.02 both
+        *runs("alie", (0.50, 0.60), (0.78, 0.20)),  # the lowest mean of both, with intervals that hold 0
+        *runs("fang", (0.83, 0.60), (0.73, 0.50)),  # AUROC -0.07 both, as many found
+        *runs("analytic_inversion", (0.1, 0.1), (0.1, 0.1), inversion=make_inversion()),
+    ]
+
+
+def test_the_attack_named_has_the_lowest_mean_of_what_is_found_and_all_are_counted() -> None:
+    (row,) = worst.worst(study()).iter_rows(named=True)
+    assert (row["defense"], row["attack"], row["n_attacks"]) == ("krum", "alie", 3)
+    assert (row["utility"], row["auroc"], row["sensitivity"]) == pytest.approx((0.85, -0.21, -0.15))
+    assert row["sensitivity_high"] - row["sensitivity"] == pytest.approx(12.706205 * 0.15, rel=1e-6)
+    assert (row["n_fewer"], row["n_large"]) == (1, 1)  # ipm; fang
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{MINUS SIGN}", "-")
+
+
+def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
+    told = plain(worst.markdown(worst.worst(study()[:4])))
+    assert told.endswith("| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | **-0.095 (-0.159 to -0.031)** | 1 | 0 |")
+    assert "| -0.210 (-2.624 to +2.204) |" in plain(worst.markdown(worst.worst(study())))
+
+
+def test_a_defense_without_its_control_has_no_row() -> None:
+    assert worst.worst(study()[2:]).is_empty()
