@@ -7,7 +7,9 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -112,9 +114,19 @@ def run_bytes(experiment: Experiment) -> int:
 
 
 def enter_worker(accounts: dict[Any, float]) -> None:
-    """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far."""
+    """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
+
+    The process ends when its parent does, however that ended.
+    """
     torch.set_num_threads(1)
     get_object(ACCOUNTS).update(accounts)
+    if (parent := multiprocessing.parent_process()) is not None:
+        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def _run_texts(texts: Sequence[str]) -> list[str]:

@@ -263,16 +263,28 @@ def test_every_finished_run_is_kept_when_a_later_one_fails(tmp_path: Path, monke
     assert 0 < len(evidence.read(tmp_path)) == calls[0] < 8
 
 
+def all_gone(group: int) -> bool:
+    """Whether no process of the group is left, or will be in a while."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
-    words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=1", f"hydra.run.dir={tmp_path}"]
+    words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
     command = [sys.executable, "-W", "ignore", "-m", "sim.cli", "compare", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120
     while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    assert all_gone(process.pid)
     held = len(evidence.read(tmp_path))
     assert 0 < held < 8
     assert not (tmp_path / evidence.RESULTS).exists()
