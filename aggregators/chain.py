@@ -53,6 +53,14 @@ class Chain:
         steps = tuple(_without(step, n_missing) for step in self.steps)
         return replace(self, steps=steps, rule=_without(self.rule, n_missing))
 
+    def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
+        """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        if not any(hasattr(part, "n_hostile") for part in parts):
+            return None
+        numbers = range(n_hospitals + 1)
+        return next((n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None), n_hospitals)
+
     def run(self, view: View, rng: np.random.Generator) -> tuple[Vector, NDArray[np.float64] | None]:
         """The step of the model, (n_params,), and the share of each row of ``view`` in the aggregate, (n_rows,).
 
@@ -72,6 +80,12 @@ class Chain:
             return self._step(self.rule(view, rng), view), None
         shares = self.rule.shares(view, rng)
         return self._step(self.rule.combined(view, shares, rng), view), shares @ origin
+
+    def _against(self, n_hostile: int) -> "Chain":
+        def told(part: Any) -> Any:
+            return replace(part, n_hostile=n_hostile) if hasattr(part, "n_hostile") else part
+
+        return replace(self, steps=tuple(map(told, self.steps)), rule=told(self.rule))
 
     def _step(self, aggregate: Vector, view: View) -> Vector:
         return aggregate if self.optimizer is None else self.optimizer(aggregate, view.memory)

@@ -72,9 +72,9 @@ def by_defense(found: pl.DataFrame) -> pl.DataFrame:
     return counts.join(order.unique("defense", keep="first", maintain_order=True), on="defense", maintain_order="left")
 
 
-def limits(refused: Sequence[Refused]) -> dict[str, int]:
-    """The smallest number of hostile hospitals that each defense's rule refused."""
-    found: dict[str, int] = {}
+def limits(records: Sequence[RunRecord], refused: Sequence[Refused]) -> dict[str, int]:
+    """The smallest number of hostile hospitals for which each defense is not defined; defenses without a limit left out."""
+    found = {record.defense: record.limit + 1 for record in records if record.limit is not None}
     for cell in refused:
         found[cell["defense"]] = min(cell["n_hostile"], found.get(cell["defense"], cell["n_hostile"]))
     return found
@@ -84,7 +84,7 @@ def not_defined(refused: Sequence[Refused]) -> list[str]:
     """A sentence for each defense that was not run with some numbers of hostile hospitals, with its rule's first reason."""
     return [
         f"{name} is not defined with n_hostile={words.ranges(_refused_numbers(refused, name))}: {_reason(refused, name, low)}"
-        for name, low in limits(refused).items()
+        for name, low in limits([], refused).items()
     ]
 
 

@@ -45,8 +45,8 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]
 def breakdown(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]) -> list[Figure]:
     """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 % intervals over seeds as bars.
 
-    Every line starts where nobody is hostile, if that was run. A square at its end marks the largest number that the rule
-    accepts: ``limits`` has the smallest that it refuses.
+    Every line starts where nobody is hostile, if that was run. A square at its end marks the largest number run that the rule
+    is defined for: ``limits`` has the smallest that it is not.
     """
     return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
 
@@ -143,6 +143,7 @@ def _breakdown_panel(
 ) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    most = max(rows["n_hostile"])
     for (name,), line in rows.group_by(["defense"], maintain_order=True):
         defense = str(name)
         color, dashes = looks[defense]
@@ -151,7 +152,8 @@ def _breakdown_panel(
         for at, row in zip(x, line.iter_rows(named=True), strict=True):
             if row["mean_low"] is not None:
                 axes.plot((at, at), (row["mean_low"], row["mean_high"]), color=color, linewidth=1.0, alpha=0.55)
-        if line["n_hostile"][-1] < limits.get(defense, 0):
+        last = line["n_hostile"][-1]
+        if last < limits.get(defense, 0) <= max(last + 1, most):
             axes.plot([x[-1]], [line["mean"][-1]], "s", color=color, markersize=7.5, markeredgecolor="white", zorder=4)
 
 

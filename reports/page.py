@@ -106,8 +106,8 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]
     points = breakdown.points(breakdown.by_number(everything), drop)
     return {
         "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
-        "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(refused), "verdict": breakdown.verdict,
-        "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
+        "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(everything, refused),
+        "verdict": breakdown.verdict, "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
     }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def _breakdown(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refu
     table = breakdown.by_number(everything)
     looks = style.looks(list(table["defense"].unique(maintain_order=True)))
     shown = table.filter(_drawn(tables.cells(breakdown.in_focus(everything))))
-    return _drawing(multiples.breakdown, shown, looks, breakdown.limits(refused))
+    return _drawing(multiples.breakdown, shown, looks, breakdown.limits(everything, refused))
 
 
 def _tradeoff(records: Sequence[RunRecord]) -> pl.DataFrame:

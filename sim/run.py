@@ -122,6 +122,7 @@ class Trial:
             conflicts=conflicts(experiment),
             curve=curve(consortium.names, by_round),
             seconds=seconds,
+            limit=experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
             backdoor=None if quiet is None else self._planted(quiet),
         )
 

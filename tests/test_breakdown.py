@@ -11,6 +11,7 @@ from sim.errors import InputError
 from sim.evidence import Heard, Planted, Selection
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
+from tests.federation import plan
 from tests.records import make_inversion, make_record
 from tests.test_reports import html_of, printed, row, text_of
 
@@ -176,8 +177,40 @@ REFUSED = [
 
 
 def test_refusals_are_said_once_for_each_defense_with_the_first_reason():
-    assert breakdown.limits(REFUSED) == {"krum": 5}
+    assert breakdown.limits([], REFUSED) == {"krum": 5}
     assert breakdown.not_defined(REFUSED) == ["krum is not defined with n_hostile=5 to 6: because of 5"]
+
+
+def test_a_limit_beyond_the_numbers_run_is_known_from_the_runs():
+    records = [make_record(defense="krum", limit=4), make_record(defense="median", limit=5), make_record(defense="none")]
+    assert breakdown.limits(records, REFUSED) == {"krum": 5, "median": 6}
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        (["aggregator=krum"], 4),  # 12 >= 2 * 4 + 3
+        (["aggregator=median"], 5),  # 12 >= 2 * 5 + 1
+        (["aggregator=bulyan", "adversary.n_hostile=1"], 2),  # 12 >= 4 * 2 + 3
+        (["aggregator=mean"], None),
+        (["aggregator=mean", "secagg=sum"], None),
+        (["aggregator=median", "steps=[bucketing]", "adversary.n_hostile=1"], 2),  # 6 buckets of two, each spoilt by one
+    ],
+)
+def test_the_limit_of_a_defense_is_the_largest_number_that_is_not_refused(words, limit):
+    (experiment,) = plan(words, [], [])
+    chain = experiment.chain
+    assert chain.most_hostile(experiment.secagg.n_rows(12), 12) == limit
+    if limit is not None:
+        assert next(n for n in range(1, 9) if refused(f"adversary.n_hostile={n}", *words)) == limit + 1
+
+
+def refused(*words):
+    try:
+        plan([*(word for word in words[1:] if not word.startswith("adversary")), words[0]], [], [])
+    except InputError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(("run", "chosen"), [((0, 1, 2, 3), 1), ((0, 2, 3), 2), ((0, 1), 1), ((0,), 0), ((5,), 5)])
