@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from docs.images import draw_changes
 from reports import worst
+from sim import evidence
 from sim.evidence import RunRecord
 from tests.records import make_inversion, make_record
 
@@ -45,3 +49,19 @@ def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
 
 def test_a_defense_without_its_control_has_no_row() -> None:
     assert worst.worst(study()[2:]).is_empty()
+
+
+def test_the_figure_of_all_changes_is_drawn_from_evidence_as_a_small_file(tmp_path: Path) -> None:
+    for record in study():
+        evidence.append(tmp_path, record)
+    draw_changes.main(str(tmp_path), str(tmp_path / "figure.png"))
+    made = (tmp_path / "figure.png").read_bytes()
+    assert made.startswith(b"\x89PNG")
+    assert len(made) < 100_000
+
+
+def test_the_figure_names_the_worst_attack_first_and_prints_hundredths() -> None:
+    axes = draw_changes.changes(study()).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["alie", "fang", "ipm"]
+    assert [plain(text.get_text()) for text in axes.texts] == ["-2", "-21", "-7"]
+    assert [text.get_weight() for text in axes.texts] == ["bold", "normal", "bold"]
