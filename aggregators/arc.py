@@ -6,20 +6,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.kinds import Scaling, shortening
-from sim.errors import whole
+from aggregators.kinds import Majority, Scaling, shortening
 from sim.types import About
 
 
 @dataclass(frozen=True)
-class Arc(Scaling):
+class Arc(Majority, Scaling):
     """Clip the ``k`` longest rows to the length of the next one, ``k = floor(2 * n_hostile / n_rows * (n_rows - n_hostile))``.
 
     Args:
         n_hostile: hostile rows to withstand.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Arc",
         paper="Allouah et al., Adaptive Gradient Clipping for Robust Federated Learning",
@@ -27,14 +25,6 @@ class Arc(Scaling):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
         """At most 1."""

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import embedded
-from aggregators.kinds import Weighing
-from sim.errors import whole
+from aggregators.kinds import Majority, Weighing
 from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Caf(Weighing):
+class Caf(Majority, Weighing):
     """Take weight from the rows that stand out in the direction of greatest variance; the weighted mean of least variance.
 
     Each pass scales a row's weight by one minus its squared projection over the largest one (of rows that have weight left, so
@@ -24,7 +23,6 @@ class Caf(Weighing):
         n_hostile: hostile rows to withstand.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Caf",
         paper="Allouah et al., Towards Trustworthy Federated Learning with Untrusted Participants",
@@ -33,14 +31,6 @@ class Caf(Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n⁴",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """The weights of the best pass over their sum."""

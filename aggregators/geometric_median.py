@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from aggregators.geometry import embedded
-from aggregators.kinds import Weighing
+from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import number, one_of, whole
 from sim.types import About, View
@@ -18,7 +18,7 @@ SAME = 1e-6  # distance, relative to a row's length, below which rows count as e
 
 
 @dataclass(frozen=True)
-class GeometricMedian(Weighing):
+class GeometricMedian(Majority, Weighing):
     """The point with the least sum of Euclidean distances to all rows, by Weiszfeld's iteration without smoothing.
 
     At a row the step of Vardi and Zhang is taken, so a row that is the minimizer is returned itself. The iteration starts from
@@ -36,7 +36,6 @@ class GeometricMedian(Weighing):
         weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the party learns them.
     """
 
-    n_hostile: int
     tolerance: float = 1e-10
     max_steps: int = 10_000
     weighting: Literal["uniform", "count"] = "uniform"
@@ -51,15 +50,10 @@ class GeometricMedian(Weighing):
     )
 
     def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
+        super().__post_init__()
         whole(1, max_steps=self.max_steps)
         number(0, 1, open_low=True, tolerance=self.tolerance)
         one_of(("uniform", "count"), weighting=self.weighting)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """How much of each row the geometric median is."""

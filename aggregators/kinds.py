@@ -1,7 +1,7 @@
 """What rules that weigh rows, steps that scale rows and steps that mix rows have in common."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +9,23 @@ from numpy.typing import NDArray
 
 from aggregators.geometry import lengths, mixed, mixtures, precision
 from aggregators.limits import enough
+from sim.errors import whole
 from sim.types import About, Vector, View
+
+
+@dataclass(frozen=True)
+class Majority:
+    """A rule or step that is told how many rows are hostile, and is defined as long as the others are more."""
+
+    n_hostile: int
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones."""
+        return 2 * self.n_hostile + 1
 
 
 class Weighing(ABC):

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import squared_distances
-from aggregators.kinds import Weighing, chosen
-from sim.errors import whole
+from aggregators.kinds import Majority, Weighing, chosen
 from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Mda(Weighing):
+class Mda(Majority, Weighing):
     """Average of the ``n_rows - n_hostile`` rows whose greatest distance from each other is least.
 
     Exact. Several sets often share the least diameter (it is that of one pair of rows); the first in the order of the rows is
@@ -23,7 +22,6 @@ class Mda(Weighing):
         n_hostile: hostile rows to withstand, and rows left out.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Mda",
         paper="El Mhamdi et al., Collaborative Learning in the Jungle (Decentralized, Byzantine, Heterogeneous, Asynchronous)",
@@ -32,14 +30,6 @@ class Mda(Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + 2^f",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows kept."""

@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import sorted_columns
+from aggregators.kinds import Majority
 from aggregators.limits import enough
-from sim.errors import whole
 from sim.types import About, Updates, Vector, View
 
 
 @dataclass(frozen=True)
-class Meamed:
+class Meamed(Majority):
     """In every coordinate the mean of the ``n_rows - n_hostile`` values nearest to the median; of two as near the smaller.
 
     Args:
         n_hostile: hostile rows to withstand, and values left out of every coordinate.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Meamed",
         paper="Xie et al., Generalized Byzantine-tolerant SGD",
@@ -29,14 +28,6 @@ class Meamed:
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The mean around the median, (n_params,). Raises ``RefusedError`` for too few rows."""

@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import lengths
-from aggregators.kinds import Weighing, chosen
+from aggregators.kinds import Majority, Weighing, chosen
 from aggregators.limits import root_row
-from sim.errors import whole
 from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Monna(Weighing):
+class Monna(Majority, Weighing):
     """Average of the ``n_rows - n_hostile`` rows nearest to one trusted row, itself included; of rows as near the first.
 
     In the paper each hospital does this with its own update, which it trusts; here the aggregator does it with that of ``root``.
@@ -25,7 +24,6 @@ class Monna(Weighing):
         root: name of the trusted hospital.
     """
 
-    n_hostile: int
     root: str | None
     about: ClassVar[About] = About(
         title="Monna",
@@ -35,14 +33,6 @@ class Monna(Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the neighbors. Raises ``RefusedError`` if the trusted hospital has no row of its own."""

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import squared_distances
-from aggregators.kinds import Mixing
-from sim.errors import whole
+from aggregators.kinds import Majority, Mixing
 from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Nnm(Mixing):
+class Nnm(Majority, Mixing):
     """Replace every row by the average of the ``n_rows - n_hostile`` rows nearest to it, itself included.
 
     Of rows that are as near the first are taken.
@@ -22,7 +21,6 @@ class Nnm(Mixing):
         n_hostile: hostile rows to withstand.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Nnm",
         paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
@@ -30,14 +28,6 @@ class Nnm(Mixing):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the neighbors of each row."""

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import lengths, mixed
-from aggregators.kinds import Weighing
+from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import number, one_of, whole
 from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Rfa(Weighing):
+class Rfa(Majority, Weighing):
     """A few steps of Weiszfeld's iteration toward the geometric median, with distances below ``nu`` taken as ``nu``.
 
     Three steps from the mean do not come close to the geometric median when rows are very far out; from zero (the weights that
@@ -28,7 +28,6 @@ class Rfa(Weighing):
         weighting: ``uniform``, or ``count``: distances are weighed by the record counts that the party learns.
     """
 
-    n_hostile: int
     nu: float = 1e-6
     steps: int = 3
     start: Literal["mean", "zero"] = "mean"
@@ -44,16 +43,11 @@ class Rfa(Weighing):
     )
 
     def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
+        super().__post_init__()
         whole(1, steps=self.steps)
         number(0, open_low=True, nu=self.nu)
         one_of(("mean", "zero"), start=self.start)
         one_of(("uniform", "count"), weighting=self.weighting)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Weight over distance, as of the last step."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import embedded
-from aggregators.kinds import Weighing, chosen
-from sim.errors import RefusedError, whole
+from aggregators.kinds import Majority, Weighing, chosen
+from sim.errors import RefusedError
 from sim.types import About, View
 
 MOST_SETS = 100_000
@@ -18,7 +18,7 @@ CHUNK = 2048  # sets looked at together
 
 
 @dataclass(frozen=True)
-class Smea(Weighing):
+class Smea(Majority, Weighing):
     """Average of the ``n_rows - n_hostile`` rows whose covariance has the least top eigenvalue.
 
     Looks at every set of that many rows, and refuses if there are more than ``MOST_SETS``.
@@ -27,7 +27,6 @@ class Smea(Weighing):
         n_hostile: hostile rows to withstand, and rows left out.
     """
 
-    n_hostile: int
     about: ClassVar[About] = About(
         title="Smea",
         paper="Allouah et al., On the Privacy-Robustness-Utility Trilemma in Distributed Learning",
@@ -36,14 +35,6 @@ class Smea(Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n³ C(n, f)",
     )
-
-    def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: a majority of honest ones."""
-        return 2 * self.n_hostile + 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows kept. Raises ``RefusedError`` for too many sets of rows."""

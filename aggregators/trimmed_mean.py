@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import ordered, sorted_columns
+from aggregators.kinds import Majority
 from aggregators.limits import enough, minority
-from sim.errors import one_of, whole
+from sim.errors import one_of
 from sim.types import About, Updates, Vector, View
 
 
 @dataclass(frozen=True)
-class TrimmedMean:
+class TrimmedMean(Majority):
     """Drop the ``n_hostile`` largest and smallest values of every coordinate, average the rest.
 
     Stays between the least and the largest honest value of every coordinate. By count it drops at each end the weight of the
@@ -24,7 +25,6 @@ class TrimmedMean:
         weighting: ``uniform``; ``count``: a row counts as often as it has records, as far as the party learns them.
     """
 
-    n_hostile: int
     weighting: Literal["uniform", "count"] = "uniform"
     about: ClassVar[About] = About(
         title="TrimmedMean",
@@ -37,13 +37,8 @@ class TrimmedMean:
     )
 
     def __post_init__(self) -> None:
-        whole(0, n_hostile=self.n_hostile)
+        super().__post_init__()
         one_of(("uniform", "count"), weighting=self.weighting)
-
-    @property
-    def min_rows(self) -> int:
-        """Least number of rows: one value is left."""
-        return 2 * self.n_hostile + 1
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The trimmed mean, (n_params,). Raises ``RefusedError`` for too few rows."""
