@@ -85,6 +85,12 @@ def _twin(one: T, **changes: Any) -> T:
     return twin
 
 
+def _entries(record: RecordDict | ArrayRecord | ConfigRecord | MetricRecord) -> dict[str, Any]:
+    """What a record holds, without the typed views that Flower rebuilds at each look."""
+    held: dict[str, Any] = vars(record)["_data"]
+    return held
+
+
 _NO_ARRAYS, _NO_METRICS, _NO_RECORDS = ArrayRecord(), MetricRecord(), RecordDict()
 
 
@@ -137,9 +143,9 @@ def isolated(message: Message) -> Message:
 
 def read_task(message: Message) -> Task:
     """What a message of ``ask`` asks."""
-    content: Any = message.content
-    config = content[CONFIG]
-    return Task(config[ROUND], config[EXPERIMENT], content[ARRAYS][WEIGHTS].numpy())
+    content = _entries(message.content)
+    config = _entries(content[CONFIG])
+    return Task(config[ROUND], config[EXPERIMENT], _entries(content[ARRAYS])[WEIGHTS].numpy())
 
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
@@ -201,13 +207,13 @@ def read_report(reply: Message, n_params: int, max_records: int) -> Report:
     """
     if reply.has_error():
         raise UnusableError(f"the hospital's app failed: {_short(reply.error.reason)}")
-    records: dict[str, Any] = vars(reply.content)["_data"]  # the typed views of a RecordDict are rebuilt at each look
+    records = _entries(reply.content)
     if records.keys() != {ARRAYS, METRICS}:
         raise UnusableError(f"records {_short(sorted(records))}, expected {ARRAYS} and {METRICS}")
     update = _update(records[ARRAYS], n_params)
     if not isinstance(records[METRICS], MetricRecord):
         raise UnusableError(f"{METRICS} is no record of numbers")
-    metrics: dict[str, Any] = vars(records[METRICS])["_data"]
+    metrics = _entries(records[METRICS])
     count = metrics.get(COUNT)
     if type(count) is not int or not 1 <= count <= max_records:
         raise UnusableError(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
@@ -216,7 +222,7 @@ def read_report(reply: Message, n_params: int, max_records: int) -> Report:
 
 
 def _update(record: Any, n_params: int) -> NDArray[np.float32]:
-    arrays: dict[str, Any] = vars(record)["_data"] if isinstance(record, ArrayRecord) else {}
+    arrays = _entries(record) if isinstance(record, ArrayRecord) else {}
     if arrays.keys() != {UPDATE}:
         raise UnusableError(f"arrays {_short(list(record.keys()))}, expected {UPDATE}")
     try:
