@@ -25,7 +25,8 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
 
     ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and ``_high``: the changes by
     that attack, paired by seed; ``n_attacks``; ``n_fewer``: attacks whose interval of ``sensitivity`` lies below 0;
-    ``n_large``: attacks whose interval of ``auroc`` does, and whose mean is at most minus ``MATERIAL``.
+    ``n_large``: attacks whose interval of ``auroc`` does, and whose mean is at most minus ``MATERIAL``; ``single``: the lowest
+    change of AUROC in a single run.
     """
     found, calm = _changes(records, "auroc", "auroc"), tables.cells(records).filter(attack="none")
     found = found.join(_changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left")
@@ -34,12 +35,12 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
     counts = found.group_by("defense").agg(n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum())
     lowest = found.sort("sensitivity", maintain_order=True).unique("defense", keep="first", maintain_order=True)
     rows = calm.select("defense", utility="mean").join(lowest, on="defense", maintain_order="left")
-    return rows.join(counts, on="defense", maintain_order="left")
+    return rows.join(counts, on="defense", maintain_order="left").join(_single(records), on="defense", maintain_order="left")
 
 
 def markdown(found: pl.DataFrame) -> str:
     """The rows of ``worst`` as a table; changes whose interval does not hold 0 are bold."""
-    head = ("defense", "AUROC, no attack", "attack", "change of AUROC", "of sensitivity", "fewer found", "AUROC")
+    head = ("defense", "AUROC, no attack", "attack", "AUROC", "sensitivity", "fewer found", "0.05 lost", "AUROC, one run")
     lines = [head, ["---"] * len(head), *(_told(row) for row in found.iter_rows(named=True))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -50,10 +51,17 @@ def _changes(records: Sequence[RunRecord], metric: str, name: str) -> pl.DataFra
     return acting.select(*tables.CELL, **harm).drop_nulls(name)
 
 
+def _single(records: Sequence[RunRecord]) -> pl.DataFrame:
+    table = tables.runs(records).filter(~pl.col("reads_only"))
+    calm = table.filter(attack="none").select("defense", "seed", calm="auroc")
+    paired = table.filter(pl.col("attack") != "none").join(calm, on=("defense", "seed"))
+    return paired.group_by("defense").agg(single=(pl.col("auroc") - pl.col("calm")).min())
+
+
 def _told(row: dict[str, Any]) -> list[str]:
     changes = [_change(row, name) for name in ("auroc", "sensitivity")]
     names = [f"`{row['defense']}`", words.score(row["utility"]), f"`{row['attack']}`"]
-    return [*names, *changes, *(str(row[name]) for name in ("n_fewer", "n_large"))]
+    return [*names, *changes, *(str(row[name]) for name in ("n_fewer", "n_large")), words.change(row["single"])]
 
 
 def _change(row: dict[str, Any], name: str) -> str:

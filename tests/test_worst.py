@@ -35,6 +35,7 @@ def test_the_attack_named_has_the_lowest_mean_of_what_is_found_and_all_are_count
     assert (row["utility"], row["auroc"], row["sensitivity"]) == pytest.approx((0.85, -0.21, -0.15))
     assert row["sensitivity_high"] - row["sensitivity"] == pytest.approx(12.706205 * 0.15, rel=1e-6)
     assert (row["n_fewer"], row["n_large"]) == (1, 1)  # ipm; fang
+    assert row["single"] == pytest.approx(-0.4)  # alie, seed 0
 
 
 def plain(text: str) -> str:
@@ -43,7 +44,9 @@ def plain(text: str) -> str:
 
 def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
     told = plain(worst.markdown(worst.worst(study()[:4])))
-    assert told.endswith("| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | **-0.095 (-0.159 to -0.031)** | 1 | 0 |")
+    assert told.endswith(
+        "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | **-0.095 (-0.159 to -0.031)** | 1 | 0 | -0.020 |"
+    )
     assert "| -0.210 (-2.624 to +2.204) |" in plain(worst.markdown(worst.worst(study())))
 
 
