@@ -6,6 +6,7 @@ middle values) is float64. Nothing here ever holds a float64 copy of all updates
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +15,7 @@ from sim.types import Updates, Vector
 
 BLOCK = 1 << 16  # values of a block of columns: half a megabyte of float64 stays in the cache
 SORTED = 1 << 15  # the same, where columns are turned into rows
+FEW = 16  # rows up to which comparing whole rows sorts columns faster
 LONGEST = 4096  # columns of a block: so few float32 squares add up without losing digits
 LEAST, MOST = 1e-30, 1e30  # squared lengths and factors between these are safe in float32
 
@@ -73,6 +75,10 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
     """For each block of columns its values as (width, n_rows), every line in ascending order; good until the next block."""
+    if len(updates) <= FEW:
+        for block in blocks(updates):
+            yield block, _merged(updates[:, block]).T
+        return
     space = np.empty((min(LONGEST, updates.shape[1]), len(updates)), updates.dtype)
     for block in blocks(updates, SORTED):
         part = updates[:, block].T
@@ -80,6 +86,31 @@ def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
         columns[...] = part  # what is contiguous sorts faster
         columns.sort(axis=1)
         yield block, columns
+
+
+def _merged(updates: Updates) -> Updates:
+    """The columns of (n_rows, width) in ascending order, by Batcher's network: whole rows are compared at a time."""
+    rows, spare = list(updates.copy()), np.empty_like(updates[0])
+    for low, high in _network(len(rows)):
+        np.minimum(rows[low], rows[high], out=spare)
+        np.maximum(rows[low], rows[high], out=rows[high])
+        rows[low], spare = spare, rows[low]
+    return np.stack(rows)
+
+
+@lru_cache
+def _network(n: int) -> list[tuple[int, int]]:
+    """Pairs of places to compare and exchange, in order, that sort ``n`` values: odd-even merges (Batcher, 1968)."""
+    pairs, sorted_ = list[tuple[int, int]](), 1
+    while sorted_ < n:
+        gap = sorted_
+        while gap:
+            starts = range(gap % sorted_, n - gap, 2 * gap)
+            lows = (start + i for start in starts for i in range(min(gap, n - start - gap)))
+            pairs += [(low, low + gap) for low in lows if low // (2 * sorted_) == (low + gap) // (2 * sorted_)]
+            gap //= 2
+        sorted_ *= 2
+    return pairs
 
 
 def ordered(updates: Updates, weights: NDArray[np.float64]) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:

@@ -81,7 +81,8 @@ def updates(
     All jobs have noise, or none has. Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
     """
     by_steps = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].batches))
-    size, found = _chunk(widths, max(job.batches.shape[1] for job in jobs)), dict[int, Weights]()
+    most, found = _chunk(widths, max(job.batches.shape[1] for job in jobs)), dict[int, Weights]()
+    size = -(-len(jobs) // -(-len(jobs) // most))  # chunks are as even as they get
     for at in range(0, len(by_steps), size):
         chosen = by_steps[at : at + size]
         first, *rest = (jobs[i] for i in chosen)

@@ -107,6 +107,7 @@ def logits(widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArr
     for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
         weight = vector[at : at + fan_out * fan_in].reshape(fan_out, fan_in)
         bias = vector[at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
-        values = (np.maximum(values, 0) if index else values) @ weight.T + bias
+        values = (np.maximum(values, 0, out=values) if index else values) @ weight.T
+        values += bias
         at += fan_out * (fan_in + 1)
     return values[:, 0].astype(np.float64)
