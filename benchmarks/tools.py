@@ -32,10 +32,12 @@ def best_seconds(sides: Mapping[str, Callable[[], object]], repetitions: int) ->
     return best
 
 
-def experiments(words: Sequence[str], attacks: Sequence[Any] = (), n_seeds: int = 1) -> list[Experiment]:
-    """The runs of ``wardround compare WORDS attacks=ATTACKS defenses=[none] seeds=N_SEEDS``."""
+def experiments(
+    words: Sequence[str], attacks: Sequence[Any] = (), n_seeds: int = 1, defenses: Sequence[str] = ()
+) -> list[Experiment]:
+    """The runs of ``wardround compare WORDS attacks=ATTACKS defenses=DEFENSES seeds=N_SEEDS``."""
     with initialize_config_module("conf", version_base="1.3"):
-        return compose.experiments(list(words), compose.cells(attacks, []), range(n_seeds))
+        return compose.experiments(list(words), compose.cells(attacks, defenses), range(n_seeds))
 
 
 @contextmanager

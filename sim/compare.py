@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -26,6 +26,7 @@ from sim.run import run, run_together
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
 VARIED = ("n_hostile",)  # but for these values of theirs
 
+PROCESSES = multiprocessing.get_context("forkserver")
 ACCOUNTS = "clients.private.SPENT"
 LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
 GROUP_BYTES = 256_000_000
@@ -79,6 +80,12 @@ def _shared(group: dict[str, Any]) -> str:
     return json.dumps({key: value for key, value in group.items() if key not in VARIED}, sort_keys=True)
 
 
+def warm_up() -> None:
+    """Start the process that workers are forked from, unless it is there: it imports for seconds, best while runs are planned."""
+    PROCESSES.set_forkserver_preload(["sim.run", "clients.app"])
+    forkserver.ensure_running()
+
+
 def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
     """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores."""
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
@@ -87,9 +94,8 @@ def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
         for group in groups:
             yield from run_together(group)
         return
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["sim.run", "clients.app"])
-    pool = ProcessPoolExecutor(workers, processes, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)),))
+    warm_up()
+    pool = ProcessPoolExecutor(workers, PROCESSES, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)),))
     try:
         for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
             yield from (RunRecord.model_validate_json(line) for line in future.result())
@@ -105,6 +111,8 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
     by_seed = sorted(todo, key=lambda experiment: experiment.settings.seed)
     most = min((max(1, GROUP_BYTES // run_bytes(experiment)) for experiment in todo), default=1)
     size = max(1, min(most, LARGEST_GROUP, -(-len(todo) // (2 * workers))))
+    turns = max(1, -(-len(todo) // (size * workers)))  # groups for each worker, as even as they get
+    size = max(1, -(-len(todo) // (turns * workers)))
     return [by_seed[at : at + size] for at in range(0, len(by_seed), size)]
 
 

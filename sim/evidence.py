@@ -13,7 +13,6 @@ from pathlib import Path
 from sys import intern
 from typing import Any, Final, Literal
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from sim.errors import InputError
@@ -287,8 +286,7 @@ def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     """``results.csv`` and ``rounds.parquet`` from ``records``; each file is replaced as a whole."""
     table = results(records)
     _replace(folder / RESULTS, lambda path: _write_csv(path, table))
-    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=_CURVE) for r in records]
-    _replace(folder / ROUNDS, lambda path: pl.concat([pl.DataFrame(schema=_CURVE), *frames]).write_parquet(path))
+    _replace(folder / ROUNDS, lambda path: _write_rounds(path, records))
 
 
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -335,7 +333,12 @@ def attack_success(record: RunRecord, control: float | None) -> float | None:
     return float(control - record.outcome.auroc >= record.config["report"]["material_drop"])
 
 
-_CURVE = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
+def _write_rounds(path: Path, records: Sequence[RunRecord]) -> None:
+    import polars as pl  # workers import this module, and write no tables
+
+    schema = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
+    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema) for r in records]
+    pl.concat([pl.DataFrame(schema=schema), *frames]).write_parquet(path)
 
 
 def _parse(folder: Path, number: int, line: bytes) -> RunRecord:
