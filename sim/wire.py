@@ -233,15 +233,9 @@ def _update(record: Any, n_params: int) -> NDArray[np.float32]:
         raise UnusableError(f"dtype {values.dtype}, expected float32")
     if values.shape != (n_params,):
         raise UnusableError(f"shape {values.shape}, expected ({n_params},)")
-    if not _finite(values):
+    if not np.isfinite(values).all():
         raise UnusableError("values that are not finite")
     return values
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _finite(values: NDArray[np.float32]) -> bool:
-    squares = np.dot(values, values)  # quick, but may overflow
-    return bool(math.isfinite(squares) or np.isfinite(values).all())
 
 
 def _short(value: Any) -> str:
