@@ -81,16 +81,17 @@ def updates(
     All jobs have noise, or none has. Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
     """
     by_steps = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].batches))
-    most, found = _chunk(widths, max(job.batches.shape[1] for job in jobs)), dict[int, Weights]()
+    most = _chunk(widths, max(job.batches.shape[1] for job in jobs))
     size = -(-len(jobs) // -(-len(jobs) // most))  # chunks are as even as they get
+    found = np.empty((len(jobs), len(jobs[0].weights)), np.float32)
     for at in range(0, len(by_steps), size):
         chosen = by_steps[at : at + size]
         first, *rest = (jobs[i] for i in chosen)
         # The longest job is there twice if it is alone at the end: products of one model are added up in another order.
         twice = int(not rest or len(rest[0].batches) < len(first.batches))
-        trained = _Chunk.of(widths, [first, *[first] * twice, *rest], device).train(optimizer)
-        found.update(zip(chosen, [trained[0], *trained[1 + twice :]], strict=True))
-    return [found[i] for i in range(len(jobs))]
+        _Chunk.of(widths, [*[first] * twice, first, *rest], device).train(optimizer, found[at : at + size])
+    places = dict(zip(by_steps, found, strict=True))
+    return [places[i] for i in range(len(jobs))]
 
 
 @lru_cache(maxsize=64)
@@ -132,8 +133,8 @@ class _Chunk:
         points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
         return cls(jobs, widths, *points, share, minus, received, torch.tensor(which, device=device))
 
-    def train(self, optimizer: Optimizer) -> NDArray[np.float32]:
-        """Run every job's steps; updates (n_jobs, n_params)."""
+    def train(self, optimizer: Optimizer, out: NDArray[np.float32]) -> None:
+        """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
         matrices, steps = self._received(), [len(job.batches) for job in self.jobs]
         work, change = _Work.of(self.widths, matrices, self.share.shape[2]), self._change(optimizer, matrices)
         for step, (rows, share, minus) in enumerate(zip(self.rows, self.share, self.minus, strict=True)):
@@ -146,7 +147,7 @@ class _Chunk:
             change(work.layers, step)
         for matrix, received in zip(matrices, self._received(), strict=True):
             matrix.sub_(received)
-        return _joined(matrices)
+        _join([matrix[len(matrix) - len(out) :] for matrix in matrices], out)
 
     def _received(self) -> Layers:
         return [layer.index_select(0, self.which) for layer in self.received]
@@ -154,7 +155,8 @@ class _Chunk:
     def _change(self, optimizer: Optimizer, matrices: Layers) -> _Change:
         noises = [job.noise for job in self.jobs if job.noise is not None]
         if noises:
-            return _Private(optimizer, noises, [seeded(noise.rng) for noise in noises])
+            generators = [seeded(noise.rng) for noise in noises[::-1]]  # a job that is there twice draws for its last place
+            return _Private(optimizer, noises, generators[::-1])
         received = self._received() if optimizer.proximal else []
         if optimizer.name == "sgd":
             return _Sgd(optimizer, received)
@@ -360,9 +362,9 @@ def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     return layers
 
 
-def _joined(layers: Layers) -> NDArray[np.float32]:
-    """The inverse of ``_split``."""
-    flat, at = np.empty((len(layers[0]), sum(layer[0].numel() for layer in layers)), np.float32), 0
+def _join(layers: Layers, flat: NDArray[np.float32]) -> None:
+    """Into ``flat`` (n, n_params) the inverse of ``_split``."""
+    at = 0
     for layer in layers:
         matrices, (n, rows, fan_out) = layer.cpu().numpy(), layer.shape
         start, end, at = at, at + (rows - 1) * fan_out, at + rows * fan_out
@@ -371,4 +373,3 @@ def _joined(layers: Layers) -> NDArray[np.float32]:
         else:
             flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[:, :-1].transpose(0, 2, 1)
             flat[:, end:at] = matrices[:, -1]
-    return flat
