@@ -33,7 +33,7 @@ def measure(quick: bool) -> Result:
             }
             for side in sides.values():
                 side()
-            seconds = best_seconds(sides, 1 if quick else max(5, 6000 // n))
+            seconds = best_seconds(sides, 1 if quick else max(20, 6000 // n))
             rows.append({"model": model, "models": n, **seconds, "ratio": seconds["training"] / seconds["products"]})
     worst = {f"{model}, worst ratio": max(row["ratio"] for row in rows if row["model"] == model) for model in MODELS}
     return {"title": "Batched training / bare matrix products", "rows": rows, "ratios": worst}

@@ -124,14 +124,14 @@ class _Chunk:
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
         site, firsts = _distinct([(job.records, id(job.batches)) for job in jobs])
         pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
-        weights = live if jobs[0].noise else live / np.maximum(live.sum(2, keepdims=True), 1)
+        weights = live if jobs[0].noise else live / np.maximum(np.add.reduce(live, 2, keepdims=True), 1)
         shares = torch.from_numpy(np.array([weights, -labels * weights])).to(device)
         sites = torch.tensor(site, device=device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unsqueeze(4)
         which, owners = _distinct([id(job.weights) for job in jobs])
         received = _split(widths, torch.from_numpy(np.stack([jobs[i].weights for i in owners])).to(device))
         points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
-        return cls(jobs, widths, *points, share, minus, received, torch.tensor(which, device=device))
+        return cls(jobs, widths, *points, share, minus, received, torch.from_numpy(np.array(which)).to(device))
 
     def train(self, optimizer: Optimizer, out: NDArray[np.float32]) -> None:
         """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
@@ -191,8 +191,8 @@ class _Layer:
 
     @classmethod
     def of(cls, act: torch.Tensor, matrix: torch.Tensor, out: torch.Tensor) -> _Layer:
-        hidden, (n, _, fan_out) = act[:, :, :-1], matrix.shape
-        if fan_out == 1:  # the same numbers in memory as one row, whose products are much faster
+        hidden, n = act[:, :, :-1], len(matrix)
+        if matrix.shape[2] == 1:  # the same numbers in memory as one row, whose products are much faster
             row = matrix.view(n, 1, -1)
             return cls(act, hidden, matrix, row[:, :, :-1], out, out.view(n, 1, -1), act, row)
         return cls(act, hidden, matrix, matrix[:, :-1].transpose(1, 2), out, act.transpose(1, 2), out, matrix)
