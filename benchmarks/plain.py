@@ -1,4 +1,5 @@
-"""Federated averaging as one would write it without any framework: one hospital at a time, a torch module and its optimizer."""
+"""Federated averaging as one would write it without any framework: one hospital at a time, a torch module and its optimizer,
+and after each round what the common model is worth on all test records."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -17,15 +19,20 @@ from sim.seeds import stream
 from sim.types import Hospital
 
 
-def train(experiment: Experiment) -> NDArray[np.float32]:
-    """Final weights (n_params,) of the plain mean: model, data, batches and rounds are those of ``experiment``."""
+def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
+    """Final weights (n_params,) of the plain mean; model, data, batches and rounds are those of ``experiment``.
+
+    And AUROC and Brier score on the test records of all hospitals together, after each round.
+    """
     network, seed = _network(experiment.widths), experiment.settings.seed
-    weights = torch.from_numpy(initial(experiment.widths, stream(seed, "model")))
+    weights, worth = torch.from_numpy(initial(experiment.widths, stream(seed, "model"))), list[tuple[float, float]]()
+    tests = [hospital.test for hospital in experiment.consortium.hospitals]
+    features, labels = (np.concatenate(parts) for parts in zip(*((test.features, test.labels) for test in tests), strict=True))
     for round_ in range(1, experiment.settings.training.rounds + 1):
         trained = [_visit(network, weights, hospital, experiment, round_) for hospital in experiment.consortium.hospitals]
         weights = torch.stack(trained).mean(0)
-    values: NDArray[np.float32] = weights.numpy()
-    return values
+        worth.append(_worth(network, weights, features, labels))
+    return weights.numpy(), worth
 
 
 def _visit(network: nn.Module, weights: torch.Tensor, hospital: Hospital, experiment: Experiment, round_: int) -> torch.Tensor:
@@ -38,6 +45,15 @@ def _visit(network: nn.Module, weights: torch.Tensor, hospital: Hospital, experi
         loss(network(features[batch])[:, 0], labels[batch]).backward()
         steps.step()
     return parameters_to_vector(network.parameters()).detach()
+
+
+def _worth(
+    network: nn.Module, weights: torch.Tensor, features: NDArray[np.float32], labels: NDArray[np.float32]
+) -> tuple[float, float]:
+    vector_to_parameters(weights, network.parameters())
+    with torch.no_grad():
+        chances = torch.sigmoid(network(torch.from_numpy(features))[:, 0]).numpy()
+    return roc_auc_score(labels, chances), brier_score_loss(labels, chances)
 
 
 def _network(widths: tuple[int, ...]) -> nn.Module:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from clients.training import seeded
 from sim.types import Records
 
-CHUNK_BYTES = 8_000_000  # weights and activations trained at a time: about what the caches of a core hold
+CHUNK_BYTES = 14_000_000  # weights and activations trained at a time: fewer cost more calls, more leave the caches
 WIDTH = 8  # batches are padded to whole multiples of this many rows
 REGISTERS = 64  # values that a processor's vector unit takes at once, or a whole multiple of that
 
@@ -107,7 +107,7 @@ class _Chunk:
     ``rows`` (steps, n_sites * batch): where in ``pool`` the records of a step are; ``site`` (n,) says whose records and batches
     a job has, None if each has its own. ``share`` (steps, n, batch, 1): weight of a record in its step, 0 for padding; ``minus``:
     minus label times share.
-    ``received``: the different received weights as layers; ``which`` (n,) of them a job has.
+    ``received`` (n_distinct, n_params): the different received weights; ``which`` (n,) of them a job has.
     """
 
     jobs: Sequence[Job]
@@ -117,8 +117,8 @@ class _Chunk:
     site: torch.Tensor | None
     share: torch.Tensor
     minus: torch.Tensor
-    received: Layers
-    which: torch.Tensor
+    received: NDArray[np.float32]
+    which: NDArray[np.int64]
 
     @classmethod
     def of(cls, widths: tuple[int, ...], jobs: Sequence[Job], device: torch.device) -> _Chunk:
@@ -129,13 +129,13 @@ class _Chunk:
         sites = torch.tensor(site, device=device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unsqueeze(4)
         which, owners = _distinct([id(job.weights) for job in jobs])
-        received = _split(widths, torch.from_numpy(np.stack([jobs[i].weights for i in owners])).to(device))
+        received = np.stack([jobs[i].weights for i in owners])
         points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
-        return cls(jobs, widths, *points, share, minus, received, torch.from_numpy(np.array(which)).to(device))
+        return cls(jobs, widths, *points, share, minus, received, np.array(which))
 
     def train(self, optimizer: Optimizer, out: NDArray[np.float32]) -> None:
         """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
-        matrices, steps = self._received(), [len(job.batches) for job in self.jobs]
+        matrices, steps = self._layers(), [len(job.batches) for job in self.jobs]
         work, change = _Work.of(self.widths, matrices, self.share.shape[2]), self._change(optimizer, matrices)
         for step, (rows, share, minus) in enumerate(zip(self.rows, self.share, self.minus, strict=True)):
             if steps[work.n - 1] <= step:
@@ -145,19 +145,21 @@ class _Chunk:
             self._feed(rows, work)
             work.derive(share, minus)
             change(work.layers, step)
-        for matrix, received in zip(matrices, self._received(), strict=True):
-            matrix.sub_(received)
         _join([matrix[len(matrix) - len(out) :] for matrix in matrices], out)
+        out -= self.received[self.which[len(matrices[0]) - len(out) :]] if len(self.received) > 1 else self.received
 
-    def _received(self) -> Layers:
-        return [layer.index_select(0, self.which) for layer in self.received]
+    def _layers(self) -> Layers:
+        """The received weights of every job."""
+        which = torch.from_numpy(self.which).to(self.pool.device)
+        layers = _split(self.widths, torch.from_numpy(self.received).to(self.pool.device))
+        return [layer.index_select(0, which) for layer in layers]
 
     def _change(self, optimizer: Optimizer, matrices: Layers) -> _Change:
         noises = [job.noise for job in self.jobs if job.noise is not None]
         if noises:
             generators = [seeded(noise.rng) for noise in noises[::-1]]  # a job that is there twice draws for its last place
             return _Private(optimizer, noises, generators[::-1])
-        received = self._received() if optimizer.proximal else []
+        received = self._layers() if optimizer.proximal else []
         if optimizer.name == "sgd":
             return _Sgd(optimizer, received)
         return _Adam(optimizer, received, [(torch.zeros_like(matrix), torch.zeros_like(matrix)) for matrix in matrices])

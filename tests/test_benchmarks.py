@@ -34,7 +34,11 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("model", ["mlp", "logistic"])
 def test_the_plain_loop_does_the_same_work(model: str) -> None:
     one = experiment("consortium=heart12", f"model={model}", "training.rounds=5")
-    assert np.abs(plain.train(one) - finished(one, fit).weights).max() <= 1e-5
+    (weights, worth), trial = plain.train(one), finished(one, fit)
+    assert np.abs(weights - trial.weights).max() <= 1e-5
+    outcome = trial.examiner.outcome(trial.weights)
+    assert worth[-1] == pytest.approx((outcome.auroc, outcome.brier), abs=1e-5)
+    assert len(worth) == 5
 
 
 def test_the_best_of_alternating_turns_counts() -> None:
