@@ -80,18 +80,21 @@ def updates(
 
     All jobs have noise, or none has. Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
     """
-    by_steps = sorted(range(len(jobs)), key=lambda i: -len(jobs[i].batches))
-    most = _chunk(widths, max(job.batches.shape[1] for job in jobs))
+    shapes = [job.batches.shape for job in jobs]
+    order = sorted(range(len(jobs)), key=shapes.__getitem__, reverse=True)
+    most = _chunk(widths, max(batch for _, batch in shapes))
     size = -(-len(jobs) // -(-len(jobs) // most))  # chunks are as even as they get
-    found = np.empty((len(jobs), len(jobs[0].weights)), np.float32)
-    for at in range(0, len(by_steps), size):
-        chosen = by_steps[at : at + size]
-        first, *rest = (jobs[i] for i in chosen)
+    sorted_, found = [jobs[i] for i in order], np.empty((len(jobs), len(jobs[0].weights)), np.float32)
+    for at in range(0, len(jobs), size):
+        chosen = sorted_[at : at + size]
         # The longest job is there twice if it is alone at the end: products of one model are added up in another order.
-        twice = int(not rest or len(rest[0].batches) < len(first.batches))
-        _Chunk.of(widths, [*[first] * twice, first, *rest], device).train(optimizer, found[at : at + size])
-    places = dict(zip(by_steps, found, strict=True))
-    return [places[i] for i in range(len(jobs))]
+        if len(chosen) == 1 or len(chosen[1].batches) < len(chosen[0].batches):
+            chosen = [chosen[0], *chosen]
+        _Chunk.of(widths, chosen, device).train(optimizer, found[at : at + size])
+    updates = list(found)
+    for i, update in zip(order, found, strict=True):
+        updates[i] = update
+    return updates
 
 
 @lru_cache(maxsize=64)
