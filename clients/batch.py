@@ -128,9 +128,9 @@ class _Chunk:
         site, firsts = _distinct([(job.records, id(job.batches)) for job in jobs])
         pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
         weights = live if jobs[0].noise else live / np.maximum(np.add.reduce(live, 2, keepdims=True), 1)
-        shares = torch.from_numpy(np.array([weights, -labels * weights])).to(device)
-        sites = torch.tensor(site, device=device) if len(firsts) < len(jobs) else None
-        share, minus = (shares if sites is None else shares.index_select(2, sites)).unsqueeze(4)
+        shares = torch.from_numpy(np.array([weights, -labels * weights])[..., None]).to(device)
+        sites = torch.from_numpy(np.array(site)).to(device) if len(firsts) < len(jobs) else None
+        share, minus = (shares if sites is None else shares.index_select(2, sites)).unbind()
         which, owners = _distinct([id(job.weights) for job in jobs])
         received = np.stack([jobs[i].weights for i in owners])
         points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
@@ -140,7 +140,8 @@ class _Chunk:
         """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
         matrices, steps = self._layers(), [len(job.batches) for job in self.jobs]
         work, change = _Work.of(self.widths, matrices, self.share.shape[2]), self._change(optimizer, matrices)
-        for step, (rows, share, minus) in enumerate(zip(self.rows, self.share, self.minus, strict=True)):
+        parts = zip(self.rows.unbind(), self.share.unbind(), self.minus.unbind(), strict=True)
+        for step, (rows, share, minus) in enumerate(parts):
             if steps[work.n - 1] <= step:
                 work = work.first(sum(n_steps > step for n_steps in steps))
             if work.n < len(steps):
@@ -222,10 +223,12 @@ class _Work:
     @classmethod
     def of(cls, widths: tuple[int, ...], matrices: Layers, batch: int) -> _Work:
         n, like = len(matrices[0]), matrices[0]
-        outputs = like.new_zeros(_whole(n * batch))
+        outputs = like.new_empty(_whole(n * batch))
         outs = [like.new_empty(n, batch, width) for width in widths[1:-1]] + [outputs[: n * batch].view(n, batch, 1)]
         acts = [like.new_ones(n, batch, width + 1) for width in widths[:-1]]
-        return cls([_Layer.of(*parts) for parts in zip(acts, matrices, outs, strict=True)], acts[0].flatten(0, 1), outputs, n)
+        return cls(
+            [_Layer.of(*parts) for parts in zip(acts, matrices, outs, strict=True)], acts[0].view(n * batch, -1), outputs, n
+        )
 
     def first(self, n: int) -> _Work:
         """The first ``n`` models."""
