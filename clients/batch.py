@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise, zip_longest
+from threading import get_ident
 from typing import Protocol
 
 import numpy as np
@@ -138,8 +139,10 @@ class _Chunk:
 
     def train(self, optimizer: Optimizer, out: NDArray[np.float32]) -> None:
         """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
-        matrices, steps = self._layers(), [len(job.batches) for job in self.jobs]
-        work, change = _Work.of(self.widths, matrices, self.share.shape[2]), self._change(optimizer, matrices)
+        steps = [len(job.batches) for job in self.jobs]
+        work = _space(self.widths, len(steps), self.share.shape[2], self.pool.device, get_ident())
+        matrices = self._layers([layer.matrix for layer in work.layers])
+        change = self._change(optimizer, matrices)
         parts = zip(self.rows.unbind(), self.share.unbind(), self.minus.unbind(), strict=True)
         for step, (rows, share, minus) in enumerate(parts):
             if steps[work.n - 1] <= step:
@@ -152,18 +155,18 @@ class _Chunk:
         _join([matrix[len(matrix) - len(out) :] for matrix in matrices], out)
         out -= self.received[self.which[len(matrices[0]) - len(out) :]] if len(self.received) > 1 else self.received
 
-    def _layers(self) -> Layers:
-        """The received weights of every job."""
+    def _layers(self, out: Layers) -> Layers:
+        """``out`` with the received weights of every job in it."""
         which = torch.from_numpy(self.which).to(self.pool.device)
         layers = _split(self.widths, torch.from_numpy(self.received).to(self.pool.device))
-        return [layer.index_select(0, which) for layer in layers]
+        return [torch.index_select(layer, 0, which, out=matrix) for layer, matrix in zip(layers, out, strict=True)]
 
     def _change(self, optimizer: Optimizer, matrices: Layers) -> _Change:
         noises = [job.noise for job in self.jobs if job.noise is not None]
         if noises:
             generators = [seeded(noise.rng) for noise in noises[::-1]]  # a job that is there twice draws for its last place
             return _Private(optimizer, noises, generators[::-1])
-        received = self._layers() if optimizer.proximal else []
+        received = self._layers([torch.empty_like(matrix) for matrix in matrices]) if optimizer.proximal else []
         if optimizer.name == "sgd":
             return _Sgd(optimizer, received)
         return _Adam(optimizer, received, [(torch.zeros_like(matrix), torch.zeros_like(matrix)) for matrix in matrices])
@@ -221,14 +224,14 @@ class _Work:
     n: int
 
     @classmethod
-    def of(cls, widths: tuple[int, ...], matrices: Layers, batch: int) -> _Work:
-        n, like = len(matrices[0]), matrices[0]
-        outputs = like.new_empty(_whole(n * batch))
-        outs = [like.new_empty(n, batch, width) for width in widths[1:-1]] + [outputs[: n * batch].view(n, batch, 1)]
-        acts = [like.new_ones(n, batch, width + 1) for width in widths[:-1]]
-        return cls(
-            [_Layer.of(*parts) for parts in zip(acts, matrices, outs, strict=True)], acts[0].view(n * batch, -1), outputs, n
-        )
+    def of(cls, widths: tuple[int, ...], n: int, batch: int, device: torch.device) -> _Work:
+        matrices = [torch.empty(n, fan_in + 1, fan_out, device=device) for fan_in, fan_out in pairwise(widths)]
+        outputs = torch.empty(_whole(n * batch), device=device)
+        outs = [torch.empty(n, batch, width, device=device) for width in widths[1:-1]]
+        outs.append(outputs[: n * batch].view(n, batch, 1))
+        acts = [torch.ones(n, batch, width + 1, device=device) for width in widths[:-1]]
+        layers = [_Layer.of(*parts) for parts in zip(acts, matrices, outs, strict=True)]
+        return cls(layers, acts[0].view(n * batch, -1), outputs, n)
 
     def first(self, n: int) -> _Work:
         """The first ``n`` models."""
@@ -247,6 +250,12 @@ class _Work:
         for layer, below in pairwise(self.layers[::-1]):
             torch.bmm(layer.out, layer.back, out=below.out)
             relu_backward.grad_input(below.out, layer.hidden, 0, grad_input=below.out)
+
+
+@lru_cache(maxsize=2)
+def _space(widths: tuple[int, ...], n: int, batch: int, device: torch.device, _thread: int) -> _Work:
+    """Working memory for ``n`` models, which the next training of this thread that needs as much writes over."""
+    return _Work.of(widths, n, batch, device)
 
 
 def _whole(n: int) -> int:
