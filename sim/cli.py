@@ -158,7 +158,7 @@ def _run(config: DictConfig) -> None:
 def _compare(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
     start, values = time.perf_counter(), compose.resolved(config)
-    if values.get("workers") != 1:
+    if compare.n_workers(values.get("workers"), n_runs=2) > 1:
         compare.warm_up()
     (experiments, refused), folder = _planned(values), _folder()
     workers = compare.n_workers(values.get("workers"), len(experiments))
