@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from omegaconf import OmegaConf
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from aggregators.arc import Arc
 from aggregators.bulyan import Bulyan
@@ -153,7 +153,8 @@ def everything(f: int) -> dict[str, Rule | Step]:
         if "root" in whole.node:
             whole.node.root = "h0"
         if whole.node:
-            made[path.stem] = build(path.parent.name, OmegaConf.to_container(whole.node, resolve=True))  # type: ignore[arg-type]
+            node: Any = OmegaConf.to_container(whole.node, resolve=True)
+            made[path.stem] = build(path.parent.name, node)
     return made
 
 

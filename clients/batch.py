@@ -92,10 +92,10 @@ def updates(
         if len(chosen) == 1 or len(chosen[1].batches) < len(chosen[0].batches):
             chosen = [chosen[0], *chosen]
         _Chunk.of(widths, chosen, device).train(optimizer, found[at : at + size])
-    updates = list(found)
+    in_order = list(found)
     for i, update in zip(order, found, strict=True):
-        updates[i] = update
-    return updates
+        in_order[i] = update
+    return in_order
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ sends.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
@@ -61,7 +62,7 @@ def within_sum(row: Row, honest: Rows) -> bool:
     return math.fsum(math.dist(row, other) ** 2 for other in honest) <= most
 
 
-def last_feasible(honest: Rows, along: str, feasible) -> Row:  # type: ignore[no-untyped-def]
+def last_feasible(honest: Rows, along: str, feasible: Callable[[Row, Rows], bool]) -> Row:
     """The paper's search: double until infeasible, then halve the interval."""
     center, direction = mean(honest), push(honest, along)
     low, high = 0.0, 1.0

@@ -35,7 +35,7 @@ def test_a_pixel_is_found_where_its_name_says() -> None:
 def test_wrong_parameters_are_refused_by_name(arguments: dict[str, float]) -> None:
     ((key, value),) = arguments.items()
     with pytest.raises(InputError, match=f"^{key}={value}: expected"):
-        Digits(**arguments)  # type: ignore[arg-type]
+        Digits(**arguments)
 
 
 def test_more_hospitals_than_images_can_be_split_for_are_refused() -> None:

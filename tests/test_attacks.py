@@ -48,7 +48,7 @@ def missed(attack: Byzantine | None, rule: Rule, n: int = 10, f: int = 3, rounds
 
 @pytest.mark.parametrize("of", ["own", "mean"])
 def test_sign_flip_drives_the_mean_away_and_fails_against_robust_rules(of: str) -> None:
-    attack = SignFlip(scale=4.0, of=of)  # type: ignore[arg-type]
+    attack = SignFlip(scale=4.0, of=of)
     assert missed(attack, Mean()) > 100
     for rule in (Median(3), TrimmedMean(3), Krum(3)):
         assert missed(attack, rule) < 1.5
@@ -103,7 +103,7 @@ def test_alie_equals_the_papers_formulas(
     f = data.draw(st.integers(2, n // 2))
     rows = np.random.default_rng(seed).normal(size=(n, 4))
     known = Knowledge(rows[:f], n, f, rows[f:] if sees_honest else None)
-    sent = ALIE(z, sign, deviation)(known, RNG)  # type: ignore[arg-type]
+    sent = ALIE(z, sign, deviation)(known, RNG)
     expected = oracles.alie((rows[f:] if sees_honest else rows[:f]).tolist(), n, f, z, sign, deviation)
     np.testing.assert_allclose(sent, [expected] * f, rtol=1e-9, atol=1e-9)
 
@@ -244,7 +244,7 @@ def patients(n: int, rng: np.random.Generator, schema: Schema = SCHEMA) -> np.nd
 
 
 def network(seed: int, hidden: tuple[int, ...] = (64, 32)) -> torch.nn.Sequential:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng():  # torch's layers draw from its global generator alone
         torch.manual_seed(seed)
         sizes = (29, *hidden, 1)
         layers = [part for a, b in pairwise(sizes) for part in (torch.nn.Linear(a, b), torch.nn.ReLU())]

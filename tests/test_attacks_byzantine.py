@@ -161,7 +161,7 @@ def test_line_search_against_the_rule_hurts_it_no_less_than_fixed_steps_do(rule:
     assert hurt(ALIEOptimized()) >= 0.95 * max(hurt(ALIE(z=z, deviation="sample")) for z in (0.1, 0.5, 1, 1.5, 3, 10))
     assert hurt(IPMOptimized()) >= 0.95 * max(hurt(IPM(epsilon)) for epsilon in (0.1, 0.5, 1, 2, 10, 100))
     for along in ("unit", "std", "sign"):
-        assert hurt(AggregationTailored(along)) >= 0.9 * max(hurt(MinMax(along)), hurt(MinSum(along)))  # type: ignore[arg-type]
+        assert hurt(AggregationTailored(along)) >= 0.9 * max(hurt(MinMax(along)), hurt(MinSum(along)))
 
 
 def test_optimized_attacks_do_worse_against_another_rule_than_the_one_they_know() -> None:
@@ -247,7 +247,7 @@ def rides(attack: Byzantine, rule: Rule) -> tuple[float, float]:
             seen.append(float(sent[0] @ honest / (np.linalg.norm(sent[0]) * np.linalg.norm(honest) + 1e-300)))
             return sent
 
-    return federation.missed(Watched(), rounds=3), seen[1]  # type: ignore[arg-type]
+    return federation.missed(Watched(), rounds=3), seen[1]
 
 
 def test_free_rider_in_disguise_looks_honest_and_one_without_does_not() -> None:
@@ -309,10 +309,10 @@ def test_products_of_float32_rows_are_those_of_float64_to_float32_rounding(size:
 ROWS = st.tuples(st.integers(0, 2**32), st.integers(6, 12), st.integers(2, 5), st.booleans())
 DETERMINISTIC = [
     *(IPM(epsilon) for epsilon in (0.1, 2.0)),
-    *(Zero(of) for of in ("mean", "row")),  # type: ignore[arg-type]
-    *(MinMax(along) for along in ("unit", "std", "sign")),  # type: ignore[arg-type]
-    *(MinSum(along) for along in ("unit", "std", "sign")),  # type: ignore[arg-type]
-    *(ALIE(z, sign, "population") for z in (0.3, "paper") for sign in (-1, 1)),  # type: ignore[arg-type]
+    *(Zero(of) for of in ("mean", "row")),
+    *(MinMax(along) for along in ("unit", "std", "sign")),
+    *(MinSum(along) for along in ("unit", "std", "sign")),
+    *(ALIE(z, sign, "population") for z in (0.3, "paper") for sign in (-1, 1)),
 ]
 
 
@@ -329,7 +329,7 @@ def drawn(made: tuple[int, int, int, bool]) -> tuple[Knowledge, list[list[float]
 def test_attack_equals_its_papers_formula(attack: Byzantine, made: tuple[int, int, int, bool]) -> None:
     known, honest, f = drawn(made)
     name = type(attack).__module__.rpartition(".")[2]
-    expected = getattr(oracles, name)(oracles.Round(honest, known.n_hospitals, f), **dataclasses.asdict(attack))  # type: ignore[call-overload]
+    expected = getattr(oracles, name)(oracles.Round(honest, known.n_hospitals, f), **dataclasses.asdict(attack))
     np.testing.assert_allclose(attack(known, RNG), [expected] * f, rtol=1e-6, atol=1e-9)
 
 
@@ -375,7 +375,7 @@ def test_search_finds_the_top_of_a_hill_and_the_end_of_a_cliff() -> None:
 @pytest.mark.parametrize("evals", [3, 4, 20, 21, 50])
 def test_search_looks_no_more_often_than_it_may(evals: int) -> None:
     looks: list[float] = []
-    furthest(lambda x: looks.append(x) or 0.0, evals, scale=2.0)  # type: ignore[func-returns-value]
+    furthest(lambda x: looks.append(x) or 0.0, evals, scale=2.0)
     assert evals - 2 <= len(looks) <= evals
 
 
@@ -402,7 +402,7 @@ def test_attacks_equal_byzfls_where_the_definition_is_the_same(byzfl: types.Modu
         (Mimic("first"), byzfl.Mimic(0)),
     ]
     for ours, theirs in pairs:
-        np.testing.assert_allclose(ours(known, RNG)[0], theirs(honest), rtol=1e-9, atol=1e-12)  # type: ignore[operator]
+        np.testing.assert_allclose(ours(known, RNG)[0], theirs(honest), rtol=1e-9, atol=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
@@ -416,7 +416,7 @@ def test_line_searches_hurt_no_less_than_byzfls(byzfl: types.ModuleType, seed: i
     alie = byzfl.Optimal_ALittleIsEnough(agg=rule, pre_agg_list=[], f=2)
     hurt = damage(known, others.mean(axis=0))
     for ours, theirs in ((IPMOptimized(), ipm), (ALIEOptimized(sign=1), alie)):
-        sent = ours(known, RNG)  # type: ignore[operator]
+        sent = ours(known, RNG)
         assert hurt(sent) >= 0.98 * hurt(np.tile(theirs(others), (2, 1)))
 
 

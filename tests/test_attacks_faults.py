@@ -90,7 +90,7 @@ def test_inflated_count_refuses_what_is_no_inflation(factor: float) -> None:
 @pytest.mark.parametrize(
     ("make", "key"), [(lambda: Dropout(0.0), "rate"), (lambda: Straggler(0), "delay"), (lambda: Malformed("long"), "kind")]
 )
-def test_fault_refuses_a_bad_parameter_by_name(make, key: str) -> None:  # type: ignore[no-untyped-def]
+def test_fault_refuses_a_bad_parameter_by_name(make, key: str) -> None:
     with pytest.raises(InputError, match=rf"^{key}=.*: expected"):
         make()
 
@@ -301,7 +301,7 @@ def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
     replies = federation_round(trial, 1)
     aggregate = trial.strategy.aggregate_train(1, replies)[0]
     assert aggregate is not None
-    foreseen = seen[0].defense(seen[0].own)  # type: ignore[misc]
+    foreseen = seen[0].defense(seen[0].own)
     np.testing.assert_allclose(wire.vector(aggregate, wire.WEIGHTS), (trial.weights + foreseen).astype(np.float32), atol=1e-7)
 
 

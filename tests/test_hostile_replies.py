@@ -76,7 +76,7 @@ def counted(value: Any) -> Content:
 
     def content(update: NDArray[np.float32]) -> RecordDict:
         sent = records(update)
-        sent[wire.METRICS].__dict__["_data"][wire.COUNT] = value  # type: ignore[union-attr]
+        sent[wire.METRICS].__dict__["_data"][wire.COUNT] = value
         return sent
 
     return content

@@ -122,7 +122,7 @@ def test_runs_leave_the_global_generators_alone() -> None:
 
 def drawn(draw: object, **changes: object) -> list[list[int]]:
     names = {"seed": 0, "round_": 1, "hospital": "va", "n_train": 50, "training": TRAINING, **changes}
-    return [batch.tolist() for batch in draw(**names)]  # type: ignore[operator]
+    return [batch.tolist() for batch in draw(**names)]
 
 
 @pytest.mark.parametrize("draw", [batches.shuffled, batches.poisson])

@@ -141,7 +141,7 @@ def honest_radius(rows: np.ndarray) -> tuple[np.ndarray, float]:
 
 def plainly(rule: Rule, view: View) -> list[float]:
     """What the oracle says. A row that weighs two records is two rows; so is a hostile one."""
-    fields = dataclasses.asdict(rule)  # type: ignore[call-overload]
+    fields = dataclasses.asdict(rule)
     rows = view.rows.tolist()
     if fields.get("weighting") == "count":
         counts = view.weights.astype(int).tolist()
@@ -297,8 +297,8 @@ def test_a_hostile_majority_that_agrees_takes_over(case: str, rule: Rule) -> Non
 @pytest.mark.parametrize("n_hostile", [0, 1, 2, 5])
 def test_rule_refuses_exactly_below_its_stated_limit(rule: Rule, n_hostile: int) -> None:
     changes = {"n_hostile": n_hostile, "root": "h00"}
-    rule = dataclasses.replace(rule, **{key: value for key, value in changes.items() if hasattr(rule, key)})  # type: ignore[type-var]
-    stated = eval(rule.about.limit.removeprefix("n_rows >= "), dataclasses.asdict(rule))  # type: ignore[call-overload]
+    rule = dataclasses.replace(rule, **{key: value for key, value in changes.items() if hasattr(rule, key)})
+    stated = eval(rule.about.limit.removeprefix("n_rows >= "), dataclasses.asdict(rule))
     assert rule.min_rows == stated
     rows = np.random.default_rng(7).normal(size=(stated, 3))
     assert np.isfinite(rule(clear(rows, np.ones(stated)), stream(0, "rule"))).all()
@@ -330,7 +330,7 @@ def test_shares_are_parts_of_one_and_give_the_aggregate_unless_rows_are_clipped_
 @SMALL
 @given(rows=WHOLE)
 def test_step_equals_its_oracle(step: Step, rows: np.ndarray) -> None:
-    expected = getattr(oracles, name_of(step))(rows.tolist(), **dataclasses.asdict(step))  # type: ignore[call-overload]
+    expected = getattr(oracles, name_of(step))(rows.tolist(), **dataclasses.asdict(step))
     np.testing.assert_allclose(step(clear(rows), stream(0, "step")).rows, expected, rtol=1e-12, atol=1e-12)
 
 
