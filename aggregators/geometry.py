@@ -95,7 +95,7 @@ def _merged(updates: Updates) -> Updates:
         np.minimum(rows[low], rows[high], out=spare)
         np.maximum(rows[low], rows[high], out=rows[high])
         rows[low], spare = spare, rows[low]
-    return np.stack(rows)
+    return np.array(rows)
 
 
 @lru_cache

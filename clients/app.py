@@ -66,7 +66,7 @@ def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[M
     return replies
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Visit:
     """One hospital asked once."""
 

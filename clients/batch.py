@@ -133,7 +133,7 @@ class _Chunk:
         sites = torch.from_numpy(np.array(site)).to(device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unbind()
         which, owners = _distinct([id(job.weights) for job in jobs])
-        received = np.stack([jobs[i].weights for i in owners])
+        received = np.array([jobs[i].weights for i in owners])
         points = (torch.from_numpy(pool).to(device), torch.from_numpy(rows.reshape(len(rows), -1)).to(device), sites)
         return cls(jobs, widths, *points, share, minus, received, np.array(which))
 
@@ -157,8 +157,10 @@ class _Chunk:
 
     def _layers(self, out: Layers) -> Layers:
         """``out`` with the received weights of every job in it."""
-        which = torch.from_numpy(self.which).to(self.pool.device)
         layers = _split(self.widths, torch.from_numpy(self.received).to(self.pool.device))
+        if len(self.received) == 1:
+            return [matrix.copy_(layer) for layer, matrix in zip(layers, out, strict=True)]
+        which = torch.from_numpy(self.which).to(self.pool.device)
         return [torch.index_select(layer, 0, which, out=matrix) for layer, matrix in zip(layers, out, strict=True)]
 
     def _change(self, optimizer: Optimizer, matrices: Layers) -> _Change:
@@ -333,13 +335,10 @@ def _draw(shapes: Sequence[torch.Size], noises: Sequence[Noise], generators: Seq
 
 def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     """For each key the number of its kind, kinds numbered as they come; and for each kind where it comes first."""
-    kinds, firsts, numbers = dict[Hashable, int](), list[int](), list[int]()
-    for i, key in enumerate(keys):
-        if key not in kinds:
-            kinds[key] = len(kinds)
-            firsts.append(i)
-        numbers.append(kinds[key])
-    return numbers, firsts
+    kinds = dict[Hashable, int]()
+    numbers = [kinds.setdefault(key, len(kinds)) for key in keys]
+    first = dict(zip(reversed(numbers), range(len(keys) - 1, -1, -1), strict=True))
+    return numbers, [first[kind] for kind in range(len(kinds))]
 
 
 def _drawn(jobs: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:

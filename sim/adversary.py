@@ -5,6 +5,7 @@ The aggregator stays as it is when attacked, and the same adversary works on eve
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -41,13 +42,13 @@ class _Scene:
     def others(self) -> Updates:
         """Updates of the honest hospitals, (n, n_params)."""
         rows = [report.update for name, report in self.reports.items() if name not in self.hostile]
-        return np.stack(rows) if rows else np.empty((0, len(self.model)), np.float32)
+        return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
 
 class Adversary:
     """Replaces what the hostile hospitals of one run send: their updates by Byzantine attacks, then their replies by faults.
 
-    ``aggregator`` is asked for nothing but what an aggregate would be, and only where an attack may know that.
+    ``aggregator`` is asked what it reads in a reply, and what an aggregate would be: only where an attack may know that.
     ``distances``: of each attack, how far what it sent was from what it was given, hospital by hospital and round by round.
     """
 
@@ -71,18 +72,18 @@ class Adversary:
         return received
 
     def _byzantine(self, round_: int, model: Weights, replies: list[Message]) -> list[Message]:
-        reports = self._reports(replies, len(model))
+        reports = self._reports(replies)
         scene = _Scene(round_, model, reports, tuple(name for name in self.experiment.hostile if name in reports))
         if not scene.hostile or self._pointless(len(reports)):
             return replies
-        sent: Updates = np.stack([reports[name].update for name in scene.hostile])
+        sent: Updates = np.array([reports[name].update for name in scene.hostile])
         for name, attack in self.attacks.items():
             try:
                 given, sent = sent, self._send(name, attack, scene, sent)
             except RefusedError:  # too few hostile hospitals are left in this round: they go on as they are
                 continue
             moved = (relative_distance(new, old) for new, old in zip(sent, given, strict=True))
-            self.distances[name] += [distance for distance in moved if np.isfinite(distance)]  # not so from an update of zero
+            self.distances[name] += [distance for distance in moved if math.isfinite(distance)]  # not so from an update of zero
         by_name = dict(zip(scene.hostile, _as_sent(sent), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 
@@ -91,12 +92,12 @@ class Adversary:
         chain = self.experiment.chain.without(len(self.enrolled) - n_reports)
         return chain.refusal(self.experiment.secagg.n_rows(n_reports), n_reports) is not None
 
-    def _reports(self, replies: Sequence[Message], n_params: int) -> dict[str, wire.Report]:
+    def _reports(self, replies: Sequence[Message]) -> dict[str, wire.Report]:
         """Reports by hospital, sorted by name; replies that are not usable anyway are left alone."""
-        found, limit = dict[str, wire.Report](), self.experiment.settings.server.max_records
+        found = dict[str, wire.Report]()
         for reply in replies:
             with suppress(wire.UnusableError, KeyError):
-                found[self.enrolled[reply.metadata.src_node_id]] = wire.read_report(reply, n_params, limit)
+                found[self.enrolled[reply.metadata.src_node_id]] = self.aggregator.read(reply)
         return dict(sorted(found.items()))
 
     def _swap(self, reply: Message, by_name: Mapping[str, Weights]) -> Message:
@@ -146,7 +147,7 @@ class Adversary:
         if hospital not in self.experiment.hostile:
             return reply
         with suppress(wire.UnusableError):
-            report = wire.read_report(reply, n_params, limit)
+            report = self.aggregator.read(reply)
             given = Reply(report.update, report.count, round_, self._memories[name, hospital])
             sent = fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital))
             forged = None if sent.update is None else wire.forged(reply, sent)

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Aggregator(Strategy):
         self.log = Log()
         self._weights: NDArray[np.float32] = np.empty(0, np.float32)
         self._memory: dict[str, Any] = {}
+        self._read: dict[int, tuple[RecordDict | None, wire.Report]] = {}
 
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
@@ -92,17 +93,28 @@ class Aggregator(Strategy):
 
     def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
         """Usable reports by hospital, sorted by name. A hospital that answers more than once or not at all is recorded."""
-        n_params, limit = len(self._weights), self.experiment.settings.server.max_records
         answers: dict[str, list[Message]] = {name: [] for name in sorted(self.enrolled.values())}
         for reply in replies:
             answers.get(self.enrolled.get(reply.metadata.src_node_id, ""), []).append(reply)
         usable: dict[str, wire.Report] = {}
         for hospital, given in answers.items():
             try:
-                usable[hospital] = wire.read_report(_only(given), n_params, limit)
+                usable[hospital] = self.read(_only(given))
             except wire.UnusableError as reason:
                 self.log.screened.append(Screened(round=round_, hospital=hospital, reason=str(reason)))
+        self._read.clear()
         return usable
+
+    def read(self, reply: Message) -> wire.Report:
+        """The usable content of a reply of this round. Raises ``UnusableError`` for anything else.
+
+        Who asks again before the replies are screened is told what was found, because reading takes a while.
+        """
+        content = None if reply.has_error() else reply.content
+        if id(content) not in self._read:  # what is held here stays alive, so that its id is nobody else's
+            report = wire.read_report(reply, len(self._weights), self.experiment.settings.server.max_records)
+            self._read[id(content)] = content, report
+        return self._read[id(content)][1]
 
     def foresee(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         """What the aggregate of these reports would be in this round, (n_params,); nothing is kept of it.
@@ -115,7 +127,7 @@ class Aggregator(Strategy):
 
     def view(self, reports: Mapping[str, wire.Report], memory: dict[str, Any]) -> View:
         """What there is to see of the reports, by hospital in order of their names."""
-        rows = np.stack([report.update for report in reports.values()])
+        rows = np.array([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
         return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
 

@@ -58,6 +58,7 @@ def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
 def replies(trial: Trial, honest_factor: float = 1.0) -> list[Message]:
     """Each hospital's reply to the first round, the honest ones scaled."""
     wire.enter_process()
+    trial.strategy._weights = trial.initial
     asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
     hostile = trial.experiment.hostile
     return [
@@ -142,7 +143,6 @@ def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: st
     )
     trial = Trial(design)
     received = trial.adversary.corrupt(1, trial.initial, replies(trial))
-    trial.strategy._weights = trial.initial
     arrays, _ = trial.strategy.aggregate_train(1, received)
     assert arrays is not None
     (known,) = attack.told
@@ -189,6 +189,23 @@ def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_see
 
 
 # --- what the aggregator gets
+
+
+def test_a_reply_is_read_once_a_round_and_again_when_its_content_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, read = Trial(DESIGN), list[Any]()
+    first, *others = replies(trial)
+    usable = wire.read_report
+    monkeypatch.setattr(wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits))
+    assert trial.strategy.read(first) is trial.strategy.read(first)
+    assert len(read) == 1
+    changed = wire.replaced(first, np.full(N, 7, np.float32))
+    np.testing.assert_array_equal(trial.strategy.read(changed).update, np.full(N, 7))
+    with pytest.raises(wire.UnusableError, match="not finite"):
+        trial.strategy.read(wire.replaced(first, np.full(N, np.nan, np.float32)))
+    trial.strategy.aggregate_train(1, [first, *others])
+    assert len(read) == 3 + len(others)
+    trial.strategy.read(first)
+    assert len(read) == 4 + len(others)
 
 
 def test_the_aggregator_works_with_nothing_of_the_experiment_but_its_own_settings() -> None:

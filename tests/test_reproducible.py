@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -180,3 +181,15 @@ def test_streams_of_different_names_do_not_share_draws() -> None:
     first = [stream(*name).random(4).tobytes() for name in names]
     assert len(set(first)) == len(names)
     assert first == [stream(*name).random(4).tobytes() for name in names]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**70])
+def test_a_stream_is_numpys_own_generator_of_the_numbers_and_of_the_checksums_of_the_words(seed: int) -> None:
+    numbers = [seed, zlib.crc32(b"rule"), 7]
+    for _ in range(2):  # the second time the seed is known
+        assert stream(seed, "rule", 7).random(4).tolist() == np.random.default_rng(numbers).random(4).tolist()
+
+
+def test_nothing_can_be_spawned_from_a_stream_because_the_next_one_of_its_name_would_differ() -> None:
+    with pytest.raises(TypeError):
+        stream(0, "a").spawn(1)
