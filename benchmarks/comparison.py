@@ -1,11 +1,11 @@
-"""A whole comparison against a plain loop and against Flower's simulation on Ray, both on a run before it and one after it."""
+"""A whole comparison against a plain loop and against Flower's simulation on Ray, each on a few runs before it and after it."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sim.run import run
 
 ATTACKS = ("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic", ("sign_flip", "label_flip"))  # and none
 DEFENSES = ("median", "trimmed_mean", "krum", "multi_krum", "geometric_median", "nnm_trimmed_mean", "secagg")  # and none
+SAMPLE = {"plain loop": 3, "Flower on Ray": 1}  # runs before, and as many after
 
 
 def measure(quick: bool) -> Result:
@@ -30,14 +31,22 @@ def measure(quick: bool) -> Result:
     if not quick and find_spec("ray") is not None:
         sides["Flower on Ray"] = lambda: run(_on_ray(rounds))
     plain.train(one)  # the first one loads what torch loads late
-    before = best_seconds(sides, 1)
+    before = _sampled(sides)
     row = _together(lambda: experiments([f"training.rounds={rounds}"], attacks, n_seeds, defenses), cores)
-    after = best_seconds(sides, 1)  # a machine's speed drifts, and the many runs take a while
-    sample = {side: (before[side] + after[side]) / 2 for side in sides}
-    slow = [{"side": side, "runs": 2, "seconds": 2 * seconds, "seconds a run": seconds} for side, seconds in sample.items()]
-    ratios = {f"{side} / this engine": seconds / row["seconds a run"] for side, seconds in sample.items()}
+    after = _sampled(sides)  # a machine's speed drifts, and the many runs take a while
+    slow = [_row(side, before[side] + after[side]) for side in sides]
+    ratios = {f"{side['side']} / this engine": side["seconds a run"] / row["seconds a run"] for side in slow}
     title = f"heart12, mlp, {rounds} rounds: {row['runs']} runs, {cores} processes"
     return {"title": title, "rows": [row, *slow], "ratios": {**ratios, "peak GB": row["MB"] / 1e3}}
+
+
+def _sampled(sides: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Seconds of each run of each side."""
+    return {name: [best_seconds({name: side}, 1)[name] for _ in range(SAMPLE[name])] for name, side in sides.items()}
+
+
+def _row(side: str, seconds: Sequence[float]) -> Row:
+    return {"side": side, "runs": len(seconds), "seconds": sum(seconds), "seconds a run": sum(seconds) / len(seconds)}
 
 
 def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
