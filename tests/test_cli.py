@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sim.cli import main
+from sim.command import main
 from sim.compose import CONF, resolved
 from sim.errors import InputError
 from sim.experiment import load
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(tmp_path: Path) -> None:
     words = ["compare", "consortium=heart4", "attacks=[nope]", "defenses=[none]"]
-    call = "import sys; from sim.cli import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
+    call = "import sys; from sim.command import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
     done = subprocess.run(
         [sys.executable, "-c", call, *words],
         cwd=tmp_path,

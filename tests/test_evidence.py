@@ -276,7 +276,7 @@ def all_gone(group: int) -> bool:
 
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
     words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
-    command = [sys.executable, "-W", "ignore", "-m", "sim.cli", "compare", *words]
+    command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120

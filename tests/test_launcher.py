@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from sim.cli import main
+from sim.command import main
 
 FAST = ("consortium=heart4", "attack=[sign_flip]", "training.rounds=2", "model=logistic")
 SWEEP = ("-m", "hydra/launcher=lockstep", "hydra.launcher.workers=1")

@@ -1,0 +1,56 @@
+"""The command ``wardround``. What needs no libraries is done at once; ``sim.cli`` does the rest, and takes seconds to import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from sim import processes
+
+USAGE = """\
+Put a hospital consortium's federated-learning design on trial before it is deployed.
+
+  wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
+  wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
+  wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
+  wardround list     [GROUP]            attacks, defenses, consortia, threats, ...: one line each, with the paper
+  wardround report   DIR...             rebuild the report from a folder's evidence
+
+Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
+compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
+hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
+Exit codes: 0 done, 2 wrong input, 130 interrupted.
+"""
+INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = words[0] if words else "--help"
+    if command in ("--help", "-h", "help"):
+        print(USAGE, end="")
+        return 0
+    if command == "--version":
+        print(f"wardround {version('wardround')}")
+        return 0
+    try:
+        if _shares(words):
+            processes.warm_up()
+        from sim.cli import run_command
+
+        return run_command(words)
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+
+
+def _shares(words: Sequence[str]) -> bool:
+    """Whether these words will most likely need several processes."""
+    alone = "workers=1" in words or any(word.startswith("-") for word in words)
+    return words[0] == "compare" and not alone and processes.n_cores() > 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
