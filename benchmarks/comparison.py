@@ -20,7 +20,7 @@ from sim.run import run
 
 ATTACKS = ("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic", ("sign_flip", "label_flip"))  # and none
 DEFENSES = ("median", "trimmed_mean", "krum", "multi_krum", "geometric_median", "nnm_trimmed_mean", "secagg")  # and none
-SAMPLE = {"plain loop": 3, "Flower on Ray": 1}  # runs before, and as many after
+SAMPLE = {"plain loop": 8, "Flower on Ray": 1}  # runs before, and as many after
 
 
 def measure(quick: bool) -> Result:

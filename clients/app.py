@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,9 @@ def roll_call(message: Message, context: Context) -> Message:
 
 def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message | None]:
     """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch."""
-    visits = [_Visit.of(message, context) for message, context in zip(messages, contexts, strict=True)]
+    tasks = {id(message.content): message for message in messages}  # those of one run in one round share it
+    asked = {content: _Asked.by(message) for content, message in tasks.items()}
+    visits = [asked[id(message.content)].of(message, context) for message, context in zip(messages, contexts, strict=True)]
     alike = defaultdict[Any, list[int]](list)
     for i, visit in enumerate(visits):
         alike[visit.kind].append(i)
@@ -64,6 +66,37 @@ def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[M
         for i, update in zip(members, found, strict=True):
             replies[i] = visits[i].reply(update)
     return replies
+
+
+Kind: TypeAlias = tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What all hospitals of a run are asked in a round. ``kinds``: what jobs of one batch share, by a hospital's training."""
+
+    task: wire.Task
+    experiment: Experiment
+    attacking: bool
+    kinds: dict[Training, Kind]
+
+    @classmethod
+    def by(cls, message: Message) -> _Asked:
+        task = wire.read_task(message)
+        experiment = from_text(task.experiment)
+        trainings = {experiment.settings.training, experiment.hostile_training}
+        kinds = {training: _kind(experiment, training) for training in trainings}
+        return cls(task, experiment, experiment.settings.adversary.attacks_in(task.round), kinds)
+
+    def of(self, message: Message, context: Context) -> _Visit:
+        """The visit of one hospital."""
+        site = _site(self.task.experiment, int(context.node_config[wire.PARTITION]), self.attacking)
+        return _Visit(message, context.state, self.task, self.experiment, *site, self.kinds[site[2]])
+
+
+def _kind(experiment: Experiment, training: Training) -> Kind:
+    optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
+    return experiment.widths, optimizer, device(experiment.settings.device), experiment.dp is not None
 
 
 @dataclass(slots=True)
@@ -77,20 +110,7 @@ class _Visit:
     name: str
     records: Records
     training: Training
-
-    @classmethod
-    def of(cls, message: Message, context: Context) -> _Visit:
-        task = wire.read_task(message)
-        experiment = from_text(task.experiment)
-        attacking = experiment.settings.adversary.attacks_in(task.round)
-        site = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
-        return cls(message, context.state, task, experiment, *site)
-
-    @property
-    def kind(self) -> tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]:
-        """What jobs of one batch share."""
-        optimizer = batch.Optimizer(self.training.optimizer, self.training.lr, self.training.proximal)
-        return self.experiment.widths, optimizer, device(self.experiment.settings.device), self.experiment.dp is not None
+    kind: Kind
 
     def job(self) -> batch.Job:
         """The training to be done."""

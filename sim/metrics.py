@@ -130,7 +130,8 @@ def segmented_auroc(
 
     All segments at once, because it runs in every round for every hospital; equal to scikit-learn's ``roc_auc_score``.
     """
-    order = np.lexsort((scores, segment))
+    order = np.argsort(scores)  # by score, then by segment: small whole numbers sort fast
+    order = order[np.argsort(segment[order].astype(np.min_scalar_type(n_segments)), kind="stable")]
     scores, labels, segment = scores[order], labels[order], segment[order]
     new = np.ones(len(scores), dtype=bool)
     new[1:] = (scores[1:] != scores[:-1]) | (segment[1:] != segment[:-1])

@@ -5,6 +5,7 @@ What it may use is what arrives in replies. What the simulator knows beyond that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -158,5 +159,5 @@ def mean_of(view: View) -> Vector:
 def relative_distance(one: Vector, other: Vector) -> float:
     """|one - other| / |other|, with 1e-30 in place of a length below it, so that the distance is always finite."""
     one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)  # squares of large float32 overflow
-    gap, size = float(np.linalg.norm(one - other)), float(np.linalg.norm(other))
-    return gap / max(size, 1e-30)
+    gap = one - other
+    return math.sqrt(gap @ gap) / max(math.sqrt(other @ other), 1e-30)
