@@ -21,7 +21,7 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.manifest import code_version
 from sim.models import n_params
-from sim.processes import PROCESSES, n_cores, warm_up
+from sim.processes import PROCESSES, hear_interrupts, n_cores, warm_up
 from sim.run import run, run_together
 
 SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
@@ -120,6 +120,7 @@ def enter_worker(accounts: dict[Any, float]) -> None:
 
     The process ends when its parent does, however that ended.
     """
+    hear_interrupts()
     torch.set_num_threads(1)
     get_object(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:

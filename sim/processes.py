@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from multiprocessing import forkserver
+import signal
+from multiprocessing import forkserver, resource_tracker
 
 PROCESSES = multiprocessing.get_context("forkserver")
 IMPORTED = ("sim.run", "clients.app")  # once, before the fork, for all of them
@@ -18,7 +19,19 @@ def n_cores() -> int:
 def warm_up() -> None:
     """Start the process that workers are forked from, unless it is there.
 
-    It imports for seconds, best while its starter imports too.
+    It imports for seconds, best while its starter imports too. Until a worker asks to, it and its workers do not hear Ctrl-C,
+    for an interrupted import would print where it was.
     """
     PROCESSES.set_forkserver_preload(list(IMPORTED))
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # which the next lines would start, and which hears signals again once it has
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_interrupts() -> None:
+    """In a worker: end at Ctrl-C, without a word, because its parent says what there is to say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -264,6 +264,31 @@ def test_help_and_version_are_printed(words: list[str], shown: str, call: Call, 
     assert shown in capfd.readouterr().out
 
 
+def test_help_waits_for_no_library() -> None:
+    call = "import sys; from sim.command import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "early"),
+    [
+        (["compare", "seeds=1"], True),
+        (["compare", "workers=1"], False),
+        (["compare", "--cfg", "job"], False),
+        (["run", "seed=1"], False),
+    ],
+)
+def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_needed(
+    words: list[str], early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = list[str]()
+    monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
+    monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
+    monkeypatch.setattr("sim.cli.run_command", lambda words: started.append("command"))
+    main(words)
+    assert started == [*(["workers"] if early else []), "command"]
+
+
 def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

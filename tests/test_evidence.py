@@ -274,6 +274,21 @@ def all_gone(group: int) -> bool:
     return False
 
 
+@pytest.mark.parametrize("seconds", [1.5, 4.0, 8.0])
+def test_ctrl_c_ends_a_comparison_with_one_line_at_any_moment(seconds: float, tmp_path: Path) -> None:
+    words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=50", "workers=2", f"hydra.run.dir={tmp_path}"]
+    command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", "consortium=heart12", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(seconds)  # while it imports, plans, or trains
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told.startswith("Interrupted. ")
+    assert told.count("\n") == 1
+    assert all_gone(process.pid)
+
+
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
     words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
     command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", *words]
