@@ -284,7 +284,7 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
     started = list[str]()
     monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
     monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
-    monkeypatch.setattr("sim.cli.run_command", lambda words: started.append("command"))
+    monkeypatch.setattr("sim.cli.run_command", lambda _: started.append("command"))
     main(words)
     assert started == [*(["workers"] if early else []), "command"]
 
