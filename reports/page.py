@@ -102,7 +102,7 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]
     """What the section on the number of hostile hospitals shows; None if only one number was run."""
     if len(breakdown.numbers(everything)) < 2:
         return None
-    drop = _material_drop(everything)
+    drop = tables.material_drop(everything)
     points = breakdown.points(breakdown.by_number(everything), drop)
     return {
         "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
@@ -122,10 +122,6 @@ def _breakdown(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refu
 
 def _tradeoff(records: Sequence[RunRecord]) -> pl.DataFrame:
     return tables.tradeoff([record for record in records if not tables.idle(record)])
-
-
-def _material_drop(records: Sequence[RunRecord]) -> float:
-    return float(records[0].config["report"]["material_drop"])
 
 
 def _drawn(cells: pl.DataFrame) -> pl.Expr:

@@ -69,6 +69,11 @@ def pooled(record: RunRecord) -> RunRecord:
     return record.model_copy(update={"curve": dict(zip(CURVE_COLUMNS, map(list, zip(*lines, strict=True)), strict=False))})
 
 
+def material_drop(records: Sequence[RunRecord]) -> float:
+    """The loss of AUROC that counts as material in a study, as its configuration says."""
+    return float(records[0].config["report"]["material_drop"])
+
+
 def reads_only(record: RunRecord) -> bool:
     """Whether the only attack of the run reads what is seen and sends nothing, so that the model is that of no attack."""
     return record.inversion is not None and record.inversion.attack == record.attack

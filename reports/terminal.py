@@ -103,7 +103,7 @@ def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
     """Where each defense breaks down first, if several numbers of hostile hospitals were run."""
     if len(breakdown.numbers(records)) < 2:
         return []
-    drop = records[0].config["report"]["material_drop"]
+    drop = tables.material_drop(records)
     rows = list(breakdown.by_defense(breakdown.points(breakdown.by_number(records), drop)).iter_rows(named=True))
     names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
     title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"

@@ -17,7 +17,6 @@ from sim import evidence
 from sim.evidence import RunRecord
 
 SENSITIVITY = "sensitivity_at_90_specificity"
-MATERIAL = 0.05  # loss of AUROC that counts as large
 
 
 def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -25,12 +24,12 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
 
     ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and ``_high``: the changes by
     that attack, paired by seed; ``n_attacks``; ``n_fewer``: attacks whose interval of ``sensitivity`` lies below 0;
-    ``n_large``: attacks whose interval of ``auroc`` does, and whose mean is at most minus ``MATERIAL``; ``single``: the lowest
-    change of AUROC in a single run.
+    ``n_large``: attacks whose interval of ``auroc`` does, and whose mean loss is material (``report.material_drop``);
+    ``single``: the lowest change of AUROC in a single run.
     """
     found, calm = _changes(records, "auroc", "auroc"), tables.cells(records).filter(attack="none")
     found = found.join(_changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left")
-    large = (pl.col("auroc_high") < 0) & (pl.col("auroc") <= -MATERIAL)
+    large = (pl.col("auroc_high") < 0) & (pl.col("auroc") <= -tables.material_drop(records))
     fewer = pl.col("sensitivity_high") < 0
     counts = found.group_by("defense").agg(n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum())
     lowest = found.sort("sensitivity", maintain_order=True).unique("defense", keep="first", maintain_order=True)
@@ -38,9 +37,9 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
     return rows.join(counts, on="defense", maintain_order="left").join(_single(records), on="defense", maintain_order="left")
 
 
-def markdown(found: pl.DataFrame) -> str:
-    """The rows of ``worst`` as a table; changes whose interval does not hold 0 are bold."""
-    head = ("defense", "AUROC, no attack", "attack", "AUROC", "sensitivity", "fewer found", "0.05 lost", "AUROC, one run")
+def markdown(found: pl.DataFrame, drop: float) -> str:
+    """The rows of ``worst`` as a table; changes whose interval does not hold 0 are bold. ``drop``: the loss that is material."""
+    head = ("defense", "AUROC, no attack", "attack", "AUROC", "sensitivity", "fewer found", f"{drop:g} lost", "AUROC, one run")
     lines = [head, ["---"] * len(head), *(_told(row) for row in found.iter_rows(named=True))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -72,4 +71,5 @@ def _change(row: dict[str, Any], name: str) -> str:
 
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
-        print(markdown(worst(breakdown.in_focus(tables.one_study(evidence.read(Path(folder)))))))
+        records = breakdown.in_focus(tables.one_study(evidence.read(Path(folder))))
+        print(markdown(worst(records), tables.material_drop(records)))

@@ -316,10 +316,10 @@ def test_few_guesses_are_mixtures_of_records() -> None:
 
 @pytest.mark.parametrize("steps", [1, 5, 20])
 def test_inversion_reads_a_hospital_of_one_record_after_many_sgd_steps(steps: int) -> None:
-    net, records = network(1), patients(1, stream(1, "patients"))
-    found = guesses(trained_update(net, records, np.ones(1, np.float32), adam=False, steps=steps), net)
-    assert len(found) == 1
-    assert errors(found, records).max() < 1e-3
+    for seed in range(20):
+        net, records = network(seed), patients(1, stream(seed, "patients"))
+        found = guesses(trained_update(net, records, np.ones(1, np.float32), adam=False, steps=steps), net)
+        assert errors(found, records).max() < 1e-5
 
 
 @pytest.mark.parametrize("steps", [1, 20])

@@ -6,7 +6,7 @@ import pytest
 from hydra import initialize_config_module
 
 from reports import backdoors, breakdown, findings, heard, page, terminal
-from sim import cli, compare, compose, evidence
+from sim import command, compare, compose, evidence
 from sim.errors import InputError
 from sim.evidence import Heard, Planted, Selection
 from sim.experiment import Experiment, address
@@ -101,7 +101,7 @@ def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monk
     monkeypatch.setattr("sys.argv", ["wardround"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     words = "consortium=heart4 adversary.n_hostile=[0,1] attacks=[sign_flip] defenses=[krum] seeds=1 training.rounds=1 workers=1"
-    assert cli.main(["compare", *words.split(), f"hydra.run.dir={tmp_path}"]) == 0
+    assert command.main(["compare", *words.split(), f"hydra.run.dir={tmp_path}"]) == 0
     held = {(r.n_hostile, r.attack, r.defense) for r in evidence.read(tmp_path)}
     assert held == {(0, "none", "none"), (0, "none", "krum"), (1, "none", "none"), (1, "sign_flip", "none")}
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -43,11 +43,11 @@ def plain(text: str) -> str:
 
 
 def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
-    told = plain(worst.markdown(worst.worst(study()[:4])))
+    told = plain(worst.markdown(worst.worst(study()[:4]), 0.05))
     assert told.endswith(
         "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | **-0.095 (-0.159 to -0.031)** | 1 | 0 | -0.020 |"
     )
-    assert "| -0.210 (-2.624 to +2.204) |" in plain(worst.markdown(worst.worst(study())))
+    assert "| -0.210 (-2.624 to +2.204) |" in plain(worst.markdown(worst.worst(study()), 0.05))
 
 
 def test_a_defense_without_its_control_has_no_row() -> None:
@@ -68,3 +68,12 @@ def test_the_figure_names_the_worst_attack_first_and_prints_hundredths() -> None
     assert [label.get_text() for label in axes.get_xticklabels()] == ["alie", "fang", "ipm"]
     assert [plain(text.get_text()) for text in axes.texts] == ["-2", "-21", "-7"]
     assert [text.get_weight() for text in axes.texts] == ["bold", "normal", "bold"]
+
+
+def test_what_counts_as_a_large_loss_is_the_studys_own_setting() -> None:
+    strict = [record.model_copy(deep=True) for record in study()]
+    for record in strict:
+        record.config["report"]["material_drop"] = 0.01
+    (row,) = worst.worst(strict).iter_rows(named=True)
+    assert row["n_large"] == 2  # ipm too
+    assert "| 0.01 lost |" in worst.markdown(worst.worst(strict), 0.01)
