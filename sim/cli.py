@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, launcher
+from sim import catalog, compare, compose, evidence, explain, launcher, processes
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
@@ -129,6 +129,8 @@ def _run(config: DictConfig) -> None:
 def _compare(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
     start, values = time.perf_counter(), compose.resolved(config)
+    if compare.n_workers(values.get("workers"), n_runs=2) > 1:
+        processes.warm_up()
     (experiments, refused), folder = _planned(values), _folder()
     workers = compare.n_workers(values.get("workers"), len(experiments))
     _write_config(folder, values)

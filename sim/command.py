@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from sim import processes
 
@@ -22,6 +21,7 @@ compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 Exit codes: 0 done, 2 wrong input, 130 interrupted.
 """
+ONLY_TELL = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")  # flags with which nothing runs
 INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."
 
 
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(USAGE, end="")
         return 0
     if command == "--version":
+        from importlib.metadata import version  # which takes longer than all the rest
+
         print(f"wardround {version('wardround')}")
         return 0
     try:
@@ -40,15 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             processes.warm_up()
         from sim.cli import run_command
 
-        return run_command(words)
+        code = run_command(words)
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
-        return 130
+        code = 130
+    if code:
+        processes.stop()
+    return code
 
 
 def _shares(words: Sequence[str]) -> bool:
     """Whether these words will most likely need several processes."""
-    alone = "workers=1" in words or any(word.startswith("-") for word in words)
+    alone = any(word.lstrip("+") == "workers=1" or word.split("=")[0] in ONLY_TELL for word in words)
     return words[0] == "compare" and not alone and processes.n_cores() > 1
 
 

@@ -89,7 +89,9 @@ def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
             yield from run_together(group)
         return
     warm_up()
-    pool = ProcessPoolExecutor(workers, PROCESSES, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)),))
+    pool = ProcessPoolExecutor(
+        workers, PROCESSES, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)), dict(os.environ))
+    )
     try:
         for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
             yield from (RunRecord.model_validate_json(line) for line in future.result())
@@ -115,11 +117,13 @@ def run_bytes(experiment: Experiment) -> int:
     return 6 * 4 * len(experiment.consortium) * n_params(experiment.widths)
 
 
-def enter_worker(accounts: dict[Any, float]) -> None:
+def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
     """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
 
+    ``environment``: of the parent, as Hydra's ``hydra.job.env_set`` may have changed it since the fork server was started.
     The process ends when its parent does, however that ended.
     """
+    os.environ.update(environment)
     hear_interrupts()
     torch.set_num_threads(1)
     get_object(ACCOUNTS).update(accounts)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 from multiprocessing import forkserver, resource_tracker
+from typing import Any
 
 PROCESSES = multiprocessing.get_context("forkserver")
 IMPORTED = ("sim.run", "clients.app")  # once, before the fork, for all of them
@@ -13,7 +14,7 @@ IMPORTED = ("sim.run", "clients.app")  # once, before the fork, for all of them
 
 def n_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def warm_up() -> None:
@@ -29,6 +30,14 @@ def warm_up() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def stop() -> None:
+    """End the process that workers are forked from, if it is there: by itself it would first finish its imports."""
+    server: Any = vars(forkserver)["_forkserver"]
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGTERM)
+        server._stop()
 
 
 def hear_interrupts() -> None:

@@ -107,7 +107,7 @@ class Aggregator(Strategy):
         return usable
 
     def read(self, reply: Message) -> wire.Report:
-        """The usable content of a reply of this round. Raises ``UnusableError`` for anything else.
+        """The usable content of a reply to what ``configure_train`` asked last. Raises ``UnusableError`` for anything else.
 
         Who asks again before the replies are screened is told what was found, because reading takes a while.
         """

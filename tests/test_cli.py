@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sim import processes
 from sim.command import main
+from sim.compare import enter_worker
 from sim.compose import CONF, resolved
 from sim.errors import InputError
 from sim.experiment import load
@@ -274,7 +277,10 @@ def test_help_waits_for_no_library() -> None:
     [
         (["compare", "seeds=1"], True),
         (["compare", "workers=1"], False),
+        (["compare", "++workers=1"], False),
+        (["compare", "-cd", "conf"], True),
         (["compare", "--cfg", "job"], False),
+        (["compare", "--cfg=job"], False),
         (["run", "seed=1"], False),
     ],
 )
@@ -285,8 +291,16 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
     monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
     monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
     monkeypatch.setattr("sim.cli.run_command", lambda _: started.append("command"))
+    monkeypatch.setattr("sim.processes.stop", lambda: None)
     main(words)
     assert started == [*(["workers"] if early else []), "command"]
+
+
+def test_workers_get_the_environment_that_was_set_after_the_process_they_are_forked_from() -> None:
+    processes.warm_up()
+    environment = {"CUDA_VISIBLE_DEVICES": "7"}  # as Hydra's hydra.job.env_set does
+    with ProcessPoolExecutor(1, processes.PROCESSES, initializer=enter_worker, initargs=({}, environment)) as pool:
+        assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == "7"
 
 
 def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -275,14 +275,16 @@ def all_gone(group: int) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [1.5, 4.0, 8.0])
-def test_ctrl_c_ends_a_comparison_with_one_line_at_any_moment(seconds: float, tmp_path: Path) -> None:
-    words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=50", "workers=2", f"hydra.run.dir={tmp_path}"]
-    command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", "consortium=heart12", *words]
+def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(seconds: float, tmp_path: Path) -> None:
+    words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=200", "workers=2", f"hydra.run.dir={tmp_path / 'out'}"]
+    script = tmp_path / "wardround"  # as the one that is installed
+    script.write_text("import sys\nfrom sim.command import main\nsys.exit(main())\n")
+    command = [sys.executable, "-W", "ignore", str(script), "compare", "consortium=heart12", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    time.sleep(seconds)  # while it imports, plans, or trains
+    time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate()
+    _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.startswith("Interrupted. ")
     assert told.count("\n") == 1
