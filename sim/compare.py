@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
@@ -95,6 +96,11 @@ def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
     try:
         for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
             yield from (RunRecord.model_validate_json(line) for line in future.result())
+    except BrokenProcessPool:
+        raise RefusedError(
+            "a worker process was ended from outside, perhaps for lack of memory; finished runs are kept, "
+            "and the same command with the same hydra.run.dir completes the rest"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import polars as pl
 import pytest
 
 from sim import compare, evidence
-from sim.errors import InputError
+from sim.errors import InputError, RefusedError
 from sim.evidence import RESULT_COLUMNS, RunRecord
 from sim.experiment import Experiment
 from tests.federation import plan
@@ -289,6 +290,16 @@ def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains
     assert told.startswith("Interrupted. ")
     assert told.count("\n") == 1
     assert all_gone(process.pid)
+
+
+def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_kept(tmp_path: Path) -> None:
+    def kill(_: RunRecord) -> None:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+
+    with pytest.raises(RefusedError, match="a worker process was ended from outside"):
+        compare.complete(small_plan("training.rounds=200"), tmp_path, 2, kill)
+    assert 0 < len(evidence.read(tmp_path)) < 8
 
 
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
