@@ -41,7 +41,7 @@ def stop() -> None:
 
 
 def hear_interrupts() -> None:
-    """In a worker: end at Ctrl-C, without a word, because its parent says what there is to say; not where the parent ignores it."""
+    """In a worker: end at Ctrl-C without a word, for its parent says what there is to say; not where the parent ignores it."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
