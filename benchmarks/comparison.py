@@ -12,7 +12,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from benchmarks import plain
-from benchmarks.tools import Result, Row, best_seconds, experiments, peak_memory
+from benchmarks.tools import Result, Row, clocked, experiments, peak_memory
 from reports.style import BLUE, guide
 from sim import compare, processes
 from sim.experiment import Experiment
@@ -42,7 +42,7 @@ def measure(quick: bool) -> Result:
 
 def _sampled(sides: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     """Seconds of each run of each side."""
-    return {name: [best_seconds({name: side}, 1)[name] for _ in range(SAMPLE[name])] for name, side in sides.items()}
+    return {name: [clocked(side) for _ in range(SAMPLE[name])] for name, side in sides.items()}
 
 
 def _row(side: str, seconds: Sequence[float]) -> Row:
@@ -50,14 +50,10 @@ def _row(side: str, seconds: Sequence[float]) -> Row:
 
 
 def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
-    """What ``wardround compare`` does between its imports and its report: planning, starting workers, all runs.
-
-    The process that workers are forked from is there by then, because it imports the same libraries beside the command.
-    """
-    processes.warm_up()
-    _wait_for_it()
+    """What ``wardround compare`` does between its imports and its report: planning, starting processes, all runs."""
     with tempfile.TemporaryDirectory() as folder, peak_memory(every=0.2) as peak:
         start = time.perf_counter()
+        processes.warm_up()
         runs = plan()
         compare.complete(runs, Path(folder), workers, lambda _: None)
         seconds = time.perf_counter() - start
@@ -68,12 +64,6 @@ def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
         "seconds a run": seconds / len(runs),
         "MB": peak[0] / 1e6,
     }
-
-
-def _wait_for_it() -> None:
-    first = processes.PROCESSES.Process(target=int)
-    first.start()
-    first.join()
 
 
 def _on_ray(rounds: int) -> Experiment:
