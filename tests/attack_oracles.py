@@ -108,3 +108,22 @@ def fang_range(honest: Rows, colluders_only: bool, b: float) -> tuple[Row, Row]:
         low.append(min(ends))
         high.append(max(ends))
     return low, high
+
+
+def climb(value: Callable[[float], float], looks: int = 20, step: float = 10.0) -> float:
+    """The search of Allouah et al. (2023): from 0, twice as far while it gets better, then ever smaller steps."""
+    best, best_value = 0.0, value(0.0)
+    left = looks - 1
+    while left > 0:
+        tried = value(best + step)
+        left -= 1
+        if tried <= best_value:
+            step *= 0.8
+            break
+        best, best_value, step = best + step, tried, 2 * step
+    for _ in range(left):
+        tried = value(best + step)
+        if tried > best_value:
+            best, best_value = best + step, tried
+        step *= 0.8
+    return best

@@ -22,13 +22,14 @@ class AggregationTailored:
     Args:
         along: ``unit``, ``std`` or ``sign``: the paper's three directions.
         evals: looks of the search, at least 3.
-        scale: where it starts; it reaches 32 times as far and as near with 20 looks. In standard deviations, in lengths of the
-            honest mean (``along=unit``) or in its largest parameter (``along=sign``).
+        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
+            where the damage grows without end. In standard deviations, in lengths of the honest mean
+            (``along=unit``) or in its largest parameter (``along=sign``).
     """
 
     along: Direction = "std"
-    evals: int = 20
-    scale: float = 2.0
+    evals: int = 36
+    scale: float = 10.0
     about: ClassVar[About] = About(
         title="AggregationTailored",
         paper="Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses",

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from attacks.byzantine.directions import signs
 from attacks.byzantine.honest import Cloud, cloud, repeated, seen
 from sim.errors import RefusedError, number
 from sim.types import About, Knowledge, Updates, Vector
@@ -43,7 +44,7 @@ class FangKrum:
         n_others = len(rows) - f - 1  # honest neighbors that Krum counts for a row with f - 1 equals
         if n_others < 1:
             raise RefusedError(f"n_honest={len(rows)}, n_hostile={f}: FangKrum needs n_honest >= n_hostile + 2 = {f + 2}")
-        around = cloud(rows, lambda block: np.stack([-np.sign(block.center), block.center]), n_pushes=2)
+        around = cloud(rows, lambda block: np.vstack([-signs(block), block.center]), n_pushes=2)
         push, between = around.pushes[0], np.sqrt(around.squared_distances)
         strength = _highest(between, np.sqrt(_gaps(around, 0.0)), n_others, push.size)
         while strength >= self.least and not _chosen(between, _gaps(around, strength), f):

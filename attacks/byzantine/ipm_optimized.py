@@ -18,11 +18,12 @@ class IPMOptimized:
 
     Args:
         evals: looks of the search, at least 3.
-        scale: where it starts; it reaches 32 times as far and as near with 20 looks.
+        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
+            where the damage grows without end.
     """
 
-    evals: int = 20
-    scale: float = 2.0
+    evals: int = 36
+    scale: float = 10.0
     about: ClassVar[About] = About(
         title="IPMOptimized",
         paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
