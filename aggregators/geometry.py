@@ -44,7 +44,13 @@ def mixtures(shares: NDArray[np.float64], updates: Updates) -> Updates:
     if precision(updates, shares) == updates.dtype:
         with np.errstate(over="ignore", invalid="ignore"):
             sums = np.dot(shares.astype(updates.dtype), updates)
-        if updates.dtype == np.float64 or np.isfinite(sums).all():
+        if updates.dtype == np.float64:
+            return np.asarray(sums)
+        if np.isfinite(sums).all():
+            tiny = np.flatnonzero((np.abs(sums) < LEAST).reshape(-1, updates.shape[1]).any(axis=0))
+            for start in range(0, len(tiny), LONGEST):  # float32 has few digits left there
+                columns = tiny[start : start + LONGEST]
+                sums[..., columns] = shares @ updates[:, columns].astype(np.float64)
             return np.asarray(sums)
     sums = np.empty((*shares.shape[:-1], updates.shape[1]))
     for block in blocks(updates):
