@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
-from aggregators.geometry import cosine_distances, lengths, mixed
+from aggregators.geometry import cosine_distances, lengths, level, mixed
 from aggregators.kinds import Weighing, chosen, shortening
 from sim.types import About, Vector, View
 
@@ -41,7 +41,8 @@ class ClippedClustering(Weighing):
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
         view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
-        joined = linkage(squareform(cosine_distances(view.rows), checks=False), "average")
+        apart = level(cosine_distances(view.rows))
+        joined = linkage(squareform(apart, checks=False), "average")
         labels = cut_tree(joined, n_clusters=2)[:, 0]
         sizes = np.bincount(labels)[labels]
         return chosen(np.flatnonzero(labels == labels[sizes.argmax()]), len(labels))

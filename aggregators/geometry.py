@@ -235,6 +235,14 @@ def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
     return places.reshape(values.shape)
 
 
+def level(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values, those that tie all as the least of them."""
+    flat, places = values.ravel(), ranks(values).ravel()
+    least = np.full(len(flat), np.inf)
+    np.minimum.at(least, places, flat)
+    return least[places].reshape(values.shape)
+
+
 def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None) -> tuple[float, float]:
     """Squared distance of two rows, and how much longer, squared, the first is than the second, both from ``origin``."""
     across = along = 0.0

@@ -13,6 +13,8 @@ from aggregators.kinds import Weighing, chosen, shortening
 from sim.errors import number
 from sim.types import About, Vector, View
 
+SAME = 1e-6  # of a bound on lengths: lengths of float32 updates have no more digits
+
 
 @dataclass(frozen=True)
 class Signguard(Weighing):
@@ -56,7 +58,8 @@ class Signguard(Weighing):
         """Equal shares for the rows kept."""
         norms, n_params = lengths(view.rows), view.rows.shape[1]
         middle = np.median(norms)
-        usual = (norms >= self.lower * middle) & (norms <= self.upper * middle)
+        least, greatest = self.lower * middle * (1 - SAME), self.upper * middle * (1 + SAME)
+        usual = (norms >= least) & (norms <= greatest)
         signs = np.sign(view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)])
         features = np.stack([(signs == sign).mean(axis=1) for sign in (1, 0, -1)], axis=1)
         return chosen(np.flatnonzero(usual & _largest_cluster(features)), len(norms))

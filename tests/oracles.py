@@ -199,8 +199,8 @@ def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[f
     drawn = stream(0, "rule").choice(len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False)
     signs = [[(row[i] > 0) - (row[i] < 0) for i in drawn] for row in rows]
     features = [[line.count(sign) / len(line) for sign in (1, 0, -1)] for line in signs]
-    width = estimate_bandwidth(features, quantile=0.5) * (1 + 1e-9)
-    labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist() if width else [0] * len(rows)
+    width = estimate_bandwidth(features, quantile=max(0.5, 2 / len(rows))) * (1 + 1e-9)
+    labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist() if width else [*map(features.index, features)]
     largest = max((label for label in labels if label >= 0), key=labels.count)
     kept = [
         row
