@@ -68,9 +68,7 @@ class GeometricMedian(Majority, Weighing):
             if pulls.balanced(point):
                 return pulls.shares(pulls.settled(point))
             point = pulls.refined(pulls.weiszfeld(point))
-        raise RefusedError(
-            f"max_steps={self.max_steps}: GeometricMedian did not converge to tolerance={self.tolerance:g}"
-        )
+        raise RefusedError(f"max_steps={self.max_steps}: GeometricMedian did not converge to tolerance={self.tolerance:g}")
 
 
 Floats = NDArray[np.float64]

@@ -135,16 +135,24 @@ def ordered(updates: Updates, weights: NDArray[np.float64]) -> Iterator[tuple[sl
         yield block, np.take_along_axis(updates[:, block], order, axis=0), weights[order].cumsum(axis=0)
 
 
-def products(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """Inner products of the rows, minus ``origin`` (n_params,) if given, with each other; (n_rows, n_rows).
+def products(
+    updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None, center: int | None = None
+) -> NDArray[np.float64]:
+    """Inner products of the rows with each other, (n_rows, n_rows).
 
-    Rows that are equal have equal products with every row, to the last digit.
+    If given, ``origin`` (n_params,) is taken from every row, each is divided by its entry in ``sizes``
+    (n_rows,), and the row with number ``center`` is then taken from all. Rows that are equal have equal
+    products with every row, to the last digit.
     """
     gram = np.zeros((len(updates), len(updates)))
     for block in blocks(updates):
         part = updates[:, block].astype(np.float64)
         if origin is not None:
             part -= origin[block].astype(np.float64)
+        if sizes is not None:
+            part /= sizes[:, None]
+        if center is not None:
+            part -= part[center].copy()
         gram += part @ part.T
     first = _firsts(updates, gram)
     return gram if first is None else gram[np.ix_(first, first)]
@@ -175,49 +183,45 @@ def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows); 0 on the diagonal.
+    """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows); 0 on the diagonal, 1 where a row is zero.
 
-    Small angles keep their digits: they are worked out from the differences of the rows.
+    From the distances of rows of length 1, so that small angles keep their digits. Angles below 1e-12
+    count as none.
     """
-    gram = products(updates, origin)
-    apart = 1 - cosines(gram)
+    sizes = np.sqrt(_squares(updates, origin, np.float64))
+    zero = sizes == 0
+    apart = squared_distances(updates, origin, np.where(zero, 1.0, sizes)) / 2
+    apart[zero | zero[:, None]] = 1.0
     np.fill_diagonal(apart, 0.0)
-    size = np.sqrt(np.diag(gram))
-    for row, other in np.argwhere(np.triu(apart < NEAR, 1)):
-        across, along = _gap(updates, row, other, origin)
-        square = across - (along / (size[row] + size[other])) ** 2
-        apart[row, other] = apart[other, row] = max(0.0, square) / (2 * size[row] * size[other])
-    return apart
+    return np.where(apart > FLAT, apart, 0.0)
 
 
-def centered_products(updates: Updates) -> NDArray[np.float64]:
-    """Inner products of the rows minus the row of (lower) median length, (n_rows, n_rows).
+def _middle(updates: Updates) -> int:
+    """Number of the row of (lower) median length.
 
-    Rows far out then cannot cost the others their digits, as they would through a mean: while most
-    rows are honest, that row is no longer than some honest one.
+    Taken from all rows it keeps the digits of the others, as a mean would not beside rows far out:
+    while most rows are honest, it is no longer than some honest one.
     """
-    return products(updates, _middle(updates))
+    return int(lengths(updates).argsort(kind="stable")[(len(updates) - 1) // 2])
 
 
-def _middle(updates: Updates) -> Vector:
-    row: Vector = updates[lengths(updates).argsort(kind="stable")[(len(updates) - 1) // 2]]
-    return row
-
-
-def squared_distances(updates: Updates) -> NDArray[np.float64]:
+def squared_distances(
+    updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Squared Euclidean distances between rows, (n_rows, n_rows); symmetric, never negative, zero on the diagonal.
 
-    One Gram product in float64 of the rows minus the row of median length; rows that are close to
-    each other and far from that one are subtracted from each other. The relative error of every
-    distance is about 1e-11 at most, and equal rows have equal distances.
+    Of rows minus ``origin`` and over ``sizes``, where these are given. One Gram product in float64 of
+    the rows minus the row of median length; rows that are close to each other and far from that one
+    are subtracted from each other. The relative error of every distance is about 1e-11 at most, and
+    equal rows have equal distances.
     """
-    gram = centered_products(updates)
+    gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)
     sums = squares[:, None] + squares[None, :]
     squared = np.maximum(sums - (gram + gram.T), 0.0)
     np.fill_diagonal(squared, 0.0)
     for row, other in np.argwhere(np.triu(squared < NEAR * sums, 1)):
-        squared[row, other] = squared[other, row] = _gap(updates, row, other)[0]
+        squared[row, other] = squared[other, row] = _gap(updates, row, other, origin, sizes)
     return squared
 
 
@@ -243,16 +247,18 @@ def level(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return least[places].reshape(values.shape)
 
 
-def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None) -> tuple[float, float]:
-    """Squared distance of two rows, and how much longer, squared, the first is than the second, both from ``origin``."""
-    across = along = 0.0
+def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None) -> float:
+    """Squared distance of two rows minus ``origin``, each divided by its entry in ``sizes``, term by term."""
+    gap = 0.0
     for block in blocks(updates, LONGEST * len(updates)):
-        left, right = updates[row, block].astype(np.float64), updates[other, block].astype(np.float64)
-        gap = left - right
-        total = left + right if origin is None else left + right - 2 * origin[block].astype(np.float64)
-        across += float(gap @ gap)
-        along += float(gap @ total)
-    return across, along
+        sides = [updates[i, block].astype(np.float64) for i in (row, other)]
+        if origin is not None:
+            sides = [side - origin[block] for side in sides]
+        if sizes is not None:
+            sides = [side / sizes[i] for side, i in zip(sides, (row, other), strict=True)]
+        difference = sides[0] - sides[1]
+        gap += float(difference @ difference)
+    return gap
 
 
 def embedded(updates: Updates) -> NDArray[np.float64]:
@@ -262,7 +268,7 @@ def embedded(updates: Updates) -> NDArray[np.float64]:
     factorization. A distance is off by about 1e-12 of the two rows' lengths, taken from the row of
     median length. Equal rows are equal points.
     """
-    origin = _middle(updates)
+    origin = updates[_middle(updates)]
     gram = products(updates, origin)
     first = _firsts(updates, gram)
     rows, place = (None, None) if first is None else np.unique(first, return_inverse=True)

@@ -16,8 +16,9 @@ from sklearn.cluster import HDBSCAN, MeanShift, estimate_bandwidth
 
 from sim.seeds import stream
 
-DIGITS = 200
+DIGITS = 170
 TIE = mp.mpf(10) ** -9
+FLAT = mp.mpf(10) ** -24
 SAME = mp.mpf(10) ** -6
 Row = list[Any]
 Rows = list[Row]
@@ -323,7 +324,7 @@ def weak_dp(rounds: Rounds, max_norm: float, noise: float) -> Rows:
 def leveled(rows: Rows) -> list[list[Any]]:
     """Cosine distances, those that tie as one."""
     gaps = [[mp.mpf(0) if row is other else 1 - cosine(row, other) for other in rows] for row in rows]
-    flat = [gap for line in gaps for gap in line]
+    flat = [gap if gap > FLAT else mp.mpf(0) for line in gaps for gap in line]
     least: dict[int, Any] = {}
     for place, gap in zip(places(flat), flat, strict=True):
         least[place] = min(gap, least.get(place, gap))

@@ -200,7 +200,11 @@ def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[f
     signs = [[(row[i] > 0) - (row[i] < 0) for i in drawn] for row in rows]
     features = [[line.count(sign) / len(line) for sign in (1, 0, -1)] for line in signs]
     width = estimate_bandwidth(features, quantile=max(0.5, 2 / len(rows))) * (1 + 1e-9)
-    labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist() if width else [*map(features.index, features)]
+    labels = (
+        MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist()
+        if width
+        else [*map(features.index, features)]
+    )
     largest = max((label for label in labels if label >= 0), key=labels.count)
     kept = [
         row
