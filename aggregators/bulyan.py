@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import squared_distances
+from aggregators.geometry import ranks, squared_distances
 from aggregators.krum import nearest_sums
 from aggregators.limits import enough
 from aggregators.meamed import mean_around_median
@@ -55,7 +55,7 @@ class Bulyan:
 
     def _one_shot(self, rows: Updates) -> NDArray[np.intp]:
         scores = nearest_sums(squared_distances(rows), len(rows) - self.n_hostile - 2)
-        return scores.argsort(kind="stable")[: len(rows) - 2 * self.n_hostile]
+        return ranks(scores).argsort(kind="stable")[: len(rows) - 2 * self.n_hostile]
 
     def _iterated(self, rows: Updates) -> NDArray[np.intp]:
         gaps = squared_distances(rows)
@@ -63,6 +63,6 @@ class Bulyan:
         for _ in range(len(rows) - 2 * self.n_hostile):
             among = gaps[np.ix_(left, left)]
             scores = nearest_sums(among, max(0, len(left) - self.n_hostile - 2))
-            best = np.lexsort((among.sum(axis=1), scores))[0]
+            best = np.lexsort((ranks(among.sum(axis=1)), ranks(scores)))[0]
             chosen, left = np.append(chosen, left[best]), np.delete(left, best)
         return chosen

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import embedded
+from aggregators.geometry import TIE, embedded, top_projections
 from aggregators.kinds import Majority, Weighing
 from sim.types import About, View
 
@@ -15,9 +15,12 @@ from sim.types import About, View
 class Caf(Majority, Weighing):
     """Take weight from the rows that stand out in the direction of greatest variance; the weighted mean of least variance.
 
-    Each pass scales a row's weight by one minus its squared projection over the largest one (of rows that have weight left, so
-    that every pass takes all weight of one row), until at most ``n_rows - 2*n_hostile`` of the weight is left; the pass with the
-    least top eigenvalue of the weighted covariance counts.
+    Each pass scales a row's weight by one minus its squared projection over the largest one (of rows
+    that have weight left, so that every pass takes all weight of one row), until at most
+    ``n_rows - 2*n_hostile`` of the weight is left; the pass with the least top eigenvalue of the
+    weighted covariance counts, of passes that tie the first. A projection within 1e-9 of the largest
+    counts as the largest. Where several directions share the greatest variance, the projection on all
+    of them together counts.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -36,13 +39,13 @@ class Caf(Majority, Weighing):
         """The weights of the best pass over their sum."""
         points = embedded(view.rows)
         weights, best, least = np.ones(len(points)), np.ones(len(points)), np.inf
-        while weights.sum() > len(points) - 2 * self.n_hostile:
-            gaps = points - weights @ points / weights.sum()
-            values, vectors = np.linalg.eigh((gaps.T * weights) @ gaps / weights.sum())
-            if values[-1] < least:
-                best, least = weights, values[-1]
-            outlying = np.where(weights > 0, gaps @ vectors[:, -1], 0.0) ** 2
-            if not outlying.max() > 0:
+        while weights.sum() > (len(points) - 2 * self.n_hostile) * (1 + TIE):
+            spread, outlying = top_projections(points[weights > 0], weights[weights > 0])
+            if spread < least * (1 - TIE):
+                best, least = weights, spread
+            if not spread > 0:
                 break
-            weights = weights * (1 - outlying / outlying.max())
+            left = 1 - outlying / outlying.max()
+            weights = weights.copy()
+            weights[weights > 0] *= np.where(left > TIE, left, 0.0)
         return np.asarray(best / best.sum())

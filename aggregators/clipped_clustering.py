@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
-from aggregators.geometry import cosines, lengths, mixed, products
+from aggregators.geometry import cosine_distances, lengths, level, mixed
 from aggregators.kinds import Weighing, chosen, shortening
 from sim.types import About, Vector, View
 
@@ -19,7 +19,9 @@ MEMORY = "clipped_clustering"
 class ClippedClustering(Weighing):
     """Average of the larger of two clusters of rows, clipped to the median length of all rows of all rounds so far.
 
-    Clusters are joined by the average cosine distance between their rows. Of clusters of one size that of the first row counts.
+    The two clusters with the least average cosine distance between their rows are joined until two are
+    left, always two; of pairs that tie any may be the one. Of clusters of one size that of the first
+    row counts.
     """
 
     about: ClassVar[About] = About(
@@ -39,7 +41,9 @@ class ClippedClustering(Weighing):
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
         view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
-        labels = fcluster(linkage(squareform(1 - cosines(products(view.rows)), checks=False), "average"), 2, "maxclust")
+        apart = level(cosine_distances(view.rows))
+        joined = linkage(squareform(apart, checks=False), "average")
+        labels = cut_tree(joined, n_clusters=2)[:, 0]
         sizes = np.bincount(labels)[labels]
         return chosen(np.flatnonzero(labels == labels[sizes.argmax()]), len(labels))
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import products
+from aggregators.geometry import embedded, ranks, top_projections
 from aggregators.kinds import Weighing, chosen
 from sim.errors import number, whole
 from sim.types import About, View
@@ -16,8 +16,10 @@ from sim.types import About, View
 class Dnc(Weighing):
     """Average of the rows that never stand out in the direction of greatest variance of some coordinates drawn at random.
 
-    Each iteration draws coordinates and leaves out the ``floor(filter * n_hostile)`` rows with the greatest squared projections.
-    If that leaves out all rows in the end the aggregate is zero.
+    Each iteration draws coordinates and leaves out the ``floor(filter * n_hostile)`` rows with the
+    greatest squared projections; of rows that tie (to within 1e-9 of the greatest) the last are left
+    out. Where several directions share the greatest variance, the projection on all of them together
+    counts. If that leaves out all rows in the end the aggregate is zero.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -56,11 +58,7 @@ class Dnc(Weighing):
         kept = np.ones(n_rows, dtype=bool)
         for _ in range(self.iterations):
             drawn = np.sort(rng.choice(n_params, min(self.n_dims, n_params), replace=False))
-            kept &= np.isin(np.arange(n_rows), _outlying(products(view.rows[:, drawn])).argsort(kind="stable")[:n_kept])
+            outlying = top_projections(embedded(view.rows[:, drawn]), np.ones(n_rows))[1]
+            nearest = ranks(outlying, outlying.max()).argsort(kind="stable")[:n_kept]
+            kept &= np.isin(np.arange(n_rows), nearest)
         return chosen(np.flatnonzero(kept), n_rows)
-
-
-def _outlying(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared projections of the rows, minus their mean, on the direction in which they vary most; up to one factor."""
-    means = gram.mean(axis=0)
-    return np.asarray(np.linalg.eigh(gram - means - means[:, None] + means.mean())[1][:, -1] ** 2)

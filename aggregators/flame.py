@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 
-from aggregators.geometry import cosines, lengths, mixed, products
+from aggregators.geometry import cosine_distances, lengths, level, mixed
 from aggregators.kinds import Weighing, chosen, shortening
 from sim.errors import RefusedError, number
 from sim.types import About, Vector, View
@@ -46,8 +46,7 @@ class Flame(Weighing):
         """Equal shares for the rows in the cluster. Raises ``RefusedError`` without the weights sent out."""
         if view.model is None:
             raise RefusedError("model=None: Flame needs the weights that were sent out")
-        apart = 1 - cosines(products(view.rows, -view.model))
-        np.fill_diagonal(apart, 0.0)
+        apart = level(cosine_distances(view.rows, -view.model))
         n_rows = len(apart)
         clusters = HDBSCAN(
             min_cluster_size=n_rows // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True

@@ -1,7 +1,7 @@
 """FoolsGold (Fung et al., 2020, arXiv:1808.04866)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from scipy.special import logit
 
 from aggregators.geometry import blocks, cosines, products
 from aggregators.kinds import Weighing
-from sim.errors import number
+from sim.errors import number, one_of
 from sim.types import About, View
 
 MEMORY = "foolsgold"
-ROUNDING = 1e-12  # rows of one direction have a cosine this close to 1
+ROUNDING = 1e-9  # rows whose cosine is this close to 1 are alike
 MOST = 1 - 1e-5  # the greatest value that the logit is taken of
 
 
@@ -22,14 +22,17 @@ class Foolsgold(Weighing):
     """The more alike two hospitals' updates, summed over all rounds, the less both weigh: sybils send much the same.
 
     Honest hospitals must differ more from each other than sybils do; a single hostile hospital is not held back at all.
-    Without the paper's optional choice of indicative features. Weights are brought to sum 1; where all are alike the aggregate
-    is zero.
+    The sums are float64. Without the paper's optional choice of indicative features. Weights are
+    brought to sum 1; where all are alike (cosines within 1e-9 of 1) the aggregate is zero.
 
     Args:
         confidence: how sharply weights part (kappa in the paper).
+        variant: ``authors``: a hospital that resembles nobody has a likeness of 0, as in the authors'
+            code; ``signed``: the greatest likeness may be negative, and pardons with its sign.
     """
 
     confidence: float = 1.0
+    variant: Literal["authors", "signed"] = "authors"
     about: ClassVar[About] = About(
         title="Foolsgold",
         paper="Fung et al., The Limitations of Federated Learning in Sybil Settings",
@@ -37,10 +40,12 @@ class Foolsgold(Weighing):
         sees="rows of the same hospitals in every round",
         limit="n_rows >= 2",
         cost="n²d",
+        variants=("variant=signed",),
     )
 
     def __post_init__(self) -> None:
         number(0, open_low=True, confidence=self.confidence)
+        one_of(("authors", "signed"), variant=self.variant)
 
     @property
     def min_rows(self) -> int:
@@ -51,17 +56,20 @@ class Foolsgold(Weighing):
         """Weights over their sum; the sums over rounds are kept in the memory."""
         history = view.memory.setdefault(MEMORY, {})
         for group, row in zip(view.members, view.rows, strict=True):
-            history[group] = history[group] + row if group in history else row.copy()
+            history[group] = history[group] + row if group in history else row.astype(np.float64)
         gram = np.zeros((len(view.rows), len(view.rows)))
         for block in blocks(view.rows):
             gram += products(np.stack([history[group][block] for group in view.members]))
         alike = cosines(gram)
-        np.fill_diagonal(alike, -np.inf)
+        nobody = 0.0 if self.variant == "authors" else -np.inf
+        np.fill_diagonal(alike, nobody)
         greatest = alike.max(axis=1)
         # A hospital that resembles another less than that one resembles a third is pardoned in proportion.
-        pardon = np.where(greatest > greatest[:, None], greatest[:, None] / np.where(greatest == 0, 1.0, greatest), 1.0)
-        np.fill_diagonal(alike, -1.0)
-        trust = np.clip(1 - (alike * pardon).max(axis=1), 0.0, 1.0)
+        divisor = np.where(greatest == 0, 1.0, greatest)
+        pardon = np.where(greatest > greatest[:, None], greatest[:, None] / divisor, 1.0)
+        likeness = alike * pardon
+        np.fill_diagonal(likeness, nobody)
+        trust = np.clip(1 - likeness.max(axis=1), 0.0, 1.0)
         trust[trust < ROUNDING] = 0.0
         trust = np.minimum(trust / (trust.max() or 1.0), MOST)
         weights = np.clip(self.confidence * (logit(np.maximum(trust, 1 - MOST)) + 0.5), 0.0, 1.0)

@@ -1,6 +1,5 @@
 """Geometric median (Chen et al., 2017, arXiv:1705.05491; Weiszfeld, 1937; Vardi and Zhang, 2000)."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,28 +10,32 @@ from scipy.spatial.distance import cdist
 from aggregators.geometry import embedded
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
-from sim.errors import number, one_of, whole
+from sim.errors import RefusedError, number, one_of, whole
 from sim.types import About, View
 
-SAME = 1e-6  # distance, relative to a row's length, below which rows count as equal: ``embedded`` keeps no more digits
+SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal
+ROUNDING = 1e-15  # of a distance, relative to the lengths of the two points
+HALVINGS = 60  # of one of Newton's steps, and such steps in the end
 
 
 @dataclass(frozen=True)
 class GeometricMedian(Majority, Weighing):
-    """The point with the least sum of Euclidean distances to all rows, by Weiszfeld's iteration without smoothing.
+    """The point with the least sum of Euclidean distances to all rows, without smoothing.
 
-    At a row the step of Vardi and Zhang is taken, so a row that is the minimizer is returned itself. The iteration starts from
-    the row that the others pull least and only descends. It ends where the unit vectors to the rows sum to at most
-    ``tolerance * n_rows`` (plus the number of rows at that point), or after ``max_steps``.
-    The point is right to about 1e-7 of the rows' distances from their coordinate-wise median, and rows closer than 1e-6 of
-    that to each other count as one.
+    Steps of Weiszfeld's iteration (at a row that of Vardi and Zhang, so a row that is the minimizer is
+    returned itself) take turns with Newton's, which are shortened until they only descend. The
+    iteration starts from the row that the others pull least. It ends where the unit vectors to the
+    rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that point, plus rounding),
+    and the rule refuses if ``max_steps`` do not reach that.
+    Rows closer to each other than 1e-10 of their distance from the row of median length count as one.
     By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
-    Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
+    Where the sum of distances is level to rounding (between two clusters of one weight that are tighter
+    than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
         tolerance: length of the gradient at which to stop, per row.
-        max_steps: most Weiszfeld steps.
+        max_steps: most steps.
         weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the party learns them.
     """
 
@@ -56,38 +59,85 @@ class GeometricMedian(Majority, Weighing):
         one_of(("uniform", "count"), weighting=self.weighting)
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How much of each row the geometric median is."""
+        """How much of each row the geometric median is. Raises ``RefusedError`` where it is not found."""
         points = embedded(view.rows)
-        digits = SAME * np.linalg.norm(points, axis=1)
         weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
-        weights = weights / weights.mean()
-        point = points[_excess(points, weights, digits).argmin()]
+        pulls = Pulls(points, weights / weights.mean(), self.tolerance * len(points))
+        point = pulls.lightest_row()
         for _ in range(self.max_steps):
-            gaps = points - point
-            nearness, here = _nearness(np.sqrt(np.vecdot(gaps, gaps)), weights, digits)
-            pull, held = nearness @ gaps, here.sum()
-            strength = math.sqrt(pull @ pull)
-            if strength <= held + self.tolerance * len(points):
-                break
-            point = point + (1 - held / strength) / nearness.sum() * pull
-        shares = here if held else nearness
-        return np.asarray(shares / shares.sum())
+            if pulls.balanced(point):
+                return pulls.shares(pulls.settled(point))
+            point = pulls.refined(pulls.weiszfeld(point))
+        raise RefusedError(f"max_steps={self.max_steps}: GeometricMedian did not converge to tolerance={self.tolerance:g}")
 
 
 Floats = NDArray[np.float64]
 
 
-def _nearness(lengths: Floats, weights: Floats, digits: Floats) -> tuple[Floats, Floats]:
-    """Weight over distance, 0 for the points that are here; and the weight of each point that is here, 0 for the others."""
-    here = lengths <= digits
-    return np.where(here, 0.0, weights) / np.where(here, 1.0, lengths), np.where(here, weights, 0.0)
+class Pulls:
+    """How weighted points pull at another point: each with its weight, in the direction of the point."""
 
+    def __init__(self, points: Floats, weights: Floats, tolerance: float) -> None:
+        self.points, self.weights, self.tolerance = points, weights, tolerance
+        self.lengths = np.linalg.norm(points, axis=1)
+        self.digits = SAME * self.lengths
 
-def _excess(points: Floats, weights: Floats, digits: Floats) -> Floats:
-    """For each point how much the others' pull exceeds the hold of those there; above 0 by rounding at most at a minimizer.
+    def lightest_row(self) -> Floats:
+        """The point among all at which the pull of the others exceeds the weight there least.
 
-    From directions and not from sums of distances: those lose their digits to one row far out.
-    """
-    nearness, here = _nearness(cdist(points, points), weights, digits)
-    pulls = nearness @ points - nearness.sum(1, keepdims=True) * points
-    return np.asarray(np.linalg.norm(pulls, axis=1) - here.sum(1))
+        Found from directions and not from sums of distances: those lose their digits to one row far out.
+        """
+        nearness, here = self._nearness(cdist(self.points, self.points))
+        pulls = nearness @ self.points - nearness.sum(1, keepdims=True) * self.points
+        row: Floats = self.points[(np.linalg.norm(pulls, axis=1) - here.sum(1)).argmin()]
+        return row
+
+    def balanced(self, point: Floats) -> bool:
+        """Whether the pulls cancel, or are no stronger than the weight that holds the point where it is."""
+        nearness, here, pull = self._at(point)
+        size = self.lengths + np.linalg.norm(point)
+        return float(np.linalg.norm(pull)) <= here.sum() + self.tolerance + ROUNDING * float(nearness @ size)
+
+    def weiszfeld(self, point: Floats) -> Floats:
+        """The next point of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""
+        nearness, here, pull = self._at(point)
+        return np.asarray(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
+
+    def refined(self, point: Floats) -> Floats:
+        """The point after a step of Newton's, halved until the sum of distances only falls on the way."""
+        nearness, here, pull = self._at(point)
+        if here.any():
+            return point
+        units = (self.points - point) * (nearness / self.weights)[:, None]
+        curvature = nearness.sum() * np.eye(len(pull)) - (units.T * nearness) @ units
+        step = np.linalg.solve(curvature + ROUNDING * nearness.sum() * np.eye(len(pull)), pull)
+        for _ in range(HALVINGS):
+            if self._at(point + step)[2] @ step >= 0:
+                return np.asarray(point + step)
+            step = step / 2
+        return point
+
+    def settled(self, point: Floats) -> Floats:
+        """The point after Newton's steps until they move it no more; where the sum is nearly level they do long."""
+        for _ in range(HALVINGS):
+            moved = self.refined(point)
+            if np.linalg.norm(moved - point) <= SAME * np.median(np.linalg.norm(self.points - point, axis=1)):
+                return moved
+            point = moved
+        return point
+
+    def shares(self, point: Floats) -> Floats:
+        """How much of each row the point is."""
+        nearness, here, _ = self._at(point)
+        shares = here if here.any() else nearness
+        return np.asarray(shares / shares.sum())
+
+    def _at(self, point: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weight over distance, 0 for the rows that are here; the weight of each that is, 0 for the others; their pull."""
+        gaps = self.points - point
+        nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
+        return nearness, here, np.asarray(nearness @ gaps)
+
+    def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
+        here = lengths <= self.digits
+        return np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths), np.where(here, self.weights, 0.0)

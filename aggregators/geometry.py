@@ -17,6 +17,10 @@ BLOCK = 1 << 16  # values of a block of columns: half a megabyte of float64 stay
 SORTED = 1 << 15  # the same, where columns are turned into rows
 FEW = 16  # rows up to which comparing whole rows sorts columns faster
 LONGEST = 4096  # columns of a block: so few float32 squares add up without losing digits
+NEAR = 1e-4  # squared distances, relative to squared lengths, that a Gram product has too few digits of
+ALIKE = 1e-9  # the same, below which rows may be equal
+FLAT = 1e-24  # variances, relative to squared lengths, that are nothing but rounding
+TIE = 1e-9  # values whose relative difference is no more count as equal
 LEAST, MOST = 1e-30, 1e30  # squared lengths and factors between these are safe in float32
 
 
@@ -40,7 +44,13 @@ def mixtures(shares: NDArray[np.float64], updates: Updates) -> Updates:
     if precision(updates, shares) == updates.dtype:
         with np.errstate(over="ignore", invalid="ignore"):
             sums = np.dot(shares.astype(updates.dtype), updates)
-        if updates.dtype == np.float64 or np.isfinite(sums).all():
+        if updates.dtype == np.float64:
+            return np.asarray(sums)
+        if np.isfinite(sums).all():
+            tiny = np.flatnonzero((np.abs(sums) < LEAST).reshape(-1, updates.shape[1]).any(axis=0))
+            for start in range(0, len(tiny), LONGEST):  # float32 has few digits left there
+                columns = tiny[start : start + LONGEST]
+                sums[..., columns] = shares @ updates[:, columns].astype(np.float64)
             return np.asarray(sums)
     sums = np.empty((*shares.shape[:-1], updates.shape[1]))
     for block in blocks(updates):
@@ -60,6 +70,11 @@ def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float6
     if updates.dtype != np.float64 and np.count_nonzero(unsure):
         squares[unsure] = _squares(updates[unsure], origin, np.float64)
     return np.asarray(np.sqrt(squares))
+
+
+def gaps_from(updates: Updates, row: int) -> NDArray[np.float64]:
+    """Squared Euclidean distance of every row from one of them, in float64, (n_rows,)."""
+    return _squares(updates, updates[row], np.float64)
 
 
 def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArray[np.float64]:
@@ -120,54 +135,170 @@ def ordered(updates: Updates, weights: NDArray[np.float64]) -> Iterator[tuple[sl
         yield block, np.take_along_axis(updates[:, block], order, axis=0), weights[order].cumsum(axis=0)
 
 
-def products(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """Inner products of the rows, minus ``origin`` (n_params,) if given, with each other; (n_rows, n_rows)."""
+def products(
+    updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None, center: int | None = None
+) -> NDArray[np.float64]:
+    """Inner products of the rows with each other, (n_rows, n_rows).
+
+    If given, ``origin`` (n_params,) is taken from every row, each is divided by its entry in ``sizes``
+    (n_rows,), and the row with number ``center`` is then taken from all. Rows that are equal have equal
+    products with every row, to the last digit.
+    """
     gram = np.zeros((len(updates), len(updates)))
     for block in blocks(updates):
         part = updates[:, block].astype(np.float64)
         if origin is not None:
             part -= origin[block].astype(np.float64)
+        if sizes is not None:
+            part /= sizes[:, None]
+        if center is not None:
+            part -= part[center].copy()
         gram += part @ part.T
-    return gram
+    first = _firsts(updates, gram)
+    return gram if first is None else gram[np.ix_(first, first)]
+
+
+def _firsts(updates: Updates, gram: NDArray[np.float64]) -> NDArray[np.intp] | None:
+    """Number of the first row that equals each row, (n_rows,); None if all rows differ.
+
+    Only rows that ``gram`` places next to each other are compared.
+    """
+    squares = np.diag(gram)
+    sums = squares[:, None] + squares
+    near = np.triu(sums - 2 * gram <= ALIKE * sums, 1)
+    if not near.any():
+        return None
+    first = np.arange(len(gram))
+    for row, other in np.argwhere(near):
+        if first[row] == row and first[other] == other and np.array_equal(updates[row], updates[other]):
+            first[other] = row
+    return first if (first != np.arange(len(gram))).any() else None
 
 
 def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosines of the angles between rows, in [-1, 1], from their inner products (n_rows, n_rows); 0 where a row is zero."""
+    """Cosines of the angles between rows, in [-1, 1], from inner products (n_rows, n_rows); 0 where a row is zero."""
     size = np.sqrt(np.diag(gram))
     size = np.where(size > 0, size, np.inf)
     return np.clip(gram / size / size[:, None], -1.0, 1.0)
 
 
-def centered_products(updates: Updates) -> NDArray[np.float64]:
-    """Inner products of the rows minus the row of (lower) median length, (n_rows, n_rows).
+def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
+    """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows); 0 on the diagonal, 1 where a row is zero.
 
-    Rows far out then cannot cost the others their digits, as they would through a mean: while most rows are honest, that row is
-    no longer than some honest one.
+    From the distances of rows of length 1, so that small angles keep their digits. Angles below 1e-12
+    count as none.
     """
-    return products(updates, updates[lengths(updates).argsort()[(len(updates) - 1) // 2]])
+    sizes = np.sqrt(_squares(updates, origin, np.float64))
+    zero = sizes == 0
+    apart = squared_distances(updates, origin, np.where(zero, 1.0, sizes)) / 2
+    apart[zero | zero[:, None]] = 1.0
+    np.fill_diagonal(apart, 0.0)
+    return np.where(apart > FLAT, apart, 0.0)
 
 
-def squared_distances(updates: Updates) -> NDArray[np.float64]:
+def _middle(updates: Updates) -> int:
+    """Number of the row of (lower) median length.
+
+    Taken from all rows it keeps the digits of the others, as a mean would not beside rows far out:
+    while most rows are honest, it is no longer than some honest one.
+    """
+    return int(lengths(updates).argsort(kind="stable")[(len(updates) - 1) // 2])
+
+
+def squared_distances(
+    updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Squared Euclidean distances between rows, (n_rows, n_rows); symmetric, never negative, zero on the diagonal.
 
-    One Gram product in float64. The error is a few float64 roundings of the squared lengths of the two rows, taken from
-    the row of median length: tiny updates of a large model keep their digits, also beside rows of size 1e30.
+    Of rows minus ``origin`` and over ``sizes``, where these are given. One Gram product in float64 of
+    the rows minus the row of median length; rows that are close to each other and far from that one
+    are subtracted from each other. The relative error of every distance is about 1e-11 at most, and
+    equal rows have equal distances.
     """
-    gram = centered_products(updates)
+    gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)
-    squared = np.maximum(squares[:, None] + squares[None, :] - (gram + gram.T), 0.0)
+    sums = squares[:, None] + squares[None, :]
+    squared = np.maximum(sums - (gram + gram.T), 0.0)
     np.fill_diagonal(squared, 0.0)
+    for row, other in np.argwhere(np.triu(squared < NEAR * sums, 1)):
+        squared[row, other] = squared[other, row] = _gap(updates, row, other, origin, sizes)
     return squared
 
 
-def embedded(updates: Updates) -> NDArray[np.float64]:
-    """Points (n_rows, n_rows) that lie to each other as the rows of ``updates`` do: all that distances need, and far smaller.
+def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
+    """Place of each value in ascending order, from 0, the same for values that tie; of the shape of ``values``.
 
-    From one Gram product of rows scaled to length 1. A distance is off by about 1e-8 of the two rows' lengths, taken from the
-    row of median length.
+    Neighbors in that order tie if they differ by at most ``TIE`` of the greater of the two or of ``unit``.
     """
-    gram = centered_products(updates)
+    flat = values.ravel()
+    order = flat.argsort(kind="stable")
+    ascending = flat[order]
+    steps = np.diff(ascending) > TIE * np.maximum(np.abs(ascending[1:]), unit)
+    places = np.empty(len(flat), np.intp)
+    places[order] = np.concatenate([[0], np.cumsum(steps)])
+    return places.reshape(values.shape)
+
+
+def level(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values, those that tie all as the least of them."""
+    flat, places = values.ravel(), ranks(values).ravel()
+    least = np.full(len(flat), np.inf)
+    np.minimum.at(least, places, flat)
+    return least[places].reshape(values.shape)
+
+
+def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None) -> float:
+    """Squared distance of two rows minus ``origin``, each divided by its entry in ``sizes``, term by term."""
+    gap = 0.0
+    for block in blocks(updates, LONGEST * len(updates)):
+        sides = [updates[i, block].astype(np.float64) for i in (row, other)]
+        if origin is not None:
+            sides = [side - origin[block] for side in sides]
+        if sizes is not None:
+            sides = [side / sizes[i] for side, i in zip(sides, (row, other), strict=True)]
+        difference = sides[0] - sides[1]
+        gap += float(difference @ difference)
+    return gap
+
+
+def embedded(updates: Updates) -> NDArray[np.float64]:
+    """Points (n_rows, at most n_rows) that lie to each other as the rows of ``updates`` do, and are far smaller.
+
+    From one Gram product of rows scaled to length 1, or, where rows nearly coincide, from a QR
+    factorization. A distance is off by about 1e-12 of the two rows' lengths, taken from the row of
+    median length. Equal rows are equal points.
+    """
+    origin = updates[_middle(updates)]
+    gram = products(updates, origin)
+    first = _firsts(updates, gram)
+    rows, place = (None, None) if first is None else np.unique(first, return_inverse=True)
+    points = _points(updates if rows is None else updates[rows], origin, gram if rows is None else gram[np.ix_(rows, rows)])
+    return points if place is None else points[place]
+
+
+def _points(updates: Updates, origin: Vector, gram: NDArray[np.float64]) -> NDArray[np.float64]:
     size = np.sqrt(np.diag(gram))
     divisor = np.where(size > 0, size, 1.0)
     values, vectors = np.linalg.eigh(gram / divisor / divisor[:, None])
-    return np.asarray(size[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)))
+    n_apart = np.count_nonzero(size)
+    if not n_apart or values[-n_apart] > NEAR:
+        return np.asarray(size[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)))
+    triangle = np.zeros((0, len(updates)))
+    for block in blocks(updates):
+        part = (updates[:, block].astype(np.float64) - origin[block]) / divisor[:, None]
+        triangle = np.linalg.qr(np.vstack([triangle, part.T]), mode="r")
+    return np.asarray(size[:, None] * triangle.T)
+
+
+def top_projections(points: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Greatest weighted variance of ``points`` (n, n_dims), and their squared projections on its direction, (n,).
+
+    Projections are taken from the weighted mean, and on all directions that share the greatest
+    variance. Variance and projections are 0 where all points coincide.
+    """
+    gaps = points - weights @ points / weights.sum()
+    values, vectors = np.linalg.eigh((gaps.T * weights) @ gaps / weights.sum())
+    if values[-1] <= FLAT * np.vecdot(points, points).max():
+        return 0.0, np.zeros(len(points))
+    top = vectors[:, values >= values[-1] * (1 - TIE)]
+    return float(values[-1]), np.square(gaps @ top).sum(axis=1)

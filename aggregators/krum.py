@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import squared_distances
+from aggregators.geometry import ranks, squared_distances
 from aggregators.kinds import Weighing, chosen
 from sim.errors import one_of, whole
 from sim.types import About, Updates, View
@@ -50,7 +50,7 @@ class Krum(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """All of the chosen row."""
-        return chosen(krum_scores(view.rows, self.n_hostile, self.variant).argsort(kind="stable")[:1], len(view.rows))
+        return chosen(ranks(krum_scores(view.rows, self.n_hostile, self.variant)).argsort(kind="stable")[:1], len(view.rows))
 
 
 def krum_scores(rows: Updates, n_hostile: int, variant: Variant) -> NDArray[np.float64]:

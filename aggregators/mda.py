@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import squared_distances
+from aggregators.geometry import ranks, squared_distances
 from aggregators.kinds import Majority, Weighing, chosen
 from sim.types import About, View
 
@@ -33,20 +33,19 @@ class Mda(Majority, Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows kept."""
-        gaps = squared_distances(view.rows)
-        diameters = np.unique(gaps)
-        low, high = 0, len(diameters) - 1
+        gaps = ranks(squared_distances(view.rows))
+        low, high = 0, int(gaps.max())
         while low < high:
             middle = (low + high) // 2
-            fits = coverable(conflicts(gaps, diameters[middle]), self.n_hostile)
+            fits = coverable(conflicts(gaps, middle), self.n_hostile)
             low, high = (low, middle) if fits else (middle + 1, high)
-        return chosen(first_kept(conflicts(gaps, diameters[low]), self.n_hostile), len(gaps))
+        return chosen(first_kept(conflicts(gaps, low), self.n_hostile), len(gaps))
 
 
 Conflicts = dict[int, frozenset[int]]  # row -> the rows that cannot be kept beside it
 
 
-def conflicts(gaps: NDArray[np.float64], diameter: float) -> Conflicts:
+def conflicts(gaps: NDArray[np.intp], diameter: int) -> Conflicts:
     """For each row the rows that are farther from it than ``diameter``."""
     return {row: frozenset(np.flatnonzero(far).tolist()) for row, far in enumerate(gaps > diameter)}
 

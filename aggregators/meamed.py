@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import sorted_columns
+from aggregators.geometry import TIE, sorted_columns
 from aggregators.kinds import Majority
 from aggregators.limits import enough
 from sim.types import About, Updates, Vector, View
@@ -44,7 +44,9 @@ def mean_around_median(rows: Updates, n_kept: int) -> NDArray[np.float64]:
     n, means = len(rows), np.empty(rows.shape[1])
     for block, columns in sorted_columns(rows):
         doubled_median = np.add(columns[:, (n - 1) // 2], columns[:, n // 2], dtype=np.float64)
-        passed = np.add(columns[:, : n - n_kept], columns[:, n_kept:], dtype=np.float64) < doubled_median[:, None]
+        low, high = columns[:, : n - n_kept], columns[:, n_kept:]
+        nearer = doubled_median[:, None] - np.add(low, high, dtype=np.float64)
+        passed = nearer > TIE * np.subtract(high, low, dtype=np.float64)
         inside = np.ones(columns.shape, dtype=bool)
         inside[:, n_kept:] = passed
         inside[:, : n - n_kept] ^= passed

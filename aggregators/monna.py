@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import lengths
+from aggregators.geometry import gaps_from, ranks
 from aggregators.kinds import Majority, Weighing, chosen
 from aggregators.limits import root_row
 from sim.types import About, View
@@ -36,5 +36,5 @@ class Monna(Majority, Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the neighbors. Raises ``RefusedError`` if the trusted hospital has no row of its own."""
-        gaps = lengths(view.rows, view.rows[root_row(self, view)])
-        return chosen(gaps.argsort(kind="stable")[: len(gaps) - self.n_hostile], len(gaps))
+        gaps = gaps_from(view.rows, root_row(self, view))
+        return chosen(ranks(gaps).argsort(kind="stable")[: len(gaps) - self.n_hostile], len(gaps))

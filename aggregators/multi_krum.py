@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregators.geometry import ranks
 from aggregators.kinds import Weighing, chosen
 from aggregators.krum import krum_scores
 from sim.errors import one_of, whole
@@ -48,5 +49,5 @@ class MultiKrum(Weighing):
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """One m-th of each of the best rows."""
         n_rows = len(view.rows)
-        scores = krum_scores(view.rows, self.n_hostile, self.variant)
-        return chosen(scores.argsort(kind="stable")[: self.m or n_rows - self.n_hostile - 2], n_rows)
+        places = ranks(krum_scores(view.rows, self.n_hostile, self.variant))
+        return chosen(places.argsort(kind="stable")[: self.m or n_rows - self.n_hostile - 2], n_rows)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import squared_distances
+from aggregators.geometry import ranks, squared_distances
 from aggregators.kinds import Majority, Mixing
 from sim.types import About, View
 
@@ -34,5 +34,6 @@ class Nnm(Majority, Mixing):
         gaps = squared_distances(view.rows)
         n_kept = len(gaps) - self.n_hostile
         mixing = np.zeros_like(gaps)
-        mixing[np.arange(len(gaps))[:, None], gaps.argsort(axis=1, kind="stable")[:, :n_kept]] = 1 / n_kept
+        for shares, row in zip(mixing, gaps, strict=True):
+            shares[ranks(row).argsort(kind="stable")[:n_kept]] = 1 / n_kept
         return mixing

@@ -8,19 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MeanShift, estimate_bandwidth
 
-from aggregators.geometry import lengths, mixed
+from aggregators.geometry import TIE, lengths, mixed
 from aggregators.kinds import Weighing, chosen, shortening
 from sim.errors import number
 from sim.types import About, Vector, View
+
+SAME = 1e-6  # of a bound on lengths: lengths of float32 updates have no more digits
 
 
 @dataclass(frozen=True)
 class Signguard(Weighing):
     """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median length.
 
-    Kept are rows with between ``lower`` and ``upper`` times the median length, if the shares of positive, zero and negative
-    values among some coordinates drawn at random put them in the largest cluster (mean shift). Where no row is kept the
-    aggregate is zero.
+    Kept are rows with between ``lower`` and ``upper`` times the median length, if the shares of
+    positive, zero and negative values among some coordinates drawn at random put them in the largest
+    cluster; of clusters of one size that of the first row. Clusters are those of mean shift, as wide
+    as half of the rows are near to each other on average; where that width is 0 they are the groups of
+    rows with the same shares. Where no row is kept the aggregate is zero.
 
     Args:
         lower: least length, over the median.
@@ -54,7 +58,8 @@ class Signguard(Weighing):
         """Equal shares for the rows kept."""
         norms, n_params = lengths(view.rows), view.rows.shape[1]
         middle = np.median(norms)
-        usual = (norms >= self.lower * middle) & (norms <= self.upper * middle)
+        least, greatest = self.lower * middle * (1 - SAME), self.upper * middle * (1 + SAME)
+        usual = (norms >= least) & (norms <= greatest)
         signs = np.sign(view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)])
         features = np.stack([(signs == sign).mean(axis=1) for sign in (1, 0, -1)], axis=1)
         return chosen(np.flatnonzero(usual & _largest_cluster(features)), len(norms))
@@ -66,9 +71,12 @@ class Signguard(Weighing):
 
 
 def _largest_cluster(features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows are in the largest cluster, (n_rows,); all if they are alike."""
-    bandwidth = estimate_bandwidth(features, quantile=0.5)
-    if not bandwidth > 0:
-        return np.ones(len(features), dtype=bool)
-    labels = MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(features)
-    return np.asarray(labels == np.bincount(labels[labels >= 0]).argmax())
+    """Which rows are in the largest cluster, (n_rows,)."""
+    bandwidth = estimate_bandwidth(features, quantile=max(0.5, 2 / len(features)))
+    if bandwidth > 0:
+        shift = MeanShift(bandwidth=bandwidth * (1 + TIE), cluster_all=False)
+        labels = shift.fit_predict(features)
+    else:
+        labels = np.unique(features, axis=0, return_inverse=True)[1]
+    sizes = np.where(labels >= 0, np.bincount(labels + 1)[labels + 1], 0)
+    return np.asarray(labels == labels[sizes.argmax()])

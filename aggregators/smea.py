@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.geometry import embedded
+from aggregators.geometry import FLAT, TIE, embedded
 from aggregators.kinds import Majority, Weighing, chosen
 from sim.errors import RefusedError
 from sim.types import About, View
@@ -21,7 +21,8 @@ CHUNK = 2048  # sets looked at together
 class Smea(Majority, Weighing):
     """Average of the ``n_rows - n_hostile`` rows whose covariance has the least top eigenvalue.
 
-    Looks at every set of that many rows, and refuses if there are more than ``MOST_SETS``.
+    Of sets that tie (to within 1e-9) the first in the order of the rows is taken. The rule looks at
+    every set of that many rows, and refuses if there are more than ``MOST_SETS``.
 
     Args:
         n_hostile: hostile rows to withstand, and rows left out.
@@ -48,12 +49,14 @@ class Smea(Majority, Weighing):
         least = (np.inf, np.empty(0, np.intp))
         while chunk := list(islice(sets, CHUNK)):
             spreads = _spreads(points[np.array(chunk)])
-            best = spreads.argmin()
-            least = min(least, (float(spreads[best]), np.array(chunk[best])), key=lambda pair: pair[0])
+            best = int((spreads <= spreads.min() * (1 + TIE)).argmax())
+            if spreads[best] < least[0] * (1 - TIE):
+                least = float(spreads[best]), np.array(chunk[best])
         return chosen(least[1], n_rows)
 
 
 def _spreads(sets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Top eigenvalue of each set's scatter, (n_sets,), for points (n_sets, n_points, n_dims)."""
+    """Top eigenvalue of each set's scatter, (n_sets,), for points (n_sets, n_points, n_dims); 0 if they coincide."""
     gaps = sets - sets.mean(axis=1, keepdims=True)
-    return np.asarray(np.linalg.eigvalsh(gaps @ gaps.transpose(0, 2, 1))[:, -1])
+    spreads = np.linalg.eigvalsh(gaps @ gaps.transpose(0, 2, 1))[:, -1]
+    return np.asarray(np.where(spreads > FLAT * np.vecdot(sets, sets).max(axis=1), spreads, 0.0))

@@ -144,13 +144,13 @@ def fltrust(rows: Rows, root: str) -> list[float]:
     return [math.fsum(column) / (math.fsum(scores) or 1.0) for column in zip(*weighed, strict=True)]
 
 
-def foolsgold(rows: Rows, confidence: float) -> list[float]:
-    n = len(rows)
-    greatest = [max(cosine(rows[i], rows[j]) for j in range(n) if j != i) for i in range(n)]
+def foolsgold(rows: Rows, confidence: float, variant: str) -> list[float]:
+    n, nobody = len(rows), {"authors": 0.0, "signed": -1.0}[variant]
+    greatest = [max(nobody, *(cosine(rows[i], rows[j]) for j in range(n) if j != i)) for i in range(n)]
     trust = []
     for i in range(n):
         pardons = [greatest[i] / greatest[j] if greatest[j] > greatest[i] and greatest[j] else 1.0 for j in range(n)]
-        trust.append(min(1.0, max(0.0, 1 - max(cosine(rows[i], rows[j]) * pardons[j] for j in range(n) if j != i))))
+        trust.append(min(1.0, max(0.0, 1 - max(nobody, *(cosine(rows[i], rows[j]) * pardons[j] for j in range(n) if j != i)))))
     weights = []
     for value in trust:
         part = min(max(value / (max(trust) or 1.0), 1e-5), 1 - 1e-5)
@@ -199,9 +199,13 @@ def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[f
     drawn = stream(0, "rule").choice(len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False)
     signs = [[(row[i] > 0) - (row[i] < 0) for i in drawn] for row in rows]
     features = [[line.count(sign) / len(line) for sign in (1, 0, -1)] for line in signs]
-    width = estimate_bandwidth(features, quantile=0.5)
-    labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist() if width else [0] * len(rows)
-    largest = max(sorted({*labels} - {-1}), key=labels.count)
+    width = estimate_bandwidth(features, quantile=max(0.5, 2 / len(rows))) * (1 + 1e-9)
+    labels = (
+        MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist()
+        if width
+        else [*map(features.index, features)]
+    )
+    largest = max((label for label in labels if label >= 0), key=labels.count)
     kept = [
         row
         for row, norm, label in zip(clip_to_median(rows), norms, labels, strict=True)

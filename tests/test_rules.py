@@ -24,7 +24,7 @@ from aggregators.dnc import Dnc
 from aggregators.flame import Flame
 from aggregators.fltrust import Fltrust
 from aggregators.foolsgold import Foolsgold
-from aggregators.geometric_median import GeometricMedian
+from aggregators.geometric_median import GeometricMedian, Pulls
 from aggregators.geometry import lengths, mixed, squared_distances
 from aggregators.krum import Krum, krum_scores
 from aggregators.limits import refusal
@@ -242,12 +242,21 @@ def test_geometric_median_close_to_a_row_is_found_there(short_of_120_degrees: fl
     assert np.linalg.norm(found - rows[0]) < max(10 * short_of_120_degrees, 1e-5)
 
 
-def test_geometric_median_descends_with_every_step() -> None:
+def test_geometric_median_descends_with_every_step_and_newtons_steps_end_it() -> None:
     rows = normal(9, 4)
-    costs = [
-        oracles.total_distance(GeometricMedian(2, max_steps=k)(clear(rows), RNG).tolist(), rows.tolist()) for k in (1, 3, 9, 999)
-    ]
-    assert costs == sorted(set(costs), reverse=True)
+    pulls = Pulls(rows, np.ones(9), 1e-10)
+    points = [pulls.lightest_row()]
+    for _ in range(3):
+        points.append(pulls.weiszfeld(points[-1]))
+        points.append(pulls.refined(points[-1]))
+    costs = [oracles.total_distance(point.tolist(), rows.tolist()) for point in points]
+    assert costs == sorted(costs, reverse=True)
+    assert pulls.balanced(points[-1])
+
+
+def test_geometric_median_refuses_to_call_an_iteration_converged_that_did_not() -> None:
+    with pytest.raises(RefusedError, match=r"^max_steps=1: GeometricMedian did not converge to tolerance=1e-10$"):
+        GeometricMedian(2, max_steps=1)(clear(normal(9, 4)), RNG)
 
 
 def test_geometric_median_of_a_majority_at_one_point_is_that_point_whatever_the_rest() -> None:

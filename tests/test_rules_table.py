@@ -64,6 +64,7 @@ ANCHORED = {
     "rlr": ANGLE,
     "fltrust": ANGLE,
     "foolsgold": ANGLE,
+    "foolsgold-signed": ANGLE,
     "flame": ANGLE,
     "signguard": ANGLE,
     "clipped_clustering": ANGLE,
@@ -79,11 +80,13 @@ OUTSIDE = {
     "sign_majority": "takes steps of one length",
     "rlr": "turns coordinates around",
     "foolsgold": "zero if all rows are alike",
+    "foolsgold-signed": "zero if all rows are alike",
 }
 NOT_THE_SAME = {
     **{case: OUTSIDE[case] for case in ("centered_clipping", "centered_clipping-zero", "weak_dp", "flame")},
     "sign_majority": "takes steps of one length",
     "foolsgold": "zero if all rows are alike",
+    "foolsgold-signed": "zero if all rows are alike",
 }
 BOUNDED = {
     "centered_clipping": "goes no farther than iterations * tau",
@@ -93,10 +96,11 @@ BOUNDED = {
     "sign_majority": "takes steps of one length",
     "fltrust": "the trusted row sets the length",
     "foolsgold": "rows that are alike do not count",
+    "foolsgold-signed": "rows that are alike do not count",
 }
 # Case -> distance of two rows that agree, or of one alone, from which on they move the result far.
 MOVED_FROM = {"mean": 1e3, "mean-count": 1e3, "rfa": 1e3, "rfa-count": 1e3, "rlr": 1e3}
-MOVED_BY_ONE_FROM = {**MOVED_FROM, "foolsgold": 1e3}
+MOVED_BY_ONE_FROM = {**MOVED_FROM, "foolsgold": 1e3, "foolsgold-signed": 1e3}
 # Compared with the oracle on rows without ties: on a lattice directions, angles and clusters are not unique.
 GENERAL_POSITION = ("caf", "smea", "dnc", "foolsgold", "flame", "signguard", "clipped_clustering")
 
