@@ -23,6 +23,7 @@ from sim.seeds import stream
 from sim.types import (
     LEVELS,
     About,
+    Absence,
     Backdoor,
     Byzantine,
     Consortium,
@@ -79,7 +80,7 @@ class TrainingAttack(Protocol):
     def __call__(self, training: Training) -> Training: ...
 
 
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Inversion
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
 
 
 class Adversary(Values):
@@ -102,10 +103,15 @@ class Adversary(Values):
 
 
 class Server(Values):
-    """Limits that the aggregator puts on what hospitals report."""
+    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
+
+    ``absent``: with ``keep`` the number of hostile hospitals that steps and rule withstand stays as it is, whoever is missing;
+    with ``count_as_hostile`` it is lowered by one for each hospital of which nothing usable came.
+    """
 
     max_records: int = Field(ge=1)
     weight_cap: float = Field(ge=1, allow_inf_nan=False)
+    absent: Literal["keep", "count_as_hostile"] = "keep"
 
 
 class Metrics(Values):
@@ -187,6 +193,33 @@ class Experiment:
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that plant a mark."""
         return {name: attack for name, attack in self.of_kind("poison").items() if isinstance(attack, Backdoor)}
+
+    @cached_property
+    def absences(self) -> dict[str, tuple[str, ...]]:
+        """By name of each attack that is an absence, the honest hospitals that it concerns."""
+        seed, hospitals = self.settings.seed, self.consortium.hospitals
+        found = {name: attack for name, attack in self.attacks.items() if isinstance(attack, Absence)}
+        return {
+            name: absence.concerned(hospitals, self.hostile, stream(seed, "attack", name, "concerned"))
+            for name, absence in found.items()
+        }
+
+    def chain_for(self, n_replies: int) -> Any:
+        """Steps and rule for a round with ``n_replies`` usable replies, as ``server.absent`` has it."""
+        if self.settings.server.absent == "keep":
+            return self.chain
+        return self.chain.without(len(self.consortium) - n_replies)
+
+    def refusal(self, n_replies: int) -> str | None:
+        """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""
+        text: str | None = self.chain_for(n_replies).refusal(self.secagg.n_rows(n_replies), n_replies)
+        return text if n_replies else "no usable reply"
+
+    @cached_property
+    def least_replies(self) -> int:
+        """The number of usable replies from which on, up to all hospitals, steps and rule work."""
+        numbers = range(len(self.consortium), -1, -1)
+        return 1 + next(n_replies for n_replies in numbers if self.refusal(n_replies) is not None)
 
     def poisoned(self, hospital: Hospital) -> Records:
         """What a hostile hospital trains on when it attacks. Raises ``InputError`` or ``RefusedError`` where a poison does."""
@@ -293,6 +326,7 @@ def _check(experiment: Experiment) -> None:
                 f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
             )
     _check_poisons(experiment)
+    _check_absences(experiment)
     _check_defense(experiment)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
@@ -329,6 +363,20 @@ def _check_poisons(experiment: Experiment) -> None:
         raise InputError(f"attack ({'+'.join(experiment.of_kind('poison'))}) {error.key}", error.value, error.expected) from error
 
 
+def _check_absences(experiment: Experiment) -> None:
+    """Refuse before round 1 what an absence cannot do with the hospitals of this run, or in its rounds."""
+    name = "+".join(name for name, attack in experiment.attacks.items() if isinstance(attack, Absence))
+    try:
+        names = experiment.absences
+    except InputError as error:
+        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+    rounds = experiment.settings.training.rounds
+    for one in names:
+        first = getattr(experiment.attacks[one], "first_round", 1)
+        if first > rounds:
+            raise InputError(f"attack.{one}.first_round", first, f"expected at most training.rounds={rounds}")
+
+
 def _check_schedule(adversary: Adversary, rounds: int) -> None:
     if adversary.first_round > rounds:
         raise InputError("adversary.first_round", adversary.first_round, f"expected at most training.rounds={rounds}")
@@ -341,7 +389,7 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
     kind = type(attack).__module__.split(".")[1]
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
-    if kind != "inversion" and adversary.n_hostile == 0:
+    if kind != "inversion" and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
         raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import nn
 
 from sim.compare import grouped, run_bytes
@@ -56,8 +57,33 @@ def _design(console: Console, experiment: Experiment) -> None:
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)
+    console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
         console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+
+
+def absences(experiment: Experiment) -> str:
+    """How many replies may be missing in a round beside how many hostile hospitals, and which of these can stop rounds."""
+    n_hospitals, needed, chain = len(experiment.consortium), experiment.least_replies, experiment.chain
+    spare, told, root = n_hospitals - needed, chain.withstands, getattr(chain.rule, "root", None)
+    counted = getattr(chain.rule, "weighting", "uniform") == "count" and told
+    texts = [
+        f"{spare} of {n_hospitals} may be missing in a round" + (f" beside {told} hostile hospitals" if told is not None else ""),
+        f"with fewer than {needed} usable replies the round is skipped",
+    ]
+    if told is None:
+        texts.append("neither steps nor rule are told how many hospitals are hostile")
+    if root is not None:
+        texts.append(f"without the reply of {root} the round is skipped")
+    if counted:
+        texts.append(f"so it is where the {told} largest record counts of those that came make half of their sum")
+    if experiment.settings.server.absent == "count_as_hostile":
+        texts.append("each missing reply lowers the number of hostile hospitals withstood by one")
+    enough = len(experiment.hostile) > spare
+    able = [name for name in experiment.hostile if enough or name == root]
+    if able:
+        texts.append(f"hostile hospitals can stop every round by sending nothing ({', '.join(able)})")
+    return "; ".join(texts)
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:
