@@ -37,7 +37,16 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
         else []
     )
     stopped = skipped.sentences(records)
-    parts = [*stopped, *([""] if stopped else []), _title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *breakdown.not_defined(refused)]
+    parts = [
+        *stopped,
+        *([""] if stopped else []),
+        _title(focused),
+        *tables_,
+        *notes,
+        *_breakdown(records),
+        *([""] if refused else []),
+        *breakdown.not_defined(refused),
+    ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 

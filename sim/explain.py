@@ -72,7 +72,9 @@ def absences(experiment: Experiment) -> str:
         f"with fewer than {needed} usable replies the round is skipped",
     ]
     if told is None:
-        texts.append("neither steps nor rule are told how many hospitals are hostile")
+        texts.append(
+            "steps and rule are not told how many hospitals are hostile, so how many of the others may be is not checked"
+        )
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
     if counted:

@@ -23,9 +23,10 @@ from sim.types import Absence, Rule, Step
 from tests.conftest import plugins
 from tests.federation import experiment
 from tests.test_lockstep import same
-from tests.test_rules_table import MOVED_FROM, cases
+from tests.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
 
 FAR = 1e6
+wire.enter_process()
 QUICK = ("consortium=heart12", "model=logistic", "training.rounds=3")
 RULES = cases()
 STEPS: dict[str, Step | None] = {"no step": None, **plugins("each_step")}
@@ -37,13 +38,19 @@ def plain(*words: str) -> Experiment:
     return experiment(*QUICK, *words)
 
 
+def counting(one: Experiment, absent: str) -> Experiment:
+    """The same run with another ``server.absent``."""
+    server = one.settings.server.model_copy(update={"absent": absent})
+    return dataclasses.replace(one, settings=one.settings.model_copy(update={"server": server}))
+
+
 def against(part: Any, n_hostile: int) -> Any:
     return dataclasses.replace(part, n_hostile=n_hostile) if hasattr(part, "n_hostile") else part
 
 
 def chained(rule: Rule, step: Step | None, n_hostile: int, absent: str = "keep") -> Experiment:
     """heart12 with the rule behind the step, told to withstand ``n_hostile``; the last honest hospital is the trusted one."""
-    base = plain(f"adversary.n_hostile={n_hostile}", f"server.absent={absent}")
+    base = counting(plain(f"adversary.n_hostile={n_hostile}"), absent)
     if hasattr(rule, "root"):
         rule = dataclasses.replace(rule, root=honest_of(base)[-1])
     steps = () if step is None else (against(step, n_hostile),)
@@ -71,6 +78,8 @@ def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregator, np.ndarra
     honest = np.array([row for name, row in zip(names, rows, strict=True) if name not in {*missing, *one.hostile}], np.float64)
     if sent is None:
         return aggregator, None, 0.0
+    if len(honest) < 2:
+        return aggregator, wire.vector(sent, wire.WEIGHTS), 0.0
     center = honest.mean(axis=0)
     radius = float(np.linalg.norm(honest - center, axis=1).max())
     moved = wire.vector(sent, wire.WEIGHTS)
@@ -102,8 +111,8 @@ ROBUST = {case: rule for case, rule in RULES.items() if case not in MOVED_FROM}
 @pytest.mark.parametrize("case", ROBUST)
 def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is_skipped(case: str, n_hostile: int) -> None:
     one = chained(ROBUST[case], None, n_hostile)
-    if one.least_replies > 12:  # the rule is not defined for so many, also with everybody there
-        return
+    if one.least_replies > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
+        return  # the rule is not defined for so many, also with everybody there, or promises nothing against a single row
     assert [text for n_missing in range(6) for text in outside(one, n_missing)] == []
 
 
@@ -112,6 +121,8 @@ def test_with_honest_hospitals_absent_each_step_before_each_rule_is_within_the_c
     wrong = {}
     for case, rule in ROBUST.items():
         one = chained(rule, STEPS[step], 2)
+        if hasattr(STEPS[step], "n_rows") and hasattr(rule, "root"):
+            continue  # a trusted hospital whose row is merged with others is refused before round 1
         if one.least_replies <= 12 and (found := [text for n_missing in range(4) for text in outside(one, n_missing)]):
             wrong[case] = found
     assert wrong == {}
@@ -132,9 +143,9 @@ ABSENT = ("keep", "count_as_hostile")
 def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_more_is_a_skipped_round(
     defense: str, absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.private.calibrated", lambda *_: 1.0)  # the search for the noise is tested elsewhere
-    words = (f"defense={defense}", f"server.absent={absent}", "adversary.n_hostile=2")
-    one = plain(*words, *NEEDED.get(defense, ()))
+    for name in ("calibrated", "spent"):
+        monkeypatch.setattr(f"clients.private.{name}", lambda *_: 1.0)  # the search for the noise is tested elsewhere
+    one = counting(plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent)
     spare = 12 - one.least_replies
     assert f"{spare} of 12 may be missing" in absences(one)
     there = [name for name in honest_of(one) if name != getattr(one.chain.rule, "root", None)]
@@ -182,8 +193,8 @@ def test_no_plugin_writes_to_what_it_kept_so_that_a_skipped_round_leaves_no_trac
             kept.setflags(write=False)  # a write would raise
         before = repr(aggregator._memory)
         _round(aggregator, round_, overflowing=round_ == 2)
-        assert aggregator.log.skipped == ([2] if round_ > 1 and moves(aggregator) else aggregator.log.skipped)
         assert round_ not in aggregator.log.skipped or repr(aggregator._memory) == before
+    assert set(aggregator.log.skipped) <= {2}
 
 
 @pytest.mark.parametrize("optimizer", [name for name in options("server_optimizer") if name != "none"])
@@ -206,11 +217,9 @@ def arrays_in(value: Any) -> list[np.ndarray]:
     return [array for one in inner for array in arrays_in(one)]
 
 
-def moves(aggregator: Aggregator) -> bool:
-    return bool(aggregator.log.skipped)
-
-
-def _round(aggregator: Aggregator, round_: int, missing: frozenset[str] | set[str] = frozenset(), overflowing: bool = False) -> None:
+def _round(
+    aggregator: Aggregator, round_: int, missing: frozenset[str] | set[str] = frozenset(), overflowing: bool = False
+) -> None:
     weights = np.full(20, 3e38 if overflowing else 0.0, np.float32)
     asked = list(aggregator.configure_train(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings("{}"), None))  # type: ignore[arg-type]
     rows = stream(round_, "rows").normal(size=(12, 20)).astype(np.float32) + np.float32(3e38 if overflowing else 0)
@@ -224,7 +233,7 @@ def _round(aggregator: Aggregator, round_: int, missing: frozenset[str] | set[st
 
 # --- whole runs: the adversary, both engines, lockstep, secure aggregation, privacy
 
-AWAY = ("attack.honest_absence.rate=0.5", "training.rounds=6")
+AWAY = ("attack.honest_absence.rate=0.5", "training.rounds=4")
 DESIGNS = [
     ("attack=[sign_flip,honest_absence]", "defense=trimmed_mean"),
     ("attack=[sign_flip,honest_absence,dropout]", "defense=krum"),
@@ -232,14 +241,21 @@ DESIGNS = [
     ("attack=[alie,honest_absence]", "steps=[momentum]", "aggregator=fltrust", "aggregator.root=cleveland_1"),
     ("attack=[honest_absence]", "defense=secagg", "server_optimizer=fedadam"),
     ("attack=[honest_absence]", "adversary.n_hostile=0"),
-    ("attack=[honest_absence]", "dp=record", "dp.accountant=rdp", "dp.delta=1e-3"),
+    (
+        "attack=[honest_absence]",
+        "dp=record",
+        "dp.delta=1e-3",
+        "dp.target_epsilon=null",
+        "dp.noise_multiplier=1.0",
+        "dp.accountant=rdp",
+    ),
 ]
 
 
 @pytest.mark.parametrize("words", DESIGNS, ids=" ".join)
 def test_absences_leave_the_same_evidence_in_lockstep_and_one_by_one(words: tuple[str, ...]) -> None:
     one = plain(*AWAY, *words)
-    beside = plain(*AWAY, "attack=[dropout]", "defense=krum")
+    beside = plain("training.rounds=4", "attack=[dropout]", "defense=krum")
     batched = run_together([beside, one])[1]
     same(batched, run(one))
     assert batched.engagement.attack_distance
@@ -334,7 +350,7 @@ def test_an_absence_concerns_honest_hospitals_only_in_each_run_the_same_and_by_s
         ({}, 9),
         ({"n_hospitals": 2}, 2),
         ({"hospitals": ["cleveland_1"]}, 1),
-        ({"hospitals": ["cleveland"]}, 3),
+        ({"hospitals": ["cleveland"]}, 4),
         ({"hospitals": ["cleveland", "hungary_1"], "n_hospitals": 1}, 1),
     ],
 )
