@@ -46,7 +46,7 @@ class Chain:
     def without(self, n_missing: int) -> "Chain":
         """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile ones.
 
-        Steps and rule then withstand that many fewer among the rows that did come, which is a risk: the missing ones may be honest.
+        Steps and rule then withstand that many fewer among the rows that did come: a risk, for the missing ones may be honest.
         """
         if n_missing == 0:
             return self

@@ -80,8 +80,8 @@ class Engagement(Part):
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing
     usable was sent, else the larger of that and the relative change of the record count; for inversion the number of records
     attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
-    |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure
-    aggregation the share of rows hidden.
+    |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+    update in round 1; for secure aggregation the share of rows hidden.
     None: there is no attack (or no defense).
     """
 
@@ -259,6 +259,7 @@ class RunRecord(Part):
     seconds: float
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
     skips: list[Skip] = []  # what is known of each of ``skipped_rounds``; empty in evidence from before it was recorded
+    absences: dict[str, list[str]] = {}  # by attack that is an absence of honest hospitals, those that it concerns
 
     @field_validator("curve")
     @classmethod

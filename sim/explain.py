@@ -63,29 +63,31 @@ def _design(console: Console, experiment: Experiment) -> None:
 
 
 def absences(experiment: Experiment) -> str:
-    """How many replies may be missing in a round beside how many hostile hospitals, and which of these can stop rounds."""
+    """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
     n_hospitals, needed, chain = len(experiment.consortium), experiment.least_replies, experiment.chain
-    spare, told, root = n_hospitals - needed, chain.withstands, getattr(chain.rule, "root", None)
-    counted = getattr(chain.rule, "weighting", "uniform") == "count" and told
-    texts = [
-        f"{spare} of {n_hospitals} may be missing in a round" + (f" beside {told} hostile hospitals" if told is not None else ""),
-        f"with fewer than {needed} usable replies the round is skipped",
-    ]
-    if told is None:
-        texts.append(
-            "steps and rule are not told how many hospitals are hostile, so how many of the others may be is not checked"
-        )
+    spare, told, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
+    texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, told)}"]
+    texts.append(f"with fewer than {needed} usable replies the round is skipped")
+    root = getattr(chain.rule, "root", None)
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
-    if counted:
-        texts.append(f"so it is where the {told} largest record counts of those that came make half of their sum")
-    if experiment.settings.server.absent == "count_as_hostile":
-        texts.append("each missing reply lowers the number of hostile hospitals withstood by one")
-    enough = len(experiment.hostile) > spare
-    able = [name for name in experiment.hostile if enough or name == root]
-    if able:
-        texts.append(f"hostile hospitals can stop every round by sending nothing ({', '.join(able)})")
+    if told and getattr(chain.rule, "weighting", "uniform") == "count":
+        texts.append(f"so it is where the {told} largest record counts that came make half of their sum")
+    if len(hostile) > spare:
+        texts.append(f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending nothing")
+    elif root in hostile:
+        seed = experiment.settings.seed
+        texts.append(f"{root}, hostile with seed {seed}, can stop every round by sending nothing")
     return "; ".join(texts)
+
+
+def _beside(experiment: Experiment, told: int | None) -> str:
+    """What else the rule withstands while replies are missing."""
+    if told is None:
+        return " (steps and rule are not told how many hospitals are hostile: how many of the others may be is not checked)"
+    if experiment.settings.server.absent == "keep":
+        return f" beside {told} hostile hospitals"
+    return f", each of which lowers the number of hostile hospitals withstood, {told}, by one"
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:

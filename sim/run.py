@@ -116,6 +116,7 @@ class Trial:
             screened=log.screened,
             skipped_rounds=log.skipped,
             skips=[self._skip(skipped) for skipped in log.skips],
+            absences={name: list(concerned) for name, concerned in experiment.absences.items()},
             privacy=privacy,
             selection=selection(log.shares, experiment.hostile),
             inversion=next(iter(self.curious.results.values()), None),

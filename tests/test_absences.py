@@ -30,7 +30,7 @@ wire.enter_process()
 QUICK = ("consortium=heart12", "model=logistic", "training.rounds=3")
 RULES = cases()
 STEPS: dict[str, Step | None] = {"no step": None, **plugins("each_step")}
-NEEDED = {name: ("aggregator.root=cleveland_1",) for name in ("fltrust", "monna")}
+NEEDED = dict.fromkeys(("fltrust", "monna"), ("aggregator.root=cleveland_1",))
 
 
 @cache
@@ -161,11 +161,15 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
 def test_explain_says_who_can_stop_rounds() -> None:
     assert "can stop every round" not in absences(plain("aggregator=krum"))  # 9 of 12 are enough, and 9 are honest
     able = plain("aggregator=krum", "adversary.n_hostile=4")
-    assert absences(able).endswith(f"by sending nothing ({', '.join(able.hostile)})")
+    assert absences(able).endswith("2 of the 4 hostile hospitals can stop every round by sending nothing")
     rooted = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
     hostile_root = plain("aggregator=fltrust", f"aggregator.root={rooted.hostile[0]}")
     assert "without the reply of cleveland_1 the round is skipped" in absences(rooted)
-    assert absences(hostile_root).endswith(f"by sending nothing ({rooted.hostile[0]})")
+    assert absences(hostile_root).endswith(f"{rooted.hostile[0]}, hostile with seed 0, can stop every round by sending nothing")
+    counted = plain("aggregator=trimmed_mean", "server.absent=count_as_hostile")
+    assert "each of which lowers the number of hostile hospitals withstood, 3, by one" in absences(counted)
+    assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in absences(counting(counted, "keep"))
+    assert "not told how many" in absences(plain("aggregator=signguard"))
 
 
 def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
@@ -299,7 +303,7 @@ def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_
     one = plain("attack=[aggregation_tailored,honest_absence]", "attack.honest_absence.rate=1",
                 "attack.honest_absence.n_hospitals=3", "defense=trimmed_mean")  # fmt: skip
     trial, seen = Trial(one), []
-    trial.adversary.attacks = {"aggregation_tailored": lambda known, rng: seen.append(known) or known.own}  # type: ignore[dict-item]
+    trial.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}  # type: ignore[dict-item]
     object.__setattr__(trial.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
     asked = trial.strategy.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.text), None)  # type: ignore[arg-type]
     rows = np.random.default_rng(5).normal(size=(12, len(trial.initial))).astype(np.float32)

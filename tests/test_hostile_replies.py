@@ -24,9 +24,8 @@ ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
 NAME = "switzerland"
 MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
-COUNTED = experiment(
-    "consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean", "server.absent=count_as_hostile"
-)
+RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
+COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
 N = n_params(MEAN.widths)
 Content = Callable[[NDArray[np.float32]], RecordDict]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports import page, skipped, terminal
+from reports import findings, page, skipped, terminal
 from sim.evidence import RunRecord, Skip
 from tests.records import make_record
 from tests.test_threats import row_of, rows_of
@@ -49,19 +49,19 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
     [
         (
             [make_skip(1), make_skip(3, replies=4)],
-            "dropout against krum: 2 of 8 rounds were skipped (in 1 of 2 runs), because 4 to 5 usable replies arrived where 7 are "
-            "needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing usable.",
+            "dropout against krum: 2 of 8 rounds were skipped (in 1 of 2 runs), because 4 to 5 usable replies arrived where 7 "
+            "are needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing usable.",
         ),
         (
             [make_skip(1, hostile=[], honest=HONEST)],
-            "dropout against krum: 1 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 are "
-            "needed. Replies were missing from honest hospitals only.",
+            "dropout against krum: 1 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 "
+            "are needed. Replies were missing from honest hospitals only.",
         ),
         (
             [make_skip(1), make_skip(2, honest=HONEST), make_skip(3, hostile=[], honest=HONEST)],
-            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 are "
-            "needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing usable (in 1 "
-            "round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
+            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 "
+            "are needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing "
+            "usable (in 1 round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
         ),
         (
             [make_skip(1, cause="refused", reason="root=a: none", hostile=[], honest=["a"])],
@@ -70,9 +70,9 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
         ),
         (
             [make_skip(1, cause="not_finite", hostile=[]), make_skip(2, cause="not_finite", hostile=[]), make_skip(3)],
-            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), 2 because the new weights were beyond what float32 "
-            "can hold; 1 because 5 usable replies arrived where 7 are needed. Replies were missing from hostile hospitals only, "
-            "which stopped the training by sending nothing usable (in 1 round).",
+            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), 2 because the new weights were beyond what "
+            "float32 can hold; 1 because 5 usable replies arrived where 7 are needed. Replies were missing from hostile "
+            "hospitals only, which stopped the training by sending nothing usable (in 1 round).",
         ),
     ],
 )
@@ -127,12 +127,12 @@ def test_the_availability_row_counts_skipped_rounds_beside_those_without_the_att
     assert (row.status, row.stride) == ("measured", ("D",))
     assert any(cite.startswith("45 CFR 164.308(a)(7)(i)") for cite in row.hipaa)
     assert row.finding == (
-        "With dropout, 6 of 12 rounds were skipped (50.0%; by seed 50.0% to 50.0%, 3 seeds); 0 of 12 rounds in the same runs without "
-        "the attack. Replies of hostile hospitals were missing in 6 of the skipped rounds."
+        "With dropout, 6 of 12 rounds were skipped (50.0%; by seed 50.0% to 50.0%, 3 seeds); 0 of 12 rounds in the same runs "
+        "without the attack. Replies of hostile hospitals were missing in 6 of the skipped rounds."
     )
     assert row_of(study(), "THR-AV", "krum").finding == (
-        "With dropout, 0 of 12 rounds were skipped (0.0%; by seed 0.0% to 0.0%, 3 seeds); 0 of 12 rounds in the same runs without "
-        "the attack."
+        "With dropout, 0 of 12 rounds were skipped (0.0%; by seed 0.0% to 0.0%, 3 seeds); 0 of 12 rounds in the same runs "
+        "without the attack."
     )
 
 
@@ -158,6 +158,26 @@ def test_the_availability_row_is_never_measured_without_three_runs_and_their_con
     assert all(row.status != "measured" or row.defense == "none" for row in rows)
     assert all(not row.finding for row in rows if row.status != "measured")
     assert records or [row.status for row in rows] == ["not_tested"]
+
+
+@pytest.mark.parametrize(
+    ("attack", "absences", "words"),
+    [
+        ("dropout", {}, "dropout by 1 of 6 hospitals changed"),
+        ("honest_absence", {"honest_absence": HONEST}, "honest_absence of 2 of 6 hospitals changed"),
+        ("dropout+honest_absence", {"honest_absence": HONEST}, "by 1 of 6 hospitals, with up to 2 honest ones absent, changed"),
+    ],
+)
+def test_an_absence_of_honest_hospitals_is_not_put_down_to_hostile_ones(
+    attack: str, absences: dict[str, list[str]], words: str
+) -> None:
+    records = [
+        r.model_copy(update={"absences": absences if r.attack != "none" else {}, "config": {**r.config, "attack": []}})
+        for r in study(attack=attack)
+    ]
+    assert words in row_of(records, "THR-DOS", "krum").finding
+    attacking = [text for text in findings.asked(records) if "attack." in text]
+    assert bool(attacking) == (attack != "honest_absence")
 
 
 def test_every_fault_of_the_catalogue_that_can_stop_rounds_is_evidence_for_the_availability_row() -> None:

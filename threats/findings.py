@@ -55,8 +55,8 @@ def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
 def finding(cell: Cell, measure: Measure) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
-    A change of AUROC or a share of skipped rounds is stated only if there are no doubts. Records that were recovered are stated in
-    any case: that they were is a fact without controls.
+    A change of AUROC or a share of skipped rounds is stated only if there are no doubts. Records that were recovered are
+    stated in any case: that they were is a fact without controls.
     """
     certain = not doubts(cell, measure)
     if measure == "auroc_change":
@@ -73,9 +73,22 @@ def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
     low, high = paired_interval(changes)
     run = cell.runs[seeds[0]]
     return (
-        f"{cell.attack} by {run.n_hostile} of {run.n_hospitals} hospitals changed the AUROC by {changes.mean():+.3f} "
+        f"{cell.attack} {_by(cell, run)} changed the AUROC by {changes.mean():+.3f} "
         f"(95 % interval {low:+.3f} to {high:+.3f}, {_seeds(len(seeds))}, each against its own run without the attack)."
     )
+
+
+def _by(cell: Cell, run: RunRecord) -> str:
+    """Whose attack it is: hostile hospitals', or an absence of honest ones, or both."""
+    away, hostile = (
+        len({name for names in run.absences.values() for name in names}),
+        f"{run.n_hostile} of {run.n_hospitals} hospitals",
+    )
+    if not run.absences:
+        return f"by {hostile}"
+    if set(cell.attacks) == run.absences.keys():
+        return f"of {away} of {run.n_hospitals} hospitals"
+    return f"by {hostile}, with up to {away} honest ones absent,"
 
 
 def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:

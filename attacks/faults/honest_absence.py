@@ -47,7 +47,10 @@ class HonestAbsence:
             whole(self.first_round, last_round=self.last_round)
 
     def concerned(self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
-        """Names of the honest hospitals that may be away, sorted. Raises ``InputError`` for unknown names or too few hospitals."""
+        """Names of the honest hospitals that may be away, sorted.
+
+        Raises ``InputError`` for a name that is unknown, or where fewer hospitals are honest than asked for.
+        """
         known = {name for hospital in hospitals for name in (hospital.name, hospital.origin)}
         for name in self.hospitals:
             if name not in known:
@@ -57,7 +60,8 @@ class HonestAbsence:
         if self.n_hospitals is None:
             return tuple(sorted(honest))
         if self.n_hospitals > len(honest):
-            raise InputError("n_hospitals", self.n_hospitals, f"expected at most {len(honest)}, the honest hospitals to draw from")
+            expected = f"expected at most {len(honest)}, the honest hospitals to draw from"
+            raise InputError("n_hospitals", self.n_hospitals, expected)
         return tuple(sorted(honest[i] for i in rng.permutation(len(honest))[: self.n_hospitals]))
 
     def away(self, round_: int, rng: np.random.Generator) -> bool:
