@@ -95,7 +95,7 @@ class Adversary:
 
     def _pointless(self, n_reports: int) -> bool:
         """Whether the aggregator will skip the round in any case, for lack of replies."""
-        return self.experiment.refusal(n_reports) is not None
+        return self.aggregator.quorum.refusal(n_reports) is not None
 
     def _present(self, name: str, absence: Absence, round_: int, replies: Sequence[Message]) -> list[Message]:
         """The replies of the hospitals that are not away in this round."""

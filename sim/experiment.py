@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sim.build import build
 from sim.errors import InputError, RefusedError
 from sim.models import Model, device
+from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.types import (
     LEVELS,
@@ -105,13 +106,12 @@ class Adversary(Values):
 class Server(Values):
     """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
 
-    ``absent``: with ``keep`` the number of hostile hospitals that steps and rule withstand stays as it is, whoever is missing;
-    with ``count_as_hostile`` it is lowered by one for each hospital of which nothing usable came.
+    ``absent``: see ``sim.quorum``.
     """
 
     max_records: int = Field(ge=1)
     weight_cap: float = Field(ge=1, allow_inf_nan=False)
-    absent: Literal["keep", "count_as_hostile"] = "keep"
+    absent: Absent = "keep"
 
 
 class Metrics(Values):
@@ -204,22 +204,10 @@ class Experiment:
             for name, absence in found.items()
         }
 
-    def chain_for(self, n_replies: int) -> Any:
-        """Steps and rule for a round with ``n_replies`` usable replies, as ``server.absent`` has it."""
-        if self.settings.server.absent == "keep":
-            return self.chain
-        return self.chain.without(len(self.consortium) - n_replies)
-
-    def refusal(self, n_replies: int) -> str | None:
-        """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""
-        text: str | None = self.chain_for(n_replies).refusal(self.secagg.n_rows(n_replies), n_replies)
-        return text if n_replies else "no usable reply"
-
     @cached_property
-    def least_replies(self) -> int:
-        """The number of usable replies from which on, up to all hospitals, steps and rule work."""
-        numbers = range(len(self.consortium), -1, -1)
-        return 1 + next(n_replies for n_replies in numbers if self.refusal(n_replies) is not None)
+    def quorum(self) -> Quorum:
+        """How many usable replies a round of this run needs."""
+        return Quorum(self.chain, self.secagg, self.settings.server.absent, len(self.consortium))
 
     def poisoned(self, hospital: Hospital) -> Records:
         """What a hostile hospital trains on when it attacks. Raises ``InputError`` or ``RefusedError`` where a poison does."""

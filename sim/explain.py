@@ -64,7 +64,7 @@ def _design(console: Console, experiment: Experiment) -> None:
 
 def absences(experiment: Experiment) -> str:
     """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
-    n_hospitals, needed, chain = len(experiment.consortium), experiment.least_replies, experiment.chain
+    n_hospitals, needed, chain = len(experiment.consortium), experiment.quorum.least, experiment.chain
     spare, told, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
     texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, told)}"]
     texts.append(f"with fewer than {needed} usable replies the round is skipped")

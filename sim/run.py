@@ -137,7 +137,7 @@ class Trial:
             cause=skipped.cause,
             reason=skipped.reason,
             replies=len(self.enrolled) - len(skipped.missing),
-            needed=self.experiment.least_replies,
+            needed=self.experiment.quorum.least,
             hostile=hostile,
             honest=honest,
         )

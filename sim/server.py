@@ -22,6 +22,7 @@ from sim import wire
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.experiment import Experiment, Server
+from sim.quorum import Quorum
 from sim.seeds import stream
 from sim.types import Vector, View
 
@@ -69,6 +70,12 @@ class Aggregator(Strategy):
         self._memory: dict[str, Any] = {}
         self._read: dict[int, tuple[RecordDict | None, wire.Report]] = {}
 
+    @property
+    def quorum(self) -> Quorum:
+        """How many usable replies a round needs."""
+        run = self.experiment
+        return Quorum(run.chain, run.secagg, run.settings.server.absent, len(self.enrolled))
+
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
         self._weights = wire.vector(arrays, wire.WEIGHTS)
@@ -87,11 +94,11 @@ class Aggregator(Strategy):
         if self.watch is not None:
             self.watch(server_round, self._weights, view)
         try:
-            chain = self.experiment.chain_for(len(reports))
+            chain = self.quorum.chain_for(len(reports))
             aggregate, shares = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round))
         except RefusedError as refused:
             self.log.distances.append(1.0)
-            cause: Cause = "absent" if self.experiment.refusal(len(reports)) else "refused"
+            cause: Cause = "absent" if self.quorum.refusal(len(reports)) else "refused"
             return self._skip(server_round, reports, cause, str(refused))
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
@@ -144,7 +151,7 @@ class Aggregator(Strategy):
 
         Raises ``RefusedError`` where the rule does.
         """
-        chain = self.experiment.chain_for(len(reports))
+        chain = self.quorum.chain_for(len(reports))
         aggregate: Vector = chain(self.view(reports, deepcopy(self._memory)), rng)
         return aggregate
 

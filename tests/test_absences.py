@@ -95,10 +95,10 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
     """What is wrong with a round in which so many honest hospitals are missing; nothing if it holds or is skipped as it must."""
     missing, n_rows, n_hostile = honest_of(one)[:n_missing], 12 - n_missing, len(one.hostile)
     aggregator, moved, radii = one_round(one, set(missing))
-    if n_rows < one.least_replies:
+    if n_rows < one.quorum.least:
         (skipped,) = aggregator.log.skips or [None]
         right = skipped is not None and (skipped.cause, skipped.missing) == ("absent", tuple(missing)) and skipped.reason
-        return [] if right and moved is None else [f"{n_rows} replies of {one.least_replies}: not skipped"]
+        return [] if right and moved is None else [f"{n_rows} replies of {one.quorum.least}: not skipped"]
     if moved is None:
         return [f"{n_rows} replies: skipped, {aggregator.log.skips[0].reason}"]
     return [] if n_rows <= 2 * n_hostile or radii <= claim(n_rows, n_hostile) else [f"{n_rows} replies: {radii:.3g} radii away"]
@@ -111,7 +111,7 @@ ROBUST = {case: rule for case, rule in RULES.items() if case not in MOVED_FROM}
 @pytest.mark.parametrize("case", ROBUST)
 def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is_skipped(case: str, n_hostile: int) -> None:
     one = chained(ROBUST[case], None, n_hostile)
-    if one.least_replies > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
+    if one.quorum.least > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
         return  # the rule is not defined for so many, also with everybody there, or promises nothing against a single row
     assert [text for n_missing in range(6) for text in outside(one, n_missing)] == []
 
@@ -123,7 +123,7 @@ def test_with_honest_hospitals_absent_each_step_before_each_rule_is_within_the_c
         one = chained(rule, STEPS[step], 2)
         if hasattr(STEPS[step], "n_rows") and hasattr(rule, "root"):
             continue  # a trusted hospital whose row is merged with others is refused before round 1
-        if one.least_replies <= 12 and (found := [text for n_missing in range(4) for text in outside(one, n_missing)]):
+        if one.quorum.least <= 12 and (found := [text for n_missing in range(4) for text in outside(one, n_missing)]):
             wrong[case] = found
     assert wrong == {}
 
@@ -146,7 +146,7 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     for name in ("calibrated", "spent"):
         monkeypatch.setattr(f"clients.private.{name}", lambda *_: 1.0)  # the search for the noise is tested elsewhere
     one = counting(plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent)
-    spare = 12 - one.least_replies
+    spare = 12 - one.quorum.least
     assert f"{spare} of 12 may be missing" in absences(one)
     there = [name for name in honest_of(one) if name != getattr(one.chain.rule, "root", None)]
     away = [*there, *one.hostile]
