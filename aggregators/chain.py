@@ -55,7 +55,7 @@ class Chain:
 
     @property
     def withstands(self) -> int | None:
-        """The least number of hostile rows that a step or the rule is told to withstand; None if none of them is told one."""
+        """The least number of hostile rows that a step or the rule is given to withstand; None if none of them is given one."""
         parts: tuple[Any, ...] = (*self.steps, self.rule)
         return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
 

@@ -80,7 +80,8 @@ def _because(skips: Sequence[Skip]) -> str:
         span = str(arrived[0]) if len(arrived) == 1 else f"{arrived[0]} to {arrived[-1]}"
         return f"because {span} usable {'reply' if span == '1' else 'replies'} arrived where {first.needed} are needed"
     if first.cause == "refused":
-        return f"because the aggregation refused what arrived ({first.reason})"
+        example = "" if len({skip.reason for skip in skips}) == 1 else "for example "
+        return f"because the aggregation refused what arrived ({example}{first.reason})"
     return "because the new weights were beyond what float32 can hold"
 
 

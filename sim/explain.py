@@ -65,14 +65,14 @@ def _design(console: Console, experiment: Experiment) -> None:
 def absences(experiment: Experiment) -> str:
     """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
     n_hospitals, needed, chain = len(experiment.consortium), experiment.quorum.least, experiment.chain
-    spare, told, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
-    texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, told)}"]
+    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
+    texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
     texts.append(f"with fewer than {needed} usable replies the round is skipped")
     root = getattr(chain.rule, "root", None)
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
-    if told and getattr(chain.rule, "weighting", "uniform") == "count":
-        texts.append(f"so it is where the {told} largest record counts that came make half of their sum")
+    if given and getattr(chain.rule, "weighting", "uniform") == "count":
+        texts.append(f"so it is where the {given} largest record counts that came make half of their sum")
     if len(hostile) > spare:
         texts.append(f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending nothing")
     elif root in hostile:
@@ -81,13 +81,14 @@ def absences(experiment: Experiment) -> str:
     return "; ".join(texts)
 
 
-def _beside(experiment: Experiment, told: int | None) -> str:
+def _beside(experiment: Experiment, given: int | None) -> str:
     """What else the rule withstands while replies are missing."""
-    if told is None:
-        return " (steps and rule are not told how many hospitals are hostile: how many of the others may be is not checked)"
+    if given is None:
+        unchecked = "how many of the others may be hostile is not checked"
+        return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
     if experiment.settings.server.absent == "keep":
-        return f" beside {told} hostile hospitals"
-    return f", each of which lowers the number of hostile hospitals withstood, {told}, by one"
+        return f" beside {given} hostile hospitals"
+    return f", each of which lowers the number of hostile hospitals withstood, {given}, by one"
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:

@@ -14,7 +14,7 @@ Absent = Literal["keep", "count_as_hostile"]
 class Quorum:
     """Steps and rule (``chain``) of a run of ``n_hospitals``, where some replies are missing or not usable.
 
-    ``absent``: with ``keep`` steps and rule withstand as many hostile hospitals as they are told,
+    ``absent``: with ``keep`` steps and rule withstand as many hostile hospitals as they are given,
     whoever is missing; with ``count_as_hostile`` one less for each missing reply.
     """
 

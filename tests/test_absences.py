@@ -49,7 +49,7 @@ def against(part: Any, n_hostile: int) -> Any:
 
 
 def chained(rule: Rule, step: Step | None, n_hostile: int, absent: str = "keep") -> Experiment:
-    """heart12 with the rule behind the step, told to withstand ``n_hostile``; the last honest hospital is the trusted one."""
+    """heart12 with the rule behind the step, given ``n_hostile``; the last honest hospital is the trusted one."""
     base = counting(plain(f"adversary.n_hostile={n_hostile}"), absent)
     if hasattr(rule, "root"):
         rule = dataclasses.replace(rule, root=honest_of(base)[-1])
@@ -169,7 +169,7 @@ def test_explain_says_who_can_stop_rounds() -> None:
     counted = plain("aggregator=trimmed_mean", "server.absent=count_as_hostile")
     assert "each of which lowers the number of hostile hospitals withstood, 3, by one" in absences(counted)
     assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in absences(counting(counted, "keep"))
-    assert "not told how many" in absences(plain("aggregator=signguard"))
+    assert "not given the number" in absences(plain("aggregator=signguard"))
 
 
 def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
@@ -189,12 +189,12 @@ REMEMBERING = {
 
 
 @pytest.mark.parametrize("case", REMEMBERING)
-def test_no_plugin_writes_to_what_it_kept_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
+def test_no_plugin_writes_to_its_memory_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
     one = dataclasses.replace(plain(), chain=REMEMBERING[case])
     aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
     for round_ in (1, 2, 3):
-        for kept in arrays_in(aggregator._memory):
-            kept.setflags(write=False)  # a write would raise
+        for array in arrays_in(aggregator._memory):
+            array.setflags(write=False)  # a write would raise
         before = repr(aggregator._memory)
         _round(aggregator, round_, overflowing=round_ == 2)
         assert round_ not in aggregator.log.skipped or repr(aggregator._memory) == before
@@ -284,8 +284,8 @@ def test_hostile_and_honest_absences_are_told_apart_in_the_evidence() -> None:
 
 def test_a_hostile_hospital_at_the_limit_of_a_rule_stops_every_round_and_the_defense_did_something() -> None:
     words = ("adversary.n_hostile=4", "defense=krum")
-    calm, stopped = run_together([plain(*words), plain(*words, "attack=[dropout]", "attack.dropout.rate=1")])
-    assert (calm.skipped_rounds, stopped.skipped_rounds) == ([], [1, 2, 3])
+    without, stopped = run_together([plain(*words), plain(*words, "attack=[dropout]", "attack.dropout.rate=1")])
+    assert (without.skipped_rounds, stopped.skipped_rounds) == ([], [1, 2, 3])
     assert all(skip.honest == [] and skip.hostile == stopped.hostile for skip in stopped.skips)
     assert stopped.engagement.defense_engaged
 

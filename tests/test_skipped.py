@@ -69,6 +69,11 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
             "(root=a: none). Replies were missing from honest hospitals only.",
         ),
         (
+            [make_skip(i, cause="refused", reason=f"they weigh {i} of 9", hostile=[]) for i in (5, 6)],
+            "dropout against krum: 2 of 8 rounds were skipped (in 1 of 2 runs), because the aggregation refused what arrived "
+            "(for example they weigh 5 of 9).",
+        ),
+        (
             [make_skip(1, cause="not_finite", hostile=[]), make_skip(2, cause="not_finite", hostile=[]), make_skip(3)],
             "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), 2 because the new weights were beyond what "
             "float32 can hold; 1 because 5 usable replies arrived where 7 are needed. Replies were missing from hostile "
