@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from reports import words
+from reports import tables, words
 from sim.evidence import RunRecord, Skip
 
 MOST_CELLS = 5  # attacks and defenses with a sentence of their own
@@ -13,6 +13,12 @@ MEANING = (
     "In a skipped round the model stayed as it was: the figures of these runs are those of a model trained in fewer rounds, "
     "and where all rounds were skipped those of the untrained model."
 )
+
+WHOSE = {  # whether hostile and honest hospitals are among those of which nothing usable came
+    (True, False): "hostile hospitals only, which stopped the training that way",
+    (False, True): "honest hospitals only",
+    (True, True): "hostile and honest hospitals",
+}
 
 Cell = tuple[str, str]  # attack, defense
 
@@ -58,8 +64,8 @@ def _sentence(cell: Cell, group: Sequence[RunRecord]) -> str:
     n_runs = sum(bool(record.skipped_rounds) for record in group)
     what = f"{words.attack(cell[0])} against {words.defense(cell[1])}"
     runs = f"in {n_runs} of {words.count(len(group), 'run')}"
-    first = f"{what}: {n:,} of {words.count(total, 'round')} were skipped ({runs})"
-    return f"{first}, {_reasons(skips, n)}." + _missing(skips)
+    first = f"{what}: {n:,} of {words.count(total, 'round')} skipped ({runs})"
+    return f"{first}, {_reasons(skips, n)}." + _missing(group)
 
 
 def _reasons(skips: Sequence[Skip], n: int) -> str:
@@ -77,25 +83,35 @@ def _because(skips: Sequence[Skip]) -> str:
     first = skips[0]
     if first.cause == "absent":
         arrived = sorted({skip.replies for skip in skips})
-        span = str(arrived[0]) if len(arrived) == 1 else f"{arrived[0]} to {arrived[-1]}"
-        return f"because {span} usable {'reply' if span == '1' else 'replies'} arrived where {first.needed} are needed"
+        if arrived == [0]:
+            return f"because no usable reply arrived where at least {first.needed} must"
+        span = words.count(arrived[0], "usable reply", "usable replies")
+        if len(arrived) > 1:
+            span = f"{arrived[0]} to {arrived[-1]} usable replies"
+        return f"because {span} arrived where at least {first.needed} must"
     if first.cause == "refused":
         example = "" if len({skip.reason for skip in skips}) == 1 else "for example "
         return f"because the aggregation refused what arrived ({example}{first.reason})"
     return "because the new weights were beyond what float32 can hold"
 
 
-def _missing(skips: Sequence[Skip]) -> str:
-    """Whose replies were missing in the skipped rounds, where some were."""
+def _missing(group: Sequence[RunRecord]) -> str:
+    """Of which hospitals nothing usable came in the skipped rounds, and the most frequent reason, where there are some."""
+    skips = [skip for record in group for skip in record.skips]
     kinds = Counter((bool(skip.hostile), bool(skip.honest)) for skip in skips)
-    whose = {
-        (True, False): "hostile hospitals only, which stopped the training by sending nothing usable",
-        (False, True): "honest hospitals only",
-        (True, True): "hostile and honest hospitals",
-    }
-    texts = [(kinds[key], text) for key, text in whose.items() if kinds[key]]
-    if not texts:
+    del kinds[False, False]
+    if not kinds:
         return ""
+    reason = _most_frequent_reason(group)
+    if not any(tables.hostile_act(record) for record in group) and any(hostile for hostile, _ in kinds):
+        return f" Replies were missing or unusable although no hospital attacked{reason}."
+    texts = [(kinds[key], text) for key, text in WHOSE.items() if kinds[key]]
     if len(texts) == 1 and texts[0][0] == len(skips):
-        return f" Replies were missing from {texts[0][1]}."
-    return " Replies were missing from " + "; ".join(f"{text} (in {words.count(n, 'round')})" for n, text in texts) + "."
+        return f" Missing or unusable were replies of {texts[0][1]}{reason}."
+    shares = "; ".join(f"{text} (in {words.count(n, 'round')})" for n, text in texts)
+    return f" Missing or unusable were replies of {shares}{reason}."
+
+
+def _most_frequent_reason(group: Sequence[RunRecord]) -> str:
+    reasons = Counter(lost.reason for record in group for lost in record.screened if lost.round in record.skipped_rounds)
+    return f"; the most frequent reason: {reasons.most_common(1)[0][0]}" if reasons else ""

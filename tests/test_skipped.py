@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from reports import findings, page, skipped, terminal
-from sim.evidence import RunRecord, Skip
+from sim.evidence import RunRecord, Screened, Skip
 from tests.records import make_record
 from tests.test_threats import row_of, rows_of
 from threats.catalogue import load
@@ -49,35 +49,35 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
     [
         (
             [make_skip(1), make_skip(3, replies=4)],
-            "dropout against krum: 2 of 8 rounds were skipped (in 1 of 2 runs), because 4 to 5 usable replies arrived where 7 "
-            "are needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing usable.",
+            "dropout against krum: 2 of 8 rounds skipped (in 1 of 2 runs), because 4 to 5 usable replies arrived where at "
+            "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the training that way.",
         ),
         (
             [make_skip(1, hostile=[], honest=HONEST)],
-            "dropout against krum: 1 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 "
-            "are needed. Replies were missing from honest hospitals only.",
+            "dropout against krum: 1 of 8 rounds skipped (in 1 of 2 runs), because 5 usable replies arrived where at "
+            "least 7 must. Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(1), make_skip(2, honest=HONEST), make_skip(3, hostile=[], honest=HONEST)],
-            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), because 5 usable replies arrived where 7 "
-            "are needed. Replies were missing from hostile hospitals only, which stopped the training by sending nothing "
-            "usable (in 1 round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
+            "dropout against krum: 3 of 8 rounds skipped (in 1 of 2 runs), because 5 usable replies arrived where at "
+            "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the "
+            "training that way (in 1 round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
         ),
         (
             [make_skip(1, cause="refused", reason="root=a: none", hostile=[], honest=["a"])],
-            "dropout against krum: 1 of 8 rounds were skipped (in 1 of 2 runs), because the aggregation refused what arrived "
-            "(root=a: none). Replies were missing from honest hospitals only.",
+            "dropout against krum: 1 of 8 rounds skipped (in 1 of 2 runs), because the aggregation refused what arrived "
+            "(root=a: none). Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(i, cause="refused", reason=f"they weigh {i} of 9", hostile=[]) for i in (5, 6)],
-            "dropout against krum: 2 of 8 rounds were skipped (in 1 of 2 runs), because the aggregation refused what arrived "
+            "dropout against krum: 2 of 8 rounds skipped (in 1 of 2 runs), because the aggregation refused what arrived "
             "(for example they weigh 5 of 9).",
         ),
         (
             [make_skip(1, cause="not_finite", hostile=[]), make_skip(2, cause="not_finite", hostile=[]), make_skip(3)],
-            "dropout against krum: 3 of 8 rounds were skipped (in 1 of 2 runs), 2 because the new weights were beyond what "
-            "float32 can hold; 1 because 5 usable replies arrived where 7 are needed. Replies were missing from hostile "
-            "hospitals only, which stopped the training by sending nothing usable (in 1 round).",
+            "dropout against krum: 3 of 8 rounds skipped (in 1 of 2 runs), 2 because the new weights were beyond what "
+            "float32 can hold; 1 because 5 usable replies arrived where at least 7 must. Missing or unusable were replies of "
+            "hostile hospitals only, which stopped the training that way (in 1 round).",
         ),
     ],
 )
@@ -85,10 +85,21 @@ def test_a_sentence_states_how_many_rounds_why_and_who_was_missing(skips: list[S
     assert skipped.sentences([stopped(*skips), sound(seed=1)]) == [sentence, skipped.MEANING]
 
 
+def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_where_no_hospital_attacked() -> None:
+    everybody = make_skip(2, replies=0, needed=1, honest=HONEST)
+    lost = [Screened(round=2, hospital=name, reason="values that are not finite") for name in (*HOSTILE, *HONEST)]
+    early = [Screened(round=1, hospital=str(i), reason="no reply") for i in range(9)]
+    (text, _) = skipped.sentences([stopped(everybody, attack="none", defense="none", screened=[*lost, *early])])
+    assert text == (
+        "no attack against no defense: 1 of 4 rounds skipped (in 1 of 1 run), because no usable reply arrived where at least 1 "
+        "must. Replies were missing or unusable although no hospital attacked; the most frequent reason: values that are not finite."
+    )
+
+
 def test_evidence_from_before_the_reasons_were_recorded_is_not_given_one() -> None:
     (text, _) = skipped.sentences([make_record(skipped_rounds=[1, 2, 3])])
     assert text == (
-        "no attack against no defense: 3 of 4 rounds were skipped (in 1 of 1 run), for reasons that this evidence does not hold."
+        "no attack against no defense: 3 of 4 rounds skipped (in 1 of 1 run), for reasons that this evidence does not hold."
     )
 
 
