@@ -44,14 +44,20 @@ class Chain:
         return None
 
     def without(self, n_missing: int) -> "Chain":
-        """The chain for a round in which ``n_missing`` hospitals sent nothing usable.
+        """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile ones.
 
-        A hospital that fails counts as one of the hostile ones that steps and rule must withstand, so that many fewer are left.
+        Steps and rule then withstand that many fewer among the rows that did come: a risk, for the missing ones may be honest.
         """
         if n_missing == 0:
             return self
         steps = tuple(_without(step, n_missing) for step in self.steps)
         return replace(self, steps=steps, rule=_without(self.rule, n_missing))
+
+    @property
+    def withstands(self) -> int | None:
+        """The least number of hostile rows that a step or the rule is given to withstand; None if none of them is given one."""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
         """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""

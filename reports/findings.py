@@ -31,7 +31,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     first = records[0]
     attacks = [name for name in _names(records, "attack") if name != "none"]
     defenses = [name for name in _names(records, "defense") if name != "none"]
-    sending = [record.n_hostile for record in records if record.attack != "none" and not tables.reads_only(record)]
+    sending = [record.n_hostile for record in records if tables.hostile_act(record)]
     hospitals, seeds = words.count(first.n_hospitals, "hospital"), words.count(len(_names(records, "seed")), "seed")
     tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
     return [

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, style, tables, words
+from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, skipped, style, tables, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -91,7 +91,7 @@ def render(
         withheld=sections.withheld(records, show_reconstructions=show_reconstructions),
         spent=_rows(spent), unequal=findings.unequal_privacy(spent), budgets=_budgets(records),
         sights=sections.sights(records), conflicts=sections.conflicts(records),
-        screened=sections.screened(records), skipped=sections.skipped(records),
+        screened=sections.screened(records), skipped=sections.skipped(records), stopped=skipped.sentences(everything),
         threats=sections.threats(register.register(records, known)), pins=known.taxonomies,
         explained=sections.explained(records, known), settings=sections.settings(records),
         n_adaptive=sum(record.adaptive for record in records), n_attacked=sum(record.attack != "none" for record in records),

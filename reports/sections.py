@@ -102,7 +102,7 @@ def threats(rows: Iterable[Row]) -> list[dict[str, Any]]:
 def explained(records: Sequence[RunRecord], catalogue: Catalogue) -> dict[str, str]:
     """A plain sentence for every attack that ran and that the catalogue of threats knows."""
     names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
-    plain = {name: threat.plain for threat in catalogue.threats for name in threat.attacks}
+    plain = {name: threat.plain for threat in reversed(catalogue.threats) for name in threat.attacks}  # of several the first
     return {name: plain[name] for name in names if name in plain}
 
 

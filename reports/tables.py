@@ -79,6 +79,11 @@ def reads_only(record: RunRecord) -> bool:
     return record.inversion is not None and record.inversion.attack == record.attack
 
 
+def hostile_act(record: RunRecord) -> bool:
+    """Whether hostile hospitals do something in the run: not where an attack only reads, or honest ones are only absent."""
+    return record.attack != "none" and not reads_only(record) and not set(record.attack.split("+")) <= set(record.absences)
+
+
 def idle(record: RunRecord) -> list[str]:
     """Which of attack and defense did nothing in the run, so that its outcome says nothing about them."""
     engaged = {"attack": record.engagement.attack_engaged, "defense": record.engagement.defense_engaged}

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import breakdown, tables, words
+from reports import breakdown, skipped, tables, words
 from sim.evidence import RunRecord
 
 MOST_BLOCKS = 2
@@ -36,7 +36,17 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
         if any("†" in cell for _, body in columns for cell in body)
         else []
     )
-    parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *breakdown.not_defined(refused)]
+    stopped = skipped.sentences(records)
+    parts = [
+        *stopped,
+        *([""] if stopped else []),
+        _title(focused),
+        *tables_,
+        *notes,
+        *_breakdown(records),
+        *([""] if refused else []),
+        *breakdown.not_defined(refused),
+    ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
@@ -46,7 +56,9 @@ def run_table(record: RunRecord) -> Table:
     title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
     worst = f"{words.score(outcome.worst_hospital_auroc)} ({outcome.worst_hospital})" if outcome.worst_hospital else words.NONE
-    rows = {
+    stopped = skipped.sentences([record])
+    rows = {"rounds skipped": "\n".join(stopped)} if stopped else {}
+    rows |= {
         "AUROC": words.score(outcome.auroc),
         "AUROC, worst hospital": worst,
         "sensitivity at 90 % specificity": words.score(outcome.sensitivity_at_90_specificity),
@@ -78,8 +90,17 @@ def _columns(records: Sequence[RunRecord]) -> list[Column]:
     return [
         ("defense", [words.defense(name) for name in defenses]),
         *((words.attack(name), [means.get((name, defense), "") for defense in defenses]) for name in _attacks(means)),
+        *_skipped(records, defenses),
         *((f"{name}: recovered", [read.get((name, defense), "") for defense in defenses]) for name in _attacks(read)),
     ]
+
+
+def _skipped(records: Sequence[RunRecord], defenses: Sequence[str]) -> list[Column]:
+    """A column with the share of rounds skipped under each defense, if any were."""
+    if not any(record.skipped_rounds for record in records):
+        return []
+    by_defense = [[record for record in records if record.defense == defense] for defense in defenses]
+    return [("rounds skipped", [skipped.column(group) for group in by_defense])]
 
 
 def _summary(records: Sequence[RunRecord]) -> Table:
@@ -95,6 +116,7 @@ def _summary(records: Sequence[RunRecord]) -> Table:
             ("no attack", [calm.get(name, "") for name in names]),
             (f"worst of {n_attacks}", [_mean(hit[name]) if name in hit else "" for name in names]),
             ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
+            *_skipped(records, names),
         ]
     )
 

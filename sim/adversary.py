@@ -22,7 +22,7 @@ from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
 from sim.server import Aggregator, relative_distance
-from sim.types import LEVELS, Byzantine, Fault, Knowledge, Reply, Updates, Vector
+from sim.types import LEVELS, Absence, Byzantine, Fault, Knowledge, Reply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
 Weights = NDArray[np.float32]
@@ -48,6 +48,8 @@ class _Scene:
 class Adversary:
     """Replaces what the hostile hospitals of one run send: their updates by Byzantine attacks, then their replies by faults.
 
+    Before that, what honest hospitals lose by absences is taken out: hostile ones do not see it either.
+
     ``aggregator`` is asked what it reads in a reply, and what an aggregate would be: only where an attack may know that.
     ``distances``: of each attack, how far what it sent was from what it was given, hospital by hospital and round by round.
     """
@@ -56,13 +58,17 @@ class Adversary:
         self.experiment, self.aggregator = experiment, aggregator
         self.enrolled = aggregator.enrolled
         self.attacks: dict[str, Byzantine] = experiment.of_kind("byzantine")
-        self.faults: dict[str, Fault] = experiment.of_kind("faults")
+        on_replies = experiment.of_kind("faults")
+        self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
+        self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
         self.distances = defaultdict[str, list[float]](list)
         self._memories = defaultdict[tuple[str, str], dict[str, Any]](dict)
 
     def corrupt(self, round_: int, model: Weights, replies: Iterable[Message]) -> list[Message]:
         """The replies as they reach the aggregator, to the weights ``model`` that it sent out."""
         received = list(replies)
+        for name, absence in self.absences.items():
+            received = self._present(name, absence, round_, received)
         if not self.experiment.settings.adversary.attacks_in(round_):
             return received
         if self.attacks:
@@ -89,8 +95,19 @@ class Adversary:
 
     def _pointless(self, n_reports: int) -> bool:
         """Whether the aggregator will skip the round in any case, for lack of replies."""
-        chain = self.experiment.chain.without(len(self.enrolled) - n_reports)
-        return chain.refusal(self.experiment.secagg.n_rows(n_reports), n_reports) is not None
+        return self.aggregator.quorum.refusal(n_reports) is not None
+
+    def _present(self, name: str, absence: Absence, round_: int, replies: Sequence[Message]) -> list[Message]:
+        """The replies of the hospitals that are not away in this round."""
+        seed = self.experiment.settings.seed
+        away = {
+            hospital
+            for hospital in self.experiment.absences[name]
+            if absence.away(round_, stream(seed, "attack", name, round_, hospital))
+        }
+        arrived = [reply for reply in replies if self.enrolled.get(reply.metadata.src_node_id) not in away]
+        self.distances[name] += [1.0] * (len(replies) - len(arrived))
+        return arrived
 
     def _reports(self, replies: Sequence[Message]) -> dict[str, wire.Report]:
         """Reports by hospital, sorted by name; replies that are not usable anyway are left alone."""

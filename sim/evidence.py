@@ -80,8 +80,8 @@ class Engagement(Part):
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing
     usable was sent, else the larger of that and the relative change of the record count; for inversion the number of records
     attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
-    |plain mean| for rules and steps; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure
-    aggregation the share of rows hidden.
+    |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+    update in round 1; for secure aggregation the share of rows hidden.
     None: there is no attack (or no defense).
     """
 
@@ -97,6 +97,26 @@ class Screened(Part):
     round: int
     hospital: str
     reason: str
+
+
+Cause = Literal["absent", "refused", "not_finite"]
+
+
+class Skip(Part):
+    """A round that ended without a new model: the weights stayed as they were.
+
+    ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of them, but a step or the rule
+    refused these; ``not_finite``, float32 cannot hold the new weights. ``replies``: usable ones; ``needed``: the least number for
+    which steps and rule work. ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's truth.
+    """
+
+    round: int
+    cause: Cause
+    reason: str
+    replies: int
+    needed: int
+    hostile: list[str]
+    honest: list[str]
 
 
 class Heard(Part):
@@ -238,6 +258,8 @@ class RunRecord(Part):
     curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
     seconds: float
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    skips: list[Skip] = []  # what is known of each of ``skipped_rounds``; empty in evidence from before it was recorded
+    absences: dict[str, list[str]] = {}  # by attack that is an absence of honest hospitals, those that it concerns
 
     @field_validator("curve")
     @classmethod

@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sim.build import build
 from sim.errors import InputError, RefusedError
 from sim.models import Model, device
+from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.types import (
     LEVELS,
     About,
+    Absence,
     Backdoor,
     Byzantine,
     Consortium,
@@ -79,7 +81,7 @@ class TrainingAttack(Protocol):
     def __call__(self, training: Training) -> Training: ...
 
 
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Inversion
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
 
 
 class Adversary(Values):
@@ -102,10 +104,14 @@ class Adversary(Values):
 
 
 class Server(Values):
-    """Limits that the aggregator puts on what hospitals report."""
+    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
+
+    ``absent``: see ``sim.quorum``.
+    """
 
     max_records: int = Field(ge=1)
     weight_cap: float = Field(ge=1, allow_inf_nan=False)
+    absent: Absent = "keep"
 
 
 class Metrics(Values):
@@ -187,6 +193,21 @@ class Experiment:
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that plant a mark."""
         return {name: attack for name, attack in self.of_kind("poison").items() if isinstance(attack, Backdoor)}
+
+    @cached_property
+    def absences(self) -> dict[str, tuple[str, ...]]:
+        """By name of each attack that is an absence, the honest hospitals that it concerns."""
+        seed, hospitals = self.settings.seed, self.consortium.hospitals
+        found = {name: attack for name, attack in self.attacks.items() if isinstance(attack, Absence)}
+        return {
+            name: absence.concerned(hospitals, self.hostile, stream(seed, "attack", name, "concerned"))
+            for name, absence in found.items()
+        }
+
+    @cached_property
+    def quorum(self) -> Quorum:
+        """How many usable replies a round of this run needs."""
+        return Quorum(self.chain, self.secagg, self.settings.server.absent, len(self.consortium))
 
     def poisoned(self, hospital: Hospital) -> Records:
         """What a hostile hospital trains on when it attacks. Raises ``InputError`` or ``RefusedError`` where a poison does."""
@@ -293,6 +314,7 @@ def _check(experiment: Experiment) -> None:
                 f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
             )
     _check_poisons(experiment)
+    _check_absences(experiment)
     _check_defense(experiment)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
@@ -329,6 +351,20 @@ def _check_poisons(experiment: Experiment) -> None:
         raise InputError(f"attack ({'+'.join(experiment.of_kind('poison'))}) {error.key}", error.value, error.expected) from error
 
 
+def _check_absences(experiment: Experiment) -> None:
+    """Refuse before round 1 what an absence cannot do with the hospitals of this run, or in its rounds."""
+    name = "+".join(name for name, attack in experiment.attacks.items() if isinstance(attack, Absence))
+    try:
+        names = experiment.absences
+    except InputError as error:
+        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+    rounds = experiment.settings.training.rounds
+    for one in names:
+        first = getattr(experiment.attacks[one], "first_round", 1)
+        if first > rounds:
+            raise InputError(f"attack.{one}.first_round", first, f"expected at most training.rounds={rounds}")
+
+
 def _check_schedule(adversary: Adversary, rounds: int) -> None:
     if adversary.first_round > rounds:
         raise InputError("adversary.first_round", adversary.first_round, f"expected at most training.rounds={rounds}")
@@ -341,7 +377,7 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
     kind = type(attack).__module__.split(".")[1]
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
-    if kind != "inversion" and adversary.n_hostile == 0:
+    if kind != "inversion" and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
         raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import nn
 
 from sim.compare import grouped, run_bytes
@@ -56,8 +57,38 @@ def _design(console: Console, experiment: Experiment) -> None:
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)
+    console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
         console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+
+
+def absences(experiment: Experiment) -> str:
+    """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
+    n_hospitals, needed, chain = len(experiment.consortium), experiment.quorum.least, experiment.chain
+    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
+    texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
+    texts.append(f"with fewer than {needed} usable replies the round is skipped")
+    root = getattr(chain.rule, "root", None)
+    if root is not None:
+        texts.append(f"without the reply of {root} the round is skipped")
+    if given and getattr(chain.rule, "weighting", "uniform") == "count":
+        texts.append(f"so it is where the {given} largest record counts that came make half of their sum")
+    if len(hostile) > spare:
+        texts.append(f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending nothing")
+    elif root in hostile:
+        seed = experiment.settings.seed
+        texts.append(f"{root}, hostile with seed {seed}, can stop every round by sending nothing")
+    return "; ".join(texts)
+
+
+def _beside(experiment: Experiment, given: int | None) -> str:
+    """What else the rule withstands while replies are missing."""
+    if given is None:
+        unchecked = "how many of the others may be hostile is not checked"
+        return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
+    if experiment.settings.server.absent == "keep":
+        return f" beside {given} hostile hospitals"
+    return f", each of which lowers the number of hostile hospitals withstood, {given}, by one"
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:

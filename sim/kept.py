@@ -63,7 +63,7 @@ class Kept:
 
     def _slopes(self, round_: int, view: View, rows: Rows) -> Rows:
         seed, n, stated = self.experiment.settings.seed, len(rows), list[Rows | None]()
-        chain = replace(self.experiment.chain.without(len(self.experiment.consortium) - n), optimizer=None)
+        chain = replace(self.experiment.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
             seen = replace(view, rows=changed, memory=deepcopy(view.memory))

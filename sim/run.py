@@ -19,7 +19,7 @@ from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.engagement import Answer, engagement, without
 from sim.engines.local import LocalGrid
-from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Spent
+from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Skip, Spent
 from sim.experiment import Experiment, address
 from sim.kept import Kept
 from sim.manifest import code_version
@@ -27,7 +27,7 @@ from sim.metrics import BACKDOOR, Examiner, curve
 from sim.reconstruction import Curious
 from sim.seeds import stream
 from sim.selection import selection
-from sim.server import Aggregator
+from sim.server import Aggregator, Skipped
 from sim.sight import conflicts, sight
 from sim.types import Hospital
 
@@ -115,6 +115,8 @@ class Trial:
             engagement=engagement(experiment, answer, self.initial, log, self.adversary.distances, self.curious),
             screened=log.screened,
             skipped_rounds=log.skipped,
+            skips=[self._skip(skipped) for skipped in log.skips],
+            absences={name: list(concerned) for name, concerned in experiment.absences.items()},
             privacy=privacy,
             selection=selection(log.shares, experiment.hostile),
             inversion=next(iter(self.curious.results.values()), None),
@@ -124,6 +126,20 @@ class Trial:
             seconds=seconds,
             limit=experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
             backdoor=None if quiet is None else self._planted(quiet),
+        )
+
+    def _skip(self, skipped: Skipped) -> Skip:
+        """The evidence of a skipped round, with who was missing by the simulator's truth."""
+        hostile = [name for name in skipped.missing if name in self.experiment.hostile]
+        honest = [name for name in skipped.missing if name not in self.experiment.hostile]
+        return Skip(
+            round=skipped.round,
+            cause=skipped.cause,
+            reason=skipped.reason,
+            replies=len(self.enrolled) - len(skipped.missing),
+            needed=self.experiment.quorum.least,
+            hostile=hostile,
+            honest=honest,
         )
 
     def _planted(self, quiet: NDArray[np.float32]) -> Planted:

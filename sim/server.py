@@ -20,12 +20,23 @@ from numpy.typing import NDArray
 
 from sim import wire
 from sim.errors import RefusedError
-from sim.evidence import Screened
+from sim.evidence import Cause, Screened
 from sim.experiment import Experiment, Server
+from sim.quorum import Quorum
 from sim.seeds import stream
 from sim.types import Vector, View
 
 Watcher = Callable[[int, NDArray[np.float32], View], None]  # (round, weights sent out, view): a curious aggregator
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A round in which the weights stayed, why, and the hospitals of which nothing usable came, sorted by name."""
+
+    round: int
+    cause: Cause
+    reason: str
+    missing: tuple[str, ...]
 
 
 @dataclass
@@ -33,14 +44,20 @@ class Log:
     """What the aggregator recorded: replies not used, rounds without an aggregate, how far the rule moved from the plain mean.
 
     ``shares``: each hospital's share of the aggregate, round by round, of a rule that selects or weighs hospitals.
+    ``distances`` hold 1 for a round that steps or rule refused: no step is as far from the plain mean as that mean is long.
     """
 
     screened: list[Screened] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
+    skips: list[Skipped] = field(default_factory=list)
     distances: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
     reported: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> list[int]:
+        """Numbers of the rounds that ended without a new model."""
+        return [skipped.round for skipped in self.skips]
 
 
 class Aggregator(Strategy):
@@ -53,29 +70,41 @@ class Aggregator(Strategy):
         self._memory: dict[str, Any] = {}
         self._read: dict[int, tuple[RecordDict | None, wire.Report]] = {}
 
+    @property
+    def quorum(self) -> Quorum:
+        """How many usable replies a round needs."""
+        run = self.experiment
+        return Quorum(run.chain, run.secagg, run.settings.server.absent, len(self.enrolled))
+
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
         self._weights = wire.vector(arrays, wire.WEIGHTS)
         return wire.ask(server_round, arrays, config, self.enrolled)
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """The next weights, or None (the weights stay) if too few usable replies arrived or float32 cannot hold the sum."""
+        """The next weights, or None (the weights stay) if too few usable replies arrived or float32 cannot hold the sum.
+
+        A round that is skipped leaves no trace in what steps, rule and optimizer keep from round to round.
+        """
         reports = self._screen(server_round, replies)
         if not reports:
-            return self._skip(server_round)
+            return self._skip(server_round, reports, "absent", "no usable reply")
         self.log.reported.update({name: report.numbers for name, report in reports.items()})
-        view = self.view(reports, self._memory)
+        view = self.view(reports, branched(self._memory))
         if self.watch is not None:
             self.watch(server_round, self._weights, view)
-        chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
         try:
+            chain = self.quorum.chain_for(len(reports))
             aggregate, shares = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round))
-        except RefusedError:  # too few rows are left in this round, or the trusted hospital is not among them
-            return self._skip(server_round)
+        except RefusedError as refused:
+            self.log.distances.append(1.0)
+            cause: Cause = "absent" if self.quorum.refusal(len(reports)) else "refused"
+            return self._skip(server_round, reports, cause, str(refused))
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
         if not np.isfinite(weights).all():
-            return self._skip(server_round)
+            return self._skip(server_round, reports, "not_finite", "float32 cannot hold the new weights")
+        self._memory = view.memory
         self.log.rows.append(len(view.rows))
         if shares is not None and len(view.rows) == len(reports):
             self.log.shares.append(dict(zip(reports, shares.tolist(), strict=True)))
@@ -122,7 +151,7 @@ class Aggregator(Strategy):
 
         Raises ``RefusedError`` where the rule does.
         """
-        chain = self.experiment.chain.without(len(self.enrolled) - len(reports))
+        chain = self.quorum.chain_for(len(reports))
         aggregate: Vector = chain(self.view(reports, deepcopy(self._memory)), rng)
         return aggregate
 
@@ -132,8 +161,9 @@ class Aggregator(Strategy):
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
         return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
 
-    def _skip(self, round_: int) -> tuple[None, None]:
-        self.log.skipped.append(round_)
+    def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
+        missing = tuple(sorted(set(self.enrolled.values()) - reports.keys()))
+        self.log.skips.append(Skipped(round_, cause, reason, missing))
         return None, None
 
 
@@ -141,6 +171,11 @@ def _only(replies: Sequence[Message]) -> Message:
     if len(replies) != 1:
         raise wire.UnusableError("more than one reply" if replies else "no reply")
     return replies[0]
+
+
+def branched(memory: dict[str, Any]) -> dict[str, Any]:
+    """A memory that can be added to without changing ``memory``; the arrays in it are shared, for no plug-in writes to them."""
+    return {key: branched(value) if isinstance(value, dict) else value for key, value in memory.items()}
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:

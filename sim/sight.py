@@ -29,7 +29,8 @@ def sight(experiment: Experiment) -> list[Sight]:
         Sight(party="the aggregator", sees=f"the common model; {rows}{counts}"),
         Sight(party="whoever gets the final model", sees="the common model after the last round"),
     ]
-    acting = [name for name in experiment.attacks if name not in experiment.of_kind("inversion")]
+    idle = {*experiment.of_kind("inversion"), *experiment.absences}  # neither is done by a hostile hospital
+    acting = [name for name in experiment.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
         parties.append(Sight(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))

@@ -241,6 +241,21 @@ class Fault(Protocol):
 
 
 @runtime_checkable
+class Absence(Protocol):
+    """Honest hospitals of which nothing arrives; it needs no hostile hospital, and keeps its own schedule.
+
+    ``concerned`` names the hospitals, sorted, once a run; it raises ``InputError`` where there are none. ``away`` decides for one
+    of them in one round.
+    """
+
+    about: ClassVar[About]
+
+    def concerned(self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]: ...
+
+    def away(self, round_: int, rng: np.random.Generator) -> bool: ...
+
+
+@runtime_checkable
 class Inversion(Protocol):
     """What a party saw of a round -> for each row of the view, guessed records (n_guesses, n_features)."""
 

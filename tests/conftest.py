@@ -8,6 +8,7 @@ from hypothesis import settings
 from omegaconf import OmegaConf
 
 from sim.build import build
+from sim.types import Absence
 
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a busy machine is no failure
 settings.load_profile("same-everywhere")
@@ -22,6 +23,7 @@ KINDS = {
     "each_poison": ("attack", "attacks.poison."),
     "each_training": ("attack", "attacks.training."),
     "each_fault": ("attack", "attacks.faults."),
+    "each_absence": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
 }
 
@@ -35,6 +37,8 @@ def plugins(kind: str) -> dict[str, Any]:
         node = OmegaConf.to_container(whole, resolve=True)["node"]
         if node.get("_target_", "").startswith(package):
             made[path.stem] = build(group, node)
+    if package == "attacks.faults.":  # two kinds of things in one folder: what hostile hospitals send, and honest absences
+        return {name: one for name, one in made.items() if isinstance(one, Absence) == (kind == "each_absence")}
     return made
 
 

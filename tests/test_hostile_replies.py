@@ -24,6 +24,8 @@ ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
 NAME = "switzerland"
 MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
+RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
+COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
 N = n_params(MEAN.widths)
 Content = Callable[[NDArray[np.float32]], RecordDict]
 
@@ -153,9 +155,17 @@ def test_an_unusable_reply_is_named_and_leaves_the_model_of_the_others(content: 
 
 
 @pytest.mark.parametrize("kind", ["nan", "undecodable bytes", "zero records"])
-def test_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_must_withstand(kind: str) -> None:
+def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(kind: str) -> None:
+    run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))  # trims 1 of 4, and 1 of the 3 that are left at each end
+    rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
+    assert len(run.strategy.log.screened) == ROUNDS
+    np.testing.assert_allclose(run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["nan", "undecodable bytes", "zero records"])
+def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_must_withstand(kind: str) -> None:
     content, reason = HOSTILE[kind]
-    assert_held(finished(TRIMMED, one_hostile(content)), reason)  # trims 1 of 4, and 0 of the 3 that are left
+    assert_held(finished(COUNTED, one_hostile(content)), reason)  # trims 1 of 4, and 0 of the 3 that are left
 
 
 def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
@@ -293,20 +303,16 @@ def test_a_round_without_a_usable_reply_is_skipped_and_the_model_stays(rule: str
     assert (run.weights != run.initial).any()
 
 
-def test_a_round_with_too_few_replies_for_the_rule_is_skipped() -> None:
-    def tamper(replies: list[Message]) -> Iterable[Message]:
-        return replies[:6]
-
-    run = finished(
-        experiment("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum"), answer_drawn, tamper
-    )
-    assert run.strategy.log.skipped == []  # 6 missing leave none of the 3 to withstand: Krum needs 3 rows
-    run = finished(
-        experiment("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum"),
-        answer_drawn,
-        lambda replies: replies[:2],
-    )
-    assert run.strategy.log.skipped == [1]
+@pytest.mark.parametrize(("absent", "needed"), [("keep", 9), ("count_as_hostile", 3)])
+def test_a_round_with_too_few_replies_for_the_rule_is_skipped(absent: str, needed: int) -> None:
+    words = ("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum", f"server.absent={absent}")
+    krum = experiment(*words)  # against 3 hostile ones it needs 9 rows; with 6 missing none is left to withstand, and it needs 3
+    enough = finished(krum, answer_drawn, lambda replies: replies[:needed])
+    assert enough.strategy.log.skips == []
+    run = finished(krum, answer_drawn, lambda replies: replies[: needed - 1])
+    (skipped,) = run.strategy.log.skips
+    assert (skipped.round, skipped.cause, len(skipped.missing)) == (1, "absent", 12 - needed + 1)
+    assert skipped.reason.startswith(f"n_rows={needed - 1}, n_hostile=")
     np.testing.assert_array_equal(run.weights, run.initial)
 
 

@@ -47,7 +47,7 @@ def omissions(cell: Cell, measure: Measure) -> list[str]:
 
 def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
     """Seeds with both controls and, for reconstruction, a result in the run and in its undefended control."""
-    if measure == "auroc_change":
+    if measure != "records_recovered":
         return cell.controlled
     return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
 
@@ -55,12 +55,14 @@ def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
 def finding(cell: Cell, measure: Measure) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
-    A change of AUROC is stated only if there are no doubts. Records that were recovered are stated in any case: that they were
-    is a fact without controls.
+    A change of AUROC or a share of skipped rounds is stated only if there are no doubts. Records that were recovered are
+    stated in any case: that they were is a fact without controls.
     """
     certain = not doubts(cell, measure)
     if measure == "auroc_change":
         return _auroc_change(cell, cell.controlled) if certain else ""
+    if measure == "rounds_skipped":
+        return _rounds_skipped(cell, cell.controlled) if certain else ""
     seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
     found, attacked = _recovered(cell.runs[seed] for seed in seeds)
     return _records_recovered(cell, seeds, found, attacked) if certain or found else ""
@@ -71,9 +73,39 @@ def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
     low, high = paired_interval(changes)
     run = cell.runs[seeds[0]]
     return (
-        f"{cell.attack} by {run.n_hostile} of {run.n_hospitals} hospitals changed the AUROC by {changes.mean():+.3f} "
+        f"{cell.attack} {_by(cell, run)} changed the AUROC by {changes.mean():+.3f} "
         f"(95 % interval {low:+.3f} to {high:+.3f}, {_seeds(len(seeds))}, each against its own run without the attack)."
     )
+
+
+def _by(cell: Cell, run: RunRecord) -> str:
+    """Whose attack it is: hostile hospitals', or an absence of honest ones, or both."""
+    away, hostile = (
+        len({name for names in run.absences.values() for name in names}),
+        f"{run.n_hostile} of {run.n_hospitals} hospitals",
+    )
+    if not run.absences:
+        return f"by {hostile}"
+    if set(cell.attacks) == run.absences.keys():
+        return f"of {away} of {run.n_hospitals} hospitals"
+    return f"by {hostile}, with up to {away} honest ones absent,"
+
+
+def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
+    runs, controls = [cell.runs[seed] for seed in seeds], [cell.without_attack[seed] for seed in seeds]
+    shares = [len(run.skipped_rounds) / run.rounds for run in runs]
+    by_hostile = sum(bool(skip.hostile) for run in runs for skip in run.skips)
+    text = (
+        f"With {cell.attack}, {_skipped(runs)} were skipped ({np.mean(shares):.1%}; by seed {min(shares):.1%} to "
+        f"{max(shares):.1%}, {_seeds(len(seeds))}); {_skipped(controls)} in the same runs without the attack."
+    )
+    if not any(run.skipped_rounds for run in runs):
+        return text
+    return f"{text} Replies of hostile hospitals were missing in {by_hostile} of the skipped rounds."
+
+
+def _skipped(runs: Sequence[RunRecord]) -> str:
+    return f"{sum(len(run.skipped_rounds) for run in runs)} of {sum(run.rounds for run in runs)} rounds"
 
 
 def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:

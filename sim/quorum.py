@@ -1,0 +1,41 @@
+"""How many usable replies a round needs, and what stands against hostile hospitals where replies are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sim.types import SecureAggregation
+
+Absent = Literal["keep", "count_as_hostile"]
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """Steps and rule (``chain``) of a run of ``n_hospitals``, where some replies are missing or not usable.
+
+    ``absent``: with ``keep`` steps and rule withstand as many hostile hospitals as they are given,
+    whoever is missing; with ``count_as_hostile`` one less for each missing reply.
+    """
+
+    chain: Any
+    secagg: SecureAggregation
+    absent: Absent
+    n_hospitals: int
+
+    def chain_for(self, n_replies: int) -> Any:
+        """Steps and rule for a round with ``n_replies`` usable replies."""
+        return self.chain if self.absent == "keep" else self.chain.without(self.n_hospitals - n_replies)
+
+    def refusal(self, n_replies: int) -> str | None:
+        """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""
+        if not n_replies:
+            return "no usable reply"
+        text: str | None = self.chain_for(n_replies).refusal(self.secagg.n_rows(n_replies), n_replies)
+        return text
+
+    @property
+    def least(self) -> int:
+        """The number of usable replies from which on, up to all hospitals, steps and rule work."""
+        numbers = range(self.n_hospitals, -1, -1)
+        return 1 + next(n_replies for n_replies in numbers if self.refusal(n_replies) is not None)
