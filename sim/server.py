@@ -41,6 +41,7 @@ class Log:
     rows: list[int] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
     reported: dict[str, dict[str, float]] = field(default_factory=dict)
+    not_finite: list[int] = field(default_factory=list)  # rounds whose sum float32 could not hold
 
 
 class Aggregator(Strategy):
@@ -75,6 +76,7 @@ class Aggregator(Strategy):
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
         if not np.isfinite(weights).all():
+            self.log.not_finite.append(server_round)
             return self._skip(server_round)
         self.log.rows.append(len(view.rows))
         if shares is not None and len(view.rows) == len(reports):

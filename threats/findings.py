@@ -36,6 +36,9 @@ def doubts(cell: Cell, measure: Measure) -> list[str]:
 def omissions(cell: Cell, measure: Measure) -> list[str]:
     """Which seeds of ``cell`` do not count, and why."""
     lacking = {
+        "no AUROC of the run or of the one without the attack": set(cell.controlled) - set(_scored(cell))
+        if measure == "auroc_change"
+        else set[int](),
         "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
         "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
         "no reconstruction result": {
@@ -46,9 +49,11 @@ def omissions(cell: Cell, measure: Measure) -> list[str]:
 
 
 def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
-    """Seeds with both controls and, for reconstruction, a result in the run and in its undefended control."""
+    """Seeds with both controls and a figure: an AUROC of the run and of the one without the attack, or a reconstruction result
+    of the run and of its undefended control.
+    """
     if measure == "auroc_change":
-        return cell.controlled
+        return _scored(cell)
     return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
 
 
@@ -60,20 +65,27 @@ def finding(cell: Cell, measure: Measure) -> str:
     """
     certain = not doubts(cell, measure)
     if measure == "auroc_change":
-        return _auroc_change(cell, cell.controlled) if certain else ""
+        return _auroc_change(cell, counted_seeds(cell, measure)) if certain else ""
     seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
     found, attacked = _recovered(cell.runs[seed] for seed in seeds)
     return _records_recovered(cell, seeds, found, attacked) if certain or found else ""
 
 
 def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
-    changes = np.array([cell.runs[seed].outcome.auroc - cell.without_attack[seed].outcome.auroc for seed in seeds])
+    pairs = ((cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds)
+    changes = np.array([with_it - without for with_it, without in pairs if with_it is not None and without is not None])
     low, high = paired_interval(changes)
     run = cell.runs[seeds[0]]
     return (
         f"{cell.attack} by {run.n_hostile} of {run.n_hospitals} hospitals changed the AUROC by {changes.mean():+.3f} "
         f"(95 % interval {low:+.3f} to {high:+.3f}, {_seeds(len(seeds))}, each against its own run without the attack)."
     )
+
+
+def _scored(cell: Cell) -> list[int]:
+    """Seeds with both controls in which the run and the one without the attack have an AUROC."""
+    pairs = {seed: (cell.runs[seed], cell.without_attack[seed]) for seed in cell.controlled}
+    return [seed for seed, runs in pairs.items() if all(run.outcome.auroc is not None for run in runs)]
 
 
 def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:
