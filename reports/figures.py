@@ -255,10 +255,15 @@ def _ranked(points: pl.DataFrame) -> Figure:
 
 def _privacy_colors(rows: Sequence[Row]) -> Any:
     """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark) to the loosest (light)."""
-    logs = [math.log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
+    logs = [_log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
     norm = Normalize(min(logs, default=0.0), max(logs, default=1.0) + 1e-9)
     colors = mpl.colormaps["cividis"]
-    return lambda epsilon: style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(math.log(epsilon))))
+    return lambda epsilon: style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(_log(epsilon))))
+
+
+def _log(epsilon: float) -> float:
+    """Logarithm of a privacy budget, with 0.001 in place of less."""
+    return math.log(max(epsilon, 1e-3))
 
 
 def _crossed_bars(axes: Axes, row: Row, color: Any) -> None:

@@ -194,7 +194,7 @@ def _spent(spent: pl.DataFrame) -> list[str]:
     most = spent.sort("epsilon", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
     return [
         f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which "
-        f"holds the advantage of any test of who was in the training data to at most {words.share(row['advantage'])}."
+        f"holds the advantage of any test of who was in the training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
 

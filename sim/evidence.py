@@ -88,7 +88,7 @@ class Engagement(Part):
     attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
     |plain mean| for rules and steps; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure
     aggregation the share of rows hidden.
-    None: there is no attack (or no defense).
+    None: there is no attack (or no defense); a distance also where an update that it compares is not finite.
     """
 
     attack_engaged: bool | None
@@ -144,7 +144,10 @@ class Spent(Part):
 
 
 class Privacy(Part):
-    """``epsilon`` of the consortium: the maximum over hospitals (disjoint patients, parallel composition)."""
+    """``epsilon`` of the consortium: the maximum over hospitals (disjoint patients, parallel composition).
+
+    ``not_covered``: sentences on what it says nothing about.
+    """
 
     unit: str
     epsilon: float
@@ -153,6 +156,7 @@ class Privacy(Part):
     max_grad_norm: float
     target_epsilon: float | None
     hospitals: list[Spent]
+    not_covered: list[str] = []
 
 
 class Recovered(Part):

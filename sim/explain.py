@@ -15,6 +15,7 @@ from torch import nn
 from sim.compare import grouped, run_bytes
 from sim.experiment import Experiment
 from sim.models import initial, load, module, n_params
+from sim.privacy import NOT_COVERED
 from sim.seeds import stream
 from sim.sight import conflicts, sight
 
@@ -58,6 +59,10 @@ def _design(console: Console, experiment: Experiment) -> None:
     console.print(table)
     for conflict in conflicts(experiment):
         console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+    if experiment.dp is not None:
+        console.print("Not covered by epsilon:")
+        for text in NOT_COVERED:
+            console.print(f"- {text}")
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:

@@ -24,6 +24,7 @@ from sim.experiment import Experiment, address
 from sim.kept import Kept
 from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
+from sim.privacy import NOT_COVERED
 from sim.reconstruction import Curious
 from sim.seeds import stream
 from sim.selection import selection
@@ -278,6 +279,7 @@ def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> P
         max_grad_norm=experiment.dp.max_grad_norm,
         target_epsilon=experiment.dp.target_epsilon,
         hospitals=spent,
+        not_covered=list(NOT_COVERED),
     )
 
 
