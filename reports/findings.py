@@ -46,7 +46,8 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
     """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
-    return _undefined_figures(records) + _missing_controls(records) + _few_seeds(records) + _idle(records) + _lost(records)
+    found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
+    return found + _few_seeds(records) + _idle(records) + _lost(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
@@ -208,6 +209,17 @@ def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
         for (attack, defense, reason), n in counts.items()
     ]
     return _first(texts, "Nor is it in runs of {}.")
+
+
+def _data_notes(records: Sequence[RunRecord]) -> list[str]:
+    """What the evidence notes about the data, each with the number of seeds in which it holds."""
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        for text in record.data_notes:
+            seeds.setdefault(text, set()).add(record.seed)
+    n_seeds = len(_names(records, "seed"))
+    texts = [text if n_seeds == 1 else f"{text} ({len(found)} of {n_seeds} seeds)" for text, found in seeds.items()]
+    return _first(texts, "The evidence notes {} about the data.")
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:

@@ -248,6 +248,7 @@ class RunRecord(Part):
     curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
     seconds: float
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    data_notes: list[str] = []  # what a reader of the figures should know about the data
     not_finite_from: int | None = None  # first round in which an honest update, the new weights or a score overflowed float32
 
     @field_validator("curve")

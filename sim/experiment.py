@@ -16,6 +16,7 @@ import numpy as np
 from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sim import data_check
 from sim.build import build
 from sim.errors import InputError, RefusedError
 from sim.models import Model, device
@@ -228,6 +229,11 @@ class Experiment:
         """The hospitals of this run's seed."""
         return _consortium(_canonical(self.settings.consortium), self.settings.seed)
 
+    @property
+    def data_notes(self) -> list[str]:
+        """What a reader of the figures should know about the data of this run's seed."""
+        return list(_notes(_canonical(self.settings.consortium), self.settings.seed))
+
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Layer widths of the model on this consortium's records."""
@@ -407,9 +413,16 @@ def _built(key: str, node: Mapping[str, Any]) -> Any:
 def _consortium(node: str, seed: int) -> Consortium:
     dataset: DataSet = build("consortium", json.loads(node))
     try:
-        return dataset(seed)
+        made = dataset(seed)
+        data_check.check(made)
+        return made
     except InputError as error:
         raise InputError(f"consortium.{error.key}", error.value, error.expected) from error
+
+
+@lru_cache(maxsize=64)
+def _notes(node: str, seed: int) -> tuple[str, ...]:
+    return tuple(data_check.notes(_consortium(node, seed)))
 
 
 def _canonical(value: Any) -> str:

@@ -39,6 +39,8 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
+    for text in first.data_notes:
+        console.print(f"[yellow]Data[/yellow]: {text}", highlight=False)
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
 

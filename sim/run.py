@@ -128,6 +128,7 @@ class Trial:
             seconds=seconds,
             limit=experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
             backdoor=None if quiet is None else self._planted(quiet),
+            data_notes=experiment.data_notes,
             not_finite_from=self._not_finite_from(),
         )
 
