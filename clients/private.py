@@ -22,6 +22,11 @@ from sim.experiment import Training
 from sim.models import load, module, unload
 from sim.types import About, Records
 
+CLIPPING = 1e-10, 1e10  # clipping norms with which float32 holds clipped gradients and their noise
+LEAST_TARGET = 0.05  # smallest epsilon that noise is calibrated to
+ERROR = 0.01  # how far above the epsilon that it proves the PRV accountant may be
+MOST_NOISE = 1e6  # largest noise multiplier, and largest epsilon
+
 History = list[tuple[float, float, int]]  # (noise multiplier, sample rate, steps), Opacus's own form
 
 
@@ -54,8 +59,11 @@ class RecordDP:
             )
         for name in ("target_epsilon", "noise_multiplier"):
             if getattr(self, name) is not None:
-                number(0, open_low=True, **{name: getattr(self, name)})
-        number(0, open_low=True, max_grad_norm=self.max_grad_norm)
+                number(0, MOST_NOISE, open_low=True, **{name: getattr(self, name)})
+        if self.target_epsilon is not None and self.target_epsilon < LEAST_TARGET:
+            expected = f"expected at least {LEAST_TARGET}: an account is right to {ERROR}, too coarse to calibrate noise to less"
+            raise InputError("target_epsilon", self.target_epsilon, expected)
+        number(*CLIPPING, max_grad_norm=self.max_grad_norm)
         number(0, 0.5, open_low=True, delta=self.delta)
         one_of(("prv", "rdp"), accountant=self.accountant)
 
@@ -154,10 +162,11 @@ Query = tuple[tuple[tuple[float, float, int], ...], float, str, float]  # histor
 SPENT: dict[Query, float] = {}  # answers of the accountants: each takes a good part of a second
 
 
-def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism: str, error: float = 0.01) -> float:
+def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism: str, error: float = ERROR) -> float:
     """Epsilon at ``delta`` of a history of subsampled Gaussian steps, at most ``error`` above what the PRV accountant proves.
 
-    Raises ``InputError`` where there is so little noise that Opacus's accountant overflows: what it returns then is no epsilon.
+    At least 0, which is what a negative answer of the accountant amounts to. Raises ``InputError`` where there is so little noise
+    that Opacus's accountant overflows: what it returns then is no epsilon.
     """
     query = (history, delta, mechanism, error)
     if query not in SPENT:
@@ -167,7 +176,10 @@ def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism
             # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
             with np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to say a little less
-                SPENT[query] = float(accountant.get_epsilon(delta=delta, **options))
+                found = float(accountant.get_epsilon(delta=delta, **options))
+            if not np.isfinite(found):
+                raise FloatingPointError(found)
+            SPENT[query] = max(0.0, found)
         except ArithmeticError as problem:
             raise InputError("dp", history, "expected more noise: with this little, epsilon cannot be computed") from problem
     return SPENT[query]
@@ -181,18 +193,19 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
     """
 
     def over(log_sigma: float, error: float) -> float:
-        return float(np.log(spent(((float(np.exp(log_sigma)), rate, steps),), delta, mechanism, error) / epsilon))
+        found = spent(((float(np.exp(log_sigma)), rate, steps),), delta, mechanism, error)
+        return float(np.log(max(found, epsilon / 100) / epsilon))  # so that the search stays finite where nothing is spent
 
     coarse = min(0.1, epsilon / 10)
     try:
         found = root_scalar(
             over, args=(coarse,), x0=(guess := _gaussian_guess(epsilon, delta, rate, steps)), x1=guess + 0.1, xtol=1e-3
         )
-        found = root_scalar(over, args=(0.01,), x0=found.root, x1=found.root + 0.01, xtol=3e-4, maxiter=20)
+        found = root_scalar(over, args=(ERROR,), x0=found.root, x1=found.root + 0.01, xtol=3e-4, maxiter=20)
     except (ArithmeticError, RuntimeError, ValueError) as error:  # InputError is a ValueError
         raise InputError("dp.target_epsilon", epsilon, f"expected a budget that some noise reaches in {steps} steps") from error
     log_sigma = float(found.root)
-    while over(log_sigma, 0.01) > 0:
+    while over(log_sigma, ERROR) > 0:
         log_sigma += 3e-4
     return float(np.exp(log_sigma))
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports import tables, words
-from sim.evidence import RunRecord
+from sim.evidence import Planted, RunRecord
 
 PLANTED = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "target": pl.Int64, "n_marked": pl.Int64,
@@ -37,7 +37,8 @@ def found(planted: pl.DataFrame) -> list[str]:
     """The strongest backdoor without a defense, and under one."""
     texts = []
     for bare in (True, False):
-        side = planted.filter((pl.col("defense") == "none") == bare).sort("gain", descending=True, maintain_order=True)
+        side = planted.filter((pl.col("defense") == "none") == bare).drop_nulls("gain")
+        side = side.sort("gain", descending=True, maintain_order=True)
         texts += [_strongest(row) for row in side.head(1).rows(named=True)]
     return texts
 
@@ -56,5 +57,10 @@ def _planted(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
         if one is not None:
             yield {
                 "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": one.target, "n_marked": one.n,
-                "success": one.success, "false_trigger": one.false_trigger, "gain": one.success - one.false_trigger,
+                "success": one.success, "false_trigger": one.false_trigger, "gain": _gain(one),
             }  # fmt: skip
+
+
+def _gain(one: Planted) -> float | None:
+    """Success beyond false triggers; None where one of them is not defined."""
+    return None if one.success is None or one.false_trigger is None else one.success - one.false_trigger

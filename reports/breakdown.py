@@ -49,13 +49,17 @@ def points(table: pl.DataFrame, drop: float) -> pl.DataFrame:
     """The measured breakdown point of each defense under each attack, from the frame of ``by_number``.
 
     ``breaks_at``: the smallest number of hostile hospitals at which mean AUROC is at least ``drop`` below the same defense
-    without the attack, with a paired 95 % interval that excludes 0; null if no number is. ``harm`` with ``_low`` and ``_high``
+    without the attack, with a paired 95 % interval that excludes 0, or at which a run is left without an AUROC that it has
+    without the attack; null if no number is. ``harm`` with ``_low`` and ``_high``
     there; ``most``: the largest number run with that control; ``seeds``: the fewest pairs of any number.
     """
     by = ("attack", "defense")
-    tried = table.filter(pl.col("attack") != "none", pl.col("harm").is_not_null()).sort("n_hostile", maintain_order=True)
-    about = tried.group_by(by, maintain_order=True).agg(most=pl.col("n_hostile").max(), seeds=pl.col("harm_n").min())
-    broken = tried.filter(pl.col("harm") <= -drop, pl.col("harm_high") < 0).unique(by, keep="first", maintain_order=True)
+    lost = pl.col("n_lost") > 0
+    tried = table.filter(pl.col("attack") != "none", pl.col("harm").is_not_null() | lost).sort("n_hostile", maintain_order=True)
+    seeds = (pl.col("harm_n") + pl.col("n_lost")).min()
+    about = tried.group_by(by, maintain_order=True).agg(most=pl.col("n_hostile").max(), seeds=seeds)
+    harmed = (pl.col("harm") <= -drop) & (pl.col("harm_high") < 0)
+    broken = tried.filter(harmed | lost).unique(by, keep="first", maintain_order=True)
     at = broken.select(*by, "harm", "harm_low", "harm_high", breaks_at=pl.col("n_hostile"))
     return about.join(at, on=by, how="left", maintain_order="left")
 

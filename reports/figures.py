@@ -36,7 +36,7 @@ def heat_map(cells: pl.DataFrame) -> Figure:
     roomy = len(attacks) <= ROOMY
     figure = style.new_figure(*_heat_map_size(len(attacks), len(defenses), roomy))
     axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15 if roomy else 0.35))
-    scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *cells["mean"]]), 1.0), "cividis")
+    scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *cells["mean"].drop_nulls()]), 1.0), "cividis")
     axes.add_patch(Rectangle((-0.5, -0.5), len(attacks), len(defenses), facecolor="#F4F4F4", edgecolor=style.FAINT, hatch="///"))
     for row in cells.iter_rows(named=True):
         _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale, roomy)
@@ -204,7 +204,7 @@ def _heat_map_size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float,
 
 
 def _cell(axes: Axes, x: int, y: int, row: Row, scale: mpl.cm.ScalarMappable, roomy: bool) -> None:
-    face = scale.to_rgba(row["mean"])
+    face = mpl.colors.to_rgba("white") if row["mean"] is None else scale.to_rgba(row["mean"])
     ink = "white" if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.5 else style.INK
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
     above, below = _cell_words(row) if roomy else _few_cell_words(row)
@@ -214,13 +214,15 @@ def _cell(axes: Axes, x: int, y: int, row: Row, scale: mpl.cm.ScalarMappable, ro
 
 
 def _cell_words(row: Row) -> tuple[str, str]:
+    if row["mean"] is None:
+        return "\N{EN DASH}", "not defined"
     span = "one seed" if row["n"] == 1 else f"{row['mean_low']:.2f}\N{EN DASH}{row['mean_high']:.2f}"
     return words.score(row["mean"]) + (" †" if row["n_idle"] else ""), span
 
 
 def _few_cell_words(row: Row) -> tuple[str, str]:
     """The same in three places: no zero before the point, half the interval."""
-    half = "" if row["n"] == 1 else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
+    half = "" if row["n"] < 2 else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
     return words.score(row["mean"]).removeprefix("0") + ("†" if row["n_idle"] else ""), half
 
 
@@ -253,10 +255,15 @@ def _ranked(points: pl.DataFrame) -> Figure:
 
 def _privacy_colors(rows: Sequence[Row]) -> Any:
     """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark) to the loosest (light)."""
-    logs = [math.log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
+    logs = [_log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
     norm = Normalize(min(logs, default=0.0), max(logs, default=1.0) + 1e-9)
     colors = mpl.colormaps["cividis"]
-    return lambda epsilon: style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(math.log(epsilon))))
+    return lambda epsilon: style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(_log(epsilon))))
+
+
+def _log(epsilon: float) -> float:
+    """Logarithm of a privacy budget, with 0.001 in place of less."""
+    return math.log(max(epsilon, 1e-3))
 
 
 def _crossed_bars(axes: Axes, row: Row, color: Any) -> None:

@@ -46,7 +46,8 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
     """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
-    return _missing_controls(records) + _few_seeds(records) + _idle(records) + _lost(records)
+    found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
+    return found + _few_seeds(records) + _idle(records) + _lost(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
@@ -113,7 +114,7 @@ def _calm(cells: pl.DataFrame) -> list[str]:
     return [
         f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: "
         "in that share of pairs it gives a patient with the condition a higher risk than one without."
-        for row in cells.filter(attack="none", defense="none").rows(named=True)
+        for row in cells.filter(pl.col("mean").is_not_null(), attack="none", defense="none").rows(named=True)
     ]
 
 
@@ -194,9 +195,31 @@ def _spent(spent: pl.DataFrame) -> list[str]:
     most = spent.sort("epsilon", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
     return [
         f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which "
-        f"holds the advantage of any test of who was in the training data to at most {words.share(row['advantage'])}."
+        f"holds the advantage of any test of who was in the training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
+
+
+def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
+    """The runs without an AUROC, with the reason: no mean counts them, so what became of them is not in it."""
+    counts = Counter((r.attack, r.defense, r.outcome.undefined) for r in records if r.outcome.auroc is None)
+    texts = [
+        f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: "
+        f"{reason or 'the evidence gives no reason'}. Means leave them out."
+        for (attack, defense, reason), n in counts.items()
+    ]
+    return _first(texts, "Nor is it in runs of {}.")
+
+
+def _data_notes(records: Sequence[RunRecord]) -> list[str]:
+    """What the evidence notes about the data, each with the number of seeds in which it holds."""
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        for text in record.data_notes:
+            seeds.setdefault(text, set()).add(record.seed)
+    n_seeds = len(_names(records, "seed"))
+    texts = [text if n_seeds == 1 else f"{text} ({len(found)} of {n_seeds} seeds)" for text, found in seeds.items()]
+    return _first(texts, "The evidence notes {} about the data.")
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
@@ -210,7 +233,7 @@ def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
 
 def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
     cells = tables.cells(records)
-    lone, total = len(cells.filter(pl.col("n") < 2)), len(cells)
+    lone, total = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2)), len(cells)
     where = "Every result" if lone == total else f"{lone} of {words.count(total, 'result')}"
     return [f"{where} comes from one seed: it has no interval, and chance cannot be told from effect."] if lone else []
 

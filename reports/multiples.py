@@ -46,8 +46,9 @@ def breakdown(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[st
     """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 % intervals over seeds as bars.
 
     Every line starts where nobody is hostile, if that was run. A square at its end marks the largest number run that the rule
-    is defined for: ``limits`` has the smallest that it is not.
+    is defined for: ``limits`` has the smallest that it is not. Cells without an AUROC are left out.
     """
+    table = table.filter(pl.col("mean").is_not_null())
     return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
 
 

@@ -100,7 +100,8 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
 
     ``mean`` with ``_low``, ``_high`` and ``n``; ``harm``: minus the run with no attack (same defense and seed); ``gain``: minus
     the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the
-    attack knew the defense and tried what it would make of it. Ordered by first run.
+    attack knew the defense and tried what it would make of it; ``n_undefined``: runs without an AUROC, which no mean counts;
+    ``n_lost``: those of them whose run with no attack has one. Ordered by first run.
     """
     table = runs(records).with_columns(value=pl.col(metric))
     about = table.group_by(CELL, maintain_order=True).agg(
@@ -108,13 +109,14 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
         epsilon=pl.col("epsilon").max(),
         reads_only=pl.col("reads_only").all(),
         adaptive=pl.col("adaptive").any(),
+        n_undefined=pl.col("auroc").is_null().sum().cast(pl.Int64),
     )
     level = over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
     harm = over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
     gain = over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain")
-    for part in (level, harm, gain):
+    for part in (level, harm, gain, _lost(table)):
         about = about.join(part, on=CELL, how="left", maintain_order="left")
-    return about.with_columns(pl.col("n", "harm_n", "gain_n").fill_null(0))
+    return about.with_columns(pl.col("n", "harm_n", "gain_n", "n_lost").fill_null(0))
 
 
 def worst_attacks(cells: pl.DataFrame, most: int) -> list[str]:
@@ -271,6 +273,14 @@ def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
     best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
     under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
     return over_seeds(_minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), ("defense",), "value", "behind")
+
+
+def _lost(table: pl.DataFrame) -> pl.DataFrame:
+    """Runs of each cell that have no AUROC although the run with no attack (same defense and seed) has one."""
+    control = table.filter(attack="none").select("defense", "seed", base="auroc")
+    paired = table.filter(pl.col("attack") != "none").join(control, on=("defense", "seed"), maintain_order="left")
+    lost = pl.col("auroc").is_null() & pl.col("base").is_not_null()
+    return paired.group_by(CELL, maintain_order=True).agg(n_lost=lost.sum().cast(pl.Int64))
 
 
 def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str) -> pl.DataFrame:

@@ -70,6 +70,10 @@ def run_table(record: RunRecord) -> Table:
         rows["ε (most of any hospital)"] = words.epsilon(record.privacy.epsilon)
     if record.inversion is not None:
         rows["records recovered"] = f"{record.inversion.n_recovered} of {record.inversion.n_attacked}"
+    if outcome.undefined is not None:
+        rows["not defined, because"] = outcome.undefined
+    if record.not_finite_from is not None:
+        rows["values beyond float32"] = f"from round {record.not_finite_from} on"
     for name, value in rows.items():
         table.add_row(name, Text(value))
     return table
@@ -170,6 +174,8 @@ def _broken(name: str) -> str:
 
 def _mean(row: dict[str, Any]) -> str:
     half = "" if row["mean_low"] is None else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
+    if row["mean"] is None:
+        return "not defined"
     return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal
 
 NONE = "\N{EN DASH}"
 
@@ -101,5 +102,25 @@ def under(name: str) -> str:
 
 
 def epsilon(value: float) -> str:
-    """A privacy budget with three digits."""
-    return f"{value:#.3g}".rstrip(".")
+    """A privacy budget with three digits, rounded up: the figure never promises more than the value."""
+    if not value > 0:
+        return "0"
+    exact = Decimal(repr(value))
+    step = Decimal(1).scaleb(exact.adjusted() - 2)
+    return f"{float(exact.quantize(step, ROUND_CEILING)):#.3g}".rstrip(".")
+
+
+def delta(value: float) -> str:
+    """The delta of a privacy budget with all its digits."""
+    return repr(float(value))
+
+
+def at_most(value: float | None) -> str:
+    """An upper bound of a rate as a percentage with two digits, rounded up."""
+    if value is None:
+        return NONE
+    exact = 100 * Decimal(repr(value))
+    if exact < Decimal("0.1"):
+        return "under 0.1 %" if exact > 0 else "0 %"
+    step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))
+    return f"{min(exact.quantize(step, ROUND_CEILING), Decimal(100)).normalize():f} %"

@@ -88,8 +88,8 @@ class Adversary:
                 given, sent = sent, self._send(name, attack, scene, sent)
             except RefusedError:  # too few hostile hospitals are left in this round: they go on as they are
                 continue
-            moved = (relative_distance(new, old) for new, old in zip(sent, given, strict=True))
-            self.distances[name] += [distance for distance in moved if math.isfinite(distance)]  # not so from an update of zero
+            moved = (relative_distance(new, old) for new, old in zip(_as_sent(sent), _as_sent(given), strict=True))
+            self.distances[name] += [distance for distance in moved if math.isfinite(distance)]  # not so of what is screened
         by_name = dict(zip(scene.hostile, _as_sent(sent), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 

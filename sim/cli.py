@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, launcher, processes
+from sim import catalog, compare, compose, evidence, explain, launcher, mappings, processes
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
@@ -63,6 +63,7 @@ def _hydra(command: str, words: list[str]) -> None:
 
     def job(config: DictConfig) -> None:
         try:
+            mappings.replace(config, _overrides())
             task(config)
         except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
             wrong.append(error)

@@ -16,6 +16,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sim import mappings
 from sim.errors import InputError
 from sim.experiment import Experiment, load
 
@@ -256,7 +257,9 @@ def options(group: str) -> list[str]:
 
 def _config(overrides: list[str]) -> DictConfig:
     with one_line():
-        return compose("config", overrides=overrides)
+        config = compose("config", overrides=overrides)
+    mappings.replace(config, overrides)
+    return config
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:

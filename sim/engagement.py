@@ -5,6 +5,7 @@ Both trainings draw from the same named streams, so they differ by nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from sim.experiment import Experiment, load
 from sim.reconstruction import Curious
 from sim.seeds import stream
 from sim.server import Log, relative_distance
+from sim.types import Vector
 
 Answer = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]  # the replies of hospitals
 Sent = Mapping[str, list[float]]
@@ -35,10 +37,22 @@ def engagement(
     defense = _defense(experiment, weights, log)
     return Engagement(
         attack_engaged=None if attack is None else attack > LEAST,
-        attack_distance=attack,
+        attack_distance=_stated(attack),
         defense_engaged=None if defense is None else defense > LEAST,
-        defense_distance=defense,
+        defense_distance=_stated(defense),
     )
+
+
+def moved(one: Vector, other: Vector) -> float:
+    """``relative_distance`` where both updates are finite; else 0 where they are the same and infinity where they differ."""
+    if np.isfinite(one).all() and np.isfinite(other).all():
+        return relative_distance(one, other)
+    return 0.0 if np.array_equal(one, other, equal_nan=True) else math.inf
+
+
+def _stated(distance: float | None) -> float | None:
+    """A distance as evidence states it: None where there is no figure for it."""
+    return distance if distance is not None and math.isfinite(distance) else None
 
 
 def _attack(experiment: Experiment, answer: Answer, weights: NDArray[np.float32], sent: Sent, curious: Curious) -> float:
@@ -74,7 +88,7 @@ def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
         rng = stream(settings.seed, "dp-noise", 1, hospital.name)
         trained, _ = dp.train(experiment.widths, weights, hospital.train, batches, settings.training, [], rng)
         updates.append(trained - weights)
-    return relative_distance(*updates)
+    return moved(*updates)
 
 
 def _is_plain_mean(experiment: Experiment) -> bool:
@@ -101,4 +115,4 @@ def _differences(one: Experiment, other: Experiment, answer: Answer, weights: ND
     replies = answer(asked, 2 * [wire.context(place + 1, place) for place in places])
     updates = [None if reply.has_error() else wire.sent(reply) for reply in replies]
     pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
-    return [0.0 if a is None or b is None else relative_distance(a, b) for a, b in pairs]
+    return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]

@@ -38,22 +38,28 @@ class Outcome(Part):
 
     ``worst_hospital_auroc`` is the least AUROC among hospitals with at least ``min_class_rows`` test patients of each class;
     None if there is none. ``sensitivity_at_90_specificity``: share of the ill found when at most 10 % of the healthy are alarmed.
+
+    A figure that is not defined is None, and ``undefined`` says why: AUROC, average precision and sensitivity need test patients
+    of both classes, and no figure exists without test patients, without a trained model, or where a score is not finite.
     """
 
-    auroc: float
-    auprc: float
-    accuracy: float
-    sensitivity_at_90_specificity: float
-    brier: float
+    auroc: float | None
+    auprc: float | None
+    accuracy: float | None
+    sensitivity_at_90_specificity: float | None
+    brier: float | None
     worst_hospital_auroc: float | None
     worst_hospital: str | None
     n_test: int
     n_test_positive: int
     min_class_rows: int
+    undefined: str | None = None
 
 
 class HospitalOutcome(Part):
     """The final model at one hospital; ``auroc`` is None below ``Outcome.min_class_rows`` test patients of a class.
+
+    All three figures are None where the hospital has no test patients, and where ``Outcome`` has none.
 
     ``kept`` and ``distance``: what the rule keeps of the hospital's update and how far that is from the others', as ``sim.kept``
     measures them; None in runs with attacks, where the aggregator sees sums, and in evidence from before they were measured.
@@ -66,8 +72,8 @@ class HospitalOutcome(Part):
     n_test: int
     n_test_positive: int
     auroc: float | None
-    brier: float
-    accuracy: float
+    brier: float | None
+    accuracy: float | None
     epsilon: float | None = None
     noise_multiplier: float | None = None
     kept: float | None = None
@@ -82,7 +88,7 @@ class Engagement(Part):
     attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
     |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
     update in round 1; for secure aggregation the share of rows hidden.
-    None: there is no attack (or no defense).
+    None: there is no attack (or no defense); a distance also where an update that it compares is not finite.
     """
 
     attack_engaged: bool | None
@@ -158,7 +164,10 @@ class Spent(Part):
 
 
 class Privacy(Part):
-    """``epsilon`` of the consortium: the maximum over hospitals (disjoint patients, parallel composition)."""
+    """``epsilon`` of the consortium: the maximum over hospitals (disjoint patients, parallel composition).
+
+    ``not_covered``: sentences on what it says nothing about.
+    """
 
     unit: str
     epsilon: float
@@ -167,6 +176,7 @@ class Privacy(Part):
     max_grad_norm: float
     target_epsilon: float | None
     hospitals: list[Spent]
+    not_covered: list[str] = []
 
 
 class Recovered(Part):
@@ -200,13 +210,13 @@ class Planted(Part):
     """A backdoor in the final model: shares of the ``n`` test records not of the ``target`` class, once they bear the mark.
 
     ``success``: those that the model puts into the target class. ``false_trigger``: the same for the model of the same run
-    without the attack, which was never shown the mark.
+    without the attack, which was never shown the mark. None where ``n`` is 0 or a score is not finite.
     """
 
     attack: str
     target: int
-    success: float
-    false_trigger: float
+    success: float | None
+    false_trigger: float | None
     n: int
 
 
@@ -260,6 +270,8 @@ class RunRecord(Part):
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
     skips: list[Skip] = []  # what is known of each of ``skipped_rounds``; empty in evidence from before it was recorded
     absences: dict[str, list[str]] = {}  # by attack that is an absence of honest hospitals, those that it concerns
+    data_notes: list[str] = []  # what a reader of the figures should know about the data
+    not_finite_from: int | None = None  # first round in which an honest update, the new weights or a score overflowed float32
 
     @field_validator("curve")
     @classmethod
@@ -317,7 +329,8 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For a backdoor, the share
     of marked test records, not of the target class, that the final model puts into it. For other attacks on the model, whether
     the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
-    0, so that its mean over seeds is a success rate; None without that control.
+    0, so that its mean over seeds is a success rate; 1 also where the attack left no model with finite scores and the control
+    has an AUROC; None without that control.
     """
     controls = {(r.consortium, r.defense, r.seed, r.n_hostile): r.outcome.auroc for r in records if r.attack == "none"}
     return [_row(record, controls.get((record.consortium, record.defense, record.seed, record.n_hostile))) for record in records]
@@ -352,6 +365,8 @@ def attack_success(record: RunRecord, control: float | None) -> float | None:
         return record.backdoor.success
     if control is None:
         return None
+    if record.outcome.auroc is None:
+        return 1.0
     return float(control - record.outcome.auroc >= record.config["report"]["material_drop"])
 
 

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 import numpy as np
 from hydra.utils import get_class
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sim import data_check
 from sim.build import build
 from sim.errors import InputError, RefusedError
 from sim.models import Model, device
@@ -42,6 +43,7 @@ from sim.types import (
     Step,
 )
 
+LARGEST_RATE = 1e37  # float32 holds ten times that, which is as far as Adam's first step scales a rate
 ORDERED = ("attack", "steps")  # choices of several, in order
 CHAIN = "aggregators.chain.Chain"
 KINDS = ("poison", "training", "byzantine", "faults", "inversion")
@@ -66,6 +68,19 @@ class Training(Values):
     lr: float = Field(gt=0, allow_inf_nan=False)
     optimizer: Literal["sgd", "adam"]
     proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+    @field_validator("lr", "proximal")
+    @classmethod
+    def _held_by_float32(cls, value: float) -> float:
+        if value > LARGEST_RATE:
+            raise ValueError(f"expected at most {LARGEST_RATE:g}")
+        return value
+
+    @model_validator(mode="after")
+    def _pull_held_by_float32(self) -> Training:
+        if self.lr * self.proximal > LARGEST_RATE:
+            raise ValueError(f"expected lr * proximal of at most {LARGEST_RATE:g}")
+        return self
 
     def steps(self, n_train: int) -> int:
         """Batches that a hospital with ``n_train`` records trains on in one round."""
@@ -219,16 +234,26 @@ class Experiment:
 
     @cached_property
     def hostile_training(self) -> Training:
-        """How a hostile hospital trains when it attacks."""
+        """How a hostile hospital trains when it attacks. Raises ``InputError`` where an attack makes a value out of range."""
         training = self.settings.training
-        for change in self.of_kind("training").values():
+        for name, change in self.of_kind("training").items():
             training = change(training)
+            try:
+                Training.model_validate(training.model_dump())
+            except ValidationError as error:
+                problem = _first(error)
+                raise InputError(f"attack.{name}: training.{problem.key}", problem.value, problem.expected) from None
         return training
 
     @cached_property
     def consortium(self) -> Consortium:
         """The hospitals of this run's seed."""
         return _consortium(_canonical(self.settings.consortium), self.settings.seed)
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What a reader of the figures should know about the data of this run's seed."""
+        return list(_notes(_canonical(self.settings.consortium), self.settings.seed))
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -315,6 +340,7 @@ def _check(experiment: Experiment) -> None:
             )
     _check_poisons(experiment)
     _check_absences(experiment)
+    _ = experiment.hostile_training
     _check_defense(experiment)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
@@ -423,9 +449,16 @@ def _built(key: str, node: Mapping[str, Any]) -> Any:
 def _consortium(node: str, seed: int) -> Consortium:
     dataset: DataSet = build("consortium", json.loads(node))
     try:
-        return dataset(seed)
+        made = dataset(seed)
+        data_check.check(made)
+        return made
     except InputError as error:
         raise InputError(f"consortium.{error.key}", error.value, error.expected) from error
+
+
+@lru_cache(maxsize=64)
+def _notes(node: str, seed: int) -> tuple[str, ...]:
+    return tuple(data_check.notes(_consortium(node, seed)))
 
 
 def _canonical(value: Any) -> str:
@@ -437,5 +470,7 @@ def _first(error: ValidationError) -> InputError:
     key = ".".join(str(part) for part in problem["loc"])
     expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
     return InputError(
-        key, problem.get("input"), expected.replace("input should be", "expected").replace("field required", "required")
+        key,
+        problem.get("input"),
+        expected.removeprefix("value error, ").replace("input should be", "expected").replace("field required", "required"),
     )

@@ -16,6 +16,7 @@ from torch import nn
 from sim.compare import grouped, run_bytes
 from sim.experiment import Experiment
 from sim.models import initial, load, module, n_params
+from sim.privacy import NOT_COVERED
 from sim.seeds import stream
 from sim.sight import conflicts, sight
 
@@ -39,6 +40,8 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
+    for text in first.data_notes:
+        console.print(f"[yellow]Data[/yellow]: {text}", highlight=False)
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
 
@@ -60,6 +63,10 @@ def _design(console: Console, experiment: Experiment) -> None:
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
         console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+    if experiment.dp is not None:
+        console.print("Not covered by epsilon:")
+        for text in NOT_COVERED:
+            console.print(f"- {text}")
 
 
 def absences(experiment: Experiment) -> str:

@@ -50,40 +50,65 @@ class Examiner:
         return np.asarray((ill >= self.min_class_rows) & (n - ill >= self.min_class_rows))
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logit of every test record, in order of the hospitals. What is not finite counts as 0: no information."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.nan_to_num(logits(self.widths, vector, self._features), nan=0.0, posinf=1e30, neginf=-1e30)
+        """Logit of every test record, in order of the hospitals: those of ``scored``."""
+        return self.scored(vector)[0]
+
+    def scored(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
+        """The logits, (n_test,), and whether float32 holds them all.
+
+        Computed in float32, as hospitals would; where that overflows, for all records in float64. So the scores of every finite
+        model of a few layers are finite.
+        """
+        return _scored(self.widths, vector, self._features)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """AUROC (NaN where not stated), Brier score and accuracy, each (n_hospitals + 1,); the last entry is all together."""
+        """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined; the last entry is all together."""
         return {metric: values[0] for metric, values in self.by_round([self.scores(vector)]).items()}
 
     def by_round(self, scores: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-        """What ``by_hospital`` states, for the ``scores`` of successive rounds, each (n_rounds, n_hospitals + 1)."""
+        """What ``by_hospital`` states, for the ``scores`` of successive rounds, each (n_rounds, n_hospitals + 1).
+
+        Scores that are not finite leave the figures of their hospital, and of all together, undefined in that round.
+        """
         table, n = np.stack(scores), len(self.consortium)
+        finite = np.isfinite(table)
+        defined = np.column_stack([self._means(finite) == 1, finite.all(axis=1) & bool(len(self._labels))])
         n_rounds, labels = len(table), np.tile(self._labels, len(table))
         site = (np.arange(n_rounds)[:, None] * n + self._site).ravel()
         round_ = np.repeat(np.arange(n_rounds), len(self._labels))
         each = segmented_auroc(table.ravel(), labels, site, n_rounds * n).reshape(n_rounds, n)
         pooled = segmented_auroc(table.ravel(), labels, round_, n_rounds)
         brier, right = (expit(table) - self._labels) ** 2, (table > 0) == (self._labels > 0)
-        return {
+        found = {
             "auroc": np.column_stack([np.where(self._rankable, each, np.nan), pooled]),
-            "brier": np.column_stack([self._means(brier), brier.mean(axis=1)]),
-            "accuracy": np.column_stack([self._means(right), right.mean(axis=1)]),
+            "brier": self._with_all(brier),
+            "accuracy": self._with_all(right),
         }
+        return {metric: np.where(defined, values, np.nan) for metric, values in found.items()}
+
+    def _with_all(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Means of ``values`` (n_rounds, n_test) at each hospital and over all, (n_rounds, n_hospitals + 1)."""
+        total = values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
+        return np.column_stack([self._means(values), total])
 
     def _means(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means at each hospital of ``values`` (n_rounds, n_test), (n_rounds, n_hospitals)."""
-        sizes = [len(hospital.test) for hospital in self.consortium.hospitals]
-        starts = np.cumsum([0, *sizes[:-1]])
-        return np.asarray(np.add.reduceat(values, starts, axis=1, dtype=np.float64) / sizes)
+        """Means of ``values`` (n_rounds, n_test) at each hospital, (n_rounds, n_hospitals); NaN without test records."""
+        sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
+        starts, there = np.cumsum(sizes) - sizes, sizes > 0
+        means = np.full((len(values), len(sizes)), np.nan)
+        if there.any():
+            means[:, there] = np.add.reduceat(values, starts[there], axis=1, dtype=np.float64) / sizes[there]
+        return means
 
     def planted(self, vector: NDArray[np.float32]) -> float:
-        """Share of the test records not of the target class that the model puts into it once they bear the mark."""
+        """Share of the test records not of the target class that the model puts into it once they bear the mark.
+
+        NaN where there are none of them, or one has a score that is not finite.
+        """
         assert self.backdoor is not None
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = np.nan_to_num(logits(self.widths, vector, self._marked), nan=0.0)
+        scores, _ = _scored(self.widths, vector, self._marked)
+        if not len(scores) or not np.isfinite(scores).all():
+            return float("nan")
         return float(np.mean(scores > 0 if self.backdoor.target else scores <= 0))
 
     @property
@@ -96,25 +121,56 @@ class Examiner:
         assert self.backdoor is not None
         return self.backdoor.trigger(self._features[self._labels != self.backdoor.target], self.consortium.schema)
 
-    def outcome(self, vector: NDArray[np.float32]) -> Outcome:
-        """The pooled outcome of a final model."""
-        scores, labels = self.scores(vector), self._labels
+    def outcome(self, vector: NDArray[np.float32] | None) -> Outcome:
+        """The pooled outcome of a final model; every figure undefined for None, which stands for no trained model."""
+        labels = self._labels
+        scores = np.full(len(labels), np.nan) if vector is None else self.scores(vector)
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
         each = found["auroc"][:-1]
         worst = None if np.isnan(each).all() else int(np.nanargmin(each))
+        ranked = not np.isnan(found["auroc"][-1])
         with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than the scores
             return Outcome(
-                auroc=float(found["auroc"][-1]),
-                auprc=float(average_precision_score(labels, scores)),
-                accuracy=float(found["accuracy"][-1]),
-                sensitivity_at_90_specificity=sensitivity_at(0.9, labels, scores),
-                brier=float(found["brier"][-1]),
+                auroc=defined(found["auroc"][-1]),
+                auprc=float(average_precision_score(labels, scores)) if ranked else None,
+                accuracy=defined(found["accuracy"][-1]),
+                sensitivity_at_90_specificity=sensitivity_at(0.9, labels, scores) if ranked else None,
+                brier=defined(found["brier"][-1]),
                 worst_hospital_auroc=None if worst is None else float(each[worst]),
                 worst_hospital=None if worst is None else self.consortium.names[worst],
                 n_test=len(labels),
                 n_test_positive=int(labels.sum()),
                 min_class_rows=self.min_class_rows,
+                undefined=None if ranked else self._why(None if vector is None else scores),
             )
+
+    def _why(self, scores: NDArray[np.float64] | None) -> str:
+        """Why the pooled AUROC is not defined; ``scores`` None: there is no trained model."""
+        n, positive = len(self._labels), int(self._labels.sum())
+        if scores is None:
+            return "no round gave a new model, so there is no trained model to score"
+        if not n:
+            return "there are no test patients"
+        broken = n - int(np.isfinite(scores).sum())
+        if broken:
+            return f"the scores of {broken} of {n} test patients are not finite"
+        return f"all {n} test patients are {'with' if positive else 'without'} the condition"
+
+
+def defined(value: float) -> float | None:
+    """A figure as evidence states it: None in place of NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def _scored(
+    widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], bool]:
+    """Logits in float32, or in float64 where one of those is not finite; and whether float32 did."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = logits(widths, vector, features)
+        if np.isfinite(scores).all():
+            return scores, True
+        return logits(widths, vector.astype(np.float64), features.astype(np.float64)), False
 
 
 def sensitivity_at(specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

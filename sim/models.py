@@ -6,7 +6,7 @@ A model is a chain of fully connected layers with ReLU between them and one outp
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -101,8 +101,10 @@ def unload(network: nn.Module) -> NDArray[np.float32]:
     return values
 
 
-def logits(widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Output of the network of these parameters for each row of ``features``, (n,)."""
+def logits(
+    widths: tuple[int, ...], vector: NDArray[np.floating[Any]], features: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """Output of the network of these parameters for each row of ``features``, (n,), computed in the precision of both."""
     at, values = 0, features
     for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
         weight = vector[at : at + fan_out * fan_in].reshape(fan_out, fan_in)

@@ -94,7 +94,8 @@ def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32],
     gaps = cdist(record[None].astype(np.float64), found)[0]
     hits = matching(schema, record, found)
     nearest = int(np.where(hits, gaps, np.inf).argmin() if hits.any() else gaps.argmin())
-    error = float(gaps[nearest] / np.linalg.norm(record)) if hits.any() else float("inf")
+    size = max(float(np.linalg.norm(record)), float(np.finfo(np.float32).tiny))  # a record may be all zeros
+    error = float(gaps[nearest] / size) if hits.any() else float("inf")
     return error, Recovered(hospital=hospital, exact=bool(hits.any()), truth=truth, guess=decode(schema, found[nearest]))
 
 

@@ -23,7 +23,8 @@ from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Skip, Spe
 from sim.experiment import Experiment, address
 from sim.kept import Kept
 from sim.manifest import code_version
-from sim.metrics import BACKDOOR, Examiner, curve
+from sim.metrics import BACKDOOR, Examiner, curve, defined
+from sim.privacy import NOT_COVERED
 from sim.reconstruction import Curious
 from sim.seeds import stream
 from sim.selection import selection
@@ -52,6 +53,7 @@ class Trial:
         self.weights = self.initial
         self.scores: list[NDArray[np.float64]] = []
         self.planted: list[float] = []
+        self.overflowed: list[int] = []
 
     def enroll(self, nodes: Mapping[int, int]) -> None:
         """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand."""
@@ -63,7 +65,9 @@ class Trial:
     def examine(self, server_round: int, arrays: ArrayRecord) -> None:
         """Keep what the model says of the test records after each round (and before the first): Flower's ``evaluate_fn``."""
         self.weights = wire.vector(arrays, wire.WEIGHTS)
-        self.scores.append(self.examiner.scores(self.weights))
+        scores, fits = self.examiner.scored(self.weights)
+        self.scores.append(scores)
+        self.overflowed += [] if fits else [server_round]
         if self.examiner.backdoor is not None:
             self.planted.append(self.examiner.planted(self.weights))
         if self.progress is not None and server_round:
@@ -90,7 +94,7 @@ class Trial:
         """The evidence of the finished run. ``quiet``: the final model of the same run without the attack, for a backdoor."""
         experiment, log = self.experiment, self.strategy.log
         settings, consortium = experiment.settings, experiment.consortium
-        outcome, by_round = self.examiner.outcome(self.weights), self.examiner.by_round(self.scores)
+        by_round = self.examiner.by_round(self.scores)
         if self.planted:
             by_round[BACKDOOR] = np.array(self.planted)[:, None]
         privacy = _privacy(experiment, log.reported)
@@ -110,7 +114,7 @@ class Trial:
             data_hash=consortium.data_hash,
             code=code_version(),
             config=experiment.config,
-            outcome=outcome,
+            outcome=self.examiner.outcome(self.weights if self._is_trained else None),
             hospitals=self._hospitals(privacy, {metric: values[-1] for metric, values in by_round.items()}),
             engagement=engagement(experiment, answer, self.initial, log, self.adversary.distances, self.curious),
             screened=log.screened,
@@ -126,6 +130,8 @@ class Trial:
             seconds=seconds,
             limit=experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
             backdoor=None if quiet is None else self._planted(quiet),
+            data_notes=experiment.data_notes,
+            not_finite_from=self._not_finite_from(),
         )
 
     def _skip(self, skipped: Skipped) -> Skip:
@@ -142,18 +148,30 @@ class Trial:
             honest=honest,
         )
 
+    @property
+    def _is_trained(self) -> bool:
+        """Whether any round gave a new model."""
+        return len(self.strategy.log.skipped) < self.experiment.settings.training.rounds
+
+    def _not_finite_from(self) -> int | None:
+        """The first round in which an honest update, the new weights or a score was not finite in float32."""
+        log, hostile = self.strategy.log, self.experiment.hostile
+        screened = [entry.round for entry in log.screened if entry.reason == wire.NOT_FINITE and entry.hospital not in hostile]
+        return min([*self.overflowed, *log.not_finite, *screened], default=None)
+
     def _planted(self, quiet: NDArray[np.float32]) -> Planted:
         (name, backdoor), examiner = next(iter(self.experiment.backdoors.items())), self.examiner
         return Planted(
             attack=name,
             target=backdoor.target,
-            success=self.planted[-1],
-            false_trigger=examiner.planted(quiet),
+            success=defined(self.planted[-1]),
+            false_trigger=defined(examiner.planted(quiet)),
             n=examiner.n_marked,
         )
 
     def _hospitals(self, privacy: Privacy | None, final: Mapping[str, NDArray[np.float64]]) -> list[HospitalOutcome]:
         spent = {entry.hospital: entry for entry in privacy.hospitals} if privacy else {}
+        figures = {metric: values if self._is_trained else np.full_like(values, np.nan) for metric, values in final.items()}
         return [
             HospitalOutcome(
                 hospital=hospital.name,
@@ -162,9 +180,9 @@ class Trial:
                 n_train=len(hospital.train),
                 n_test=len(hospital.test),
                 n_test_positive=int(hospital.test.labels.sum()),
-                auroc=None if np.isnan(final["auroc"][i]) else float(final["auroc"][i]),
-                brier=float(final["brier"][i]),
-                accuracy=float(final["accuracy"][i]),
+                auroc=defined(figures["auroc"][i]),
+                brier=defined(figures["brier"][i]),
+                accuracy=defined(figures["accuracy"][i]),
                 epsilon=spent[hospital.name].epsilon if hospital.name in spent else None,
                 noise_multiplier=spent[hospital.name].noise_multiplier if hospital.name in spent else None,
                 kept=self.kept.kept(hospital.name, self.strategy.log.shares),
@@ -278,6 +296,7 @@ def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> P
         max_grad_norm=experiment.dp.max_grad_norm,
         target_epsilon=experiment.dp.target_epsilon,
         hospitals=spent,
+        not_covered=list(NOT_COVERED),
     )
 
 

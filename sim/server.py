@@ -53,6 +53,7 @@ class Log:
     rows: list[int] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
     reported: dict[str, dict[str, float]] = field(default_factory=dict)
+    not_finite: list[int] = field(default_factory=list)  # rounds whose sum float32 could not hold
 
     @property
     def skipped(self) -> list[int]:
@@ -103,6 +104,7 @@ class Aggregator(Strategy):
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
         if not np.isfinite(weights).all():
+            self.log.not_finite.append(server_round)
             return self._skip(server_round, reports, "not_finite", "float32 cannot hold the new weights")
         self._memory = view.memory
         self.log.rows.append(len(view.rows))

@@ -24,6 +24,7 @@ ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 EXPERIMENT, ROUND = "experiment", "round"
 PARTITION = "partition-id"
+NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
 
 T = TypeVar("T")
 
@@ -234,7 +235,7 @@ def _update(record: Any, n_params: int) -> NDArray[np.float32]:
     if values.shape != (n_params,):
         raise UnusableError(f"shape {values.shape}, expected ({n_params},)")
     if not np.isfinite(values).all():
-        raise UnusableError("values that are not finite")
+        raise UnusableError(NOT_FINITE)
     return values
 
 

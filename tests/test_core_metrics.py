@@ -113,12 +113,64 @@ def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None
     assert examiner(min_class_rows=10_000).outcome(WEIGHTS).worst_hospital is None
 
 
-def test_a_model_that_is_not_finite_has_figures_of_chance() -> None:
-    for value in (np.nan, np.inf):
-        broken = np.full_like(WEIGHTS, value)
-        found = examiner().outcome(broken)
-        assert found.auroc == 0.5
-        assert np.isfinite([found.auprc, found.brier, found.accuracy]).all()
+FIGURES = ("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_model_that_is_not_finite_has_no_figures_and_a_reason(value: float) -> None:
+    found = examiner().outcome(np.full_like(WEIGHTS, value))
+    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
+    n = found.n_test
+    assert found.undefined == f"the scores of {n} of {n} test patients are not finite"
+
+
+def test_a_run_without_a_trained_model_has_no_figures_and_a_reason() -> None:
+    found = examiner().outcome(None)
+    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
+    assert found.undefined is not None
+    assert "no trained model" in found.undefined
+
+
+def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
+    large = (WEIGHTS * np.float32(1e20)).astype(np.float32)
+    scores, fits = examiner().scored(large)
+    features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
+    assert not fits
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores, logits(DESIGN.widths, large.astype(float), features.astype(float)))
+    labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
+    assert examiner().outcome(large).auroc == pytest.approx(roc_auc_score(labels, scores))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest_stated(label: int) -> None:
+    hospitals = tuple(replace(h, test=h.test.take(h.test.labels == label)) for h in DESIGN.consortium.hospitals)
+    found = examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcome(WEIGHTS)
+    assert [found.auroc, found.auprc, found.sensitivity_at_90_specificity, found.worst_hospital_auroc] == [None] * 4
+    scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
+    assert found.brier == pytest.approx(np.mean((expit(scores) - label) ** 2))
+    assert found.accuracy == pytest.approx(np.mean((scores > 0) == label))
+    assert found.undefined == f"all {len(scores)} test patients are {'with' if label else 'without'} the condition"
+
+
+def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -> None:
+    whole = examiner().by_hospital(WEIGHTS)
+    n = len(DESIGN.consortium)
+    for empty in (0, n // 2, n - 1):
+        hospitals = [replace(h, test=h.test.take([])) if i == empty else h for i, h in enumerate(DESIGN.consortium.hospitals)]
+        found = examiner(replace(DESIGN.consortium, hospitals=tuple(hospitals))).by_hospital(WEIGHTS)
+        for metric, values in found.items():
+            assert np.isnan(values[empty])
+            others = [i for i in range(n) if i != empty]
+            np.testing.assert_allclose(values[others], whole[metric][others], rtol=1e-6)
+            assert np.isfinite(values[n])
+
+
+def test_without_any_test_patients_no_figure_is_defined() -> None:
+    hospitals = tuple(replace(h, test=h.test.take([])) for h in DESIGN.consortium.hospitals)
+    found = examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcome(WEIGHTS)
+    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
+    assert found.undefined == "there are no test patients"
 
 
 def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:

@@ -36,6 +36,9 @@ def doubts(cell: Cell, measure: Measure) -> list[str]:
 def omissions(cell: Cell, measure: Measure) -> list[str]:
     """Which seeds of ``cell`` do not count, and why."""
     lacking = {
+        "no AUROC of the run or of the one without the attack": set(cell.controlled) - set(_scored(cell))
+        if measure == "auroc_change"
+        else set[int](),
         "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
         "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
         "no reconstruction result": {
@@ -46,8 +49,12 @@ def omissions(cell: Cell, measure: Measure) -> list[str]:
 
 
 def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
-    """Seeds with both controls and, for reconstruction, a result in the run and in its undefended control."""
-    if measure != "records_recovered":
+    """Seeds with both controls and a figure: an AUROC of the run and of the one without the attack, or a reconstruction result
+    of the run and of its undefended control.
+    """
+    if measure == "auroc_change":
+        return _scored(cell)
+    if measure == "rounds_skipped":
         return cell.controlled
     return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
 
@@ -60,7 +67,7 @@ def finding(cell: Cell, measure: Measure) -> str:
     """
     certain = not doubts(cell, measure)
     if measure == "auroc_change":
-        return _auroc_change(cell, cell.controlled) if certain else ""
+        return _auroc_change(cell, counted_seeds(cell, measure)) if certain else ""
     if measure == "rounds_skipped":
         return _rounds_skipped(cell, cell.controlled) if certain else ""
     seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
@@ -69,7 +76,8 @@ def finding(cell: Cell, measure: Measure) -> str:
 
 
 def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
-    changes = np.array([cell.runs[seed].outcome.auroc - cell.without_attack[seed].outcome.auroc for seed in seeds])
+    pairs = ((cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds)
+    changes = np.array([with_it - without for with_it, without in pairs if with_it is not None and without is not None])
     low, high = paired_interval(changes)
     run = cell.runs[seeds[0]]
     return (
@@ -106,6 +114,12 @@ def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
 
 def _skipped(runs: Sequence[RunRecord]) -> str:
     return f"{sum(len(run.skipped_rounds) for run in runs)} of {sum(run.rounds for run in runs)} rounds"
+
+
+def _scored(cell: Cell) -> list[int]:
+    """Seeds with both controls in which the run and the one without the attack have an AUROC."""
+    pairs = {seed: (cell.runs[seed], cell.without_attack[seed]) for seed in cell.controlled}
+    return [seed for seed, runs in pairs.items() if all(run.outcome.auroc is not None for run in runs)]
 
 
 def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:

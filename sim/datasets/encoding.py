@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sim.data_check import is_constant
 from sim.errors import InputError
 from sim.types import Field, Schema
 
@@ -49,9 +50,11 @@ def encode(frame: pl.DataFrame, schema: Schema) -> NDArray[np.float32]:
         if field.kind == "categorical":
             features[np.arange(frame.height), _level_columns(frame[field.name], field)] = 1
         else:
-            values = frame[field.name].cast(pl.Float64).to_numpy()
-            absent = np.isnan(values)
-            features[:, field.columns[0]] = np.where(absent, 0, (values - field.center) / field.scale)
+            column = frame[field.name].cast(pl.Float64)
+            absent, values = column.is_null().to_numpy(), column.fill_null(field.center).to_numpy()
+            _refuse_not_finite(field.name, values)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is refused with its hospital by ``data_check``
+                features[:, field.columns[0]] = np.where(absent, 0, (values - field.center) / field.scale)
             if field.missing is not None:
                 features[:, field.missing] = absent
     return features
@@ -107,15 +110,29 @@ def _columns(schema: Schema) -> _Columns:
 
 def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: int) -> Field:
     seen = column[train].drop_nulls().cast(pl.Float64).to_numpy()
-    if len(seen) == 0 or seen.std() == 0:
-        shown = f"{seen[0]:g} everywhere" if len(seen) else "absent everywhere"
+    _refuse_not_finite(column.name, seen)
+    if len(seen) == 0 or is_constant(seen.min(), seen.max()):
+        shown = "one value everywhere, but for rounding" if len(seen) else "absent everywhere"
         raise InputError(
             f"field {column.name}", shown, "expected two different values in the training rows, or the field left out"
         )
     missing = start + 1 if column.null_count() else None
-    return Field(
-        column.name, "continuous", (start,), center=float(seen.mean()), scale=float(seen.std()), unit=unit, missing=missing
-    )
+    center, scale = _moments(seen)
+    return Field(column.name, "continuous", (start,), center=center, scale=scale, unit=unit, missing=missing)
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation; in units of the largest value where squares would leave the range of float64."""
+    most = float(np.abs(values).max())
+    unit = 1.0 if 1e-100 < most < 1e100 else most
+    return unit * float((values / unit).mean()), unit * float((values / unit).std())
+
+
+def _refuse_not_finite(name: str, values: NDArray[np.float64]) -> None:
+    broken = int((~np.isfinite(values)).sum())
+    if broken:
+        expected = "expected finite numbers, and null for an absent value"
+        raise InputError(f"field {name}", f"NaN or infinity in {broken} of {len(values)} rows", expected)
 
 
 def _categorical(column: pl.Series, levels: tuple[str, ...], start: int) -> Field:
@@ -141,4 +158,5 @@ def _shown(field: Field, row: NDArray[np.float64]) -> str:
     if not isfinite(at):
         return str(at)
     known = field.scale * float(np.spacing(np.float32(max(1, abs(at)))))  # the least difference that float32 can tell here
+    known = max(known, float(np.nextafter(0, 1)))
     return f"{round(field.center + field.scale * at, floor(-log10(known))) + 0.0:.10g}"

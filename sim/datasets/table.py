@@ -58,9 +58,10 @@ def split(rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np
 def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) -> Consortium:
     """The hospitals, sorted by name. Encoding constants come from the training rows of all sites together.
 
-    Raises ``InputError`` if a site is left without training or test rows.
+    Raises ``InputError`` if a site is left without training or test rows, and for a row that is in two places.
     """
     ordered = sorted(sites, key=lambda site: site.name)
+    _refuse_repeated(ordered)
     for site in ordered:
         if len(site.train) == 0 or len(site.test) == 0:
             raise InputError("test_fraction", f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
@@ -69,3 +70,15 @@ def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) 
     records = Records(encode(table.fields, schema), table.labels)
     hospitals = tuple(Hospital(site.name, site.origin, records.take(site.train), records.take(site.test)) for site in ordered)
     return Consortium(name, hospitals, schema, public, table.data_hash, table.source)
+
+
+def _refuse_repeated(sites: list[Site]) -> None:
+    """Refuse a row that is in more than one of all training and test sets."""
+    seen: dict[int, str] = {}
+    for site in sites:
+        for part, rows in (("training", site.train), ("test", site.test)):
+            place = f"{part} rows of {site.name}"
+            for row in rows.tolist():
+                if row in seen:
+                    raise InputError("sites", f"{seen[row]}, {place}", "expected each row of the table in one place only")
+                seen[row] = place
