@@ -96,13 +96,21 @@ class Adversary:
         """Reports by hospital, sorted by name; replies that are not usable anyway are left alone."""
         found = dict[str, wire.Report]()
         for reply in replies:
-            with suppress(wire.UnusableError, KeyError):
-                found[self.enrolled[reply.metadata.src_node_id]] = self.aggregator.read(reply)
+            with suppress(wire.UnusableError):
+                if hospital := self._hospital(reply):
+                    found[hospital] = self.aggregator.read(reply)
         return dict(sorted(found.items()))
 
     def _swap(self, reply: Message, by_name: Mapping[str, Weights]) -> Message:
-        update = by_name.get(self.enrolled.get(reply.metadata.src_node_id, ""))
-        return reply if update is None or reply.has_error() else wire.replaced(reply, update)
+        with suppress(wire.UnusableError):
+            if (hospital := self._hospital(reply)) in by_name and self.aggregator.read(reply):
+                return wire.replaced(reply, by_name[hospital])
+        return reply
+
+    def _hospital(self, reply: Message) -> str:
+        """The hospital that a reply is from; empty where it is from none of them."""
+        node = wire.sender(reply)
+        return "" if node is None else self.enrolled.get(node, "")
 
     def _send(self, name: str, attack: Byzantine, scene: _Scene, own: Updates) -> Updates:
         """What ``attack`` sends, given no more than it declared and than ``adversary.knowledge`` allows."""
@@ -143,7 +151,7 @@ class Adversary:
 
     def _forge(self, name: str, fault: Fault, round_: int, n_params: int, reply: Message) -> Message | None:
         """What a hostile hospital sends in place of a usable reply; None for nothing. Others' replies stay as they are."""
-        hospital, limit = self.enrolled.get(reply.metadata.src_node_id, ""), self.experiment.settings.server.max_records
+        hospital, limit = self._hospital(reply), self.experiment.settings.server.max_records
         if hospital not in self.experiment.hostile:
             return reply
         with suppress(wire.UnusableError):

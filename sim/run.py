@@ -30,9 +30,11 @@ from sim.selection import selection
 from sim.server import Aggregator
 from sim.sight import conflicts, sight
 from sim.types import Hospital
+from sim.untrusted import printable
 
 CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
+LONGEST_REASON = 300  # characters of why a hospital has no node
 Progress = Callable[[int], None]  # called with the number of each finished round
 
 
@@ -53,12 +55,17 @@ class Trial:
         self.scores: list[NDArray[np.float64]] = []
         self.planted: list[float] = []
 
-    def enroll(self, nodes: Mapping[int, int]) -> None:
-        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand."""
+    def enroll(self, nodes: Mapping[int, int], refused: Sequence[str] = ()) -> None:
+        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand.
+
+        A hospital without a node sends nothing in the whole run; ``refused`` says why nodes were not enrolled.
+        """
         names = self.experiment.consortium.names
         self.enrolled = {node: names[partition] for node, partition in nodes.items()}
         self.strategy.enrolled.clear()
         self.strategy.enrolled.update(self.enrolled)
+        reason = "; ".join(["no node was enrolled as this hospital", *refused])
+        self.strategy.absent = {name: printable(reason, LONGEST_REASON) for name in names if name not in self.enrolled.values()}
 
     def examine(self, server_round: int, arrays: ArrayRecord) -> None:
         """Keep what the model says of the test records after each round (and before the first): Flower's ``evaluate_fn``."""
