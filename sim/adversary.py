@@ -17,12 +17,12 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
-from sim import wire
+from sim import returned, wire
 from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
 from sim.server import Aggregator, relative_distance
-from sim.types import LEVELS, Byzantine, Fault, Knowledge, Reply, Updates, Vector
+from sim.types import LEVELS, Byzantine, Fault, Forged, Knowledge, Reply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
 Weights = NDArray[np.float32]
@@ -128,7 +128,8 @@ class Adversary:
                 round=scene.round,
                 memory=self._memories[name, "".join(identity)],
             )
-            return attack(known, stream(seed, "attack", name, scene.round, *identity))
+            found = attack(known, stream(seed, "attack", name, scene.round, *identity))
+            return returned.array(attack, found, rows.shape)
 
         if level == LEVELS.index("own"):
             return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(scene.hostile)])
@@ -157,7 +158,9 @@ class Adversary:
         with suppress(wire.UnusableError):
             report = self.aggregator.read(reply)
             given = Reply(report.update, report.count, round_, self._memories[name, hospital])
-            sent = fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital))
+            sent = returned.instance(
+                fault, fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital)), Forged
+            )
             forged = None if sent.update is None else wire.forged(reply, sent)
             change = _change(report, forged, n_params, limit)
             self.distances[name] += [change] if np.isfinite(change) else []

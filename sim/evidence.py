@@ -238,6 +238,7 @@ class RunRecord(Part):
     curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
     seconds: float
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    disputed: list[Screened] = []  # what hospitals reported and nobody believed, though their updates were used
 
     @field_validator("curve")
     @classmethod

@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
-from sim import wire
+from sim import returned, wire
 from sim.errors import RefusedError
 from sim.evidence import Screened
 from sim.experiment import Experiment, Server
@@ -154,7 +154,9 @@ class Aggregator(Strategy):
         """What there is to see of the reports, by hospital in order of their names."""
         rows = np.array([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
-        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
+        secagg = self.experiment.secagg
+        seen = returned.view(secagg, secagg(rows, tuple(reports), weights), rows.shape[1])
+        return replace(seen, memory=memory, model=self._weights)
 
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)

@@ -168,7 +168,9 @@ def enrolled(replies: Iterable[Any], asked: Iterable[Message], n_partitions: int
         except UnusableError as reason:
             refused.append(f"node {node}: {reason}")
     taken = Counter(claims.values())
-    refused += [f"node {node}: partition {one} is claimed by {taken[one]} nodes" for node, one in claims.items() if taken[one] > 1]
+    refused += [
+        f"node {node}: partition {one} is claimed by {taken[one]} nodes" for node, one in claims.items() if taken[one] > 1
+    ]
     alone = {node: one for node, one in claims.items() if taken[one] == 1}
     return dict(sorted(alone.items(), key=lambda item: item[1])), refused
 
@@ -198,8 +200,8 @@ def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], m
     return _reply(_twin(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
 
 
-def _reply(content: RecordDict, message: Message) -> Message:
-    """What ``Message(content, reply_to=message)`` is."""
+def _reply(content: Any, message: Message) -> Message:
+    """What ``Message(content, reply_to=message)`` is, whatever the content is."""
     asked, now = vars(message.metadata), time.time()
     metadata = _twin(
         message.metadata,
