@@ -314,7 +314,7 @@ def _decoded(fields: dict[str, Any], n_params: int) -> NDArray[np.float32]:
 def _check_form(dtype: Any, shape: Any, n_params: int) -> None:
     if type(dtype) is not str or dtype != "float32":
         raise UnusableError(f"dtype {described(dtype)}, expected float32")
-    if type(shape) is not tuple or [type(n) for n in shape] != [int] or shape != (n_params,):
+    if type(shape) is not tuple or len(shape) != 1 or type(shape[0]) is not int or shape != (n_params,):
         raise UnusableError(f"shape {described(shape)}, expected ({n_params},)")
 
 
@@ -360,7 +360,8 @@ def _plain(entries: Any, what: str) -> dict[str, Any]:
 
 
 def _reason(error: Any) -> str:
-    return described(_inside(error, Error, "the error").get("_reason") or "no reason given")
+    reason = _inside(error, Error, "the error").get("_reason")
+    return "no reason given" if reason is None else described(reason)
 
 
 def sender(reply: Any) -> int | None:
