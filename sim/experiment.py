@@ -297,6 +297,7 @@ def address(experiment: Experiment, code: str) -> str:
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     device(experiment.settings.device)
+    _ = experiment.widths, experiment.hostile_training  # which the model and attacks on training may refuse
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from copy import copy, deepcopy
 from pathlib import Path
 from threading import Thread
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
