@@ -7,6 +7,7 @@ which could raise, never end, or answer differently the second time.
 from __future__ import annotations
 
 from typing import Any, cast
+from unicodedata import combining
 
 MOST_CHARACTERS = 80
 MOST_PARTS = 4  # of a list or of an exception's arguments; the rest is counted
@@ -16,10 +17,10 @@ LARGEST_BITS = 64  # of a whole number that is written out
 def printable(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text in at most ``most`` characters that a terminal shows and UTF-8 can hold.
 
-    Control and format characters (line ends, terminal escapes, changes of writing direction) and lone
-    surrogates are written as Python escapes.
+    Control and format characters (line ends, terminal escapes, changes of writing direction), lone
+    surrogates and marks that are put on other characters are written as Python escapes.
     """
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: most + 1])
+    shown = "".join(one if one.isprintable() and not combining(one) else ascii(one)[1:-1] for one in text[: most + 1])
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
@@ -43,7 +44,7 @@ def _shown(value: Any, *, deep: bool) -> str:
     kind = type(value)
     if kind is int and value.bit_length() > LARGEST_BITS:
         return f"a whole number of {value.bit_length()} bits"
-    if value is None or kind in (bool, int, float):
+    if value is None or kind is bool or kind is int or kind is float:  # types too can answer to == with code
         return repr(value)
     if kind is str:
         return f"'{printable(value)}'"

@@ -296,7 +296,7 @@ def _shared(values: Any, n_params: int) -> NDArray[np.float32]:
     if type(values) is not np.ndarray:
         raise UnusableError(f"the update is {described(values)}, expected an array of numpy")
     _check_form(values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params)
-    return values.copy()
+    return np.array(values, np.float32)  # of the plain dtype, whatever else the one that came may carry
 
 
 def _decoded(fields: dict[str, Any], n_params: int) -> NDArray[np.float32]:

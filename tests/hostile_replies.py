@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import io
 import pickle
+import signal
 import tempfile
 import types
 from collections.abc import Callable
@@ -755,6 +756,72 @@ FAILED: dict[str, tuple[Entry, str]] = {
     "an error beside a good update": (lambda m, c: changed(honest(m, c), _error=Error(1, "both")), "both"),
 }
 
+# --- 9. what an app does to what it is given, and objects that are more than they seem
+
+
+class Equal(type):
+    """A type that raises when it is compared or hashed."""
+
+    def __eq__(cls, _: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def __hash__(cls) -> NoReturn:
+        raise KeyboardInterrupt
+
+
+class Compared(metaclass=Equal):
+    """Of a type that raises."""
+
+
+def looked_into(thing: Any) -> Any:
+    """The same thing with attributes that raise when they are looked into."""
+    thing.__dict__ = Dict(thing.__dict__)
+    return thing
+
+
+def then_fails(change: Callable[[Message, Context], Any]) -> Entry:
+    def app(message: Message, context: Context) -> NoReturn:
+        change(message, context)
+        raise ValueError("done")
+
+    return app
+
+
+def dressed(message: Message, context: Context) -> None:
+    """Give the message and the context types of its own."""
+    own = type("Own", (Context,), {"state": property(lambda self: endless())})
+    context.__class__, message.__class__ = own, OwnMessage
+
+
+OTHER: dict[str, tuple[Entry, str]] = {
+    "gives what cannot be compared": (lambda m, c: Compared(), "the reply is an object of type Compared"),
+    "reply that raises when looked into": (lambda m, c: looked_into(honest(m, c)), "the reply holds an object of type Dict"),
+    "metadata that raise when looked into": (
+        lambda m, c: changed(honest(m, c), _metadata=looked_into(changed(honest(m, c).metadata))),
+        "the metadata holds an object of type Dict",
+    ),
+    "array that raises when looked into": (
+        holding(lambda u: records(looked_into(Array(u)))),
+        "the update holds an object of type Dict",
+    ),
+    "shared array that raises when looked into": (
+        holding(lambda u: records(looked_into(shared(u)))),
+        "the update holds an object",
+    ),
+    "an array that decodes itself by an attribute": (
+        holding(lambda u: records(made(Array, {**vars(Array(u)), "numpy": lambda: u, "data": b""}))),
+        UNDECODABLE + "0 bytes",
+    ),
+    "deletes all it is given": (then_fails(lambda m, c: (m.__dict__.clear(), c.__dict__.clear())), "ValueError('done')"),
+    "dresses all it is given": (then_fails(dressed), "ValueError('done')"),
+    "deletes its state": (then_fails(lambda m, c: c.__dict__.pop("state")), "ValueError('done')"),
+    "ignores interrupts": (then_fails(lambda m, c: signal.signal(signal.SIGINT, signal.SIG_IGN)), "ValueError('done')"),
+    "makes numpy raise": (then_fails(lambda m, c: np.seterr(all="raise")), "ValueError('done')"),
+    "a hundred thousand messages": (lambda m, c: [honest(m, c), *[m] * 10**5], "the reply is [an object of type Message, "),
+    "an error that is false": (failing(False), "the error is False, expected Error"),
+    "a stack of marks": (raising(lambda: ValueError("e" + "\u0301" * 1000)), r"ValueError('e\u0301\u0301"),
+}
+
 HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"update: {name}": (holding(lambda u, v=v: records(shared(v(u)))), why) for name, (v, why) in VALUES.items()},
     **{
@@ -773,4 +840,5 @@ HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"gives: {name}": entry for name, entry in GIVEN.items()},
     **{f"signed: {name}": entry for name, entry in SIGNED.items()},
     **{f"failed: {name}": entry for name, entry in FAILED.items()},
+    **{f"other: {name}": entry for name, entry in OTHER.items()},
 }

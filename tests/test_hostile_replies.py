@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sim import evidence, wire
 from sim.batches import sample_rate
-from sim.engines.local import LocalGrid
+from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
 from sim.models import n_params
 from sim.run import Trial, _grid, _lockstep
@@ -128,7 +128,8 @@ class Network(LocalGrid):
         replies: list[Any] = super().send_and_receive(asked, timeout=timeout)
         for place, (entry, message) in enumerate(zip(self.entries, asked[N_HONEST:], strict=False), N_HONEST):
             try:
-                replies[place] = entry(deepcopy(message), wire.context(place + 1, place))
+                with interrupts(), np.errstate():
+                    replies[place] = entry(deepcopy(message), wire.context(place + 1, place))
             except BaseException:  # nothing arrives of it
                 replies[place] = None
         return replies

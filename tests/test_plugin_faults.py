@@ -125,11 +125,9 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
 @pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
     one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind not in ("fault", "inversion") else "{}['missing']")
-    with pytest.raises(
-        PluginError, match=rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
-    ):
-        for _ in range(3):
-            engine(one)
+    expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
+    with pytest.raises(PluginError, match=expected):
+        [engine(one) for _ in range(3)]
 
 
 WRONG = {

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
@@ -87,7 +88,7 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
     originals. Only what it keeps in the context's state lasts to its next call.
     """
     own, failure = wire.lent(context), None
-    with interrupts() as stopped:
+    with interrupts() as stopped, np.errstate():  # an app may set how numpy treats overflow for itself only
         try:
             reply: Any = app(wire.isolated(message), own)
         except BaseException as error:  # a hospital's failure is the hospital's, never the run's
