@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from aggregators.kinds import Mixing, Weighing
 from aggregators.limits import refusal
-from sim.errors import RefusedError
+from sim import returned
+from sim.errors import NotFiniteError, PluginError, RefusedError
 from sim.types import Rule, Step, Vector, View
 
 
@@ -70,22 +71,57 @@ class Chain:
     def run(self, view: View, rng: np.random.Generator) -> tuple[Vector, NDArray[np.float64] | None]:
         """The step of the model, (n_params,), and the share of each row of ``view`` in the aggregate, (n_rows,).
 
-        Shares are None for a rule that works on each coordinate by itself. Raises ``RefusedError`` where a step or the rule does.
+        Shares are None for a rule that works on each coordinate by itself. Raises ``RefusedError`` where a step or the rule does,
+        and where the result is not finite.
         """
+        aggregate, shares = self._aggregate(view, rng)
+        returned.finite(self.rule, aggregate)
+        return returned.finite(self.optimizer, self._step(aggregate, view)), shares
+
+    def check(self, view: View, rng: np.random.Generator) -> None:
+        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
+        try:
+            aggregate, _ = self._aggregate(view, rng, strict=True)
+            returned.finite(self.optimizer, self._step(aggregate, view))
+        except NotFiniteError as error:
+            raise PluginError(error.plugin, "returned values that are not finite for small finite updates") from None
+
+    def _aggregate(
+        self, view: View, rng: np.random.Generator, *, strict: bool = False
+    ) -> tuple[Vector, NDArray[np.float64] | None]:
+        """What the rule gives, and shares as in ``run``. ``strict``: what each part gives must be finite."""
         text = self.refusal(len(view.rows), sum(map(len, view.members)))
         if text is not None:
             raise RefusedError(text)
-        origin = np.eye(len(view.rows))
+        view, origin = self._stepped(view, rng, strict=strict)
+        shares = None
+        if isinstance(self.rule, Weighing):
+            stated = self.rule.shares(view, rng)
+            returned.array(self.rule, stated, (len(view.rows),))
+            shares = None if origin is None else stated @ origin
+            aggregate = self.rule.combined(view, stated, rng)
+        else:
+            aggregate = self.rule(view, rng)
+        returned.array(self.rule, aggregate, (view.rows.shape[1],))
+        if strict:
+            returned.finite(self.rule, aggregate)
+        return aggregate, shares
+
+    def _stepped(self, view: View, rng: np.random.Generator, *, strict: bool) -> tuple[View, NDArray[np.float64] | None]:
+        """The view after all steps, and the share of each row before in each row after; None where a step does not state it."""
+        origin: NDArray[np.float64] | None = np.eye(len(view.rows))
         for step in self.steps:
+            n_rows = len(view.rows)
             if isinstance(step, Mixing):
                 mixing = step.mixing(view, rng)
-                view, origin = step.mix(view, mixing), mixing @ origin
+                returned.array(step, mixing, (len(mixing), n_rows))
+                view, origin = step.mix(view, mixing), None if origin is None else mixing @ origin
             else:
-                view = step(view, rng)
-        if not isinstance(self.rule, Weighing):
-            return self._step(self.rule(view, rng), view), None
-        shares = self.rule.shares(view, rng)
-        return self._step(self.rule.combined(view, shares, rng), view), shares @ origin
+                view = returned.view(step, step(view, rng), view.rows.shape[1])
+                origin = origin if len(view.rows) == n_rows else None
+            if strict:
+                returned.finite(step, view.rows)
+        return view, origin
 
     def _against(self, n_hostile: int) -> "Chain":
         def told(part: Any) -> Any:
@@ -94,11 +130,13 @@ class Chain:
         return replace(self, steps=tuple(map(told, self.steps)), rule=told(self.rule))
 
     def _step(self, aggregate: Vector, view: View) -> Vector:
-        return aggregate if self.optimizer is None else self.optimizer(aggregate, view.memory)
+        if self.optimizer is None:
+            return aggregate
+        return returned.array(self.optimizer, self.optimizer(aggregate, view.memory), aggregate.shape)
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The step of the model, (n_params,). Raises ``RefusedError`` where a step or the rule does."""
-        return self.run(view, rng)[0]
+        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
+        return self._step(self._aggregate(view, rng)[0], view)
 
 
 def _without(part: Any, n_missing: int) -> Any:

@@ -17,12 +17,12 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
-from sim import wire
+from sim import returned, wire
 from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
 from sim.server import Aggregator, relative_distance
-from sim.types import LEVELS, Absence, Byzantine, Fault, Knowledge, Reply, Updates, Vector
+from sim.types import LEVELS, Absence, Byzantine, Fault, Forged, Knowledge, Reply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
 Weights = NDArray[np.float32]
@@ -113,13 +113,21 @@ class Adversary:
         """Reports by hospital, sorted by name; replies that are not usable anyway are left alone."""
         found = dict[str, wire.Report]()
         for reply in replies:
-            with suppress(wire.UnusableError, KeyError):
-                found[self.enrolled[reply.metadata.src_node_id]] = self.aggregator.read(reply)
+            with suppress(wire.UnusableError):
+                if hospital := self._hospital(reply):
+                    found[hospital] = self.aggregator.read(reply)
         return dict(sorted(found.items()))
 
     def _swap(self, reply: Message, by_name: Mapping[str, Weights]) -> Message:
-        update = by_name.get(self.enrolled.get(reply.metadata.src_node_id, ""))
-        return reply if update is None or reply.has_error() else wire.replaced(reply, update)
+        with suppress(wire.UnusableError):
+            if (hospital := self._hospital(reply)) in by_name and self.aggregator.read(reply):
+                return wire.replaced(reply, by_name[hospital])
+        return reply
+
+    def _hospital(self, reply: Message) -> str:
+        """The hospital that a reply is from; empty where it is from none of them."""
+        node = wire.sender(reply)
+        return "" if node is None else self.enrolled.get(node, "")
 
     def _send(self, name: str, attack: Byzantine, scene: _Scene, own: Updates) -> Updates:
         """What ``attack`` sends, given no more than it declared and than ``adversary.knowledge`` allows."""
@@ -137,7 +145,8 @@ class Adversary:
                 round=scene.round,
                 memory=self._memories[name, "".join(identity)],
             )
-            return attack(known, stream(seed, "attack", name, scene.round, *identity))
+            found = attack(known, stream(seed, "attack", name, scene.round, *identity))
+            return returned.array(attack, found, rows.shape)
 
         if level == LEVELS.index("own"):
             return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(scene.hostile)])
@@ -160,13 +169,15 @@ class Adversary:
 
     def _forge(self, name: str, fault: Fault, round_: int, n_params: int, reply: Message) -> Message | None:
         """What a hostile hospital sends in place of a usable reply; None for nothing. Others' replies stay as they are."""
-        hospital, limit = self.enrolled.get(reply.metadata.src_node_id, ""), self.experiment.settings.server.max_records
+        hospital, limit = self._hospital(reply), self.experiment.settings.server.max_records
         if hospital not in self.experiment.hostile:
             return reply
         with suppress(wire.UnusableError):
             report = self.aggregator.read(reply)
             given = Reply(report.update, report.count, round_, self._memories[name, hospital])
-            sent = fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital))
+            sent = returned.instance(
+                fault, fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital)), Forged
+            )
             forged = None if sent.update is None else wire.forged(reply, sent)
             change = _change(report, forged, n_params, limit)
             self.distances[name] += [change] if np.isfinite(change) else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,13 @@ def _differences(one: Experiment, other: Experiment, answer: Answer, weights: ND
         for place in places
     ]
     replies = answer(asked, 2 * [wire.context(place + 1, place) for place in places])
-    updates = [None if reply.has_error() else wire.sent(reply) for reply in replies]
+    updates = [_update(one, reply, len(weights)) for reply in replies]
     pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
     return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]
+
+
+def _update(experiment: Experiment, reply: Message, n_params: int) -> NDArray[np.float32] | None:
+    """The update in a reply; None where it is not usable."""
+    with suppress(wire.UnusableError):
+        return wire.read_report(reply, n_params, experiment.settings.server.max_records).update
+    return None

@@ -18,6 +18,28 @@ class RefusedError(ValueError):
     """A plug-in refuses what it was given, with the numbers and the limit, instead of doing something else."""
 
 
+class PluginError(RuntimeError):
+    """A fault in a plug-in's code: it raised something else than a refusal, or returned what no plug-in of its kind may."""
+
+    def __init__(self, plugin: str, problem: str) -> None:
+        self.plugin, self.problem = plugin, problem
+        super().__init__(f"the plug-in {plugin} {problem}")
+
+    def __reduce__(self) -> tuple[type["PluginError"], tuple[str, str]]:
+        return type(self), (self.plugin, self.problem)
+
+
+class NotFiniteError(RefusedError):
+    """A rule or step returned values that are not finite for rows that are: the round has no aggregate."""
+
+    def __init__(self, plugin: str) -> None:
+        self.plugin = plugin
+        super().__init__(f"{plugin} returned values that are not finite")
+
+    def __reduce__(self) -> tuple[type["NotFiniteError"], tuple[str]]:
+        return type(self), (self.plugin,)
+
+
 def whole(low: int, **values: int) -> None:
     """Raise ``InputError`` unless every named value is an int of at least ``low``."""
     for key, value in values.items():

@@ -272,6 +272,7 @@ class RunRecord(Part):
     absences: dict[str, list[str]] = {}  # by attack that is an absence of honest hospitals, those that it concerns
     data_notes: list[str] = []  # what a reader of the figures should know about the data
     not_finite_from: int | None = None  # first round in which an honest update, the new weights or a score overflowed float32
+    disputed: list[Screened] = []  # what hospitals reported and nobody believed, though their updates were used
 
     @field_validator("curve")
     @classmethod

@@ -16,7 +16,8 @@ import numpy as np
 from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sim import data_check
+from sim import data_check, returned
+from sim.blame import blaming
 from sim.build import build
 from sim.errors import InputError, RefusedError
 from sim.models import Model, device
@@ -230,6 +231,7 @@ class Experiment:
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, schema) if isinstance(poison, Divided) else poison
             records = mine(records, schema, stream(self.settings.seed, "poison", name, hospital.name))
+            returned.records(poison, records, schema.n_features)
         return records
 
     @cached_property
@@ -237,7 +239,7 @@ class Experiment:
         """How a hostile hospital trains when it attacks. Raises ``InputError`` where an attack makes a value out of range."""
         training = self.settings.training
         for name, change in self.of_kind("training").items():
-            training = change(training)
+            training = returned.instance(change, change(training), Training)
             try:
                 Training.model_validate(training.model_dump())
             except ValidationError as error:
@@ -258,7 +260,7 @@ class Experiment:
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Layer widths of the model on this consortium's records."""
-        return self.model.widths(self.consortium.schema.n_features)
+        return returned.widths(self.model, self.model.widths(self.consortium.schema.n_features))
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:
@@ -294,18 +296,33 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
         settings = Settings.model_validate(dict(config))
     except ValidationError as error:
         raise _first(error) from None
-    experiment = Experiment(
-        settings=settings,
-        label=label or settings.defense.name,
-        dataset=_built("consortium", settings.consortium),
-        model=_built("model", settings.model),
-        attacks={name: _built(f"attack.{name}", node) for name, node in settings.attack.items()},
-        chain=_chain(settings),
-        secagg=_built("secagg", settings.secagg),
-        dp=_built("dp", settings.dp) if settings.dp else None,
-    )
-    _check(experiment)
+    with blaming(targets(settings)):
+        experiment = Experiment(
+            settings=settings,
+            label=label or settings.defense.name,
+            dataset=_built("consortium", settings.consortium),
+            model=_built("model", settings.model),
+            attacks={name: _built(f"attack.{name}", node) for name, node in settings.attack.items()},
+            chain=_chain(settings),
+            secagg=_built("secagg", settings.secagg),
+            dp=_built("dp", settings.dp) if settings.dp else None,
+        )
+        _check(experiment)
     return experiment
+
+
+def targets(settings: Settings) -> list[str]:
+    """Dotted names of the classes of a run's plug-ins."""
+    single = [
+        settings.consortium,
+        settings.model,
+        settings.aggregator,
+        settings.server_optimizer,
+        settings.secagg,
+        settings.dp or {},
+    ]
+    nodes = [*single, *settings.attack.values(), *settings.steps.values()]
+    return [str(node["_target_"]) for node in nodes if node and "_target_" in node]
 
 
 @lru_cache(maxsize=1024)
@@ -325,6 +342,7 @@ def address(experiment: Experiment, code: str) -> str:
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     device(experiment.settings.device)
+    _ = experiment.widths, experiment.hostile_training  # which the model and attacks on training may refuse
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)
@@ -353,14 +371,15 @@ def _check(experiment: Experiment) -> None:
 
 
 def _check_defense(experiment: Experiment) -> None:
-    """Refuse a rule that cannot work on what it would see: by its limits, then by one try on updates of zeros."""
+    """Refuse a rule that cannot work on what it would see: by its limits, then by tries on small updates."""
     names, chain = experiment.consortium.names, experiment.chain
     refusal = chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
-    zeros = np.zeros((len(names), 2), dtype=np.float32)
+    counts = np.array([float(len(hospital.train)) for hospital in experiment.consortium.hospitals])
+    small = stream(0, "check").normal(size=(len(names), 3))
     try:
-        if refusal is None:
-            view = experiment.secagg(zeros, names, np.array([float(len(h.train)) for h in experiment.consortium.hospitals]))
-            chain(replace(view, model=zeros[0]), stream(0, "check"))
+        for rows in (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ():
+            view = returned.view(experiment.secagg, experiment.secagg(rows, names, counts), rows.shape[1])
+            chain.check(replace(view, model=rows[0]), stream(0, "check"))
     except RefusedError as error:
         refusal = str(error)
     if refusal:
@@ -423,7 +442,7 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
         model=rows[0],
     )
     try:
-        attack(known, stream(0, "check"))
+        returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
     except RefusedError as error:
         raise InputError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
@@ -449,7 +468,7 @@ def _built(key: str, node: Mapping[str, Any]) -> Any:
 def _consortium(node: str, seed: int) -> Consortium:
     dataset: DataSet = build("consortium", json.loads(node))
     try:
-        made = dataset(seed)
+        made = returned.instance(dataset, dataset(seed), Consortium)
         data_check.check(made)
         return made
     except InputError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from sim import models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
+from sim.blame import blaming
 from sim.engagement import Answer, engagement, without
 from sim.engines.local import LocalGrid
-from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Skip, Spent
-from sim.experiment import Experiment, address
+from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Screened, Skip, Spent
+from sim.experiment import Experiment, address, targets
 from sim.kept import Kept
 from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
@@ -31,9 +33,12 @@ from sim.selection import selection
 from sim.server import Aggregator, Skipped
 from sim.sight import conflicts, sight
 from sim.types import Hospital
+from sim.untrusted import printable
 
 CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
+LONGEST_REASON = 300  # characters of why a hospital has no node
+SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 Progress = Callable[[int], None]  # called with the number of each finished round
 
 
@@ -55,12 +60,17 @@ class Trial:
         self.planted: list[float] = []
         self.overflowed: list[int] = []
 
-    def enroll(self, nodes: Mapping[int, int]) -> None:
-        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand."""
+    def enroll(self, nodes: Mapping[int, int], refused: Sequence[str] = ()) -> None:
+        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand.
+
+        A hospital without a node sends nothing in the whole run; ``refused`` says why nodes were not enrolled.
+        """
         names = self.experiment.consortium.names
         self.enrolled = {node: names[partition] for node, partition in nodes.items()}
         self.strategy.enrolled.clear()
         self.strategy.enrolled.update(self.enrolled)
+        reason = "; ".join(["no node was enrolled as this hospital", *refused])
+        self.strategy.absent = {name: printable(reason, LONGEST_REASON) for name in names if name not in self.enrolled.values()}
 
     def examine(self, server_round: int, arrays: ArrayRecord) -> None:
         """Keep what the model says of the test records after each round (and before the first): Flower's ``evaluate_fn``."""
@@ -97,7 +107,7 @@ class Trial:
         by_round = self.examiner.by_round(self.scores)
         if self.planted:
             by_round[BACKDOOR] = np.array(self.planted)[:, None]
-        privacy = _privacy(experiment, log.reported)
+        privacy = _privacy(experiment)
         return RunRecord(
             run=address(experiment, code_version()),
             consortium=consortium.name,
@@ -132,6 +142,7 @@ class Trial:
             backdoor=None if quiet is None else self._planted(quiet),
             data_notes=experiment.data_notes,
             not_finite_from=self._not_finite_from(),
+            disputed=_disputed(experiment, privacy, log.reported),
         )
 
     def _skip(self, skipped: Skipped) -> Skip:
@@ -198,9 +209,10 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
     ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
     start = time.perf_counter()
-    trial = _served(Trial(experiment, progress=progress), app)
-    quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
-    return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
+    with blaming(targets(experiment.settings)):
+        trial = _served(Trial(experiment, progress=progress), app)
+        quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
+        return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
 
 
 def _served(trial: Trial, app: ClientApp | None) -> Trial:
@@ -235,6 +247,11 @@ def run_together(experiments: Sequence[Experiment], progress: Progress | None = 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
     each round. The runs without attack that backdoors are compared with are added where they are missing.
     """
+    with blaming({target for experiment in experiments for target in targets(experiment.settings)}):
+        return _together(experiments, progress)
+
+
+def _together(experiments: Sequence[Experiment], progress: Progress | None) -> list[RunRecord]:
     start = time.perf_counter()
     quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
     wanted = {experiment.text for experiment in experiments}
@@ -283,11 +300,11 @@ def client_app() -> ClientApp:
     return app
 
 
-def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> Privacy | None:
-    """What the hospitals' accountants say was spent; the consortium's epsilon is the largest (disjoint patients)."""
+def _privacy(experiment: Experiment) -> Privacy | None:
+    """What the hospitals spend; the consortium's epsilon is the largest (disjoint patients)."""
     if experiment.dp is None:
         return None
-    spent = [_spent(experiment, hospital, reported.get(hospital.name, {})) for hospital in experiment.consortium.hospitals]
+    spent = [_spent(experiment, hospital) for hospital in experiment.consortium.hospitals]
     return Privacy(
         unit="record",
         epsilon=max(entry.epsilon for entry in spent),
@@ -300,10 +317,23 @@ def _privacy(experiment: Experiment, reported: dict[str, dict[str, float]]) -> P
     )
 
 
-def _spent(experiment: Experiment, hospital: Hospital, reported: dict[str, float]) -> Spent:
-    """What one hospital spent: its own account, or the whole plan, which is never less, if none arrived or it is hostile."""
+def _spent(experiment: Experiment, hospital: Hospital) -> Spent:
+    """What one hospital spends by the plan that all agreed on, in all rounds: no hospital's own word can lower or raise it."""
     n, training = len(hospital.train), experiment.settings.training
     sigma, rate, steps = experiment.dp.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n)
-    believed = {} if hospital.name in experiment.hostile else reported
-    epsilon = believed.get("epsilon", experiment.dp.epsilon([(sigma, rate, steps)]))
+    epsilon = experiment.dp.epsilon([(sigma, rate, steps)])
     return Spent(hospital=hospital.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)
+
+
+def _disputed(experiment: Experiment, privacy: Privacy | None, reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
+    """The epsilons that hospitals report and the plan does not give."""
+    plan = {entry.hospital: entry.epsilon for entry in privacy.hospitals} if privacy else {}
+    found = list[Screened]()
+    for hospital, numbers in sorted(reported.items()):
+        stated = numbers.get("epsilon")
+        if stated is None or (hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)):
+            continue
+        expected = f"the plan gives {plan[hospital]:.6g}, which is recorded" if privacy else "this run has no privacy"
+        reason = f"reports that it spent epsilon {stated:.6g}; {expected}"
+        found.append(Screened(round=experiment.settings.training.rounds, hospital=hospital, reason=reason))
+    return found

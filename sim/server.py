@@ -13,12 +13,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
-from sim import wire
+from sim import returned, wire
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.experiment import Experiment, Server
@@ -62,14 +62,19 @@ class Log:
 
 
 class Aggregator(Strategy):
-    """One run's strategy. ``enrolled`` gives the hospital behind each node id; a reply's own word is not taken for it."""
+    """One run's strategy. ``enrolled`` gives the hospital behind each node id; a reply's own word is not taken for it.
+
+    ``absent``: hospitals that no node is enrolled for, and why.
+    """
 
     def __init__(self, experiment: Experiment, enrolled: Mapping[int, str], watch: Watcher | None = None) -> None:
         self.experiment, self.enrolled, self.watch = experiment, dict(enrolled), watch
+        self.absent: dict[str, str] = {}
         self.log = Log()
         self._weights: NDArray[np.float32] = np.empty(0, np.float32)
         self._memory: dict[str, Any] = {}
-        self._read: dict[int, tuple[RecordDict | None, wire.Report]] = {}
+        self._read: dict[int, tuple[Any, wire.Report]] = {}
+        self._asked: dict[int, Message] = {}
 
     @property
     def quorum(self) -> Quorum:
@@ -80,7 +85,9 @@ class Aggregator(Strategy):
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
         self._weights = wire.vector(arrays, wire.WEIGHTS)
-        return wire.ask(server_round, arrays, config, self.enrolled)
+        asked = wire.ask(server_round, arrays, config, self.enrolled)
+        self._asked = dict(zip(self.enrolled, asked, strict=True))
+        return asked
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The next weights, or None (the weights stay) if too few usable replies arrived or float32 cannot hold the sum.
@@ -125,28 +132,45 @@ class Aggregator(Strategy):
 
     def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
         """Usable reports by hospital, sorted by name. A hospital that answers more than once or not at all is recorded."""
-        answers: dict[str, list[Message]] = {name: [] for name in sorted(self.enrolled.values())}
+        by_node: dict[int, list[Message]] = {node: [] for node in self.enrolled}
         for reply in replies:
-            answers.get(self.enrolled.get(reply.metadata.src_node_id, ""), []).append(reply)
+            node = wire.sender(reply)
+            if node is not None and node in by_node:
+                by_node[node].append(reply)
+        nodes = {hospital: node for node, hospital in self.enrolled.items()}
         usable: dict[str, wire.Report] = {}
-        for hospital, given in answers.items():
+        for hospital in sorted([*nodes, *self.absent]):
             try:
-                usable[hospital] = self.read(_only(given))
+                if hospital in self.absent:
+                    raise wire.UnusableError(self.absent[hospital])
+                usable[hospital] = self.read(self._answer(nodes[hospital], by_node[nodes[hospital]]))
             except wire.UnusableError as reason:
                 self.log.screened.append(Screened(round=round_, hospital=hospital, reason=str(reason)))
         self._read.clear()
         return usable
 
+    def _answer(self, node: int, replies: Sequence[Message]) -> Message:
+        """The one reply of ``node`` to what ``configure_train`` asked it last.
+
+        A late reply to something else neither counts nor spoils the right one. Raises ``UnusableError`` if there is not exactly
+        one.
+        """
+        asked = self._asked.get(node)
+        wrong = [wire.misdirected(reply, asked) if asked else None for reply in replies]
+        fitting = [reply for reply, reason in zip(replies, wrong, strict=True) if reason is None]
+        if not fitting and wrong:
+            raise wire.UnusableError(wrong[0])
+        return wire.only(fitting)
+
     def read(self, reply: Message) -> wire.Report:
-        """The usable content of a reply to what ``configure_train`` asked last. Raises ``UnusableError`` for anything else.
+        """The usable content of a reply. Raises ``UnusableError`` for anything else.
 
         Who asks again before the replies are screened is told what was found, because reading takes a while.
         """
-        content = None if reply.has_error() else reply.content
-        if id(content) not in self._read:  # what is held here stays alive, so that its id is nobody else's
+        if id(reply) not in self._read:  # what is held here stays alive, so that its id is nobody else's
             report = wire.read_report(reply, len(self._weights), self.experiment.settings.server.max_records)
-            self._read[id(content)] = content, report
-        return self._read[id(content)][1]
+            self._read[id(reply)] = reply, report
+        return self._read[id(reply)][1]
 
     def foresee(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         """What the aggregate of these reports would be in this round, (n_params,); nothing is kept of it.
@@ -161,18 +185,14 @@ class Aggregator(Strategy):
         """What there is to see of the reports, by hospital in order of their names."""
         rows = np.array([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
-        return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
+        secagg = self.experiment.secagg
+        seen = returned.view(secagg, secagg(rows, tuple(reports), weights), rows.shape[1])
+        return replace(seen, memory=memory, model=self._weights)
 
     def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
         missing = tuple(sorted(set(self.enrolled.values()) - reports.keys()))
         self.log.skips.append(Skipped(round_, cause, reason, missing))
         return None, None
-
-
-def _only(replies: Sequence[Message]) -> Message:
-    if len(replies) != 1:
-        raise wire.UnusableError("more than one reply" if replies else "no reply")
-    return replies[0]
 
 
 def branched(memory: dict[str, Any]) -> dict[str, Any]:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
-from copy import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from typing import Any, TypeVar
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
 from sim.types import Forged
+from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
 
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 EXPERIMENT, ROUND = "experiment", "round"
 PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
+NPY = "numpy.ndarray"  # Flower's name for an array serialized by numpy
+MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12
 
 T = TypeVar("T")
 
@@ -35,7 +41,7 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
 
     def __init__(self, values: NDArray[Any]) -> None:
-        self.__dict__.update(values=values, dtype=_name(values.dtype), shape=values.shape, stype="numpy.ndarray")
+        self.__dict__.update(values=values, dtype=_name(values.dtype), shape=values.shape, stype=NPY)
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":
@@ -128,18 +134,58 @@ def present(partition: int, message: Message) -> Message:
     return Message(RecordDict({METRICS: MetricRecord({PARTITION: partition})}), reply_to=message)
 
 
-def enrolled(replies: Iterable[Message]) -> dict[int, int]:
-    """Node id -> partition, as the replies to ``roll_call`` say, in order of the partitions."""
-    found: dict[int, Any] = {reply.metadata.src_node_id: reply.content.metric_records[METRICS][PARTITION] for reply in replies}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+def read_partition(reply: Any, asked: Message, n_partitions: int) -> int:
+    """The partition that a node states in its reply to ``roll_call``, in [0, n_partitions).
+
+    Raises ``UnusableError`` for anything else, as ``read_report`` does.
+    """
+    if (reason := misdirected(reply, asked)) is not None:
+        raise UnusableError(reason)
+    message = _inside(reply, Message, "the reply")
+    if message.get("_error") is not None:
+        raise UnusableError(f"the hospital's app failed: {_reason(message['_error'])}")
+    records = _held(message.get("_content"), RecordDict, "the content")
+    partition = _held(records.get(METRICS), MetricRecord, METRICS).get(PARTITION)
+    if type(partition) is not int or not 0 <= partition < n_partitions:
+        raise UnusableError(f"partition {described(partition)}, expected a whole number from 0 to {n_partitions - 1}")
+    return partition
+
+
+def enrolled(replies: Iterable[Any], asked: Iterable[Message], n_partitions: int) -> tuple[dict[int, int], list[str]]:
+    """Node id -> partition in order of the partitions, and the reasons why other nodes are not enrolled.
+
+    A node must answer ``asked`` once, with a partition that no other node claims: where two claim one, nobody can tell which
+    of them is right, and neither is enrolled.
+    """
+    by_node = dict[int, list[Any]]()
+    for reply in replies:
+        if (node := sender(reply)) is not None:
+            by_node.setdefault(node, []).append(reply)
+    claims, refused = dict[int, int](), list[str]()
+    for message in asked:
+        node = message.metadata.dst_node_id
+        try:
+            claims[node] = read_partition(only(by_node.get(node, [])), message, n_partitions)
+        except UnusableError as reason:
+            refused.append(f"node {node}: {reason}")
+    taken = Counter(claims.values())
+    refused += [
+        f"node {node}: partition {one} is claimed by {taken[one]} nodes" for node, one in claims.items() if taken[one] > 1
+    ]
+    alone = {node: one for node, one in claims.items() if taken[one] == 1}
+    return dict(sorted(alone.items(), key=lambda item: item[1])), refused
+
+
+def only(replies: Sequence[T]) -> T:
+    """The one reply. Raises ``UnusableError`` if there is none or more than one."""
+    if len(replies) != 1:
+        raise UnusableError("more than one reply" if replies else "no reply")
+    return replies[0]
 
 
 def isolated(message: Message) -> Message:
-    """The same message with records of its own, so that no app can edit what another one gets."""
-    own = copy(message)
-    weights = arrays(WEIGHTS, vector(message.content.array_records[ARRAYS], WEIGHTS).copy())
-    own.content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord(dict(message.content.config_records[CONFIG]))})
-    return own
+    """The same message with metadata and records of its own, so that no app can edit what another one gets."""
+    return deepcopy(message)
 
 
 def read_task(message: Message) -> Task:
@@ -155,8 +201,8 @@ def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], m
     return _reply(_twin(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
 
 
-def _reply(content: RecordDict, message: Message) -> Message:
-    """What ``Message(content, reply_to=message)`` is."""
+def _reply(content: Any, message: Message) -> Message:
+    """What ``Message(content, reply_to=message)`` is, whatever the content is."""
     asked, now = vars(message.metadata), time.time()
     metadata = _twin(
         message.metadata,
@@ -192,56 +238,178 @@ def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
 
 def forged(reply: Message, sent: Forged) -> Message:
     """The same reply with whatever ``sent`` says in place of the update and the record count."""
-    record = ArrayRecord()
-    record[sent.array] = SharedArray(np.asarray(sent.update))
-    metrics = MetricRecord({**reply.content.metric_records[METRICS], COUNT: sent.count})
-    changed = copy(reply)
-    changed.content = RecordDict({ARRAYS: record, METRICS: metrics})
-    return changed
+    content: Any = reply.content
+    record = _twin(_NO_ARRAYS, _data={sent.array: SharedArray(np.asarray(sent.update))})
+    metrics = _twin(_NO_METRICS, _data={**_entries(content[METRICS]), COUNT: sent.count})
+    return _twin(reply, _content=_twin(content, _data={ARRAYS: record, METRICS: metrics}))
 
 
-def read_report(reply: Message, n_params: int, max_records: int) -> Report:
+def read_report(reply: Any, n_params: int, max_records: int) -> Report:
     """The usable content of a reply. Raises ``UnusableError`` for anything else: nothing in a reply is trusted.
 
-    Checked in this order: no error, exactly the expected records and arrays, dtype float32, shape (n_params,), finite, a whole
-    record count in [1, max_records]. ``numbers`` are finite floats only.
+    This is the one place where something that a hospital made is looked into. Only exactly Flower's and Python's own types are,
+    so that no code of the hospital's runs here; of any other type, nothing but its name is used. Agreed are: no error; exactly
+    the expected records and arrays; dtype float32, shape (n_params,) and, for a serialized array, exactly the bytes that these
+    have as .npy, all checked before anything is decoded; finite values; a whole record count in [1, max_records]; and finite
+    numbers for the rest. The report holds copies.
     """
-    if reply.has_error():
-        raise UnusableError(f"the hospital's app failed: {_short(reply.error.reason)}")
-    records = _entries(reply.content)
+    try:
+        return _report(reply, n_params, max_records)
+    except (UnusableError, MemoryError):  # no more memory is ever asked for than one update of the agreed size
+        raise
+    except Exception as error:
+        raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
+
+
+def _report(reply: Any, n_params: int, max_records: int) -> Report:
+    message = _inside(reply, Message, "the reply")
+    if message.get("_error") is not None:
+        raise UnusableError(f"the hospital's app failed: {_reason(message['_error'])}")
+    if message.get("_content") is None:
+        raise UnusableError("the reply has no content")
+    records = _held(message["_content"], RecordDict, "the content")
     if records.keys() != {ARRAYS, METRICS}:
-        raise UnusableError(f"records {_short(sorted(records))}, expected {ARRAYS} and {METRICS}")
+        raise UnusableError(f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}")
     update = _update(records[ARRAYS], n_params)
-    if not isinstance(records[METRICS], MetricRecord):
-        raise UnusableError(f"{METRICS} is no record of numbers")
-    metrics = _entries(records[METRICS])
+    metrics = _held(records[METRICS], MetricRecord, METRICS)
     count = metrics.get(COUNT)
     if type(count) is not int or not 1 <= count <= max_records:
-        raise UnusableError(f"reports {_short(count)} records, expected a whole number from 1 to {max_records}")
-    numbers = {key: float(value) for key, value in metrics.items() if type(value) in (int, float) and math.isfinite(value)}
-    return Report(update, count, numbers)
+        raise UnusableError(f"reports {described(count)} records, expected a whole number from 1 to {max_records}")
+    return Report(update, count, {name: _number(name, value) for name, value in metrics.items()})
 
 
 def _update(record: Any, n_params: int) -> NDArray[np.float32]:
-    arrays = _entries(record) if isinstance(record, ArrayRecord) else {}
+    arrays = _held(record, ArrayRecord, ARRAYS)
     if arrays.keys() != {UPDATE}:
-        raise UnusableError(f"arrays {_short(list(record.keys()))}, expected {UPDATE}")
-    try:
-        values: NDArray[Any] = arrays[UPDATE].numpy()
-    except Exception as error:  # whatever a hostile byte string makes a decoder raise
-        raise UnusableError(f"the update cannot be decoded: {type(error).__name__}") from error
-    if values.dtype != np.float32:
-        raise UnusableError(f"dtype {values.dtype}, expected float32")
-    if values.shape != (n_params,):
-        raise UnusableError(f"shape {values.shape}, expected ({n_params},)")
-    if not np.isfinite(values).all():
+        raise UnusableError(f"arrays {described(list(arrays))}, expected {UPDATE}")
+    array = arrays[UPDATE]
+    if type(array) is SharedArray:
+        update = _shared(_inside(array, SharedArray, "the update").get("values"), n_params)
+    else:
+        update = _decoded(_inside(array, Array, "the update"), n_params)
+    if not np.isfinite(update).all():
         raise UnusableError(NOT_FINITE)
-    return values
+    return update
 
 
-def _short(value: Any) -> str:
-    text = str(value).splitlines()[0] if str(value) else "nothing"
-    return text if len(text) <= 80 else text[:77] + "..."
+def _shared(values: Any, n_params: int) -> NDArray[np.float32]:
+    """A copy of an array that came without being serialized."""
+    if type(values) is not np.ndarray:
+        raise UnusableError(f"the update is {described(values)}, expected an array of numpy")
+    _check_form(values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params)
+    return np.array(values, np.float32)  # of the plain dtype, whatever else the one that came may carry
+
+
+def _decoded(fields: dict[str, Any], n_params: int) -> NDArray[np.float32]:
+    """The array that exactly agreed bytes are, without a decoder that more could be asked of."""
+    stype, data, head = fields.get("stype"), fields.get("data"), _npy_head(n_params)
+    _check_form(fields.get("dtype"), fields.get("shape"), n_params)
+    if type(stype) is not str or stype != NPY:
+        raise UnusableError(f"an array serialized as {described(stype)}, expected {NPY}")
+    n_bytes = len(head) + 4 * n_params
+    if type(data) is not bytes or len(data) != n_bytes or not data.startswith(head):
+        raise UnusableError(f"the update cannot be decoded: {described(data)}, expected {n_bytes} that begin as .npy of its form")
+    return np.frombuffer(data, "<f4", offset=len(head)).astype(np.float32)
+
+
+def _check_form(dtype: Any, shape: Any, n_params: int) -> None:
+    if type(dtype) is not str or dtype != "float32":
+        raise UnusableError(f"dtype {described(dtype)}, expected float32")
+    if type(shape) is not tuple or len(shape) != 1 or type(shape[0]) is not int or shape != (n_params,):
+        raise UnusableError(f"shape {described(shape)}, expected ({n_params},)")
+
+
+@lru_cache(maxsize=32)
+def _npy_head(n_params: int) -> bytes:
+    """What numpy writes before the values of a float32 array (n_params,)."""
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n_params,)})
+    return file.getvalue()
+
+
+def _number(name: str, value: Any) -> float:
+    if len(name) > MOST_CHARACTERS or not name.isprintable():
+        raise UnusableError(f"reports a number named {described(name)}, expected at most {MOST_CHARACTERS} printable characters")
+    fits = type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS)
+    if not fits or not math.isfinite(value):
+        raise UnusableError(f"reports {described(name)}={described(value)}, expected a finite number")
+    return float(value)
+
+
+def _inside(thing: Any, kind: type, what: str) -> dict[str, Any]:
+    """The attributes of a thing that is exactly a ``kind``."""
+    if type(thing) is not kind:
+        raise UnusableError(f"{what} is {described(thing)}, expected {kind.__name__}")
+    return _plain(vars(thing), what)
+
+
+def _held(record: Any, kind: type, what: str) -> dict[str, Any]:
+    """The entries of a record that is exactly a ``kind``."""
+    return _plain(_inside(record, kind, what).get("_data"), what)
+
+
+def _plain(entries: Any, what: str) -> dict[str, Any]:
+    """``entries``, once it is certain that to look something up in them runs nobody's code: few, by names of exactly str."""
+    if type(entries) is not dict:
+        raise UnusableError(f"{what} holds {described(entries)}, expected names and values")
+    if len(entries) > MOST_ENTRIES:
+        raise UnusableError(f"{what} holds {len(entries)} entries, expected at most {MOST_ENTRIES}")
+    for name in entries:
+        if type(name) is not str:
+            raise UnusableError(f"{what} holds {described(name)} for a name")
+    return entries
+
+
+def _reason(error: Any) -> str:
+    reason = _inside(error, Error, "the error").get("_reason")
+    return "no reason given" if reason is None else described(reason)
+
+
+def sender(reply: Any) -> int | None:
+    """The node that a reply is from, as the grid states it; None where nothing readable is stated."""
+    with suppress(UnusableError):
+        node = _metadata(reply).get("_src_node_id")
+        return node if type(node) is int else None
+    return None
+
+
+def misdirected(reply: Any, asked: Message) -> str | None:
+    """Why a reply is no answer to ``asked``, from the node that was asked to the one that asks; None if it is one."""
+    expected = vars(asked.metadata)
+    try:
+        given = _metadata(reply)
+    except UnusableError as reason:
+        return str(reason)
+    for name, value, what in (
+        ("_run_id", expected["_run_id"], "run"),
+        ("_message_type", expected["_message_type"], "message of type"),
+        ("_src_node_id", expected["_dst_node_id"], "sender"),
+        ("_dst_node_id", expected["_src_node_id"], "receiver"),
+        ("_reply_to_message_id", expected["_message_id"], "reply to message"),
+    ):
+        found = given.get(name)
+        if type(found) is not type(value) or found != value:
+            return f"{what} {described(found)}, expected {described(value)}"
+    return None
+
+
+def _metadata(reply: Any) -> dict[str, Any]:
+    return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
+
+
+def received(reply: Any, asked: Message) -> Message:
+    """What arrives of what an app gave back to ``asked``: its content under the grid's own word for who sent it.
+
+    An error reply arrives in words of ours, and so does anything that is no answer to ``asked``.
+    """
+    try:
+        message = _inside(reply, Message, "the reply")
+        reason = misdirected(reply, asked)
+        if reason is None and message.get("_error") is not None:
+            reason = _reason(message["_error"])
+    except UnusableError as unusable:
+        reason = str(unusable)
+    return _reply(message.get("_content"), asked) if reason is None else failed(reason, asked)
 
 
 def enter_process() -> Run:
@@ -253,6 +421,19 @@ def enter_process() -> Run:
 def context(node: int, partition: int) -> Context:
     """A fresh context of a node in this process."""
     return Context(run_id=1, node_id=node, node_config={PARTITION: partition}, state=RecordDict(), run_config={})
+
+
+def lent(context: Context) -> Context:
+    """A copy of a context for one call of an app; it shares the state and nothing else that could be edited."""
+    return _twin(context, node_config=dict(context.node_config), run_config=dict(context.run_config))
+
+
+def take_back(lent: Context, context: Context) -> None:
+    """Keep the state that an app has left in what it was ``lent``, if it is one."""
+    with suppress(UnusableError):
+        state = _inside(lent, Context, "the context").get("state")
+        if type(state) is RecordDict:
+            context.state = state
 
 
 def stamp(message: Message, identity: str) -> None:

@@ -66,8 +66,9 @@ def test_hospitals_that_do_not_start_end_the_run(monkeypatch: pytest.MonkeyPatch
 def test_nodes_are_enrolled_as_the_hospitals_that_they_say_they_are() -> None:
     trial = Trial(experiment(*SMALL))
     wire.enter_process()
-    replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in wire.roll_call([10, 20, 30, 40])]
-    trial.enroll(wire.enrolled(replies))
+    asked = wire.roll_call([10, 20, 30, 40])
+    replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in asked]
+    trial.enroll(*wire.enrolled(replies, asked, 4))
     assert list(trial.strategy.enrolled.items()) == list(zip([20, 40, 30, 10], trial.experiment.consortium.names, strict=True))
     assert trial.adversary.enrolled == trial.strategy.enrolled
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import io
-import pickle
-from collections.abc import Callable, Iterable
+import signal
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from types import FunctionType
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from sim import wire
+from sim import evidence, wire
+from sim.batches import sample_rate
+from sim.engines.local import LocalGrid, interrupts
+from sim.experiment import Experiment
 from sim.models import n_params
-from sim.run import Trial
+from sim.run import Trial, _grid, _lockstep
+from sim.run import run as finished_run
 from sim.server import Server, capped
 from tests.federation import answer_drawn, drawn_update, experiment, finished
+from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record
 
 ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
 NAME = "switzerland"
@@ -27,109 +38,18 @@ TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=lo
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
 N = n_params(MEAN.widths)
-Content = Callable[[NDArray[np.float32]], RecordDict]
+N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
+LONGEST = 200  # characters of a recorded reason
+# What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
+FORGED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
+Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], Trial]
 
 
-def records(array: Any, *, name: str = wire.UPDATE, count: Any = 50, more: dict[str, Any] | None = None) -> RecordDict:
-    sent = ArrayRecord()
-    for key, value in {name: array, **(more or {})}.items():
-        sent[key] = value if isinstance(value, Array) else Array(value)
-    return RecordDict({wire.ARRAYS: sent, wire.METRICS: MetricRecord({wire.COUNT: count})})
+def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
+    """Three hospitals answer honestly, ``BAD`` does ``entry``."""
 
-
-def claiming(shape: tuple[int, ...], update: NDArray[np.float32]) -> Array:
-    """An array whose bytes say they hold ``shape`` and hold ``update``."""
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    return Array(dtype="float32", shape=shape, stype="numpy.ndarray", data=head.getvalue() + update.tobytes())
-
-
-def lying(update: NDArray[np.float32]) -> Array:
-    """An array whose description is right and whose bytes hold something else."""
-    return Array(dtype="float32", shape=update.shape, stype="numpy.ndarray", data=Array(update[:3]).data)
-
-
-def undecodable(update: NDArray[np.float32]) -> Array:
-    return Array(dtype="float32", shape=update.shape, stype="numpy.ndarray", data=b"\x93NUMPY\xff\xffnothing")
-
-
-def without_counts(update: NDArray[np.float32]) -> RecordDict:
-    return RecordDict({wire.ARRAYS: wire.arrays(wire.UPDATE, update), wire.METRICS: MetricRecord()})
-
-
-def without_metrics(update: NDArray[np.float32]) -> RecordDict:
-    return RecordDict({wire.ARRAYS: wire.arrays(wire.UPDATE, update)})
-
-
-def misnamed(update: NDArray[np.float32]) -> RecordDict:
-    return RecordDict({"array": wire.arrays(wire.UPDATE, update), wire.METRICS: MetricRecord({wire.COUNT: 50})})
-
-
-def swapped_kinds(update: NDArray[np.float32]) -> RecordDict:
-    return RecordDict({wire.ARRAYS: MetricRecord({wire.COUNT: 50}), wire.METRICS: wire.arrays(wire.UPDATE, update)})
-
-
-def settings_for_metrics(update: NDArray[np.float32]) -> RecordDict:
-    return RecordDict({wire.ARRAYS: wire.arrays(wire.UPDATE, update), wire.METRICS: ConfigRecord({wire.COUNT: 50})})
-
-
-def counted(value: Any) -> Content:
-    """A reply with this record count, put past Flower's own check of types if need be."""
-
-    def content(update: NDArray[np.float32]) -> RecordDict:
-        sent = records(update)
-        sent[wire.METRICS].__dict__["_data"][wire.COUNT] = value
-        return sent
-
-    return content
-
-
-def one(value: float, update: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``update`` with one value replaced."""
-    return np.concatenate([update[:-1], np.float32([value])])
-
-
-HOSTILE: dict[str, tuple[Content, str]] = {
-    "nan": (lambda u: records(one(np.nan, u)), "values that are not finite"),
-    "infinity": (lambda u: records(one(-np.inf, u)), "values that are not finite"),
-    "too long": (lambda u: records(np.append(u, u[:1])), f"shape ({N + 1},), expected ({N},)"),
-    "empty": (lambda u: records(u[:0]), f"shape (0,), expected ({N},)"),
-    "two dimensions": (lambda u: records(u[None]), f"shape (1, {N}), expected ({N},)"),
-    "no dimension": (lambda u: records(u[0:1].reshape(())), f"shape (), expected ({N},)"),
-    "double precision": (lambda u: records(u.astype(np.float64)), "dtype float64, expected float32"),
-    "whole numbers": (lambda u: records(u.astype(np.int64)), "dtype int64, expected float32"),
-    "other byte order": (lambda u: records(u.astype(">f4")), "dtype >f4, expected float32"),
-    "array of another name": (lambda u: records(u, name="weights"), "arrays ['weights'], expected update"),
-    "one array too many": (lambda u: records(u, more={"second": u}), "arrays ['update', 'second'], expected update"),
-    "undecodable bytes": (lambda u: records(undecodable(u)), "the update cannot be decoded: "),
-    "a claim of 4 terabytes": (lambda u: records(claiming((10**12,), u)), "the update cannot be decoded: "),
-    "a claim of 32 gigabytes": (lambda u: records(claiming((2**33,), u)), "the update cannot be decoded: "),
-    "bytes unlike their description": (lambda u: records(lying(u)), f"shape (3,), expected ({N},)"),
-    "no metrics": (without_metrics, "records ['arrays'], expected arrays and metrics"),
-    "no record count": (without_counts, "reports None records"),
-    "records of other names": (misnamed, "records ['array', 'metrics'], expected arrays and metrics"),
-    "records of swapped kinds": (swapped_kinds, ", expected update"),
-    "settings for metrics": (settings_for_metrics, "metrics is no record of numbers"),
-    "no records": (lambda _: RecordDict(), "records [], expected arrays and metrics"),
-    "a billion records": (lambda u: records(u, count=10**9), "reports 1000000000 records"),
-    "minus one record": (lambda u: records(u, count=-1), "reports -1 records"),
-    "zero records": (lambda u: records(u, count=0), "reports 0 records"),
-    "two and a half records": (lambda u: records(u, count=2.5), "reports 2.5 records"),
-    "nan records": (lambda u: records(u, count=float("nan")), "reports nan records"),
-    "true records": (counted(True), "reports True records"),
-    "fifty records in words": (counted("50"), "reports 50 records"),
-    "a list of counts": (counted([50, 50]), "reports [50, 50] records"),
-}  # fmt: skip
-
-
-def one_hostile(content: Content) -> Callable[[Message, Context], Message]:
-    """Three hospitals answer honestly, ``BAD`` with ``content`` of what it would have sent."""
-
-    def app(message: Message, context: Context) -> Message:
-        if context.node_config[wire.PARTITION] != BAD:
-            return answer_drawn(message, context)
-        task = wire.read_task(message)
-        return Message(content(drawn_update(len(task.weights), BAD, task.round)), reply_to=message)
+    def app(message: Message, context: Context) -> Any:
+        return (entry if context.node_config[wire.PARTITION] == BAD else answer_drawn)(message, context)
 
     return app
 
@@ -149,12 +69,159 @@ def assert_held(run: Trial, reason: str) -> None:
     np.testing.assert_allclose(run.weights, of_the_others(run), atol=1e-6)
 
 
-@pytest.mark.parametrize(("content", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_an_unusable_reply_is_named_and_leaves_the_model_of_the_others(content: Content, reason: str) -> None:
-    assert_held(finished(MEAN, one_hostile(content)), reason)
+# --- the table
 
 
-@pytest.mark.parametrize("kind", ["nan", "undecodable bytes", "zero records"])
+def federation(n_hostile: int, *words: str) -> Experiment:
+    """``N_HONEST`` hospitals and ``n_hostile`` more, one for each hostile reply."""
+    return experiment(
+        "consortium=synthetic",
+        f"consortium.n_hospitals={N_HONEST + n_hostile}",
+        "consortium.n_records=10",
+        "consortium.n_features=4",
+        "consortium.test_fraction=0.5",
+        "adversary.n_hostile=0",
+        f"training.rounds={ROUNDS}",
+        "model=logistic",
+        *words,
+    )
+
+
+def chunks() -> Iterator[dict[str, tuple[Entry, str]]]:
+    """The table in parts: one federation for each."""
+    names = list(HOSTILE)
+    return ({name: HOSTILE[name] for name in names[at : at + A_RUN]} for at in range(0, len(names), A_RUN))
+
+
+def app_of(entries: Sequence[Entry]) -> Callable[[Message, Context], Any]:
+    """``N_HONEST`` hospitals answer honestly; each of the next does one of the entries."""
+
+    def app(message: Message, context: Context) -> Any:
+        place = int(context.node_config[wire.PARTITION]) - N_HONEST
+        return answer_drawn(message, context) if place < 0 else entries[place](message, context)
+
+    return app
+
+
+def hostile_app(entries: Sequence[Entry]) -> ClientApp:
+    app = ClientApp()
+    app.train()(app_of(entries))
+    return app
+
+
+def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> Trial:
+    return finished(run, app_of(entries))
+
+
+def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> Trial:
+    trial, other = Trial(run), Trial(run, 1 + len(run.consortium))  # what happens to one run is no matter to the other
+    _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
+    np.testing.assert_array_equal(trial.weights, other.weights)
+    return trial
+
+
+class Network(LocalGrid):
+    """A grid whose hospitals are honest, and on whose way back the hostile ones' replies are replaced, by no check of its own."""
+
+    entries: Sequence[Entry]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Any]:
+        asked = list(messages)
+        replies: list[Any] = super().send_and_receive(asked, timeout=timeout)
+        for place, (entry, message) in enumerate(zip(self.entries, asked[N_HONEST:], strict=False), N_HONEST):
+            try:
+                with interrupts(), np.errstate():
+                    replies[place] = entry(deepcopy(message), wire.context(place + 1, place))
+            except BaseException:  # nothing arrives of it
+                replies[place] = None
+        return replies
+
+
+def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
+    trial = Trial(run)
+    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
+    grid._app = hostile_app([answer_drawn] * len(entries))
+    grid.entries = entries
+    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    return trial
+
+
+def assert_alone_refused(run: Trial, names: Sequence[str], reasons: Sequence[str | None]) -> None:
+    """Every hostile hospital is named in every round with its reason, no honest one is, and the model is the honest ones'."""
+    consortium, log = run.experiment.consortium.names, run.strategy.log
+    for round_ in range(1, ROUNDS + 1):
+        found = {entry.hospital: entry.reason for entry in log.screened if entry.round == round_}
+        assert list(found) == list(consortium[N_HONEST:])
+        for name, expected, reason in zip(names, reasons, found.values(), strict=True):
+            assert expected is None or expected in reason, (name, reason)
+            assert reason.isprintable()
+            assert len(reason) <= LONGEST
+    assert log.skipped == []
+    rounds = [[drawn_update(len(run.initial), i, r) for i in range(N_HONEST)] for r in range(1, ROUNDS + 1)]
+    np.testing.assert_allclose(run.weights, run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0), atol=1e-6)
+
+
+def test_the_table_has_many_entries_of_each_kind() -> None:
+    kinds = Counter(name.partition(":")[0] for name in HOSTILE)
+    assert sum(kinds.values()) >= 150
+    assert min(kinds.values()) >= 10
+
+
+@pytest.mark.parametrize("path", [through_flowers_server, in_lockstep])
+@pytest.mark.parametrize("part", range(len(list(chunks()))))
+def test_whatever_an_app_does_its_hospital_alone_is_refused(part: int, path: Path_, tmp_path: Path) -> None:
+    entries = list(chunks())[part]
+    run = path(federation(len(entries)), [entry for entry, _ in entries.values()])
+    assert_alone_refused(run, list(entries), [reason for _, reason in entries.values()])
+    record = run.record(lambda *_: [], 0.0)
+    evidence.append(tmp_path, record)
+    assert evidence.read(tmp_path)[0].screened == record.screened == run.strategy.log.screened
+
+
+@pytest.mark.parametrize("part", range(len(list(chunks()))))
+def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: int) -> None:
+    entries = {name: entry for name, entry in list(chunks())[part].items() if name not in FORGED}
+    run = over_the_network(federation(len(entries)), [entry for entry, _ in entries.values()])
+    assert_alone_refused(run, list(entries), [None] * len(entries))
+
+
+@pytest.mark.parametrize("part", range(len(list(chunks()))))
+def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: int) -> None:
+    entries = list(chunks())[part]
+    words = ["adversary.n_hostile=9", "attack=[sign_flip,label_flip,inflated_count]"]
+    record = finished_run(federation(len(entries), *words), app=hostile_app([entry for entry, _ in entries.values()]))
+    named = {(entry.round, entry.hospital) for entry in record.screened}
+    names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
+    assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
+    assert record.skipped_rounds == []
+
+
+def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = list[Any]()
+    monkeypatch.setattr(np, "load", lambda *_, **__: decoded.append(1))
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
+    monkeypatch.setattr(Array, "numpy", lambda _: decoded.append(1))
+    wire.enter_process()
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("{}"), [7])[0]
+    replies = []
+    for name, (entry, _) in HOSTILE.items():
+        if name.startswith(("update", "bytes", "description", "records", "count", "number")):
+            replies.append(entry(asked, wire.context(7, 6)))
+    tracemalloc.start()
+    for reply in replies:
+        with pytest.raises(wire.UnusableError):
+            wire.read_report(reply, 5, 100)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert decoded == []
+    assert most < 10**6
+    assert not Path("flag-of-a-pickled-reply").exists()
+
+
+KINDS_OF_FAILURE = ["update: nan first", "bytes: a bomb", "count: zero records"]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_FAILURE)
 def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(kind: str) -> None:
     run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))  # trims 1 of 4, and 1 of the 3 that are left at each end
     rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
@@ -162,10 +229,10 @@ def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_w
     np.testing.assert_allclose(run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["nan", "undecodable bytes", "zero records"])
+@pytest.mark.parametrize("kind", KINDS_OF_FAILURE)
 def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_must_withstand(kind: str) -> None:
-    content, reason = HOSTILE[kind]
-    assert_held(finished(COUNTED, one_hostile(content)), reason)  # trims 1 of 4, and 0 of the 3 that are left
+    entry, reason = HOSTILE[kind]
+    assert_held(finished(COUNTED, one_hostile(entry)), reason)  # trims 1 of 4, and 0 of the 3 that are left
 
 
 def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
@@ -174,64 +241,10 @@ def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
     assert np.abs(run.weights - of_the_others(run)).max() > 1e-3
 
 
-class Bomb:
-    """Pickled, an instruction to create the file ``place``."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.place,)
-
-
-def test_a_pickled_object_is_never_unpickled(tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    bytes_ = io.BytesIO()
-    np.save(bytes_, np.array([Bomb(flag)], dtype=object), allow_pickle=True)
-    for data in (bytes_.getvalue(), pickle.dumps(Bomb(flag))):
-        array = Array(dtype="float32", shape=(N,), stype="numpy.ndarray", data=data)
-        assert_held(
-            finished(MEAN, one_hostile(lambda _, array=array: records(array))), "the update cannot be decoded: ValueError"
-        )
-    assert not flag.exists()
-    np.load(io.BytesIO(bytes_.getvalue()), allow_pickle=True)
-    assert flag.exists()  # the bomb works
-
-
-@pytest.mark.parametrize(
-    ("failure", "reason"),
-    [
-        (ValueError("two\nlines"), "the hospital's app failed: ValueError('two\\nlines')"),
-        (MemoryError(), "MemoryError()"),
-        (RecursionError("x" * 1000), "..."),
-        (SystemExit(3), "SystemExit(3)"),
-    ],
-)
-def test_a_hospital_whose_app_raises_is_left_out(failure: BaseException, reason: str) -> None:
-    def app(message: Message, context: Context) -> Message:
-        if context.node_config[wire.PARTITION] == BAD:
-            raise failure
-        return answer_drawn(message, context)
-
-    assert_held(finished(MEAN, app), reason)
-
-
-@pytest.mark.parametrize("reply", [None, "a reply", RecordDict()])
-def test_a_hospital_whose_app_returns_no_message_is_left_out(reply: Any) -> None:
-    def app(message: Message, context: Context) -> Message:
-        return reply if context.node_config[wire.PARTITION] == BAD else answer_drawn(message, context)
-
-    assert_held(finished(MEAN, app), "the hospital's app failed: ")
-
-
-def test_a_hospital_cannot_answer_for_another() -> None:
-    def app(message: Message, context: Context) -> Message:
-        if context.node_config[wire.PARTITION] == BAD:
-            message = deepcopy(message)
-            message.metadata.dst_node_id = 1
-        return answer_drawn(message, context)
-
-    assert_held(finished(MEAN, app), "the hospital's app failed: ")
+def test_the_pickles_of_the_table_are_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.load(io.BytesIO(BYTES["a pickled array"][0](np.zeros(3, np.float32))), allow_pickle=True)
+    assert Path("flag-of-a-pickled-reply").exists()
 
 
 def test_no_hospital_can_change_what_another_one_gets() -> None:
@@ -288,6 +301,201 @@ def test_a_reply_of_a_node_that_is_not_enrolled_changes_nothing() -> None:
     run = finished(MEAN, answer_drawn, tamper)
     assert run.strategy.log.screened == []
     np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
+
+
+def test_a_late_reply_to_something_else_does_not_spoil_the_right_one() -> None:
+    last: list[Message] = []
+
+    def tamper(replies: list[Message]) -> Iterable[Message]:
+        late = [*last]
+        last[:] = replies or last
+        return [*late, *replies] if replies else []
+
+    run = finished(MEAN, answer_drawn, tamper)
+    assert run.strategy.log.screened == []
+    np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
+
+
+def test_what_an_app_does_to_its_context_lasts_only_in_its_state() -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def app(message: Message, context: Context) -> Message:
+        rounds = len(context.state.config_records)
+        seen.append((context.node_id, int(context.node_config[wire.PARTITION]), rounds))
+        reply = answer_drawn(message, context)
+        context.state = RecordDict({f"round {i}": ConfigRecord() for i in range(rounds + 1)})
+        context.node_id, context.run_config["rounds"] = 99, 1
+        context.node_config.clear()
+        return reply
+
+    run = finished(MEAN, app)
+    assert seen == [(place + 1, place, round_) for round_ in range(ROUNDS) for place in range(4)]
+    assert run.strategy.log.screened == []
+
+
+def test_a_state_that_is_none_is_not_taken_over() -> None:
+    def app(message: Message, context: Context) -> Message:
+        assert isinstance(context.state, RecordDict)
+        reply = answer_drawn(message, context)
+        context.__dict__["state"] = Raises()
+        return reply
+
+    assert finished(MEAN, app).strategy.log.screened == []
+
+
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_ctrl_c_ends_the_run_also_where_an_app_catches_it(swallowed: bool) -> None:
+    called: list[int] = []
+
+    def app(message: Message, context: Context) -> Message:
+        called.append(1)
+        with suppress(*[KeyboardInterrupt] if swallowed else []):
+            signal.raise_signal(signal.SIGINT)  # what the terminal does at Ctrl-C
+        return answer_drawn(message, context)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        finished(MEAN, app)
+    assert len(called) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+
+        def app(message: Message, context: Context) -> Message:
+            signal.raise_signal(signal.SIGINT)
+            return answer_drawn(message, context)
+
+        assert finished(MEAN, app).strategy.log.screened == []
+        assert len(heard) == 4 * ROUNDS
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_apps_are_asked_in_other_threads_too() -> None:
+    runs: list[Trial] = []
+    thread = Thread(target=lambda: runs.append(finished(MEAN, one_hostile(HOSTILE["raises: an interrupt"][0]))))
+    thread.start()
+    thread.join()
+    assert_held(runs[0], "KeyboardInterrupt()")
+
+
+# --- what hospitals report
+
+
+@pytest.mark.parametrize("epsilon", [-5.0, 0.0, 1e308, 2.9, 5])
+def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named(epsilon: float) -> None:
+    private = experiment(
+        "consortium=heart4", "training.rounds=1", "model=logistic", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=2"
+    )
+    spent = {
+        hospital.name: private.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
+    }
+
+    def app(message: Message, context: Context) -> Message:
+        place, task = int(context.node_config[wire.PARTITION]), wire.read_task(message)
+        stated = epsilon if place == BAD else spent[private.consortium.names[place]]
+        return wire.answer(drawn_update(len(task.weights), place, task.round), 50, {"epsilon": stated}, message)
+
+    record = finished(private, app).record(lambda *_: [], 0.0)
+    assert record.privacy is not None
+    assert {entry.hospital: entry.epsilon for entry in record.privacy.hospitals} == spent
+    assert record.privacy.epsilon == max(spent.values())
+    assert [entry.hospital for entry in record.disputed] == [NAME]
+    assert f"spent epsilon {epsilon:.6g}; the plan gives {spent[NAME]:.6g}" in record.disputed[0].reason
+    assert record.screened == []
+
+
+def _plan(private: Experiment, n_train: int) -> tuple[float, float, int]:
+    training = private.settings.training
+    return private.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
+
+
+def test_what_the_projects_own_hospitals_report_is_the_plans() -> None:
+    words = ("consortium=heart4", "training.rounds=3", "model=logistic", "dp=record", "attack=[label_flip]")
+    record = finished_run(experiment(*words))
+    assert record.privacy is not None
+    assert record.disputed == []
+
+
+def test_an_epsilon_is_named_also_where_nobody_agreed_on_privacy() -> None:
+    def app(message: Message, context: Context) -> Message:
+        task, place = wire.read_task(message), int(context.node_config[wire.PARTITION])
+        numbers = {"epsilon": 1.0} if place == BAD else {}
+        return wire.answer(drawn_update(len(task.weights), place, task.round), 50, numbers, message)
+
+    record = finished(MEAN, app).record(lambda *_: [], 0.0)
+    assert record.privacy is None
+    assert [entry.hospital for entry in record.disputed] == [NAME]
+
+
+# --- which hospital a node is
+
+
+def claims(*stated: Any) -> tuple[dict[int, int], list[str]]:
+    """Who is enrolled where nodes 10, 20, ... state these partitions of four."""
+    wire.enter_process()
+    asked = wire.roll_call(range(10, 10 * len(stated) + 1, 10))
+    for number, message in enumerate(asked):
+        wire.stamp(message, str(number))
+    replies = [
+        claim(message) if type(claim) is FunctionType else present(claim, message)
+        for claim, message in zip(stated, asked, strict=True)
+    ]
+    return wire.enrolled(replies, asked, 4)
+
+
+def present(partition: Any, message: Message) -> Message:
+    return changed(
+        wire.present(0, message), _content=RecordDict({wire.METRICS: record(MetricRecord, {wire.PARTITION: partition})})
+    )
+
+
+CLAIMS: dict[str, tuple[Any, str]] = {
+    "one too many": (4, "partition 4, expected a whole number from 0 to 3"),
+    "minus one": (-1, "partition -1"),
+    "10**400": (10**400, "partition a whole number of 1329 bits"),
+    "a fraction": (1.0, "partition 1.0"),
+    "a truth value": (True, "partition True"),
+    "a text": ("1", "partition 1, expected"),
+    "escapes": ("\x1b[2J", r"partition \x1b[2J"),
+    "a list": ([1], "partition [1]"),
+    "nothing": (None, "partition None"),
+    "an object": (Raises(), "partition an object of type Raises"),
+    "taken": (0, "partition 0 is claimed by 2 nodes"),
+    "no metrics": (lambda m: Message(RecordDict(), reply_to=m), "metrics is None"),
+    "no content": (lambda m: changed(wire.present(1, m), _content=None), "the content is None"),
+    "an error": (lambda m: wire.failed("no", m), "the hospital's app failed: no"),
+    "no reply": (lambda _: None, "no reply"),
+    "another message's reply": (lambda m: changed(wire.present(1, m), _metadata=m.metadata), "no reply"),
+}
+
+
+@pytest.mark.parametrize("kind", CLAIMS)
+def test_a_node_that_does_not_state_a_free_partition_is_not_enrolled(kind: str) -> None:
+    nodes, refused = claims(0, CLAIMS[kind][0], 2, 3)
+    assert nodes == ({30: 2, 40: 3} if kind == "taken" else {10: 0, 30: 2, 40: 3})
+    assert len(refused) == (2 if kind == "taken" else 1)
+    assert CLAIMS[kind][1] in refused[-1]
+    assert all(text.isprintable() for text in refused)
+
+
+def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
+    wire.enter_process()
+    asked = wire.roll_call([10, 20])
+    replies = [wire.present(0, asked[0]), wire.present(1, asked[1]), wire.present(0, asked[1])]
+    assert wire.enrolled(replies, asked, 2) == ({10: 0}, ["node 20: more than one reply"])
+
+
+def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
+    trial = Trial(MEAN)
+    trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
+    grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
+    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
 
 
 @pytest.mark.parametrize("rule", ["mean", "median", "trimmed_mean", "geometric_median"])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
+import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from sim import wire
+from sim.untrusted import described_error
 
 Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message | None]]
 
@@ -65,7 +71,7 @@ class LocalGrid(Grid):
         contexts = contexts or [self._contexts[message.metadata.dst_node_id] for message in messages]
         answered = self._together(messages, contexts) if self._together else [None] * len(messages)
         return [
-            reply or call(self._app, wire.isolated(message), context)
+            call(self._app, message, context) if reply is None else reply
             for reply, message, context in zip(answered, messages, contexts, strict=True)
         ]
 
@@ -76,11 +82,43 @@ class LocalGrid(Grid):
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
-    """The reply of ``app``, or the error reply if it raises or does not answer in its own name."""
+    """The reply of ``app``, or the error reply if it raises anything or gives back no answer to ``message`` in its own name.
+
+    The app gets copies of ``message`` and ``context``, so that whatever it does to them, who answers what is read from the
+    originals. Only what it keeps in the context's state lasts to its next call.
+    """
+    own, failure = wire.lent(context), None
+    with interrupts() as stopped, np.errstate():  # an app may set how numpy treats overflow for itself only
+        try:
+            reply: Any = app(wire.isolated(message), own)
+        except BaseException as error:  # a hospital's failure is the hospital's, never the run's
+            failure = described_error(error)
+    if stopped:  # also where the app has caught it
+        raise stopped[0]
+    wire.take_back(own, context)
+    return wire.received(reply, message) if failure is None else wire.failed(failure, message)
+
+
+@contextmanager
+def interrupts() -> Iterator[list[BaseException]]:
+    """Tell a Ctrl-C from a ``KeyboardInterrupt`` that the code inside raises itself.
+
+    Gives a list of what whoever waited for Ctrl-C before has raised: empty as long as nobody has pressed it.
+    """
+    stopped, before = list[BaseException](), signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield stopped  # no Ctrl-C raises anything here
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            before(number, frame)
+        except BaseException as stop:
+            stopped.append(stop)
+            raise
+
+    signal.signal(signal.SIGINT, handle)
     try:
-        reply: Any = app(message, context)
-    except (Exception, SystemExit) as error:  # a hospital's failure is the hospital's, never the run's
-        return wire.failed(repr(error), message)
-    if not isinstance(reply, Message) or reply.metadata.src_node_id != context.node_id:
-        return wire.failed("no message of its own", message)
-    return reply
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -37,8 +37,9 @@ def _enrolling(trial: Trial) -> ServerApp:
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:
-        nodes = _nodes(grid, len(trial.experiment.consortium))
-        trial.enroll(wire.enrolled(grid.send_and_receive(wire.roll_call(nodes))))
+        n_hospitals = len(trial.experiment.consortium)
+        asked = wire.roll_call(_nodes(grid, n_hospitals))
+        trial.enroll(*wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals))
         inner(grid, context)
 
     return server

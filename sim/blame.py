@@ -1,0 +1,51 @@
+"""Which plug-in an exception comes from, so that a fault of its code is named as one, with file and line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from traceback import walk_tb
+
+from sim.errors import InputError, PluginError, RefusedError
+from sim.untrusted import printable
+
+MOST_CHARACTERS = 200  # of what an exception says
+
+
+@contextmanager
+def blaming(targets: Iterable[str]) -> Iterator[None]:
+    """Turn an exception that passes through a plug-in's file into a ``PluginError`` with its name.
+
+    ``targets``: dotted names of the plug-ins' classes. What they refuse on purpose (``InputError``,
+    ``RefusedError``) stays as it is, and so does what passes through none of their files.
+    """
+    try:
+        yield
+    except (InputError, RefusedError, PluginError):
+        raise
+    except Exception as error:
+        found = fault(error, targets)
+        if found is None:
+            raise
+        raise found from error
+
+
+def fault(error: Exception, targets: Iterable[str]) -> PluginError | None:
+    """``error`` as a fault of the plug-in whose file it passed through last; None for none of them."""
+    files = dict[str, str]()
+    for target in targets:
+        module = sys.modules.get(target.rpartition(".")[0])
+        files.setdefault(str(getattr(module, "__file__", None)), target)
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        file = frame.f_code.co_filename
+        if file in files:
+            return PluginError(files[file], f"raised {type(error).__name__} at {file}:{line}: {_message(error)}")
+    return None
+
+
+def _message(error: Exception) -> str:
+    try:
+        return printable(str(error), MOST_CHARACTERS) or "no message"
+    except Exception:  # a plug-in's own exception may fail at this too
+        return "no message"

@@ -1,0 +1,80 @@
+"""What plug-ins return, checked where it is taken over: a wrong form is named with the plug-in, at once.
+
+Each function gives back what it was given. Raises ``PluginError`` for what no plug-in of the kind may
+return, and ``NotFiniteError`` where values of the right form are not finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.errors import NotFiniteError, PluginError
+from sim.types import Records, View
+from sim.untrusted import described, type_name
+
+T = TypeVar("T")
+
+
+def instance(plugin: Any, value: Any, kind: type[T]) -> T:
+    """A value that is a ``kind``."""
+    if not isinstance(value, kind):
+        raise wrong(plugin, f"an object of type {type_name(type(value))}", kind.__name__)
+    return value
+
+
+def array(plugin: Any, value: Any, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+    """An array of floats of ``shape``."""
+    if not isinstance(value, np.ndarray):
+        raise wrong(plugin, described(value), f"an array of shape {shape}")
+    if value.shape != shape:
+        raise wrong(plugin, f"shape {described(value.shape)}", f"shape {shape}")
+    if value.dtype.kind != "f":
+        raise wrong(plugin, f"dtype {value.dtype.str}", "floats")
+    return value
+
+
+def view(plugin: Any, value: Any, n_params: int) -> View:
+    """A view whose rows have ``n_params`` values."""
+    seen = instance(plugin, value, View)
+    array(plugin, seen.rows, (len(seen.members), n_params))
+    return seen
+
+
+def records(plugin: Any, value: Any, n_features: int) -> Records:
+    """Records of a poison: at least one, float32, with ``n_features`` features."""
+    found = instance(plugin, value, Records)
+    labels, features = found.labels, found.features
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels):
+        raise wrong(plugin, f"labels {described(getattr(labels, 'shape', labels))}", "one label a record, at least one record")
+    for part, shape in ((features, (len(labels), n_features)), (labels, labels.shape)):
+        if array(plugin, part, shape).dtype != np.float32:
+            raise wrong(plugin, f"dtype {part.dtype}", "float32")
+    return found
+
+
+def widths(plugin: Any, value: Any) -> tuple[int, ...]:
+    """Layer widths of a model."""
+    if not isinstance(value, tuple) or len(value) < 2 or not all(isinstance(n, int) and n > 0 for n in value):
+        raise wrong(plugin, described(value), "at least two widths, each of at least 1")
+    return value
+
+
+def finite(plugin: Any, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Values that are finite."""
+    if not np.isfinite(values).all():
+        raise NotFiniteError(name(plugin))
+    return values
+
+
+def wrong(plugin: Any, found: str, expected: str) -> PluginError:
+    """The fault of a plug-in that returned ``found``."""
+    return PluginError(name(plugin), f"returned {found}, expected {expected}")
+
+
+def name(plugin: Any) -> str:
+    """The name by which a configuration knows a plug-in: that of its class."""
+    kind = type(plugin)
+    return f"{kind.__module__}.{kind.__qualname__}"

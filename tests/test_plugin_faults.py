@@ -1,0 +1,213 @@
+"""A fault in a plug-in's own code is named with the plug-in, its file and its line; a wrong result is named before round 1."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from sim import blame
+from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
+from sim.experiment import Experiment, load
+from sim.run import run, run_together
+from tests.federation import experiment
+
+SMALL = ("consortium=heart4", "adversary.n_hostile=1", "model=logistic", "training.rounds=2")
+PLACES = {  # kind of plug-in -> the group of its node, and the module that is put in its place
+    "rule": ("aggregator", "aggregators.faulty"),
+    "step": ("steps.faulty", "aggregators.faulty"),
+    "optimizer": ("server_optimizer", "aggregators.faulty"),
+    "secure aggregation": ("secagg", "aggregators.faulty"),
+    "byzantine attack": ("attack.faulty", "attacks.byzantine.faulty"),
+    "fault": ("attack.faulty", "attacks.faults.faulty"),
+    "poison": ("attack.faulty", "attacks.poison.faulty"),
+    "training attack": ("attack.faulty", "attacks.training.faulty"),
+    "inversion": ("attack.faulty", "attacks.inversion.faulty"),
+    "data set": ("consortium", "sim.datasets.faulty"),
+    "model": ("model", "sim.models_faulty"),
+}
+BODIES = {  # what each does if it is without fault
+    "rule": ("view, rng", "view.rows.mean(axis=0)"),
+    "step": ("view, rng", "view"),
+    "optimizer": ("aggregate, memory", "aggregate"),
+    "secure aggregation": ("updates, hospitals, weights", "View(updates, tuple((name,) for name in hospitals), weights)"),
+    "byzantine attack": ("known, rng", "-known.own"),
+    "fault": ("reply, rng", "Forged(reply.update, reply.count)"),
+    "poison": ("records, schema, rng", "records"),
+    "training attack": ("training", "training"),
+    "inversion": ("seen, rng", "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]"),
+    "data set": ("seed", "HEART(seed)"),
+    "model": ("n_features", "(n_features, 1)"),
+}
+SOURCE = """
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+import numpy as np
+from sim.types import About, Forged, Records, View
+CALLS = [0]
+
+@dataclass(frozen=True)
+class Faulty:
+    about: ClassVar[About] = About("Faulty", "none", 2026, uses="updates_and_rule")
+    min_rows: ClassVar[int] = 1
+
+    def n_rows(self, n):
+        return n
+
+    def {method}(self, {arguments}):
+        CALLS[0] += 1
+        good = {body}
+        {fault}
+        return good
+"""
+METHOD = {"model": "widths"}
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Gives a function that makes an experiment with a faulty plug-in of a kind."""
+    yield lambda kind, fault: _made(kind, fault, tmp_path, monkeypatch)
+    for _, module in PLACES.values():
+        sys.modules.pop(module, None)
+
+
+def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    key, name = PLACES[kind]
+    arguments, body = BODIES[kind]
+    source = SOURCE.format(method=METHOD.get(kind, "__call__"), arguments=arguments, body=body, fault=fault)
+    path = folder / "faulty.py"
+    path.write_text(source)
+    good = experiment(*SMALL)
+    module = ModuleType(name)
+    module.__dict__.update(__file__=str(path), HEART=good.dataset)
+    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False)
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    config = {group: value for group, value in good.config.items() if group != "label"}
+    node = {"_target_": f"{name}.Faulty"}
+    group, _, item = key.partition(".")
+    config[group] = [[item, node]] if item else node
+    _forget()
+    try:
+        return load(config, "faulty")
+    finally:
+        _forget()
+
+
+def _forget() -> None:
+    from sim import experiment as module
+
+    module._built_once.cache_clear()
+    module._consortium.cache_clear()
+    module.from_text.cache_clear()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind not in ("fault", "inversion")])
+def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, faulty) -> None:
+    with pytest.raises(PluginError) as raised:
+        faulty(kind, "1 // 0")
+    line = 1 + SOURCE.splitlines().index("        {fault}")
+    expected = (
+        rf"the plug-in {PLACES[kind][1]}.Faulty raised ZeroDivisionError at .*/faulty.py:{line}: integer division or modulo"
+    )
+    raised.match(f"^{expected}")
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
+@pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
+def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
+    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind not in ("fault", "inversion") else "{}['missing']")
+    expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
+    with pytest.raises(PluginError, match=expected):
+        [engine(one) for _ in range(3)]
+
+
+WRONG = {
+    "rule": {
+        "good * np.nan": "returned values that are not finite for small finite updates",
+        "good[:1]": r"returned shape \(1,\), expected shape \(3,\)",
+        "good[None]": r"returned shape \(1, 3\)",
+        "good.astype(complex)": "returned dtype <c16, expected floats",
+        "good.astype(int)": "returned dtype <i8, expected floats",
+        "list(good)": r"returned \[an object of type .*expected an array of shape \(3,\)",
+        "None": "returned None, expected an array",
+    },
+    "step": {
+        "replace(good, rows=good.rows / 0)": "returned values that are not finite",
+        "replace(good, rows=good.rows[:, :1])": r"returned shape \(4, 1\), expected shape \(4, 3\)",
+        "replace(good, rows=good.rows[:2])": r"returned shape \(2, 3\), expected shape \(4, 3\)",
+        "good.rows": "returned an object of type ndarray, expected View",
+    },
+    "optimizer": {"good[:1]": r"returned shape \(1,\)", "good * np.inf": "not finite", "0.5": "returned 0.5, expected an array"},
+    "secure aggregation": {"good.rows": "expected View", "replace(good, rows=good.rows[:1])": r"returned shape \(1, 3\)"},
+    "byzantine attack": {"good[0]": r"returned shape \(3,\), expected shape \(1, 3\)", "None": "returned None"},
+    "poison": {
+        "None": "returned an object of type NoneType, expected Records",
+        "Records(good.features[:, :1], good.labels)": r"returned shape",
+        "Records(good.features.astype(float), good.labels)": "returned dtype float64, expected float32",
+        "good.take([])": "expected one label a record, at least one record",
+    },
+    "training attack": {"None": "expected Training"},
+    "data set": {"[good]": "returned an object of type list, expected Consortium"},
+    "model": {"None": "returned None, expected at least two widths", "(n_features, 0)": "expected at least two widths"},
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in WRONG.items() for value in values])
+def test_a_plug_in_that_returns_what_it_may_not_is_named_at_the_check(kind: str, value: str, faulty) -> None:
+    with pytest.raises(PluginError, match=rf"^the plug-in {PLACES[kind][1]}.Faulty .*{WRONG[kind][value]}") as raised:
+        faulty(kind, f"good = {value}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
+    one = faulty("rule", "good = good * (np.nan if len(good) > 3 and CALLS[0] % 2 else 1)")
+    record = run(one)
+    assert 0 < len(record.skipped_rounds) < 2
+    assert np.isfinite(record.outcome.auroc)
+
+
+def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:
+    one = faulty("rule", "good = good * (np.nan if len(good) > 3 else 1)")
+    view = one.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
+    with pytest.raises(NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"):
+        one.chain.run(view, np.random.default_rng(0))
+    assert np.isnan(one.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
+
+
+def test_a_refusal_is_no_fault(faulty) -> None:
+    with pytest.raises(InputError, match=r"^aggregator=Faulty: no$"):
+        faulty("rule", "from sim.errors import RefusedError; raise RefusedError('no')")
+
+
+def test_a_fault_elsewhere_is_blamed_on_no_plug_in() -> None:
+    with pytest.raises(ZeroDivisionError), blame.blaming(["aggregators.median.Median"]):
+        _ = 1 // 0
+    with pytest.raises(KeyboardInterrupt), blame.blaming(["aggregators.median.Median"]):
+        raise KeyboardInterrupt
+
+
+def test_what_a_plug_ins_exception_says_is_one_short_line(faulty) -> None:
+    with pytest.raises(PluginError) as raised:
+        faulty("rule", "raise ValueError('a' + chr(10) + chr(27) + '[2J' + chr(0xd800) + 'x' * 10**6)")
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 1000
+    with pytest.raises(PluginError, match="no message"):
+        faulty("rule", "raise type('Silent', (Exception,), {'__str__': lambda self: 1 / 0})()")
+
+
+@pytest.mark.parametrize("error", [PluginError("a.B", "raised"), NotFiniteError("a.B")])
+def test_the_errors_survive_the_way_between_processes(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert isinstance(NotFiniteError("a.B"), RefusedError)
