@@ -36,6 +36,8 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
         if any("†" in cell for _, body in columns for cell in body)
         else []
     )
+    if tables.cells(focused)["n_undefined"].sum():
+        notes.append("‡ AUROC is not defined in some runs, which the mean leaves out")
     parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *breakdown.not_defined(refused)]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
@@ -154,7 +156,7 @@ def _mean(row: dict[str, Any]) -> str:
     half = "" if row["mean_low"] is None else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
     if row["mean"] is None:
         return "not defined"
-    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}"
+    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}{'‡' if row['n_undefined'] else ''}"
 
 
 def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:
