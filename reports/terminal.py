@@ -36,6 +36,8 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
         if any("†" in cell for _, body in columns for cell in body)
         else []
     )
+    if tables.cells(focused)["n_undefined"].sum():
+        notes.append("‡ AUROC is not defined in some runs, which the mean leaves out")
     stopped = skipped.sentences(records)
     parts = [
         *stopped,
@@ -176,7 +178,7 @@ def _mean(row: dict[str, Any]) -> str:
     half = "" if row["mean_low"] is None else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
     if row["mean"] is None:
         return "not defined"
-    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}"
+    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}{'‡' if row['n_undefined'] else ''}"
 
 
 def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:

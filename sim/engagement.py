@@ -37,18 +37,27 @@ def engagement(
     attack = _attack(experiment, answer, weights, sent, curious) if experiment.attacks else None
     defense = _defense(experiment, weights, log)
     return Engagement(
-        attack_engaged=None if attack is None else attack > LEAST,
+        attack_engaged=_engaged(attack),
         attack_distance=_stated(attack),
-        defense_engaged=None if defense is None else defense > LEAST,
+        defense_engaged=_engaged(defense),
         defense_distance=_stated(defense),
     )
 
 
 def moved(one: Vector, other: Vector) -> float:
-    """``relative_distance`` where both updates are finite; else 0 where they are the same and infinity where they differ."""
-    if np.isfinite(one).all() and np.isfinite(other).all():
+    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where none is: nothing can be told."""
+    finite = [bool(np.isfinite(update).all()) for update in (one, other)]
+    if all(finite):
         return relative_distance(one, other)
-    return 0.0 if np.array_equal(one, other, equal_nan=True) else math.inf
+    return math.inf if any(finite) else math.nan
+
+
+def _least(distances: Sequence[float]) -> float:
+    return math.nan if any(math.isnan(distance) for distance in distances) else min(distances)
+
+
+def _engaged(distance: float | None) -> bool | None:
+    return None if distance is None or math.isnan(distance) else distance > LEAST
 
 
 def _stated(distance: float | None) -> float | None:
@@ -65,7 +74,7 @@ def _attack(experiment: Experiment, answer: Answer, weights: NDArray[np.float32]
             found += _differences(experiment, without(experiment, attack=others), answer, weights)
     if experiment.of_kind("inversion"):
         found.append(float(sum(result.n_attacked for result in curious.results.values())))
-    return min(found)
+    return _least(found)
 
 
 def _defense(experiment: Experiment, weights: NDArray[np.float32], log: Log) -> float | None:
@@ -77,7 +86,7 @@ def _defense(experiment: Experiment, weights: NDArray[np.float32], log: Log) -> 
         found.append(1 - max(log.rows, default=n_hospitals) / n_hospitals)
     if experiment.dp is not None:
         found.append(_noised(experiment, weights))
-    return min(found) if found else None
+    return _least(found) if found else None
 
 
 def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:

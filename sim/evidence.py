@@ -88,7 +88,7 @@ class Engagement(Part):
     attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
     |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
     update in round 1; for secure aggregation the share of rows hidden.
-    None: there is no attack (or no defense); a distance also where an update that it compares is not finite.
+    None: there is no attack (or no defense), or no update that is compared is finite; a distance also where one of them is not.
     """
 
     attack_engaged: bool | None

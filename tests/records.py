@@ -33,7 +33,7 @@ def make_record(**changes: Any) -> RunRecord:
         "outcome": outcome, "hospitals": make_hospitals(hostile),
         "engagement": _changed(engaged(attack, defense), changes.pop("engagement", {})), "screened": [], "skipped_rounds": [],
         "privacy": None, "inversion": None, "sight": [Sight(party="aggregator", sees="every hospital's update")],
-        "conflicts": [], "curve": make_curve(4, outcome.auroc), "seconds": 1.5,
+        "conflicts": [], "curve": make_curve(4, 0.5 if outcome.auroc is None else outcome.auroc), "seconds": 1.5,
     }  # fmt: skip
     return RunRecord(**fields | changes)
 

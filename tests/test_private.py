@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import dp_accounting
 import numpy as np
@@ -19,6 +20,7 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Training
 from sim.models import initial, n_params
+from sim.privacy import NOT_COVERED
 from sim.run import run, run_together
 from sim.seeds import stream
 from sim.types import Records
@@ -76,6 +78,33 @@ def test_a_target_is_reached_within_one_percent_and_never_passed(target: float, 
 def test_a_target_makes_the_smaller_hospital_add_more_noise() -> None:
     dp = private(target=8.0, accountant="rdp")
     assert dp.noise(86, TRAINING) > 1.2 * dp.noise(212, TRAINING)
+
+
+@pytest.mark.parametrize("target", [0.0499, 0.01, 1e-9])
+def test_targets_that_an_account_is_too_coarse_for_are_refused_with_the_reason(target: float) -> None:
+    with pytest.raises(InputError, match=r"^target_epsilon=.*: expected at least 0\.05: an account is right to 0\.01, too"):
+        private(target=target)
+    assert private(target=0.05).target_epsilon == 0.05
+
+
+@pytest.mark.parametrize("mechanism", ["prv", "rdp"])
+@pytest.mark.parametrize("noise", [50.0, 1000.0, 1e5])
+def test_epsilon_is_never_negative(noise: float, mechanism: str) -> None:
+    assert 0 <= spent(((noise, 0.01, 10),), 0.01, mechanism) < 0.1
+
+
+def test_the_record_states_what_epsilon_does_not_cover() -> None:
+    privacy = federation().privacy
+    assert privacy is not None
+    text = " ".join(privacy.not_covered)
+    for topic in ("Neighbors are", "public", "Tuning", "Scaling", "several hospitals", "one run", "same noise", "the seed"):
+        assert topic in text
+
+
+def test_the_documentation_and_the_record_name_the_same_gaps() -> None:
+    shown = (Path(__file__).parents[1] / "docs" / "how-it-works.md").read_text()
+    listed = shown.split("What epsilon does not cover")[1].split("\n## ")[0]
+    assert listed.count("\n- **") == len(NOT_COVERED)
 
 
 def test_a_delta_that_protects_nobody_is_refused() -> None:

@@ -425,8 +425,11 @@ def test_rounds_are_listed_as_ranges(numbers, shown):
     assert words.ranges(numbers) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(8.0, "8.00"), (0.5, "0.500"), (12.345, "12.3"), (123.4, "123")])
-def test_budgets_have_three_digits(value, shown):
+BUDGETS = {8.0: "8.00", 0.5: "0.500", 12.345: "12.4", 123.4: "124", 2.9951: "3.00", -1.0: "0", 0.0: "0"}
+
+
+@pytest.mark.parametrize(("value", "shown"), BUDGETS.items())
+def test_budgets_have_three_digits_and_are_rounded_up(value, shown):
     assert words.epsilon(value) == shown
 
 
