@@ -91,8 +91,9 @@ def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_where_no_hospit
     early = [Screened(round=1, hospital=str(i), reason="no reply") for i in range(9)]
     (text, _) = skipped.sentences([stopped(everybody, attack="none", defense="none", screened=[*lost, *early])])
     assert text == (
-        "no attack against no defense: 1 of 4 rounds skipped (in 1 of 1 run), because no usable reply arrived where at least 1 "
-        "must. Replies were missing or unusable although no hospital attacked; the most frequent reason: values that are not finite."
+        "no attack against no defense: 1 of 4 rounds skipped (in 1 of 1 run), because no usable reply arrived where at "
+        "least 1 must. Replies were missing or unusable although no hospital attacked; the most frequent reason: "
+        "values that are not finite."
     )
 
 
