@@ -185,8 +185,8 @@ def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
     """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows).
 
-    They are 0 on the diagonal and 1 where a row is zero. From the distances of rows of length 1, so that small angles keep their digits. Angles below 1e-12
-    count as none.
+    They are 0 on the diagonal and 1 where a row is zero. They come from the distances of rows of length
+    1, so that small angles keep their digits. Angles below 1e-12 count as none.
     """
     sizes = np.sqrt(_squares(updates, origin, np.float64))
     zero = sizes == 0
