@@ -24,6 +24,7 @@ class Arc(Majority, Scaling):
         year=2025,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
+        promise="with at most n_hostile hostile rows no row is longer than the longest honest one",
     )
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ class Bucketing(Mixing):
         paper="Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing",
         year=2022,
         sees="rows of few hospitals each",
+        promise=("nothing by itself: each hostile row may spoil a bucket, and a robust rule has to follow"),
     )
 
     def __post_init__(self) -> None:

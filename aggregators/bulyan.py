@@ -36,6 +36,9 @@ class Bulyan:
         limit="n_rows >= 4*n_hostile + 3",
         cost="n²d + n³ log n",
         variants=("variant=one_shot",),
+        promise=(
+            "with at most n_hostile hostile rows every coordinate stays between honest values, or at most their range beyond"
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ class Caf(Majority, Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n⁴",
+        promise=("with at most n_hostile hostile rows far ones do not move it far, the less so the larger n_rows - 2*n_hostile"),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -38,6 +38,7 @@ class CenteredClipping:
         limit="n_rows >= 1",
         cost="nd an iteration",
         variants=("start=zero",),
+        promise=("at most iterations * tau from its start in one round; nothing about how far that leads over many rounds"),
     )
 
     def __post_init__(self) -> None:

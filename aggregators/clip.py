@@ -25,6 +25,7 @@ class Clip(Scaling):
         paper="Sun et al., Can You Really Backdoor Federated Learning?",
         year=2019,
         sees="rows of few hospitals each",
+        promise="no row is longer than max_norm",
     )
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ class ClipToMedian(Scaling):
         paper="Nguyen et al., FLAME: Taming Backdoors in Federated Learning",
         year=2022,
         sees="rows of few hospitals each",
+        promise=("no row is longer than the median of all, which is an honest length while hostile rows are fewer than half"),
     )
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:

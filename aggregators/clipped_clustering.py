@@ -31,6 +31,9 @@ class ClippedClustering(Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 3",
         cost="n²d",
+        promise=(
+            "no longer than the median of all lengths so far; nothing about its direction, as the larger cluster may be hostile"
+        ),
     )
 
     @property

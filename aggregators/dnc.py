@@ -39,6 +39,10 @@ class Dnc(Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile, int(filter*n_hostile)) + 1",
         cost="n² n_dims",
+        promise=(
+            "nothing for certain: it leaves out what stands out in one direction, and far "
+            "rows in independent directions can hide behind each other"
+        ),
     )
 
     def __post_init__(self) -> None:

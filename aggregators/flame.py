@@ -32,6 +32,10 @@ class Flame(Weighing):
         sees="rows of few hospitals each, and the weights sent out",
         limit="n_rows >= 3",
         cost="n²d",
+        promise=(
+            "no longer than the median length, but for noise; nothing about its direction, "
+            "as all rows count where no cluster holds more than half"
+        ),
     )
 
     def __post_init__(self) -> None:

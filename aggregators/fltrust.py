@@ -31,6 +31,10 @@ class Fltrust(Weighing):
         sees="rows of few hospitals each, and the trusted hospital's own",
         limit="n_rows >= 2",
         cost="n²d",
+        promise=(
+            "while the trusted hospital is honest it is no longer than that row and never "
+            "points against it; nothing else about its direction"
+        ),
     )
 
     @property

@@ -41,6 +41,7 @@ class Foolsgold(Weighing):
         limit="n_rows >= 2",
         cost="n²d",
         variants=("variant=signed",),
+        promise=("nothing but that rows which agree weigh little: a row unlike all others counts in full, however long"),
     )
 
     def __post_init__(self) -> None:

@@ -30,7 +30,8 @@ class GeometricMedian(Majority, Weighing):
     Rows closer to each other than 1e-10 of their distance from the row of median length count as one.
     By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
     Where the sum of distances is level to rounding (between two clusters of one weight that are tighter
-    than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer is not unique (an even number of rows on one line) one of the two middle rows is returned.
+    than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer
+    is not unique (an even number of rows on one line) one of the two middle rows is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -50,6 +51,7 @@ class GeometricMedian(Majority, Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d",
         variants=("weighting=count",),
+        promise=("with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii of the honest mean"),
     )
 
     def __post_init__(self) -> None:
@@ -96,7 +98,8 @@ class Pulls:
         """Whether the pulls cancel, or are no stronger than the weight that holds the point where it is."""
         nearness, here, pull = self._at(point)
         size = self.lengths + np.linalg.norm(point)
-        return float(np.linalg.norm(pull)) <= here.sum() + self.tolerance + ROUNDING * float(nearness @ size)
+        slack = self.tolerance + ROUNDING * float(nearness @ size)
+        return bool(np.linalg.norm(pull) <= here.sum() + slack)
 
     def weiszfeld(self, point: Floats) -> Floats:
         """The next point of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""

@@ -183,10 +183,10 @@ def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows); 0 on the diagonal, 1 where a row is zero.
+    """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows).
 
-    From the distances of rows of length 1, so that small angles keep their digits. Angles below 1e-12
-    count as none.
+    They are 0 on the diagonal and 1 where a row is zero. They come from the distances of rows of length
+    1, so that small angles keep their digits. Angles below 1e-12 count as none.
     """
     sizes = np.sqrt(_squares(updates, origin, np.float64))
     zero = sizes == 0
@@ -286,7 +286,7 @@ def _points(updates: Updates, origin: Vector, gram: NDArray[np.float64]) -> NDAr
     triangle = np.zeros((0, len(updates)))
     for block in blocks(updates):
         part = (updates[:, block].astype(np.float64) - origin[block]) / divisor[:, None]
-        triangle = np.linalg.qr(np.vstack([triangle, part.T]), mode="r")
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, part.T]), mode="r"))
     return np.asarray(size[:, None] * triangle.T)
 
 

@@ -37,6 +37,10 @@ class Krum(Weighing):
         limit="n_rows >= 2*n_hostile + 3",
         cost="n²d",
         variants=("variant=byzfl", "variant=ndss21", "variant=distance4"),
+        promise=(
+            "with at most n_hostile hostile rows an honest row is at most sqrt(n_rows - "
+            "n_hostile) honest diameters from the one taken"
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ class Mda(Majority, Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + 2^f",
+        promise=("with at most n_hostile hostile rows the rows averaged are no farther from each other than honest ones"),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

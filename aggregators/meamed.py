@@ -27,6 +27,9 @@ class Meamed(Majority):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
+        promise=(
+            "with at most n_hostile hostile rows every coordinate stays between honest values, or at most their range beyond"
+        ),
     )
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:

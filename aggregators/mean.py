@@ -1,4 +1,4 @@
-"""Plain and record-weighted average (McMahan et al., 2017, arXiv:1602.05629)."""
+"""Average with one vote for each hospital, or one for each record (McMahan et al., 2017, arXiv:1602.05629)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,10 +14,13 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Mean(Weighing):
-    """Average of the hospitals' updates. One hostile hospital can move it anywhere.
+    """Average of the hospitals' updates, one vote a hospital. One hostile hospital can move it anywhere.
+
+    The default is the plain mean of hospitals. Federated averaging as McMahan et al. define it weighs
+    every hospital by its number of records: that is ``weighting=count``.
 
     Args:
-        weighting: ``uniform`` counts every hospital alike; ``count`` weighs a row by the record count that the party learns.
+        weighting: ``uniform``: one vote a hospital; ``count``: one a record, as far as the party learns record counts.
     """
 
     weighting: Literal["uniform", "count"] = "uniform"
@@ -29,6 +32,7 @@ class Mean(Weighing):
         limit="n_rows >= 1",
         cost="nd",
         variants=("weighting=count",),
+        promise="nothing: one row moves it anywhere",
     )
 
     def __post_init__(self) -> None:

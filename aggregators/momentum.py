@@ -29,6 +29,7 @@ class Momentum:
         paper="Karimireddy et al., Learning from History for Byzantine Robust Optimization",
         year=2021,
         sees="rows of the same hospitals in every round",
+        promise="nothing by itself: hostile rows stay as they are, and honest ones vary less",
     )
 
     def __post_init__(self) -> None:

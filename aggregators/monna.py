@@ -32,6 +32,7 @@ class Monna(Majority, Weighing):
         sees="rows of few hospitals each, and the trusted hospital's own",
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd",
+        promise=("while the trusted hospital is honest the rows averaged are no farther from its own than honest ones"),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -34,6 +34,9 @@ class MultiKrum(Weighing):
         limit="n_rows >= max(2*n_hostile + 3, m or 0)",
         cost="n²d",
         variants=("variant=byzfl",),
+        promise=(
+            "as Krum for each row averaged while m <= n_rows - n_hostile; a larger m averages hostile rows, however far they are"
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ class Nnm(Majority, Mixing):
         year=2023,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
+        promise=("nothing by itself: a far row still moves the mean of the mixed rows, and a robust rule has to follow"),
     )
 
     def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

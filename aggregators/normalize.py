@@ -25,6 +25,7 @@ class Normalize(Scaling):
         paper="Cao et al., FLTrust: Byzantine-robust Federated Learning via Trust Bootstrapping",
         year=2021,
         sees="rows of few hospitals each",
+        promise="all rows that are not zero are of one length",
     )
 
     def __post_init__(self) -> None:

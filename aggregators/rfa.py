@@ -40,6 +40,9 @@ class Rfa(Majority, Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd a step",
         variants=("start=zero", "weighting=count"),
+        promise=(
+            "nothing with start=mean: three steps do not come back from rows far out; with start=zero far rows do not move it far"
+        ),
     )
 
     def __post_init__(self) -> None:

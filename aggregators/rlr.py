@@ -32,6 +32,7 @@ class Rlr:
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile + 1, threshold or 0)",
         cost="nd",
+        promise="nothing: one long row moves it anywhere, and lengths have to be clipped first",
     )
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ class SignMajority:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
+        promise=("steps of one length; n_hostile votes decide every coordinate in which honest votes differ by less"),
     )
 
     def __post_init__(self) -> None:

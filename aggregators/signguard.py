@@ -42,6 +42,7 @@ class Signguard(Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 3",
         cost="nd",
+        promise=("no longer than the median length; nothing about its direction, as the largest cluster may be hostile"),
     )
 
     def __post_init__(self) -> None:

@@ -35,6 +35,10 @@ class Smea(Majority, Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n³ C(n, f)",
+        promise=(
+            "with at most n_hostile hostile rows the rows averaged vary no more in any "
+            "direction than the honest ones in their widest"
+        ),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -34,6 +34,7 @@ class TrimmedMean(Majority):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
         variants=("weighting=count",),
+        promise="with at most n_hostile hostile rows every coordinate stays between honest values",
     )
 
     def __post_init__(self) -> None:

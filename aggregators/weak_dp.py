@@ -32,6 +32,7 @@ class WeakDp:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
+        promise="one row moves it by at most 2 * max_norm / n_rows; no privacy",
     )
 
     def __post_init__(self) -> None:

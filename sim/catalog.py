@@ -73,6 +73,7 @@ def _sheet(about: About, kind: str) -> dict[str, str]:
         "kind": kind,
         "knowledge": about.needs if by_hospital else "",
         "needs": about.limit,
+        "promise": about.promise,
         "sees": "" if about.limit else about.sees,
         "cost": about.cost,
         "variants": "",

@@ -28,7 +28,8 @@ class About:
     ``needs`` and ``uses`` are the least and the most knowledge an attack can work with (``LEVELS``); rules leave them out.
     ``limit`` states what a rule needs of ``n_rows`` and ``n_hostile``, as printed in a refusal, and ``cost`` how its time grows
     with n rows and d parameters. ``sees`` says in words what the plug-in must be able to see. ``variants``: other values of
-    its parameters that stand for other definitions.
+    its parameters that stand for other definitions. ``promise``: what a rule or step that is not refused promises about hostile
+    rows, and what it does not.
     """
 
     title: str
@@ -40,6 +41,7 @@ class About:
     needs: Level = "own"
     uses: Level = "own"
     variants: tuple[str, ...] = ()
+    promise: str = ""
 
 
 @dataclass(frozen=True, eq=False)

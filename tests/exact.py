@@ -7,7 +7,7 @@ about) and the plug-in's fields, and return every result that the definition all
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from typing import Any
 
 import mpmath as mp
@@ -69,7 +69,7 @@ def places(values: Sequence[Any], unit: Any = 0) -> list[int]:
     """Place of each value in ascending order; neighbors tie that differ by at most ``TIE`` of the greater or of ``unit``."""
     order = sorted(range(len(values)), key=values.__getitem__)
     found, place = [0] * len(values), 0
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         place += values[after] - values[before] > TIE * max(values[after], unit)
         found[after] = place
     return found
