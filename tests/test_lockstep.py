@@ -30,6 +30,8 @@ SMALL = (
 )
 HEART = ("consortium=heart12",)
 NEEDED = {name: ["aggregator.root=hospital_01"] for name in ("fltrust", "monna")}  # what a plug-in cannot do without
+# Attacks that search for the most harm drive a mean to weights of 1e6, where training turns the last digit into the first one.
+BOUNDED = {name: ["aggregator=median"] for name in ("aggregation_tailored", "alie_optimized", "ipm_optimized")}
 ATTACKS, RULES, STEPS = options("attack"), options("aggregator"), [name for name in options("steps") if name != "none"]
 
 
@@ -69,7 +71,7 @@ def assert_equal_runs(runs: Sequence[Experiment]) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_every_attack_gives_the_same_model_batched_and_one_by_one(attack: str) -> None:
-    assert_equal_runs([made(*SMALL, f"attack=[{attack}]", "seed=1")])
+    assert_equal_runs([made(*SMALL, f"attack=[{attack}]", *BOUNDED.get(attack, []), "seed=1")])
 
 
 @pytest.mark.parametrize("rule", RULES)
