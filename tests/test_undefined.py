@@ -14,7 +14,7 @@ from rich.console import Console
 from reports import breakdown, tables, terminal, words
 from reports.page import write_report
 from sim import evidence
-from sim.evidence import RunRecord
+from sim.evidence import Planted, RunRecord
 from tests.records import make_privacy, make_record
 from tests.test_cli import Call, call
 from tests.test_threats import rows_of
@@ -129,3 +129,12 @@ def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -
     rows = evidence.results(records)
     assert {row["attack_success"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {1.0}
     assert {row["auroc"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {None}
+
+
+def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_path: Path) -> None:
+    planted = Planted(attack="backdoor", target=1, success=None, false_trigger=None, n=0)
+    for record in (make_record(), make_record(attack="backdoor", backdoor=planted)):
+        evidence.append(tmp_path, record)
+    records = evidence.read(tmp_path)
+    assert "backdoor" in write_report(tmp_path).read_text()
+    assert next(row for row in evidence.results(records) if row["attack"] == "backdoor")["attack_success"] is None
