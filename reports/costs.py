@@ -68,8 +68,8 @@ def least(found: pl.DataFrame) -> list[str]:
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     return [
         f"Although nobody attacks, {row['defense']} takes {words.say(row['kept'])} of an equal share of the update of "
-        f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the least of all "
-        f"defenses. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} (95 % interval {interval})."
+        f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the smallest "
+        f"mean of those measured. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} (95 % interval {interval})."
     ]
 
 
