@@ -46,7 +46,7 @@ def by_number(records: Sequence[RunRecord]) -> pl.DataFrame:
     acting = [record for record in records if not tables.reads_only(record) and "attack" not in tables.idle(record)]
     groups = {number: [record for record in acting if record.n_hostile == number] for number in numbers(acting)}
     frames = [tables.cells(group).with_columns(n_hostile=pl.lit(number, pl.Int64)) for number, group in groups.items()]
-    return tables.told_by_auroc(pl.concat([tables.cells([]).with_columns(n_hostile=pl.lit(0, pl.Int64)), *frames]))
+    return tables.judged_by_auroc(pl.concat([tables.cells([]).with_columns(n_hostile=pl.lit(0, pl.Int64)), *frames]))
 
 
 def points(table: pl.DataFrame) -> pl.DataFrame:

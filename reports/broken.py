@@ -12,19 +12,20 @@ MOST = 8  # sentences; the rest is counted
 
 
 def broken(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence for each attack and what became of its training, with the defenses, seeds and rounds; no attack comes first."""
-    cells: dict[tuple[str, str], list[str]] = {}
+    """A sentence for each attack and what became of its training, with defenses, seeds and rounds; no attack comes first."""
+    cells: dict[tuple[str, str], dict[str, list[int]]] = {}
     for record in records:
-        cells.setdefault((record.attack, record.defense), []).extend(_events(record))
+        for event in _events(record):
+            cells.setdefault((record.attack, record.defense), {}).setdefault(event, []).append(record.seed)
     alike: dict[tuple[str, str], list[str]] = {}
     for (attack, defense), events in cells.items():
-        if events:
-            alike.setdefault((attack, "; ".join(events)), []).append(words.under(defense))
+        what = "; ".join(f"{_seeds(seeds)}, {event}" for event, seeds in events.items())
+        alike.setdefault((attack, what), []).append(words.under(defense))
     order = sorted(alike.items(), key=lambda item: item[0][0] != "none")
     texts = [f"{words.attack(attack)} {words.listed(where)}: {what}." for (attack, what), where in order]
     if len(texts) <= MOST:
         return texts
-    return [*texts[: MOST - 1], f"So it was in {words.count(len(texts) - MOST + 1, 'more group')} of cells; evidence.jsonl has all."]
+    return [*texts[: MOST - 1], f"Training broke down in {words.count(len(texts) - MOST + 1, 'more group')} of cells like these."]
 
 
 def skipped(records: Sequence[RunRecord]) -> str:
@@ -33,19 +34,22 @@ def skipped(records: Sequence[RunRecord]) -> str:
     return f"{lost} of {sum(record.rounds for record in records)}" if lost else ""
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {words.ranges(sorted(set(seeds)))}"
+
+
 def _events(record: RunRecord) -> Iterator[str]:
     """What went wrong in one run."""
-    rounds, seed = record.skipped_rounds, f"seed {record.seed}"
+    rounds = record.skipped_rounds
     if len(rounds) == record.rounds:
-        yield f"{seed}, no round gave a new model from round 1 on, so that its figures are those of the untrained model"
+        yield "no round from round 1 on gave a new model, so that the figures are those of the untrained model"
     elif rounds:
-        yield f"{seed}, no new model in {'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)} of {record.rounds}"
+        yield f"no new model in {'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)} of {record.rounds}"
     if record.outcome.auroc is None:
-        yield f"{seed}, AUROC is not defined at the end{_last_defined(record)}"
+        yield f"AUROC is not defined at the end{_last_defined(record)}"
     elif record.outcome.auroc <= GUESSING and len(rounds) < record.rounds:
         since = _guessing_since(record)
-        when = "" if since is None else f" from round {since} on"
-        yield f"{seed}, no better than guessing{when} (AUROC {words.score(record.outcome.auroc)} at the end)"
+        yield "no better than guessing at the end" if since is None else f"no better than guessing from round {since} on"
 
 
 def _guessing_since(record: RunRecord) -> int | None:

@@ -52,7 +52,7 @@ def cautions(records: Sequence[RunRecord]) -> list[str]:
 def found(records: Sequence[RunRecord]) -> list[Finding]:
     """What the runs show, the most important first. Outcomes of runs in which attack or defense did nothing are left out."""
     sound = [record for record in records if not tables.idle(record)]
-    acting, drop = tables.told_by_auroc(tables.cells(sound)), tables.material_drop(records)
+    acting, drop = tables.judged_by_auroc(tables.cells(sound)), tables.material_drop(records)
     cost = ranking.costs(sound) if sound else {}
     parts = {
         "The model": _unattacked(acting),

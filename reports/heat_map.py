@@ -36,11 +36,11 @@ def heat_map(cells: pl.DataFrame, marked: pl.DataFrame) -> Figure:
     """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and ``backdoors.backdoors``.
 
     In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many the backdoor worked).
-    Dark is worse on both scales. A full red frame says that harm is shown, a dashed one that it is not decided; controls come first,
+    Dark is worse on both scales. A full red frame means that harm is shown, a dashed one that it is not decided; controls come first,
     framed in black. A dagger marks cells with runs in which attack or defense did nothing, an asterisk attacks that knew the defense;
     hatched cells were not run. Beyond ``ROOMY`` attacks the cells are small and state mean and worst seed.
     """
-    shown = tables.told_by_auroc(cells)
+    shown = tables.judged_by_auroc(cells)
     attacks, bad = list(shown["attack"].unique(maintain_order=True)), list(marked["attack"].unique(maintain_order=True))
     defenses = list(cells["defense"].unique(maintain_order=True))
     n_across = len(attacks) + len(bad)
@@ -91,8 +91,9 @@ def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
 
 def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> None:
     value = row[look.mean]
-    face = "#FFFFFF" if value is None else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
-    ink = style.INK if value is None or 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
+    known = (1.0, 1.0, 1.0) if value is None else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
+    face = tuple(map(float, known[:3]))
+    ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
     _frame_verdict(axes, x, y, row)
     lines = _lines(row, look) if roomy else _few_lines(row, look)
@@ -113,17 +114,20 @@ def _frame_verdict(axes: Axes, x: float, y: int, row: Row) -> None:
 
 
 def _lines(row: Row, look: _Look) -> list[str]:
-    dagger = " †" if row["n_idle"] else ""
+    dagger = _daggers(row, " ")
     if row[look.mean] is None:
         return ["not", f"defined{dagger}"]
     if look.low_is_bad:
-        if row["n"] == 1:
-            worst = "one seed"
-        else:
-            worst = f"lowest {words.score(row['lowest'])}"
+        worst = "one seed" if row["n"] == 1 else f"lowest {words.score(row['lowest'])}"
         return [words.score(row["mean"]) + dagger, worst, *_counted(row["n_lost"], row["harm_n"] + row["n_undefined"], "lost")]
     worst = "one seed" if row["gain_n"] == 1 else f"most {words.signed_points(row['gain_worst'])}"
     return [words.signed_points(row["gain"]) + dagger, worst, *_counted(row["n_worked"], row["gain_n"], "worked")]
+
+
+def _daggers(row: Row, space: str) -> str:
+    """The signs for runs in which something did nothing, and for seeds without a figure."""
+    signs = ("†" if row["n_idle"] else "") + ("‡" if row.get("n_undefined") else "")
+    return space + signs if signs else ""
 
 
 def _counted(number: int, of: int, what: str) -> list[str]:
@@ -132,7 +136,7 @@ def _counted(number: int, of: int, what: str) -> list[str]:
 
 def _few_lines(row: Row, look: _Look) -> list[str]:
     """Mean and worst seed: no zero before the point, no words."""
-    dagger = "†" if row["n_idle"] else ""
+    dagger = _daggers(row, "")
     if row[look.mean] is None:
         return ["n.d.", dagger]
     if look.low_is_bad:
@@ -163,9 +167,9 @@ def _labels(
 ) -> None:
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
     names = [*places, *marked]
-    slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
-    told = [words.attack(name) + " *" * (name in adaptive) for name in names]
-    axes.set_xticks([*places.values(), *marked.values()], told, **slant)
+    slant: dict[str, Any] = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
+    titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
+    axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
     right = max([*places.values(), *marked.values()]) + 0.52
     axes.set(xlim=(-0.52, right), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")

@@ -78,7 +78,7 @@ def render(
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
         asked=findings.asked(everything) + breakdown.asked(everything),
         broken=broken.broken(everything), found=findings.found(records), cautions=findings.cautions(records),
-        cells=_rows(tables.told_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
+        cells=_rows(tables.judged_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
         n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
         takes=_takes(everything, manifest["refused"] or ()),
@@ -132,7 +132,7 @@ def _drawn(cells: pl.DataFrame) -> pl.Expr:
 
 
 def _undrawn(cells: pl.DataFrame) -> int:
-    return tables.told_by_auroc(cells).filter(~_drawn(cells))["attack"].n_unique()
+    return tables.judged_by_auroc(cells).filter(~_drawn(cells))["attack"].n_unique()
 
 
 def _numbered(name: str, made: Figure | list[Figure]) -> list[tuple[str, Figure]]:

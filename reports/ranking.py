@@ -18,17 +18,17 @@ MOST_TIED = 5  # defenses of a tie that are named with their costs
 
 def costs(records: Sequence[RunRecord]) -> dict[str, str]:
     """What each defense costs when nobody attacks, as a clause: AUROC, the hospitals that a round uses, privacy spent."""
-    calm = {row["defense"]: row for row in tables.cells(records).filter(attack="none").iter_rows(named=True)}
+    alone = {row["defense"]: row for row in tables.cells(records).filter(attack="none").iter_rows(named=True)}
     uses = {row["defense"]: row["heard"] for row in heard.selections(records).filter(attack="none").iter_rows(named=True)}
     n = records[0].n_hospitals
     found = {}
     for name in dict.fromkeys(record.defense for record in records if record.defense != "none"):
-        parts = [_change(calm.get(name))]
+        parts = [_change(alone.get(name))]
         if uses.get(name, n) < n - 0.05:
             parts.append(f"a round uses the updates of {words.number(uses[name])} of {n} hospitals")
-        if calm.get(name, {}).get("epsilon") is not None:
-            parts.append(f"it spends ε = {words.epsilon(calm[name]['epsilon'])}")
-        found[name] = " and ".join(parts)
+        if alone.get(name, {}).get("epsilon") is not None:
+            parts.append(f"it spends ε = {words.epsilon(alone[name]['epsilon'])}")
+        found[name] = "; ".join(parts)
     return found
 
 
@@ -36,8 +36,10 @@ def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
     """The defense with the most AUROC under its worst attack, from a frame of ``tables.tradeoff``, or the tie at the top."""
     lacking = [f"{words.defense(row['defense'])}" for row in points.filter(pl.col("n_undefined") > 0).iter_rows(named=True)]
     ranked = points.filter(pl.col("n_undefined") == 0).sort("worst", descending=True, maintain_order=True).rows(named=True)
-    texts = _order(ranked, cost, _auroc, _lower) if len(points) > 1 and ranked else []
-    if texts and lacking:
+    if len(points) < 2:
+        return []
+    texts = _order(ranked, cost, _auroc, _lower) if ranked else []
+    if lacking:
         texts.append(f"Not ranked, because an attack left a model without an AUROC: {words.some(lacking)}.")
     return texts
 
@@ -50,8 +52,8 @@ def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[
 
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
     """The strongest backdoor without a defense, from a frame of ``backdoors.backdoors``, and what is shown of it."""
-    bare = found.filter(pl.col("defense") == "none").drop_nulls("gain").sort("gain", descending=True, maintain_order=True)
-    return [_backdoor(row, drop) for row in bare.head(1).rows(named=True)]
+    open_ = found.filter(pl.col("defense") == "none").drop_nulls("gain").sort("gain", descending=True, maintain_order=True)
+    return [_backdoor(row, drop) for row in open_.head(1).rows(named=True)]
 
 
 def _backdoor(row: Row, drop: float) -> str:
@@ -139,4 +141,4 @@ def _change(row: Row | None) -> str:
         return "what it costs with nobody attacking was not measured"
     span = words.span(row["gain_low"], row["gain_high"], signed=True)
     interval = "one seed" if row["gain_low"] is None else f"95 % interval {span}"
-    return f"AUROC with nobody attacking {words.change(row['gain'])}, {interval}"
+    return f"with nobody attacking AUROC changes by {words.change(row['gain'])}, {interval}"

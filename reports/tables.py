@@ -102,13 +102,15 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
 
     ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack (same
     defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost at least
-    ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; ``verdict``: as
+    ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was never
+    trained is no control; ``verdict``: as
     ``statistics.losses`` gives it, null without controls. ``gain``: minus the run with no defense (same attack and seed).
-    ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would make
-    of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by first
-    run.
+    ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
+    make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by
+    first run.
     """
-    table = runs(records).with_columns(value=pl.col(metric))
+    trained = pl.col("skipped") < pl.col("rounds")  # a control that was never trained is none
+    table = runs(records).with_columns(value=pl.col(metric), control=pl.when(trained).then(pl.col(metric)))
     about = table.group_by(CELL, maintain_order=True).agg(
         n_idle=pl.col("idle").sum().cast(pl.Int64),
         epsilon=pl.col("epsilon").max(),
@@ -120,15 +122,16 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
         lowest=pl.col("value").min(),
     )
     level = over_seeds(table, CELL, "value", "mean", SCORE).rename({"mean_n": "n"})
-    attacked = _minus(table, pl.col("attack") == "none", ("defense", "seed"), "value")
+    attacked = _minus(table, pl.col("attack") == "none", ("defense", "seed"), "value", "control")
     harm = over_seeds(attacked, CELL, "value", "harm", CHANGE)
-    gain = over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain", CHANGE)
+    defended = _minus(table, pl.col("defense") == "none", ("attack", "seed"), "value", "control")
+    gain = over_seeds(defended, CELL, "value", "gain", CHANGE)
     for part in (level, harm, _losses(attacked, harm), gain):
         about = about.join(part, on=CELL, how="left", maintain_order="left")
     return about.with_columns(pl.col("n", "harm_n", "gain_n", "n_lost", "n_undefined").fill_null(0))
 
 
-def told_by_auroc(cells: pl.DataFrame) -> pl.DataFrame:
+def judged_by_auroc(cells: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``cells`` that AUROC speaks of: attacks that change what is sent, and no attack.
 
     A backdoor is meant to leave AUROC as it is and is told by its success beyond false triggers; it counts here only where it
@@ -140,7 +143,7 @@ def told_by_auroc(cells: pl.DataFrame) -> pl.DataFrame:
 
 def worst_attacks(cells: pl.DataFrame, most: int) -> list[str]:
     """Up to ``most`` attacks of a frame of ``cells``, in its order: the control and those with most harm, mean over defenses."""
-    acting = told_by_auroc(cells)
+    acting = judged_by_auroc(cells)
     harm = acting.filter(pl.col("attack") != "none").group_by("attack", maintain_order=True).agg(pl.col("harm").mean())
     control = [name for name in acting["attack"].unique(maintain_order=True) if name == "none"]
     worst = harm.sort("harm", nulls_last=True, maintain_order=True)["attack"].head(most - len(control))
@@ -169,8 +172,8 @@ def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
 def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
     """The hospital with the largest mean Brier change under each defense, if it is ``NOTABLE``; the worst defense first.
 
-    It is the largest of many, picked after the fact, so its mean leans high. ``alike``: the other hospitals under the same defense
-    that it is not told apart from, the next largest first; only where that is empty is it the hardest hit.
+    It is the largest of many, picked after the fact, so its mean leans high. ``alike``: the other hospitals under the same
+    defense that it is not told apart from, the next largest first; only where that is empty is it the hardest hit.
     """
     ordered = effects.filter(pl.col("brier") >= NOTABLE).sort("brier", descending=True, maintain_order=True)
     worst = ordered.unique("defense", keep="first", maintain_order=True)
@@ -185,7 +188,7 @@ def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
     for row in others.sort("brier", descending=True, maintain_order=True).iter_rows(named=True):
         theirs = dict(zip(row["seeds"] or [], row["brier_each"] or [], strict=True))
         gaps = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-        if row["hospital"] != worst["hospital"] and gaps and not statistics.told_apart(gaps):
+        if row["hospital"] != worst["hospital"] and gaps and not statistics.are_apart(gaps):
             names.append(row["hospital"])
     return names
 
@@ -193,20 +196,21 @@ def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
 def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     """One row a defense that ran both unattacked and attacked: ``utility`` without attack, ``worst`` mean of its attacks.
 
-    Both with ``_low`` and ``_high``; ``worst_lowest``: in the worst of ``n_seeds``; ``attack`` names the worst one, ``n_attacks`` how many
-    were tried, ``epsilon`` the privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the defense with the
-    highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest; null for the highest itself. ``apart``:
-    whether they are told apart. ``n_undefined``: attacked runs whose model has no figure, which ``worst`` leaves out.
+    Both with ``_low`` and ``_high``; ``worst_lowest``: in the worst of ``n_seeds``; ``attack`` names the worst one, ``n_attacks``
+    how many were tried, ``epsilon`` the privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the
+    defense with the highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest; null for the highest
+    itself. ``apart``: whether they are told apart. ``n_undefined``: attacked runs whose model has no figure, which ``worst``
+    leaves out.
     """
-    tried = told_by_auroc(cells(records, metric)).filter(pl.col("attack") != "none")
-    table = told_by_auroc(cells(records, metric)).filter(pl.col("mean").is_not_null())
-    calm = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
-    hit = table.filter(pl.col("attack") != "none").join(calm, on="defense", how="semi", maintain_order="left")
+    tried = judged_by_auroc(cells(records, metric)).filter(pl.col("attack") != "none")
+    table = judged_by_auroc(cells(records, metric)).filter(pl.col("mean").is_not_null())
+    alone = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
+    hit = table.filter(pl.col("attack") != "none").join(alone, on="defense", how="semi", maintain_order="left")
     counts = tried.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64), n_undefined=pl.col("n_undefined").sum())
     worst = hit.sort("mean", maintain_order=True).unique("defense", keep="first", maintain_order=True)
     behind = _behind_best(runs(records).with_columns(value=pl.col(metric)), worst)
     worst = worst.select("defense", "attack", *_means_as("worst"), worst_lowest=pl.col("lowest"), n_seeds=pl.col("n"))
-    points = calm.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
+    points = alone.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
     return points.join(behind, on="defense", how="left", maintain_order="left").with_columns(pl.col("behind_n").fill_null(0))
 
 
@@ -322,7 +326,7 @@ def gaps(table: pl.DataFrame, value: str) -> pl.DataFrame:
     each = table.drop_nulls(value).group_by("defense", maintain_order=True).agg(
         each=pl.col(value), drop=pl.col("drop").max(), behind_most=pl.col(value).max()
     )  # fmt: skip
-    apart = [statistics.told_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
+    apart = [statistics.are_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
     told = each.select("defense", "behind_most", apart=pl.Series(apart, dtype=pl.Boolean))
     return behind.join(told, on="defense", how="left", maintain_order="left")
 
@@ -334,7 +338,8 @@ def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
         values=pl.col("value").drop_nulls(), drop=pl.col("drop").max(), n_undefined=lacking.sum().cast(pl.Int64)
     )
     rows = each.join(harm, on=CELL, how="left", maintain_order="left").iter_rows(named=True)
-    return _frame(({**{name: row[name] for name in CELL}, **_lost(row)} for row in rows), {**dict.fromkeys(CELL, pl.String), **LOSSES})
+    schema = {**dict.fromkeys(CELL, pl.String), **LOSSES}
+    return _frame(({**{name: row[name] for name in CELL}, **_lost(row)} for row in rows), schema)
 
 
 def _lost(row: dict[str, Any]) -> dict[str, Any]:
@@ -351,9 +356,12 @@ def _lost(row: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str) -> pl.DataFrame:
-    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``, which is ``base``."""
-    base = table.filter(control).select(*on, base=pl.col(value))
+def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str, of_control: str = "") -> pl.DataFrame:
+    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``, which is ``base``.
+
+    ``of_control``: the column of the control, if it is another.
+    """
+    base = table.filter(control).select(*on, base=pl.col(of_control or value))
     paired = table.filter(~control).join(base, on=on, maintain_order="left")
     return paired.with_columns((pl.col(value) - pl.col("base")).alias(value))
 

@@ -74,26 +74,31 @@ def _broke_down(records: Sequence[RunRecord]) -> list[str]:
 def _title(records: Sequence[RunRecord]) -> str:
     first, seeds = records[0], words.count(len({record.seed for record in records}), "seed")
     hostile = f"{first.n_hostile} of {words.count(first.n_hospitals, 'hospital')} hostile"
-    return f"AUROC: mean [lowest seed] over {seeds}; {hostile}\n"
+    several = len({record.seed for record in records}) > 1
+    return f"AUROC: mean [lowest seed] over {seeds}; {hostile}\n" if several else f"AUROC; one seed decides nothing; {hostile}\n"
 
 
 def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]:
     """What the signs in the cells mean, for those that occur."""
-    drop, text = tables.material_drop(records), " ".join(cell for _, body in columns for cell in body)
+    drop, cells = tables.material_drop(records), [cell for _, body in columns for cell in body]
     notes = {
-        "/": f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack",
-        "+": f"(points): points beyond false triggers, mean [most]; n/m: seeds in which it exceeds them by {100 * drop:g}",
+        r"^\d\.\d{3}.* \d+/": f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack",
+        r"^[+\N{MINUS SIGN}]|^0\.0( |$)": (
+            f"(points): success of the backdoor beyond false triggers, mean [most]; n of m seeds with {100 * drop:g} or more"
+        ),
         "!": "! harm is shown",
-        "?": "? not decided with these seeds; no sign: no material loss shown within the interval",
+        r"\?": "? not decided with these seeds",
+        r"\d/\d+$": "no sign: no material loss shown within the interval",
         "†": "† attack or defense did nothing in at least one run",
+        "‡": "‡ at least one seed left a model without an AUROC; mean and lowest are those of the others",
     }
-    present = [note for sign, note in notes.items() if sign in text]
+    present = [note for sign, note in notes.items() if any(re.search(sign, cell) for cell in cells)]
     return ["", *present] if present else []
 
 
 def _columns(records: Sequence[RunRecord]) -> list[Column]:
     """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds without a new model."""
-    cells = tables.told_by_auroc(tables.cells(records))
+    cells = tables.judged_by_auroc(tables.cells(records))
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
     marked = {(row["attack"], row["defense"]): _excess(row) for row in backdoors.backdoors(records).iter_rows(named=True)}
     read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in tables.inversions(records).iter_rows(named=True)}
@@ -110,7 +115,7 @@ def _columns(records: Sequence[RunRecord]) -> list[Column]:
 
 def _summary(records: Sequence[RunRecord]) -> Table:
     """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds without a new model."""
-    cells = tables.told_by_auroc(tables.cells(records))
+    cells = tables.judged_by_auroc(tables.cells(records))
     unattacked = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
     worst = cells.filter(pl.col("attack") != "none").sort("mean", nulls_last=False, maintain_order=True)
     hit = {row["defense"]: row for row in worst.unique("defense", keep="first", maintain_order=True).iter_rows(named=True)}
@@ -177,11 +182,12 @@ def _broken(name: str) -> str:
 
 def _mean(row: dict[str, Any]) -> str:
     """Mean, lowest seed, seeds that lost a material share, the sign of the verdict."""
-    dagger = "†" if row["n_idle"] else ""
+    dagger = ("†" if row["n_idle"] else "") + ("‡" if row["n_undefined"] else "")
     if row["mean"] is None:
         return f"not defined{dagger}"
     lowest = f" [{words.score(row['lowest'])}]" if row["n"] > 1 else ""
-    return f"{words.score(row['mean'])}{lowest}{_verdict(row['verdict'], row['n_lost'], row['harm_n'] + row['n_undefined'])}{dagger}"
+    verdict = _verdict(row["verdict"], row["n_lost"], row["harm_n"] + row["n_undefined"])
+    return f"{words.score(row['mean'])}{lowest}{verdict}{dagger}"
 
 
 def _excess(row: dict[str, Any]) -> str:
@@ -194,7 +200,7 @@ def _excess(row: dict[str, Any]) -> str:
 
 
 def _verdict(verdict: str | None, number: int, of: int) -> str:
-    sign = {HARMED: "!", UNDECIDED: "?"}.get(verdict or "", "")
+    sign = "!" if verdict == HARMED else "?" if verdict == UNDECIDED else ""
     return "" if verdict is None else f" {number}/{of}{sign}"
 
 

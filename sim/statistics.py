@@ -79,7 +79,7 @@ def _verdict(n: int, mean: float, n_material: int, interval: Interval | None, dr
     return WITHIN if n_material == 0 and interval.high < drop else UNDECIDED
 
 
-def told_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
+def are_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
     """Whether paired ``differences``, one a seed, show that one side is ahead of the other.
 
     They do if the interval of their mean excludes 0, or if each of at least two seeds has the same side ahead by ``drop``.

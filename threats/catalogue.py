@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim.errors import InputError
 
 Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
-Measure = Literal["auroc_change", "records_recovered"]
+Measure = Literal["auroc_change", "backdoor_success", "records_recovered"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 
 
