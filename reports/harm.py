@@ -59,7 +59,8 @@ def harmful(row: Row, drop: float) -> str:
     change = f"mean change {words.change(row['harm'])}, 95 % interval {words.span(row['harm_low'], row['harm_high'], signed=True)}"
     open_ = f": how much it costs on average is not decided with {words.count(n, 'seed')}" if row["harm_high"] >= 0 else ""
     if row["n_lost"] == n:
-        fell = f"in each of {words.count(n, 'seed')} AUROC fell by at least {words.amount(row['harm_least'])}"
+        all_lost = f"{n} of {n} lost {drop:g} or more"
+        fell = f"in each of {words.count(n, 'seed')} AUROC fell by at least {words.amount(row['harm_least'])} ({all_lost})"
     else:
         fell = f"{row['n_lost']} of {words.count(n, 'seed')} lost {drop:g} or more of AUROC"
     lacking = f"; {words.count(row['n_undefined'], 'seed')} more left a model without an AUROC" if row["n_undefined"] else ""

@@ -121,7 +121,7 @@ def _excess(row: Row) -> str:
     interval = f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}" if row["gain_low"] is not None else ""
     return (
         f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked patients, {words.points(row['gain'])} "
-        f"beyond false triggers{interval}: {words.success(row['verdict'], row['gain_n'])}"
+        f"beyond false triggers{interval}: {_shown(row)}"
     )
 
 

@@ -46,10 +46,10 @@ def run_table(record: RunRecord) -> Table:
     table = Table(title=Text(title), show_header=False)
     worst = f"{words.score(outcome.worst_hospital_auroc)} ({outcome.worst_hospital})" if outcome.worst_hospital else words.NONE
     rows = {
-        "AUROC": _defined(outcome.auroc),
+        "AUROC": words.defined(outcome.auroc),
         "AUROC, worst hospital": worst,
-        "sensitivity at 90 % specificity": _defined(outcome.sensitivity_at_90_specificity),
-        "Brier score": _defined(outcome.brier),
+        "sensitivity at 90 % specificity": words.defined(outcome.sensitivity_at_90_specificity),
+        "Brier score": words.defined(outcome.brier),
         "rounds without a new model": _lost_rounds(record),
         "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
         "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
@@ -202,10 +202,6 @@ def _excess(row: dict[str, Any]) -> str:
 def _verdict(verdict: str | None, number: int, of: int) -> str:
     sign = "!" if verdict == HARMED else "?" if verdict == UNDECIDED else ""
     return "" if verdict is None else f" {number}/{of}{sign}"
-
-
-def _defined(value: float | None) -> str:
-    return "not defined" if value is None else words.score(value)
 
 
 def _lost_rounds(record: RunRecord) -> str:

@@ -12,6 +12,11 @@ def score(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def defined(value: float | None) -> str:
+    """A score, or that it is not defined."""
+    return "not defined" if value is None else score(value)
+
+
 def change(value: float | None) -> str:
     """A signed difference of scores with three digits and a true minus sign; no sign on zero."""
     if value is None:

@@ -42,6 +42,9 @@ def omissions(cell: Cell, measure: Measure) -> list[str]:
             seed for seed, run in cell.runs.items() if _stated(cell, measure) == "backdoor_success" and not run.backdoor
         },
         "no AUROC in the run or its control": _undefined(cell) if _stated(cell, measure) == "auroc_change" else set(),
+        "a control without the attack that was never trained": (
+            _untrained(cell) if _stated(cell, measure) == "auroc_change" else set()
+        ),
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
@@ -50,7 +53,7 @@ def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
     """Seeds with both controls and with the figure: for reconstruction also in the undefended control."""
     stated = _stated(cell, measure)
     if stated == "auroc_change":
-        return [seed for seed in cell.controlled if seed not in _undefined(cell)]
+        return [seed for seed in cell.controlled if seed not in _undefined(cell) | _untrained(cell)]
     if stated == "backdoor_success":
         return [seed for seed in cell.controlled if cell.runs[seed].backdoor]
     return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
@@ -84,6 +87,11 @@ def _undefined(cell: Cell) -> set[int]:
     controls = cell.without_attack
     lacking = {seed for seed, run in cell.runs.items() if run.outcome.auroc is None}
     return lacking | {seed for seed, run in controls.items() if run.outcome.auroc is None}
+
+
+def _untrained(cell: Cell) -> set[int]:
+    """Seeds whose control without the attack got no new model in any round."""
+    return {seed for seed, run in cell.without_attack.items() if len(run.skipped_rounds) == run.rounds}
 
 
 def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
