@@ -21,10 +21,10 @@ def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``, ``_high`` and ``_n``.
 
     ``success`` and ``false_trigger`` are those of ``Planted``, with ``statistics.clustered_rate_interval``; ``gain``: their
-    difference, paired by run, with ``statistics.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the smallest
-    and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``; ``verdict``: as
-    ``statistics.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs in
-    which attack or defense did nothing; ``harm`` with its interval: change of AUROC on unmarked records.
+    difference, paired by run, with ``statistics.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the
+    smallest and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``; ``verdict``: as
+    ``statistics.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs
+    in which attack or defense did nothing; ``harm`` with its interval: change of AUROC on unmarked records.
     """
     table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(
@@ -48,8 +48,8 @@ SHARES = {
 def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a defense, of its backdoor with the largest mean ``gain``; the defense with the least of these first.
 
-    The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``, ``behind_most`` and ``apart`` as in
-    ``tables.tradeoff``: by how much the first defense has less, as a negative number; null for the first.
+    The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``, ``behind_most``
+    and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less, as a negative number; null for the first.
     """
     found = backdoors(records).drop_nulls("gain")
     counts = found.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))

@@ -137,13 +137,15 @@ def found(records: Sequence[RunRecord], drop: float) -> list[str]:
 
 
 def _withstanding(rows: Sequence[Mapping[str, Any]], drop: float) -> list[str]:
-    """The defenses that withstand most: those within the loss with every number, then those not decided, then the last to break."""
+    """The defenses within the loss with every number, then those not decided; if there are none, the last to break."""
     unbroken = [row for row in rows if row["breaks_at"] is None]
     within = [f"{row['defense']} (up to {row['most']})" for row in unbroken if row["open_at"] is None]
     unsure = [f"{row['defense']} ({verdict(row)})" for row in unbroken if row["open_at"] is not None]
     texts = []
     if within:
-        texts.append(f"Under {words.some(within)} no attack tried is shown to lower it by that much: intervals end below {drop:g}.")
+        texts.append(
+            f"Under {words.some(within)} no attack tried is shown to lower it by that much: intervals end below {drop:g}."
+        )
     if unsure:
         texts.append(f"Neither that nor the opposite is shown under {words.some(unsure)}.")
     if texts:

@@ -14,15 +14,17 @@ MOST = 8  # sentences; the rest is counted
 def broken(records: Sequence[RunRecord]) -> list[str]:
     """A sentence for each attack and what became of its training, with defenses, seeds and rounds; no attack comes first."""
     cells: dict[tuple[str, str], dict[str, list[int]]] = {}
+    several = len({record.n_hostile for record in records}) > 1
     for record in records:
+        name = words.attack(record.attack) + (f" with {record.n_hostile} hostile" if several else "")
         for event in _events(record):
-            cells.setdefault((record.attack, record.defense), {}).setdefault(event, []).append(record.seed)
+            cells.setdefault((name, record.defense), {}).setdefault(event, []).append(record.seed)
     alike: dict[tuple[str, str], list[str]] = {}
     for (attack, defense), events in cells.items():
         what = "; ".join(f"{_seeds(seeds)}, {event}" for event, seeds in events.items())
         alike.setdefault((attack, what), []).append(words.under(defense))
-    order = sorted(alike.items(), key=lambda item: item[0][0] != "none")
-    texts = [f"{words.attack(attack)} {words.listed(where)}: {what}." for (attack, what), where in order]
+    order = sorted(alike.items(), key=lambda item: not item[0][0].startswith(words.attack("none")))
+    texts = [f"{attack} {words.listed(where)}: {what}." for (attack, what), where in order]
     if len(texts) <= MOST:
         return texts
     return [*texts[: MOST - 1], f"Training broke down in {words.count(len(texts) - MOST + 1, 'more group')} of cells like these."]

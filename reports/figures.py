@@ -218,18 +218,26 @@ def _no_loss_line(axes: Axes) -> None:
     if start < end:
         axes.plot((start, end), (start, end), color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            "as with nobody attacking", (start, start), (6, -4), textcoords="offset points", color=style.SOFT, fontsize=8, va="top"
+            "as with nobody attacking",
+            (start, start),
+            (6, -4),
+            textcoords="offset points",
+            color=style.SOFT,
+            fontsize=8,
+            va="top",
         )
     axes.set(xlim=(left, right), ylim=(low, max(high, end)))
 
 
 def _point_label(row: Row) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
-    return f"{words.defense(row['defense'])} ({row['attack']}{privacy})"
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
 
 
 def _privately(row: Row) -> str:
-    return words.defense(row["defense"]) + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    return words.defense(row["defense"]) + lacking + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
 
 
 def _inversion_label(row: Row, inversions: pl.DataFrame) -> str:

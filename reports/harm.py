@@ -27,8 +27,8 @@ def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
     if within:
         most = min(row["harm_low"] for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} or more is shown: no seed lost that much, and the "
-            f"95 % intervals of the mean change end at {words.change(most)} at the lowest."
+            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} or more is shown: no seed lost that much, "
+            f"and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
         )
     return [*texts, "Attacks that were not tried may do more."] if texts else []
 
@@ -47,8 +47,8 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
         texts.append(
-            f"Under {words.some(row['defense'] for row in within)} no attack tried is shown to cost {drop:g} or more: no seed lost that "
-            "much, and every interval of a mean loss ends below it."
+            f"Under {words.some(row['defense'] for row in within)} no attack tried is shown to cost {drop:g} or more: "
+            "no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
 
@@ -56,7 +56,9 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
 def harmful(row: Row, drop: float) -> str:
     """What one attack that harms did: seeds, the worst of them, the mean, and what of it is not decided."""
     name, n = f"{row['attack']} {words.under(row['defense'])}", row["harm_n"]
-    change = f"mean change {words.change(row['harm'])}, 95 % interval {words.span(row['harm_low'], row['harm_high'], signed=True)}"
+    change = (
+        f"mean change {words.change(row['harm'])}, 95 % interval {words.span(row['harm_low'], row['harm_high'], signed=True)}"
+    )
     open_ = f": how much it costs on average is not decided with {words.count(n, 'seed')}" if row["harm_high"] >= 0 else ""
     if row["n_lost"] == n:
         all_lost = f"{n} of {n} lost {drop:g} or more"
@@ -65,8 +67,8 @@ def harmful(row: Row, drop: float) -> str:
         fell = f"{row['n_lost']} of {words.count(n, 'seed')} lost {drop:g} or more of AUROC"
     lacking = f"; {words.count(row['n_undefined'], 'seed')} more left a model without an AUROC" if row["n_undefined"] else ""
     return (
-        f"{name} harms the model: {fell}, the lowest seed ends at {words.score(row['lowest'])}, the mean is {words.score(row['mean'])} "
-        f"({change}){open_}{lacking}."
+        f"{name} harms the model: {fell}, the lowest seed ends at {words.score(row['lowest'])}, "
+        f"the mean is {words.score(row['mean'])} ({change}){open_}{lacking}."
     )
 
 
@@ -77,13 +79,16 @@ def price(effects: pl.DataFrame) -> list[str]:
         if row["brier_low"] is None:
             how = "the largest mean rise; one seed gives no interval"
         else:
-            how = f"95 % interval {words.span(row['brier_low'], row['brier_high'], signed=True)} over {words.count(row['brier_n'], 'seed')}"
+            interval = words.span(row["brier_low"], row["brier_high"], signed=True)
+            how = f"95 % interval {interval} over {words.count(row['brier_n'], 'seed')}"
         rise = f"the Brier score (lower is better) of {row['hospital']} changes by {words.change(row['brier'])} ({how})"
         if not row["alike"] and row["brier_low"] is not None:
             texts.append(f"With nobody attacking, {row['defense']} costs one hospital most: {rise}.")
         else:
             others = f"; it is not told apart from {words.some(row['alike'], 3)}" if row["alike"] else ""
-            texts.append(f"With nobody attacking, the largest change of a hospital was seen under {row['defense']}: {rise}{others}.")
+            texts.append(
+                f"With nobody attacking, the largest change of a hospital was seen under {row['defense']}: {rise}{others}."
+            )
         if row["brier_low"] is not None and row["brier_low"] <= 0:
             texts.append(f"Whether it is a rise at all is not decided with {words.count(row['brier_n'], 'seed')}.")
     return texts

@@ -35,10 +35,12 @@ class _Look(NamedTuple):
 def heat_map(cells: pl.DataFrame, marked: pl.DataFrame) -> Figure:
     """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and ``backdoors.backdoors``.
 
-    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many the backdoor worked).
-    Dark is worse on both scales. A full red frame means that harm is shown, a dashed one that it is not decided; controls come first,
-    framed in black. A dagger marks cells with runs in which attack or defense did nothing, an asterisk attacks that knew the defense;
-    hatched cells were not run. Beyond ``ROOMY`` attacks the cells are small and state mean and worst seed.
+    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
+    the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a dashed one
+    that some seeds show it and the mean does not decide it; controls come first, framed in black. A dagger marks
+    cells with runs in which attack or defense did nothing, a double one those with seeds without an AUROC, an
+    asterisk attacks that knew the defense; hatched cells were not run. Beyond ``ROOMY`` attacks the cells are
+    small and state mean and worst seed.
     """
     shown = tables.judged_by_auroc(cells)
     attacks, bad = list(shown["attack"].unique(maintain_order=True)), list(marked["attack"].unique(maintain_order=True))
@@ -146,9 +148,7 @@ def _few_lines(row: Row, look: _Look) -> list[str]:
     return [mean + dagger, "" if row["gain_n"] == 1 else f"\N{UPWARDS ARROW}{worst}"]
 
 
-def _frame_controls(
-    axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]
-) -> None:
+def _frame_controls(axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]) -> None:
     outline: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
     if "none" in places:
         axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))

@@ -14,7 +14,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, broken, costs, figures, findings, heard, multiples, ranking, sections, style, tables, words
+from reports import (
+    backdoors,
+    breakdown,
+    broken,
+    costs,
+    figures,
+    findings,
+    heard,
+    multiples,
+    ranking,
+    sections,
+    style,
+    tables,
+    words,
+)
 from reports.heat_map import heat_map
 from sim import evidence
 from sim.errors import InputError

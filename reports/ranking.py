@@ -1,4 +1,4 @@
-"""Which defense does best, and at what cost: frames -> sentences. Defenses that are not told apart are named together as a tie."""
+"""Which defense does best, and at what cost: frames -> sentences. Defenses not told apart are named together, as a tie."""
 
 from __future__ import annotations
 
@@ -59,9 +59,10 @@ def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
 def _backdoor(row: Row, drop: float) -> str:
     worked = f"{row['n_worked']} of {words.count(row['gain_n'], 'seed')} by {words.share(drop)} of marked patients or more"
     return (
-        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked patients are put into the attacker's "
-        f"class, {words.share(row['false_trigger'])} in the same run without the attack; beyond false triggers "
-        f"{words.points(row['gain'])} (95 % interval {words.points_span(row['gain_low'], row['gain_high'])}), in {worked}: {_shown(row)}."
+        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked patients are put into "
+        f"the attacker's class, {words.share(row['false_trigger'])} in the same run without the attack; beyond false "
+        f"triggers {words.points(row['gain'])} (95 % interval {words.points_span(row['gain_low'], row['gain_high'])}), "
+        f"in {worked}: {_shown(row)}."
     )
 
 
@@ -76,9 +77,7 @@ def _shown(row: Row) -> str:
     return "no material success is shown, interval included"
 
 
-def _order(
-    ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row], str], gap: Callable[[Row], str]
-) -> list[str]:
+def _order(ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row], str], gap: Callable[[Row], str]) -> list[str]:
     """Sentences on a ranking, the first row first; ``figure`` states a row, ``gap`` by how much it is worse than the first."""
     first, others = ranked[0], ranked[1:]
     tied, apart = [row for row in others if not row["apart"]], [row for row in others if row["apart"]]
@@ -87,7 +86,10 @@ def _order(
         return [f"With one seed no order of defenses is settled; the first is {_with_cost(first, cost, figure)}."]
     if tied:
         named = [_with_cost(row, cost, figure) for row in (first, *tied)]
-        texts = [f"No best defense is shown: {words.some(named, MOST_TIED)} are not told apart with {words.count(_seeds(first), 'seed')}."]
+        texts = [
+            f"No best defense is shown: {words.some(named, MOST_TIED)} are not told apart "
+            f"with {words.count(_seeds(first), 'seed')}."
+        ]
         if first["defense"] == "none" or any(row["defense"] == "none" for row in tied):
             texts.append("No defense at all is among them: whether any of them helps is not decided.")
     elif not others:
@@ -120,8 +122,8 @@ def _auroc(row: Row) -> str:
 def _excess(row: Row) -> str:
     interval = f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}" if row["gain_low"] is not None else ""
     return (
-        f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked patients, {words.points(row['gain'])} "
-        f"beyond false triggers{interval}: {_shown(row)}"
+        f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked patients, "
+        f"{words.points(row['gain'])} beyond false triggers{interval}: {_shown(row)}"
     )
 
 
@@ -132,7 +134,8 @@ def _lower(row: Row) -> str:
 
 def _more(row: Row) -> str:
     closest = words.points(-row["behind_most"])
-    return f"{words.defense(row['defense'])} ({words.points(row['gain'])} beyond false triggers, {closest} against it in the closest seed)"
+    excess = f"{words.points(row['gain'])} beyond false triggers"
+    return f"{words.defense(row['defense'])} ({excess}, {closest} against it in the closest seed)"
 
 
 def _change(row: Row | None) -> str:

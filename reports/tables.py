@@ -100,10 +100,10 @@ def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
 def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     """One row an attack and defense: ``metric`` over seeds, and its paired differences to both controls.
 
-    ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack (same
-    defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost at least
-    ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was never
-    trained is no control; ``verdict``: as
+    ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack
+    (same defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost
+    at least ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was
+    never trained is no control; ``verdict``: as
     ``statistics.losses`` gives it, null without controls. ``gain``: minus the run with no defense (same attack and seed).
     ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
     make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by
@@ -366,9 +366,7 @@ def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: st
     return paired.with_columns((pl.col(value) - pl.col("base")).alias(value))
 
 
-def over_seeds(
-    table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: tuple[float, float] = ANY
-) -> pl.DataFrame:
+def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: tuple[float, float] = ANY) -> pl.DataFrame:
     """Mean, 95 % interval and number of seeds of ``value``, a figure within ``reach``; rows where it is null are not counted.
 
     The interval of a ``CHANGE`` is that of ``statistics.change_interval``, from the column ``base``.

@@ -123,9 +123,7 @@ def nothing() -> list[RunRecord]:
 
 def _one_of(n: int) -> list[Heard]:
     """Whom a rule that takes one hospital took."""
-    return [
-        Heard(hospital=f"hospital_{i}", hostile=i == 0, share=float(i == 1), left_out=float(i != 1)) for i in range(n)
-    ]
+    return [Heard(hospital=f"hospital_{i}", hostile=i == 0, share=float(i == 1), left_out=float(i != 1)) for i in range(n)]
 
 
 STUDIES: dict[str, Callable[[], list[RunRecord]]] = {

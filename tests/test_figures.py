@@ -121,9 +121,7 @@ def red_frames(figure):
 def test_cells_in_which_every_seed_lost_are_framed_and_cells_in_which_some_did_are_dashed():
     losses = {"all": (0.06, 0.9, 0.06), "some": (0.0, 0.0, 0.3), "few": (0.001, 0.0, 0.0)}
     records = [make_record(seed=s, outcome={"auroc": 0.95}) for s in range(3)]
-    records += [
-        make_record(attack=a, seed=s, outcome={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)
-    ]
+    records += [make_record(attack=a, seed=s, outcome={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)]
     assert red_frames(drawn_map(records)) == {(1, 0, False), (2, 0, True)}
 
 

@@ -305,7 +305,10 @@ def test_the_worst_attacks_are_those_with_the_most_mean_harm():
 
 def test_found_names_the_worst_attack_and_the_best_defense():
     texts = {one.topic: one.text for one in findings.found(grid())}
-    assert "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.300 (3 of 3 lost" in texts["Without a defense"]
+    assert (
+        "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.300 (3 of 3 lost"
+        in texts["Without a defense"]
+    )
     assert "mean change \N{MINUS SIGN}0.320, 95 % interval" in texts["Without a defense"]
     assert texts["Best defense tried"].startswith("Of the defenses tried, krum (AUROC 0.810 under sign_flip, its worst attack")
 
@@ -332,7 +335,9 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
         ]
         return dict(findings.found(records))["Best defense tried"]
 
-    assert re.match(r"No best defense is shown: krum \(.*\) and median \(.*\) are not told apart with 3 seeds.", best((0.03, 0.0, 0.01)))
+    assert re.match(
+        r"No best defense is shown: krum \(.*\) and median \(.*\) are not told apart with 3 seeds.", best((0.03, 0.0, 0.01))
+    )
     assert "is told apart from every other" in best((0.03, 0.031, 0.029))
     assert "is told apart from every other" in best((0.05, 0.4, 0.9))  # far apart, but in each seed by a material share
 
@@ -558,7 +563,12 @@ def test_page_escapes_hostile_names():
     hospitals = [
         one.model_copy(update={"hospital": evil if i == 0 else one.hospital}) for i, one in enumerate(make_hospitals([]))
     ]
-    more = {"hospitals": hospitals, "sight": [Sight(party=evil, sees=evil)], "data_source": evil, "config": {evil: evil, "report": {"material_drop": 0.05}}}
+    more = {
+        "hospitals": hospitals,
+        "sight": [Sight(party=evil, sees=evil)],
+        "data_source": evil,
+        "config": {evil: evil, "report": {"material_drop": 0.05}},
+    }
     more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
     records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
     html = html_of(records, command=evil, machine=evil)

@@ -270,7 +270,8 @@ def test_controls_of_other_seeds_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"config": {"training": {"rounds": 5}, **REPORT}}, {"data_hash": "1" * 64}, {"code": "other"}, {"consortium": "b"}]
+    "changes",
+    [{"config": {"training": {"rounds": 5}, **REPORT}}, {"data_hash": "1" * 64}, {"code": "other"}, {"consortium": "b"}],
 )
 def test_controls_of_another_setting_do_not_count(changes: dict[str, Any]) -> None:
     records = altered(grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), **changes)
@@ -371,8 +372,14 @@ def test_the_auroc_finding_is_the_paired_mean_with_its_interval_its_seeds_and_it
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ((-0.4, 0.0, 0.0), "1 of 3 seeds lost 0.05 or more, the largest change -0.400: whether it does harm is not decided with 3 seeds."),
-        ((0.0, 0.0, 0.001), "0 of 3 seeds lost 0.05 or more, the largest change +0.000: no material loss shown within the interval."),
+        (
+            (-0.4, 0.0, 0.0),
+            "1 of 3 seeds lost 0.05 or more, the largest change -0.400: whether it does harm is not decided with 3 seeds.",
+        ),
+        (
+            (0.0, 0.0, 0.001),
+            "0 of 3 seeds lost 0.05 or more, the largest change +0.000: no material loss shown within the interval.",
+        ),
         ((-0.04, 0.0, 0.04), "whether it does harm is not decided with 3 seeds."),
     ],
 )
@@ -408,9 +415,9 @@ def test_a_backdoor_is_stated_by_its_success_beyond_false_triggers_and_never_by_
     row = row_of(marked(0.3, 0.4, 0.5), "THR-BD", "krum")
     assert (row.status, "AUROC" in row.finding) == ("measured", False)
     assert row.finding == (  # t(0.975, 2) * 0.1 / sqrt(3) = 0.2484
-        "backdoor by 1 of 6 hospitals put 45.0% of marked patients into the attacker's class, 5.0% in the same runs without the "
-        "attack: +40.0 points beyond false triggers (95 % interval +15.2 to +64.8, 3 seeds); in 3 of 3 seeds 5 points or more, at "
-        "most +50.0: it is shown to work."
+        "backdoor by 1 of 6 hospitals put 45.0% of marked patients into the attacker's class, 5.0% in the same runs without "
+        "the attack: +40.0 points beyond false triggers (95 % interval +15.2 to +64.8, 3 seeds); in 3 of 3 seeds 5 points or "
+        "more, at most +50.0: it is shown to work."
     )
     assert row_of(marked(0.0, 0.0, 0.2), "THR-BD", "krum").finding.endswith("is not decided with 3 seeds.")
 

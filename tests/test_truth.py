@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -19,11 +20,11 @@ from reports import backdoors, page, style, tables, terminal
 from reports.heat_map import heat_map
 from sim.evidence import Planted, RunRecord
 from tests.records import make_record
-from tests.studies import STUDIES, golden
+from tests.studies import GOLDEN, STUDIES, golden
 from tests.test_reports import printed
-from tests.truth_texts import ANSWERS, BROKEN, TERMINALS
 
 MADE = sorted(STUDIES)
+STATED = yaml.safe_load((GOLDEN / "stated.yaml").read_text("utf-8"))
 RUN = ("breast7", "backdoors")
 NO_HARM = re.compile(
     r"no (material )?(harm|loss)|not harm|harmless|no seed lost|no attack tried|0 of \d+ (seeds )?lost|0/\d|not reached|withstand"
@@ -91,21 +92,21 @@ def everything_stated(markup: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
 def test_what_was_found_is_stated_sentence_by_sentence(name: str) -> None:
-    assert answers(study(name)[1]) == {topic: list(lines) for topic, lines in ANSWERS[name].items()}
+    assert answers(study(name)[1]) == STATED[name]["found"]
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
 def test_training_that_broke_down_comes_first_with_its_rounds(name: str) -> None:
     markup = study(name)[1]
-    assert items(markup, "broken") == list(BROKEN.get(name, ()))
-    if name in BROKEN:
+    assert items(markup, "broken") == STATED[name]["broken"]
+    if STATED[name]["broken"]:
         assert markup.index('id="broken"') < markup.index('id="answer"')
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
 def test_the_terminal_states_the_same(name: str) -> None:
     text = printed(terminal.closing(study(name)[0]))
-    assert [line.rstrip() for line in text.splitlines()] == TERMINALS[name].strip("\n").split("\n")
+    assert [line.rstrip() for line in text.strip("\n").split("\n")] == STATED[name]["terminal"].strip("\n").split("\n")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -123,8 +124,13 @@ def test_backdoors_are_ranked_by_success_and_the_cost_of_the_best_stands_in_its_
     (first, worse) = answers(study("backdoors")[1])["Best against backdoors"]
     assert first.startswith("Of the defenses tried, krum (")
     assert "a round uses the updates of 1 of 12 hospitals" in first
-    assert [name for name in re.findall(r"(\w+(?: \w+)?) \(\+", worse)] == ["trimmed_mean", "signguard", "no defense"]
-    assert [line[0] for line in rows(study("backdoors")[1], "backdoors")[:4]] == ["krum", "trimmed_mean", "signguard", "no defense"]
+    assert re.findall(r"(\w+(?: \w+)?) \(\+", worse) == ["trimmed_mean", "signguard", "no defense"]
+    assert [line[0] for line in rows(study("backdoors")[1], "backdoors")[:4]] == [
+        "krum",
+        "trimmed_mean",
+        "signguard",
+        "no defense",
+    ]
     assert "Best defense tried" not in answers(study("backdoors")[1])
 
 

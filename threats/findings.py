@@ -16,8 +16,8 @@ SEEDS_NEEDED = 3
 def doubts(cell: Cell, measure: Measure) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
-    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack or the defense idle. Reconstruction that
-    recovers nothing undefended shows nothing about a defense.
+    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack or the defense idle.
+    Reconstruction that recovers nothing undefended shows nothing about a defense.
     """
     reasons = _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
     if cell.defense != "none":
@@ -108,8 +108,9 @@ def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
     found = statistics.losses([-change for change in changes], Interval(-interval.high, -interval.low), drop)
     return (
         f"{_by(cell, seeds)} changed the AUROC by {-found.mean:+.3f} (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, "
-        f"{_seeds(len(seeds))}, each against its own run without the attack); {found.n_material} of {_seeds(len(seeds))} lost {drop:g} "
-        f"or more, the largest change {-found.worst:+.3f}: {_verdict(found, len(seeds) < len(cell.runs), 'harm is shown')}."
+        f"{_seeds(len(seeds))}, each against its own run without the attack); {found.n_material} of {_seeds(len(seeds))} "
+        f"lost {drop:g} or more, the largest change {-found.worst:+.3f}: "
+        f"{_verdict(found, len(seeds) < len(cell.runs), 'harm is shown')}."
     )
 
 
@@ -122,10 +123,12 @@ def _backdoor_success(cell: Cell, seeds: Sequence[int]) -> str:
     found = statistics.losses([one - other for one, other in zip(success, false_trigger, strict=True)], interval, drop)
     n = len(seeds)
     return (
-        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, {sum(false_trigger) / n:.1%} "
-        f"in the same runs without the attack: {100 * found.mean:+.1f} points beyond false triggers (95 % interval "
-        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)} {100 * drop:g} "
-        f"points or more, at most {100 * found.worst:+.1f}: {_verdict(found, n < len(cell.runs), 'it is shown to work')}."
+        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, "
+        f"{sum(false_trigger) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f} points beyond false "
+        f"triggers (95 % interval "
+        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)} "
+        f"{100 * drop:g} points or more, at most {100 * found.worst:+.1f}: "
+        f"{_verdict(found, n < len(cell.runs), 'it is shown to work')}."
     )
 
 
