@@ -56,10 +56,16 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
 def harmful(row: Row, drop: float) -> str:
     """What one attack that harms did: seeds, the worst of them, the mean, and what of it is not decided."""
     name, n = f"{row['attack']} {words.under(row['defense'])}", row["harm_n"]
+    if row["harm"] is None:
+        return f"{name} harms the model: in each of {words.count(row['n_undefined'], 'seed')} it left one without an AUROC."
     change = (
         f"mean change {words.change(row['harm'])}, 95 % interval {words.span(row['harm_low'], row['harm_high'], signed=True)}"
     )
-    open_ = f": how much it costs on average is not decided with {words.count(n, 'seed')}" if row["harm_high"] >= 0 else ""
+    open_ = (
+        f": how much it costs on average is not decided with {words.count(n, 'seed')}"
+        if row["harm_high"] is None or row["harm_high"] >= 0
+        else ""
+    )
     if row["n_lost"] == n:
         all_lost = f"{n} of {n} lost {drop:g} or more"
         fell = f"in each of {words.count(n, 'seed')} AUROC fell by at least {words.amount(row['harm_least'])} ({all_lost})"

@@ -97,7 +97,7 @@ def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> N
     face = tuple(map(float, known[:3]))
     ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
-    _frame_verdict(axes, x, y, row)
+    _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
     lines = _lines(row, look) if roomy else _few_lines(row, look)
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
@@ -106,24 +106,31 @@ def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> N
         axes.text(x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink)
 
 
-def _frame_verdict(axes: Axes, x: float, y: int, row: Row) -> None:
+def _frame_verdict(axes: Axes, x: float, y: int, row: Row, width: float) -> None:
     """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame lies inside the cell."""
     kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
-    if row["verdict"] not in kinds or (row["verdict"] == UNDECIDED and not (row.get("n_lost") or row.get("n_worked"))):
+    if row["verdict"] not in kinds or (
+        row["verdict"] == UNDECIDED and not any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
+    ):
         return
-    look: dict[str, Any] = {"fill": False, "edgecolor": style.VERMILION, "linewidth": 2.2, "linestyle": kinds[row["verdict"]]}
+    look: dict[str, Any] = {"fill": False, "edgecolor": style.VERMILION, "linewidth": width, "linestyle": kinds[row["verdict"]]}
     axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))
 
 
 def _lines(row: Row, look: _Look) -> list[str]:
     dagger = _daggers(row, " ")
     if row[look.mean] is None:
-        return ["not", f"defined{dagger}"]
+        return ["not", f"defined{dagger}", *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost")]
     if look.low_is_bad:
         worst = "one seed" if row["n"] == 1 else f"lowest {words.score(row['lowest'])}"
-        return [words.score(row["mean"]) + dagger, worst, *_counted(row["n_lost"], row["harm_n"] + row["n_undefined"], "lost")]
+        return [words.score(row["mean"]) + dagger, worst, *_counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost")]
     worst = "one seed" if row["gain_n"] == 1 else f"most {words.signed_points(row['gain_worst'])}"
     return [words.signed_points(row["gain"]) + dagger, worst, *_counted(row["n_worked"], row["gain_n"], "worked")]
+
+
+def _lost(row: Row) -> int:
+    """Seeds that lost a material share of AUROC, or left a model without one."""
+    return int(row["n_lost"] + row["n_undefined"])
 
 
 def _daggers(row: Row, space: str) -> str:

@@ -103,8 +103,8 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack
     (same defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost
     at least ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was
-    never trained is no control; ``verdict``: as
-    ``statistics.losses`` gives it, null without controls. ``gain``: minus the run with no defense (same attack and seed).
+    never trained is no control; ``verdict``: as ``statistics.losses`` gives it, with undefined seeds as lost, null without
+    controls. ``gain``: minus the run with no defense (same attack and seed).
     ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
     make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by
     first run.
@@ -343,16 +343,19 @@ def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lost(row: dict[str, Any]) -> dict[str, Any]:
-    """What one cell lost; without any figure a verdict only if a run has none where its control has one."""
-    lacking = row["n_undefined"]
-    if not row["values"]:
-        return {"verdict": statistics.UNDECIDED if lacking else None, "n_lost": 0, "n_undefined": lacking}
+    """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure says."""
+    lacking, values = row["n_undefined"], row["values"]
+    if not values:
+        verdict = statistics.HARMED if lacking > 1 else statistics.UNDECIDED if lacking else None
+        return {"verdict": verdict, "n_lost": 0, "n_undefined": lacking}
     interval = None if row["harm_low"] is None else Interval(-row["harm_high"], -row["harm_low"])
-    found = statistics.losses([-value for value in row["values"]], interval, row["drop"])
-    within = found.verdict == statistics.WITHIN
+    found = statistics.losses([-value for value in values], interval, row["drop"])
+    verdict = found.verdict
+    if lacking and verdict != statistics.HARMED:
+        verdict = statistics.HARMED if found.n_material == len(values) else statistics.UNDECIDED
     return {
-        "verdict": statistics.UNDECIDED if within and lacking else found.verdict, "n_lost": found.n_material,
-        "harm_least": -found.least, "harm_worst": -found.worst, "n_undefined": lacking,
+        "verdict": verdict, "n_lost": found.n_material, "harm_least": -found.least, "harm_worst": -found.worst,
+        "n_undefined": lacking,
     }  # fmt: skip
 
 

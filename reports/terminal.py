@@ -30,10 +30,10 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
     """
     focused = breakdown.in_focus(records)
     columns = _columns(focused)
-    blocks = list(_blocks(columns[1:], width - 1 - _width(columns[0])))
-    tables_ = [_table([columns[0], *block]) for block in blocks] if len(blocks) <= MOST_BLOCKS else [_summary(focused)]
+    if len(_tables(columns, width)) > MOST_BLOCKS:
+        columns = _summary(focused)
     parts = [
-        *_broke_down(records), _title(focused), *tables_, *_notes(focused, columns), *_breakdown(records),
+        *_broke_down(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *_breakdown(records),
         *([""] if refused else []), *breakdown.not_defined(refused),
     ]  # fmt: skip
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
@@ -82,15 +82,16 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
     """What the signs in the cells mean, for those that occur."""
     drop, cells = tables.material_drop(records), [cell for _, body in columns for cell in body]
     notes = {
-        r"^\d\.\d{3}.* \d+/": f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack",
+        r"^(\d\.\d{3}|not).* \d+/": f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack",
         r"^[+\N{MINUS SIGN}]|^0\.0( |$)": (
             f"(points): success of the backdoor beyond false triggers, mean [most]; n of m seeds with {100 * drop:g} or more"
         ),
         "!": "! harm is shown",
         r"\?": "? not decided with these seeds",
         r"\d/\d+$": "no sign: no material loss shown within the interval",
+        r"^\d+[!?]": "attacks: how many of them harm (!), and of how many that is not decided (?)",
         "†": "† attack or defense did nothing in at least one run",
-        "‡": "‡ at least one seed left a model without an AUROC; mean and lowest are those of the others",
+        "‡": "‡ seeds that left a model without an AUROC count as lost; mean and lowest are those of the others",
     }
     present = [note for sign, note in notes.items() if any(re.search(sign, cell) for cell in cells)]
     return ["", *present] if present else []
@@ -113,7 +114,12 @@ def _columns(records: Sequence[RunRecord]) -> list[Column]:
     ]
 
 
-def _summary(records: Sequence[RunRecord]) -> Table:
+def _tables(columns: Sequence[Column], width: int) -> list[Table]:
+    """The columns in as many tables as ``width`` takes, the first column in each."""
+    return [_table([columns[0], *block]) for block in _blocks(columns[1:], width - 1 - _width(columns[0]))]
+
+
+def _summary(records: Sequence[RunRecord]) -> list[Column]:
     """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds without a new model."""
     cells = tables.judged_by_auroc(tables.cells(records))
     unattacked = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
@@ -122,15 +128,17 @@ def _summary(records: Sequence[RunRecord]) -> Table:
     marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
     names = list(dict.fromkeys(record.defense for record in records))
     lost = [broken.skipped([record for record in records if record.defense == name]) for name in names]
+    counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
         ("defense", [words.defense(name) for name in names]),
         ("no attack", [unattacked.get(name, "") for name in names]),
         (f"worst of {worst['attack'].n_unique()}", [_mean(hit[name]) if name in hit else "" for name in names]),
         ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
+        ("attacks", [counts[name] for name in names]),
     ]
     if marked:
         columns.append(("worst backdoor", [_excess(marked[name]) if name in marked else "" for name in names]))
-    return _table(columns + ([("rounds without a new model", lost)] if any(lost) else []))
+    return [*columns, *([("rounds without a new model", lost)] if any(lost) else [])]
 
 
 def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
@@ -183,10 +191,10 @@ def _broken(name: str) -> str:
 def _mean(row: dict[str, Any]) -> str:
     """Mean, lowest seed, seeds that lost a material share, the sign of the verdict."""
     dagger = ("†" if row["n_idle"] else "") + ("‡" if row["n_undefined"] else "")
+    verdict = _verdict(row["verdict"], row["n_lost"] + row["n_undefined"], row["harm_n"] + row["n_undefined"])
     if row["mean"] is None:
-        return f"not defined{dagger}"
+        return f"not defined{verdict}{dagger}"
     lowest = f" [{words.score(row['lowest'])}]" if row["n"] > 1 else ""
-    verdict = _verdict(row["verdict"], row["n_lost"], row["harm_n"] + row["n_undefined"])
     return f"{words.score(row['mean'])}{lowest}{verdict}{dagger}"
 
 
@@ -197,6 +205,12 @@ def _excess(row: dict[str, Any]) -> str:
         return f"not defined{dagger}"
     most = f" [{words.signed_points(row['gain_worst'])}]" if row["gain_n"] > 1 else ""
     return f"{words.signed_points(row['gain'])}{most}{_verdict(row['verdict'], row['n_worked'], row['gain_n'])}{dagger}"
+
+
+def _counts(attacks: pl.DataFrame) -> str:
+    """How many attacks on one defense harm, and of how many that is not decided."""
+    signs = {"!": HARMED, "?": UNDECIDED}
+    return " ".join(f"{n}{sign}" for sign, verdict in signs.items() if (n := len(attacks.filter(verdict=verdict))))
 
 
 def _verdict(verdict: str | None, number: int, of: int) -> str:

@@ -690,7 +690,7 @@ def test_closing_table_of_many_attacks_gives_the_worst_for_each_defense():
     attacks = ["none", *(f"attack_{i:02}" for i in range(20))]
     records = [make_record(attack=a, seed=s, outcome={"auroc": 0.9 - 0.01 * i}) for i, a in enumerate(attacks) for s in (0, 1)]
     text = printed(terminal.closing(records))
-    assert re.search(r"no defense +0\.900 \[0\.900\] +0\.700 \[0\.700\] 2/2! +attack_19", text)
+    assert re.search(r"no defense +0\.900 \[0\.900\] +0\.700 \[0\.700\] 2/2! +attack_19 +16!", text)
     assert len(text.splitlines()) < 12
 
 

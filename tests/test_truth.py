@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 from reports import backdoors, page, style, tables, terminal
 from reports.heat_map import heat_map
-from sim.evidence import Planted, RunRecord
-from tests.records import make_record
-from tests.studies import GOLDEN, STUDIES, golden
+from sim.evidence import HospitalOutcome, Planted, RunRecord
+from tests.records import make_hospitals, make_record
+from tests.studies import GOLDEN, STUDIES, golden, losses
 from tests.test_reports import printed
 
 MADE = sorted(STUDIES)
@@ -134,6 +134,33 @@ def test_backdoors_are_ranked_by_success_and_the_cost_of_the_best_stands_in_its_
     assert "Best defense tried" not in answers(study("backdoors")[1])
 
 
+def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed() -> None:
+    records = losses({("ipm", "none"): (None, None, None), ("ipm", "krum"): (0.3, None, 0.2)})
+    found = answers(page_of(records))
+    assert (
+        found["Without a defense"][0] == "ipm with no defense harms the model: in each of 3 seeds it left one without an AUROC."
+    )
+    assert found["Under the defenses"][0].startswith("Harm is shown under krum (ipm: 2 of 3 seeds lost 0.05 or more")
+    assert [line[7:9] for line in rows(page_of(records), "attacks") if line[0] == "ipm"] == [["3 of 3", "harmed"]] * 2
+    text = printed(terminal.closing(records))
+    assert "not defined 3/3!‡" in text
+    assert "0.645 [0.600] 3/3!‡" in text
+
+
+def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others() -> None:
+    def spoilt(by: dict[str, float], seed: int) -> list[HospitalOutcome]:
+        return [one.model_copy(update={"brier": one.brier + by.get(one.hospital, 0.001 * seed)}) for one in make_hospitals([])]
+
+    def price(second: float) -> str:
+        runs = [make_record(seed=s, hospitals=spoilt({}, 0)) for s in range(3)]
+        by = [{"hospital_4": 0.2 + 0.01 * s, "hospital_1": second} for s in range(3)]
+        runs += [make_record(defense="krum", seed=s, hospitals=spoilt(by[s], s)) for s in range(3)]
+        return " ".join(answers(page_of(runs))["Largest price"])
+
+    assert "krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by +0.210" in price(0.1)
+    assert "it is not told apart from hospital_1." in price(0.2)
+
+
 # What holds for every page
 
 
@@ -168,7 +195,7 @@ def test_the_table_counts_the_seeds_that_lost_as_the_records_have_it(name: str) 
     for (attack, defense, seed), value in score.items():
         control = score.get(("none", defense, seed))
         if attack != "none" and control is not None:
-            lost[attack, defense].append(value is not None and control - value >= 0.05 - 1e-9)
+            lost[attack, defense].append(value is None or control - value >= 0.05 - 1e-9)
     counted = 0
     for line in rows(markup, "attacks"):
         cell = (line[0], "none" if line[1].startswith("no defense") else line[1])
