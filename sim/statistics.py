@@ -108,7 +108,8 @@ def mean_interval(values: Sequence[float], reach: tuple[float, float] = ANY) -> 
 def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Interval | None:
     """The interval of a mean paired change of a score in [0, 1] from ``controls``, the scores that it is a change of.
 
-    The t interval, cut to what the interval of the control's mean leaves possible: from 0.997 nothing rises by 0.4.
+    The t interval, cut to what the interval of the control's mean leaves possible: from 0.997 nothing rises by 0.4. Where
+    that cut acts, the interval also misses when the control's does; it never moves a bound across 0, so no verdict rests on it.
     """
     control = mean_interval(controls, SCORE)
     if control is None:

@@ -171,3 +171,12 @@ def test_two_sides_are_told_apart_by_their_interval_or_by_every_seed(differences
 def test_a_loss_keeps_its_least_and_its_worst_seed() -> None:
     found = statistics.losses([0.1, 0.0, 0.3], Interval(-0.2, 0.5), DROP)
     assert (found.least, found.worst, found.n_material, found.n) == (0.0, 0.3, 2, 3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
+def test_the_cut_by_the_control_changes_no_sign_of_a_bound(pairs: list[tuple[float, float]]) -> None:
+    controls, changes = [control for control, _ in pairs], [score - control for control, score in pairs]
+    plain, cut = statistics.mean_interval(changes), statistics.change_interval(changes, controls)
+    assert plain is not None
+    assert cut is not None
+    assert (cut.high < 0, cut.low > 0) == (plain.high < 0, plain.low > 0)
