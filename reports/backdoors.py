@@ -1,4 +1,4 @@
-"""What backdoors did: records of runs -> a frame and sentences."""
+"""What backdoors did: records of runs -> frames, ranked by success beyond false triggers, never by AUROC."""
 
 from __future__ import annotations
 
@@ -7,57 +7,91 @@ from typing import Any
 
 import polars as pl
 
-from reports import tables, words
+from reports import tables
+from sim import statistics
 from sim.evidence import Planted, RunRecord
 
-PLANTED = {
+BACKDOOR = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "target": pl.Int64, "n_marked": pl.Int64,
-    "success": pl.Float64, "false_trigger": pl.Float64, "gain": pl.Float64,
+    "success": pl.Float64, "false_trigger": pl.Float64, "gain": pl.Float64, "drop": pl.Float64, "idle": pl.Boolean,
 }  # fmt: skip
 
 
 def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``, ``_high`` and ``_n``.
 
-    ``success`` and ``false_trigger`` are those of ``Planted``, ``gain`` their difference, paired by run; ``n_marked``: test
-    records that were marked, over all seeds; ``harm`` with its interval: change of AUROC on unmarked records.
+    ``success`` and ``false_trigger`` are those of ``Planted``, with ``statistics.clustered_rate_interval``; ``gain``: their
+    difference, paired by run, with ``statistics.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the
+    smallest and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``; ``verdict``: as
+    ``statistics.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs
+    in which attack or defense did nothing; ``harm`` with its interval: change of AUROC on unmarked records.
     """
-    table = pl.DataFrame(list(_planted(records)), schema=PLANTED, orient="row")
+    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(
-        target=pl.col("target").first(), n_marked=pl.col("n_marked").sum()
+        target=pl.col("target").first(), n_marked=pl.col("n_marked").sum(), n_idle=pl.col("idle").sum().cast(pl.Int64)
     )
-    for name in ("success", "false_trigger", "gain"):
-        part = tables.over_seeds(table, tables.CELL, name, name)
-        about = about.join(part, on=tables.CELL, how="left", maintain_order="left")
+    shares = [_shares(part) for _, part in table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)]
+    about = about.join(pl.DataFrame(shares, schema=SHARES), on=tables.CELL, how="left", maintain_order="left")
     harm = tables.cells(records).select(*tables.CELL, "harm", "harm_low", "harm_high")
     return about.join(harm, on=tables.CELL, how="left", maintain_order="left")
 
 
-def found(planted: pl.DataFrame) -> list[str]:
-    """The strongest backdoor without a defense, and under one."""
-    texts = []
-    for bare in (True, False):
-        side = planted.filter((pl.col("defense") == "none") == bare).drop_nulls("gain")
-        side = side.sort("gain", descending=True, maintain_order=True)
-        texts += [_strongest(row) for row in side.head(1).rows(named=True)]
-    return texts
+SHARES = {
+    "attack": pl.String, "defense": pl.String, **{
+        f"{name}{end}": pl.Int64 if end == "_n" else pl.Float64
+        for name in ("success", "false_trigger", "gain") for end in ("", "_low", "_high", "_n")
+    },
+    "gain_least": pl.Float64, "gain_worst": pl.Float64, "n_worked": pl.Int64, "verdict": pl.String,
+}  # fmt: skip
 
 
-def _strongest(row: dict[str, Any]) -> str:
-    quiet = "" if row["harm"] is None else f"; on unmarked patients AUROC changes by {words.change(row['harm'])}"
-    return (
-        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked patients are put into the "
-        f"attacker's class, {words.share(row['false_trigger'])} in the same run without the attack{quiet}."
-    )
+def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row a defense, of its backdoor with the largest mean ``gain``; the defense with the least of these first.
+
+    The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``, ``behind_most``
+    and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less, as a negative number; null for the first.
+    """
+    found = backdoors(records).drop_nulls("gain")
+    counts = found.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
+    order = found.sort("gain", descending=True, maintain_order=True)
+    worst = order.unique("defense", keep="first", maintain_order=True).sort("gain", maintain_order=True)
+    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row").join(worst.select(tables.CELL), on=tables.CELL)
+    least = worst["defense"].head(1).implode()
+    first = table.filter(pl.col("defense").is_in(least)).select("seed", first=pl.col("gain"))
+    others = table.filter(~pl.col("defense").is_in(least)).join(first, on="seed", maintain_order="left")
+    behind = tables.gaps(others.with_columns(ahead=pl.col("first") - pl.col("gain")), "ahead")
+    about = worst.join(counts, on="defense", maintain_order="left").join(behind, on="defense", how="left", maintain_order="left")
+    return about.with_columns(pl.col("behind_n").fill_null(0))
 
 
-def _planted(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+def _shares(part: pl.DataFrame) -> dict[str, Any]:
+    """The figures of one cell, from its runs."""
+    sizes = part["n_marked"].to_list()
+    success, false_trigger, gain = (part[name].to_list() for name in ("success", "false_trigger", "gain"))
+    excess = statistics.excess_interval(success, false_trigger, sizes)
+    found = statistics.losses(gain, excess, part["drop"].to_list()[0])
+    bounds = {
+        "success": statistics.clustered_rate_interval(success, sizes),
+        "false_trigger": statistics.clustered_rate_interval(false_trigger, sizes),
+        "gain": excess,
+    }
+    row: dict[str, Any] = {name: part[name].to_list()[0] for name in tables.CELL}
+    for name, interval in bounds.items():
+        low, high = interval or (None, None)
+        row |= {name: part[name].mean(), f"{name}_n": len(part), f"{name}_low": low, f"{name}_high": high}
+    return row | {
+        "gain_least": found.least, "gain_worst": found.worst, "n_worked": found.n_material, "verdict": found.verdict,
+    }  # fmt: skip
+
+
+def _measured(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
     for record in records:
         one = record.backdoor
         if one is not None:
             yield {
                 "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": one.target, "n_marked": one.n,
                 "success": one.success, "false_trigger": one.false_trigger, "gain": _gain(one),
+                "drop": record.config["report"]["material_drop"], "idle": bool(tables.idle(record)),
             }  # fmt: skip
 
 

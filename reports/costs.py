@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,7 +40,8 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
         found = found.clear()
     base = control.select("hospital", "seed", *(pl.col(metric).alias(f"{metric}_without") for metric in METRICS))
     paired = table.filter(pl.col("defense") != "none").join(base, on=("hospital", "seed"), maintain_order="left")
-    for part in (tables.over_seeds(table, BY, "kept", "kept"), *(_sides(paired, metric) for metric in METRICS)):
+    kept = tables.over_seeds(table, BY, "kept", "kept", (0, math.inf))
+    for part in (kept, *(_sides(paired, metric) for metric in METRICS)):
         found = found.join(part, on=BY, how="left", maintain_order="left")
     return found.with_columns(role=_role(control))
 
@@ -63,13 +65,14 @@ def least(found: pl.DataFrame) -> list[str]:
     rows = [row for row in of_interest(found) if row["kept"] is not None and row["kept"] < 0.95]
     if not rows:
         return []
-    row = min(rows, key=lambda row: (row["kept"], -row["brier"]))
+    row = min(rows, key=lambda row: (row["kept"], -(row["brier"] or 0.0)))
     metric = row["metric"]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     return [
         f"Although nobody attacks, {row['defense']} takes {words.say(row['kept'])} of an equal share of the update of "
-        f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the least of all "
-        f"defenses. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} (95 % interval {interval})."
+        f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the smallest "
+        f"mean of those measured. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} "
+        f"(95 % interval {interval})."
     ]
 
 

@@ -13,47 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
 from reports import costs, style, words
 from reports.style import RC, WIDTH, Look
 
 MOST_POINTS = 12  # defenses that the margin can name without a tangle
-ROOMY = 8  # attacks across up to which a cell of the heat map has room for its interval
 
 Row = Mapping[str, Any]
-
-
-@mpl.rc_context(RC)
-def heat_map(cells: pl.DataFrame) -> Figure:
-    """Attacks across, defenses down, mean AUROC with its 95 % interval in the cell. Controls come first, framed.
-
-    A dagger marks cells with runs in which attack or defense did nothing, an asterisk attacks that knew the defense; hatched
-    cells were not run. Beyond ``ROOMY`` attacks the cells are small and state half the interval.
-    """
-    attacks, defenses = (list(cells[name].unique(maintain_order=True)) for name in ("attack", "defense"))
-    roomy = len(attacks) <= ROOMY
-    figure = style.new_figure(*_heat_map_size(len(attacks), len(defenses), roomy))
-    axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15 if roomy else 0.35))
-    scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *cells["mean"].drop_nulls()]), 1.0), "cividis")
-    axes.add_patch(Rectangle((-0.5, -0.5), len(attacks), len(defenses), facecolor="#F4F4F4", edgecolor=style.FAINT, hatch="///"))
-    for row in cells.iter_rows(named=True):
-        _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale, roomy)
-    _frame_controls(axes, attacks, defenses)
-    slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(attacks) > 5 else {}
-    adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
-    axes.set_xticks(range(len(attacks)), [words.attack(name) + " *" * (name in adaptive) for name in attacks], **slant)
-    axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
-    axes.set(xlim=(-0.52, len(attacks) - 0.48), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")
-    axes.xaxis.set_label_position("top")
-    axes.xaxis.labelpad = 10
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(scale, cax=strip, label="AUROC on all test patients")
-    bar.outline.set_visible(False)
-    return figure
 
 
 @mpl.rc_context(RC)
@@ -197,43 +164,6 @@ def _legend_of_costs(figure: Figure, found: pl.DataFrame) -> None:
     figure.legend(handles=shown, loc="outside upper center", ncols=3)
 
 
-def _heat_map_size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
-    if roomy:
-        return min(WIDTH + 2, 2.9 + 1.25 * n_attacks), 0.9 + 0.55 * n_defenses
-    return max(WIDTH, 2.2 + 0.36 * n_attacks), 1.9 + 0.34 * n_defenses
-
-
-def _cell(axes: Axes, x: int, y: int, row: Row, scale: mpl.cm.ScalarMappable, roomy: bool) -> None:
-    face = mpl.colors.to_rgba("white") if row["mean"] is None else scale.to_rgba(row["mean"])
-    ink = "white" if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] < 0.5 else style.INK
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
-    above, below = _cell_words(row) if roomy else _few_cell_words(row)
-    centered: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-    axes.text(x, y - 0.14, above, fontsize=10 if roomy else 7.5, weight="bold", **centered)
-    axes.text(x, y + (0.22 if roomy else 0.24), below, fontsize=7.5 if roomy else 6, **centered)
-
-
-def _cell_words(row: Row) -> tuple[str, str]:
-    if row["mean"] is None:
-        return "\N{EN DASH}", "not defined"
-    span = "one seed" if row["n"] == 1 else f"{row['mean_low']:.2f}\N{EN DASH}{row['mean_high']:.2f}"
-    return words.score(row["mean"]) + (" †" if row["n_idle"] else ""), span
-
-
-def _few_cell_words(row: Row) -> tuple[str, str]:
-    """The same in three places: no zero before the point, half the interval."""
-    half = "" if row["n"] < 2 else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
-    return words.score(row["mean"]).removeprefix("0") + ("†" if row["n_idle"] else ""), half
-
-
-def _frame_controls(axes: Axes, attacks: Sequence[str], defenses: Sequence[str]) -> None:
-    outline: dict[str, Any] = {"fill": False, "edgecolor": style.VERMILION, "linewidth": 1.6, "zorder": 5}
-    if "none" in attacks:
-        axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
-    if "none" in defenses:
-        axes.add_patch(Rectangle((-0.49, -0.49), len(attacks) - 0.02, 0.98, **outline))
-
-
 def _ranked(points: pl.DataFrame) -> Figure:
     figure = style.new_figure(WIDTH, 1.4 + 0.29 * len(points))
     axes = figure.add_subplot()
@@ -243,6 +173,7 @@ def _ranked(points: pl.DataFrame) -> Figure:
         axes.plot((row["worst"], row["utility"]), (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt")
         _bars(axes, row["utility"], y, (row["utility_low"], row["utility_high"]), None, style.BLUE, marker="D")
         _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
+        _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
         axes.text(1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
@@ -269,6 +200,12 @@ def _log(epsilon: float) -> float:
 def _crossed_bars(axes: Axes, row: Row, color: Any) -> None:
     spans = [(row[f"{name}_low"], row[f"{name}_high"]) for name in ("utility", "worst")]
     _bars(axes, row["utility"], row["worst"], spans[0], spans[1], color, marker="o" if row["epsilon"] is None else "D")
+    _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
+
+
+def _lowest(axes: Axes, x: float, y: float, color: Any, marker: str) -> None:
+    """A small mark at the outcome of the worst seed."""
+    axes.plot([x], [y], marker, color=color, markersize=4.5, alpha=0.8, markeredgewidth=0, zorder=3)
 
 
 def _bars(axes: Axes, x: float, y: float, across: Any, up: Any, color: Any, marker: str = "o", size: float = 8) -> None:
@@ -286,18 +223,26 @@ def _no_loss_line(axes: Axes) -> None:
     if start < end:
         axes.plot((start, end), (start, end), color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            "attack costs nothing", (start, start), (6, -4), textcoords="offset points", color=style.SOFT, fontsize=8, va="top"
+            "as with nobody attacking",
+            (start, start),
+            (6, -4),
+            textcoords="offset points",
+            color=style.SOFT,
+            fontsize=8,
+            va="top",
         )
     axes.set(xlim=(left, right), ylim=(low, max(high, end)))
 
 
 def _point_label(row: Row) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
-    return f"{words.defense(row['defense'])} ({row['attack']}{privacy})"
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
 
 
 def _privately(row: Row) -> str:
-    return words.defense(row["defense"]) + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    return words.defense(row["defense"]) + lacking + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
 
 
 def _inversion_label(row: Row, inversions: pl.DataFrame) -> str:

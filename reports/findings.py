@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reports import backdoors, tables, words
+from reports import backdoors, harm, ranking, tables, words
 from sim.evidence import RunRecord
 
 Row = dict[str, Any]
@@ -47,19 +47,22 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
 def cautions(records: Sequence[RunRecord]) -> list[str]:
     """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
     found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
-    return found + _few_seeds(records) + _idle(records) + _lost(records)
+    return found + _few_seeds(records) + _idle(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
     """What the runs show, the most important first. Outcomes of runs in which attack or defense did nothing are left out."""
     sound = [record for record in records if not tables.idle(record)]
-    acting = tables.cells(sound).filter(~pl.col("reads_only"))
+    acting, drop = tables.judged_by_auroc(tables.cells(sound)), tables.material_drop(records)
+    cost = ranking.costs(sound) if sound else {}
     parts = {
-        "The model": _calm(acting),
-        "Without a defense": _undefended(acting),
-        "Best defense tried": _best(acting, tables.tradeoff(sound)),
-        "Largest price": _price(sound),
-        "Backdoors": backdoors.found(backdoors.backdoors(records)),
+        "The model": _unattacked(acting),
+        "Without a defense": harm.undefended(acting, drop),
+        "Under the defenses": harm.under_defenses(acting, drop),
+        "Best defense tried": ranking.on_auroc(tables.tradeoff(sound), cost),
+        "Backdoors": ranking.backdoor_texts(backdoors.backdoors(sound), drop),
+        "Best against backdoors": ranking.on_backdoors(sound, cost),
+        "Largest price": harm.price(tables.hospital_effects(sound)),
         "Records recovered": _read(tables.inversions(records)),
         "Privacy spent": _spent(tables.spent(records)),
     }
@@ -110,60 +113,13 @@ def _budget(row: Row) -> str:
     return f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier {row['noise_multiplier']:.3g}"
 
 
-def _calm(cells: pl.DataFrame) -> list[str]:
+def _unattacked(cells: pl.DataFrame) -> list[str]:
     return [
         f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: "
         "in that share of pairs it gives a patient with the condition a higher risk than one without."
-        for row in cells.filter(pl.col("mean").is_not_null(), attack="none", defense="none").rows(named=True)
-    ]
-
-
-def _undefended(cells: pl.DataFrame) -> list[str]:
-    hit = cells.filter(pl.col("defense") == "none", pl.col("attack") != "none", pl.col("harm").is_not_null()).sort("harm")
-    if hit.is_empty():
-        return []
-    worst = hit.row(0, named=True)
-    change = f"a change of {words.change(worst['harm'])}{_over(worst, 'harm', worst['harm_n'], signed=True)}"
-    if worst["harm_high"] is not None and worst["harm_high"] >= 0:
-        return [
-            "No attack tried lowered AUROC beyond what differs from seed to seed; the lowest came with "
-            f"{worst['attack']}: {change}. That does not prove that no attack could."
-        ]
-    return [f"Of the attacks tried, {worst['attack']} does the most harm: AUROC {words.score(worst['mean'])}, {change}."]
-
-
-def _best(cells: pl.DataFrame, points: pl.DataFrame) -> list[str]:
-    if len(points) < 2:
-        return []
-    best = points.sort("worst", descending=True, maintain_order=True).row(0, named=True)
-    bare = points.filter(defense="none").rows(named=True)
-    beside = f", against {words.score(bare[0]['worst'])} without a defense" if bare and best["defense"] != "none" else ""
-    name = "No defense" if best["defense"] == "none" else best["defense"]
-    keeps = f"{name} keeps the most under its worst attack ({best['attack']}): AUROC {words.score(best['worst'])}"
-    return [f"{keeps}{_over(best, 'worst', None)}{beside}.", *_rivals(best, points), *_cost(best["defense"], cells)]
-
-
-def _rivals(best: Row, points: pl.DataFrame) -> list[str]:
-    if best["worst_low"] is None:
-        return ["One seed settles no order."]
-    others = points.filter(pl.col("defense") != best["defense"]).rows(named=True)
-    close = [words.defense(row["defense"]) for row in others if row["behind_high"] is None or row["behind_high"] >= 0]
-    return [f"Seed by seed it is not told apart from {words.some(close)}."] if close else []
-
-
-def _cost(defense: str, cells: pl.DataFrame) -> list[str]:
-    return [
-        f"With nobody attacking it changes AUROC by {words.change(row['gain'])}{_over(row, 'gain', row['gain_n'], signed=True)}."
-        for row in cells.filter(pl.col("gain").is_not_null(), attack="none", defense=defense).rows(named=True)
-    ]
-
-
-def _price(records: Sequence[RunRecord]) -> list[str]:
-    worst = tables.worst_hit(tables.hospital_effects(records)).head(1)
-    return [
-        f"With nobody attacking, {row['defense']} costs one hospital most: the Brier score (lower is better) of "
-        f"{row['hospital']} changes by {words.change(row['brier'])}{_over(row, 'brier', row['brier_n'], signed=True)}."
-        for row in worst.rows(named=True)
+        if row["mean"] is not None
+        else "With nobody attacking and no defense, the model's AUROC is not defined, so that nothing is compared with it."
+        for row in cells.filter(attack="none", defense="none").rows(named=True)
     ]
 
 
@@ -246,19 +202,6 @@ def _idle(records: Sequence[RunRecord]) -> list[str]:
         for (attack, defense, what), n in counts.items()
     ]
     return _first(texts, "The same holds in {}, marked † below.")
-
-
-def _lost(records: Sequence[RunRecord]) -> list[str]:
-    rounds: Counter[tuple[str, str]] = Counter()
-    for record in records:
-        rounds[record.attack, record.defense] += len(record.skipped_rounds)
-    texts = [
-        f"{words.count(n, 'round')} of {words.attack(attack)} against {words.defense(defense)} ended without a new model "
-        "(see replies that were not used)."
-        for (attack, defense), n in rounds.most_common()
-        if n
-    ]
-    return _first(texts, "So did as many rounds or fewer in {}.")
 
 
 def _first(texts: list[str], rest: str) -> list[str]:

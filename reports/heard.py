@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from reports import tables, words
 from sim.evidence import RunRecord, Selection
+from sim.statistics import SCORE
 
 SELECTED = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "heard": pl.Float64,
@@ -30,7 +32,7 @@ def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
     table = pl.DataFrame(list(_selected(records)), schema=SELECTED, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(heard=pl.col("heard").mean())
     for name in ("recall", "precision", "wrongly_left_out"):
-        part = tables.over_seeds(table, tables.CELL, name, name)
+        part = tables.over_seeds(table, tables.CELL, name, name, SCORE)
         about = about.join(part, on=tables.CELL, how="left", maintain_order="left")
     return about
 
@@ -42,7 +44,7 @@ def least_heard(records: Sequence[RunRecord]) -> pl.DataFrame:
     """
     table = pl.DataFrame(list(_shares(records)), schema=SHARE, orient="row")
     by = ("defense", "hospital")
-    means = tables.over_seeds(table, by, "share", "share")
+    means = tables.over_seeds(table, by, "share", "share", (0, math.inf))
     more = table.group_by(by, maintain_order=True).agg(left_out=pl.col("left_out").mean(), n_train=pl.col("n_train").max())
     ordered = means.join(more, on=by, maintain_order="left").sort("share", maintain_order=True)
     first = ordered.unique("defense", keep="first", maintain_order=True)

@@ -27,9 +27,9 @@ Row = Mapping[str, Any]
 
 @mpl.rc_context(RC)
 def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
-    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; worst hit marked.
+    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; the worst hit is marked.
 
-    All figures have the same hospitals and the same scale.
+    It is marked only where it is told apart from every other. All figures have the same hospitals and the same scale.
     """
     shown, reach = hardest_hit(effects), _reach(effects)
     return [_effects_figure(effects, names, shown, reach) for names in batches(_names(effects, "defense"), MOST_EFFECTS)]
@@ -111,7 +111,7 @@ def _breakdown_figure(table: pl.DataFrame, looks: Mapping[str, Look], limits: Ma
 
 
 def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str) -> None:
-    worst = set(tables.worst_hit(rows)["hospital"])
+    worst = set(tables.worst_hit(rows).filter(pl.col("alike").list.len() == 0)["hospital"])
     axes.axvline(0, color=style.SOFT, linewidth=0.9)
     style.guide(axes, "x")
     for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):

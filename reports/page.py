@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, skipped, style, tables, words
+from reports import (
+    backdoors,
+    breakdown,
+    broken,
+    costs,
+    figures,
+    findings,
+    heard,
+    multiples,
+    ranking,
+    sections,
+    skipped,
+    style,
+    tables,
+    words,
+)
+from reports.heat_map import heat_map
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -50,7 +66,7 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     curves = tables.curves([record for record in records if record.attack in panels])
     drawings = {
-        "heat_map": (len(acting) > 1, partial(figures.heat_map, acting)),
+        "heat_map": (len(acting) > 1, partial(heat_map, acting, backdoors.backdoors(records))),
         "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(figures.hospital_costs, costs.costs(records)),
@@ -76,14 +92,15 @@ def render(
         n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
         asked=findings.asked(everything) + breakdown.asked(everything),
-        found=findings.found(records), cautions=findings.cautions(records),
-        cells=_rows(cells.filter(~pl.col("reads_only"))), undrawn=_undrawn(cells),
+        broken=broken.broken(everything), found=findings.found(records), cautions=findings.cautions(records),
+        cells=_rows(tables.judged_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
         n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
         takes=_takes(everything, manifest["refused"] or ()),
         costs=costs.of_interest(prices), least=costs.least(prices), metrics=costs.METRICS,
         effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),
-        planted=_rows(backdoors.backdoors(records)),
+        hardest={(row["defense"], row["hospital"]) for row in _rows(tables.worst_hit(effects)) if not row["alike"]},
+        backdoors=_rows(backdoors.backdoors(records)), ranked=_rows(backdoors.ranked(records)), paid=ranking.costs(records),
         selected=_rows(selected), least_heard={row["defense"]: row for row in _rows(heard.least_heard(records))},
         single=heard.single(selected, records[0].n_hospitals, records[0].n_hostile),
         inversions=_rows(inversions), crowd=findings.crowd(inversions),
@@ -103,7 +120,7 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]
     if len(breakdown.numbers(everything)) < 2:
         return None
     drop = tables.material_drop(everything)
-    points = breakdown.points(breakdown.by_number(everything), drop)
+    points = breakdown.points(breakdown.by_number(everything))
     return {
         "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
         "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(everything, refused),
@@ -130,7 +147,7 @@ def _drawn(cells: pl.DataFrame) -> pl.Expr:
 
 
 def _undrawn(cells: pl.DataFrame) -> int:
-    return cells.filter(~pl.col("reads_only"), ~_drawn(cells))["attack"].n_unique()
+    return tables.judged_by_auroc(cells).filter(~_drawn(cells))["attack"].n_unique()
 
 
 def _numbered(name: str, made: Figure | list[Figure]) -> list[tuple[str, Figure]]:
@@ -153,6 +170,7 @@ def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
     return list(most.values())
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined

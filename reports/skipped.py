@@ -11,7 +11,7 @@ from sim.evidence import RunRecord, Skip
 MOST_CELLS = 5  # attacks and defenses with a sentence of their own
 MEANING = (
     "In a skipped round the model stayed as it was: the figures of these runs are those of a model trained in fewer rounds, "
-    "and where all rounds were skipped those of the untrained model."
+    "and where all rounds were skipped none is defined."
 )
 
 WHOSE = {  # whether hostile and honest hospitals are among those of which nothing usable came

@@ -1,7 +1,7 @@
 """Records of runs -> the frames that figures, page and terminal show. Seeds are the unit of every mean and interval.
 
-Intervals are 95 % t intervals over seeds and null where only one seed ran. Differences are taken seed by seed against the run
-that shares the seed, then averaged. Nothing is adjusted for how many cells are looked at.
+Intervals are those of ``sim.statistics``, inside the range of the metric, and null where only one seed ran. Differences are taken
+seed by seed against the run that shares the seed, then averaged. Nothing is adjusted for how many cells are looked at.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from typing import Any
 
 import polars as pl
 
-from reports import statistics
+from reports.statistics import membership_advantage
+from sim import statistics
 from sim.errors import InputError
 from sim.evidence import RunRecord
+from sim.statistics import ANY, CHANGE, SCORE, Interval
 
 RUN = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
     "worst_hospital_auroc": pl.Float64, "sensitivity_at_90_specificity": pl.Float64,
     "idle": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean, "adaptive": pl.Boolean,
+    "backdoor": pl.Boolean, "skipped": pl.Int64, "rounds": pl.Int64, "drop": pl.Float64,
 }  # fmt: skip
 HOSPITAL = {
     "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64, "auroc": pl.Float64,
@@ -34,6 +37,10 @@ INVERSION = {
     "attack": pl.String, "defense": pl.String, "round": pl.Int64, "n_seeds": pl.Int64, "n_attacked": pl.Int64,
     "n_guesses": pl.Int64, "n_recovered": pl.Int64, "rate": pl.Float64, "rate_low": pl.Float64, "rate_high": pl.Float64,
     "summed": pl.Float64, "summed_low": pl.Int64, "summed_high": pl.Int64, "noised": pl.Boolean,
+}  # fmt: skip
+
+LOSSES = {
+    "verdict": pl.String, "n_lost": pl.Int64, "harm_least": pl.Float64, "harm_worst": pl.Float64, "n_undefined": pl.Int64,
 }  # fmt: skip
 
 CURVE_COLUMNS = ("round", "hospital", "metric", "value")
@@ -98,30 +105,50 @@ def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
 def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     """One row an attack and defense: ``metric`` over seeds, and its paired differences to both controls.
 
-    ``mean`` with ``_low``, ``_high`` and ``n``; ``harm``: minus the run with no attack (same defense and seed); ``gain``: minus
-    the run with no defense (same attack and seed); ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the
-    attack knew the defense and tried what it would make of it; ``n_undefined``: runs without an AUROC, which no mean counts;
-    ``n_lost``: those of them whose run with no attack has one. Ordered by first run.
+    ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack
+    (same defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost
+    at least ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was
+    never trained is no control; ``verdict``: as ``statistics.losses`` gives it, with undefined seeds as lost, null without
+    controls. ``gain``: minus the run with no defense (same attack and seed).
+    ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
+    make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by
+    first run.
     """
-    table = runs(records).with_columns(value=pl.col(metric))
+    trained = pl.col("skipped") < pl.col("rounds")  # a control that was never trained is none
+    table = runs(records).with_columns(value=pl.col(metric), control=pl.when(trained).then(pl.col(metric)))
     about = table.group_by(CELL, maintain_order=True).agg(
         n_idle=pl.col("idle").sum().cast(pl.Int64),
         epsilon=pl.col("epsilon").max(),
         reads_only=pl.col("reads_only").all(),
         adaptive=pl.col("adaptive").any(),
-        n_undefined=pl.col("auroc").is_null().sum().cast(pl.Int64),
+        backdoor=pl.col("backdoor").any(),
+        skipped=pl.col("skipped").sum(),
+        rounds=pl.col("rounds").sum(),
+        lowest=pl.col("value").min(),
     )
-    level = over_seeds(table, CELL, "value", "mean").rename({"mean_n": "n"})
-    harm = over_seeds(_minus(table, pl.col("attack") == "none", ("defense", "seed"), "value"), CELL, "value", "harm")
-    gain = over_seeds(_minus(table, pl.col("defense") == "none", ("attack", "seed"), "value"), CELL, "value", "gain")
-    for part in (level, harm, gain, _lost(table)):
+    level = over_seeds(table, CELL, "value", "mean", SCORE).rename({"mean_n": "n"})
+    attacked = _minus(table, pl.col("attack") == "none", ("defense", "seed"), "value", "control")
+    harm = over_seeds(attacked, CELL, "value", "harm", CHANGE)
+    defended = _minus(table, pl.col("defense") == "none", ("attack", "seed"), "value", "control")
+    gain = over_seeds(defended, CELL, "value", "gain", CHANGE)
+    for part in (level, harm, _losses(attacked, harm), gain):
         about = about.join(part, on=CELL, how="left", maintain_order="left")
-    return about.with_columns(pl.col("n", "harm_n", "gain_n", "n_lost").fill_null(0))
+    return about.with_columns(pl.col("n", "harm_n", "gain_n", "n_lost", "n_undefined").fill_null(0))
+
+
+def judged_by_auroc(cells: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``cells`` that AUROC speaks of: attacks that change what is sent, and no attack.
+
+    A backdoor is meant to leave AUROC as it is and is told by its success beyond false triggers; it counts here only where it
+    lost a material share of AUROC under some defense, or the model is not defined.
+    """
+    hit = cells.filter((pl.col("n_lost") > 0) | (pl.col("n_undefined") > 0))["attack"].unique()
+    return cells.filter(~pl.col("reads_only"), ~pl.col("backdoor") | pl.col("attack").is_in(hit.implode()))
 
 
 def worst_attacks(cells: pl.DataFrame, most: int) -> list[str]:
     """Up to ``most`` attacks of a frame of ``cells``, in its order: the control and those with most harm, mean over defenses."""
-    acting = cells.filter(~pl.col("reads_only"))
+    acting = judged_by_auroc(cells)
     harm = acting.filter(pl.col("attack") != "none").group_by("attack", maintain_order=True).agg(pl.col("harm").mean())
     control = [name for name in acting["attack"].unique(maintain_order=True) if name == "none"]
     worst = harm.sort("harm", nulls_last=True, maintain_order=True)["attack"].head(most - len(control))
@@ -131,42 +158,64 @@ def worst_attacks(cells: pl.DataFrame, most: int) -> list[str]:
 def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
     """What each defense does to each hospital when nobody attacks: Brier score and AUROC minus those without a defense.
 
-    One row a defense and hospital, largest hospital first: ``n_train``, ``brier`` and ``auroc`` with ``_n``, ``_low``, ``_high``.
+    One row a defense and hospital, largest hospital first: ``n_train``, ``brier`` and ``auroc`` with ``_n``, ``_low``, ``_high``;
+    ``brier_each`` of ``seeds``: the changes, one a seed.
     A positive Brier change is worse, a negative AUROC change is worse. AUROC is null where it is not defined.
     """
     by = ("defense", "hospital")
     table = _frame((row for record in records if record.attack == "none" for row in _hospital_rows(record)), HOSPITAL)
     sizes = table.group_by(by, maintain_order=True).agg(n_train=pl.col("n_train").max())
     control = pl.col("defense") == "none"
-    brier = over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier")
-    auroc = over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc")
+    brier = over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier", CHANGE)
+    auroc = over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc", CHANGE)
     effects = brier.join(sizes, on=by, maintain_order="left").join(auroc, on=by, how="left", maintain_order="left")
-    return _by_defense(effects)
+    each = _minus(table, control, ("hospital", "seed"), "brier").drop_nulls("brier").sort("seed", maintain_order=True)
+    by_seed = each.group_by(by, maintain_order=True).agg(seeds=pl.col("seed"), brier_each=pl.col("brier"))
+    return _by_defense(effects.join(by_seed, on=by, how="left", maintain_order="left"))
 
 
 def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
     """The hospital with the largest mean Brier change under each defense, if it is ``NOTABLE``; the worst defense first.
 
-    It is the largest of many, picked after the fact, so its mean leans high.
+    It is the largest of many, picked after the fact, so its mean leans high. ``alike``: the other hospitals under the same
+    defense that it is not told apart from, the next largest first; only where that is empty is it the hardest hit.
     """
-    worst = effects.filter(pl.col("brier") >= NOTABLE).sort("brier", descending=True, maintain_order=True)
-    return worst.unique("defense", keep="first", maintain_order=True)
+    ordered = effects.filter(pl.col("brier") >= NOTABLE).sort("brier", descending=True, maintain_order=True)
+    worst = ordered.unique("defense", keep="first", maintain_order=True)
+    alike = [_alike(row, effects.filter(defense=row["defense"])) for row in worst.iter_rows(named=True)]
+    return worst.with_columns(alike=pl.Series(alike, dtype=pl.List(pl.String)))
+
+
+def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
+    """Names of ``others`` whose change of Brier score is not told apart from that of the ``worst`` hospital, seed by seed."""
+    mine = dict(zip(worst["seeds"], worst["brier_each"], strict=True))
+    names = []
+    for row in others.sort("brier", descending=True, maintain_order=True).iter_rows(named=True):
+        theirs = dict(zip(row["seeds"] or [], row["brier_each"] or [], strict=True))
+        gaps = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
+        if row["hospital"] != worst["hospital"] and gaps and not statistics.are_apart(gaps):
+            names.append(row["hospital"])
+    return names
 
 
 def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     """One row a defense that ran both unattacked and attacked: ``utility`` without attack, ``worst`` mean of its attacks.
 
-    Both with ``_low`` and ``_high``; ``attack`` names the worst one, ``n_attacks`` how many were tried, ``epsilon`` the privacy.
-    ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the best defense, seed by seed; null for the best.
+    Both with ``_low`` and ``_high``; ``worst_lowest``: in the worst of ``n_seeds``; ``attack`` names the worst one, ``n_attacks``
+    how many were tried, ``epsilon`` the privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the
+    defense with the highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest; null for the highest
+    itself. ``apart``: whether they are told apart. ``n_undefined``: attacked runs whose model has no figure, which ``worst``
+    leaves out.
     """
-    table = cells(records, metric).filter(~pl.col("reads_only"), pl.col("mean").is_not_null())
-    calm = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
-    hit = table.filter(pl.col("attack") != "none").join(calm, on="defense", how="semi", maintain_order="left")
-    counts = hit.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
+    tried = judged_by_auroc(cells(records, metric)).filter(pl.col("attack") != "none")
+    table = judged_by_auroc(cells(records, metric)).filter(pl.col("mean").is_not_null())
+    alone = table.filter(pl.col("attack") == "none").select("defense", "epsilon", *_means_as("utility"))
+    hit = table.filter(pl.col("attack") != "none").join(alone, on="defense", how="semi", maintain_order="left")
+    counts = tried.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64), n_undefined=pl.col("n_undefined").sum())
     worst = hit.sort("mean", maintain_order=True).unique("defense", keep="first", maintain_order=True)
     behind = _behind_best(runs(records).with_columns(value=pl.col(metric)), worst)
-    worst = worst.select("defense", "attack", *_means_as("worst"))
-    points = calm.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
+    worst = worst.select("defense", "attack", *_means_as("worst"), worst_lowest=pl.col("lowest"), n_seeds=pl.col("n"))
+    points = alone.join(worst, on="defense", maintain_order="left").join(counts, on="defense", maintain_order="left")
     return points.join(behind, on="defense", how="left", maintain_order="left").with_columns(pl.col("behind_n").fill_null(0))
 
 
@@ -202,7 +251,7 @@ def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
     most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
     table = _frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
     pairs = zip(table["epsilon"], table["delta"], strict=True)
-    advantage = pl.Series("advantage", [statistics.membership_advantage(*pair) for pair in pairs], pl.Float64)
+    advantage = pl.Series("advantage", [membership_advantage(*pair) for pair in pairs], pl.Float64)
     return _by_defense(table.with_columns(advantage))
 
 
@@ -225,7 +274,8 @@ def _run(record: RunRecord) -> dict[str, Any]:
         **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
         "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "idle": bool(idle(record)),
         "epsilon": record.privacy and record.privacy.epsilon, "reads_only": reads_only(record),
-        "adaptive": record.adaptive,
+        "adaptive": record.adaptive, "backdoor": record.backdoor is not None, "skipped": len(record.skipped_rounds),
+        "rounds": record.rounds, "drop": record.config["report"]["material_drop"],
     }  # fmt: skip
 
 
@@ -269,38 +319,84 @@ def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dic
 
 
 def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
-    """Each defense's outcome under its own worst attack minus the best of them, over seeds that both have."""
+    """Each defense's outcome under its own worst attack minus the highest of them, over seeds that both have."""
     best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
     under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
-    return over_seeds(_minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), ("defense",), "value", "behind")
+    return gaps(_minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), "value")
 
 
-def _lost(table: pl.DataFrame) -> pl.DataFrame:
-    """Runs of each cell that have no AUROC although the run with no attack (same defense and seed) has one."""
-    control = table.filter(attack="none").select("defense", "seed", base="auroc")
-    paired = table.filter(pl.col("attack") != "none").join(control, on=("defense", "seed"), maintain_order="left")
-    lost = pl.col("auroc").is_null() & pl.col("base").is_not_null()
-    return paired.group_by(CELL, maintain_order=True).agg(n_lost=lost.sum().cast(pl.Int64))
+def gaps(table: pl.DataFrame, value: str) -> pl.DataFrame:
+    """One row a defense: ``behind``, its paired differences ``value`` over seeds, as ``tradeoff`` states them."""
+    behind = over_seeds(table, ("defense",), value, "behind", CHANGE)
+    each = table.drop_nulls(value).group_by("defense", maintain_order=True).agg(
+        each=pl.col(value), drop=pl.col("drop").max(), behind_most=pl.col(value).max()
+    )  # fmt: skip
+    apart = [statistics.are_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
+    told = each.select("defense", "behind_most", apart=pl.Series(apart, dtype=pl.Boolean))
+    return behind.join(told, on="defense", how="left", maintain_order="left")
 
 
-def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str) -> pl.DataFrame:
-    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``; others are left out."""
-    base = table.filter(control).select(*on, base=pl.col(value))
-    paired = table.filter(~control).join(base, on=on, maintain_order="left")
-    return paired.with_columns((pl.col(value) - pl.col("base")).alias(value)).drop("base")
-
-
-def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str) -> pl.DataFrame:
-    """Mean, 95 % t interval and number of seeds of ``value``; rows where it is null are not counted."""
-    column = pl.col(value)
-    grouped = table.drop_nulls(value).group_by(by, maintain_order=True)
-    means = grouped.agg(pl.len().cast(pl.Int64).alias(f"{name}_n"), column.mean().alias(name), sd=column.std())
-    halves = [statistics.half_width(n, sd) for n, sd in zip(means[f"{name}_n"], means["sd"], strict=True)]
-    half = pl.Series("half", halves, pl.Float64)
-    bounds = means.with_columns(half).with_columns(
-        (pl.col(name) - pl.col("half")).alias(f"{name}_low"), (pl.col(name) + pl.col("half")).alias(f"{name}_high")
+def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
+    """One row a cell of ``attacked``, paired changes by seed, with the columns of ``LOSSES``; ``harm``: their intervals."""
+    lacking = pl.col("value").is_null() & pl.col("base").is_not_null()
+    each = attacked.group_by(CELL, maintain_order=True).agg(
+        values=pl.col("value").drop_nulls(), drop=pl.col("drop").max(), n_undefined=lacking.sum().cast(pl.Int64)
     )
-    return bounds.drop("sd", "half")
+    rows = each.join(harm, on=CELL, how="left", maintain_order="left").iter_rows(named=True)
+    schema = {**dict.fromkeys(CELL, pl.String), **LOSSES}
+    return _frame(({**{name: row[name] for name in CELL}, **_lost(row)} for row in rows), schema)
+
+
+def _lost(row: dict[str, Any]) -> dict[str, Any]:
+    """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure says."""
+    lacking, values = row["n_undefined"], row["values"]
+    if not values:
+        verdict = statistics.HARMED if lacking > 1 else statistics.UNDECIDED if lacking else None
+        return {"verdict": verdict, "n_lost": 0, "n_undefined": lacking}
+    interval = None if row["harm_low"] is None else Interval(-row["harm_high"], -row["harm_low"])
+    found = statistics.losses([-value for value in values], interval, row["drop"])
+    verdict = found.verdict
+    if lacking and verdict != statistics.HARMED:
+        verdict = statistics.HARMED if found.n_material == len(values) else statistics.UNDECIDED
+    return {
+        "verdict": verdict, "n_lost": found.n_material, "harm_least": -found.least, "harm_worst": -found.worst,
+        "n_undefined": lacking,
+    }  # fmt: skip
+
+
+def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str, of_control: str = "") -> pl.DataFrame:
+    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``, which is ``base``.
+
+    ``of_control``: the column of the control, if it is another.
+    """
+    base = table.filter(control).select(*on, base=pl.col(of_control or value))
+    paired = table.filter(~control).join(base, on=on, maintain_order="left")
+    return paired.with_columns((pl.col(value) - pl.col("base")).alias(value))
+
+
+def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: tuple[float, float] = ANY) -> pl.DataFrame:
+    """Mean, 95 % interval and number of seeds of ``value``, a figure within ``reach``; rows where it is null are not counted.
+
+    The interval of a ``CHANGE`` is that of ``statistics.change_interval``, from the column ``base``.
+    """
+    columns = ["base"] if reach == CHANGE and "base" in table.columns else []
+    grouped = table.drop_nulls(value).group_by(by, maintain_order=True)
+    means = grouped.agg(
+        pl.len().cast(pl.Int64).alias(f"{name}_n"), pl.col(value).mean().alias(name), pl.col(value).alias("each"), *columns
+    )
+    bounds = [
+        statistics.change_interval(row["each"], row["base"]) if columns else statistics.mean_interval(row["each"], reach)
+        for row in means.iter_rows(named=True)
+    ]
+    return with_bounds(means.drop("each", *columns), name, bounds)
+
+
+def with_bounds(table: pl.DataFrame, name: str, bounds: Sequence[Interval | None]) -> pl.DataFrame:
+    """``table`` with the columns ``_low`` and ``_high`` of ``name``, null where there is no interval."""
+    return table.with_columns(
+        pl.Series(f"{name}_{side}", [None if one is None else one[place] for one in bounds], pl.Float64)
+        for place, side in enumerate(("low", "high"))
+    )
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:

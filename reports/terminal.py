@@ -11,10 +11,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import breakdown, skipped, tables, words
+from reports import backdoors, breakdown, broken, skipped, tables, words
 from sim.evidence import RunRecord
+from sim.statistics import HARMED, UNDECIDED
 
-MOST_BLOCKS = 2
+MOST_BLOCKS = 3
 GAP = 2  # spaces between columns
 JOINT = 10  # characters up to which parts of a name share a line of a header
 
@@ -22,33 +23,21 @@ Column = tuple[str, list[str]]  # header, cells
 
 
 def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = (), width: int = 80) -> Group:
-    """What ends a comparison: AUROC by defense and attack, breakdown points if they were looked for, and cells that did not run.
+    """What ends a comparison: training that broke down, outcomes by defense and attack, breakdown points, cells that did not run.
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks, and instead of more than
     ``MOST_BLOCKS`` each defense gets one line with its worst attack.
     """
     focused = breakdown.in_focus(records)
     columns = _columns(focused)
-    blocks = list(_blocks(columns[1:], width - 1 - _width(columns[0])))
-    tables_ = [_table([columns[0], *block]) for block in blocks] if len(blocks) <= MOST_BLOCKS else [_summary(focused)]
-    notes = (
-        ["† attack or defense did nothing in at least one run"]
-        if any("†" in cell for _, body in columns for cell in body)
-        else []
-    )
-    if tables.cells(focused)["n_undefined"].sum():
-        notes.append("‡ AUROC is not defined in some runs, which the mean leaves out")
+    if len(_tables(columns, width)) > MOST_BLOCKS:
+        columns = _summary(focused)
     stopped = skipped.sentences(records)
     parts = [
-        *stopped,
-        *([""] if stopped else []),
-        _title(focused),
-        *tables_,
-        *notes,
-        *_breakdown(records),
-        *([""] if refused else []),
-        *breakdown.not_defined(refused),
-    ]
+        *stopped, *([""] if stopped else []),
+        *_broke_down(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *_breakdown(records),
+        *([""] if refused else []), *breakdown.not_defined(refused),
+    ]  # fmt: skip
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
@@ -61,15 +50,19 @@ def run_table(record: RunRecord) -> Table:
     stopped = skipped.sentences([record])
     rows = {"rounds skipped": "\n".join(stopped)} if stopped else {}
     rows |= {
-        "AUROC": words.score(outcome.auroc),
+        "AUROC": words.defined(outcome.auroc),
         "AUROC, worst hospital": worst,
-        "sensitivity at 90 % specificity": words.score(outcome.sensitivity_at_90_specificity),
-        "Brier score": words.score(outcome.brier),
+        "sensitivity at 90 % specificity": words.defined(outcome.sensitivity_at_90_specificity),
+        "Brier score": words.defined(outcome.brier),
+        "rounds without a new model": _lost_rounds(record),
         "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
         "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
     }
     if record.privacy is not None:
         rows["ε (most of any hospital)"] = words.epsilon(record.privacy.epsilon)
+    if record.backdoor is not None:
+        rows["marked patients in the attacker's class"] = words.share(record.backdoor.success)
+        rows["the same without the attack"] = words.share(record.backdoor.false_trigger)
     if record.inversion is not None:
         rows["records recovered"] = f"{record.inversion.n_recovered} of {record.inversion.n_attacked}"
     if outcome.undefined is not None:
@@ -81,50 +74,79 @@ def run_table(record: RunRecord) -> Table:
     return table
 
 
+def _broke_down(records: Sequence[RunRecord]) -> list[str]:
+    texts = broken.broken(records)
+    return ["Training broke down:", *(f"  {text}" for text in texts), ""] if texts else []
+
+
 def _title(records: Sequence[RunRecord]) -> str:
     first, seeds = records[0], words.count(len({record.seed for record in records}), "seed")
     hostile = f"{first.n_hostile} of {words.count(first.n_hospitals, 'hospital')} hostile"
-    return f"AUROC, mean ± half the 95 % interval over {seeds}; {hostile}\n"
+    several = len({record.seed for record in records}) > 1
+    return f"AUROC: mean [lowest seed] over {seeds}; {hostile}\n" if several else f"AUROC; one seed decides nothing; {hostile}\n"
+
+
+def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]:
+    """What the signs in the cells mean, for those that occur."""
+    drop, cells = tables.material_drop(records), [cell for _, body in columns for cell in body]
+    notes = {
+        r"^(\d\.\d{3}|not).* \d+/": f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack",
+        r"^[+\N{MINUS SIGN}]|^0\.0( |$)": (
+            f"(points): success of the backdoor beyond false triggers, mean [most]; n of m seeds with {100 * drop:g} or more"
+        ),
+        "!": "! harm is shown",
+        r"\?": "? not decided with these seeds",
+        r"\d/\d+$": "no sign: no material loss shown within the interval",
+        r"^\d+[!?]": "attacks: how many of them harm (!), and of how many that is not decided (?)",
+        "†": "† attack or defense did nothing in at least one run",
+        "‡": "‡ seeds that left a model without an AUROC count as lost; mean and lowest are those of the others",
+    }
+    present = [note for sign, note in notes.items() if any(re.search(sign, cell) for cell in cells)]
+    return ["", *present] if present else []
 
 
 def _columns(records: Sequence[RunRecord]) -> list[Column]:
-    """Defenses, then a column of means for each attack, then one of shares recovered for each attack that reads."""
-    cells = tables.cells(records).filter(~pl.col("reads_only"))
+    """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds without a new model."""
+    cells = tables.judged_by_auroc(tables.cells(records))
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
+    marked = {(row["attack"], row["defense"]): _excess(row) for row in backdoors.backdoors(records).iter_rows(named=True)}
     read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in tables.inversions(records).iter_rows(named=True)}
     defenses = list(dict.fromkeys(record.defense for record in records))
+    lost = [broken.skipped([record for record in records if record.defense == name]) for name in defenses]
     return [
         ("defense", [words.defense(name) for name in defenses]),
         *((words.attack(name), [means.get((name, defense), "") for defense in defenses]) for name in _attacks(means)),
-        *_skipped(records, defenses),
+        *((f"{name} (points)", [marked.get((name, defense), "") for defense in defenses]) for name in _attacks(marked)),
         *((f"{name}: recovered", [read.get((name, defense), "") for defense in defenses]) for name in _attacks(read)),
+        *([("rounds without a new model", lost)] if any(lost) else []),
     ]
 
 
-def _skipped(records: Sequence[RunRecord], defenses: Sequence[str]) -> list[Column]:
-    """A column with the share of rounds skipped under each defense, if any were."""
-    if not any(record.skipped_rounds for record in records):
-        return []
-    by_defense = [[record for record in records if record.defense == defense] for defense in defenses]
-    return [("rounds skipped", [skipped.column(group) for group in by_defense])]
+def _tables(columns: Sequence[Column], width: int) -> list[Table]:
+    """The columns in as many tables as ``width`` takes, the first column in each."""
+    return [_table([columns[0], *block]) for block in _blocks(columns[1:], width - 1 - _width(columns[0]))]
 
 
-def _summary(records: Sequence[RunRecord]) -> Table:
-    cells = tables.cells(records).filter(~pl.col("reads_only"))
-    calm = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
-    worst = cells.filter(pl.col("attack") != "none").sort("mean", maintain_order=True).unique("defense", keep="first")
-    hit = {row["defense"]: row for row in worst.iter_rows(named=True)}
-    names = list(cells["defense"].unique(maintain_order=True))
-    n_attacks = cells.filter(pl.col("attack") != "none")["attack"].n_unique()
-    return _table(
-        [
-            ("defense", [words.defense(name) for name in names]),
-            ("no attack", [calm.get(name, "") for name in names]),
-            (f"worst of {n_attacks}", [_mean(hit[name]) if name in hit else "" for name in names]),
-            ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
-            *_skipped(records, names),
-        ]
-    )
+def _summary(records: Sequence[RunRecord]) -> list[Column]:
+    """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds without a new model."""
+    cells = tables.judged_by_auroc(tables.cells(records))
+    unattacked = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
+    worst = cells.filter(pl.col("attack") != "none").sort("mean", nulls_last=False, maintain_order=True)
+    hit = {row["defense"]: row for row in worst.unique("defense", keep="first", maintain_order=True).iter_rows(named=True)}
+    marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
+    names = list(dict.fromkeys(record.defense for record in records))
+    lost = [broken.skipped([record for record in records if record.defense == name]) for name in names]
+    counts = {name: _counts(worst.filter(defense=name)) for name in names}
+    columns: list[Column] = [
+        ("defense", [words.defense(name) for name in names]),
+        ("no attack", [unattacked.get(name, "") for name in names]),
+        (f"worst of {worst['attack'].n_unique()}", [_mean(hit[name]) if name in hit else "" for name in names]),
+        ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
+        ("attacks", [counts[name] for name in names]),
+    ]
+    if marked:
+        columns.append(("worst backdoor", [_excess(marked[name]) if name in marked else "" for name in names]))
+    return [*columns, *([("rounds without a new model", lost)] if any(lost) else [])]
 
 
 def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
@@ -132,7 +154,7 @@ def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
     if len(breakdown.numbers(records)) < 2:
         return []
     drop = tables.material_drop(records)
-    rows = list(breakdown.by_defense(breakdown.points(breakdown.by_number(records), drop)).iter_rows(named=True))
+    rows = list(breakdown.by_defense(breakdown.points(breakdown.by_number(records))).iter_rows(named=True))
     names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
     title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"
     first = ("defense", [words.defense(row["defense"]) for row in rows])
@@ -175,10 +197,38 @@ def _broken(name: str) -> str:
 
 
 def _mean(row: dict[str, Any]) -> str:
-    half = "" if row["mean_low"] is None else f"±{row['mean_high'] - row['mean']:.3f}".replace("0.", ".")
+    """Mean, lowest seed, seeds that lost a material share, the sign of the verdict."""
+    dagger = ("†" if row["n_idle"] else "") + ("‡" if row["n_undefined"] else "")
+    verdict = _verdict(row["verdict"], row["n_lost"] + row["n_undefined"], row["harm_n"] + row["n_undefined"])
     if row["mean"] is None:
-        return "not defined"
-    return f"{words.score(row['mean'])}{half}{'†' if row['n_idle'] else ''}{'‡' if row['n_undefined'] else ''}"
+        return f"not defined{verdict}{dagger}"
+    lowest = f" [{words.score(row['lowest'])}]" if row["n"] > 1 else ""
+    return f"{words.score(row['mean'])}{lowest}{verdict}{dagger}"
+
+
+def _excess(row: dict[str, Any]) -> str:
+    """The same for a backdoor, in points beyond false triggers."""
+    dagger = "†" if row["n_idle"] else ""
+    if row["gain"] is None:
+        return f"not defined{dagger}"
+    most = f" [{words.signed_points(row['gain_worst'])}]" if row["gain_n"] > 1 else ""
+    return f"{words.signed_points(row['gain'])}{most}{_verdict(row['verdict'], row['n_worked'], row['gain_n'])}{dagger}"
+
+
+def _counts(attacks: pl.DataFrame) -> str:
+    """How many attacks on one defense harm, and of how many that is not decided."""
+    signs = {"!": HARMED, "?": UNDECIDED}
+    return " ".join(f"{n}{sign}" for sign, verdict in signs.items() if (n := len(attacks.filter(verdict=verdict))))
+
+
+def _verdict(verdict: str | None, number: int, of: int) -> str:
+    sign = "!" if verdict == HARMED else "?" if verdict == UNDECIDED else ""
+    return "" if verdict is None else f" {number}/{of}{sign}"
+
+
+def _lost_rounds(record: RunRecord) -> str:
+    which = f": {words.ranges(record.skipped_rounds)}" if record.skipped_rounds else ""
+    return f"{len(record.skipped_rounds)} of {record.rounds}{which}"
 
 
 def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:

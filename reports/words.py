@@ -13,6 +13,11 @@ def score(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def defined(value: float | None) -> str:
+    """A score, or that it is not defined."""
+    return "not defined" if value is None else score(value)
+
+
 def change(value: float | None) -> str:
     """A signed difference of scores with three digits and a true minus sign; no sign on zero."""
     if value is None:
@@ -48,14 +53,50 @@ def said(low: float | None, high: float | None) -> str:
     return "no interval" if low is None or high is None else f"{say(low)} to {say(high)}"
 
 
-def half(value: float | None, high: float | None) -> str:
-    """Half the width of an interval around ``value``."""
-    return "no interval" if value is None or high is None else f"± {high - value:.3f}"
+def amount(value: float) -> str:
+    """The size of a difference of scores, without a sign."""
+    return score(abs(value))
 
 
-def half_share(value: float | None, high: float | None) -> str:
-    """Half the width of an interval around a rate, in percentage points."""
-    return "no interval" if value is None or high is None else f"± {100 * (high - value):.1f}"
+def points(value: float) -> str:
+    """A difference of rates in percentage points."""
+    return f"{signed_points(value)} points"
+
+
+def signed_points(value: float) -> str:
+    """The same without the word; no sign on zero."""
+    return "0.0" if abs(value) < 0.0005 else f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def points_span(low: float | None, high: float | None) -> str:
+    """An interval of a difference of rates, in percentage points."""
+    return "no interval" if low is None or high is None else f"{signed_points(low)} to {signed_points(high)}"
+
+
+def share_span(low: float | None, high: float | None) -> str:
+    """An interval of a rate."""
+    return "no interval" if low is None or high is None else f"{share(low)} to {share(high)}"
+
+
+def number(value: float) -> str:
+    """A mean count: ``1``, ``8.5``."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def not_decided(n: int) -> str:
+    """What is to be said where ``n`` seeds leave a question open."""
+    return f"not decided with {count(n, 'seed')}"
+
+
+def success(text: str | None, n: int) -> str:
+    """The same for a backdoor."""
+    named = {"harmed": "it works", "no material loss shown within the interval": "no material success shown within the interval"}
+    return verdict(None if text is None else named.get(text, text), n)
+
+
+def verdict(text: str | None, n: int) -> str:
+    """A verdict of ``sim.statistics`` with the number of seeds where it is open."""
+    return NONE if text is None else not_decided(n) if text == "not decided" else text
 
 
 def count(n: int, thing: str, things: str = "") -> str:

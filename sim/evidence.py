@@ -24,6 +24,7 @@ RESULT_COLUMNS = (
     "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc",
     "attack_success", "attack_engaged", "defense_engaged", "epsilon", "delta",
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
+    "attack_success_kind", "false_trigger",
 )  # fmt: skip
 
 
@@ -331,7 +332,9 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     of marked test records, not of the target class, that the final model puts into it. For other attacks on the model, whether
     the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
     0, so that its mean over seeds is a success rate; 1 also where the attack left no model with finite scores and the control
-    has an AUROC; None without that control.
+    has an AUROC; None without that control. ``attack_success_kind`` says which of the three it is: ``records_recovered``,
+    ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a backdoor, the share that ``attack_success`` is to be read
+    beside, that of the same run without the attack.
     """
     controls = {(r.consortium, r.defense, r.seed, r.n_hostile): r.outcome.auroc for r in records if r.attack == "none"}
     return [_row(record, controls.get((record.consortium, record.defense, record.seed, record.n_hostile))) for record in records]
@@ -346,6 +349,8 @@ def _row(record: RunRecord, control: float | None) -> dict[str, Any]:
         },
         **{name: outcome[name] for name in RESULT_COLUMNS if name in outcome},
         "attack_success": attack_success(record, control),
+        "attack_success_kind": attack_success_kind(record),
+        "false_trigger": record.backdoor.false_trigger if record.backdoor else None,
         "attack_engaged": record.engagement.attack_engaged,
         "defense_engaged": record.engagement.defense_engaged,
         "epsilon": record.privacy.epsilon if record.privacy else None,
@@ -368,7 +373,21 @@ def attack_success(record: RunRecord, control: float | None) -> float | None:
         return None
     if record.outcome.auroc is None:
         return 1.0
-    return float(control - record.outcome.auroc >= record.config["report"]["material_drop"])
+    return float(is_material(control - record.outcome.auroc, record.config["report"]["material_drop"]))
+
+
+def attack_success_kind(record: RunRecord) -> str | None:
+    """What ``attack_success`` is a rate of."""
+    if record.attack == "none":
+        return None
+    if record.inversion is not None:
+        return "records_recovered"
+    return "material_loss" if record.backdoor is None else "backdoor_success"
+
+
+def is_material(loss: float, drop: float) -> bool:
+    """Whether ``loss`` is at least ``drop``; what rounding of the two scores takes off does not count."""
+    return loss >= drop - 1e-9
 
 
 def _write_rounds(path: Path, records: Sequence[RunRecord]) -> None:

@@ -66,8 +66,10 @@ def make_hospitals(hostile: list[str]) -> list[HospitalOutcome]:
     ]
 
 
-def make_curve(rounds: int, auroc: float) -> dict[str, list[Any]]:
-    """AUROC of the pooled test set after each round, rising to ``auroc``."""
+def make_curve(rounds: int, auroc: float | None) -> dict[str, list[Any]]:
+    """AUROC of the pooled test set after each round, rising to ``auroc``; empty where that is not defined."""
+    if auroc is None:
+        return {"round": [], "hospital": [], "metric": [], "value": []}
     return {
         "round": list(range(1, rounds + 1)),
         "hospital": ["all"] * rounds,

@@ -5,7 +5,7 @@ import json
 import pytest
 from hydra import initialize_config_module
 
-from reports import backdoors, breakdown, findings, heard, page, terminal
+from reports import backdoors, breakdown, findings, heard, page, ranking, terminal
 from sim import command, compare, compose, evidence
 from sim.errors import InputError
 from sim.evidence import Heard, Planted, Selection
@@ -126,7 +126,7 @@ def runs(aurocs, attack="alie", defense="krum", **changes):
 
 
 def point(records):
-    return row(breakdown.points(breakdown.by_number(records), DROP))
+    return row(breakdown.points(breakdown.by_number(records)))
 
 
 def test_breakdown_is_the_smallest_number_with_a_material_loss_beyond_seeds():
@@ -137,10 +137,24 @@ def test_breakdown_is_the_smallest_number_with_a_material_loss_beyond_seeds():
     assert breakdown.verdict(found) == "2"
 
 
-def test_a_loss_whose_interval_holds_zero_is_no_breakdown():
-    found = point(runs({1: (0.5, 0.9, 0.9)}))  # mean loss 0.133, interval from -0.71 to 0.44
+def test_a_loss_of_one_seed_whose_interval_holds_zero_is_not_decided_and_not_called_a_number_withstood():
+    found = point(runs({1: (0.9, 0.9, 0.9), 2: (0.5, 0.9, 0.9)}))  # mean loss 0.133, interval from -0.71 to 0.44
     assert found["breaks_at"] is None
-    assert breakdown.verdict(found) == "not reached up to 1"
+    assert breakdown.verdict(found) == "not decided with 2 (1 of 3 seeds)"
+
+
+def test_a_loss_in_every_seed_is_a_breakdown_however_wide_the_interval():
+    found = point(runs({1: (0.01, 0.8, 0.84)}))  # mean loss 0.35, interval from -1 to 0.8
+    assert found["harm_high"] >= 0
+    assert (found["breaks_at"], breakdown.verdict(found)) == (1, "1")
+
+
+def test_a_number_not_decided_below_the_breakdown_point_is_named_beside_it():
+    assert breakdown.verdict(point(runs({1: (0.7, 0.9, 0.9), 2: (0.5, 0.5, 0.5)}))) == "2; not decided with 1 (1 of 3 seeds)"
+
+
+def test_only_numbers_with_every_interval_inside_the_material_loss_are_called_not_reached():
+    assert breakdown.verdict(point(runs({1: (0.899, 0.9, 0.901), 2: (0.9, 0.9, 0.9)}))) == "not reached up to 2"
 
 
 def test_a_certain_loss_below_what_is_material_is_no_breakdown():
@@ -167,7 +181,7 @@ def test_runs_whose_attack_did_nothing_and_attacks_that_read_say_nothing_about_b
 def test_a_defense_breaks_down_where_the_first_attack_breaks_it():
     records = [*runs({1: (0.9, 0.9), 2: (0.7, 0.7)}), *runs({1: (0.7, 0.7), 2: (0.6, 0.6)}, attack="mimic")]
     records = list({record.run: record for record in records}.values())
-    found = row(breakdown.by_defense(breakdown.points(breakdown.by_number(records), DROP)))
+    found = row(breakdown.by_defense(breakdown.points(breakdown.by_number(records))))
     assert (found["breaks_at"], found["attack"], found["n_broken"], found["n_attacks"]) == (1, "mimic", 2, 2)
 
 
@@ -247,7 +261,10 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile hospital on." in text
     assert "Under krum it takes 2 hostile hospitals." in text
     assert "Each line" not in text
-    assert "0.500" not in text.split("What protection costs")[0]  # the runs with 5 hostile are in no other section
+    sections = text.split("What was found")[1].split("What protection costs")[0]
+    assert (
+        "0.500" not in sections
+    )  # the runs with 5 hostile are in no section but those on numbers and on training that broke down
 
 
 def found(**breaks):
@@ -261,7 +278,7 @@ def found(**breaks):
 def test_found_says_what_withstands_most():
     assert found(none=2) == ["With no defense, alie lowers AUROC by at least 0.05 from 2 hostile hospitals on."]
     assert found(krum=2, median=None) == [
-        "No attack tried lowered it by that much, told apart from chance, under median (up to 3)."
+        "Under median (up to 3) no attack tried is shown to lower it by that much: intervals end below 0.05."
     ]
     assert found(krum=2, median=3) == ["Under median it takes the most: 3 hostile hospitals."]
     assert found(krum=2, median=2) == ["Under every defense tried it takes 2 hostile hospitals."]
@@ -312,7 +329,7 @@ def test_selection_is_averaged_over_seeds_and_counts_no_recall_where_nobody_atta
     table = heard.selections([make_record(), *records])
     hit, calm = row(table, attack="alie"), row(table, attack="none")
     assert (hit["recall"], hit["precision"], hit["heard"]) == (pytest.approx(0.6), 0.25, pytest.approx(3.5))
-    assert hit["recall_high"] - hit["recall"] == pytest.approx(12.706205 * 0.1)
+    assert (hit["recall_low"], hit["recall_high"]) == (0, 1)  # 0.6 ± 12.706205 * 0.1, cut to the range of a share
     assert (calm["recall"], calm["precision"]) == (None, None)
     assert calm["wrongly_left_out"] == pytest.approx(5 / 6 / 2)  # all six are honest then
 
@@ -365,7 +382,8 @@ def test_backdoors_stand_beside_their_false_triggers_and_what_they_cost():
     found = row(backdoors.backdoors(records))
     assert (found["success"], found["false_trigger"], found["n_marked"]) == (pytest.approx(0.85), 0.2, 80)
     assert (found["gain"], found["harm"]) == (pytest.approx(0.65), pytest.approx(-0.01))
-    assert found["gain_high"] - found["gain"] == pytest.approx(12.706205 * 0.05)
-    (text,) = backdoors.found(backdoors.backdoors(records))
+    error = sum(p * (1 - p) / 82 for p in ((0.85 * 80 + 1) / 82, (0.2 * 80 + 1) / 82)) ** 0.5  # more than 0.05 between seeds
+    assert (found["gain_low"], found["gain_high"]) == (pytest.approx(0.65 - 12.706205 * error), 1)  # above 1 no share can be
+    (text,) = ranking.backdoor_texts(backdoors.backdoors(records), DROP)
     assert "85 % of marked patients are put into the attacker's class, 20 % in the same run without the attack" in text
     assert "Success beyond" in text_of(html_of(records))

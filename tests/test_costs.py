@@ -50,7 +50,8 @@ def test_shares_and_changes_are_means_over_seeds_with_intervals() -> None:
     assert found["kept"] == pytest.approx(0.3)
     assert found["kept_high"] - found["kept"] == pytest.approx(12.706205 * 0.1, rel=1e-6)
     assert (found["auroc_without"], found["auroc_with"], found["auroc"]) == pytest.approx((0.85, 0.7, -0.15))
-    assert found["auroc_high"] - found["auroc"] == pytest.approx(12.706205 * 0.05, rel=1e-6)
+    assert found["auroc"] - found["auroc_low"] == pytest.approx(12.706205 * 0.05, rel=1e-6)
+    assert found["auroc_high"] == pytest.approx(1 - 0.85)  # a score of 0.85 rises by no more
 
 
 def test_brier_scores_stand_in_where_a_seed_has_no_auroc() -> None:

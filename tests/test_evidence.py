@@ -19,7 +19,7 @@ import pytest
 
 from sim import compare, evidence
 from sim.errors import InputError, RefusedError
-from sim.evidence import RESULT_COLUMNS, RunRecord
+from sim.evidence import RESULT_COLUMNS, Planted, RunRecord
 from sim.experiment import Experiment
 from tests.federation import plan
 from tests.records import make_inversion, make_privacy, make_record
@@ -195,6 +195,30 @@ def test_success_is_not_stated_without_the_control_of_the_same_seed_defense_and_
 def test_success_of_an_inversion_is_the_share_of_records_recovered() -> None:
     record = make_record(attack="analytic_inversion", inversion=make_inversion(3, 8))
     assert success(record) == [0.375]
+
+
+def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_false_triggers() -> None:
+    mark = Planted(attack="backdoor", target=0, success=0.9, false_trigger=0.25, n=40)
+    records = [
+        make_record(),
+        attacked(0.5),
+        make_record(attack="backdoor", backdoor=mark),
+        make_record(attack="analytic_inversion", inversion=make_inversion(3, 8)),
+    ]
+    found = [(row["attack_success"], row["attack_success_kind"], row["false_trigger"]) for row in evidence.results(records)]
+    assert found == [
+        (None, None, None),
+        (1.0, "material_loss", None),
+        (0.9, "backdoor_success", 0.25),
+        (0.375, "records_recovered", None),
+    ]
+
+
+def test_a_loss_is_not_stated_where_a_model_has_no_auroc() -> None:
+    assert success(make_record(), attacked(0.5).model_copy(update={"outcome": make_record(outcome={"auroc": None}).outcome})) == [
+        None,
+        None,
+    ]
 
 
 # --- resuming

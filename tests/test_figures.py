@@ -5,7 +5,9 @@ import matplotlib as mpl
 import pytest
 from matplotlib import _pylab_helpers
 
-from reports import breakdown, figures, multiples, style, tables
+from reports import backdoors, breakdown, figures, multiples, style, tables
+from reports.heat_map import ROOMY, heat_map
+from sim.evidence import Planted
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 
@@ -40,7 +42,7 @@ def draw_all(name, records):
     """Every figure of that name."""
     looks = style.looks(list(dict.fromkeys(record.defense for record in records)))
     makers = {
-        "heat_map": lambda: [figures.heat_map(tables.cells(records).filter(reads_only=False))],
+        "heat_map": lambda: [heat_map(tables.cells(records).filter(reads_only=False), backdoors.backdoors(records))],
         "tradeoff": lambda: [figures.tradeoff(tables.tradeoff(records))],
         "hospital_effects": lambda: multiples.hospital_effects(tables.hospital_effects(records)),
         "convergence": lambda: multiples.convergence(tables.curves(records), looks),
@@ -92,15 +94,58 @@ def test_drawing_leaves_matplotlib_as_it_was(name):
     assert _pylab_helpers.Gcf.figs == {}
 
 
-def test_heat_map_writes_every_mean_its_interval_and_marks_idle_cells():
+def drawn_map(records):
+    return heat_map(tables.cells(records), backdoors.backdoors(records))
+
+
+def test_heat_map_writes_every_mean_its_worst_seed_and_its_losses_and_marks_idle_cells():
     records = [
         make_record(attack="x", seed=s, outcome={"auroc": a}, engagement={"attack_engaged": False})
         for s, a in enumerate((0.7, 0.8, 0.9))
     ]
-    texts = words_in(figures.heat_map(tables.cells([*records, make_record(defense="y", outcome={"auroc": 0.123})])))
-    assert "0.800 †" in texts
-    assert "0.55\N{EN DASH}1.05" in texts  # 0.8 ± 4.302653 * 0.1 / sqrt(3)
+    records += [make_record(seed=s, outcome={"auroc": 0.85}) for s in range(3)]
+    texts = words_in(drawn_map([*records, make_record(defense="y", outcome={"auroc": 0.123})]))
+    assert {"0.800 †", "lowest 0.700", "2 of 3 lost"} <= set(texts)
     assert {"0.123", "one seed"} <= set(texts)
+
+
+def red_frames(figure):
+    """(place across, place down, whether it is dashed) of every red frame."""
+    patches = [patch for patch in figure.axes[0].patches if mpl.colors.to_hex(patch.get_edgecolor()) == style.VERMILION.lower()]
+    return {
+        (round(patch.get_x() + 0.45), round(patch.get_y() + 0.44), patch.get_linestyle() not in ("-", "solid"))
+        for patch in patches
+    }
+
+
+def test_cells_in_which_every_seed_lost_are_framed_and_cells_in_which_some_did_are_dashed():
+    losses = {"all": (0.06, 0.9, 0.06), "some": (0.0, 0.0, 0.3), "few": (0.001, 0.0, 0.0)}
+    records = [make_record(seed=s, outcome={"auroc": 0.95}) for s in range(3)]
+    records += [make_record(attack=a, seed=s, outcome={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)]
+    assert red_frames(drawn_map(records)) == {(1, 0, False), (2, 0, True)}
+
+
+def marked(success, seeds=3):
+    return [
+        make_record(
+            attack="backdoor", seed=s, backdoor=Planted(attack="backdoor", target=0, success=success, false_trigger=0.1, n=50)
+        )
+        for s in range(seeds)
+    ]
+
+
+def test_the_heat_map_states_backdoors_in_points_beyond_false_triggers_and_not_in_auroc():
+    figure = drawn_map([*(make_record(seed=s, outcome={"auroc": 0.86}) for s in range(3)), *marked(0.75)])
+    texts = words_in(figure)
+    assert {"+65.0", "most +65.0", "3 of 3 worked"} <= set(texts)
+    assert "0.850" not in texts  # the AUROC of the attacked runs
+    assert any("beyond" in text for text in texts)
+    assert len(red_frames(figure)) == 1
+
+
+def test_a_cell_without_a_figure_is_drawn_as_not_defined():
+    records = [make_record(), make_record(attack="x", outcome={"auroc": None})]
+    assert {"not", "defined ‡", "1 of 1 lost"} <= set(words_in(drawn_map(records)))
 
 
 def test_tradeoff_names_defense_worst_attack_and_epsilon():
@@ -143,11 +188,11 @@ def many(n_attacks, n_defenses):
     return study(seeds=2, n_attacks=n_attacks, n_defenses=n_defenses)
 
 
-def test_many_attacks_make_small_cells_that_still_state_mean_and_half_interval():
-    texts = words_in(draw("heat_map", many(figures.ROOMY + 1, 2)))
+def test_many_attacks_make_small_cells_that_still_state_mean_and_worst_seed():
+    texts = words_in(draw("heat_map", many(ROOMY + 1, 2)))
     assert ".898" in texts
-    assert "±.025" in texts  # 12.706205 * 0.004 / sqrt(2) / sqrt(2)
-    assert not any("\N{EN DASH}" in text for text in texts)
+    assert "\N{DOWNWARDS ARROW}.896" in texts
+    assert not any("lost" in text for text in texts)
 
 
 def test_attacks_that_knew_the_defense_are_starred():

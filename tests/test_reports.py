@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from scipy.stats import beta
 
 from reports import findings, page, sections, statistics, tables, terminal, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
+from sim.statistics import rate_interval
 from tests.records import make_conflict, make_hospitals, make_inversion, make_privacy, make_record
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
@@ -94,23 +94,6 @@ def row(frame, **where):
 # Statistics, against hand computation
 
 
-def test_half_width_is_students_for_three_values():
-    # 1, 2, 4: mean 7/3, sd sqrt(7/3) = 1.527525, t(0.975, 2) = 4.302653 from the table
-    assert statistics.half_width(3, 1.527525) == pytest.approx(4.302653 * 1.527525 / 3**0.5, rel=1e-6)
-
-
-@pytest.mark.parametrize(("n", "sd"), [(0, None), (1, None), (1, 0.1)])
-def test_fewer_than_two_values_have_no_interval(n, sd):
-    assert statistics.half_width(n, sd) is None
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(3, 10), (17, 480), (0, 12), (12, 12)])
-def test_rate_interval_is_the_beta_quantiles(successes, trials):
-    low, high = statistics.rate_interval(successes, trials)
-    assert low == pytest.approx(beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0)
-    assert high == pytest.approx(beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0)
-
-
 @pytest.mark.parametrize(
     ("epsilon", "delta", "advantage"), [(0.0, 0.0, 0.0), (1.0, 0.0, 0.462117), (1.0, 0.01, 0.467496), (0.0, 1.0, 1.0)]
 )
@@ -130,7 +113,7 @@ def test_cell_is_mean_and_t_interval_over_seeds():
     cell = row(tables.cells(records))
     assert cell["n"] == 3
     assert cell["mean"] == pytest.approx(0.8)
-    assert cell["mean_high"] - cell["mean"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
+    assert cell["mean_high"] == 1.0  # 0.8 + 0.248 is no AUROC
     assert cell["mean"] - cell["mean_low"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
 
 
@@ -152,7 +135,10 @@ def test_harm_and_gain_are_paired_by_seed():
     cell = row(tables.cells(list(reversed(records))), attack="sign_flip", defense="krum")
     assert cell["harm"] == pytest.approx((-0.01 - 0.05) / 2)
     assert cell["gain"] == pytest.approx((0.27 + 0.41) / 2)
-    assert cell["harm_high"] - cell["harm"] == pytest.approx(12.706205 * 0.04 / 2**0.5 / 2**0.5, rel=1e-6)
+    assert cell["harm"] - cell["harm_low"] == pytest.approx(12.706205 * 0.04 / 2**0.5 / 2**0.5, rel=1e-6)
+    assert cell["harm_high"] == pytest.approx(-0.03 + 12.706205 * 0.02, rel=1e-6)
+    assert (cell["harm_least"], cell["harm_worst"]) == (pytest.approx(-0.01), pytest.approx(-0.05))
+    assert (cell["n_lost"], cell["verdict"]) == (1, "not decided")
 
 
 def test_pairs_without_a_common_seed_are_left_out():
@@ -252,7 +238,7 @@ def test_inversions_add_up_over_seeds():
     records = [make_record(attack="analytic_inversion", seed=s, inversion=make_inversion(k, 8)) for s, k in enumerate((3, 5))]
     found = row(tables.inversions(records))
     assert (found["n_recovered"], found["n_attacked"], found["rate"], found["summed"]) == (8, 16, 0.5, 8.0)
-    assert (found["rate_low"], found["rate_high"]) == statistics.rate_interval(8, 16)
+    assert (found["rate_low"], found["rate_high"]) == rate_interval(8, 16)
 
 
 def test_privacy_spent_is_that_of_the_run_that_spent_most():
@@ -319,21 +305,26 @@ def test_the_worst_attacks_are_those_with_the_most_mean_harm():
 
 def test_found_names_the_worst_attack_and_the_best_defense():
     texts = {one.topic: one.text for one in findings.found(grid())}
-    assert "sign_flip does the most harm" in texts["Without a defense"]
-    assert "\N{MINUS SIGN}0.320 (95 % interval" in texts["Without a defense"]
-    assert texts["Best defense tried"].startswith("krum keeps the most under its worst attack (sign_flip): AUROC 0.810")
+    assert (
+        "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.300 (3 of 3 lost"
+        in texts["Without a defense"]
+    )
+    assert "mean change \N{MINUS SIGN}0.320, 95 % interval" in texts["Without a defense"]
+    assert texts["Best defense tried"].startswith("Of the defenses tried, krum (AUROC 0.810 under sign_flip, its worst attack")
 
 
-def test_harm_within_the_interval_is_not_called_harm():
+def test_harm_within_the_interval_is_called_neither_harm_nor_its_absence():
     noisy = [
         make_record(attack="sign_flip", seed=s, outcome={"auroc": 0.85 + change}) for s, change in enumerate((-0.1, 0.05, 0.02))
     ]
     texts = {one.topic: one.text for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])}
-    assert "No attack tried lowered AUROC beyond" in texts["Without a defense"]
-    assert "most harm" not in texts["Without a defense"]
+    assert texts["Without a defense"].startswith(
+        "Not decided with 3 seeds: sign_flip (1 of 3 seeds lost 0.05 or more, the largest change \N{MINUS SIGN}0.100"
+    )
+    assert "no loss" not in texts["Without a defense"]
 
 
-def test_defenses_that_differ_by_less_than_seeds_do_are_not_told_apart():
+def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
     def best(gaps):
         """``median`` falls short of ``krum`` by ``gaps``, seed by seed, on seeds that differ far more."""
         records = [
@@ -344,8 +335,11 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_told_apart():
         ]
         return dict(findings.found(records))["Best defense tried"]
 
-    assert "not told apart from median" in best((0.03, 0.0, 0.01))
-    assert "told apart" not in best((0.03, 0.031, 0.029))
+    assert re.match(
+        r"No best defense is shown: krum \(.*\) and median \(.*\) are not told apart with 3 seeds.", best((0.03, 0.0, 0.01))
+    )
+    assert "is told apart from every other" in best((0.03, 0.031, 0.029))
+    assert "is told apart from every other" in best((0.05, 0.4, 0.9))  # far apart, but in each seed by a material share
 
 
 def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
@@ -362,11 +356,11 @@ def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
 
 
 def test_many_cautions_of_one_kind_are_cut_and_counted():
-    dead = [make_record(attack=f"a{i}", defense="krum", skipped_rounds=[1, 2][: 1 + i % 2]) for i in range(8)]
-    texts = [text for text in findings.cautions(dead) if "round" in text and "control" not in text]
+    idle = [make_record(attack=f"a{i}", defense="krum", engagement={"attack_engaged": False}) for i in range(8)]
+    texts = [text for text in findings.cautions(idle) if "did nothing" in text or "same holds" in text]
     assert len(texts) == findings.MOST_CAUTIONS
-    assert texts[0].startswith("2 rounds of a1 against krum")
-    assert texts[-1] == "So did as many rounds or fewer in 4 more cells."
+    assert texts[0].startswith("1 run of a0 against krum")
+    assert texts[-1] == "The same holds in 4 more cells, marked † below."
 
 
 def test_missing_controls_and_single_seeds_are_said():
@@ -381,7 +375,7 @@ def test_missing_controls_and_single_seeds_are_said():
 
 def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
     texts = dict(findings.found(everything()))
-    upper = words.share(statistics.rate_interval(0, 192)[1])
+    upper = words.share(rate_interval(0, 192)[1])
     assert f"Under sum none was recovered; a true share of up to {upper} would still fit" in texts["Records recovered"]
 
 
@@ -572,7 +566,12 @@ def test_page_escapes_hostile_names():
     hospitals = [
         one.model_copy(update={"hospital": evil if i == 0 else one.hospital}) for i, one in enumerate(make_hospitals([]))
     ]
-    more = {"hospitals": hospitals, "sight": [Sight(party=evil, sees=evil)], "data_source": evil, "config": {evil: evil}}
+    more = {
+        "hospitals": hospitals,
+        "sight": [Sight(party=evil, sees=evil)],
+        "data_source": evil,
+        "config": {evil: evil, "report": {"material_drop": 0.05}},
+    }
     more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
     records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
     html = html_of(records, command=evil, machine=evil)
@@ -662,16 +661,22 @@ def printed(table, width=80) -> str:
     return console.file.getvalue()
 
 
-def test_closing_table_shows_means_half_intervals_and_shares():
+def test_closing_table_shows_means_the_lowest_seed_losses_and_shares():
     text = printed(terminal.closing(everything()))
     cell = row(tables.cells(everything()), attack="sign_flip", defense="none")
-    assert f"{cell['mean']:.3f}±{cell['mean_high'] - cell['mean']:.3f}".replace("±0", "±") in text
+    assert f"{cell['mean']:.3f} [{cell['lowest']:.3f}] 3/3!" in text
+    assert "n/m: n of m seeds lost 0.05 or more of AUROC to the attack" in text
+    assert "! harm is shown" in text
     assert "38 %" in text
     assert "no defense" in text
 
 
-def test_closing_table_of_one_seed_has_no_half_interval():
-    assert "±" not in printed(terminal.closing([make_record()])).split("\n", 1)[1]
+def test_closing_table_of_one_seed_has_no_lowest_seed_and_decides_nothing():
+    records = [make_record(), make_record(attack="alie", outcome={"auroc": 0.1})]
+    text = printed(terminal.closing(records))
+    assert "one seed decides nothing" in text
+    assert "0.100 1/1?" in text
+    assert "[" not in text
 
 
 ATTACKS = ["none", "sign_flip", "alie_optimized", "aggregation_tailored", "backdoor+model_replacement", "min_max", "label_flip"]
@@ -679,8 +684,7 @@ ATTACKS = ["none", "sign_flip", "alie_optimized", "aggregation_tailored", "backd
 
 def test_closing_table_breaks_no_cell_at_eighty_columns():
     text = printed(terminal.closing(grid(attacks=ATTACKS, defenses=("none", "geometric_median", "krum+steps=[clip,nnm]"))))
-    found = re.findall(r"0\.\d{3}±\.\d{3}", text)
-    assert len(found) == 3 * len(ATTACKS)
+    assert len(re.findall(r"0\.\d{3} \[0\.\d{3}\]", text)) == 3 * len(ATTACKS)
     assert all(part in text for part in ("geometric_median", "krum+steps=[clip,nnm]"))
     assert max(map(len, text.splitlines())) <= 80
 
@@ -689,7 +693,7 @@ def test_closing_table_of_many_attacks_gives_the_worst_for_each_defense():
     attacks = ["none", *(f"attack_{i:02}" for i in range(20))]
     records = [make_record(attack=a, seed=s, outcome={"auroc": 0.9 - 0.01 * i}) for i, a in enumerate(attacks) for s in (0, 1)]
     text = printed(terminal.closing(records))
-    assert re.search(r"no defense +0\.900±\.000 +0\.700±\.000 +attack_19", text)
+    assert re.search(r"no defense +0\.900 \[0\.900\] +0\.700 \[0\.700\] 2/2! +attack_19 +16!", text)
     assert len(text.splitlines()) < 12
 
 

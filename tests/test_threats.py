@@ -9,22 +9,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.evidence import RunRecord
+from sim.evidence import Planted, RunRecord
 from tests.records import make_conflict, make_inversion, make_record
 from threats.catalogue import check, load
-from threats.findings import exact_bounds, paired_interval
 from threats.register import Row, register
 
 CATALOGUE = load()
 ROOT = Path(__file__).parents[1]
 ATTACKS = ROOT / "conf" / "attack"
+REPORT = {"report": {"material_drop": 0.05}}
 NEVER_SAID = re.compile(r"\b(safe|safely|compliant|compliance|breach\w*|violat\w+|protected)\b", re.IGNORECASE)
 
 
@@ -271,7 +270,8 @@ def test_controls_of_other_seeds_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"config": {"training": {"rounds": 5}}}, {"data_hash": "1" * 64}, {"code": "other"}, {"consortium": "b"}]
+    "changes",
+    [{"config": {"training": {"rounds": 5}, **REPORT}}, {"data_hash": "1" * 64}, {"code": "other"}, {"consortium": "b"}],
 )
 def test_controls_of_another_setting_do_not_count(changes: dict[str, Any]) -> None:
     records = altered(grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), **changes)
@@ -292,7 +292,7 @@ def test_attack_and_defense_may_differ_between_a_run_and_its_controls() -> None:
 
 
 def test_runs_of_two_settings_are_two_rows() -> None:
-    longer = altered(grid("sign_flip"), lambda _: True, config={"training": {"rounds": 9}})
+    longer = altered(grid("sign_flip"), lambda _: True, config={"training": {"rounds": 9}, **REPORT})
     rows = [row for row in rows_of(grid("sign_flip") + longer, "THR-BYZ") if row.defense == "krum"]
     assert [(row.status, len(row.runs)) for row in rows] == [("measured", 3)] * 2
 
@@ -359,25 +359,71 @@ def with_changes(*changes: float) -> list[RunRecord]:
     return records
 
 
-def test_the_auroc_finding_is_the_paired_mean_with_its_interval() -> None:
+def test_the_auroc_finding_is_the_paired_mean_with_its_interval_its_seeds_and_its_verdict() -> None:
     """Changes of -0.1, -0.2 and -0.3: mean -0.2, standard error 0.1 / sqrt(3), t(0.975, 2) = 4.3027, half-width 0.2484."""
     row = row_of(with_changes(-0.1, -0.2, -0.3), "THR-BYZ", "krum")
     assert row.finding == (
         "sign_flip by 1 of 6 hospitals changed the AUROC by -0.200 "
-        "(95 % interval -0.448 to +0.048, 3 seeds, each against its own run without the attack)."
+        "(95 % interval -0.448 to +0.048, 3 seeds, each against its own run without the attack); "
+        "3 of 3 seeds lost 0.05 or more, the largest change -0.300: harm is shown."
     )
 
 
-def test_the_interval_is_that_of_student() -> None:
-    low, high = paired_interval(np.array([1.0, 2.0, 3.0, 4.0]))
-    half = 3.182446305 * np.sqrt(5 / 3) / 2
-    assert (low, high) == pytest.approx((2.5 - half, 2.5 + half))
-    assert paired_interval(np.array([0.25, 0.25])) == (0.25, 0.25)
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        (
+            (-0.4, 0.0, 0.0),
+            "1 of 3 seeds lost 0.05 or more, the largest change -0.400: whether it does harm is not decided with 3 seeds.",
+        ),
+        (
+            (0.0, 0.0, 0.001),
+            "0 of 3 seeds lost 0.05 or more, the largest change +0.000: no material loss shown within the interval.",
+        ),
+        ((-0.04, 0.0, 0.04), "whether it does harm is not decided with 3 seeds."),
+    ],
+)
+def test_a_wide_interval_is_told_from_no_harm(changes: tuple[float, ...], verdict: str) -> None:
+    assert row_of(with_changes(*changes), "THR-BYZ", "krum").finding.endswith(verdict)
 
 
-def test_bounds_of_none_and_all_have_their_closed_form() -> None:
-    assert exact_bounds(0, 24) == pytest.approx((0.0, 1 - 0.025 ** (1 / 24)))
-    assert exact_bounds(24, 24) == pytest.approx((0.025 ** (1 / 24), 1.0))
+def test_a_model_without_an_auroc_is_left_out_by_name_and_keeps_the_row_from_being_no_loss() -> None:
+    def lost(record: RunRecord) -> RunRecord:
+        return record.model_copy(update={"outcome": record.outcome.model_copy(update={"auroc": None})})
+
+    records = with_changes(0.0, 0.0, 0.001, 0.0)
+    records = [lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 3) else r for r in records]
+    row = row_of(records, "THR-BYZ", "krum")
+    assert (row.status, row.reason.startswith("no AUROC in the run or its control for seed 3")) == ("measured", True)
+    assert row.finding.endswith("whether it does harm is not decided with 3 seeds.")
+    few = [lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 2) else r for r in records]
+    assert row_of(few, "THR-BYZ", "krum").status == "inconclusive"
+
+
+def marked(*gains: float) -> list[RunRecord]:
+    """A backdoor whose success exceeds a false-trigger rate of 0.05 by ``gains``, undefended by 0.9; AUROC is never touched."""
+    records = []
+    for seed, gain in enumerate(gains):
+        for defense, excess in (("none", 0.9), ("krum", gain)):
+            found = Planted(attack="backdoor", target=0, success=0.05 + excess, false_trigger=0.05, n=100)
+            records += [make_record(seed=seed, defense=defense)]
+            records += [make_record(seed=seed, defense=defense, attack="backdoor", backdoor=found)]
+    return records
+
+
+def test_a_backdoor_is_stated_by_its_success_beyond_false_triggers_and_never_by_auroc() -> None:
+    row = row_of(marked(0.3, 0.4, 0.5), "THR-BD", "krum")
+    assert (row.status, "AUROC" in row.finding) == ("measured", False)
+    assert row.finding == (  # t(0.975, 2) * 0.1 / sqrt(3) = 0.2484
+        "backdoor by 1 of 6 hospitals put 45.0% of marked patients into the attacker's class, 5.0% in the same runs without "
+        "the attack: +40.0 points beyond false triggers (95 % interval +15.2 to +64.8, 3 seeds); in 3 of 3 seeds 5 points or "
+        "more, at most +50.0: it is shown to work."
+    )
+    assert row_of(marked(0.0, 0.0, 0.2), "THR-BD", "krum").finding.endswith("is not decided with 3 seeds.")
+
+
+def test_a_threat_of_backdoors_is_stated_by_auroc_where_no_mark_was_measured() -> None:
+    assert "changed the AUROC" in row_of(grid("model_replacement"), "THR-MR", "krum").finding
 
 
 def test_recovered_records_are_summed_over_seeds_with_exact_bounds_beside_the_undefended_count() -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim.errors import InputError
 
 Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
-Measure = Literal["auroc_change", "records_recovered", "rounds_skipped"]
+Measure = Literal["auroc_change", "backdoor_success", "records_recovered", "rounds_skipped"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 
 

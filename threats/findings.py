@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
-
+from sim import statistics
 from sim.evidence import RunRecord
+from sim.statistics import HARMED, WITHIN, Interval, Losses
 from threats.catalogue import Measure
 from threats.cells import Cell
 
 SEEDS_NEEDED = 3
-CONFIDENCE = 0.95
 
 
 def doubts(cell: Cell, measure: Measure) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
-    At least ``SEEDS_NEEDED`` seeds need both controls, and no run may leave the attack or the defense idle. Reconstruction that
-    recovers nothing undefended shows nothing about a defense.
+    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack or the defense idle.
+    Reconstruction that recovers nothing undefended shows nothing about a defense.
     """
     reasons = _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
     if cell.defense != "none":
@@ -36,25 +33,30 @@ def doubts(cell: Cell, measure: Measure) -> list[str]:
 def omissions(cell: Cell, measure: Measure) -> list[str]:
     """Which seeds of ``cell`` do not count, and why."""
     lacking = {
-        "no AUROC of the run or of the one without the attack": set(cell.controlled) - set(_scored(cell))
-        if measure == "auroc_change"
-        else set[int](),
         "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
         "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
         "no reconstruction result": {
             seed for seed, run in cell.runs.items() if measure == "records_recovered" and not run.inversion
         },
+        "no success of a backdoor": {
+            seed for seed, run in cell.runs.items() if _stated(cell, measure) == "backdoor_success" and not _marked(run)
+        },
+        "no AUROC in the run or its control": _undefined(cell) if _stated(cell, measure) == "auroc_change" else set(),
+        "a control without the attack that was never trained": (
+            _untrained(cell) if _stated(cell, measure) == "auroc_change" else set()
+        ),
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
 
 def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
-    """Seeds with both controls and a figure: an AUROC of the run and of the one without the attack, or a reconstruction result
-    of the run and of its undefended control.
-    """
-    if measure == "auroc_change":
-        return _scored(cell)
-    if measure == "rounds_skipped":
+    """Seeds with both controls and with the figure: for reconstruction also in the undefended control."""
+    stated = _stated(cell, measure)
+    if stated == "auroc_change":
+        return [seed for seed in cell.controlled if seed not in _undefined(cell) | _untrained(cell)]
+    if stated == "backdoor_success":
+        return [seed for seed in cell.controlled if _marked(cell.runs[seed])]
+    if stated == "rounds_skipped":
         return cell.controlled
     return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
 
@@ -62,41 +64,110 @@ def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
 def finding(cell: Cell, measure: Measure) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
-    A change of AUROC or a share of skipped rounds is stated only if there are no doubts. Records that were recovered are
-    stated in any case: that they were is a fact without controls.
+    A change of AUROC and the success of a backdoor are stated only if there are no doubts, with the seeds that show harm and the
+    verdict. Records that were recovered are stated in any case: that they were is a fact without controls.
     """
-    certain = not doubts(cell, measure)
-    if measure == "auroc_change":
+    certain, stated = not doubts(cell, measure), _stated(cell, measure)
+    if stated == "auroc_change":
         return _auroc_change(cell, counted_seeds(cell, measure)) if certain else ""
-    if measure == "rounds_skipped":
+    if stated == "backdoor_success":
+        return _backdoor_success(cell, counted_seeds(cell, measure)) if certain else ""
+    if stated == "rounds_skipped":
         return _rounds_skipped(cell, cell.controlled) if certain else ""
     seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
     found, attacked = _recovered(cell.runs[seed] for seed in seeds)
     return _records_recovered(cell, seeds, found, attacked) if certain or found else ""
 
 
+def _stated(cell: Cell, measure: Measure) -> Measure:
+    """What is stated of ``cell``: a threat of backdoors is told by AUROC where no mark was measured."""
+    if measure == "backdoor_success" and not any(run.backdoor for run in cell.runs.values()):
+        return "auroc_change"
+    return measure
+
+
+def _marked(run: RunRecord) -> tuple[float, float, int] | None:
+    """Success and false triggers of the run's backdoor, and of how many; None where one of them is not defined."""
+    one = run.backdoor
+    if one is None or one.success is None or one.false_trigger is None:
+        return None
+    return one.success, one.false_trigger, one.n
+
+
+def _undefined(cell: Cell) -> set[int]:
+    """Seeds in which the run or its control without the attack has no AUROC."""
+    controls = cell.without_attack
+    lacking = {seed for seed, run in cell.runs.items() if run.outcome.auroc is None}
+    return lacking | {seed for seed, run in controls.items() if run.outcome.auroc is None}
+
+
+def _untrained(cell: Cell) -> set[int]:
+    """Seeds whose control without the attack got no new model in any round."""
+    return {seed for seed, run in cell.without_attack.items() if len(run.skipped_rounds) == run.rounds}
+
+
 def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
-    pairs = ((cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds)
-    changes = np.array([with_it - without for with_it, without in pairs if with_it is not None and without is not None])
-    low, high = paired_interval(changes)
-    run = cell.runs[seeds[0]]
+    pairs = [(cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds]
+    before, changes = [], []
+    for after, control in pairs:
+        assert after is not None
+        assert control is not None
+        before.append(control)
+        changes.append(after - control)
+    interval = statistics.change_interval(changes, before)
+    assert interval is not None
+    drop = _drop(cell, seeds)
+    found = statistics.losses([-change for change in changes], Interval(-interval.high, -interval.low), drop)
     return (
-        f"{cell.attack} {_by(cell, run)} changed the AUROC by {changes.mean():+.3f} "
-        f"(95 % interval {low:+.3f} to {high:+.3f}, {_seeds(len(seeds))}, each against its own run without the attack)."
+        f"{_by(cell, seeds)} changed the AUROC by {-found.mean:+.3f} (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, "
+        f"{_seeds(len(seeds))}, each against its own run without the attack); {found.n_material} of {_seeds(len(seeds))} "
+        f"lost {drop:g} or more, the largest change {-found.worst:+.3f}: "
+        f"{_verdict(found, len(seeds) < len(cell.runs), 'harm is shown')}."
     )
 
 
-def _by(cell: Cell, run: RunRecord) -> str:
-    """Whose attack it is: hostile hospitals', or an absence of honest ones, or both."""
-    away, hostile = (
-        len({name for names in run.absences.values() for name in names}),
-        f"{run.n_hostile} of {run.n_hospitals} hospitals",
+def _backdoor_success(cell: Cell, seeds: Sequence[int]) -> str:
+    results = [one for one in (_marked(cell.runs[seed]) for seed in seeds) if one]
+    success = [one[0] for one in results]
+    false_trigger = [one[1] for one in results]
+    interval = statistics.excess_interval(success, false_trigger, [one[2] for one in results])
+    assert interval is not None
+    drop = _drop(cell, seeds)
+    found = statistics.losses([one - other for one, other in zip(success, false_trigger, strict=True)], interval, drop)
+    n = len(seeds)
+    return (
+        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, "
+        f"{sum(false_trigger) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f} points beyond false "
+        f"triggers (95 % interval "
+        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)} "
+        f"{100 * drop:g} points or more, at most {100 * found.worst:+.1f}: "
+        f"{_verdict(found, n < len(cell.runs), 'it is shown to work')}."
     )
+
+
+def _verdict(found: Losses, lacking: bool, harm: str) -> str:
+    """The verdict in words; seeds without a figure keep it from being that no loss is shown."""
+    if found.verdict == HARMED:
+        return harm
+    if found.verdict == WITHIN and not lacking:
+        return WITHIN
+    return f"whether it does harm is not decided with {_seeds(found.n)}"
+
+
+def _drop(cell: Cell, seeds: Sequence[int]) -> float:
+    return float(cell.runs[seeds[0]].config["report"]["material_drop"])
+
+
+def _by(cell: Cell, seeds: Sequence[int]) -> str:
+    """The attack and whose it is: hostile hospitals', or an absence of honest ones, or both."""
+    run = cell.runs[seeds[0]]
+    away = len({name for names in run.absences.values() for name in names})
+    hostile = f"{run.n_hostile} of {run.n_hospitals} hospitals"
     if not run.absences:
-        return f"by {hostile}"
+        return f"{cell.attack} by {hostile}"
     if set(cell.attacks) == run.absences.keys():
-        return f"of {away} of {run.n_hospitals} hospitals"
-    return f"by {hostile}, with up to {away} honest ones absent,"
+        return f"{cell.attack} of {away} of {run.n_hospitals} hospitals"
+    return f"{cell.attack} by {hostile}, with up to {away} honest ones absent,"
 
 
 def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
@@ -104,7 +175,7 @@ def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
     shares = [len(run.skipped_rounds) / run.rounds for run in runs]
     by_hostile = sum(bool(skip.hostile) for run in runs for skip in run.skips)
     text = (
-        f"With {cell.attack}, {_skipped(runs)} were skipped ({np.mean(shares):.1%}; by seed {min(shares):.1%} to "
+        f"With {cell.attack}, {_skipped(runs)} were skipped ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to "
         f"{max(shares):.1%}, {_seeds(len(seeds))}); {_skipped(controls)} in the same runs without the attack."
     )
     if not any(run.skipped_rounds for run in runs):
@@ -116,30 +187,12 @@ def _skipped(runs: Sequence[RunRecord]) -> str:
     return f"{sum(len(run.skipped_rounds) for run in runs)} of {sum(run.rounds for run in runs)} rounds"
 
 
-def _scored(cell: Cell) -> list[int]:
-    """Seeds with both controls in which the run and the one without the attack have an AUROC."""
-    pairs = {seed: (cell.runs[seed], cell.without_attack[seed]) for seed in cell.controlled}
-    return [seed for seed, runs in pairs.items() if all(run.outcome.auroc is not None for run in runs)]
-
-
 def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:
-    low, high = exact_bounds(found, attacked)
+    low, high = statistics.rate_interval(found, attacked)
     bounds = f"95 % bounds {low:.1%} to {high:.1%}, {_seeds(len(seeds))}"
     text = f"{cell.attack} recovered {found} of {attacked} attacked records ({bounds})"
     bare, tried = _recovered(cell.without_defense[seed] for seed in seeds if seed in cell.without_defense)
     return f"{text}." if cell.defense == "none" or not tried else f"{text}; {bare} of {tried} without the defense."
-
-
-def paired_interval(changes: NDArray[np.float64]) -> tuple[float, float]:
-    """Two-sided 95 % t interval of the mean of at least two paired differences (Student 1908)."""
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1) * stats.sem(changes)
-    return float(changes.mean() - half), float(changes.mean() + half)
-
-
-def exact_bounds(found: int, tried: int) -> tuple[float, float]:
-    """Two-sided 95 % bounds of a rate (Clopper and Pearson 1934); trials are taken to be independent."""
-    bounds = stats.binomtest(found, tried).proportion_ci(CONFIDENCE, method="exact")
-    return float(bounds.low), float(bounds.high)
 
 
 def _recovered(runs: Iterable[RunRecord]) -> tuple[int, int]:

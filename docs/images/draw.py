@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from PIL import Image
 
-from reports import figures, tables, words
+from reports import tables, words
 from reports.backdoors import backdoors
+from reports.heat_map import heat_map as drawn_heat_map
 from reports.style import COLORS, RC, SOFT, Look, guide, looks, new_figure, png
 from sim.evidence import RunRecord, read
 
@@ -26,8 +27,9 @@ SEVERAL = 256  # colors that a figure keeps, so that its file stays small
 
 
 def heat_map(records: Sequence[RunRecord]) -> Figure:
-    """AUROC for each attack and defense, as in the report, controls first."""
-    return figures.heat_map(tables.cells(tables.one_study(records)).filter(~pl.col("reads_only")))
+    """AUROC for each attack and defense, and backdoors, as in the report, controls first."""
+    ordered = tables.one_study(records)
+    return drawn_heat_map(tables.cells(ordered).filter(~pl.col("reads_only")), backdoors(ordered))
 
 
 def poison(records: Sequence[RunRecord]) -> Figure:
