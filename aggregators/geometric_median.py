@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from aggregators.geometry import embedded
+from aggregators.geometry import embedded, ranks
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import RefusedError, number, one_of, whole
@@ -31,7 +31,7 @@ class GeometricMedian(Majority, Weighing):
     By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
     Where the sum of distances is level to rounding (between two clusters of one weight that are tighter
     than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer
-    is not unique (an even number of rows on one line) one of the two middle rows is returned.
+    is not unique (an even number of rows on one line) that of the two middle rows which comes first is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -91,7 +91,8 @@ class Pulls:
         """
         nearness, here = self._nearness(cdist(self.points, self.points))
         pulls = nearness @ self.points - nearness.sum(1, keepdims=True) * self.points
-        row: Floats = self.points[(np.linalg.norm(pulls, axis=1) - here.sum(1)).argmin()]
+        excess = np.linalg.norm(pulls, axis=1) - here.sum(1)
+        row: Floats = self.points[ranks(excess, self.weights.sum()).argmin()]
         return row
 
     def balanced(self, point: Floats) -> bool:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from aggregators.bucketing import Bucketing
 from aggregators.bulyan import Bulyan
+from aggregators.caf import Caf
 from aggregators.centered_clipping import CenteredClipping
 from aggregators.chain import Chain
 from aggregators.clear import Clear
@@ -41,7 +42,9 @@ from aggregators.signguard import Signguard
 from aggregators.smea import Smea
 from aggregators.trimmed_mean import TrimmedMean
 from sim.errors import InputError, RefusedError
+from sim.experiment import Server
 from sim.seeds import stream
+from sim.server import capped
 from sim.types import Rule, Step, View
 from tests import oracles
 
@@ -554,3 +557,61 @@ def test_bulyan_chooses_one_after_another_where_flower_takes_all_at_once() -> No
         iterated += theirs != {*Bulyan(3)._iterated(rows).tolist()}
     assert one_shot == 0
     assert iterated > 30
+
+
+# --- rows that tie
+
+
+def test_foolsgold_counts_a_row_that_resembles_nobody_like_rows_that_resemble_little() -> None:
+    rows = np.eye(4) + 0.1
+    rows = np.vstack([rows, -rows.sum(axis=0)])
+    np.testing.assert_allclose(Foolsgold().shares(clear(rows), RNG), 0.2)
+    np.testing.assert_allclose(Foolsgold(variant="signed").shares(clear(rows), RNG), [0.25, 0.25, 0.25, 0.25, 0])
+
+
+def test_foolsgold_forgets_no_hospital_after_rounds_of_the_greatest_numbers() -> None:
+    memory: dict[str, Any] = {}
+    for size in (3e38, 3e38, 1.0, 1.0):
+        rows = normal(9, 20).astype(np.float32)
+        rows[:2] = size
+        shares = Foolsgold().shares(dataclasses.replace(clear(rows), memory=memory), RNG)
+        assert shares[:2].sum() == 0
+        assert shares[2:].min() > 0.1
+
+
+@pytest.mark.parametrize("n_alike", [2, 3, 4, 6])
+def test_signguard_leaves_out_a_minority_of_other_signs_however_few_rows_there_are(n_alike: int) -> None:
+    for n_other in {1, n_alike - 1}:
+        rows = np.vstack([np.ones((n_alike, 5)), -np.ones((n_other, 5))])
+        shares = Signguard(fraction=1.0).shares(clear(rows), stream(0, "signguard"))
+        np.testing.assert_allclose(shares, [1 / n_alike] * n_alike + [0] * n_other)
+
+
+@pytest.mark.parametrize("n_rows", [3, 4, 7])
+def test_clipped_clustering_always_leaves_out_a_smaller_cluster(n_rows: int) -> None:
+    shares = ClippedClustering().shares(clear(np.eye(n_rows, n_rows + 2)), RNG)
+    assert 0 < np.count_nonzero(shares) < n_rows
+
+
+def test_caf_takes_all_weight_of_equal_rows_at_once() -> None:
+    rows = np.array([2, 2, -4, -3, -5, -4, -1.0])[:, None]
+    assert Caf(2)(clear(rows), RNG) == pytest.approx([-3.042895], abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-3, 1e-5])
+def test_geometric_median_between_two_tight_clusters_is_where_the_directions_cancel(spread: float) -> None:
+    rows = spread * normal(8, 30)
+    rows[4:] += 1
+    shares = GeometricMedian(2).shares(clear(rows), RNG)
+    gaps = rows - shares @ rows
+    units = gaps / np.linalg.norm(gaps, axis=1, keepdims=True)
+    across = np.linalg.norm(units.sum(axis=0))
+    assert across < 1e-4 * spread**2
+    assert 0.2 < shares[:4].sum() < 0.8
+
+
+def test_the_weight_cap_limits_a_reported_count_and_makes_small_hospitals_weigh_more() -> None:
+    counts, server = [10, 50, 60, 5000], Server(max_records=10_000, weight_cap=3.0)
+    free, bounded = (np.asarray(one) / np.sum(one) for one in (counts, capped(counts, server)))
+    assert bounded[3] == 165 / 285
+    assert bounded[0] > 10 * free[0]
