@@ -37,7 +37,9 @@ def main() -> int:
         seconds.append(took)
     for end, count in ends.most_common():
         print(f"{count:4} {end}")
-    print(f"from the signal to the end of all processes: {sorted(seconds)[len(seconds) // 2]:.2f} s, at most {max(seconds):.2f} s")
+    print(
+        f"from the signal to the end of all processes: {sorted(seconds)[len(seconds) // 2]:.2f} s, at most {max(seconds):.2f} s"
+    )
     return int(set(ends) != {"ended"})
 
 

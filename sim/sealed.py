@@ -1,7 +1,7 @@
 """Lines of a file chained by hash: each ends with the hash of the line before and with its own, over every byte before it.
 
-The chain shows that a line was changed, moved, repeated, left out or brought from elsewhere. It cannot show that somebody wrote the
-whole file anew; for that the last line's hash has to be compared with a copy that is somewhere else.
+The chain shows that a line was changed, moved, repeated, left out or brought from elsewhere. It cannot show that somebody wrote
+the whole file anew; for that the last line's hash has to be compared with a copy that is somewhere else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ def seal(text: str, previous: str) -> bytes:
 
 
 def opened(line: bytes, previous: str) -> tuple[bytes, str]:
-    """The JSON object in ``line`` without its seal, and the line's hash. Raises ``BrokenError`` unless it follows ``previous``."""
+    """The JSON object in ``line`` without its seal, and the line's hash.
+
+    Raises ``BrokenError`` unless the line follows the one whose hash is ``previous``, byte for byte as it was sealed.
+    """
     found = _END.search(line, max(0, len(line) - SEAL_BYTES))
     if found is None:
         raise BrokenError("it does not end with the hashes that chain it to the line before")

@@ -51,7 +51,7 @@ def canonical(value: Any) -> str:
 
 
 def scopes(config: Mapping[str, Any]) -> Iterator[tuple[Scope, dict[str, Any]]]:
-    """What has to be equal wherever it is named in a folder: the study's part, each attack by its name, the defense by its label."""
+    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the defense by its label."""
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
     shared = {key: config[key] for key in config if BELONGS.get(key, "study") == "study"} | {"adversary": adversary}

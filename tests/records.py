@@ -40,7 +40,7 @@ def make_record(**changes: Any) -> RunRecord:
 
 
 def addressed(record: RunRecord) -> RunRecord:
-    """The record as it may be read from a file: its configuration names its cell, and ``run`` is the address that goes with it."""
+    """The record as it may be read from a file: its configuration names its cell, and ``run`` is its address."""
     pairs = [[name, {}] for name in record.attack.split("+") if name != "none"]
     named = {"seed": record.seed, "label": record.defense, "attack": pairs, "adversary": {"n_hostile": record.n_hostile}}
     config = named | record.config

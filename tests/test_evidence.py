@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import multiprocessing
 import os
 import signal
@@ -231,7 +230,7 @@ def test_more_cells_and_seeds_may_join_a_folder(uninterrupted: Path, tmp_path: P
         ("training.lr=0.2", r"training\.lr \(0\.1, now 0\.2\)"),
         ("model=mlp", r"model\..*"),
         ("consortium.test_fraction=0.2", r"consortium\.test_fraction \(.*, now 0\.2\)"),
-        ("adversary.placement=largest", r'adversary\.placement \(random, now largest\)'),
+        ("adversary.placement=largest", r"adversary\.placement \(random, now largest\)"),
         ("server.weight_cap=2", r"server\.weight_cap \(3\.0, now 2\.0\)"),
         ("metrics.min_class_rows=2", r"metrics\.min_class_rows \(5, now 2\)"),
         ("attack.sign_flip.scale=9", r"attack\.sign_flip\.scale \(.*, now 9\)"),
