@@ -19,7 +19,8 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
-MANIFEST = ("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions", "evidence")
+MANIFEST = ("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions")
+MANIFEST += ("evidence",)
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ CLEAR = b"\r\x1b[2K\x1b[?25h"  # a progress bar has hidden the cursor
 
 @dataclass
 class _State:
-    """``busy``: files being written. ``asked``: an interrupt that waits for them."""
+    """``busy``: files being written. ``asked``: an interrupt came. ``end``: what it does."""
 
     busy: int = 0
     asked: bool = False
@@ -49,9 +50,10 @@ def end_with(line: str, stop: Callable[[], str | None]) -> None:
 
 
 def _handle(*_: Any) -> None:
-    if _STATE.busy and not _STATE.asked:
-        _STATE.asked = True  # a second one does not wait
-    elif _STATE.end is not None:
+    first, _STATE.asked = not _STATE.asked, True  # a second one waits for nothing
+    if first and not _STATE.busy and "ray" in sys.modules:
+        raise KeyboardInterrupt  # Ray ends its processes when Python ends
+    if not (first and _STATE.busy) and _STATE.end is not None:
         _STATE.end()
 
 

@@ -83,7 +83,8 @@ def config(**changes: Any) -> dict[str, Any]:
     base = {
         "consortium": {"name": "a"}, "training": {"rounds": 3}, "adversary": {"n_hostile": 2, "placement": "random"}, "seed": 0,
         "attack": [["alie", {"z": 1.5}]], "label": "krum", "aggregator": {"n_hostile": 2, "m": 1},
-        "steps": [["clip", {"radius": 1}]], "dp": None, "engine": {"name": "local"}, "device": "cpu", "report": {"material_drop": 0.05},
+        "steps": [["clip", {"radius": 1}]], "dp": None, "engine": {"name": "local"}, "device": "cpu",
+        "report": {"material_drop": 0.05},
     }  # fmt: skip
     return base | changes
 
