@@ -12,7 +12,12 @@ from pathlib import Path
 from signal import SIGKILL
 
 ROOT = Path(__file__).resolve().parents[1]
-START = "import sys\nfrom sim.command import main\nsys.exit(main())\n"  # as the command that is installed
+START = """\
+import sys
+from sim.command import main
+if __name__ == "__main__":  # as in the command that is installed: workers read this file too
+    sys.exit(main())
+"""
 
 
 def started(words: Sequence[str], folder: Path, *, first: str = "", **more: str) -> subprocess.Popen[str]:

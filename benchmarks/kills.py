@@ -1,7 +1,7 @@
 """Kill a comparison of 150 rounds at many moments and let the same command complete it: ``python -m benchmarks.kills [TIMES]``.
 
-Work kept is the share of all rounds of all runs that does not have to be done again. Every completed folder must hold the tables of
-an uninterrupted comparison, times aside.
+Stored is the share of all rounds of all runs that does not have to be done again. Every completed folder must hold the tables
+of an uninterrupted comparison, times aside.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENCE = 900.0
 
 
 def main() -> int:
-    """Kill as often as asked and print what was kept; 0 if it grew with time and all tables are equal."""
+    """Kill as often as asked and print what was stored; 0 if it grew with time and all tables are equal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
     parser.add_argument("times", nargs="?", type=int, default=30)
     given = parser.parse_args()
@@ -44,19 +44,19 @@ def main() -> int:
             same = table(folder) == table(whole)
             shares.append(share)
             equal &= same
-            print(f"killed at {moment:5.1f} s: {share:6.1%} kept, tables {'equal' if same else 'DIFFER'}", flush=True)
+            print(f"killed at {moment:5.1f} s: {share:6.1%} stored, tables {'equal' if same else 'DIFFER'}", flush=True)
     return int(not (equal and grows(shares)))
 
 
 def kill(folder: Path, moment: float) -> int:
-    """The rounds that are kept of a comparison in ``folder`` that was killed ``moment`` seconds after its start."""
+    """The rounds that are stored of a comparison in ``folder`` that was killed ``moment`` seconds after its start."""
     process = started([*WORDS, f"hydra.run.dir={folder / 'out'}"], folder)
     time.sleep(moment)
     killed(process)
-    return kept(folder / "out")
+    return stored(folder / "out")
 
 
-def kept(folder: Path) -> int:
+def stored(folder: Path) -> int:
     """Rounds of all runs that an interrupted comparison has stored in ``folder``."""
     try:
         done = {record.run: record.rounds for record in evidence.read(folder)}
@@ -81,7 +81,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def grows(shares: Sequence[float]) -> bool:
-    """Whether more is kept of later kills: the later half keeps more than the earlier, and the last keeps most of the work."""
+    """Whether more is stored of later kills: more in the later half than in the earlier, and most of the work at the last."""
     half = len(shares) // 2
     return sum(shares[half:]) > sum(shares[:half]) and shares[-1] > 0.5
 

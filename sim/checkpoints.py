@@ -111,10 +111,10 @@ def write(path: Path, runs: Mapping[str, State]) -> None:
     """One file with the states of runs by their address. Raises ``UnstorableError`` where one cannot be told in plain values."""
     arrays = Arrays()
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
-    kept = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
-    shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in kept]
+    whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
+    shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
     told = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
-    content = told + b"\n" + b"".join(array.tobytes(order="A") for array in kept)
+    content = told + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content)
 
 

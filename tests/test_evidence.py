@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from benchmarks.commands import gone, started
 from sim import compare, evidence
 from sim.errors import InputError, RefusedError
 from sim.evidence import RESULT_COLUMNS, RunRecord
@@ -267,32 +268,20 @@ def test_every_finished_run_is_kept_when_a_later_one_fails(tmp_path: Path, monke
     assert 0 < len(evidence.read(tmp_path)) == calls[0] < 8
 
 
-def all_gone(group: int) -> bool:
-    """Whether no process of the group is left, or will be in a while."""
-    for _ in range(100):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-@pytest.mark.parametrize("seconds", [1.5, 4.0, 8.0])
-def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seconds", "everybody"), [(1.5, True), (4.0, False), (8.0, True)])
+def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(
+    seconds: float, everybody: bool, tmp_path: Path
+) -> None:
     words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=200", "workers=2", f"hydra.run.dir={tmp_path / 'out'}"]
-    script = tmp_path / "wardround"  # as the one that is installed
-    script.write_text("import sys\nfrom sim.command import main\nsys.exit(main())\n")
-    command = [sys.executable, "-W", "ignore", str(script), "compare", "consortium=heart12", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = started(["compare", "consortium=heart12", *words], tmp_path, TMPDIR=str(tmp_path))
     time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.startswith("Interrupted. ")
     assert told.count("\n") == 1
-    assert all_gone(process.pid)
+    assert gone(process.pid)
+    assert not list(tmp_path.glob("pymp-*"))
 
 
 def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_kept(tmp_path: Path) -> None:
@@ -315,7 +304,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterru
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert all_gone(process.pid)
+    assert gone(process.pid)
     held = len(evidence.read(tmp_path))
     assert 0 < held < 8
     assert not (tmp_path / evidence.RESULTS).exists()

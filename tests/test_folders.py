@@ -6,6 +6,8 @@ import ast
 import csv
 import errno
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks.commands import killed, started
-from benchmarks.kills import kept, table
+from benchmarks.kills import stored, table
 from sim import evidence, files, interrupts, manifest, study
 from sim.command import main
 from sim.errors import InputError
@@ -236,10 +238,43 @@ def test_an_interrupt_waits_for_a_file_that_is_being_written_and_a_second_one_do
     assert len(ended) >= 3
 
 
+SWALLOWED = {  # places in which an exception is lost that a signal's handler raises there
+    "an exception's handler": "while True:\n try: time.sleep(60)\n except BaseException: pass",
+    "the end of an object": "class A:\n def __del__(self): time.sleep(60)\nwhile True: A()",
+    "a weak reference's callback": "class A: pass\nwhile True:\n a = A(); r = weakref.ref(a, lambda _: time.sleep(60)); del a",
+    "the search for cycles": "gc.callbacks.append(lambda *_: time.sleep(60))\nwhile True: gc.collect()",
+    "a thread to wait for": "t = threading.Thread(target=time.sleep, args=(60,)); t.start()\nwhile True: t.join(60)",
+}
+
+
+@pytest.mark.parametrize("code", SWALLOWED.values(), ids=SWALLOWED.keys())
+def test_an_interrupt_is_not_lost_where_an_exception_would_be(code: str) -> None:
+    first = "import gc, sys, threading, time, weakref\nfrom sim import interrupts\ninterrupts.end_with('ended', lambda: None)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{first}print(flush=True)\n{code}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == "ended\n"
+    assert process.returncode == interrupts.EXIT
+
+
+def test_where_interrupts_are_ignored_they_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    monkeypatch.setattr(signal, "signal", None)
+    interrupts.end_with("ended", lambda: None)
+
+
 # --- kills
 
 
-def test_of_a_killed_comparison_more_is_kept_the_later_it_is_killed_and_its_tables_are_those_of_an_uninterrupted_one(
+def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_tables_are_those_of_an_uninterrupted_one(
     tmp_path: Path,
 ) -> None:
     words = [
@@ -257,10 +292,10 @@ def test_of_a_killed_comparison_more_is_kept_the_later_it_is_killed_and_its_tabl
     for _ in range(2):  # in one folder, so that each goes on from where the last one was killed
         process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=often)
         deadline = time.monotonic() + 60
-        while kept(tmp_path / "out") < held[-1] + 60 and process.poll() is None and time.monotonic() < deadline:
+        while stored(tmp_path / "out") < held[-1] + 60 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         killed(process)
-        held.append(kept(tmp_path / "out"))
+        held.append(stored(tmp_path / "out"))
     assert held[0] < held[1] < held[2] < 800
     assert main([*words, f"hydra.run.dir={tmp_path / 'out'}"]) == 0
     assert main([*words, f"hydra.run.dir={tmp_path / 'whole' / 'out'}"]) == 0
