@@ -19,8 +19,10 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
-MANIFEST = ("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions")
-MANIFEST += ("evidence",)
+MANIFEST = (
+    *("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions"),
+    "evidence",
+)
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
