@@ -10,7 +10,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +44,8 @@ STORED: Final[Mapping[str, tuple[str, ...]]] = {  # attributes that change from 
 }
 CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
+
+UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
 
 State = dict[str, Any]
 
@@ -126,10 +129,23 @@ def states(folder: Path) -> dict[str, State]:
             for identity, state in _read(path).items():
                 if identity not in found or found[identity]["round"] < state["round"]:
                     found[identity] = state
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        except UNUSABLE as error:
             reason = str(error) or type(error).__name__
             print(f"wardround: progress in {path} is not used ({' '.join(reason.split())[:100]})", file=sys.stderr)
     return found
+
+
+def clear(folder: Path, done: Collection[str]) -> None:
+    """Remove the files of runs that are ``done``, and those that cannot be used; files of other runs stay."""
+    for path in (folder / FOLDER).glob(FILE):
+        try:
+            over = any(identity in done for identity in _read(path))
+        except UNUSABLE:
+            over = True
+        if over:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # there are other files, or there is no folder
+        (folder / FOLDER).rmdir()
 
 
 def _read(path: Path) -> dict[str, State]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, pool
 from pathlib import Path
-from shutil import rmtree
 from threading import Thread
 from typing import Any
 
@@ -55,7 +54,10 @@ def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[st
         held = {record.run: record for record in _held(folder, experiments)}
         files.leftovers(folder)
         evidence.mend(folder)
-        yield held
+        try:
+            yield held
+        finally:
+            files.leftovers(folder / checkpoints.FOLDER)  # of workers that were ended
 
 
 def finish(
@@ -78,7 +80,7 @@ def finish(
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
-    rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
+    checkpoints.clear(folder, done)
     return [done[identity] for identity in wanted]
 
 

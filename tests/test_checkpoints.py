@@ -110,6 +110,16 @@ def test_a_finished_comparison_leaves_no_progress_behind(tmp_path: Path, resumed
     assert [path.name for path in tmp_path.iterdir()] == [evidence.EVIDENCE]
 
 
+@pytest.mark.usefixtures("_often")
+def test_a_smaller_command_leaves_the_progress_of_other_runs(tmp_path: Path, resumed: list[int]) -> None:
+    runs = plan(SMALL, ["sign_flip"], ["none"], 2)
+    interrupted(runs[:2], tmp_path)
+    compare.complete(runs[2:], tmp_path, 1, lambda _: None)
+    compare.complete(runs, tmp_path, 1, lambda _: None)
+    assert resumed == [3, 3]
+    assert not (tmp_path / FOLDER).exists()
+
+
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "a digit": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
     "cut": lambda content: content[: len(content) // 2],

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -292,6 +293,13 @@ def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_
     with pytest.raises(RefusedError, match="a worker process was ended from outside"):
         compare.complete(small_plan("training.rounds=200"), tmp_path, 2, kill)
     assert 0 < len(evidence.read(tmp_path)) < 8
+
+
+def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> None:
+    wrong = [[SimpleNamespace(text="{}")]] * 2
+    with pytest.raises(KeyError, match="label") as error:
+        list(compare._shared_out(wrong, 2, None))  # type: ignore[arg-type]
+    assert "in from_text" in str(error.value.__cause__)
 
 
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
