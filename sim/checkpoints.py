@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "wardround.progress/1"
 EVERY: Final = 3.0  # seconds between two files
-DEAREST: Final = 0.01  # share of the time that writing may take; where it takes longer, files come less often
+DEAREST: Final = 0.01  # share of the processor's time that writing may take; where it takes more, files come less often
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
@@ -92,7 +92,7 @@ class Progress:
 
     def after_round(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
         """Write the state of all runs, if it is time to."""
-        now = time.monotonic()
+        now, worked = time.monotonic(), time.process_time()
         if self._off or now < self._next:
             return
         try:
@@ -102,8 +102,7 @@ class Progress:
         except UnstorableError as error:
             self._off = True
             print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
-        end = time.monotonic()
-        self._next = end + max(EVERY, (end - now) / DEAREST)
+        self._next = time.monotonic() + max(EVERY, (time.process_time() - worked) / DEAREST)
 
     def done(self) -> None:
         """Remove the file: all its runs are evidence now."""
@@ -118,7 +117,7 @@ def write(path: Path, runs: Mapping[str, State]) -> None:
     shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
     told = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
     content = told + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
-    files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content)
+    files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
 def states(folder: Path) -> dict[str, State]:

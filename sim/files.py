@@ -19,15 +19,18 @@ PART = ".part"  # how the name of a file ends that is not whole yet
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)  # what file systems without locks answer
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that names the folder."""
+def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that names the folder.
+
+    Not ``durable``: a power cut may leave a file that is not whole; the end of the process may not.
+    """
     with finishing(), _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         number, beside = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
         try:
             try:
                 os.fchmod(number, 0o666 & ~_umask())
-                _write(number, content)
+                _write(number, content, durable=durable)
             finally:
                 os.close(number)
             os.replace(beside, path)
@@ -35,7 +38,8 @@ def replace(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 os.unlink(beside)
             raise
-        _sync(path.parent)
+        if durable:
+            _sync(path.parent)
 
 
 def append(path: Path, line: bytes) -> None:
@@ -48,7 +52,7 @@ def append(path: Path, line: bytes) -> None:
         try:
             before = os.fstat(number).st_size
             try:
-                _write(number, line)
+                _write(number, line, durable=True)
             except BaseException:
                 os.ftruncate(number, before)
                 raise
@@ -98,11 +102,12 @@ def _opened(path: Path, flags: int) -> int:
     return number
 
 
-def _write(number: int, content: bytes) -> None:
+def _write(number: int, content: bytes, *, durable: bool) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(number, rest) :]
-    os.fsync(number)
+    if durable:
+        os.fsync(number)
 
 
 def _sync(folder: Path) -> None:

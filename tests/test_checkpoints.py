@@ -242,6 +242,7 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
 ) -> None:
     now, cost, writes = [0.0], [0.001], list[float]()
     monkeypatch.setattr("sim.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sim.checkpoints.time.process_time", lambda: now[0])
     monkeypatch.setattr(checkpoints, "_state", lambda *_: {})
 
     def timed(*_: Any) -> None:
