@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -31,12 +30,15 @@ from reports import (
     words,
 )
 from reports.heat_map import heat_map
-from sim import evidence
+from sim import evidence, files
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
-MANIFEST = ("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions")
+MANIFEST = (
+    *("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions"),
+    "evidence",
+)
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
@@ -51,9 +53,9 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     drawn = draw(records, manifest["refused"] or ())
     page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
     for name, figure in drawn.items():
-        _replace(folder / "report" / "figures" / f"{name}.png", style.png(figure))
+        files.replace(folder / "report" / "figures" / f"{name}.png", style.png(figure))
     target = folder / "report" / "index.html"
-    _replace(target, page.encode())
+    files.replace(target, page.encode())
     return target
 
 
@@ -195,11 +197,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return list(frame.iter_rows(named=True))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside and rename, so that a reader never finds half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)

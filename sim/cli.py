@@ -21,14 +21,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, launcher, mappings, processes
+from sim import catalog, compare, compose, evidence, explain, files, launcher, mappings, processes
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.manifest import command_line, manifest
 from sim.progress import progress
-from sim.run import run
 
 Task = Callable[[DictConfig], None]
 
@@ -115,12 +114,14 @@ def _run(config: DictConfig) -> None:
     """One run."""
     values, start = compose.resolved(config), time.perf_counter()
     experiment, folder = compose.checked(values, _overrides()), _folder()
-    _write_config(folder, values)
-    with progress("Training", experiment.settings.training.rounds, "rounds") as step:
-        record = launcher.ready(experiment) or run(experiment, lambda _: step())
-    evidence.mend(folder)
-    evidence.append(folder, record)
-    page = _finish(folder, [record], start)
+    with compare.entered(folder, [experiment]) as held:
+        _write_config(folder, values)
+        if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
+            evidence.append(folder, ready)
+            held[ready.run] = ready
+        with progress("Training", experiment.settings.training.rounds, "rounds") as step:
+            (record,) = compare.finish([experiment], folder, 1, lambda _: None, held, lambda _: step())
+        page = _finish(folder, [record], start)
     from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
 
     Console().print(run_table(record))
@@ -134,10 +135,11 @@ def _compare(config: DictConfig) -> None:
         processes.warm_up()
     (experiments, refused), folder = _planned(values), _folder()
     workers = compare.n_workers(values.get("workers"), len(experiments))
-    _write_config(folder, values)
-    with progress("Comparing", len(experiments), "runs") as step:
-        records = compare.complete(experiments, folder, workers, lambda _: step())
-    page = _finish(folder, records, start, refused)
+    with compare.entered(folder, experiments) as held:
+        _write_config(folder, values)
+        with progress("Comparing", len(experiments), "runs") as step:
+            records = compare.finish(experiments, folder, workers, lambda _: step(), held)
+        page = _finish(folder, records, start, refused)
     from reports.terminal import closing
 
     console = Console(highlight=False)
@@ -177,7 +179,7 @@ def _report(words: list[str]) -> None:
 
 
 def _write_config(folder: Path, values: dict[str, Any]) -> None:
-    (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
 def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
@@ -186,8 +188,8 @@ def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: S
     command = HydraConfig.get().job.name
     told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
     told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in records)) for key in ("attack", "defense")}
-    told |= {"refused": [asdict(cell) for cell in refused]}
-    (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    told |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
+    files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
     return _page(folder, records)
 
 

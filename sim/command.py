@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sim import processes
+from sim import interrupts, processes
 
 USAGE = """\
 Put a hospital consortium's federated-learning design on trial before it is deployed.
@@ -26,7 +26,9 @@ INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the sa
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. Where it is the process's own command, an interrupt ends the process."""
+    if arguments is None:
+        interrupts.end_with(INTERRUPTED, processes.kill)
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     if command in ("--help", "-h", "help"):
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run_command(words)
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
-        code = 130
+        code = interrupts.EXIT
     if code:
         processes.stop()
     return code

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection, pool
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,42 +16,71 @@ from typing import Any
 import torch
 from hydra.utils import get_object
 
-from sim import evidence
+from sim import checkpoints, evidence, files, study
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
+from sim.interrupts import finishing
 from sim.manifest import code_version
 from sim.models import n_params
-from sim.processes import PROCESSES, hear_interrupts, n_cores, warm_up
-from sim.run import run, run_together
-
-SAME = ("consortium", "model", "training", "adversary", "server", "metrics")  # what the runs of one comparison share
-VARIED = ("n_hostile",)  # but for these values of theirs
+from sim.processes import PROCESSES, n_cores, warm_up
+from sim.run import advance, run
 
 ACCOUNTS = "clients.private.SPENT"
 LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
 GROUP_BYTES = 256_000_000
 
 Finished = Callable[[RunRecord], None]
+Round = Callable[[int], None]  # called with the number of each finished round
 
 
 def complete(experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished) -> list[RunRecord]:
     """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their order.
 
-    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder holds runs of something else.
+    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder holds runs of something else, or
+    if another command is at work in it.
     """
+    with entered(folder, experiments) as held:
+        return finish(experiments, folder, workers, finished, held)
+
+
+@contextmanager
+def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[str, RunRecord]]:
+    """Have the folder for oneself, with the records that it holds, by address; nothing in it is changed if it is refused.
+
+    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another command is at work in it.
+    """
+    with files.alone(folder):
+        held = {record.run: record for record in _held(folder, experiments)}
+        files.leftovers(folder)
+        evidence.mend(folder)
+        try:
+            yield held
+        finally:
+            files.leftovers(folder / checkpoints.FOLDER)  # of workers that were ended
+
+
+def finish(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    workers: int,
+    finished: Finished,
+    held: dict[str, RunRecord],
+    progress: Round | None = None,
+) -> list[RunRecord]:
+    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if there is one worker."""
     wanted = {address(experiment, code_version()): experiment for experiment in experiments}
-    evidence.mend(folder)
-    done = {record.run: record for record in _held(folder, experiments[0])}
+    done = dict(held)
     for identity in wanted.keys() & done.keys():
         finished(done[identity])
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
-    for record in run_all(todo, workers):
+    for record in run_all(todo, workers, folder, progress):
         if record.run not in wanted:
             raise RefusedError("the project's files changed while the comparison ran; start it again in a new folder")
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
+    checkpoints.clear(folder, done)
     return [done[identity] for identity in wanted]
 
 
@@ -62,47 +91,123 @@ def n_workers(value: Any, n_runs: int) -> int:
     return max(1, min(n_cores() if value == "auto" else value, n_runs))
 
 
-def _held(folder: Path, like: Experiment) -> list[RunRecord]:
-    if not (folder / evidence.EVIDENCE).exists():
+def _held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
+    if not os.path.lexists(folder / evidence.EVIDENCE):
         return []
     records = evidence.read(folder)
-    for record in records:
-        if record.code != code_version():
-            raise InputError(
-                "hydra.run.dir", folder, f"holds runs of other code ({record.code}, now {code_version()}); expected a new folder"
-            )
-        different = [key for key in SAME if _shared(record.config[key]) != _shared(like.config[key])]
-        if different:
-            raise InputError("hydra.run.dir", folder, f"holds runs with another {different[0]}; expected a new folder")
+    other = next((record.code for record in records if record.code != code_version()), None)
+    if other is not None:
+        _refuse(folder, f"of other code ({other}, now {code_version()})")
+    found = study.difference((record.config for record in records), (experiment.config for experiment in wanted))
+    if found is not None:
+        key, was, now = found
+        _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
+    hashes = {record.seed: record.data_hash for record in records}
+    for experiment in wanted:
+        held, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
+        if held is not None and held != now:
+            _refuse(folder, f"of other data ({held[:12]}, now {now[:12]})")
     return records
 
 
-def _shared(group: dict[str, Any]) -> str:
-    return json.dumps({key: value for key, value in group.items() if key not in VARIED}, sort_keys=True)
+def _refuse(folder: Path, what: str) -> None:
+    raise InputError("hydra.run.dir", str(folder), f"holds runs {what}; expected a new folder")
 
 
-def run_all(todo: Sequence[Experiment], workers: int) -> Iterator[RunRecord]:
-    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores."""
+def run_all(
+    todo: Sequence[Experiment], workers: int, folder: Path | None = None, progress: Round | None = None
+) -> Iterator[RunRecord]:
+    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores.
+
+    With a ``folder``, what runs on this machine's own engine have reached is stored there as they go.
+    """
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
     groups = grouped([experiment for experiment in todo if experiment.settings.engine.name == "local"], workers)
-    if workers == 1 or len(groups) < 2:
-        for group in groups:
-            yield from run_together(group)
+    if workers > 1 and len(groups) > 1:
+        yield from _shared_out(groups, min(workers, len(groups)), folder)
         return
+    for group in groups:
+        yield from advance(group, progress, folder)
+        _stored(group, folder)
+
+
+def _stored(group: Sequence[Experiment], folder: Path | None) -> None:
+    """All records of the group are evidence now."""
+    if folder is not None:
+        checkpoints.Progress(folder, group).done()
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Any
+    group: Sequence[Experiment] = ()
+
+    @classmethod
+    def start(cls) -> _Worker:
+        ours, theirs = PROCESSES.Pipe()
+        accounts = dict(get_object(ACCOUNTS))
+        process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
+        with finishing():  # so that an interrupt finds it among the processes to end
+            process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def give(self, group: Sequence[Experiment], folder: Path | None) -> None:
+        self.group = group
+        self.pipe.send(([experiment.text for experiment in group], folder))
+
+    def answers(self) -> Iterator[Any]:
+        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was raised in it."""
+        try:
+            while self.pipe.poll():
+                answer = self.pipe.recv()
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+        except (EOFError, ConnectionError):
+            raise RefusedError(
+                "a worker process was ended from outside, perhaps for lack of memory; finished runs are kept, "
+                "and the same command with the same hydra.run.dir completes the rest"
+            ) from None
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _shared_out(groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None) -> Iterator[RunRecord]:
+    """Records of all groups, from processes of which each takes the next group when it is done with one."""
     warm_up()
-    pool = ProcessPoolExecutor(
-        workers, PROCESSES, initializer=enter_worker, initargs=(dict(get_object(ACCOUNTS)), dict(os.environ))
-    )
+    waiting, workers = list(reversed(groups)), list[_Worker]()
     try:
-        for future in as_completed([pool.submit(_run_texts, [experiment.text for experiment in group]) for group in groups]):
-            yield from (RunRecord.model_validate_json(line) for line in future.result())
-    except BrokenProcessPool:
-        raise RefusedError(
-            "a worker process was ended from outside, perhaps for lack of memory; finished runs are kept, "
-            "and the same command with the same hydra.run.dir completes the rest"
-        ) from None
+        for _ in range(n_workers):
+            workers.append(_Worker.start())
+            workers[-1].give(waiting.pop(), folder)
+        busy = {worker.pipe: worker for worker in workers}
+        while busy:
+            for pipe in connection.wait(list(busy)):
+                yield from _taken(busy, pipe, waiting, folder)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for worker in workers:
+            worker.end()
+
+
+def _taken(busy: dict[Any, _Worker], pipe: Any, waiting: list[Sequence[Experiment]], folder: Path | None) -> Iterator[RunRecord]:
+    """The records that one worker has sent; it gets its next group before they are dealt with."""
+    worker = busy[pipe]
+    group, answers = worker.group, list(worker.answers())
+    ended = answers[-1:] == [None]
+    if ended and waiting:
+        worker.give(waiting.pop(), folder)
+    elif ended:
+        del busy[pipe]
+    for answer in answers:
+        if answer is not None:
+            yield RunRecord.model_validate_json(answer)
+    if ended:
+        _stored(group, folder)
 
 
 def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
@@ -123,6 +228,32 @@ def run_bytes(experiment: Experiment) -> int:
     return 6 * 4 * len(experiment.consortium) * n_params(experiment.widths)
 
 
+def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:
+    """What a worker process does: for each group that it gets, it sends every record, then None; or an exception."""
+    enter_worker(accounts, environment)
+    while True:
+        try:
+            texts, folder = pipe.recv()
+        except EOFError:
+            return
+        try:
+            for record in advance([from_text(text) for text in texts], folder=folder):
+                pipe.send(record.model_dump_json())
+            pipe.send(None)
+        except Exception as error:
+            pipe.send(_sendable(error))
+
+
+def _sendable(error: Exception) -> Any:
+    """The exception as it can be sent to another process, with the lines in which it was raised."""
+    wrapped = pool.ExceptionWithTraceback(error, error.__traceback__)  # type: ignore[attr-defined]
+    try:
+        connection._ForkingPickler.dumps(wrapped)  # type: ignore[attr-defined]
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return wrapped
+
+
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
     """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
 
@@ -130,7 +261,6 @@ def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> Non
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
-    hear_interrupts()
     torch.set_num_threads(1)
     get_object(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
@@ -140,7 +270,3 @@ def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> Non
 def _end_after(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
-
-
-def _run_texts(texts: Sequence[str]) -> list[str]:
-    return [record.model_dump_json() for record in run_together([from_text(text) for text in texts])]

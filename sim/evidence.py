@@ -8,16 +8,20 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from io import BytesIO, StringIO
 from pathlib import Path
 from sys import intern
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from sim import files, sealed
 from sim.errors import InputError
+from sim.plausible import implausible
+from sim.study import address_of, shown
 
-SCHEMA: Final = "wardround.evidence/1"  # a field that is new and may be absent changes no number
+SCHEMA: Final = "wardround.evidence/2"  # a field that is new and may be absent changes no number
 
 RESULT_COLUMNS = (
     "run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds",
@@ -239,7 +243,7 @@ class Conflict(Part):
 class RunRecord(Part):
     """Everything that one run (one consortium, attack, defense, seed) leaves behind."""
 
-    schema_: Literal["wardround.evidence/1"] = SCHEMA
+    schema_: Literal["wardround.evidence/2"] = SCHEMA
     run: str
     consortium: str
     attack: str
@@ -282,47 +286,109 @@ class RunRecord(Part):
         return {key: [intern(one) if type(one) is str else one for one in column] for key, column in curve.items()}
 
 
-EVIDENCE, RESULTS, ROUNDS = "evidence.jsonl", "results.csv", "rounds.parquet"
+EVIDENCE, RESULTS, ROUNDS, MANIFEST = "evidence.jsonl", "results.csv", "rounds.parquet", "manifest.json"
+LONGEST_LINE: Final = 2**30  # bytes
 
 
 def append(folder: Path, record: RunRecord) -> None:
-    """Add one record to the folder's evidence, whole or not at all as far as a reader can tell."""
-    line = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False) + "\n"
-    with (folder / EVIDENCE).open("a", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one record to the end of the folder's evidence, chained to the one before, whole or not at all.
+
+    Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read`` would refuse.
+    """
+    if (found := implausible(record)) is not None:
+        raise ValueError(f"{found[0]} of run {record.run}: {found[1]}")
+    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False)
+    files.append(folder / EVIDENCE, sealed.seal(text, head(folder)["hash"]))
+
+
+def head(folder: Path) -> dict[str, Any]:
+    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line, which stands for all of it."""
+    path = folder / EVIDENCE
+    try:
+        with os.fdopen(files.opened(path), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - sealed.SEAL_BYTES))
+            return {"bytes": size, "hash": sealed.last_hash(file.read())}
+    except FileNotFoundError:
+        return {"bytes": 0, "hash": sealed.FIRST}
+    except (sealed.BrokenError, OSError) as error:
+        raise InputError("folder", str(folder), f"expected evidence in {EVIDENCE}: {_reason(error)}") from None
 
 
 def read(folder: Path) -> list[RunRecord]:
     """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if there is no evidence.
 
-    A last line that was cut off by an interruption is not evidence and is left out.
+    Each line must follow the line before, hold figures that a run can have, and bear the address of its configuration, data and
+    code; ``manifest.json``, where it is there, must name a line of the chain. A last line that was cut off by an interruption is
+    not evidence and is left out.
     """
-    records = {}
+    records: dict[str, RunRecord] = {}
+    promised, size = _promised(folder), 0
+    reached = promised is None
+    previous = sealed.FIRST
     try:
-        with (folder / EVIDENCE).open("rb") as file:  # line by line: a large comparison leaves hundreds of megabytes
-            for number, line in enumerate(file, 1):
-                if line.endswith(b"\n"):
-                    record = _parse(folder, number, line)
-                    records[record.run] = record
+        for number, line in enumerate(_lines(folder), 1):
+            record, previous = _parse(folder, number, line, previous)
+            records[record.run] = record
+            size += len(line)
+            reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
-        raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({error.strerror})") from error
+        raise InputError("folder", str(folder), f"expected a folder with {EVIDENCE} ({_reason(error)})") from error
+    if not reached:
+        raise InputError("folder", str(folder), f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another")
     return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
 
 
 def mend(folder: Path) -> None:
     """Cut an unfinished last line off the folder's evidence, so that the next record starts on a line of its own."""
     path = folder / EVIDENCE
-    if path.exists() and not (text := path.read_bytes()).endswith(b"\n") and text:
-        os.truncate(path, text.rfind(b"\n") + 1)  # in place: the whole records before it are never at risk
+    if path.exists() and path.is_file():
+        with path.open("rb") as file:
+            whole = _whole(file.fileno())
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)  # in place: the whole records before it are never at risk
+
+
+def _whole(number: int, step: int = 2**16) -> int:
+    """How many bytes of an open file are whole lines."""
+    end = os.fstat(number).st_size
+    while end > 0:
+        start = max(0, end - step)
+        found = os.pread(number, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
+    """The whole lines, one by one: a large comparison leaves hundreds of megabytes."""
+    with os.fdopen(files.opened(folder / EVIDENCE), "rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            if line.endswith(b"\n"):
+                yield line
+            elif len(line) == LONGEST_LINE:
+                raise OSError(0, f"a line of more than {LONGEST_LINE} bytes")
+
+
+def _promised(folder: Path) -> dict[str, Any] | None:
+    """Size and hash of the evidence as the folder's manifest has them; None if it does not say."""
+    try:
+        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
+            told = json.loads(file.read()).get("evidence")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None  # whoever shows the manifest says what is wrong with it
+    return {"bytes": told.get("bytes"), "hash": told.get("hash")} if isinstance(told, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     """``results.csv`` and ``rounds.parquet`` from ``records``; each file is replaced as a whole."""
-    table = results(records)
-    _replace(folder / RESULTS, lambda path: _write_csv(path, table))
-    _replace(folder / ROUNDS, lambda path: _write_rounds(path, records))
+    files.replace(folder / RESULTS, _csv(results(records)))
+    files.replace(folder / ROUNDS, _rounds(records))
 
 
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -390,32 +456,40 @@ def is_material(loss: float, drop: float) -> bool:
     return loss >= drop - 1e-9
 
 
-def _write_rounds(path: Path, records: Sequence[RunRecord]) -> None:
+def _rounds(records: Sequence[RunRecord]) -> bytes:
     import polars as pl  # workers import this module, and write no tables
 
     schema = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
     frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema) for r in records]
-    pl.concat([pl.DataFrame(schema=schema), *frames]).write_parquet(path)
+    out = BytesIO()
+    pl.concat([pl.DataFrame(schema=schema), *frames]).write_parquet(out)
+    return out.getvalue()
 
 
-def _parse(folder: Path, number: int, line: bytes) -> RunRecord:
+def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:
+    """The record of a line and the line's hash."""
+    where = "line"
     try:
-        return RunRecord.model_validate_json(line)
+        content, own = sealed.opened(line, previous)
+        record = RunRecord.model_validate_json(content, strict=True)
+        if (found := implausible(record)) is not None:
+            where, reason = found
+        elif record.run != (expected := address_of(record.config, record.data_hash, record.code)):
+            where, reason = "run", f"expected {expected}, the address of its configuration, data and code"
+        else:
+            return record, own
+    except sealed.BrokenError as error:
+        reason = str(error)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "record"
-        raise InputError(f"{folder / EVIDENCE}:{number}", where, f"not evidence of {SCHEMA}: {problem['msg']}") from None
+        reason = problem["msg"]
+    raise InputError(f"{folder / EVIDENCE}:{number}", shown(where), f"not evidence of {SCHEMA}: {reason}")
 
 
-def _write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, RESULT_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside ``path``, then put it in its place, so that nobody ever reads half a file."""
-    beside = path.with_name(f".{path.name}.part")
-    write(beside)
-    beside.replace(path)
+def _csv(table: Sequence[dict[str, Any]]) -> bytes:
+    out = StringIO(newline="")
+    writer = csv.DictWriter(out, RESULT_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return out.getvalue().encode()

@@ -5,7 +5,6 @@ Plug-ins check their own parameters when they are built; what concerns several o
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from sim.errors import InputError, RefusedError
 from sim.models import Model, device
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
+from sim.study import address_of, canonical
 from sim.types import (
     LEVELS,
     About,
@@ -250,12 +250,12 @@ class Experiment:
     @cached_property
     def consortium(self) -> Consortium:
         """The hospitals of this run's seed."""
-        return _consortium(_canonical(self.settings.consortium), self.settings.seed)
+        return _consortium(canonical(self.settings.consortium), self.settings.seed)
 
     @property
     def data_notes(self) -> list[str]:
         """What a reader of the figures should know about the data of this run's seed."""
-        return list(_notes(_canonical(self.settings.consortium), self.settings.seed))
+        return list(_notes(canonical(self.settings.consortium), self.settings.seed))
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -284,7 +284,7 @@ class Experiment:
     @cached_property
     def text(self) -> str:
         """The configuration as one line of JSON: what travels to hospitals and what a run is addressed by."""
-        return _canonical(self.config)
+        return canonical(self.config)
 
 
 def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
@@ -334,9 +334,7 @@ def from_text(text: str) -> Experiment:
 
 def address(experiment: Experiment, code: str) -> str:
     """Content address of a run: 16 hex digits of its configuration, its data and the code."""
-    config = {key: value for key, value in experiment.config.items() if key != "report"}  # what is shown changes no run
-    parts = "\n".join((_canonical(config), experiment.consortium.data_hash, code))
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+    return address_of(experiment.config, experiment.consortium.data_hash, code)
 
 
 def _check(experiment: Experiment) -> None:
@@ -478,10 +476,6 @@ def _consortium(node: str, seed: int) -> Consortium:
 @lru_cache(maxsize=64)
 def _notes(node: str, seed: int) -> tuple[str, ...]:
     return tuple(data_check.notes(_consortium(node, seed)))
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _first(error: ValidationError) -> InputError:

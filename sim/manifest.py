@@ -14,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
+COMPUTE = ("flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic", "scikit-learn", "scipy", "torch")
 DEPENDENCIES = ("flwr", "torch", "opacus", "numpy", "scipy", "scikit-learn", "hydra-core", "pydantic", "polars", "matplotlib")
 
 
@@ -24,7 +25,7 @@ def code_version() -> str:
     for package in CODE:
         for path in sorted((ROOT / package).rglob("*.py")):
             digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
-    for name in ("flwr", "torch", "opacus", "numpy", "scipy"):
+    for name in COMPUTE:
         digest.update(f"{name}=={version(name)}\n".encode())
     return digest.hexdigest()[:12]
 

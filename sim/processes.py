@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
+
+from sim.interrupts import finishing
 
 PROCESSES = multiprocessing.get_context("forkserver")
 IMPORTED = ("sim.run", "clients.app")  # once, before the fork, for all of them
@@ -20,16 +23,16 @@ def n_cores() -> int:
 def warm_up() -> None:
     """Start the process that workers are forked from, unless it is there.
 
-    It imports for seconds, best while its starter imports too. Until a worker asks to, it and its workers do not hear Ctrl-C,
-    for an interrupted import would print where it was.
+    It imports for seconds, best while its starter imports too. It and its workers never get SIGINT: their starter ends them.
     """
     PROCESSES.set_forkserver_preload(list(IMPORTED))
-    resource_tracker.ensure_running()  # which the next lines would start, and which hears signals again once it has
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with finishing():
+        resource_tracker.ensure_running()  # which the next lines would start, and which hears signals again once it has
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop() -> None:
@@ -40,8 +43,13 @@ def stop() -> None:
         server._stop()
 
 
-def hear_interrupts() -> None:
-    """In a worker: end at Ctrl-C without a word, for its parent says what there is to say; not where the parent ignores it."""
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+def kill() -> str | None:
+    """End all processes that this one has started, at once; returns the folder of their sockets, if there is one."""
+    server: Any = vars(forkserver)["_forkserver"]
+    for process in multiprocessing.active_children():
+        process.kill()
+    if server._forkserver_pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+    folder: str | None = vars(multiprocessing.current_process())["_config"].get("tempdir")
+    return folder

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
@@ -15,7 +16,7 @@ from flwr.serverapp import Grid, ServerApp
 from hydra.utils import get_object
 from numpy.typing import NDArray
 
-from sim import models, wire
+from sim import checkpoints, models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.blame import blaming
@@ -59,6 +60,7 @@ class Trial:
         self.scores: list[NDArray[np.float64]] = []
         self.planted: list[float] = []
         self.overflowed: list[int] = []
+        self.round, self.earlier = 0, 0.0  # rounds done, and seconds that they took before an interruption
 
     def enroll(self, nodes: Mapping[int, int], refused: Sequence[str] = ()) -> None:
         """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand.
@@ -240,51 +242,62 @@ def _frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-@_frozen()
 def run_together(experiments: Sequence[Experiment], progress: Progress | None = None) -> list[RunRecord]:
+    """The records of ``advance``, in the order of ``experiments``."""
+    return list(advance(experiments, progress))
+
+
+def advance(
+    experiments: Sequence[Experiment], progress: Progress | None = None, folder: Path | None = None
+) -> Iterator[RunRecord]:
     """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the same batches.
 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
-    each round. The runs without attack that backdoors are compared with are added where they are missing.
+    each round. The runs without attack that backdoors are compared with are added where they are missing. With a ``folder``, what
+    the runs have reached is stored there every few seconds, and they go on from what is stored, with the same digits.
     """
-    with blaming({target for experiment in experiments for target in targets(experiment.settings)}):
-        return _together(experiments, progress)
+    named = {target for experiment in experiments for target in targets(experiment.settings)}
+    with blaming(named), _frozen():
+        start = time.perf_counter()
+        quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
+        wanted = {experiment.text for experiment in experiments}
+        added = {control.text: control for control in quiet.values() if control.text not in wanted}
+        trials, node = list[Trial](), 1
+        for experiment in [*experiments, *added.values()]:
+            trials.append(Trial(experiment, node))
+            node += len(experiment.consortium)
+        grid = _grid(trials)
+        stored = None if folder is None else checkpoints.Progress(folder, experiments)
+        if stored is not None:
+            stored.restore(trials, grid.contexts)
+        _lockstep(trials, grid, progress, stored)
+        each = (time.perf_counter() - start) / max(1, len(trials))
+        final = {trial.experiment.text: trial.weights for trial in trials}
+        controls = [quiet.get(experiment.text) for experiment in experiments]
+        for trial, control in zip(trials, controls, strict=False):
+            yield trial.record(grid.answer, trial.earlier + each, None if control is None else final[control.text])
 
 
-def _together(experiments: Sequence[Experiment], progress: Progress | None) -> list[RunRecord]:
-    start = time.perf_counter()
-    quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
-    wanted = {experiment.text for experiment in experiments}
-    added = {control.text: control for control in quiet.values() if control.text not in wanted}
-    trials, node = list[Trial](), 1
-    for experiment in [*experiments, *added.values()]:
-        trials.append(Trial(experiment, node))
-        node += len(experiment.consortium)
-    grid = _grid(trials)
-    _lockstep(trials, grid, progress)
-    each = (time.perf_counter() - start) / max(1, len(trials))
-    final = {trial.experiment.text: trial.weights for trial in trials}
-    controls = [quiet.get(experiment.text) for experiment in experiments]
-    return [
-        trial.record(grid.answer, each, None if control is None else final[control.text])
-        for trial, control in zip(trials, controls, strict=False)
-    ]
-
-
-def _lockstep(trials: Sequence[Trial], grid: LocalGrid, progress: Progress | None) -> None:
+def _lockstep(
+    trials: Sequence[Trial], grid: LocalGrid, progress: Progress | None, stored: checkpoints.Progress | None = None
+) -> None:
     """What ``Strategy.start`` does for one run, for many at once: the same hooks in the same order."""
-    arrays = [wire.arrays(wire.WEIGHTS, trial.initial) for trial in trials]
+    arrays = [wire.arrays(wire.WEIGHTS, trial.weights) for trial in trials]
     configs = [wire.settings(trial.experiment.text) for trial in trials]
     for trial, first in zip(trials, arrays, strict=True):
-        trial.examine(0, first)
+        if trial.round == 0:
+            trial.examine(0, first)
     for round_ in range(1, max(trial.experiment.settings.training.rounds for trial in trials) + 1):
-        running = [i for i, trial in enumerate(trials) if round_ <= trial.experiment.settings.training.rounds]
+        running = [i for i, trial in enumerate(trials) if trial.round < round_ <= trial.experiment.settings.training.rounds]
         asked = [list(trials[i].strategy.configure_train(round_, arrays[i], configs[i], grid)) for i in running]
         replies = iter(grid.send_and_receive([message for messages in asked for message in messages]))
         for i, messages in zip(running, asked, strict=True):
             received = trials[i].adversary.corrupt(round_, trials[i].weights, [next(replies) for _ in messages])
             arrays[i] = trials[i].strategy.aggregate_train(round_, received)[0] or arrays[i]
             trials[i].examine(round_, arrays[i])
+            trials[i].round = round_
+        if stored is not None and running:
+            stored.after_round(trials, grid.contexts)
         if progress is not None:
             progress(round_)
 

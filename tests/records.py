@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from sim.evidence import Conflict, Engagement, HospitalOutcome, Inverted, Outcome, Privacy, Recovered, RunRecord, Sight, Spent
+from sim.study import address_of
 
 Part = TypeVar("Part", Outcome, Engagement)
 
@@ -36,6 +37,14 @@ def make_record(**changes: Any) -> RunRecord:
         "conflicts": [], "curve": make_curve(4, 0.5 if outcome.auroc is None else outcome.auroc), "seconds": 1.5,
     }  # fmt: skip
     return RunRecord(**fields | changes)
+
+
+def addressed(record: RunRecord) -> RunRecord:
+    """The record as it may be read from a file: its configuration names its cell, and ``run`` is its address."""
+    pairs = [[name, {}] for name in record.attack.split("+") if name != "none"]
+    named = {"seed": record.seed, "label": record.defense, "attack": pairs, "adversary": {"n_hostile": record.n_hostile}}
+    config = named | record.config
+    return record.model_copy(update={"config": config, "run": address_of(config, record.data_hash, record.code)})
 
 
 def engaged(attack: str, defense: str) -> Engagement:
@@ -74,7 +83,7 @@ def make_curve(rounds: int, auroc: float | None) -> dict[str, list[Any]]:
         "round": list(range(1, rounds + 1)),
         "hospital": ["all"] * rounds,
         "metric": ["auroc"] * rounds,
-        "value": [auroc - 0.05 * (rounds - i) for i in range(1, rounds + 1)],
+        "value": [max(0.0, auroc - 0.05 * (rounds - i)) for i in range(1, rounds + 1)],
     }
 
 

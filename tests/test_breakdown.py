@@ -12,7 +12,7 @@ from sim.evidence import Heard, Planted, Selection
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
 from tests.federation import plan
-from tests.records import make_inversion, make_record
+from tests.records import addressed, make_inversion, make_record
 from tests.test_reports import html_of, printed, row, text_of
 
 DROP = 0.05
@@ -88,7 +88,19 @@ def test_lists_that_are_no_different_whole_numbers_are_refused(value):
 @pytest.mark.usefixtures("_hydra")
 def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversary(tmp_path):
     one, two = (planned([n], defenses=())[0][-1] for n in (1, 2))
-    held = [make_record(run=address(e, code_version()), config=json.loads(e.text), code=code_version()) for e in (one, two)]
+    held = [
+        make_record(
+            run=address(e, code_version()),
+            attack=e.attack,
+            defense=e.label,
+            n_hostile=len(e.hostile),
+            rounds=e.settings.training.rounds,
+            config=json.loads(e.text),
+            code=code_version(),
+            data_hash=e.consortium.data_hash,
+        )
+        for e in (one, two)
+    ]
     for record in held:
         evidence.append(tmp_path, record)
     assert compare.complete([two], tmp_path, 1, lambda _: None) == held[1:]
@@ -251,7 +263,7 @@ def study():
 
 def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_path):
     for record in study():
-        evidence.append(tmp_path, record)
+        evidence.append(tmp_path, addressed(record))
     (tmp_path / "manifest.json").write_text(json.dumps({"refused": REFUSED[1:2]}))
     html = page.write_report(tmp_path).read_text()
     text = " ".join(text_of(html).split())

@@ -307,6 +307,6 @@ def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim.cli.run", interrupt)
+    monkeypatch.setattr("sim.compare.advance", interrupt)
     assert call("run", *FAST) == 130
     assert capfd.readouterr().err.startswith("Interrupted. ")

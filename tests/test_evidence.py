@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 
+from benchmarks.commands import gone, started
 from sim import compare, evidence
 from sim.errors import InputError, RefusedError
 from sim.evidence import RESULT_COLUMNS, Planted, RunRecord
 from sim.experiment import Experiment
 from tests.federation import plan
-from tests.records import make_inversion, make_privacy, make_record
+from tests.records import addressed, make_inversion, make_privacy, make_record
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["consortium=heart4", "training.rounds=2", "model=logistic"]
@@ -57,13 +58,13 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the runs that ``compare`` starts from now on."""
     started: list[str] = []
-    original: Callable[..., Any] = compare.run_together
+    original: Callable[..., Any] = compare.advance
 
-    def run_together(experiments: Sequence[Experiment], *rest: Any) -> list[RunRecord]:
+    def advance(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
         started.extend(f"{e.attack}-{e.label}-{e.settings.seed}" for e in experiments)
         return original(experiments, *rest)
 
-    monkeypatch.setattr(compare, "run_together", run_together)
+    monkeypatch.setattr(compare, "advance", advance)
     return started
 
 
@@ -72,10 +73,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     records = [
-        make_record(seed=1),
-        make_record(attack="analytic_inversion", inversion=make_inversion(gallery=True)),
-        make_record(defense="dp", privacy=make_privacy()),
-        make_record(hostile=["Krankenhaus \u00dcbersee\u2028Station\n2"]),
+        addressed(make_record(seed=1)),
+        addressed(make_record(attack="analytic_inversion", inversion=make_inversion(gallery=True))),
+        addressed(make_record(defense="dp", privacy=make_privacy())),
+        addressed(make_record(hostile=["Krankenhaus \u00dcbersee\u2028Station\n2"])),
     ]
     for record in records:
         evidence.append(tmp_path, record)
@@ -86,7 +87,7 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_order_of_appending_does_not_matter_and_a_run_counts_once(tmp_path: Path) -> None:
-    records = [make_record(seed=seed, attack=attack) for seed in range(3) for attack in ("none", "x")]
+    records = [addressed(make_record(seed=seed, attack=attack)) for seed in range(3) for attack in ("none", "x")]
     for name, order in (("a", records), ("b", [*records[::-1], records[0]])):
         (tmp_path / name).mkdir()
         for record in order:
@@ -96,7 +97,7 @@ def test_the_order_of_appending_does_not_matter_and_a_run_counts_once(tmp_path: 
 
 @pytest.mark.parametrize("left", [1, 100, -1])
 def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path: Path, left: int) -> None:
-    first, second = make_record(seed=0), make_record(seed=1)
+    first, second = addressed(make_record(seed=0)), addressed(make_record(seed=1))
     evidence.append(tmp_path, first)
     whole = (tmp_path / evidence.EVIDENCE).read_bytes()
     (tmp_path / evidence.EVIDENCE).write_bytes(whole + whole[:left])
@@ -110,7 +111,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path: Path, lef
 def test_mending_leaves_whole_evidence_and_empty_folders_alone(tmp_path: Path) -> None:
     evidence.mend(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    evidence.append(tmp_path, make_record())
+    evidence.append(tmp_path, addressed(make_record()))
     before = (tmp_path / evidence.EVIDENCE).read_bytes()
     evidence.mend(tmp_path)
     assert (tmp_path / evidence.EVIDENCE).read_bytes() == before
@@ -124,11 +125,11 @@ def test_mending_leaves_whole_evidence_and_empty_folders_alone(tmp_path: Path) -
 def test_a_damaged_line_is_one_error_with_its_number(tmp_path: Path, damage: bytes) -> None:
     lines = []
     for seed in range(3):
-        evidence.append(tmp_path, make_record(seed=seed))
+        evidence.append(tmp_path, addressed(make_record(seed=seed)))
         lines = (tmp_path / evidence.EVIDENCE).read_bytes().splitlines(keepends=True)
     lines[1] = damage
     (tmp_path / evidence.EVIDENCE).write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/1: ") as error:
+    with pytest.raises(InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/2: ") as error:
         evidence.read(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -231,11 +232,13 @@ def test_a_complete_folder_runs_nothing_again(uninterrupted: Path, counted: list
 
 
 def test_only_what_is_missing_is_run_and_the_table_is_the_same(uninterrupted: Path, tmp_path: Path, counted: list[str]) -> None:
-    lines = (uninterrupted / evidence.EVIDENCE).read_bytes().splitlines(keepends=True)
-    dropped = [json.loads(line) for line in lines[2:5]]
-    (tmp_path / evidence.EVIDENCE).write_bytes(b"".join([*lines[:2], *lines[5:]]) + lines[2][:50])
+    records = evidence.read(uninterrupted)
+    for record in [*records[:2], *records[5:]]:
+        evidence.append(tmp_path, record)
+    with (tmp_path / evidence.EVIDENCE).open("ab") as file:
+        file.write((uninterrupted / evidence.EVIDENCE).read_bytes()[:50])
     assert completed(tmp_path, small_plan()) == table(uninterrupted)
-    assert sorted(counted) == sorted(f"{r['attack']}-{r['defense']}-{r['seed']}" for r in dropped)
+    assert sorted(counted) == sorted(f"{r.attack}-{r.defense}-{r.seed}" for r in records[2:5])
 
 
 def test_more_cells_and_seeds_may_join_a_folder(uninterrupted: Path, tmp_path: Path, counted: list[str]) -> None:
@@ -250,12 +253,14 @@ def test_more_cells_and_seeds_may_join_a_folder(uninterrupted: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("word", "part"),
     [
-        ("training.lr=0.2", "training"),
-        ("model=mlp", "model"),
-        ("consortium.test_fraction=0.2", "consortium"),
-        ("adversary.placement=largest", "adversary"),
-        ("server.weight_cap=2", "server"),
-        ("metrics.min_class_rows=2", "metrics"),
+        ("training.lr=0.2", r"training\.lr \(0\.1, now 0\.2\)"),
+        ("model=mlp", r"model\..*"),
+        ("consortium.test_fraction=0.2", r"consortium\.test_fraction \(.*, now 0\.2\)"),
+        ("adversary.placement=largest", r"adversary\.placement \(random, now largest\)"),
+        ("server.weight_cap=2", r"server\.weight_cap \(3\.0, now 2\.0\)"),
+        ("metrics.min_class_rows=2", r"metrics\.min_class_rows \(5, now 2\)"),
+        ("attack.sign_flip.scale=9", r"attack\.sign_flip\.scale \(.*, now 9\)"),
+        ("adversary.knowledge=own", r"adversary\.knowledge \(.*, now own\)"),
     ],
 )
 def test_a_folder_of_other_settings_is_refused(uninterrupted: Path, counted: list[str], word: str, part: str) -> None:
@@ -274,46 +279,34 @@ def test_a_folder_of_other_code_is_refused(uninterrupted: Path, counted: list[st
 
 
 def test_every_finished_run_is_kept_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, calls = compare.run_together, []
+    original, calls = compare.advance, []
 
-    def fails_later(experiments: Sequence[Experiment], *rest: Any) -> list[RunRecord]:
+    def fails_later(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
         calls.append(len(experiments))
         if len(calls) > 1:
             raise KeyboardInterrupt
         return original(experiments, *rest)
 
-    monkeypatch.setattr(compare, "run_together", fails_later)
+    monkeypatch.setattr(compare, "advance", fails_later)
     with pytest.raises(KeyboardInterrupt):
         compare.complete(small_plan(), tmp_path, 1, lambda _: None)
     assert 0 < len(evidence.read(tmp_path)) == calls[0] < 8
 
 
-def all_gone(group: int) -> bool:
-    """Whether no process of the group is left, or will be in a while."""
-    for _ in range(100):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-@pytest.mark.parametrize("seconds", [1.5, 4.0, 8.0])
-def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seconds", "everybody"), [(1.5, True), (4.0, False), (8.0, True)])
+def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(
+    seconds: float, everybody: bool, tmp_path: Path
+) -> None:
     words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=200", "workers=2", f"hydra.run.dir={tmp_path / 'out'}"]
-    script = tmp_path / "wardround"  # as the one that is installed
-    script.write_text("import sys\nfrom sim.command import main\nsys.exit(main())\n")
-    command = [sys.executable, "-W", "ignore", str(script), "compare", "consortium=heart12", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = started(["compare", "consortium=heart12", *words], tmp_path, TMPDIR=str(tmp_path))
     time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.startswith("Interrupted. ")
     assert told.count("\n") == 1
-    assert all_gone(process.pid)
+    assert gone(process.pid)
+    assert not list(tmp_path.glob("pymp-*"))
 
 
 def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_kept(tmp_path: Path) -> None:
@@ -326,6 +319,13 @@ def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_
     assert 0 < len(evidence.read(tmp_path)) < 8
 
 
+def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> None:
+    wrong = [[SimpleNamespace(text="{}")]] * 2
+    with pytest.raises(KeyError, match="label") as error:
+        list(compare._shared_out(wrong, 2, None))  # type: ignore[arg-type]
+    assert "in from_text" in str(error.value.__cause__)
+
+
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
     words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
     command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", *words]
@@ -336,7 +336,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterru
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert all_gone(process.pid)
+    assert gone(process.pid)
     held = len(evidence.read(tmp_path))
     assert 0 < held < 8
     assert not (tmp_path / evidence.RESULTS).exists()

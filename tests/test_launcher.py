@@ -35,16 +35,15 @@ def files(folder: Path) -> set[Path]:
 def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, together = list[int](), sys.modules["sim.compare"].run_together
+    sizes, together = list[int](), sys.modules["sim.compare"].advance
 
-    def spy(group: list[object]) -> object:
+    def spy(group: list[object], *rest: object) -> object:
         sizes.append(len(group))
-        return together(group)
+        return together(group, *rest)
 
     for seed in (0, 1):
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
-    monkeypatch.setattr("sim.compare.run_together", spy)
-    monkeypatch.setattr("sim.cli.run", None)  # every record comes from the launcher
+    monkeypatch.setattr("sim.compare.advance", spy)  # every record comes from the launcher
     monkeypatch.setattr("sim.compare.LARGEST_GROUP", 24)
     assert call("run", *SWEEP, *FAST, "seed=0,1", "report.material_drop=0.05", f"hydra.sweep.dir={tmp_path}/sweep") == 0
     for seed in (0, 1):

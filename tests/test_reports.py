@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from reports import findings, page, sections, statistics, tables, terminal, words
-from sim import evidence
+from sim import evidence, sealed
 from sim.errors import InputError
 from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
 from sim.statistics import rate_interval
-from tests.records import make_conflict, make_hospitals, make_inversion, make_privacy, make_record
+from tests.records import addressed, make_conflict, make_hospitals, make_inversion, make_privacy, make_record
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
 SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
@@ -52,7 +52,7 @@ def everything() -> list[RunRecord]:
 def folder(tmp_path):
     def make(records, manifest=None):
         for record in records:
-            evidence.append(tmp_path, record)
+            evidence.append(tmp_path, addressed(record))
         if manifest is not None:
             (tmp_path / "manifest.json").write_text(json.dumps(manifest))
         return tmp_path
@@ -71,7 +71,7 @@ def whole(tmp_path_factory) -> Path:
     """A folder with every part, and its report."""
     where = tmp_path_factory.mktemp("whole")
     for record in everything():
-        evidence.append(where, record)
+        evidence.append(where, addressed(record))
     (where / "manifest.json").write_text(json.dumps({"command": "wardround compare seeds=3", "versions": {"flwr": "1.41.0"}}))
     page.write_report(where)
     return where
@@ -555,7 +555,7 @@ def test_reconstructions_are_shown_for_public_data_or_on_demand(folder, tmp_path
     other = tmp_path / "public"
     other.mkdir()
     for record in secret_records(public=True):
-        evidence.append(other, record)
+        evidence.append(other, addressed(record))
     html = page.write_report(other).read_text()
     assert "SECRET-63" in html
     assert "Handle it like" not in html
@@ -621,11 +621,12 @@ def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said():
 def test_evidence_of_another_schema_is_refused_in_one_line(folder):
     where = folder([make_record()])
     path = where / evidence.EVIDENCE
-    path.write_text(path.read_text().replace(evidence.SCHEMA, "wardround.evidence/2"))
+    line = path.read_text().replace(evidence.SCHEMA, "wardround.evidence/1")
+    path.write_bytes(sealed.seal(line.partition(', "previous"')[0] + "}", sealed.FIRST))
     with pytest.raises(InputError) as refusal:
         page.write_report(where)
     assert str(refusal.value) == (
-        f"{path}:1=schema_: not evidence of wardround.evidence/1: Input should be 'wardround.evidence/1'"
+        f"{path}:1=schema_: not evidence of wardround.evidence/2: Input should be 'wardround.evidence/2'"
     )
 
 

@@ -10,7 +10,7 @@ from docs.images import draw_changes
 from reports import worst
 from sim import evidence
 from sim.evidence import RunRecord
-from tests.records import make_inversion, make_record
+from tests.records import addressed, make_inversion, make_record
 
 
 def runs(attack: str, *outcomes: tuple[float, float], **changes: object) -> list[RunRecord]:
@@ -57,7 +57,7 @@ def test_a_defense_without_its_control_has_no_row() -> None:
 
 def test_the_figure_of_all_changes_is_drawn_from_evidence_as_a_small_file(tmp_path: Path) -> None:
     for record in study():
-        evidence.append(tmp_path, record)
+        evidence.append(tmp_path, addressed(record))
     draw_changes.main(str(tmp_path), str(tmp_path / "figure.png"))
     made = (tmp_path / "figure.png").read_bytes()
     assert made.startswith(b"\x89PNG")

@@ -41,6 +41,11 @@ class LocalGrid(Grid):
         """The run of this grid."""
         return self._run
 
+    @property
+    def contexts(self) -> Mapping[int, Context]:
+        """The context of each node, which holds what its hospital remembers."""
+        return self._contexts
+
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:

@@ -1,0 +1,140 @@
+"""Files that are whole or not there, and folders in which one command writes at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from sim.errors import InputError
+from sim.interrupts import finishing
+
+PART = ".part"  # how the name of a file ends that is not whole yet
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)  # what file systems without locks answer
+
+
+def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that names the folder.
+
+    Not ``durable``: a power cut may leave a file that is not whole; the end of the process may not.
+    """
+    with finishing(), _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, beside = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
+        try:
+            try:
+                os.fchmod(number, 0o666 & ~_umask())
+                _write(number, content, durable=durable)
+            finally:
+                os.close(number)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(beside)
+            raise
+        if durable:
+            _sync(path.parent)
+
+
+def append(path: Path, line: bytes) -> None:
+    """Add ``line`` to the end of ``path``, whole or not at all, and on the disk when this returns.
+
+    Raises ``InputError`` that names the folder if the line cannot be written; what was there before is still there then.
+    """
+    with finishing(), _named(path):
+        number = _opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            before = os.fstat(number).st_size
+            try:
+                _write(number, line, durable=True)
+            except BaseException:
+                os.ftruncate(number, before)
+                raise
+        finally:
+            os.close(number)
+        if not before:
+            _sync(path.parent)
+
+
+def opened(path: Path) -> int:
+    """A descriptor of ``path`` for reading. Raises ``OSError`` unless it is a regular file, as a pipe would never end."""
+    return _opened(path, os.O_RDONLY)
+
+
+def leftovers(folder: Path) -> None:
+    """Remove what a command that was killed left half-written in ``folder``."""
+    with _named(folder / PART):
+        for path in folder.glob(f".*{PART}"):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else enters the same folder meanwhile. Raises ``InputError`` if somebody is in there already.
+
+    It is the folder itself that is locked, so that no file is left over. File systems without locks are not guarded.
+    """
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError("hydra.run.dir", str(folder), "expected a folder that no other command is writing in") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(number)
+
+
+def _opened(path: Path, flags: int) -> int:
+    number = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if flags & os.O_CREAT else 0), 0o666)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return number
+
+
+def _write(number: int, content: bytes, *, durable: bool) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(number, rest) :]
+    if durable:
+        os.fsync(number)
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name last; file systems that cannot do that for a folder do it by themselves."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _refuse(path, error)
+
+
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    name = "" if path.name == PART else f"{path.name}: "
+    reason = error.strerror or type(error).__name__
+    raise InputError("folder", str(path.parent), f"expected a folder that can be written ({name}{reason})") from error

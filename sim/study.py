@@ -1,0 +1,109 @@
+"""Which part of a configuration belongs to the attack, to the defense, to the single run, or to the study that all runs share.
+
+A folder takes runs of one study: what is shared is equal, and a name of an attack or a defense stands for one thing only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+Part = Literal["study", "attack", "defense", "run", "nothing"]
+
+BELONGS: Final[Mapping[str, Part]] = {
+    "consortium": "study",
+    "model": "study",
+    "training": "study",
+    "adversary": "study",  # but for the number of hostile hospitals, which belongs to the run
+    "server": "study",
+    "metrics": "study",
+    "engine": "study",  # engines and devices give the same numbers to rounding only
+    "device": "study",
+    "attack": "attack",
+    "label": "defense",
+    "defense": "defense",
+    "aggregator": "defense",
+    "steps": "defense",
+    "server_optimizer": "defense",
+    "secagg": "defense",
+    "dp": "defense",
+    "seed": "run",
+    "report": "nothing",  # what is shown changes no run
+}
+OF_THE_RUN: Final = "n_hostile"  # of the adversary, and of whatever is set to the adversary's
+SHOWN: Final = 60  # characters of a value in a message
+
+Scope = tuple[str, ...]
+Difference = tuple[str, Any, Any]  # key, value held, value wanted
+
+
+def address_of(config: Mapping[str, Any], data_hash: str, code: str) -> str:
+    """Content address of a run: 16 hex digits of its configuration, its data and the code."""
+    told = {key: value for key, value in config.items() if BELONGS.get(key) != "nothing"}
+    return hashlib.sha256("\n".join((canonical(told), data_hash, code)).encode()).hexdigest()[:16]
+
+
+def canonical(value: Any) -> str:
+    """One text for one value of JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def scopes(config: Mapping[str, Any]) -> Iterator[tuple[Scope, dict[str, Any]]]:
+    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the defense by its label."""
+    adversary = dict(config.get("adversary", {}))
+    n_hostile = adversary.pop(OF_THE_RUN, None)
+    shared = {key: config[key] for key in config if BELONGS.get(key, "study") == "study"} | {"adversary": adversary}
+    yield ("study",), shared
+    for name, node in config.get("attack", ()):
+        yield ("attack", name), {"attack": {name: _following(node, n_hostile)}}
+    parts = {key: config[key] for key in config if BELONGS.get(key) == "defense"}
+    yield ("defense", str(config.get("label"))), _following(parts, n_hostile)
+
+
+def difference(held: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]]) -> Difference | None:
+    """The first key in which the ``wanted`` configurations are of another study than those ``held``; None if there is none."""
+    known: dict[Scope, dict[str, Any]] = {}
+    for config in held:
+        known.update(scopes(config))
+    for config in wanted:
+        for scope, value in scopes(config):
+            if scope in known and canonical(known[scope]) != canonical(value):
+                return _first(scope, known[scope], value)
+    return None
+
+
+def shown(value: Any) -> str:
+    """A value as a message repeats it."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _first(scope: Scope, one: dict[str, Any], other: dict[str, Any]) -> Difference:
+    left, right = dict(_flat(one)), dict(_flat(other))
+    for key in [*left, *right]:
+        pair = left.get(key, "absent"), right.get(key, "absent")
+        if canonical(pair[0]) != canonical(pair[1]):
+            return key, *pair
+    return ".".join(scope), "one order", "another order"
+
+
+def _following(node: Any, n_hostile: Any) -> Any:
+    """The node with what follows the number of hostile hospitals left out of it."""
+    if isinstance(node, Mapping):
+        return {
+            key: _following(value, n_hostile) for key, value in node.items() if not (key == OF_THE_RUN and value == n_hostile)
+        }
+    return [_following(item, n_hostile) for item in node] if isinstance(node, (list, tuple)) else node
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value by its dotted key; a pair of a name and a node counts as that key."""
+    if isinstance(node, list) and node and all(isinstance(item, list) and len(item) == 2 for item in node):
+        node = {str(name): value for name, value in node}
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
