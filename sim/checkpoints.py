@@ -25,7 +25,7 @@ from sim import evidence, files
 from sim.evidence import Part
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
-from sim.server import Log
+from sim.server import Log, Skipped
 
 if TYPE_CHECKING:
     from sim.run import Trial
@@ -43,6 +43,7 @@ STORED: Final[Mapping[str, tuple[str, ...]]] = {  # attributes that change from 
     "curious": ("results",),
 }
 CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
+RECORDS: Final[Mapping[str, type[Log] | type[Skipped]]] = {"Log": Log, "Skipped": Skipped}
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
 UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
@@ -180,6 +181,7 @@ def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
         "weights": trial.weights,
         "scores": np.stack(trial.scores),
         "planted": trial.planted,
+        "overflowed": trial.overflowed,
         "ledgers": [_ledgers(context) for context in contexts],
         **{part: {name: getattr(getattr(trial, part), name) for name in names} for part, names in STORED.items()},
     }
@@ -190,6 +192,7 @@ def _restore(trial: Trial, contexts: Sequence[Context], state: State) -> None:
         return
     trial.round, trial.earlier = state["round"], state["seconds"]
     trial.weights, trial.scores, trial.planted = state["weights"], list(state["scores"]), state["planted"]
+    trial.overflowed = state["overflowed"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)
@@ -238,7 +241,8 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     float: lambda value, _: {"float": value.hex()},
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
-    Log: lambda value, arrays: {"log": _packed(vars(value), arrays)},
+    Log: lambda value, arrays: {"Log": _packed(vars(value), arrays)},
+    Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
 
@@ -256,9 +260,10 @@ def _unpacked(tree: Any, arrays: Arrays) -> Any:
             return tuple(_unpacked(item, arrays) for item in value)
         case "dict":
             return {_unpacked(key, arrays): _unpacked(item, arrays) for key, item in value}
-        case "log":
-            told = _unpacked(value, arrays)
-            return Log(**{field.name: told[field.name] for field in fields(Log)})
+        case "Log" | "Skipped":
+            record = RECORDS[kind]
+            given = _unpacked(value, arrays)
+            return record(**{field.name: given[field.name] for field in fields(record)})
         case "array":
             return arrays[value]
         case "number":

@@ -16,7 +16,7 @@ from sim.checkpoints import FOLDER, STORED, UnstorableError, states, write
 from sim.evidence import RunRecord, Screened
 from sim.experiment import Experiment
 from sim.run import Trial, advance, run_together
-from sim.server import Log
+from sim.server import Log, Skipped
 from tests.federation import experiment, plan
 
 SMALL = ("consortium=heart4", "training.rounds=6", "model=logistic")
@@ -189,7 +189,7 @@ VALUES: list[Any] = [
     None, True, 3, -0.0, 1e308, float("inf"), "text \u2028 \ud800", [1, [2.5]], (1, ("a",)), {("a", "b"): 1, 2: {"x": []}},
     np.arange(6, dtype=np.float32).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 4)),
     np.float32(0.1), np.int64(7), np.bool_(True), np.arange(10)[::3], np.array([np.nan, np.inf]), [SHARED, SHARED],
-    Screened(round=1, hospital="a", reason="b"), Log(skipped=[1], reported={"a": {"epsilon": 1.0}}),
+    Screened(round=1, hospital="a", reason="b"), Log(skips=[Skipped(1, "absent", "why", ("a",))], reported={"a": {"epsilon": 1.0}}),
 ]  # fmt: skip
 
 
@@ -220,12 +220,12 @@ def test_a_hospital_that_remembers_arrays_is_not_guessed_at() -> None:
 
 
 FIXED = {  # attributes that hold what the configuration says, or what is worked out anew in every round
-    "strategy": {"experiment", "enrolled", "watch", "_weights", "_read"},
-    "adversary": {"experiment", "aggregator", "enrolled", "attacks", "faults"},
+    "strategy": {"experiment", "enrolled", "watch", "absent", "_weights", "_read", "_asked"},
+    "adversary": {"experiment", "aggregator", "enrolled", "attacks", "faults", "absences"},
     "kept": {"experiment"},
     "curious": {"experiment", "attacks"},
 }
-OF_A_TRIAL = {"weights", "scores", "planted", "round", "earlier"}  # stored by name
+OF_A_TRIAL = {"weights", "scores", "planted", "overflowed", "round", "earlier"}  # stored by name
 FIXED_OF_A_TRIAL = {"experiment", "progress", "enrolled", "examiner", "initial"}
 
 
