@@ -26,13 +26,18 @@ Row = Mapping[str, Any]
 
 
 @mpl.rc_context(RC)
-def heat_map(cells: pl.DataFrame) -> Figure:
+def heat_map(cells: pl.DataFrame, undefined: Mapping[tuple[str, str], str] | None = None) -> Figure:
     """Attacks across, defenses down, mean AUROC with its 95 % interval in the cell. Controls come first, framed.
 
     A dagger marks cells with runs in which attack or defense did nothing, an asterisk attacks that knew the defense; hatched
-    cells were not run. Beyond ``ROOMY`` attacks the cells are small and state half the interval.
+    cells were not run, and ``undefined`` says by attack and defense what stands in those that are not defined. Beyond ``ROOMY``
+    attacks the cells are small and state half the interval.
     """
-    attacks, defenses = (list(cells[name].unique(maintain_order=True)) for name in ("attack", "defense"))
+    without = undefined or {}
+    attacks, defenses = (
+        list(dict.fromkeys([*cells[name], *(cell[place] for cell in without)]))
+        for place, name in enumerate(("attack", "defense"))
+    )
     roomy = len(attacks) <= ROOMY
     figure = style.new_figure(*_heat_map_size(len(attacks), len(defenses), roomy))
     axes, strip = figure.subplots(1, 2, width_ratios=(len(attacks), 0.15 if roomy else 0.35))
@@ -40,6 +45,10 @@ def heat_map(cells: pl.DataFrame) -> Figure:
     axes.add_patch(Rectangle((-0.5, -0.5), len(attacks), len(defenses), facecolor="#F4F4F4", edgecolor=style.FAINT, hatch="///"))
     for row in cells.iter_rows(named=True):
         _cell(axes, attacks.index(row["attack"]), defenses.index(row["defense"]), row, scale, roomy)
+    for (attack, defense), text in without.items():
+        shown = text.replace(": ", ":\n") if roomy else "n. d."
+        box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.5}
+        axes.text(attacks.index(attack), defenses.index(defense), shown, ha="center", va="center", fontsize=7, bbox=box)
     _frame_controls(axes, attacks, defenses)
     slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(attacks) > 5 else {}
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, style, tables, words
+from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, style, tables, undefined, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -41,7 +41,7 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     return target
 
 
-def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = ()) -> dict[str, Figure]:
+def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()) -> dict[str, Figure]:
     """The figures that these records have data for, by file name; what takes several figures is numbered from 2 on."""
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
@@ -50,7 +50,7 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     curves = tables.curves([record for record in records if record.attack in panels])
     drawings = {
-        "heat_map": (len(acting) > 1, partial(figures.heat_map, acting)),
+        "heat_map": (len(acting) > 1, partial(figures.heat_map, acting, _not_defined(cells, records, refused))),
         "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(figures.hospital_costs, costs.costs(records)),
@@ -75,8 +75,9 @@ def render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
         n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
-        asked=findings.asked(everything) + breakdown.asked(everything),
+        asked=findings.asked(everything) + breakdown.asked(everything) + undefined.sentences(manifest["refused"] or ()),
         found=findings.found(records), cautions=findings.cautions(records),
+        not_defined=_not_defined(cells, records, manifest["refused"] or ()),
         cells=_rows(cells.filter(~pl.col("reads_only"))), undrawn=_undrawn(cells),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
         n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
@@ -98,7 +99,16 @@ def render(
     )  # fmt: skip
 
 
-def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> dict[str, Any] | None:
+def _not_defined(
+    cells: pl.DataFrame, records: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+) -> dict[tuple[str, str], str]:
+    """What stands in cells that are not defined; those of attacks that only read are no cells of the model's scores."""
+    reading = set(cells.filter(pl.col("reads_only"))["attack"])
+    lost = undefined.cells(refused, records[0].n_hostile)
+    return {cell: text for cell, text in lost.items() if cell[0] not in reading}
+
+
+def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> dict[str, Any] | None:
     """What the section on the number of hostile hospitals shows; None if only one number was run."""
     if len(breakdown.numbers(everything)) < 2:
         return None
@@ -106,12 +116,12 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]
     points = breakdown.points(breakdown.by_number(everything), drop)
     return {
         "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
-        "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(everything, refused),
+        "not_defined": undefined.sentences(refused), "limits": breakdown.limits(everything, refused),
         "verdict": breakdown.verdict, "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
     }  # fmt: skip
 
 
-def _breakdown(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> tuple[bool, Any]:
+def _breakdown(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> tuple[bool, Any]:
     if len(breakdown.numbers(everything)) < 2:
         return False, None
     table = breakdown.by_number(everything)

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import breakdown, tables, words
+from reports import breakdown, tables, undefined, words
+from reports.undefined import Refused
 from sim.evidence import RunRecord
 
 MOST_BLOCKS = 2
@@ -21,14 +22,14 @@ JOINT = 10  # characters up to which parts of a name share a line of a header
 Column = tuple[str, list[str]]  # header, cells
 
 
-def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = (), width: int = 80) -> Group:
+def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width: int = 80) -> Group:
     """What ends a comparison: AUROC by defense and attack, breakdown points if they were looked for, and cells that did not run.
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks, and instead of more than
     ``MOST_BLOCKS`` each defense gets one line with its worst attack.
     """
     focused = breakdown.in_focus(records)
-    columns = _columns(focused)
+    columns = _columns(focused, refused)
     blocks = list(_blocks(columns[1:], width - 1 - _width(columns[0])))
     tables_ = [_table([columns[0], *block]) for block in blocks] if len(blocks) <= MOST_BLOCKS else [_summary(focused)]
     notes = (
@@ -36,7 +37,7 @@ def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
         if any("†" in cell for _, body in columns for cell in body)
         else []
     )
-    parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *breakdown.not_defined(refused)]
+    parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *undefined.sentences(refused)]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
@@ -69,12 +70,15 @@ def _title(records: Sequence[RunRecord]) -> str:
     return f"AUROC, mean ± half the 95 % interval over {seeds}; {hostile}\n"
 
 
-def _columns(records: Sequence[RunRecord]) -> list[Column]:
+def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
     """Defenses, then a column of means for each attack, then one of shares recovered for each attack that reads."""
     cells = tables.cells(records).filter(~pl.col("reads_only"))
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
     read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in tables.inversions(records).iter_rows(named=True)}
-    defenses = list(dict.fromkeys(record.defense for record in records))
+    reading = {attack for attack, _ in read}
+    for cell, text in undefined.cells(refused, records[0].n_hostile).items():
+        (read if cell[0] in reading else means)[cell] = text
+    defenses = list(dict.fromkeys([*(record.defense for record in records), *(defense for _, defense in [*means, *read])]))
     return [
         ("defense", [words.defense(name) for name in defenses]),
         *((words.attack(name), [means.get((name, defense), "") for defense in defenses]) for name in _attacks(means)),

@@ -21,12 +21,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, launcher, processes
+from sim import catalog, compare, compose, evidence, explain, launcher, processes, repeat, stacks
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.manifest import command_line, manifest
+from sim.manifest import manifest
 from sim.progress import progress
 from sim.run import run
 
@@ -77,6 +77,7 @@ def _hydra(command: str, words: list[str]) -> None:
     sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]
     try:
         with compose.one_line():
+            stacks.make_asked(words, compose.options(stacks.GROUP))
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(job)()
         if wrong:
             raise wrong[0]
@@ -104,6 +105,11 @@ def _overrides() -> list[str]:
     return [compose.unforced(str(word)) for word in words or ()]
 
 
+def _searched() -> list[str]:
+    words = OmegaConf.to_container(HydraConfig.get().overrides.hydra)
+    return compose.searched(map(str, words or ()))
+
+
 def _folder() -> Path:
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +125,7 @@ def _run(config: DictConfig) -> None:
         record = launcher.ready(experiment) or run(experiment, lambda _: step())
     evidence.mend(folder)
     evidence.append(folder, record)
-    page = _finish(folder, [record], start)
+    page = _finish("run", folder, [record], start)
     from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
 
     Console().print(run_table(record))
@@ -136,7 +142,7 @@ def _compare(config: DictConfig) -> None:
     _write_config(folder, values)
     with progress("Comparing", len(experiments), "runs") as step:
         records = compare.complete(experiments, folder, workers, lambda _: step())
-    page = _finish(folder, records, start, refused)
+    page = _finish("compare", folder, records, start, refused)
     from reports.terminal import closing
 
     console = Console(highlight=False)
@@ -148,11 +154,11 @@ def _explain(config: DictConfig) -> None:
     """What would run."""
     values = compose.resolved(config)
     one = values.get("attacks") is None and values.get("defenses") is None
-    experiments, refused = ([compose.single(_overrides())], list[Refused]()) if one else _planned(values)
+    experiments, refused = ([compose.single([*_searched(), *_overrides()])], list[Refused]()) if one else _planned(values)
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
-    from reports.breakdown import not_defined
+    from reports.undefined import sentences
 
-    for text in not_defined([asdict(cell) for cell in refused]):
+    for text in sentences([asdict(cell) for cell in refused]):
         print(text)
 
 
@@ -162,7 +168,7 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     compose.only_lists(_overrides())
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
-    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)
+    return compose.planned([*_searched(), *_overrides()], compose.cells(attacks, defenses, numbers), seeds)
 
 
 def _report(words: list[str]) -> None:
@@ -179,11 +185,10 @@ def _write_config(folder: Path, values: dict[str, Any]) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
-def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
+def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
     """Tables, manifest and report of a folder whose evidence is complete."""
     evidence.write_tables(folder, records)
-    command = HydraConfig.get().job.name
-    told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
+    told = manifest(repeat.of_job(command, _overrides()), time.perf_counter() - start)
     told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in records)) for key in ("attack", "defense")}
     told |= {"refused": [asdict(cell) for cell in refused]}
     (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

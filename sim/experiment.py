@@ -17,7 +17,7 @@ from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sim.build import build
-from sim.errors import InputError, RefusedError
+from sim.errors import InputError, RefusedError, UndefinedError
 from sim.models import Model, device
 from sim.seeds import stream
 from sim.types import (
@@ -284,7 +284,7 @@ def _check(experiment: Experiment) -> None:
     _check_schedule(adversary, experiment.settings.training.rounds)
     for several, attacks in (("inversion", experiment.of_kind("inversion")), ("backdoor", experiment.backdoors)):
         if len(attacks) > 1:
-            raise InputError("attack", list(attacks), f"expected at most one {several} in a run")
+            raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")
     for name, attack in experiment.attacks.items():
         _check_attack(name, attack, adversary)
         at = getattr(attack, "round", 1)
@@ -298,7 +298,7 @@ def _check(experiment: Experiment) -> None:
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
         for name, attack in experiment.of_kind("training").items():
-            raise InputError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
+            raise UndefinedError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )
@@ -316,7 +316,7 @@ def _check_defense(experiment: Experiment) -> None:
     except RefusedError as error:
         refusal = str(error)
     if refusal:
-        raise InputError("aggregator", type(chain.rule).__name__, refusal)
+        raise UndefinedError("aggregator", type(chain.rule).__name__, refusal)
 
 
 def _check_poisons(experiment: Experiment) -> None:
@@ -342,9 +342,11 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
     if kind != "inversion" and adversary.n_hostile == 0:
-        raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
+        raise UndefinedError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
-        raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")
+        raise UndefinedError(
+            "adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}"
+        )
 
 
 def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
@@ -363,7 +365,7 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
     try:
         attack(known, stream(0, "check"))
     except RefusedError as error:
-        raise InputError(f"attack.{name}", type(attack).__name__, str(error)) from error
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
 def _chain(settings: Settings) -> Any:

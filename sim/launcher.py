@@ -43,8 +43,9 @@ class LockstepLauncher(Launcher):
         """Run all jobs; each is written once its run is finished. Raises ``InputError`` before the first if one is wrong."""
         setup_globals()
         jobs, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
+        searched = compose.searched(map(str, self.config.hydra.overrides.hydra))
         for number, words in enumerate(job_overrides):
-            experiment = compose.single(list(words))
+            experiment = compose.single([*searched, *words])
             identity = address(experiment, code_version())
             plan[identity] = experiment
             jobs[identity].append(number)
