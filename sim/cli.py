@@ -18,6 +18,7 @@ import torch
 import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -60,8 +61,12 @@ def _hydra(command: str, words: list[str]) -> None:
     """Hand over to Hydra's main, which composes the configuration and calls the command's task for each job."""
     task, config_name = HYDRA[command]
     wrong: list[Exception] = []
+    swept: list[Path] = []
+    start = time.perf_counter()
 
     def job(config: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            swept[:] = [Path(HydraConfig.get().sweep.dir).absolute()]
         try:
             task(config)
         except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
@@ -79,6 +84,8 @@ def _hydra(command: str, words: list[str]) -> None:
         with compose.one_line():
             stacks.make_asked(words, compose.options(stacks.GROUP))
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(job)()
+        for folder in swept if command != "explain" else ():
+            _end_sweep(folder, repeat.of_words(command, words), start)
         if wrong:
             raise wrong[0]
     except OSError as error:
@@ -171,14 +178,36 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     return compose.planned([*_searched(), *_overrides()], compose.cells(attacks, defenses, numbers), seeds)
 
 
+def _end_sweep(folder: Path, command: str, start: float) -> None:
+    """Table and report of a sweep, of those jobs that left evidence."""
+    from reports import sweeps
+
+    if sweeps.places(folder):
+        told = manifest(command, time.perf_counter() - start)
+        (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        page, sweep = sweeps.write(folder)
+        Console(highlight=False).print(sweeps.table(sweep))
+        _say_where(page)
+
+
 def _report(words: list[str]) -> None:
     if not words:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     for word in words:
         folder = Path(word)
+        if _holds_runs(folder):
+            from reports import sweeps
+
+            _say_where(sweeps.write(folder)[0])
+            continue
         records = evidence.read(folder)
         evidence.write_tables(folder, records)
         _say_where(_page(folder, records))
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Whether a folder has no evidence of its own, and folders below it have."""
+    return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
 def _write_config(folder: Path, values: dict[str, Any]) -> None:

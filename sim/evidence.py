@@ -190,6 +190,21 @@ class Planted(Part):
     n: int
 
 
+class Clipped(Part):
+    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows that the part saw.
+
+    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share of rows longer than the
+    radius, over all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all rounds.
+    """
+
+    part: str
+    radius: float | None
+    rounds: int
+    shortened: float
+    median_length: float
+    longest: float
+
+
 class Sight(Part):
     """One line of who sees what: a party, what it can see in this design, and why."""
 
@@ -239,6 +254,8 @@ class RunRecord(Part):
     seconds: float
     limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
 
+    clipped: list[Clipped] = []
+
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -287,6 +304,11 @@ def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     table = results(records)
     _replace(folder / RESULTS, lambda path: _write_csv(path, table))
     _replace(folder / ROUNDS, lambda path: _write_rounds(path, records))
+
+
+def write_results(folder: Path, table: Sequence[dict[str, Any]]) -> None:
+    """``results.csv`` from rows of ``results``, which may have more columns at their end."""
+    _replace(folder / RESULTS, lambda path: _write_csv(path, table))
 
 
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -352,7 +374,7 @@ def _parse(folder: Path, number: int, line: bytes) -> RunRecord:
 
 def _write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, RESULT_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(table[0]) if table else RESULT_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sim import models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
+from sim.clipping import clipped
 from sim.engagement import Answer, engagement, without
 from sim.engines.local import LocalGrid
 from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Spent
@@ -124,6 +125,7 @@ class Trial:
             seconds=seconds,
             limit=experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
             backdoor=None if quiet is None else self._planted(quiet),
+            clipped=clipped(self.strategy.memory),
         )
 
     def _planted(self, quiet: NDArray[np.float32]) -> Planted:

@@ -132,6 +132,11 @@ class Aggregator(Strategy):
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
         return replace(self.experiment.secagg(rows, tuple(reports), weights), memory=memory, model=self._weights)
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What steps and rule have kept from round to round."""
+        return self._memory
+
     def _skip(self, round_: int) -> tuple[None, None]:
         self.log.skipped.append(round_)
         return None, None
