@@ -39,7 +39,7 @@ class CenteredClipping:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd an iteration",
-        variants=("start=zero", "tau=null"),
+        variants=("start=zero", "tau=1.0"),
     )
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ class Clip:
         paper="Sun et al., Can You Really Backdoor Federated Learning?",
         year=2019,
         sees="rows of few hospitals each",
-        variants=("max_norm=null",),
+        variants=("max_norm=1.0",),
     )
 
     def __post_init__(self) -> None:

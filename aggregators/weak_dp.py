@@ -34,7 +34,7 @@ class WeakDp:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
-        variants=("max_norm=null",),
+        variants=("max_norm=1.0",),
     )
 
     def __post_init__(self) -> None:

@@ -14,7 +14,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, style, tables, undefined, words
+from reports import (
+    backdoors,
+    breakdown,
+    costs,
+    figures,
+    findings,
+    heard,
+    multiples,
+    radii,
+    sections,
+    style,
+    tables,
+    undefined,
+    words,
+)
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -49,8 +63,9 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] =
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     curves = tables.curves([record for record in records if record.attack in panels])
+    lost = _not_defined(cells, records, refused)
     drawings = {
-        "heat_map": (len(acting) > 1, partial(figures.heat_map, acting, _not_defined(cells, records, refused))),
+        "heat_map": (len(acting) + len(lost) > 1, partial(figures.heat_map, acting, lost)),
         "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(figures.hospital_costs, costs.costs(records)),
@@ -76,7 +91,7 @@ def render(
         n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
         asked=findings.asked(everything) + breakdown.asked(everything) + undefined.sentences(manifest["refused"] or ()),
-        found=findings.found(records), cautions=findings.cautions(records),
+        found=findings.found(records), cautions=findings.cautions(records) + radii.idle(records),
         not_defined=_not_defined(cells, records, manifest["refused"] or ()),
         cells=_rows(cells.filter(~pl.col("reads_only"))), undrawn=_undrawn(cells),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},

@@ -81,15 +81,22 @@ class Sweep:
     def axis(self) -> str:
         """What the figure has across: a varied number if there is one, with the most values; else what else differs."""
         given = {name: set(column) - {None} for name, column in self._columns().items()}
-        order = [name for name in (*self.varied, *OWN) if len(given[name]) > 1]
+        order = [name for name in (*self.varied, *self._several) if len(given[name]) > 1]
         return max(order, key=lambda name: (_numeric(given[name]), name not in OWN, len(given[name])), default="seed")
 
     @cached_property
     def columns(self) -> list[str]:
         """What differs between runs, but for the seed: the axis first, then the other varied keys, then a run's own columns."""
-        several = [name for name in OWN if len({getattr(record, name) for record in self.records}) > 1]
-        rest = [name for name in (*self.varied, *several) if name != self.axis]
+        rest = [name for name in (*self.varied, *self._several) if name != self.axis]
         return [*([self.axis] if self.axis != "seed" else []), *rest]
+
+    @cached_property
+    def _several(self) -> list[str]:
+        """A run's own columns that differ; a number of hostile hospitals that comes with the consortium is left out."""
+        found = {name: [getattr(record, name) for record in self.records] for name in OWN}
+        several = [name for name, column in found.items() if len(set(column)) > 1]
+        with_it = "consortium" in several and _follows(found["n_hostile"], found["consortium"])
+        return [name for name in several if name != "n_hostile" or not with_it]
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -203,7 +210,12 @@ def table(sweep: Sweep) -> Table:
     header, body = cells(sweep)
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(header):
-        made.add_column(Text(name), justify="left" if place < len(sweep.columns) else "right", vertical="bottom")
+        made.add_column(
+            Text(name.replace(".", ".\n")),
+            justify="left" if place < len(sweep.columns) else "right",
+            vertical="bottom",
+            overflow="fold",
+        )
     for row in body:
         made.add_row(*map(Text, row))
     return made

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import breakdown, tables, undefined, words
+from reports import breakdown, radii, tables, undefined, words
 from reports.undefined import Refused
 from sim.evidence import RunRecord
 
@@ -37,7 +37,15 @@ def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width
         if any("†" in cell for _, body in columns for cell in body)
         else []
     )
-    parts = [_title(focused), *tables_, *notes, *_breakdown(records), *([""] if refused else []), *undefined.sentences(refused)]
+    parts = [
+        _title(focused),
+        *tables_,
+        *notes,
+        *radii.idle(focused),
+        *_breakdown(records),
+        *([""] if refused else []),
+        *undefined.sentences(refused),
+    ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
@@ -54,6 +62,7 @@ def run_table(record: RunRecord) -> Table:
         "Brier score": words.score(outcome.brier),
         "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
         "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
+        **{one.part: radii.effect(one) for one in record.clipped},
     }
     if record.privacy is not None:
         rows["ε (most of any hospital)"] = words.epsilon(record.privacy.epsilon)

@@ -47,6 +47,8 @@ def _sentence(what: str, name: str, group: Sequence[Refused]) -> str:
 
 def _needs(reason: str) -> str:
     """``: needs 5`` of a reason that ends so, if that is short."""
-    found = re.search(r"(?:needs|expected) ([^;:]+)", reason)
+    found = re.search(r"(?:needs|expected) (.+?)(?: for |[;:]|$)", reason)
     text = found[1].rpartition(" = ")[2].strip() if found else ""
+    if (number := re.match(r"\d+", text)) is not None:
+        text = number[0]
     return f": needs {text}" if 0 < len(text) <= SHORT else ""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir, initialize_config_module
-from hydra._internal.utils import get_args_parser
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -28,11 +29,35 @@ STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups th
 JOINT = "+"
 NOTHING = "none"
 GROUP = "defense"
-PROJECT = "conf"
+PROJECT = "pkg://conf"
 SEARCH_PATH = "hydra.searchpath"
 MADE = set[str]()  # names of the stacks made so far in this process
 
 Choice = tuple[str, str]  # group, name
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where presets and parts come from."""
+
+    loader: ConfigLoader
+    search: Sequence[str]
+
+    @cached_property
+    def known(self) -> dict[str, list[str]]:
+        """Names of presets and of parts by group, without the stacks made."""
+        return {group: self._options(group) for group in (GROUP, *STACK)}
+
+    def defaults(self, preset: str) -> list[Choice]:
+        """The options of the groups of a defense that Hydra takes with a preset."""
+        words = [*self.search, "attack=[none]", f"{GROUP}={preset}"]
+        found = self.loader.compute_defaults_list("config", words, RunMode.RUN).defaults
+        pairs = [str(default.config_path).rpartition("/") for default in found]
+        return [(group, option) for group, _, option in pairs if group in STACK]
+
+    def _options(self, group: str) -> list[str]:
+        found = self.loader.get_group_options(group, config_name="config", overrides=list(self.search))
+        return sorted(set(found) - (MADE if group == GROUP else set()))
 
 
 def key_of(word: str) -> str:
@@ -48,17 +73,17 @@ def plain(name: str) -> str:
     return JOINT.join(parts)
 
 
-def make(names: Iterable[str], search: Sequence[str] = ()) -> None:
-    """Make a preset of each name that is none yet. Hydra must be initialized; ``search``: overrides of its search path.
+def make(names: Iterable[str], search: Sequence[str] = (), loader: ConfigLoader | None = None) -> None:
+    """Make a preset of each name that is none yet. ``search``: overrides of Hydra's search path.
 
-    Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict each other.
+    ``loader``: that of Hydra, where it is initialized. Raises ``InputError`` for an unknown part, a part that is there twice,
+    and parts that contradict each other.
     """
-    known: dict[str, list[str]] = {}
+    source = Source(loader or GlobalHydra.instance().config_loader(), search)
     for name in dict.fromkeys(names):
-        known = known or {group: _options(group, search) for group in (GROUP, *STACK)}
-        if name not in known[GROUP]:
+        if name not in source.known[GROUP]:
             parts = plain(name).split(JOINT)
-            _store(plain(name), [part for part in parts if part in known[GROUP]], _choices(name, parts, known, search))
+            _store(name, [part for part in parts if part in source.known[GROUP]], _choices(name, parts, source))
 
 
 def make_asked(words: Sequence[str], presets: Collection[str]) -> None:
@@ -70,23 +95,25 @@ def make_asked(words: Sequence[str], presets: Collection[str]) -> None:
     names = [name for override in overrides if override.key_or_group == GROUP for name in _values(override)]
     if new := [name for name in names if name not in presets]:
         places = [place for override in overrides if override.key_or_group == SEARCH_PATH for place in _listed(override.value())]
-        config_dir = get_args_parser().parse_args(list(words)).config_dir
-        if config_dir is None:
-            started: AbstractContextManager[None] = initialize_config_module(PROJECT, version_base="1.3")
-        else:
-            places = [f"pkg://{PROJECT}", *places]
-            started = initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3")
-        with started:
-            make(new, [f"{SEARCH_PATH}=[{','.join(map(_quoted, places))}]"] if places else [])
+        search = [f"{SEARCH_PATH}=[{','.join(map(_quoted, places))}]"] if places else []
+        make(new, search, _loader_of(get_args_parser().parse_args(list(words)).config_dir))
 
 
-def _choices(name: str, parts: Sequence[str], known: dict[str, list[str]], search: Sequence[str]) -> dict[str, list[str]]:
+def _loader_of(config_dir: str | None) -> ConfigLoader:
+    """Hydra's loader as its main program has it: ``--config-dir`` before the project's own configuration."""
+    path = create_config_search_path(PROJECT)
+    if config_dir is not None:
+        path.prepend("command-line", str(Path(config_dir).absolute()))
+    return ConfigLoaderImpl(path)
+
+
+def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
     """What a stack chooses of each group. Only steps may be several, and each only once."""
     chosen, by = defaultdict[str, list[str]](list), dict[str, str]()
     if repeated := [part for part in parts if parts.count(part) > 1]:
         raise InputError(GROUP, name, f"expected {repeated[0]} once")
     for part in parts:
-        for group, option in _of_part(name, part, known, search):
+        for group, option in _of_part(name, part, source):
             if option in chosen[group]:
                 raise InputError(GROUP, name, f"expected {group}={option} once: {by[group]} and {part} both have it")
             if chosen[group] and group != "steps":
@@ -100,13 +127,14 @@ def _choices(name: str, parts: Sequence[str], known: dict[str, list[str]], searc
     return chosen
 
 
-def _of_part(name: str, part: str, known: dict[str, list[str]], search: Sequence[str]) -> list[Choice]:
+def _of_part(name: str, part: str, source: Source) -> list[Choice]:
     """What a preset chooses, or the single part of a defense with that name."""
     if part == NOTHING:
         raise InputError(GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack")
+    known = source.known
     if part in known[GROUP]:
-        without = _defaults(NOTHING, search)
-        return [choice for choice in _defaults(part, search) if choice not in without]
+        without = source.defaults(NOTHING)
+        return [choice for choice in source.defaults(part) if choice not in without]
     groups = [group for group in STACK if part in known[group]]
     if len(groups) == 1:
         return [(groups[0], part)]
@@ -119,26 +147,9 @@ def _of_part(name: str, part: str, known: dict[str, list[str]], search: Sequence
 
 def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> None:
     chosen = [{f"override /{group}": options if group == "steps" else options[0]} for group, options in choices.items()]
-    node = {"defaults": [*presets, *chosen, "_self_"], GROUP: {"name": name}}
+    node = {"defaults": [*presets, *chosen, "_self_"], GROUP: {"name": plain(name)}}
     ConfigStore.instance().store(group=GROUP, name=name, node=node, package="_global_")
     MADE.add(name)
-
-
-def _defaults(preset: str, search: Sequence[str]) -> list[Choice]:
-    """The options of the groups of a defense that Hydra takes with a preset."""
-    words = [*search, "attack=[none]", f"{GROUP}={preset}"]
-    found = _loader().compute_defaults_list("config", words, RunMode.RUN).defaults
-    pairs = [str(default.config_path).rpartition("/") for default in found]
-    return [(group, option) for group, _, option in pairs if group in STACK]
-
-
-def _options(group: str, search: Sequence[str]) -> list[str]:
-    found = _loader().get_group_options(group, config_name="config", overrides=list(search))
-    return sorted(set(found) - (MADE if group == GROUP else set()))
-
-
-def _loader() -> ConfigLoader:
-    return GlobalHydra.instance().config_loader()
 
 
 def _parsed(word: str) -> Override | None:
