@@ -38,7 +38,8 @@ KRUM = {"aggregator": {"_target_": "aggregators.krum.Krum", "n_hostile": 1}}
 SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.csv
     "one number": ([run(i, config=lr(v)) for i, v in enumerate((0.02, 0.05, 0.1))], ["training.lr"], ["training.lr"]),
     "a number and seeds": (
-        [run(10 * s + i, seed=s, config=lr(v)) for s in (0, 1) for i, v in enumerate((0.02, 0.1))], ["training.lr"], ["training.lr"],
+        [run(10 * s + i, seed=s, config=lr(v)) for s in (0, 1) for i, v in enumerate((0.02, 0.1))],
+        ["training.lr"], ["training.lr"],
     ),
     "seeds": ([run(s, seed=s) for s in (0, 1, 2)], [], []),
     "attacks": ([run(0), run(1, attack="sign_flip", config=FLIP), run(2, attack="alie", config=alie(1))], ["attack"], []),
@@ -51,7 +52,7 @@ SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.cs
     ),
     "defenses": ([run(0), run(1, defense="krum", config=KRUM)], ["defense"], []),
     "a number and an attack": (
-        [run(10 * i + j, attack=a, config=c | lr(v)) for i, v in enumerate((0.02, 0.1)) for j, (a, c) in enumerate([("none", {}), ("sign_flip", FLIP)])],
+        [run(10 * v + len(a), attack=a, config=c | lr(v)) for v in (0.02, 0.1) for a, c in (("none", {}), ("sign_flip", FLIP))],
         ["training.lr", "attack"], ["training.lr"],
     ),
     "what differs with the seed is no matter of the seed": (
