@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from sim import stacks
 
@@ -20,7 +21,8 @@ def of_job(command: str, task: Sequence[str]) -> str:
     """The command of the job that Hydra is running; ``task``: its overrides. A job of a sweep is repeated alone."""
     hydra = HydraConfig.get()
     left = WHERE if hydra.mode == RunMode.RUN else (*WHERE, *OF_SWEEPS)
-    words = [str(word) for word in hydra.overrides.hydra if not _is_one_of(str(word), left)]
+    given = OmegaConf.to_container(hydra.overrides.hydra)  # as written: not resolved
+    words = [str(word) for word in given or () if not _is_one_of(str(word), left)]
     places = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     return _line(command, places[0] if places else None, [*task, *words])
 
