@@ -8,6 +8,7 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
+from sim.clipping import median_length, note
 from sim.errors import number, one_of, whole
 from sim.types import About, Vector, View
 
@@ -22,12 +23,13 @@ class CenteredClipping:
     and ``tau`` must suit the spread of the honest ones.
 
     Args:
-        tau: clipping radius.
+        tau: clipping radius, as in the paper; None takes, once a round, the median distance of the rows from the start, which
+            a hostile minority cannot move beyond the distances of honest rows (a variant).
         iterations: number of moves.
         start: ``previous`` aggregate (zero in round 1), or ``zero``.
     """
 
-    tau: float
+    tau: float | None
     iterations: int = 3
     start: Literal["previous", "zero"] = "previous"
     about: ClassVar[About] = About(
@@ -37,12 +39,13 @@ class CenteredClipping:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd an iteration",
-        variants=("start=zero",),
+        variants=("start=zero", "tau=1.0"),
         promise=("at most iterations * tau from its start in one round; nothing about how far that leads over many rounds"),
     )
 
     def __post_init__(self) -> None:
-        number(0, open_low=True, tau=self.tau)
+        if self.tau is not None:
+            number(0, open_low=True, tau=self.tau)
         whole(1, iterations=self.iterations)
         one_of(("previous", "zero"), start=self.start)
 
@@ -57,8 +60,12 @@ class CenteredClipping:
         center = np.zeros(view.rows.shape[1])
         if self.start == "previous":
             center = view.memory.get(MEMORY, center)
-        for _ in range(self.iterations):
-            shares = shortening(lengths(view.rows, center), self.tau) / len(view.rows)
+        gaps = lengths(view.rows, center)
+        radius = median_length(gaps) if self.tau is None else self.tau
+        note(view.memory, MEMORY, self.tau, gaps, radius)
+        for iteration in range(self.iterations):
+            gaps = gaps if iteration == 0 else lengths(view.rows, center)
+            shares = shortening(gaps, radius) / len(view.rows)
             center = mixed(shares, view.rows) + (1 - shares.sum()) * center
         view.memory[MEMORY] = center
         return center

@@ -4,33 +4,40 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aggregators.kinds import Scaling, shortening
+from aggregators.geometry import lengths
+from aggregators.kinds import scaled, shortening
+from sim.clipping import median_length, note
 from sim.errors import number
-from sim.types import About
+from sim.types import About, View
 
 
 @dataclass(frozen=True)
-class Clip(Scaling):
+class Clip:
     """Scale every row that is longer than ``max_norm`` down to that length; leave the others as they are.
 
     Args:
-        max_norm: greatest Euclidean length of an update.
+        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median length of the round's rows,
+            which a hostile minority cannot move beyond the lengths of honest rows (a variant, as ``clip_to_median``).
     """
 
-    max_norm: float
+    max_norm: float | None
     about: ClassVar[About] = About(
         title="Clip",
         paper="Sun et al., Can You Really Backdoor Federated Learning?",
         year=2019,
         sees="rows of few hospitals each",
+        variants=("max_norm=1.0",),
         promise="no row is longer than max_norm",
     )
 
     def __post_init__(self) -> None:
-        number(0, open_low=True, max_norm=self.max_norm)
+        if self.max_norm is not None:
+            number(0, open_low=True, max_norm=self.max_norm)
 
-    def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """At most 1."""
-        return shortening(norms, self.max_norm)
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with rows of at most that length; what was shortened is noted in the view's memory."""
+        norms = lengths(view.rows)
+        radius = median_length(norms) if self.max_norm is None else self.max_norm
+        note(view.memory, "clip", self.max_norm, norms, radius)
+        return scaled(view, shortening(norms, radius))

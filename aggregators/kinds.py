@@ -65,12 +65,7 @@ class Scaling(ABC):
 
     def __call__(self, view: View, rng: np.random.Generator) -> View:
         """The view with scaled rows; as it is where nothing changes."""
-        factors = self.factors(lengths(view.rows))
-        if np.count_nonzero(factors != 1) == 0:
-            return view
-        scaled = np.empty_like(view.rows)
-        np.multiply(view.rows, factors.astype(precision(view.rows, factors))[:, None], out=scaled, casting="same_kind")
-        return replace(view, rows=scaled)
+        return scaled(view, self.factors(lengths(view.rows)))
 
 
 class Mixing(ABC):
@@ -87,6 +82,15 @@ class Mixing(ABC):
     def __call__(self, view: View, rng: np.random.Generator) -> View:
         """The view with mixed rows."""
         return self.mix(view, self.mixing(view, rng))
+
+
+def scaled(view: View, factors: NDArray[np.float64]) -> View:
+    """The view with each row multiplied by its factor; as it is where nothing changes."""
+    if np.count_nonzero(factors != 1) == 0:
+        return view
+    rows = np.empty_like(view.rows)
+    np.multiply(view.rows, factors.astype(precision(view.rows, factors))[:, None], out=rows, casting="same_kind")
+    return replace(view, rows=rows)
 
 
 def chosen(rows: NDArray[np.intp], n_rows: int) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
+from sim.clipping import median_length, note
 from sim.errors import number
 from sim.types import About, Vector, View
 
@@ -16,14 +17,15 @@ from sim.types import About, Vector, View
 class WeakDp:
     """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes with it.
 
-    One row moves it by at most ``2 * max_norm / n_rows``.
+    Where ``max_norm`` is given, one row moves the mean by at most ``2 * max_norm / n_rows``.
 
     Args:
-        max_norm: greatest Euclidean length of an update.
+        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median length of the round's rows,
+            which a hostile minority cannot move beyond the lengths of honest rows (a variant).
         noise: standard deviation of the noise in every coordinate.
     """
 
-    max_norm: float
+    max_norm: float | None
     noise: float
     about: ClassVar[About] = About(
         title="WeakDp",
@@ -32,11 +34,13 @@ class WeakDp:
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
+        variants=("max_norm=1.0",),
         promise="one row moves it by at most 2 * max_norm / n_rows; no privacy",
     )
 
     def __post_init__(self) -> None:
-        number(0, open_low=True, max_norm=self.max_norm)
+        if self.max_norm is not None:
+            number(0, open_low=True, max_norm=self.max_norm)
         number(0, noise=self.noise)
 
     @property
@@ -47,5 +51,8 @@ class WeakDp:
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The noisy mean, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        mean = mixed(shortening(lengths(view.rows), self.max_norm) / len(view.rows), view.rows)
+        norms = lengths(view.rows)
+        radius = median_length(norms) if self.max_norm is None else self.max_norm
+        note(view.memory, "weak_dp", self.max_norm, norms, radius)
+        mean = mixed(shortening(norms, radius) / len(view.rows), view.rows)
         return np.asarray(mean + self.noise * rng.normal(size=len(mean)))

@@ -17,7 +17,7 @@ from torch import nn
 
 from clients.training import optimizer, seeded, tensors
 from sim.batches import sample_rate
-from sim.errors import InputError, number, one_of
+from sim.errors import InputError, UndefinedError, number, one_of
 from sim.experiment import Training
 from sim.models import load, module, unload
 from sim.types import About, Records
@@ -70,9 +70,9 @@ class RecordDP:
     def check(self, n_train: dict[str, int], training: Training) -> None:
         """Refuse before round 1 what would make the claim empty or impossible. ``n_train``: records by hospital."""
         if training.optimizer != "sgd":
-            raise InputError("training.optimizer", training.optimizer, "expected sgd with dp=record")
+            raise UndefinedError("training.optimizer", training.optimizer, "expected sgd with dp=record")
         if training.proximal:
-            raise InputError("training.proximal", training.proximal, "expected 0 with dp=record")
+            raise UndefinedError("training.proximal", training.proximal, "expected 0 with dp=record")
         for hospital, n in n_train.items():
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")

@@ -90,11 +90,11 @@ def _measured(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
         if one is not None:
             yield {
                 "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": one.target, "n_marked": one.n,
-                "success": one.success, "false_trigger": one.false_trigger, "gain": _gain(one),
+                "success": one.success, "false_trigger": one.false_trigger, "gain": gain(one),
                 "drop": record.config["report"]["material_drop"], "idle": bool(tables.idle(record)),
             }  # fmt: skip
 
 
-def _gain(one: Planted) -> float | None:
+def gain(one: Planted) -> float | None:
     """Success beyond false triggers; None where one of them is not defined."""
     return None if one.success is None or one.false_trigger is None else one.success - one.false_trigger

@@ -1,7 +1,4 @@
-"""How many hostile hospitals it takes: outcome by their number, where defenses break down, where rules are not defined.
-
-A cell that was not run because its rule refuses that number is a mapping with ``attack``, ``defense``, ``n_hostile``, ``reason``.
-"""
+"""How many hostile hospitals it takes: outcome by their number, where defenses break down, where rules are not defined."""
 
 from __future__ import annotations
 
@@ -10,11 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from reports import tables, words
+from reports import tables, undefined, words
+from reports.undefined import Refused
 from sim.evidence import RunRecord
 from sim.statistics import HARMED, UNDECIDED
-
-Refused = Mapping[str, Any]
 
 
 def numbers(records: Sequence[RunRecord]) -> list[int]:
@@ -88,16 +84,10 @@ def limits(records: Sequence[RunRecord], refused: Sequence[Refused]) -> dict[str
     """The smallest number of hostile hospitals for which each defense is not defined; defenses without a limit left out."""
     found = {record.defense: record.limit + 1 for record in records if record.limit is not None}
     for cell in refused:
+        if cell["n_hostile"] is None or undefined.part(cell) == "attack":
+            continue
         found[cell["defense"]] = min(cell["n_hostile"], found.get(cell["defense"], cell["n_hostile"]))
     return found
-
-
-def not_defined(refused: Sequence[Refused]) -> list[str]:
-    """A sentence for each defense that was not run with some numbers of hostile hospitals, with its rule's first reason."""
-    return [
-        f"{name} is not defined with n_hostile={words.ranges(_refused_numbers(refused, name))}: {_reason(refused, name, low)}"
-        for name, low in limits([], refused).items()
-    ]
 
 
 def verdict(row: Mapping[str, Any]) -> str:
@@ -161,11 +151,3 @@ def _withstanding(rows: Sequence[Mapping[str, Any]], drop: float) -> list[str]:
 
 def _hospitals(number: int) -> str:
     return words.count(number, "hostile hospital")
-
-
-def _reason(refused: Sequence[Refused], defense: str, number: int) -> str:
-    return next(str(cell["reason"]) for cell in refused if (cell["defense"], cell["n_hostile"]) == (defense, number))
-
-
-def _refused_numbers(refused: Sequence[Refused], defense: str) -> list[int]:
-    return sorted({cell["n_hostile"] for cell in refused if cell["defense"] == defense})

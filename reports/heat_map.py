@@ -32,19 +32,23 @@ class _Look(NamedTuple):
 
 
 @mpl.rc_context(RC)
-def heat_map(cells: pl.DataFrame, marked: pl.DataFrame) -> Figure:
+def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple[str, str], str] | None = None) -> Figure:
     """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and ``backdoors.backdoors``.
 
     In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
     the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a dashed one
     that some seeds show it and the mean does not decide it; controls come first, framed in black. A dagger marks
     cells with runs in which attack or defense did nothing, a double one those with seeds without an AUROC, an
-    asterisk attacks that knew the defense; hatched cells were not run. Beyond ``ROOMY`` attacks the cells are
-    small and state mean and worst seed.
+    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` says by attack and defense
+    what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and state mean and worst
+    seed.
     """
+    without = undefined or {}
     shown = tables.judged_by_auroc(cells)
-    attacks, bad = list(shown["attack"].unique(maintain_order=True)), list(marked["attack"].unique(maintain_order=True))
-    defenses = list(cells["defense"].unique(maintain_order=True))
+    bad = list(marked["attack"].unique(maintain_order=True))
+    never_run = [attack for attack, _ in without if attack not in bad]
+    attacks = list(dict.fromkeys([*shown["attack"], *never_run]))
+    defenses = list(dict.fromkeys([*cells["defense"], *(defense for _, defense in without)]))
     n_across = len(attacks) + len(bad)
     roomy = n_across <= ROOMY
     places = {name: float(place) for place, name in enumerate(attacks)}
@@ -58,6 +62,9 @@ def heat_map(cells: pl.DataFrame, marked: pl.DataFrame) -> Figure:
             _ground(axes, where, len(defenses))
             for row in frame.iter_rows(named=True):
                 _cell(axes, where[row["attack"]], defenses.index(row["defense"]), row, look, roomy)
+    for (attack, defense), text in without.items():
+        place = marked_places[attack] if attack in marked_places else places[attack]
+        _not_defined(axes, place, defenses.index(defense), text, roomy)
     _frame_controls(axes, places, marked_places, defenses)
     _labels(axes, cells, places, marked_places, defenses, roomy)
     titles = {"AUROC": "AUROC on all test patients", "backdoors": "Backdoors: success beyond\nfalse triggers, in points"}
@@ -104,6 +111,13 @@ def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> N
         size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
         weight = "bold" if place == 0 else "normal"
         axes.text(x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink)
+
+
+def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
+    """What stands in a hatched cell that no run can fill."""
+    shown = text.replace(": ", ":\n") if roomy else "n. d."
+    box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.5}
+    axes.text(x, y, shown, ha="center", va="center", fontsize=7, bbox=box)
 
 
 def _frame_verdict(axes: Axes, x: float, y: int, row: Row, width: float) -> None:

@@ -22,11 +22,13 @@ from reports import (
     findings,
     heard,
     multiples,
+    radii,
     ranking,
     sections,
     skipped,
     style,
     tables,
+    undefined,
     words,
 )
 from reports.heat_map import heat_map
@@ -59,7 +61,7 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     return target
 
 
-def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = ()) -> dict[str, Figure]:
+def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()) -> dict[str, Figure]:
     """The figures that these records have data for, by file name; what takes several figures is numbered from 2 on."""
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
@@ -67,8 +69,9 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused] =
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     curves = tables.curves([record for record in records if record.attack in panels])
+    lost = _not_defined(cells, records, refused)
     drawings = {
-        "heat_map": (len(acting) > 1, partial(heat_map, acting, backdoors.backdoors(records))),
+        "heat_map": (len(acting) + len(lost) > 1, partial(heat_map, acting, backdoors.backdoors(records), lost)),
         "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(figures.hospital_costs, costs.costs(records)),
@@ -93,8 +96,10 @@ def render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
         n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
-        asked=findings.asked(everything) + breakdown.asked(everything),
-        broken=broken.broken(everything), found=findings.found(records), cautions=findings.cautions(records),
+        asked=findings.asked(everything) + breakdown.asked(everything) + undefined.sentences(manifest["refused"] or ()),
+        broken=broken.broken(everything), found=findings.found(records),
+        cautions=findings.cautions(records) + radii.idle(records),
+        not_defined=_not_defined(cells, records, manifest["refused"] or ()),
         cells=_rows(tables.judged_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
         n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
@@ -117,7 +122,16 @@ def render(
     )  # fmt: skip
 
 
-def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> dict[str, Any] | None:
+def _not_defined(
+    cells: pl.DataFrame, records: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+) -> dict[tuple[str, str], str]:
+    """What stands in cells that are not defined; those of attacks that only read are no cells of the model's scores."""
+    reading = set(cells.filter(pl.col("reads_only"))["attack"])
+    lost = undefined.cells(refused, records[0].n_hostile)
+    return {cell: text for cell, text in lost.items() if cell[0] not in reading}
+
+
+def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> dict[str, Any] | None:
     """What the section on the number of hostile hospitals shows; None if only one number was run."""
     if len(breakdown.numbers(everything)) < 2:
         return None
@@ -125,12 +139,12 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]
     points = breakdown.points(breakdown.by_number(everything))
     return {
         "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
-        "not_defined": breakdown.not_defined(refused), "limits": breakdown.limits(everything, refused),
+        "not_defined": undefined.sentences(refused), "limits": breakdown.limits(everything, refused),
         "verdict": breakdown.verdict, "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
     }  # fmt: skip
 
 
-def _breakdown(everything: Sequence[RunRecord], refused: Sequence[breakdown.Refused]) -> tuple[bool, Any]:
+def _breakdown(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> tuple[bool, Any]:
     if len(breakdown.numbers(everything)) < 2:
         return False, None
     table = breakdown.by_number(everything)

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import backdoors, breakdown, broken, skipped, tables, words
+from reports import backdoors, breakdown, broken, radii, skipped, tables, undefined, words
+from reports.undefined import Refused
 from sim.evidence import RunRecord
 from sim.statistics import HARMED, UNDECIDED
 
@@ -22,21 +23,21 @@ JOINT = 10  # characters up to which parts of a name share a line of a header
 Column = tuple[str, list[str]]  # header, cells
 
 
-def closing(records: Sequence[RunRecord], refused: Sequence[breakdown.Refused] = (), width: int = 80) -> Group:
+def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width: int = 80) -> Group:
     """What ends a comparison: training that broke down, outcomes by defense and attack, breakdown points, cells that did not run.
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks, and instead of more than
     ``MOST_BLOCKS`` each defense gets one line with its worst attack.
     """
     focused = breakdown.in_focus(records)
-    columns = _columns(focused)
+    columns = _columns(focused, refused)
     if len(_tables(columns, width)) > MOST_BLOCKS:
         columns = _summary(focused)
     stopped = skipped.sentences(records)
     parts = [
         *stopped, *([""] if stopped else []),
-        *_broke_down(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *_breakdown(records),
-        *([""] if refused else []), *breakdown.not_defined(refused),
+        *_broke_down(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *radii.idle(focused),
+        *_breakdown(records), *([""] if refused else []), *undefined.sentences(refused),
     ]  # fmt: skip
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
@@ -57,6 +58,7 @@ def run_table(record: RunRecord) -> Table:
         "rounds without a new model": _lost_rounds(record),
         "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
         "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
+        **{one.part: radii.effect(one) for one in record.clipped},
     }
     if record.privacy is not None:
         rows["ε (most of any hospital)"] = words.epsilon(record.privacy.epsilon)
@@ -105,13 +107,16 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
     return ["", *present] if present else []
 
 
-def _columns(records: Sequence[RunRecord]) -> list[Column]:
+def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
     """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds without a new model."""
     cells = tables.judged_by_auroc(tables.cells(records))
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
     marked = {(row["attack"], row["defense"]): _excess(row) for row in backdoors.backdoors(records).iter_rows(named=True)}
     read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in tables.inversions(records).iter_rows(named=True)}
-    defenses = list(dict.fromkeys(record.defense for record in records))
+    reading = {attack for attack, _ in read}
+    for cell, text in undefined.cells(refused, records[0].n_hostile).items():
+        (read if cell[0] in reading else means)[cell] = text
+    defenses = list(dict.fromkeys([*(record.defense for record in records), *(defense for _, defense in [*means, *read])]))
     lost = [broken.skipped([record for record in records if record.defense == name]) for name in defenses]
     return [
         ("defense", [words.defense(name) for name in defenses]),

@@ -18,15 +18,16 @@ import torch
 import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, files, launcher, mappings, processes
+from sim import catalog, compare, compose, evidence, explain, files, launcher, mappings, processes, repeat, stacks
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.manifest import command_line, manifest
+from sim.manifest import manifest
 from sim.progress import progress
 
 Task = Callable[[DictConfig], None]
@@ -59,8 +60,12 @@ def _hydra(command: str, words: list[str]) -> None:
     """Hand over to Hydra's main, which composes the configuration and calls the command's task for each job."""
     task, config_name = HYDRA[command]
     wrong: list[Exception] = []
+    swept: list[Path] = []
+    start = time.perf_counter()
 
     def job(config: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            swept[:] = [Path(HydraConfig.get().sweep.dir).absolute()]
         try:
             mappings.replace(config, _overrides())
             task(config)
@@ -77,7 +82,10 @@ def _hydra(command: str, words: list[str]) -> None:
     sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]
     try:
         with compose.one_line():
+            stacks.make_asked(words, compose.options(stacks.GROUP))
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(job)()
+        for folder in swept if command != "explain" else ():
+            _end_sweep(folder, repeat.of_words(command, words), start)
         if wrong:
             raise wrong[0]
     except OSError as error:
@@ -104,6 +112,11 @@ def _overrides() -> list[str]:
     return [compose.unforced(str(word)) for word in words or ()]
 
 
+def _searched() -> list[str]:
+    words = OmegaConf.to_container(HydraConfig.get().overrides.hydra)
+    return compose.searched(map(str, words or ()))
+
+
 def _folder() -> Path:
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +134,7 @@ def _run(config: DictConfig) -> None:
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             (record,) = compare.finish([experiment], folder, 1, lambda _: None, held, lambda _: step())
-        page = _finish(folder, [record], start)
+        page = _finish("run", folder, [record], start)
     from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
 
     Console().print(run_table(record))
@@ -139,7 +152,7 @@ def _compare(config: DictConfig) -> None:
         _write_config(folder, values)
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
-        page = _finish(folder, records, start, refused)
+        page = _finish("compare", folder, records, start, refused)
     from reports.terminal import closing
 
     console = Console(highlight=False)
@@ -151,11 +164,11 @@ def _explain(config: DictConfig) -> None:
     """What would run."""
     values = compose.resolved(config)
     one = values.get("attacks") is None and values.get("defenses") is None
-    experiments, refused = ([compose.single(_overrides())], list[Refused]()) if one else _planned(values)
+    experiments, refused = ([compose.single([*_searched(), *_overrides()])], list[Refused]()) if one else _planned(values)
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
-    from reports.breakdown import not_defined
+    from reports.undefined import sentences
 
-    for text in not_defined([asdict(cell) for cell in refused]):
+    for text in sentences([asdict(cell) for cell in refused]):
         print(text)
 
 
@@ -165,7 +178,19 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     compose.only_lists(_overrides())
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
-    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)
+    return compose.planned([*_searched(), *_overrides()], compose.cells(attacks, defenses, numbers), seeds)
+
+
+def _end_sweep(folder: Path, command: str, start: float) -> None:
+    """Table and report of a sweep, of those jobs that left evidence."""
+    from reports import sweeps
+
+    if sweeps.places(folder):
+        told = manifest(command, time.perf_counter() - start)
+        (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        page, sweep = sweeps.write(folder)
+        Console(highlight=False).print(sweeps.table(sweep))
+        _say_where(page)
 
 
 def _report(words: list[str]) -> None:
@@ -173,20 +198,29 @@ def _report(words: list[str]) -> None:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     for word in words:
         folder = Path(word)
+        if _holds_runs(folder):
+            from reports import sweeps
+
+            _say_where(sweeps.write(folder)[0])
+            continue
         records = evidence.read(folder)
         evidence.write_tables(folder, records)
         _say_where(_page(folder, records))
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Whether a folder has no evidence of its own, and folders below it have."""
+    return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
 def _write_config(folder: Path, values: dict[str, Any]) -> None:
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
-def _finish(folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
+def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
     """Tables, manifest and report of a folder whose evidence is complete."""
     evidence.write_tables(folder, records)
-    command = HydraConfig.get().job.name
-    told = manifest(command_line([command, *_overrides()]), time.perf_counter() - start)
+    told = manifest(repeat.of_job(command, _overrides()), time.perf_counter() - start)
     told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in records)) for key in ("attack", "defense")}
     told |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
     files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -16,16 +16,16 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sim import mappings
-from sim.errors import InputError
+from sim import mappings, stacks
+from sim.errors import InputError, RefusedError, UndefinedError
 from sim.experiment import Experiment, load
+from sim.stacks import STACK
+from sim.stacks import key_of as _key
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups that a defense is a preset over
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
-RULE = "aggregator"  # key of the error that a rule's refusal of its view raises
 INTERPOLATION = "${"  # how a value that refers to another one starts
 FORCE = "++"  # Hydra's prefix for a value that may be new
 
@@ -34,22 +34,28 @@ FORCE = "++"  # Hydra's prefix for a value that may be new
 class Cell:
     """One cell of a comparison before its seeds: names of the attacks run together, a defense, and how many are hostile.
 
-    ``n_hostile`` is None where the comparison has one number for all cells, that of the configuration.
+    ``n_hostile`` is None where the comparison has one number for all cells, that of the configuration. ``asked``: the cell
+    was asked for, and is not there as a control alone.
     """
 
     attack: tuple[str, ...]
     defense: str
     n_hostile: int | None = None
+    asked: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A cell that does not run because its rule is not defined for that many hostile hospitals."""
+    """A cell that does not run because it is not defined in this design, and why.
+
+    ``n_hostile`` is None where all cells have one number. ``part``: what is not defined, the ``attack`` or the ``defense``.
+    """
 
     attack: str
     defense: str
-    n_hostile: int
+    n_hostile: int | None
     reason: str
+    part: Literal["attack", "defense"]
 
 
 def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> list[Experiment]:
@@ -61,28 +67,33 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     """A checked experiment for each cell and seed, and the cells left out. Hydra must be initialized on ``conf``.
 
     ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
-    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell with an
-    ``n_hostile`` of its own is left out if its rule or attack refuses that number. Other refusals, and that of all cells, are
-    raised.
+    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell that is not
+    defined (its rule needs more hospitals, its attack more knowledge) is left out; if that is so of all cells that were asked
+    for, the reason of the first is raised. Every other refusal is raised.
     """
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
-    made, refused, refusals = list[Experiment](), list[Refused](), list[InputError]()
+    stacks.make((cell.defense for cell in cells), searched(overrides))
+    made, refused, refusals = list[Experiment](), list[Refused](), dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         used.update(here)
         name = label(cell.defense, overrides)
         try:
             made += [load({**config, "seed": seed}, name) for seed in seeds]
-        except InputError as error:
-            if cell.n_hostile is None or not (error.key == RULE or error.key.startswith("attack.")):
-                raise
-            refusals.append(error)
-            refused.append(Refused("+".join(cell.attack), name, cell.n_hostile, error.expected))
-    if refusals and not made:
-        raise refusals[0]
+        except (UndefinedError, RefusedError) as error:
+            refusals[cell] = error
+            refused.append(_refused(cell, name, error))
+    if refusals and all(cell in refusals for cell in cells if cell.asked):
+        raise next(iter(refusals.values()))
     _all_used(partial, used, len(cells))
     return made, refused
+
+
+def _refused(cell: Cell, defense: str, error: InputError | RefusedError) -> Refused:
+    of_attack = isinstance(error, InputError) and error.key.partition(".")[0] in ("attack", "adversary")
+    reason = error.expected if isinstance(error, InputError) else str(error)
+    return Refused("+".join(cell.attack), defense, cell.n_hostile, reason, "attack" if of_attack else "defense")
 
 
 def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Iterator[tuple[dict[str, Any], list[str]]]:
@@ -149,8 +160,13 @@ def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[s
     """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and these."""
     config = _config(words)
     values = resolved(config) if partial else {}
-    here = [word for word in partial if _has(values, _key(word))]
+    here = [word for word in partial if _has(values, _key(word).rpartition(".")[0] if word[0] == "+" else _key(word))]
     return (_config([*words, *here]) if here else config), here
+
+
+def searched(overrides: Iterable[str]) -> list[str]:
+    """The overrides that say where else configurations are looked for."""
+    return [word for word in overrides if _key(word) == stacks.SEARCH_PATH]
 
 
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
@@ -178,14 +194,16 @@ def label(defense: str, overrides: Sequence[str]) -> str:
 def cells(attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None) -> list[Cell]:
     """Every attack with every defense, controls (attack none, defense none) first and always there.
 
-    With ``numbers`` of hostile hospitals, all of that for each number; nobody attacks where nobody is hostile.
+    An attack that is a list of names is several that run together, a defense that is one is a stack. With ``numbers`` of
+    hostile hospitals, all of that for each number; nobody attacks where nobody is hostile.
     """
-    chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in ["none", *attacks]]
+    chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in attacks]
+    stacked = [stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one) for one in defenses]
     return [
-        Cell(attack, defense, number)
+        Cell(attack, defense, number, asked=(attack in chosen or number == 0) and defense in stacked)
         for number in (numbers or (None,))
-        for attack in (_once(chosen) if number != 0 else [("none",)])
-        for defense in _once(["none", *defenses])
+        for attack in (_once([("none",), *chosen]) if number != 0 else [("none",)])
+        for defense in _once(["none", *stacked])
     ]
 
 
@@ -283,10 +301,6 @@ def _has(config: dict[str, Any], key: str) -> bool:
             return False
         node = node[part]
     return True
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def _is_partial(word: str) -> bool:

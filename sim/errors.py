@@ -14,6 +14,10 @@ class InputError(ValueError):
         return type(self), (self.key, self.value, self.expected)
 
 
+class UndefinedError(InputError):
+    """A rule, step or attack that is not defined in this design, where it may be in others. A comparison leaves its cell out."""
+
+
 class RefusedError(ValueError):
     """A plug-in refuses what it was given, with the numbers and the limit, instead of doing something else."""
 

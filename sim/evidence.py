@@ -225,6 +225,21 @@ class Planted(Part):
     n: int
 
 
+class Clipped(Part):
+    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows that the part saw.
+
+    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share of rows longer than the
+    radius, over all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all rounds.
+    """
+
+    part: str
+    radius: float | None
+    rounds: int
+    shortened: float
+    median_length: float
+    longest: float
+
+
 class Sight(Part):
     """One line of who sees what: a party, what it can see in this design, and why."""
 
@@ -278,6 +293,7 @@ class RunRecord(Part):
     data_notes: list[str] = []  # what a reader of the figures should know about the data
     not_finite_from: int | None = None  # first round in which an honest update, the new weights or a score overflowed float32
     disputed: list[Screened] = []  # what hospitals reported and nobody believed, though their updates were used
+    clipped: list[Clipped] = []  # what each step or rule with a radius did, over all rounds
 
     @field_validator("curve")
     @classmethod
@@ -391,6 +407,11 @@ def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     files.replace(folder / ROUNDS, _rounds(records))
 
 
+def write_results(folder: Path, table: Sequence[dict[str, Any]]) -> None:
+    """``results.csv`` from rows of ``results``, which may have more columns at their end."""
+    files.replace(folder / RESULTS, _csv(table))
+
+
 def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
@@ -489,7 +510,7 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
 
 def _csv(table: Sequence[dict[str, Any]]) -> bytes:
     out = StringIO(newline="")
-    writer = csv.DictWriter(out, RESULT_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, list(table[0]) if table else RESULT_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     return out.getvalue().encode()

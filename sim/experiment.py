@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sim import data_check, returned
 from sim.blame import blaming
 from sim.build import build
-from sim.errors import InputError, RefusedError
+from sim.errors import InputError, RefusedError, UndefinedError
 from sim.models import Model, device
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
@@ -346,7 +346,7 @@ def _check(experiment: Experiment) -> None:
     _check_schedule(adversary, experiment.settings.training.rounds)
     for several, attacks in (("inversion", experiment.of_kind("inversion")), ("backdoor", experiment.backdoors)):
         if len(attacks) > 1:
-            raise InputError("attack", list(attacks), f"expected at most one {several} in a run")
+            raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")
     for name, attack in experiment.attacks.items():
         _check_attack(name, attack, adversary)
         at = getattr(attack, "round", 1)
@@ -362,7 +362,7 @@ def _check(experiment: Experiment) -> None:
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
         for name, attack in experiment.of_kind("training").items():
-            raise InputError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
+            raise UndefinedError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )
@@ -381,7 +381,7 @@ def _check_defense(experiment: Experiment) -> None:
     except RefusedError as error:
         refusal = str(error)
     if refusal:
-        raise InputError("aggregator", type(chain.rule).__name__, refusal)
+        raise UndefinedError("aggregator", type(chain.rule).__name__, refusal)
 
 
 def _check_poisons(experiment: Experiment) -> None:
@@ -421,9 +421,11 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
     if kind != "inversion" and not isinstance(attack, Absence) and adversary.n_hostile == 0:
-        raise InputError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
+        raise UndefinedError("adversary.n_hostile", 0, f"expected at least 1 hostile hospital for attack={name}")
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
-        raise InputError("adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}")
+        raise UndefinedError(
+            "adversary.knowledge", adversary.knowledge, f"expected at least {attack.about.needs} for attack={name}"
+        )
 
 
 def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
@@ -442,7 +444,7 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
     try:
         returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
     except RefusedError as error:
-        raise InputError(f"attack.{name}", type(attack).__name__, str(error)) from error
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
 def _chain(settings: Settings) -> Any:

@@ -12,7 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sim import compare, compose
 from sim.evidence import RunRecord
@@ -43,8 +43,10 @@ class LockstepLauncher(Launcher):
         """Run all jobs; each is written once its run is finished. Raises ``InputError`` before the first if one is wrong."""
         setup_globals()
         jobs, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
+        words_of_hydra = OmegaConf.to_container(self.config.hydra.overrides.hydra)  # not resolved: some hold for one job only
+        searched = compose.searched(map(str, words_of_hydra or ()))
         for number, words in enumerate(job_overrides):
-            experiment = compose.single(list(words))
+            experiment = compose.single([*searched, *words])
             identity = address(experiment, code_version())
             plan[identity] = experiment
             jobs[identity].append(number)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shlex
 import subprocess
 from functools import lru_cache
 from importlib.metadata import version
@@ -41,11 +40,6 @@ def manifest(command: str, seconds: float) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(seconds, 1),
     }
-
-
-def command_line(arguments: list[str]) -> str:
-    """The command as a shell takes it."""
-    return shlex.join(["wardround", *arguments])
 
 
 def _commit() -> str | None:

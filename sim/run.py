@@ -20,6 +20,7 @@ from sim import checkpoints, models, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.blame import blaming
+from sim.clipping import clipped
 from sim.engagement import Answer, engagement, without
 from sim.engines.local import LocalGrid
 from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Screened, Skip, Spent
@@ -145,6 +146,7 @@ class Trial:
             data_notes=experiment.data_notes,
             not_finite_from=self._not_finite_from(),
             disputed=_disputed(experiment, privacy, log.reported),
+            clipped=clipped(self.strategy.memory),
         )
 
     def _skip(self, skipped: Skipped) -> Skip:

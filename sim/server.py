@@ -189,6 +189,11 @@ class Aggregator(Strategy):
         seen = returned.view(secagg, secagg(rows, tuple(reports), weights), rows.shape[1])
         return replace(seen, memory=memory, model=self._weights)
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What steps and rule hold from round to round."""
+        return self._memory
+
     def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
         missing = tuple(sorted(set(self.enrolled.values()) - reports.keys()))
         self.log.skips.append(Skipped(round_, cause, reason, missing))

@@ -123,9 +123,10 @@ def rfa(rows: Rows, n_hostile: int, nu: float, steps: int, start: str, weighting
     return point
 
 
-def centered_clipping(rows: Rows, tau: float, iterations: int, start: str) -> list[float]:
+def centered_clipping(rows: Rows, tau: float | None, iterations: int, start: str) -> list[float]:
     assert start in ("previous", "zero")
     point = [0.0] * len(rows[0])
+    tau = middle(math.hypot(*row) for row in rows) if tau is None else tau
     for _ in range(iterations):
         gaps = clip([[a - b for a, b in zip(row, point, strict=True)] for row in rows], tau)
         point = [at + move for at, move in zip(point, mean(gaps, "uniform"), strict=True)]
@@ -177,7 +178,7 @@ def rlr(rows: Rows, n_hostile: int, threshold: int | None) -> list[float]:
     return [value if abs(vote) >= least else -value for value, vote in zip(mean(rows, "uniform"), votes, strict=True)]
 
 
-def weak_dp(rows: Rows, max_norm: float, noise: float) -> list[float]:
+def weak_dp(rows: Rows, max_norm: float | None, noise: float) -> list[float]:
     drawn = stream(0, "rule").normal(size=len(rows[0])).tolist()
     return [value + noise * more for value, more in zip(mean(clip(rows, max_norm), "uniform"), drawn, strict=True)]
 
@@ -241,7 +242,9 @@ def total_distance(point: list[float], rows: Rows) -> float:
 COST: dict[str, Callable[[list[float], Rows], float]] = {"geometric_median": total_distance}
 
 
-def clip(rows: Rows, max_norm: float) -> Rows:
+def clip(rows: Rows, max_norm: float | None) -> Rows:
+    if not max_norm:
+        return clip_to_median(rows) if max_norm is None else [[0.0 for _ in row] for row in rows]
     return [row if math.hypot(*row) <= max_norm else [value * max_norm / math.hypot(*row) for value in row] for row in rows]
 
 

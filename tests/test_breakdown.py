@@ -5,7 +5,7 @@ import json
 import pytest
 from hydra import initialize_config_module
 
-from reports import backdoors, breakdown, findings, heard, page, ranking, terminal
+from reports import backdoors, breakdown, findings, heard, page, ranking, terminal, undefined
 from sim import command, compare, compose, evidence
 from sim.errors import InputError
 from sim.evidence import Heard, Planted, Selection
@@ -204,7 +204,7 @@ REFUSED = [
 
 def test_refusals_are_said_once_for_each_defense_with_the_first_reason():
     assert breakdown.limits([], REFUSED) == {"krum": 5}
-    assert breakdown.not_defined(REFUSED) == ["krum is not defined with n_hostile=5 to 6: because of 5"]
+    assert undefined.sentences(REFUSED) == ["krum is not defined with n_hostile=5 to 6: because of 5"]
 
 
 def test_a_limit_beyond_the_numbers_run_is_known_from_the_runs():

@@ -189,7 +189,8 @@ VALUES: list[Any] = [
     None, True, 3, -0.0, 1e308, float("inf"), "text \u2028 \ud800", [1, [2.5]], (1, ("a",)), {("a", "b"): 1, 2: {"x": []}},
     np.arange(6, dtype=np.float32).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 4)),
     np.float32(0.1), np.int64(7), np.bool_(True), np.arange(10)[::3], np.array([np.nan, np.inf]), [SHARED, SHARED],
-    Screened(round=1, hospital="a", reason="b"), Log(skips=[Skipped(1, "absent", "why", ("a",))], reported={"a": {"epsilon": 1.0}}),
+    Screened(round=1, hospital="a", reason="b"),
+    Log(skips=[Skipped(1, "absent", "why", ("a",))], reported={"a": {"epsilon": 1.0}}),
 ]  # fmt: skip
 
 

@@ -56,10 +56,12 @@ ANGLE = "measured by angle or sign from the weights sent out"
 ANCHORED = {
     "centered_clipping": LENGTH,
     "centered_clipping-zero": LENGTH,
+    "centered_clipping-1.0": LENGTH,
     "rfa": "nu is a length",
     "rfa-zero": LENGTH,
     "rfa-count": "nu is a length",
     "weak_dp": LENGTH,
+    "weak_dp-1.0": LENGTH,
     "sign_majority": ANGLE,
     "rlr": ANGLE,
     "fltrust": ANGLE,
@@ -70,9 +72,11 @@ ANCHORED = {
     "clipped_clustering": ANGLE,
 }
 OUTSIDE = {
-    "centered_clipping": "stays near its start",
-    "centered_clipping-zero": "stays near its start",
+    "centered_clipping": "starts at zero, outside the rows",
+    "centered_clipping-zero": "starts at zero, outside the rows",
+    "centered_clipping-1.0": "stays near its start",
     "weak_dp": "clips, and adds noise",
+    "weak_dp-1.0": "clips, and adds noise",
     "flame": "clips, and adds noise",
     "signguard": "clips",
     "clipped_clustering": "clips",
@@ -83,16 +87,15 @@ OUTSIDE = {
     "foolsgold-signed": "zero if all rows are alike",
 }
 NOT_THE_SAME = {
-    **{case: OUTSIDE[case] for case in ("centered_clipping", "centered_clipping-zero", "weak_dp", "flame")},
+    **{case: OUTSIDE[case] for case in ("centered_clipping-1.0", "weak_dp", "weak_dp-1.0", "flame")},
     "sign_majority": "takes steps of one length",
     "foolsgold": "zero if all rows are alike",
     "foolsgold-signed": "zero if all rows are alike",
 }
 BOUNDED = {
-    "centered_clipping": "goes no farther than iterations * tau",
-    "centered_clipping-zero": "goes no farther than iterations * tau",
+    "centered_clipping-1.0": "goes no farther than iterations * tau",
     "rfa-zero": "a few steps from zero favor the rows near zero",
-    "weak_dp": "every row is clipped",
+    "weak_dp-1.0": "every row is clipped",
     "sign_majority": "takes steps of one length",
     "fltrust": "the trusted row sets the length",
     "foolsgold": "rows that are alike do not count",
@@ -233,7 +236,8 @@ def test_rule_is_finite_and_stays_inside_the_rows_for_all_of_float32(case: str, 
 def test_exempted_rules_do_leave_the_rows(case: str) -> None:
     rng = np.random.default_rng(0)
     widening = np.column_stack([np.ones(11), np.linspace(0.1, 3, 11)])
-    sets = (rng.normal(size=(11, 5)) + 100, rng.exponential(size=(11, 5)) - 0.6, np.ones((11, 5)), widening)
+    fanned = np.column_stack([np.full(11, 100.0), 6 * [0.0] + 5 * [1e6]])
+    sets = (rng.normal(size=(11, 5)) + 100, rng.exponential(size=(11, 5)) - 0.6, np.ones((11, 5)), widening, fanned)
     assert not all(stays_inside(CASES[case], rows) for rows in sets)
 
 

@@ -1,140 +1,110 @@
-"""What readers see of figures that do not exist and of privacy budgets: never a number in their place, never less than spent."""
+"""A cell that is not defined stays in the table with the reason, and all other cells run."""
 
 from __future__ import annotations
 
-from io import StringIO
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rich.console import Console
 
-from reports import breakdown, tables, terminal, words
-from reports.page import write_report
-from sim import evidence
-from sim.evidence import Planted, RunRecord
-from tests.records import make_privacy, make_record
-from tests.test_cli import Call, call
-from tests.test_threats import rows_of
+from reports import undefined
+from tests.commands import ALONE, FAST, results, wardround
 
-__all__ = ["call"]  # a fixture
+# defense or attack of a comparison -> words, and what its cells are said to need
+UNDEFINED = {
+    "a rule that needs more rows": (["attacks=[sign_flip]", "defenses=[none,krum]"], "krum", "5"),
+    "a rule under secure aggregation": (["attacks=[sign_flip]", "defenses=[median,secagg+median]"], "secagg+median", "3"),
+    "a rule whose trusted hospital is not named": (["attacks=[none]", "defenses=[none,fltrust]"], "fltrust", ""),
+    "an attack that needs more hostile": (
+        ["attacks=[sign_flip,alie]", "defenses=[none,median]", "adversary.knowledge=colluders"], "alie", "2",
+    ),
+    "an attack that needs more knowledge": (
+        ["attacks=[sign_flip,alie]", "defenses=[none]", "adversary.knowledge=own"], "alie", "at least colluders",
+    ),
+    "an attack on a loss that another defense has": (
+        ["attacks=[sign_flip,constrain]", "defenses=[none,dp_record]"], "constrain", "dp=none",
+    ),
+    "an optimizer that private training does not have": (
+        ["attacks=[none]", "defenses=[none,dp_record]", "training.optimizer=adam"], "dp_record", "sgd with dp=record",
+    ),
+    "two attacks that cannot run together": (
+        ["attacks=[sign_flip,[backdoor,edge_case]]", "defenses=[none]"], "backdoor+edge_case", "",
+    ),
+}  # fmt: skip
 
-ONE_CLASS = (
-    "consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=10", "consortium.test_fraction=0.2",
-    "adversary.n_hostile=0", "training.rounds=2",
-)  # fmt: skip
 
-
-def test_a_run_whose_test_patients_are_of_one_class_ends_and_says_so(
-    call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("words", "name", "needs"), UNDEFINED.values(), ids=UNDEFINED)
+def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
+    words: list[str], name: str, needs: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert call("run", *ONE_CLASS, "seed=13", f"hydra.run.dir={tmp_path / 'one'}") == 0
-    (record,) = evidence.read(tmp_path / "one")
-    assert record.outcome.auroc is None
-    assert record.outcome.brier is not None
-    shown = capfd.readouterr()
-    assert "all 4 test patients" in " ".join(shown.out.split())
-    assert shown.err == ""
+    monkeypatch.setenv("COLUMNS", "150")
+    assert wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}") == 0
+    out = " ".join(capfd.readouterr().out.split())
+    refused = json.loads((tmp_path / "manifest.json").read_text())["refused"]
+    assert refused
+    assert all(name in (cell["attack"], cell["defense"]) and cell["n_hostile"] is None for cell in refused)
+    ran = {(row["attack"], row["defense"]) for row in results(tmp_path)}
+    assert not ran & {(cell["attack"], cell["defense"]) for cell in refused}
+    assert ("none", "none") in ran
+    shown = f"not defined: needs {needs}" if needs else "not defined"
+    assert shown in out
+    assert f"{name} is not defined" in out
+    page = tmp_path / "report" / "index.html"
+    assert shown in page.read_text()
+    page.unlink()
+    assert wardround("report", str(tmp_path)) == 0
+    again = page.read_text()
+    assert shown in again
+    assert f"{name} is not defined" in again
 
 
-def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(call: Call, tmp_path: Path) -> None:
-    words_ = (*ONE_CLASS, "seeds=[13,1,2]", "attacks=[none]", "defenses=[none]", "workers=1")
-    assert call("compare", *words_, f"hydra.run.dir={tmp_path / 'many'}") == 0
-    rows = {row["seed"]: row["auroc"] for row in evidence.results(evidence.read(tmp_path / "many"))}
-    assert rows[13] is None
-    assert all(rows[seed] is not None for seed in (1, 2))
-    assert ",13,2,0,2,,," in (tmp_path / "many" / "results.csv").read_text()
+def test_explain_says_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
+    assert wardround("explain", *FAST, "attacks=[sign_flip]", "defenses=[none,krum,median]") == 0
+    assert "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5" in capfd.readouterr().out
 
 
-def test_explain_says_what_epsilon_does_not_cover(call: Call, capfd: pytest.CaptureFixture[str]) -> None:
-    noise = ("dp.target_epsilon=null", "dp.noise_multiplier=1.5", "dp.accountant=rdp")
-    assert call("explain", "consortium=heart4", "defense=dp_record", "training.rounds=1", *noise) == 0
-    shown = " ".join(capfd.readouterr().out.split())
-    for topic in ("Not covered by epsilon", "Epsilon covers one run", "taken to be public", "Whoever knows the seed"):
-        assert topic in shown
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["defenses=[krum]"], "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"),
+        (["defenses=[krum,secagg+median]", "attacks=[sign_flip]"], "aggregator=Krum: "),
+        (["defenses=[none]", "attacks=[alie]", "adversary.knowledge=own"], "adversary.knowledge=own: expected at least"),
+        (["defenses=[none,median]", "attacks=[sign_flip]", "attack.sign_flip.scale=-1"], "attack.sign_flip.scale=-1: "),
+        (["defenses=[none,dp_record]", "dp.delta=0.1"], "dp.delta=0.1: expected less than 1/"),
+    ],
+)
+def test_a_comparison_of_which_nothing_asked_is_defined_or_with_a_wrong_value_is_refused(
+    words: list[str], says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}/out") == 2
+    err = capfd.readouterr().err
+    assert err.startswith(f"wardround: {says}")
+    assert err.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_says_so() -> None:
-    (row,) = [row for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ") if row.runs]
-    assert row.status == "inconclusive"
-    assert "2 seeds with both controls, 3 needed" in row.reason
-    assert "no AUROC of the run or of the one without the attack for seed 1" in row.reason
+def test_over_numbers_of_hostile_hospitals_only_those_are_left_out_for_which_a_part_is_not_defined(tmp_path: Path) -> None:
+    words = ("attacks=[sign_flip]", "defenses=[median,krum]", "adversary.n_hostile=[0,1,2]", f"hydra.run.dir={tmp_path}")
+    assert wardround("compare", *FAST, ALONE, "seeds=1", *words) == 0
+    refused = json.loads((tmp_path / "manifest.json").read_text())["refused"]
+    found = {(cell["attack"], cell["defense"], cell["n_hostile"]) for cell in refused}
+    attacks = ("none", "sign_flip")
+    assert found == {(attack, name, n) for attack in attacks for name, n in (("krum", 1), ("krum", 2), ("median", 2))}
+    ran = {(row["defense"], int(row["n_hostile"])) for row in results(tmp_path)}
+    assert ran == {("none", 0), ("none", 1), ("none", 2), ("median", 0), ("median", 1), ("krum", 0)}
 
 
-def rendered(what: Any) -> str:
-    console = Console(file=StringIO(), width=120)
-    console.print(what)
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
-
-
-@given(st.floats(1e-6, 1e6))
-def test_a_budget_is_never_shown_smaller_than_it_is(value: float) -> None:
-    assert value <= float(words.epsilon(value)) <= 1.011 * value
-
-
-@given(st.floats(1e-12, 0.5))
-def test_delta_is_shown_with_all_its_digits(value: float) -> None:
-    assert float(words.delta(value)) == value
-
-
-UPPER = {0.07445: "7.5 %", 0.5: "50 %", 0.501: "51 %", 0.9999: "100 %", 1e-9: "under 0.1 %"}
-
-
-@pytest.mark.parametrize(("value", "shown"), UPPER.items())
-def test_an_upper_bound_is_rounded_up(value: float, shown: str) -> None:
-    assert words.at_most(value) == shown
-
-
-def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Path) -> None:
-    privacy = make_privacy().model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]})
-    evidence.append(tmp_path, make_record(defense="dp", privacy=privacy))
-    page = write_report(tmp_path).read_text()
-    assert "δ = 0.0135;" in page
-    assert "<li>Tuning. Made for a test.</li>" in page
-
-
-NO_AUROC = dict.fromkeys(("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc", "worst_hospital")) | {
-    "undefined": "all 4 test patients are with the condition"
-}
-
-
-def undefined(seeds: tuple[int, ...] = (), **fields: Any) -> list[RunRecord]:
-    return [make_record(seed=seed, outcome=NO_AUROC if seed in seeds else {}, **fields) for seed in range(3)]
-
-
-def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(tmp_path: Path) -> None:
-    records = [*undefined((1,)), *undefined((1,), attack="alie"), *undefined((0, 1, 2), attack="random")]
-    cells = {row["attack"]: row for row in tables.cells(records).iter_rows(named=True)}
-    assert {name: (row["n"], row["n_undefined"], row["n_lost"]) for name, row in cells.items()} == {
-        "none": (2, 1, 0), "alie": (2, 1, 0), "random": (0, 3, 2),
-    }  # fmt: skip
-    assert (cells["none"]["mean"], cells["random"]["mean"]) == (pytest.approx(0.85), None)
-    for record in records:
-        evidence.append(tmp_path, record)
-    page = write_report(tmp_path).read_text()
-    assert "AUROC is not defined in 3 runs of random against no defense: all 4 test patients are with the condition." in page
-    shown = rendered(terminal.closing(records))
-    assert "not defined" in shown
-    assert "‡" in shown
-
-
-def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -> None:
-    records = [*undefined(n_hostile=1), *undefined(attack="alie", n_hostile=1)]
-    records += [*undefined(n_hostile=2), *undefined((0, 1, 2), attack="alie", n_hostile=2)]
-    (point,) = breakdown.points(breakdown.by_number(records), 0.05).iter_rows(named=True)
-    assert point["breaks_at"] == 2
-    rows = evidence.results(records)
-    assert {row["attack_success"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {1.0}
-    assert {row["auroc"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {None}
-
-
-def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_path: Path) -> None:
-    planted = Planted(attack="backdoor", target=1, success=None, false_trigger=None, n=0)
-    for record in (make_record(), make_record(attack="backdoor", backdoor=planted)):
-        evidence.append(tmp_path, record)
-    records = evidence.read(tmp_path)
-    assert "backdoor" in write_report(tmp_path).read_text()
-    assert next(row for row in evidence.results(records) if row["attack"] == "backdoor")["attack_success"] is None
+def test_a_sentence_names_what_is_not_defined() -> None:
+    cells = [
+        {"attack": attack, "defense": defense, "n_hostile": n, "reason": f"needs {n}: x", "part": part}
+        for attack, defense, n, part in (
+            ("none", "krum", 2, "defense"), ("none", "krum", 1, "defense"),
+            ("alie", "none", 1, "attack"), ("alie", "median", 1, "attack"),
+        )
+    ]  # fmt: skip
+    assert undefined.sentences(cells) == [
+        "krum is not defined with n_hostile=1 to 2: needs 1: x",
+        "alie is not defined under no defense and median with n_hostile=1: needs 1: x",
+    ]
+    assert undefined.cells(cells, 1)["alie", "median"] == "not defined: needs 1"
+    assert ("none", "krum") not in undefined.cells(cells, 3)

@@ -1,0 +1,396 @@
+"""A folder of run folders, as a sweep leaves it -> one table, one figure and one page, with what was varied as column and axis.
+
+What was varied is read from the configurations in the evidence. Attack, defense, consortium, number of hostile hospitals and seed
+have columns of their own and stand for the parts of the configuration that they name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+from rich.table import Table
+from rich.text import Text
+
+from reports import backdoors, sections, style, tables, words
+from sim import evidence, files
+from sim.errors import InputError
+from sim.evidence import RunRecord
+
+OWN = ("consortium", "n_hostile", "attack", "defense")  # columns of every run, which stand for parts of its configuration
+STANDS_FOR = {
+    "consortium": ("consortium",),
+    "attack": ("attack", "n_hostile"),
+    "adversary": ("n_hostile",),
+    **dict.fromkeys(("defense", "aggregator", "steps", "server_optimizer", "secagg", "dp"), ("defense", "n_hostile")),
+}  # group of a configuration -> the columns that stand for its values where these depend on nothing else
+PAIRS = ("attack", "steps")  # groups that evidence holds as pairs of name and values
+KIND = "_target_"
+LEFT_OUT = ("seed", "label")
+MOST_LINES = 10
+LOGARITHMIC = 20  # how many times the smallest value the largest must be
+
+METRICS = {
+    "auroc": "AUROC on all test patients",
+    "worst": "AUROC of the worst hospital",
+    "backdoor": "Backdoor success beyond false triggers",
+    "recovered": "Share of attacked records recovered",
+    "epsilon": "Privacy spent, ε",
+}
+RANGES = {"backdoor": (-1.0, 1.0), "epsilon": (0.0, math.inf)}  # of metrics that are no shares: no interval leaves them
+DRAWN = ("auroc", "backdoor", "recovered", "epsilon")
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The different runs below a folder, and for each the values of what differs. ``places``: each run's own folder."""
+
+    records: Sequence[RunRecord]
+    places: Sequence[str]
+
+    @cached_property
+    def varied(self) -> dict[str, list[Value]]:
+        """Keys of the configuration that differ between runs -> the value of each run; None where a run has no such key."""
+        flat = [dict(_flat(record.config)) for record in self.records]
+        keys = sorted({key for one in flat for key in one})
+        values = {key: [one.get(key) for one in flat] for key in keys}
+        chosen = {key: column for key, column in values.items() if len(set(column)) > 1 and not self._stated(key, column)}
+        kinds = [key.removesuffix(f".{KIND}") for key in chosen if key.endswith(f".{KIND}")]
+        for kind in kinds:
+            chosen |= {kind: [_last(value) for value in chosen.pop(f"{kind}.{KIND}")]}
+        return {key: column for key, column in chosen.items() if not _part_of(key, column, chosen, kinds)}
+
+    @cached_property
+    def axis(self) -> str:
+        """What the figure has across: a varied number if there is one, with the most values; else what else differs."""
+        given = {name: set(column) - {None} for name, column in self._columns().items()}
+        order = [name for name in (*self.varied, *self._several) if len(given[name]) > 1]
+        return max(order, key=lambda name: (_numeric(given[name]), name not in OWN, len(given[name])), default="seed")
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """What differs between runs, but for the seed: the axis first, then the other varied keys, then a run's own columns."""
+        rest = [name for name in (*self.varied, *self._several) if name != self.axis]
+        return [*([self.axis] if self.axis != "seed" else []), *rest]
+
+    @cached_property
+    def _several(self) -> list[str]:
+        """A run's own columns that differ; a number of hostile hospitals that comes with the consortium is left out."""
+        found = {name: [getattr(record, name) for record in self.records] for name in OWN}
+        several = [name for name, column in found.items() if len(set(column)) > 1]
+        with_it = "consortium" in several and _follows(found["n_hostile"], found["consortium"])
+        return [name for name in several if name != "n_hostile" or not with_it]
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """One row a run: what differs as text, the seed, and the metrics."""
+        given = self._columns()
+        rows = [
+            {**{name: shown(given[name][i]) for name in self.columns}, "seed": record.seed, **_metrics(record)}
+            for i, record in enumerate(self.records)
+        ]
+        schema = {**dict.fromkeys(self.columns, pl.String), "seed": pl.Int64, **dict.fromkeys(METRICS, pl.Float64)}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def points(self, metric: str) -> pl.DataFrame:
+        """``mean`` of a metric over seeds with ``_low``, ``_high`` and ``_n``, for each combination of what differs."""
+        by = tuple(self.columns) or ("all",)
+        found = tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean")
+        return found.with_columns(pl.col("mean_low", "mean_high").clip(*RANGES.get(metric, (0.0, 1.0))))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table: one row for each combination of what differs, in the order of its values."""
+        by = self.columns or ["all"]
+        runs = self.runs.with_columns(all=pl.lit("")).group_by(by, maintain_order=True).agg(seeds=pl.col("seed").n_unique())
+        rows = list(runs.iter_rows(named=True))
+        for metric in self.metrics:
+            found = {tuple(row[name] for name in by): row for row in self.points(metric).iter_rows(named=True)}
+            for row in rows:
+                row[metric] = found.get(tuple(row[name] for name in by))
+        return sorted(rows, key=lambda row: [_order(row[name]) for name in by])
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The metrics that some run has."""
+        return [name for name in METRICS if self.runs[name].is_not_null().any()]
+
+    def results(self) -> list[dict[str, Any]]:
+        """The rows of ``results.csv``, with a column for each varied key at the end.
+
+        A run is paired with the control that agrees with it in every varied key that is no value of an attack.
+        """
+        groups: dict[tuple[Value, ...], list[int]] = {}
+        for i in range(len(self.records)):
+            same = tuple(column[i] for key, column in self.varied.items() if not key.startswith("attack."))
+            groups.setdefault(same, []).append(i)
+        rows: dict[int, dict[str, Any]] = {}
+        for places in groups.values():
+            found = evidence.results([self.records[i] for i in places])
+            rows |= {
+                i: row | {key: column[i] for key, column in self.varied.items()} for i, row in zip(places, found, strict=True)
+            }
+        return [rows[i] for i in sorted(rows)]
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return self.varied | {name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")}
+
+    def _stated(self, key: str, column: Sequence[Value]) -> bool:
+        """Whether a run's own columns already say how a key differs."""
+        names = STANDS_FOR.get(key.partition(".")[0], ())
+        if not names:
+            return False
+        return _follows(column, [tuple(getattr(record, name) for name in names) for record in self.records])
+
+
+def read(folder: Path) -> Sweep:
+    """The different runs of all evidence below ``folder``. Raises ``InputError`` if there is none."""
+    found: dict[str, tuple[RunRecord, str]] = {}
+    for place in places(folder):
+        for record in evidence.read(place):
+            key = json.dumps([record.run, record.config], sort_keys=True)
+            found.setdefault(key, (record.model_copy(update={"curve": {}}), place.relative_to(folder).as_posix()))
+    if not found:
+        raise InputError("folder", str(folder), f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders")
+    return Sweep([record for record, _ in found.values()], [place for _, place in found.values()])
+
+
+def places(folder: Path) -> list[Path]:
+    """The folders below ``folder`` that hold evidence; numbered ones in the order of their numbers."""
+    found = [path.parent for path in folder.rglob(evidence.EVIDENCE)]
+    return sorted(found, key=lambda path: [_natural(part) for part in path.relative_to(folder).parts])
+
+
+def write(folder: Path) -> tuple[Path, Sweep]:
+    """Write ``results.csv`` and the report of a sweep from the evidence below ``folder``; returns the page's path."""
+    sweep = read(folder)
+    evidence.write_results(folder, sweep.results())
+    drawn = draw(sweep)
+    target = folder / "report" / "index.html"
+    files.replace(folder / "report" / "figures" / "sweep.png", style.png(drawn))
+    files.replace(target, render(sweep, _manifest(folder), drawn).encode())
+    return target, sweep
+
+
+def render(sweep: Sweep, manifest: Mapping[str, Any], drawn: Figure) -> str:
+    """The page as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    header, body = cells(sweep)
+    return environment.get_template("sweep.html.j2").render(
+        words=words, sweep=sweep, study=sweep.records[0], header=header, body=body, labels=METRICS,
+        svg=Markup(style.svg(drawn, "sweep")), cautions=cautions(sweep), command=manifest.get("command"),
+        seeds=sorted({record.seed for record in sweep.records}), settings=sections.settings(sweep.records),
+        sources=sorted({record.data_source for record in sweep.records}), codes=sorted({record.code for record in sweep.records}),
+        hidden=max(0, len(_lines(sweep)) - MOST_LINES),
+        runs=[(place, *map(str, row[: len(sweep.columns) + 1]), words.score(record.outcome.auroc), record.run)
+              for place, row, record in zip(sweep.places, sweep.runs.iter_rows(), sweep.records, strict=True)],
+    )  # fmt: skip
+
+
+def table(sweep: Sweep) -> Table:
+    """What ends a sweep in the terminal."""
+    header, body = cells(sweep)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(header):
+        made.add_column(
+            Text(name.replace(".", ".\n")),
+            justify="left" if place < len(sweep.columns) else "right",
+            vertical="bottom",
+            overflow="fold",
+        )
+    for row in body:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Header and body of the table, as text: what differs, the number of seeds, and each metric with its interval."""
+    header = [*sweep.columns, "seeds", *(METRICS[name] for name in sweep.metrics)]
+    body = [
+        [*(row[name] for name in sweep.columns), str(row["seeds"]), *(_with_interval(row[name]) for name in sweep.metrics)]
+        for row in sweep.rows()
+    ]
+    return header, body
+
+
+def cautions(sweep: Sweep) -> list[str]:
+    """What a reader must know before the figures: rounds without a new model, parts that did nothing, single seeds."""
+    skipped = [record for record in sweep.records if record.skipped_rounds]
+    texts = [f"{words.count(len(skipped), 'run')} had rounds that ended without a new model."] if skipped else []
+    for what in ("attack", "defense"):
+        if n := sum(what in tables.idle(record) for record in sweep.records):
+            texts.append(f"In {words.count(n, 'run')} the {what} did nothing, so the outcome says nothing about the {what}.")
+    if any(row["seeds"] < 2 for row in sweep.rows()):
+        texts.append("A row with one seed has no interval: chance cannot be told from effect there.")
+    if len(codes := {record.code for record in sweep.records}) > 1:
+        texts.append(f"The runs were made by {len(codes)} versions of the code.")
+    return texts
+
+
+@mpl.rc_context(style.RC)
+def draw(sweep: Sweep) -> Figure:
+    """Each metric against what was varied, a line for each combination of the rest, with 95 % intervals over seeds.
+
+    Seeds are drawn as points of their own where nothing else differs.
+    """
+    shown_metrics = [name for name in sweep.metrics if name in DRAWN] or ["auroc"]
+    n_columns = min(2, len(shown_metrics))
+    n_rows = math.ceil(len(shown_metrics) / n_columns)
+    figure = style.new_figure(style.WIDTH if n_columns > 1 else 0.75 * style.WIDTH, 3.4 * n_rows)
+    panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for axes, metric in zip(panels, shown_metrics, strict=False):
+        _panel(axes, sweep, metric)
+    for axes in panels[len(shown_metrics) :]:
+        axes.remove()
+    if len(_lines(sweep)) > 1:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
+    rows = list(sweep.points(metric).iter_rows(named=True))
+    if sweep.axis == "seed":
+        rows = [row | {"mean": row[metric], "mean_low": None, "mean_high": None} for row in sweep.runs.iter_rows(named=True)]
+    values = sorted({str(row[sweep.axis]) for row in rows} - {words.NONE}, key=_order)
+    place = _scale(axes, values)
+    looks = cycle(style.COLORS)
+    for label in _lines(sweep)[:MOST_LINES]:
+        color = next(looks)
+        line = [row for row in rows if _label(sweep, row) == label and str(row[sweep.axis]) in place and row["mean"] is not None]
+        line.sort(key=lambda row: place[str(row[sweep.axis])])
+        across = [place[str(row[sweep.axis])] for row in line]
+        axes.plot(
+            across, [row["mean"] for row in line], "o" if sweep.axis == "seed" else "o-", color=color, label=label, ms=4, lw=1.2
+        )
+        for x, row in zip(across, line, strict=True):
+            if row["mean_low"] is not None:
+                axes.plot([x, x], [row["mean_low"], row["mean_high"]], color=color, lw=0.8)
+    axes.set(xlabel=sweep.axis, ylabel=METRICS[metric])
+    style.guide(axes)
+
+
+def _scale(axes: Axes, values: Sequence[str]) -> dict[str, float]:
+    """Where each value stands: numbers on a scale of their own, wide ranges on a logarithmic one, names side by side."""
+    numbers = [_number(value) for value in values]
+    if values and all(number is not None for number in numbers):
+        found = [number for number in numbers if number is not None]
+        if min(found) > 0 and max(found) >= LOGARITHMIC * min(found):
+            axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(found))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(found, values)
+        return dict(zip(values, found, strict=True))
+    slanted: dict[str, Any] = {"rotation": 25, "ha": "right"} if sum(map(len, values)) > 40 else {}
+    axes.set_xticks(range(len(values)), list(values), **slanted)
+    return {value: float(i) for i, value in enumerate(values)}
+
+
+def _lines(sweep: Sweep) -> list[str]:
+    return list(dict.fromkeys(_label(sweep, row) for row in sweep.rows()))
+
+
+def _label(sweep: Sweep, row: Mapping[str, Any]) -> str:
+    names = [name for name in sweep.columns if name != sweep.axis]
+    return ", ".join(row[name] if name in ("attack", "defense") else f"{name}={row[name]}" for name in names)
+
+
+def shown(value: Value) -> str:
+    """A value as a table shows it; a dash where a run has no such key."""
+    if value is None:
+        return words.NONE
+    return str(value)
+
+
+def _metrics(record: RunRecord) -> dict[str, float | None]:
+    return {
+        "auroc": record.outcome.auroc,
+        "worst": record.outcome.worst_hospital_auroc,
+        "backdoor": None if record.backdoor is None else backdoors.gain(record.backdoor),
+        "recovered": record.inversion.rate if record.inversion else None,
+        "epsilon": record.privacy.epsilon if record.privacy else None,
+    }
+
+
+def _with_interval(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return words.NONE
+    value = f"{row['mean']:.3f}"
+    return value if row["mean_low"] is None else f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
+    """Every value of a configuration by its dotted key; lists and empty mappings as JSON."""
+    for key, value in node.items():
+        if not prefix and key in LEFT_OUT:
+            continue
+        inner = dict(value) if not prefix and key in PAIRS else value
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
+        elif inner is None or isinstance(inner, (list, Mapping)):
+            yield f"{prefix}{key}", json.dumps(inner)
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _follows(column: Sequence[Value], given: Sequence[Any]) -> bool:
+    """Whether a value is the same wherever what is given is the same."""
+    return len(set(zip(given, column, strict=True))) == len(set(given))
+
+
+def _part_of(key: str, column: Sequence[Value], chosen: Mapping[str, Sequence[Value]], kinds: Sequence[str]) -> bool:
+    """Whether a key belongs to a group of which another kind was chosen, and differs only because of that."""
+    return any(key.startswith(f"{kind}.") and _follows(column, chosen[kind]) for kind in kinds)
+
+
+def _last(value: Value) -> Value:
+    return value.rpartition(".")[2] if isinstance(value, str) else value
+
+
+def _numeric(values: set[Any]) -> bool:
+    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def _number(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    """Numbers by size, then names; controls first."""
+    number = _number(str(value))
+    return (1, number, "") if number is not None else (0 if value == "none" else 2, 0.0, str(value))
+
+
+def _natural(part: str) -> list[tuple[int, int, str]]:
+    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", part) if piece]
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.exists():
+        return {}
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
+    return manifest if isinstance(manifest, dict) else {}

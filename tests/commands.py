@@ -1,0 +1,40 @@
+"""``wardround`` in this process, and what it leaves."""
+
+import csv
+import shlex
+import sys
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from sim.command import main
+
+FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
+ALONE = "workers=1"
+LOCKSTEP = ("hydra/launcher=lockstep", "hydra.launcher.workers=1")
+
+
+def wardround(*words: str) -> int:
+    """The exit code of ``wardround WORDS``, with Hydra as new before and after."""
+    given = sys.argv
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+    try:
+        return main(list(words))
+    finally:
+        sys.argv = given
+        GlobalHydra.instance().clear()
+
+
+def shell(command: str, *more: str) -> int:
+    """The exit code of a command as a shell would split it, with more words at its end."""
+    program, *words = shlex.split(command)
+    assert program == "wardround"
+    return wardround(*words, *more)
+
+
+def results(folder: Path) -> list[dict[str, str]]:
+    """What ``results.csv`` says, times aside."""
+    with (folder / "results.csv").open(encoding="utf-8") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
