@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -16,10 +15,12 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sim import choices, plain
+from sim.choices import options
 from sim.errors import InputError
 from sim.experiment import Experiment, load
+from sim.near import choice
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups that a defense is a preset over
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
@@ -70,6 +71,7 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     made, refused, refusals = list[Experiment](), list[Refused](), list[InputError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         used.update(here)
+        choices.check_present(cell.attack, config.get("attack"))
         name = label(cell.defense, overrides)
         try:
             made += [load({**config, "seed": seed}, name) for seed in seeds]
@@ -233,12 +235,12 @@ def unforced(word: str) -> str:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input, plain ``ValueError`` among it, into an ``InputError``."""
+    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else raises is no wrong input."""
     try:
         yield
     except InputError:
         raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise _translated(error) from error
 
 
@@ -249,14 +251,11 @@ def only_lists(overrides: Sequence[str]) -> None:
             raise InputError(_key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison")
 
 
-def options(group: str) -> list[str]:
-    """Names that a configuration group offers."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
-
 def _config(overrides: list[str]) -> DictConfig:
     with one_line():
-        return compose("config", overrides=overrides)
+        config = compose("config", overrides=overrides)
+    plain.references("", OmegaConf.to_container(config))
+    return config
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:
@@ -300,14 +299,23 @@ def _translated(error: Exception) -> InputError:
     text = str(error)
     first = text.splitlines()[0] if text else type(error).__name__
     if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
-        return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1])) or 'nothing, there is none yet'}")
+        return InputError(found[1], found[2], f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}")
     if isinstance(error, OverrideParseException):
-        return InputError("override", error.override, f"cannot be read: {first}")
+        return InputError("override", error.override, _unread(error.override, first))
     if found := re.search(
         r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
     ):
         return InputError(found[1], _value(found[1], text), f"unknown key{_near(found[1])}" if "override" in first else first)
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
+
+
+def _unread(word: str, reason: str) -> str:
+    """Why Hydra cannot read an override, and how to write it so that it can."""
+    key, equal, value = word.partition("=")
+    if equal and value and not re.search(r"[\[\]{}'\"]", value) and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value):
+        quoted = f"'{key}=\"{value}\"'"
+        return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
+    return f"cannot be read: {reason.replace('LexerNoViableAltException: ', '')}"
 
 
 def _value(key: str, text: str) -> str:
