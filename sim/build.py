@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sim.errors import InputError, RefusedError
 from sim.kinds import find
-from sim.plain import SELF, check
+from sim.plain import LARGEST_COUNT, SELF, check
 
 
 def build(key: str, node: Mapping[str, Any], packages: Sequence[str] = ()) -> Any:
@@ -21,7 +21,7 @@ def build(key: str, node: Mapping[str, Any], packages: Sequence[str] = ()) -> An
     of the group, an unknown or missing parameter, or a refused value.
     """
     values = {name: value for name, value in node.items() if name != SELF}
-    check(key, values)
+    check(key, values, LARGEST_COUNT)
     found = find(key, node.get(SELF), packages)
     _check_parameters(key, found, values)
     try:

@@ -47,13 +47,8 @@ def _hydra(command: str, words: list[str]) -> None:
     """Run the command for the configuration, or the sweep of configurations, that the words describe."""
     task, config_name, check, launchers = HYDRA[command]
     given = list(words) if command == "run" else [*map(compose.forced, words)]
-    try:
-        with compose.one_line():
-            jobs.main(config_name, given, task, check, launchers)
-    except OSError as error:
-        raise InputError(
-            "hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})"
-        ) from error
+    with compose.one_line():
+        jobs.main(config_name, given, task, check, launchers)
 
 
 def _overrides() -> list[str]:

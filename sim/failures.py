@@ -26,12 +26,16 @@ def internal(error: Exception) -> int:
         traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
-    ours = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), None)
+    ours = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), None)
     if ours is not None and frames and ours is not frames[-1]:
         where = f"{_short(ours.filename)}:{ours.lineno} ({where})"
     about = cut(_one_line(str(error)), 120)
     _line(f"internal error {type(error).__name__} at {where}: {about}; please report this line ({TRACEBACK}=1 shows more)")
     return INTERNAL
+
+
+def _is_library(filename: str) -> bool:
+    return "site-packages" in filename or filename.startswith((str(Path(os.__file__).parent), "<"))
 
 
 def _short(filename: str) -> str:

@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -45,14 +46,25 @@ def parsed(words: Sequence[str]) -> list[Override]:
     return found
 
 
-def check(config: DictConfig) -> None:
-    """Raise ``InputError`` for a composed configuration that reads anything outside, or whose chosen attack is not in it."""
+def check(config: DictConfig, words: Sequence[str]) -> None:
+    """Raise ``InputError`` for a composed configuration that reads anything outside, or whose chosen attack is not in it.
+
+    ``words``: what it is composed of.
+    """
     values = {key: value for key, value in _container(config).items() if key != "hydra"}
     plain.references("", values)
     for key in ("attacks", "defenses"):
         choices.check_listed(key, values.get(key))
-    chosen = _container(config.hydra.runtime.choices).get("attack")
-    choices.check_present(chosen if isinstance(chosen, list) else [chosen or choices.NONE], values.get("attack"))
+    choices.check_present(_attacks(str(config.hydra.job.config_name), words), values.get("attack"))
+
+
+def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
+    """Names of the attacks whose files make a configuration."""
+    loader = GlobalHydra.instance().config_loader()
+    for default in loader.compute_defaults_list(config_name, list(words), RunMode.RUN).defaults:
+        group, _, name = (default.config_path or "").rpartition("/")
+        if group == "attack":
+            yield name
 
 
 def _text(value: Any) -> Any:

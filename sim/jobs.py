@@ -98,7 +98,7 @@ def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
 def _composed(config_name: str, words: list[str]) -> DictConfig:
     with guard.hydra_errors():
         config = compose(config_name, overrides=words, return_hydra_config=True)
-    guard.check(config)
+    guard.check(config, words)
     return config
 
 
@@ -140,8 +140,18 @@ def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
         del own["hydra"]
     try:
         yield own
+    except OSError as error:
+        raise _of_folder(error, os.path.abspath(folder)) from error
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _of_folder(error: OSError, folder: str) -> Exception:
+    """What is wrong with the folder, if that is what the error is about; else the error itself."""
+    about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
+    if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
+        return error
+    return InputError("hydra.run.dir", about, f"expected a folder that can be written ({error.strerror})")
 
 
 def _show(asked: Namespace, config: DictConfig) -> None:

@@ -20,6 +20,7 @@ STEPS = 1_000_000  # training.local_steps
 BATCH = 1_000_000  # training.batch_size
 RATE = 1e6  # training.lr and training.proximal
 HOSPITALS = 10_000
+LAYERS = 50
 CELLS = 100_000_000  # records times features of a data set that is drawn
 STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
@@ -34,6 +35,8 @@ def check(experiment: Experiment) -> None:
     n_hospitals = len(experiment.consortium)
     if n_hospitals > HOSPITALS:
         raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {HOSPITALS:,}")
+    if len(experiment.widths) > LAYERS + 1:
+        raise InputError("model", f"{len(experiment.widths) - 1:,} layers", f"expected at most {LAYERS}")
     training = experiment.settings.training
     steps = [training.steps(len(hospital.train)) for hospital in experiment.consortium.hospitals]
     total = training.rounds * sum(steps)

@@ -12,16 +12,17 @@ from sim.errors import InputError
 DEEPEST = 12  # levels of nesting
 MOST_VALUES = 5_000  # in one configuration
 LONGEST = 2_000  # characters of a text
-LARGEST_INT = 2**63 - 1
+LARGEST_INT = 2**63 - 1  # of a seed; of a plug-in's parameter it is
+LARGEST_COUNT = 1_000_000
 LARGEST_FLOAT = 1e15  # float32 holds its square, and what training gives times it
 SELF = "_target_"  # the special key that names a plug-in's class
 REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)  # to another key, as in ${training.lr}
-NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"  # groups of plug-ins
 PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)  # where a plug-in's node is
 
 
-def check(key: str, values: Any) -> None:
+def check(key: str, values: Any, largest: int = LARGEST_INT) -> None:
     """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float, str, list or mapping of these.
 
     Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top of a
@@ -32,7 +33,7 @@ def check(key: str, values: Any) -> None:
             for name in value:
                 _check_key(where, name)
         else:
-            _check_leaf(where, value)
+            _check_leaf(where, value, largest)
 
 
 def references(key: str, values: Any) -> None:
@@ -94,7 +95,7 @@ def _check_key(where: str, name: Any) -> None:
         raise InputError(place, "...", f"expected no key like {name}, which is special to Hydra")
 
 
-def _check_leaf(where: str, value: Any) -> None:
+def _check_leaf(where: str, value: Any, largest: int) -> None:
     if isinstance(value, str):
         if len(value) > LONGEST:
             raise InputError(where, value, f"expected at most {LONGEST:,} characters")
@@ -103,8 +104,8 @@ def _check_leaf(where: str, value: Any) -> None:
     elif isinstance(value, bool) or value is None or isinstance(value, (list, tuple)):
         return
     elif isinstance(value, int):
-        if abs(value) > LARGEST_INT:
-            raise InputError(where, value, f"expected a whole number of at most {LARGEST_INT}")
+        if abs(value) > largest:
+            raise InputError(where, value, f"expected a whole number of at most {largest}")
     elif isinstance(value, float):
         if math.isfinite(value) and abs(value) > LARGEST_FLOAT:
             raise InputError(where, value, f"expected a number of at most {LARGEST_FLOAT:g}")

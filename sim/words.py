@@ -22,7 +22,7 @@ LAUNCHERS = ("basic", "lockstep")
 OF_HYDRA = (*FOLDERS, LAUNCHER, WORKERS)
 OFFERED = "--help, --cfg job|hydra|all, --resolve, -m and --config-dir are offered"
 
-MOST_WORDS, LONGEST_WORD, DEEPEST = 500, 10_000, 12
+MOST_WORDS, LONGEST_WORD, LONGEST_KEY, DEEPEST = 500, 4_000, 200, 12
 KEY = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
 PACKAGE = re.compile(r"(\[)?\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)?\s*(?(1)\])", re.ASCII)
 OF_JOB = r"now:[%\w:. -]*|hydra\.job\.(?:name|num|id|override_dirname)"
@@ -82,6 +82,8 @@ def _check_size(word: str) -> None:
     key = word.partition("=")[0]
     if len(word) > LONGEST_WORD:
         raise InputError(key, word.partition("=")[2], f"expected at most {LONGEST_WORD:,} characters")
+    if re.search(r"[0-9_]{60}", word) and re.search(r"[0-9]{50}", word.replace("_", "")):
+        raise InputError(key, word.partition("=")[2], "expected numbers of fewer than 50 digits")
     if not word.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in word):
         raise InputError("override", repr(word), "expected text without control characters")
     depth = 0
@@ -102,7 +104,7 @@ def _check_override(word: str) -> None:
             raise InputError(left, value, f"not offered, because Hydra acts on it; expected one of {', '.join(OF_HYDRA)}")
         _check_hydra(key, value)
         return
-    if "/" in key or (equal and not KEY.fullmatch(key)):
+    if "/" in key or len(key) > LONGEST_KEY or (equal and not KEY.fullmatch(key)):
         raise InputError(key, value, "expected a key of letters, digits and _, with dots between its parts, as in training.lr")
     if re.search(r"\$\{[^}]*:", value):
         raise InputError(key, value, "expected no resolver: a configuration reads nothing from outside; only ${KEY} is read")
@@ -115,5 +117,7 @@ def _check_hydra(key: str, value: str) -> None:
         raise InputError(key, value, f"expected {choice(value, LAUNCHERS)}")
     if key == WORKERS and not re.fullmatch(r"auto|[1-9]\d{0,3}", value, re.ASCII):
         raise InputError(key, value, "expected auto or a whole number of at least 1")
+    if key in FOLDERS and not value.strip("'\" "):
+        raise InputError(key, value, "expected a folder")
     if key in FOLDERS and "${" in IN_FOLDERS.sub("", value):
         raise InputError(key, value, "expected no resolver but ${now:...}, ${hydra.job.num} and other keys of the configuration")
