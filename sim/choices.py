@@ -42,10 +42,11 @@ def check_listed(key: str, value: Any) -> None:
             raise InputError(key, name, f"expected {choice(name, options(group), f'wardround list {group}')}")
 
 
-def check_present(chosen: Iterable[str], attacks: Mapping[str, Any] | None) -> None:
+def check_present(chosen: Iterable[str], attacks: Any) -> None:
     """Raise ``InputError`` for an attack that was chosen and is not in the configuration: the run would be a control."""
+    known = attacks if isinstance(attacks, Mapping) else {}
     for name in chosen:
-        if name != NONE and not (attacks or {}).get(name):
+        if name != NONE and not known.get(name):
             raise InputError("attack", name, f"sets no attack.{name}, so that nothing would attack under this name")
 
 

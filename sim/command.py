@@ -66,6 +66,10 @@ def _check(command: str, rest: Sequence[str]) -> None:
     if command in given.HYDRA_COMMANDS:
         given.check(rest)
         plugins.choose(given.chosen(rest))
+        if (folder := given.flags(rest).config_dir) is not None:
+            from sim import foreign
+
+            foreign.check(folder)
 
 
 def _shares(words: Sequence[str]) -> bool:

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sim import choices, plain
+from sim.choices import CONF as CONF  # where others look for it
 from sim.choices import options
-from sim.errors import InputError
+from sim.errors import LONGEST_VALUE, InputError, cut
 from sim.experiment import Experiment, load
 from sim.near import choice
 
@@ -312,10 +313,15 @@ def _translated(error: Exception) -> InputError:
 def _unread(word: str, reason: str) -> str:
     """Why Hydra cannot read an override, and how to write it so that it can."""
     key, equal, value = word.partition("=")
-    if equal and value and not re.search(r"[\[\]{}'\"]", value) and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value):
+    if (
+        equal
+        and 0 < len(value) <= LONGEST_VALUE
+        and not re.search(r"[\[\]{}'\"]", value)
+        and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
+    ):
         quoted = f"'{key}=\"{value}\"'"
         return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
-    return f"cannot be read: {reason.replace('LexerNoViableAltException: ', '')}"
+    return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
 
 
 def _value(key: str, text: str) -> str:

@@ -114,9 +114,9 @@ class ReportOptions(Values):
 
 
 class Named(Values):
-    """A group that only has a name."""
+    """A group that only has a name, or several names joined with ``+``."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_+-]{1,200}$")
 
 
 class Engine(Values):
@@ -274,6 +274,7 @@ def from_text(text: str) -> Experiment:
         raise InputError("experiment", text, "expected a configuration in JSON") from error
     if not isinstance(config, dict) or not isinstance(config.get("label"), str):
         raise InputError("experiment", text, "expected a configuration with a label")
+    plain.check("label", config["label"])
     return load({key: value for key, value in config.items() if key != "label"}, config["label"])
 
 
@@ -418,6 +419,8 @@ def _first(error: ValidationError) -> InputError:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
+    if problem["type"] == "string_pattern_mismatch":
+        expected = "expected a name of letters, digits, _, + and -"
     return InputError(
         key, problem.get("input"), expected.replace("input should be", "expected").replace("field required", "required")
     )

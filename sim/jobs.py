@@ -25,7 +25,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from sim import foreign, guard
+from sim import guard
 from sim.choices import groups, options
 from sim.errors import InputError
 from sim.words import LAUNCHER, flags
@@ -40,11 +40,10 @@ Order = Callable[[Sequence[Any], DictConfig], Iterable[int]]  # numbers of jobs 
 def main(config_name: str, words: Sequence[str], task: Task, check: Check, launchers: dict[str, Order]) -> None:
     """Run ``task`` for the configuration that ``words`` describe, or for each job of a sweep (``-m``), or show it (``--cfg``).
 
+    The words, and the folder of ``--config-dir``, are checked already (``sim.words``, ``sim.foreign``).
     ``launchers``: by the value of ``hydra/launcher``. Raises ``InputError`` before any job runs if one of them is wrong.
     """
     asked = flags(words)
-    if asked.config_dir is not None:
-        foreign.check(asked.config_dir)
     with _hydra(asked.config_dir):
         parsed = guard.parsed(asked.overrides)
         if asked.help or asked.cfg:

@@ -107,7 +107,7 @@ def _check_leaf(where: str, value: Any, largest: int) -> None:
         if abs(value) > largest:
             raise InputError(where, value, f"expected a whole number of at most {largest}")
     elif isinstance(value, float):
-        if math.isfinite(value) and abs(value) > LARGEST_FLOAT:
-            raise InputError(where, value, f"expected a number of at most {LARGEST_FLOAT:g}")
+        if not math.isfinite(value) or abs(value) > LARGEST_FLOAT:
+            raise InputError(where, value, f"expected a finite number of at most {LARGEST_FLOAT:g}")
     else:
         raise InputError(where, type(value).__name__, "expected a number, a text, a list or a mapping")

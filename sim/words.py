@@ -11,19 +11,24 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sim import plugins
+from sim.choices import groups, options
 from sim.errors import InputError
 from sim.near import choice
+from sim.plain import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
 COMMANDS = (*HYDRA_COMMANDS, "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER, WORKERS = "hydra/launcher", "hydra.launcher.workers"
 LAUNCHERS = ("basic", "lockstep")
+LISTS = ("attacks", "defenses")  # of names of choices
 OF_HYDRA = (*FOLDERS, LAUNCHER, WORKERS)
 OFFERED = "--help, --cfg job|hydra|all, --resolve, -m and --config-dir are offered"
 
 MOST_WORDS, LONGEST_WORD, LONGEST_KEY, DEEPEST = 500, 4_000, 200, 12
 KEY = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
+SPECIAL = re.compile(r"_\w*_", re.ASCII)
+SPECIAL_KEY = re.compile(r"(?<!\w)_\w*_['\"]?\s*:", re.ASCII)  # in a mapping
 PACKAGE = re.compile(r"(\[)?\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)?\s*(?(1)\])", re.ASCII)
 OF_JOB = r"now:[%\w:. -]*|hydra\.job\.(?:name|num|id|override_dirname)"
 IN_FOLDERS = re.compile(rf"\$\{{(?:{OF_JOB}|(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*)\}}", re.ASCII)
@@ -106,6 +111,16 @@ def _check_override(word: str) -> None:
         return
     if "/" in key or len(key) > LONGEST_KEY or (equal and not KEY.fullmatch(key)):
         raise InputError(key, value, "expected a key of letters, digits and _, with dots between its parts, as in training.lr")
+    if key.startswith("plugins."):
+        raise InputError(key, value, "expected plugins=[PACKAGE], with all packages")
+    special = next((part for part in key.split(".") if SPECIAL.fullmatch(part) and part != SELF), None) or SPECIAL_KEY.search(
+        value
+    )
+    if special:
+        raise InputError(key, value, "expected no key like _args_ or _target_ among values: they are special to Hydra")
+    if key in (*groups(), *LISTS) and re.search(r"[^\w\s\[\],'\"+()*-]", value, re.ASCII):
+        group = key if key in groups() else key.removesuffix("s")
+        raise InputError(key, value, f"expected {choice(value, options(group), f'wardround list {group}')}")
     if re.search(r"\$\{[^}]*:", value):
         raise InputError(key, value, "expected no resolver: a configuration reads nothing from outside; only ${KEY} is read")
     if found := re.match(r"\s*(shuffle|sort|tag|interval)\s*\(", value):

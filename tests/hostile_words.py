@@ -103,6 +103,13 @@ WORDS: tuple[str, ...] = (
     "run hydra/help=default --help",
     "run hydra.help.template=x --help",
     "run hydra.run.dir={_target_: os.mkdir}",
+    "run ｈydra.callbacks.x=1",
+    "run hydra．callbacks=1",
+    "run hydra\u200b.callbacks=1",
+    "run ++ hydra.callbacks=1",
+    "run +++hydra.callbacks=1",
+    "run --config-dir pkg://os",
+    "run --config-dir /dev/stdin",
     "run --experimental-rerun=FOLDER/evil.pickle",
     "run --experimental-re=FOLDER/evil.pickle",
     "run --experimental=FOLDER/evil.pickle",
@@ -139,6 +146,11 @@ WORDS: tuple[str, ...] = (
     "compare attacks=[[sign_flip,'../consortium/heart4']] defenses=[none] workers=1",
     "compare attacks=[none] defenses=['../model/mlp'] workers=1",
     "compare attacks=[none] defenses=['median+../model/mlp'] workers=1",
+    "run -m attack=choice(none,'../consortium/heart4')",
+    "run -m attack=[none],[../consortium/heart4]",
+    "run -m attack=choice(\"'../consortium/heart4'\")",
+    "run defense.name=../../CANARY",
+    "run ++plugins.sim=1",
     "list ../attack",
     # values that read what is outside
     f"run device=${{oc.env:{VARIABLE}}}",
@@ -221,6 +233,17 @@ FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {  # case: w
     "huge number": {"attack/evil.yaml": "# @package attack.evil\nx: " + "9" * 5_000},
     "two ends": {"attack/evil.yaml": "a: 1\n---\nb: 2\n"},
     "another ending": {"attack/evil.yml": NODE},
+    "choices of a comparison": {"attack/evil.yaml": "# @package _global_\nattacks: ['../consortium/heart4']\n"},
+    "itself": {"attack/evil.yaml": "# @package _global_\ndefaults: [evil]\n"},
+    "reference to itself": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack.evil.of}}\n"},
+    "reference to its parent": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack}}\n"},
+    "optional defaults": {"attack/evil.yaml": "# @package _global_\ndefaults: [{optional /attack: evil}]\n"},
+    "a list of attacks": {"attack/evil.yaml": "# @package _global_\nattack: [1, 2]\n"},
+    "missing value": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ???\n"},
+    "boolean as a key": {"attack/evil.yaml": "# @package attack.evil\non: 1\n"},
+    "no number": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: .nan\n"},
+    "brackets": {"attack/evil.yaml": "[" * 99_000},
+    "question marks": {"attack/evil.yaml": "? " * 49_000},
     "folder in a group": {"attack/sub/evil.yaml": NODE},
 }  # fmt: skip
 
@@ -321,7 +344,7 @@ def split(line: str) -> list[str]:
     """Words of a line, separated by one space before a key or a flag."""
     words = list[str]()
     for part in line.split(" "):
-        starts = not words or part.startswith("-") or "=" in part.split("{")[0] or part.startswith("~")
+        starts = not words or part.startswith(("-", "~")) or "=" in part.split("{")[0]
         if starts or (len(words) == 1 and "=" not in line):
             words.append(part.strip("'") if part.startswith("'") else part)
         else:

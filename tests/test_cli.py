@@ -125,7 +125,7 @@ REFUSED = {  # overrides of a run: what the refusal says, which becomes that lin
     "dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
     "attack=[analytic_inversion] attack.analytic_inversion.round=9": "attack.analytic_inversion.round=9: expected at most "
     "training.rounds=1",
-    "attack=[sign_flip] attack.sign_flip.scale=.nan": "attack.sign_flip.scale=nan: expected a number above 0",
+    "attack=[sign_flip] attack.sign_flip.scale=.nan": "attack.sign_flip.scale=nan: expected a finite number",
     "server.weight_cap=0.5": "server.weight_cap=0.5: expected greater than or equal to 1",
     "report.material_drop=2": "report.material_drop=2: expected less than or equal to 1",
 }  # fmt: skip
