@@ -18,6 +18,8 @@ from sim import choices, plain
 from sim.compose import one_line
 from sim.errors import InputError
 
+FOREIGN = "command-line"  # what Hydra calls the folder of --config-dir
+
 
 @contextmanager
 def hydra_errors() -> Iterator[None]:
@@ -59,12 +61,17 @@ def check(config: DictConfig, words: Sequence[str]) -> None:
 
 
 def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
-    """Names of the attacks whose files make a configuration."""
+    """Names of the attacks whose files make a configuration; files of the project choose none beside those of the words."""
     loader = GlobalHydra.instance().config_loader()
-    for default in loader.compute_defaults_list(config_name, list(words), RunMode.RUN).defaults:
-        group, _, name = (default.config_path or "").rpartition("/")
-        if group == "attack":
-            yield name
+    if any(source.provider == FOREIGN for source in loader.get_sources()):
+        paths = [
+            default.config_path or "" for default in loader.compute_defaults_list(config_name, list(words), RunMode.RUN).defaults
+        ]
+        yield from (path.removeprefix("attack/") for path in paths if path.startswith("attack/"))
+        return
+    chosen = [one.value() for one in OverridesParser.create().parse_overrides(list(words)) if one.key_or_group == "attack"]
+    for value in chosen[-1:]:
+        yield from map(str, value if isinstance(value, list) else [value])
 
 
 def _text(value: Any) -> Any:

@@ -117,7 +117,7 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
     path = create_config_search_path("pkg://conf")
     if config_dir is not None:
         folder = f"file://{os.path.abspath(config_dir)}"
-        path.prepend(provider="command-line", path=folder, anchor=SearchPathQuery(provider="schema"))
+        path.prepend(provider=guard.FOREIGN, path=folder, anchor=SearchPathQuery(provider="schema"))
     GlobalHydra.instance().clear()
     Hydra.create_main_hydra2(task_name="wardround", config_search_path=path)
     try:

@@ -1,6 +1,6 @@
 """Configurations that try to run, read, write or never end, and a program that gives them to the command under a hook.
 
-``python -m tests.hostile_words FOLDER`` prints one line of JSON for each: exit code, output, seconds, and what was done meanwhile.
+``python -m tests.hostile_words FOLDER`` prints one line of JSON for each: exit code, output, seconds, and what was done.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ WORDS: tuple[str, ...] = (
     "run aggregator._target_=sim.run.get_object",
     "run model._target_=clients.private.RecordDP",
     "run aggregator._target_=.os.system",
-    "run aggregator._target_=os.ｓystem",
+    "run aggregator._target_=os.\uff53ystem",
     "run aggregator._target_=[os.system]",
     f"compare attacks=[{MAKE}] defenses=[none] workers=1",
     f"explain attacks=[sign_flip] attack.sign_flip.scale=[[{MAKE}]]",
@@ -103,8 +103,8 @@ WORDS: tuple[str, ...] = (
     "run hydra/help=default --help",
     "run hydra.help.template=x --help",
     "run hydra.run.dir={_target_: os.mkdir}",
-    "run ｈydra.callbacks.x=1",
-    "run hydra．callbacks=1",
+    "run \uff48ydra.callbacks.x=1",
+    "run hydra\uff0ecallbacks=1",
     "run hydra\u200b.callbacks=1",
     "run ++ hydra.callbacks=1",
     "run +++hydra.callbacks=1",
