@@ -278,7 +278,7 @@ def test_help_waits_for_no_library() -> None:
         (["compare", "seeds=1"], True),
         (["compare", "workers=1"], False),
         (["compare", "++workers=1"], False),
-        (["compare", "-cd", "conf"], True),
+        (["compare", "-cd", "tests"], True),
         (["compare", "--cfg", "job"], False),
         (["compare", "--cfg=job"], False),
         (["run", "seed=1"], False),
@@ -288,6 +288,7 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
     words: list[str], early: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = list[str]()
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
     monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
     monkeypatch.setattr("sim.cli.run_command", lambda _: started.append("command"))
