@@ -54,7 +54,7 @@ def least_heard(records: Sequence[RunRecord]) -> pl.DataFrame:
 def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str]:
     """What it means that a rule takes the update of one hospital, for the defenses that do."""
     rows = selected.group_by("defense", maintain_order=True).agg(pl.col("heard").max()).filter(pl.col("heard") <= ALONE)
-    if rows.is_empty():
+    if rows.is_empty() or n_hospitals == 1:
         return []
     precision = words.share(n_hostile / (n_hospitals - 1))
     return [

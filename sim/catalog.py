@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sim.compose import CONF, options
+from sim.choices import CONF, options
 from sim.errors import InputError
 from sim.experiment import ORDERED
 from sim.types import About

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 import yaml
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from sim import catalog, compare, compose, evidence, explain, files, launcher, mappings, processes, repeat, stacks
+from sim import catalog, compare, compose, evidence, explain, failures, files, jobs, launcher, limits, processes, repeat
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.manifest import manifest
 from sim.progress import progress
-
-Task = Callable[[DictConfig], None]
 
 
 def run_command(words: list[str]) -> int:
@@ -42,79 +33,29 @@ def run_command(words: list[str]) -> int:
             _hydra(command, rest)
         elif command == "list":
             catalog.show(rest)
-        elif command == "report":
-            _report(rest)
         else:
-            raise InputError("command", command, f"expected one of {', '.join([*HYDRA, 'list', 'report'])}")
+            _report(rest)
     except (InputError, RefusedError) as error:
-        return _refuse(str(error))
+        return failures.wrong_input(error)
+    except Exception as error:
+        return failures.internal(error)
     return 0
 
 
-def _refuse(text: str) -> int:
-    print(f"wardround: {' '.join(text.split())}", file=sys.stderr)
-    return 2
-
-
 def _hydra(command: str, words: list[str]) -> None:
-    """Hand over to Hydra's main, which composes the configuration and calls the command's task for each job."""
-    task, config_name = HYDRA[command]
-    wrong: list[Exception] = []
-    swept: list[Path] = []
+    """Run the command for the configuration, or the sweep of configurations, that the words describe."""
+    task, config_name, check, launchers = HYDRA[command]
     start = time.perf_counter()
-
-    def job(config: DictConfig) -> None:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            swept[:] = [Path(HydraConfig.get().sweep.dir).absolute()]
-        try:
-            mappings.replace(config, _overrides())
-            task(config)
-        except (InputError, RefusedError, OSError) as error:  # Hydra would print lines of its own about it
-            wrong.append(error)
-
-    _check_flags(words)
-    if any(word.startswith("--experimental-rerun") for word in words):
-        raise InputError(
-            "--experimental-rerun", "", "not offered, because Hydra would unpickle the file; repeat the command of manifest.json"
-        )
-    launcher.register()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
-    sys.argv = [f"wardround {command}", *(words if command == "run" else map(compose.forced, words))]
-    try:
-        with compose.one_line():
-            stacks.make_asked(words, compose.options(stacks.GROUP))
-            hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(job)()
-        for folder in swept if command != "explain" else ():
-            _end_sweep(folder, repeat.of_words(command, words), start)
-        if wrong:
-            raise wrong[0]
-    except OSError as error:
-        raise InputError(
-            "hydra.run.dir", error.filename or "", f"expected a folder that can be written ({error.strerror})"
-        ) from error
-
-
-def _check_flags(words: Sequence[str]) -> None:
-    """Refuse what Hydra's parser of flags would refuse, in one line instead of its many."""
-    said = StringIO()
-    try:
-        with redirect_stderr(said), redirect_stdout(StringIO()):
-            get_args_parser().parse_args(list(words))
-    except SystemExit as left:
-        if left.code:  # --version leaves too, with 0
-            reason = said.getvalue().rpartition("error: ")[2].strip()
-            flags = " ".join(word for word in words if word.startswith("-"))
-            raise InputError("flags", flags, f"{reason}; --hydra-help lists all") from None
+    given = list(words) if command == "run" else [*map(compose.forced, words)]
+    with compose.one_line():
+        swept = jobs.main(config_name, given, task, check, launchers)
+    if swept is not None and command != "explain":
+        _end_sweep(swept, repeat.of_words(command, words), start)
 
 
 def _overrides() -> list[str]:
     words = OmegaConf.to_container(HydraConfig.get().overrides.task)
     return [compose.unforced(str(word)) for word in words or ()]
-
-
-def _searched() -> list[str]:
-    words = OmegaConf.to_container(HydraConfig.get().overrides.hydra)
-    return compose.searched(map(str, words or ()))
 
 
 def _folder() -> Path:
@@ -164,7 +105,7 @@ def _explain(config: DictConfig) -> None:
     """What would run."""
     values = compose.resolved(config)
     one = values.get("attacks") is None and values.get("defenses") is None
-    experiments, refused = ([compose.single([*_searched(), *_overrides()])], list[Refused]()) if one else _planned(values)
+    experiments, refused = ([compose.single(_overrides())], list[Refused]()) if one else _planned(values)
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
     from reports.undefined import sentences
 
@@ -178,7 +119,8 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     compose.only_lists(_overrides())
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
-    return compose.planned([*_searched(), *_overrides()], compose.cells(attacks, defenses, numbers), seeds)
+    limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
+    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)
 
 
 def _end_sweep(folder: Path, command: str, start: float) -> None:
@@ -187,7 +129,7 @@ def _end_sweep(folder: Path, command: str, start: float) -> None:
 
     if sweeps.places(folder):
         told = manifest(command, time.perf_counter() - start)
-        (folder / "manifest.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
         page, sweep = sweeps.write(folder)
         Console(highlight=False).print(sweeps.table(sweep))
         _say_where(page)
@@ -238,4 +180,17 @@ def _say_where(page: Path) -> None:
     Console().print(f"Report: [bold]{shown}[/bold]", soft_wrap=True, highlight=False)
 
 
-HYDRA: dict[str, tuple[Task, str]] = {"run": (_run, "config"), "compare": (_compare, "compare"), "explain": (_explain, "explain")}
+def _check_run(config: DictConfig) -> Experiment:
+    return compose.checked(compose.resolved(config), _overrides())
+
+
+def _check_plan(config: DictConfig) -> None:
+    _planned(compose.resolved(config))
+
+
+BASIC: dict[str, jobs.Order] = {"basic": jobs.one_by_one}
+HYDRA: dict[str, tuple[jobs.Task, str, jobs.Check, dict[str, jobs.Order]]] = {
+    "run": (_run, "config", _check_run, BASIC | {"lockstep": launcher.lockstep}),
+    "compare": (_compare, "compare", _check_plan, BASIC),
+    "explain": (_explain, "explain", _check_plan, BASIC),
+}

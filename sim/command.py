@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sim import interrupts, processes
+from sim import failures, interrupts, plugins, processes
+from sim import words as given
+from sim.errors import InputError
+from sim.near import choice
 
 USAGE = """\
 Put a hospital consortium's federated-learning design on trial before it is deployed.
@@ -19,9 +22,10 @@ Put a hospital consortium's federated-learning design on trial before it is depl
 Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
 compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
-Exit codes: 0 done, 2 wrong input, 130 interrupted.
+plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
+Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 130 interrupted.
 """
-ONLY_TELL = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")  # flags with which nothing runs
+ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
 INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."
 
 
@@ -34,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command in ("--help", "-h", "help"):
         print(USAGE, end="")
         return 0
-    if command == "--version":
+    try:
+        _check(command, words[1:])
+    except InputError as error:
+        return failures.wrong_input(error)
+    if command == "--version" or (command in given.HYDRA_COMMANDS and given.flags(words[1:]).version):
         from importlib.metadata import version  # which takes longer than all the rest
 
         print(f"wardround {version('wardround')}")
@@ -51,6 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code:
         processes.stop()
     return code
+
+
+def _check(command: str, rest: Sequence[str]) -> None:
+    """Refuse a wrong word before anything is imported, and choose the packages of ``plugins=``."""
+    if command not in (*given.COMMANDS, "--version"):
+        raise InputError("command", command, f"expected {choice(command, given.COMMANDS)}")
+    if command in given.HYDRA_COMMANDS:
+        given.check(rest)
+        plugins.choose(given.chosen(rest))
+        if (folder := given.flags(rest).config_dir) is not None:
+            from sim import foreign
+
+            foreign.check(folder)
 
 
 def _shares(words: Sequence[str]) -> bool:

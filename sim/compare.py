@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from hydra.utils import get_object
 
-from sim import checkpoints, evidence, files, study
+from sim import checkpoints, evidence, files, limits, study
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
@@ -88,6 +88,8 @@ def n_workers(value: Any, n_runs: int) -> int:
     """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
     if value != "auto" and (type(value) is not int or value < 1):
         raise InputError("workers", value, "expected auto or a whole number of at least 1")
+    if value != "auto" and value > limits.WORKERS:
+        raise InputError("workers", value, f"expected at most {limits.WORKERS} processes")
     return max(1, min(n_cores() if value == "auto" else value, n_runs))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from hydra import compose, initialize_config_module
@@ -16,13 +15,15 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sim import mappings, stacks
-from sim.errors import InputError, RefusedError, UndefinedError
+from sim import choices, mappings, plain, stacks
+from sim.choices import CONF as CONF  # where others look for it
+from sim.choices import options
+from sim.errors import LONGEST_VALUE, InputError, RefusedError, UndefinedError, cut
 from sim.experiment import Experiment, load
+from sim.near import choice
 from sim.stacks import STACK
 from sim.stacks import key_of as _key
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
@@ -74,10 +75,11 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
-    stacks.make((cell.defense for cell in cells), searched(overrides))
+    stacks.make(cell.defense for cell in cells)
     made, refused, refusals = list[Experiment](), list[Refused](), dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         used.update(here)
+        choices.check_present(cell.attack, config.get("attack"))
         name = label(cell.defense, overrides)
         try:
             made += [load({**config, "seed": seed}, name) for seed in seeds]
@@ -164,11 +166,6 @@ def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[s
     return (_config([*words, *here]) if here else config), here
 
 
-def searched(overrides: Iterable[str]) -> list[str]:
-    """The overrides that say where else configurations are looked for."""
-    return [word for word in overrides if _key(word) == stacks.SEARCH_PATH]
-
-
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
@@ -252,12 +249,12 @@ def unforced(word: str) -> str:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input, plain ``ValueError`` among it, into an ``InputError``."""
+    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else raises is no wrong input."""
     try:
         yield
     except InputError:
         raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise _translated(error) from error
 
 
@@ -268,14 +265,10 @@ def only_lists(overrides: Sequence[str]) -> None:
             raise InputError(_key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison")
 
 
-def options(group: str) -> list[str]:
-    """Names that a configuration group offers."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
-
 def _config(overrides: list[str]) -> DictConfig:
     with one_line():
         config = compose("config", overrides=overrides)
+    plain.references("", OmegaConf.to_container(config))
     mappings.replace(config, overrides)
     return config
 
@@ -317,14 +310,28 @@ def _translated(error: Exception) -> InputError:
     text = str(error)
     first = text.splitlines()[0] if text else type(error).__name__
     if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
-        return InputError(found[1], found[2], f"expected one of {', '.join(options(found[1])) or 'nothing, there is none yet'}")
+        return InputError(found[1], found[2], f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}")
     if isinstance(error, OverrideParseException):
-        return InputError("override", error.override, f"cannot be read: {first}")
+        return InputError("override", error.override, _unread(error.override, first))
     if found := re.search(
         r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
     ):
         return InputError(found[1], _value(found[1], text), f"unknown key{_near(found[1])}" if "override" in first else first)
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
+
+
+def _unread(word: str, reason: str) -> str:
+    """Why Hydra cannot read an override, and how to write it so that it can."""
+    key, equal, value = word.partition("=")
+    if (
+        equal
+        and 0 < len(value) <= LONGEST_VALUE
+        and not re.search(r"[\[\]{}'\"]", value)
+        and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
+    ):
+        quoted = f"'{key}=\"{value}\"'"
+        return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
+    return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
 
 
 def _value(key: str, text: str) -> str:

@@ -1,14 +1,19 @@
 """The one error a user can cause, and checks that name the offending value."""
 
+from pathlib import PurePath
+from reprlib import Repr
 from typing import Any
+
+LONGEST_VALUE = 80  # characters of a value, or of a key, in a message
+MOST_BITS = 200  # of a whole number that is written out
 
 
 class InputError(ValueError):
-    """Wrong input. Its text is one line: key, value, and what was expected."""
+    """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in the middle."""
 
     def __init__(self, key: str, value: Any, expected: str) -> None:
         self.key, self.value, self.expected = key, value, expected
-        super().__init__(f"{key}={_shown(value)}: {expected}")
+        super().__init__(f"{cut(key)}={_shown(value)}: {expected}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, Any, str]]:
         return type(self), (self.key, self.value, self.expected)
@@ -69,5 +74,24 @@ def one_of(choices: tuple[str, ...], **values: str) -> None:
             raise InputError(key, value, f"expected one of {', '.join(choices)}")
 
 
+def cut(text: str, longest: int = LONGEST_VALUE) -> str:
+    """The text, or its start, its length and its end if it has more than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    between = f"... ({len(text)} characters) ..."
+    left = max(0, longest - len(between))
+    return text[: left - left // 3] + between + text[len(text) - left // 3 :]
+
+
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
+    """A value as it was written: paths are paths, and what is nested or long is cut before it is put together."""
+    if isinstance(value, PurePath):
+        return str(value)  # whole, for somebody has to find it
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return f"a whole number of {value.bit_length()} bits"
+    return cut(value if isinstance(value, str) else _SHORT.repr(value))
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 4, 8, 8, 8
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = LONGEST_VALUE

@@ -6,26 +6,26 @@ Plug-ins check their own parameters when they are built; what concerns several o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from hydra.utils import get_class
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sim import data_check, returned
+from sim import data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.build import build
 from sim.errors import InputError, RefusedError, UndefinedError
+from sim.kinds import TrainingAttack
 from sim.models import Model, device
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.study import address_of, canonical
 from sim.types import (
     LEVELS,
-    About,
     Absence,
     Backdoor,
     Byzantine,
@@ -63,12 +63,12 @@ class Training(Values):
     """
 
     rounds: int = Field(ge=1, le=100_000)
-    local_epochs: int = Field(ge=1)
-    local_steps: int | None = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    lr: float = Field(gt=0, allow_inf_nan=False)
+    local_epochs: int = Field(ge=1, le=limits.EPOCHS)
+    local_steps: int | None = Field(ge=1, le=limits.STEPS)
+    batch_size: int = Field(ge=1, le=limits.BATCH)
+    lr: float = Field(gt=0, le=limits.RATE, allow_inf_nan=False)
     optimizer: Literal["sgd", "adam"]
-    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    proximal: float = Field(default=0.0, ge=0, le=limits.RATE, allow_inf_nan=False)
 
     @field_validator("lr", "proximal")
     @classmethod
@@ -86,15 +86,6 @@ class Training(Values):
     def steps(self, n_train: int) -> int:
         """Batches that a hospital with ``n_train`` records trains on in one round."""
         return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
-
-
-@runtime_checkable
-class TrainingAttack(Protocol):
-    """How a hostile hospital would train if honest -> how it trains instead."""
-
-    about: ClassVar[About]
-
-    def __call__(self, training: Training) -> Training: ...
 
 
 Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
@@ -144,9 +135,9 @@ class ReportOptions(Values):
 
 
 class Named(Values):
-    """A group that only has a name."""
+    """A group that only has a name, or several names joined with ``+``."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_+-]{1,200}$")
 
 
 class Engine(Values):
@@ -175,6 +166,7 @@ class Settings(Values):
     server: Server
     metrics: Metrics
     report: ReportOptions
+    plugins: dict[str, str] = {}  # packages of the user -> hash of their source
 
     @model_validator(mode="before")
     @classmethod
@@ -250,12 +242,12 @@ class Experiment:
     @cached_property
     def consortium(self) -> Consortium:
         """The hospitals of this run's seed."""
-        return _consortium(canonical(self.settings.consortium), self.settings.seed)
+        return _consortium(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins))
 
     @property
     def data_notes(self) -> list[str]:
         """What a reader of the figures should know about the data of this run's seed."""
-        return list(_notes(canonical(self.settings.consortium), self.settings.seed))
+        return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -292,21 +284,29 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
 
     Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
     """
+    plain.check("", config)
+    packages = plugins.hashed(config.get("plugins"))
+    several = {key: _mapping(key, config.get(key)) for key in ORDERED}
     try:
-        settings = Settings.model_validate(dict(config))
+        settings = Settings.model_validate({**config, **several, "plugins": packages})
     except ValidationError as error:
         raise _first(error) from None
+
+    def built(key: str, node: Mapping[str, Any]) -> Any:
+        return _built(key, node, tuple(packages))
+
     with blaming(targets(settings)):
         experiment = Experiment(
             settings=settings,
             label=label or settings.defense.name,
-            dataset=_built("consortium", settings.consortium),
-            model=_built("model", settings.model),
-            attacks={name: _built(f"attack.{name}", node) for name, node in settings.attack.items()},
-            chain=_chain(settings),
-            secagg=_built("secagg", settings.secagg),
-            dp=_built("dp", settings.dp) if settings.dp else None,
+            dataset=built("consortium", settings.consortium),
+            model=built("model", settings.model),
+            attacks={name: built(f"attack.{name}", node) for name, node in settings.attack.items()},
+            chain=_chain(settings, built),
+            secagg=built("secagg", settings.secagg),
+            dp=built("dp", settings.dp) if settings.dp else None,
         )
+        limits.check(experiment)
         _check(experiment)
     return experiment
 
@@ -328,7 +328,15 @@ def targets(settings: Settings) -> list[str]:
 @lru_cache(maxsize=1024)
 def from_text(text: str) -> Experiment:
     """The experiment of ``Experiment.text``; hospitals call this on what the aggregator sent them."""
-    config = json.loads(text)
+    if len(text) > limits.MESSAGE:
+        raise InputError("experiment", text, f"expected at most {limits.MESSAGE:,} characters")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("experiment", text, "expected a configuration in JSON") from error
+    if not isinstance(config, dict) or not isinstance(config.get("label"), str):
+        raise InputError("experiment", text, "expected a configuration with a label")
+    plain.check("label", config["label"])
     return load({key: value for key, value in config.items() if key != "label"}, config["label"])
 
 
@@ -447,26 +455,36 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
-def _chain(settings: Settings) -> Any:
-    steps: tuple[Step, ...] = tuple(_built(f"steps.{name}", node) for name, node in settings.steps.items())
-    rule: Rule = _built("aggregator", settings.aggregator)
-    optimizer = _built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
+def _mapping(key: str, value: Any) -> dict[str, Any]:
+    """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or empty."""
+    pairs = list(value.items()) if isinstance(value, Mapping) else value or []
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
+        if not isinstance(name, str) or not plain.NAME.fullmatch(name):
+            raise InputError(key, pair, "expected names of letters, digits, _ and -, each with its values")
+    return dict(pairs)
+
+
+def _chain(settings: Settings, built: Callable[[str, Mapping[str, Any]], Any]) -> Any:
+    steps: tuple[Step, ...] = tuple(built(f"steps.{name}", node) for name, node in settings.steps.items())
+    rule: Rule = built("aggregator", settings.aggregator)
+    optimizer = built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
     return get_class(CHAIN)(steps, rule, optimizer)
 
 
 @lru_cache(maxsize=4096)
-def _built_once(key: str, node: str) -> Any:
-    return build(key, json.loads(node))
+def _built_once(key: str, node: str, packages: tuple[str, ...]) -> Any:
+    return build(key, json.loads(node), packages)
 
 
-def _built(key: str, node: Mapping[str, Any]) -> Any:
+def _built(key: str, node: Mapping[str, Any], packages: tuple[str, ...]) -> Any:
     """The plug-in of ``node``; the same one for every run that has the same node, for plug-ins are values."""
-    return _built_once(key, json.dumps(node))
+    return _built_once(key, json.dumps(node), packages)
 
 
 @lru_cache(maxsize=64)
-def _consortium(node: str, seed: int) -> Consortium:
-    dataset: DataSet = build("consortium", json.loads(node))
+def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
+    dataset: DataSet = build("consortium", json.loads(node), packages)
     try:
         made = returned.instance(dataset, dataset(seed), Consortium)
         data_check.check(made)
@@ -476,14 +494,16 @@ def _consortium(node: str, seed: int) -> Consortium:
 
 
 @lru_cache(maxsize=64)
-def _notes(node: str, seed: int) -> tuple[str, ...]:
-    return tuple(data_check.notes(_consortium(node, seed)))
+def _notes(node: str, seed: int, packages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(data_check.notes(_consortium(node, seed, packages)))
 
 
 def _first(error: ValidationError) -> InputError:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
+    if problem["type"] == "string_pattern_mismatch":
+        expected = "expected a name of letters, digits, _, + and -"
     return InputError(
         key,
         problem.get("input"),

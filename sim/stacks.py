@@ -7,30 +7,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
 
+from sim.choices import options
 from sim.errors import InputError
 
 STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups that a defense is a preset over
 JOINT = "+"
 NOTHING = "none"
 GROUP = "defense"
-PROJECT = "pkg://conf"
-SEARCH_PATH = "hydra.searchpath"
 MADE = set[str]()  # names of the stacks made so far in this process
 
 Choice = tuple[str, str]  # group, name
@@ -41,7 +34,6 @@ class Source:
     """Where presets and parts come from."""
 
     loader: ConfigLoader
-    search: Sequence[str]
 
     @cached_property
     def known(self) -> dict[str, list[str]]:
@@ -50,13 +42,13 @@ class Source:
 
     def defaults(self, preset: str) -> list[Choice]:
         """The options of the groups of a defense that Hydra takes with a preset."""
-        words = [*self.search, "attack=[none]", f"{GROUP}={preset}"]
+        words = ["attack=[none]", f"{GROUP}={preset}"]
         found = self.loader.compute_defaults_list("config", words, RunMode.RUN).defaults
         pairs = [str(default.config_path).rpartition("/") for default in found]
         return [(group, option) for group, _, option in pairs if group in STACK]
 
     def _options(self, group: str) -> list[str]:
-        found = self.loader.get_group_options(group, config_name="config", overrides=list(self.search))
+        found = self.loader.get_group_options(group, config_name="config", overrides=[])
         return sorted(set(found) - (MADE if group == GROUP else set()))
 
 
@@ -73,38 +65,22 @@ def plain(name: str) -> str:
     return JOINT.join(parts)
 
 
-def make(names: Iterable[str], search: Sequence[str] = (), loader: ConfigLoader | None = None) -> None:
-    """Make a preset of each name that is none yet. ``search``: overrides of Hydra's search path.
+def make(names: Iterable[str]) -> None:
+    """Make a preset of each name that is none yet. Hydra must be initialized.
 
-    ``loader``: that of Hydra, where it is initialized. Raises ``InputError`` for an unknown part, a part that is there twice,
-    and parts that contradict each other.
+    Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict each other.
     """
-    source = Source(loader or GlobalHydra.instance().config_loader(), search)
+    source = Source(GlobalHydra.instance().config_loader())
     for name in dict.fromkeys(names):
         if name not in source.known[GROUP]:
             parts = plain(name).split(JOINT)
             _store(name, [part for part in parts if part in source.known[GROUP]], _choices(name, parts, source))
 
 
-def make_asked(words: Sequence[str], presets: Collection[str]) -> None:
-    """Make the stacks that overrides ``defense=...`` among the ``words`` of a command name, before Hydra composes them.
-
-    ``presets`` of the project need no making.
-    """
-    overrides = [override for word in words if (override := _parsed(word)) is not None]
+def make_asked(overrides: Sequence[Override]) -> None:
+    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must be initialized."""
     names = [name for override in overrides if override.key_or_group == GROUP for name in _values(override)]
-    if new := [name for name in names if name not in presets]:
-        places = [place for override in overrides if override.key_or_group == SEARCH_PATH for place in _listed(override.value())]
-        search = [f"{SEARCH_PATH}=[{','.join(map(_quoted, places))}]"] if places else []
-        make(new, search, _loader_of(get_args_parser().parse_args(list(words)).config_dir))
-
-
-def _loader_of(config_dir: str | None) -> ConfigLoader:
-    """Hydra's loader as its main program has it: ``--config-dir`` before the project's own configuration."""
-    path = create_config_search_path(PROJECT)
-    if config_dir is not None:
-        path.prepend("command-line", str(Path(config_dir).absolute()))
-    return ConfigLoaderImpl(path)
+    make(name for name in names if JOINT in name or name not in options(GROUP))
 
 
 def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
@@ -152,25 +128,8 @@ def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> 
     MADE.add(name)
 
 
-def _parsed(word: str) -> Override | None:
-    """None for what Hydra cannot read; it says so itself later."""
-    try:
-        return OverridesParser.create().parse_override(word)
-    except HydraException:
-        return None
-
-
 def _values(override: Override) -> list[str]:
     """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is left out."""
     if override.is_sweep_override():
         return [str(value) for value in override.sweep_string_iterator()] if override.is_choice_sweep() else []
     return [value] if isinstance(value := override.value(), str) else []
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(one) for one in (value if isinstance(value, list) else [value])]
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -29,6 +29,7 @@ BELONGS: Final[Mapping[str, Part]] = {
     "server_optimizer": "defense",
     "secagg": "defense",
     "dp": "defense",
+    "plugins": "study",
     "seed": "run",
     "report": "nothing",  # what is shown changes no run
 }

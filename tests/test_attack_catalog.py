@@ -9,7 +9,7 @@ import yaml
 from hydra.utils import get_class
 
 from sim import catalog
-from sim.compose import CONF, options
+from sim.choices import CONF, options
 from sim.types import LEVELS
 from tests.conftest import plugins
 

@@ -76,14 +76,14 @@ WRONG = {  # words: what the line says after "wardround: "
     "run trainning.lr=1": "trainning.lr=1: unknown key, did you mean training.lr?",
     "run adversary.nhostile=1": "adversary.nhostile=1: unknown key, did you mean adversary.n_hostile?",
     "run +training.stray=1": "training.stray=1: unknown key",
-    "run +aggregator.stray=1": "aggregator={'weighting': 'uniform', 'stray': 1}: ",
+    "run +aggregator.stray=1": "aggregator.stray=1: unknown key; Mean has weighting",
     "run ~training.lr": "training.lr=",
     "run training=3": "",
     "run --nope": "flags=--nope: unrecognized arguments: --nope",
     "compare -m --nope=3": "flags=-m --nope=3: unrecognized arguments: --nope=3",
     "run --cfg nope": "flags=--cfg: argument --cfg/-c: invalid choice: 'nope' (choose from ",
     "run consortium.sites.va=100": "consortium.sites.va=100: expected ",
-    "run consortium._target_=os.system": "consortium._target_=os.system: expected a name starting with aggregators., ",
+    "run consortium._target_=os.system": "consortium._target_=os.system: expected one that wardround list consortium shows, ",
     "run defense=krum": "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5",
     "compare seeds=0 attacks=[none] defenses=[none]": "seeds=0: expected how many (at least 1) or a list of different seeds",
     "compare seeds=true attacks=[none] defenses=[none]": "seeds=True: expected how many",
@@ -113,7 +113,7 @@ REFUSED = {  # overrides of a run: what the refusal says, which becomes that lin
     "seed=-1": "seed=-1: expected greater than or equal to 0",
     "seed=9223372036854775808": "seed=9223372036854775808: expected ",
     "model=mlp model.hidden=[]": "model.len(hidden)=0: expected a whole number of at least 1",
-    "aggregator._target_=sim.nope.Rule": "aggregator=",
+    "aggregator._target_=sim.nope.Rule": "aggregator._target_=sim.nope.Rule: expected one that ",
     "aggregator=median secagg=sum": "aggregator=Median: n_rows=1, n_hostile=1: Median needs n_rows >= 2*n_hostile + 1 = 3; "
     "secure aggregation leaves 1 of 4 rows to see: groups of hospitals instead of one sum would give more rows, "
     "robust against fewer attackers, and would leak the sums of small groups",
@@ -125,7 +125,7 @@ REFUSED = {  # overrides of a run: what the refusal says, which becomes that lin
     "dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
     "attack=[analytic_inversion] attack.analytic_inversion.round=9": "attack.analytic_inversion.round=9: expected at most "
     "training.rounds=1",
-    "attack=[sign_flip] attack.sign_flip.scale=nan": "attack.sign_flip.scale=nan: expected a number above 0",
+    "attack=[sign_flip] attack.sign_flip.scale=.nan": "attack.sign_flip.scale=nan: expected a finite number",
     "server.weight_cap=0.5": "server.weight_cap=0.5: expected greater than or equal to 1",
     "report.material_drop=2": "report.material_drop=2: expected less than or equal to 1",
 }  # fmt: skip
@@ -278,7 +278,7 @@ def test_help_waits_for_no_library() -> None:
         (["compare", "seeds=1"], True),
         (["compare", "workers=1"], False),
         (["compare", "++workers=1"], False),
-        (["compare", "-cd", "conf"], True),
+        (["compare", "-cd", "tests"], True),
         (["compare", "--cfg", "job"], False),
         (["compare", "--cfg=job"], False),
         (["run", "seed=1"], False),
@@ -288,6 +288,7 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
     words: list[str], early: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = list[str]()
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
     monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
     monkeypatch.setattr("sim.cli.run_command", lambda _: started.append("command"))

@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from sim import limits
 from sim.datasets.table import Site, Table, consortium, split
-from sim.errors import number, whole
+from sim.errors import InputError, number, whole
 from sim.seeds import stream
 from sim.types import Consortium
 
@@ -41,6 +42,10 @@ class Synthetic:
         number(0, shift=self.shift)
         number(0, 3, size_spread=self.size_spread)
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
+        cells = self.n_hospitals * self.n_records * self.n_features
+        if self.n_hospitals > limits.HOSPITALS or cells > limits.CELLS:
+            most = f"expected at most {limits.HOSPITALS:,} hospitals, and {limits.CELLS:,} values (records x features)"
+            raise InputError("n_hospitals", self.n_hospitals, most)
 
     def __call__(self, seed: int) -> Consortium:
         """The consortium of this seed, named ``synthetic``; its hash is that of the parameters and the seed."""

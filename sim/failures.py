@@ -1,0 +1,51 @@
+"""How a command ends that cannot do what it was asked: one line, and an exit code that says whose fault it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from sim.errors import cut
+
+WRONG_INPUT, INTERNAL = 2, 70
+LONGEST = 280  # characters of a line
+TRACEBACK = "WARDROUND_TRACEBACK"  # environment variable: set it to see where an internal error comes from
+
+
+def wrong_input(error: Exception) -> int:
+    """Print what is wrong with the input; returns the exit code."""
+    _line(cut(_one_line(str(error)), LONGEST))
+    return WRONG_INPUT
+
+
+def internal(error: Exception) -> int:
+    """Print an error of the program, or of a plug-in, as a line to report: its type, what it is about, file and line."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
+    ours = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), None)
+    if ours is not None and frames and ours is not frames[-1]:
+        where = f"{_short(ours.filename)}:{ours.lineno} ({where})"
+    about = cut(_one_line(str(error)), 120)
+    _line(f"internal error {type(error).__name__} at {where}: {about}; please report this line ({TRACEBACK}=1 shows more)")
+    return INTERNAL
+
+
+def _is_library(filename: str) -> bool:
+    return "site-packages" in filename or filename.startswith((str(Path(os.__file__).parent), "<"))
+
+
+def _short(filename: str) -> str:
+    """The file's name with its folder, which is enough to find it and names no home of anybody."""
+    return "/".join(Path(filename).parts[-2:])
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _line(text: str) -> None:
+    print(f"wardround: {text}", file=sys.stderr)

@@ -1,0 +1,193 @@
+"""The one table of plug-in kinds, and the only way from a name in a configuration to a class.
+
+A configuration can name a class that the project's own ``conf/`` names for the same group, or a class of a package of the user
+that was chosen with ``plugins=[PACKAGE]``. Nothing else is imported or called, whoever wrote the configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import cache
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from sim import plugins
+from sim.choices import CONF
+from sim.errors import InputError
+from sim.models import Model
+from sim.plain import SELF
+from sim.types import (
+    About,
+    Byzantine,
+    DataSet,
+    Fault,
+    Inversion,
+    Poison,
+    Rule,
+    SecureAggregation,
+    Step,
+    Vector,
+)
+
+if TYPE_CHECKING:
+    from sim.experiment import Training
+
+
+@runtime_checkable
+class TrainingAttack(Protocol):
+    """How a hostile hospital would train if honest -> how it trains instead."""
+
+    about: ClassVar[About]
+
+    def __call__(self, training: Training) -> Training: ...
+
+
+class ServerOptimizer(Protocol):
+    """The aggregate (n_params,) and the aggregator's memory -> the step of the model (n_params,)."""
+
+    about: ClassVar[About]
+
+    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector: ...
+
+
+class LocalPrivacy(Protocol):
+    """Private training inside a hospital, and the account of what it spends."""
+
+    about: ClassVar[About]
+
+    def check(self, n_train: dict[str, int], training: Training) -> None: ...
+
+    def noise(self, n_train: int, training: Training) -> float: ...
+
+    def epsilon(self, history: Any) -> float: ...
+
+    def train(
+        self,
+        widths: tuple[int, ...],
+        weights: Vector,
+        records: Any,
+        batches: Any,
+        training: Training,
+        history: Any,
+        rng: np.random.Generator,
+    ) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of plug-in: its configuration group, the folder of its classes, and the form that they have.
+
+    ``folder`` is the part of the module's name after its package, empty where all of the group are of one kind.
+    """
+
+    name: str
+    group: str
+    form: type
+    folder: str = ""
+
+
+KINDS = (
+    Kind("data set", "consortium", DataSet),
+    Kind("model", "model", Model),
+    Kind("aggregation rule", "aggregator", Rule),
+    Kind("step", "steps", Step),
+    Kind("server optimizer", "server_optimizer", ServerOptimizer),
+    Kind("secure aggregation", "secagg", SecureAggregation),
+    Kind("local privacy", "dp", LocalPrivacy),
+    Kind("poison", "attack", Poison, "poison"),
+    Kind("training attack", "attack", TrainingAttack, "training"),
+    Kind("Byzantine attack", "attack", Byzantine, "byzantine"),
+    Kind("fault", "attack", Fault, "faults"),
+    Kind("inversion", "attack", Inversion, "inversion"),
+)
+GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
+
+
+@cache
+def targets(group: str) -> tuple[str, ...]:
+    """Names of the classes that the project's own files of a configuration group name, sorted."""
+    found = set[str]()
+    for path in (CONF / group).glob("*.yaml"):
+        found.update(re.findall(r"^\s*_target_: ([\w.]+)\s*$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    return tuple(sorted(found))
+
+
+def find(key: str, target: Any, packages: Sequence[str] = ()) -> type:
+    """The class that the node at ``key`` may name with ``target``; ``packages``: of the user, see ``sim.plugins``.
+
+    Raises ``InputError`` for every other name, before anything is imported, and for a class of another kind.
+    """
+    group = key.partition(".")[0]
+    if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target, re.ASCII):
+        raise InputError(f"{key}.{SELF}", target, f"expected a class of this project for {group}, or of a package of plugins=")
+    package = target.partition(".")[0]
+    if target not in targets(group) and package not in packages:
+        raise InputError(f"{key}.{SELF}", target, _expected(group, target))
+    if package in packages:
+        plugins.require(package)
+    module, _, name = target.rpartition(".")
+    try:
+        found = vars(import_module(module)).get(name)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{key}.{SELF}", target, f"expected a module that is there, and {error.name} is not") from error
+    _check_class(f"{key}.{SELF}", target, found, group)
+    assert isinstance(found, type)
+    return found
+
+
+def kind_of(group: str, module: str) -> Kind | None:
+    """The kind of a group's class by the module it is in; None if its folder is none of the group's."""
+    folder = module.split(".")[1] if "." in module else ""
+    return next((kind for kind in KINDS if kind.group == group and kind.folder in ("", folder)), None)
+
+
+def _expected(group: str, target: str) -> str:
+    elsewhere = next((other for other in GROUPS if target in targets(other)), None)
+    if elsewhere is not None:
+        return f"expected a plug-in of the group {group}, and this one is of the group {elsewhere}"
+    return f"expected one that wardround list {group} shows, or a class of a package chosen with plugins=[PACKAGE]"
+
+
+def _check_class(key: str, target: str, found: Any, group: str) -> None:
+    """Refuse what is no frozen dataclass of its own module, or has another form than its kind."""
+    module = target.rpartition(".")[0]
+    if not isinstance(found, type) or not is_dataclass(found) or found.__module__ != module:
+        raise InputError(key, target, "expected the name of a dataclass in the module that defines it")
+    if not vars(found)["__dataclass_params__"].frozen:
+        raise InputError(key, target, "expected a frozen dataclass")
+    kind = kind_of(group, module)
+    if kind is None:
+        folders = ", ".join(kind.folder for kind in KINDS if kind.group == group)
+        raise InputError(key, target, f"expected a module in a folder that names its kind: PACKAGE.FOLDER.MODULE, with {folders}")
+    missing = [name for name, form in _members(kind.form).items() if not _has(found, name, form)]
+    if missing:
+        raise InputError(
+            key, target, f"expected the form {kind.form.__name__} of a {kind.name}, and {missing[0]} is not as there"
+        )
+
+
+@cache
+def _members(form: type) -> Mapping[str, Any]:
+    """What a form asks for: its methods, with their arguments, and its other attributes."""
+    names = [name for part in form.__mro__ for name in vars(part) if not name.startswith("_") or name == "__call__"]
+    stated = [name for part in form.__mro__ for name in vars(part).get("__annotations__", {}) if not name.startswith("_")]
+    return {name: getattr(form, name, None) for name in [*names, *stated]}
+
+
+def _has(found: type, name: str, form: Any) -> bool:
+    own = getattr(found, name, None)
+    if name == "__call__" and not any("__call__" in vars(part) for part in found.__mro__):
+        return False
+    if callable(form):
+        return callable(own) and _n_positional(own) == _n_positional(form)
+    return own is not None or name in vars(found)["__dataclass_fields__"]
+
+
+def _n_positional(method: Any) -> int:
+    places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(one.kind in places and one.default is Parameter.empty for one in signature(method).parameters.values())

@@ -1,0 +1,113 @@
+"""What a value of a configuration may be: plain, small, and naming nothing that anybody would resolve or call."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sim.errors import InputError
+
+DEEPEST = 12  # levels of nesting
+MOST_VALUES = 5_000  # in one configuration
+LONGEST = 2_000  # characters of a text
+LARGEST_INT = 2**63 - 1  # of a seed; of a plug-in's parameter it is
+LARGEST_COUNT = 1_000_000
+LARGEST_FLOAT = 1e15  # float32 holds its square, and what training gives times it
+SELF = "_target_"  # the special key that names a plug-in's class
+REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)  # to another key, as in ${training.lr}
+NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"  # groups of plug-ins
+PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)  # where a plug-in's node is
+
+
+def check(key: str, values: Any, largest: int = LARGEST_INT) -> None:
+    """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float, str, list or mapping of these.
+
+    Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top of a
+    plug-in's node), interpolations, and what is larger than any use of it. ``key`` is empty for a whole configuration.
+    """
+    for where, value in walk(key, values):
+        if isinstance(value, Mapping):
+            for name in value:
+                _check_key(where, name)
+        else:
+            _check_leaf(where, value, largest)
+
+
+def references(key: str, values: Any) -> None:
+    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in ``${training.lr}``.
+
+    A reference is all of its value and leads to a single value: what calls a resolver (``${oc.env:X}``), puts texts together or
+    repeats whole parts is refused. Of one value alone (an override) it is not known where it leads.
+    """
+    whole = isinstance(values, Mapping) and not key
+    for where, value in walk(key, values):
+        if isinstance(value, str) and check_references(where, value) and whole:
+            _check_leads(where, value, values)
+
+
+def check_references(where: str, value: str) -> bool:
+    """Whether a text is a reference. Raises ``InputError`` for any other interpolation, and for Hydra's own values."""
+    if "${" not in value:
+        return False
+    if not REFERENCE.fullmatch(value):
+        raise InputError(where, value, "expected a value, or one reference ${KEY}: a configuration reads nothing from outside")
+    return True
+
+
+def _check_leads(where: str, value: str, values: Any) -> None:
+    found = values
+    for part in value[2:-1].split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if isinstance(found, (Mapping, list)):
+        raise InputError(where, value, "expected a reference to a single value")
+
+
+def walk(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there are too many, or too deep."""
+    waiting, count = [(key, value, 0)], 0
+    while waiting:
+        where, found, depth = waiting.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise InputError(key or "configuration", "...", f"expected at most {MOST_VALUES:,} values")
+        if depth > DEEPEST:
+            raise InputError(where, "...", f"expected at most {DEEPEST} levels of nesting")
+        yield where, found
+        if isinstance(found, Mapping):
+            below = [(f"{where}.{name}" if where else str(name), part, depth + 1) for name, part in found.items()]
+        elif isinstance(found, (list, tuple)):
+            below = [(f"{where}[{place}]", part, depth + 1) for place, part in enumerate(found[: MOST_VALUES + 1])]
+        else:
+            continue
+        waiting += reversed(below)
+
+
+def _check_key(where: str, name: Any) -> None:
+    if not isinstance(name, str):
+        raise InputError(where or "configuration", name, "expected keys that are texts: quote it")
+    place = f"{where}.{name}" if where else name
+    if len(name) > LONGEST:
+        raise InputError(place, "...", f"expected a key of at most {LONGEST:,} characters")
+    if name.startswith("_") and name.endswith("_") and not (name == SELF and PLUGIN.fullmatch(where)):
+        raise InputError(place, "...", f"expected no key like {name}, which is special to Hydra")
+
+
+def _check_leaf(where: str, value: Any, largest: int) -> None:
+    if isinstance(value, str):
+        if len(value) > LONGEST:
+            raise InputError(where, value, f"expected at most {LONGEST:,} characters")
+        if "${" in value:
+            raise InputError(where, value, "expected a value without ${")
+    elif isinstance(value, bool) or value is None or isinstance(value, (list, tuple)):
+        return
+    elif isinstance(value, int):
+        if abs(value) > largest:
+            raise InputError(where, value, f"expected a whole number of at most {largest}")
+    elif isinstance(value, float):
+        if not math.isfinite(value) or abs(value) > LARGEST_FLOAT:
+            raise InputError(where, value, f"expected a finite number of at most {LARGEST_FLOAT:g}")
+    else:
+        raise InputError(where, type(value).__name__, "expected a number, a text, a list or a mapping")

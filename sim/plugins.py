@@ -1,0 +1,75 @@
+"""Packages of plug-ins that the user of this machine has chosen with ``plugins=[PACKAGE]``: trusted, because named on purpose.
+
+A package is chosen in a process and in the processes that it starts. A message or a file of somebody else can ask for one, but
+cannot choose one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sim.errors import InputError
+
+CHOSEN = "WARDROUND_PLUGINS"  # environment variable: names of the packages, joined with commas
+MOST = 20
+OURS = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "conf")
+
+
+def choose(packages: Iterable[str]) -> None:
+    """Trust these packages in this process and in those that it starts."""
+    os.environ[CHOSEN] = ",".join(sorted({*chosen(), *packages}))
+
+
+def chosen() -> tuple[str, ...]:
+    """Names of the packages that this process trusts."""
+    return tuple(name for name in os.environ.get(CHOSEN, "").split(",") if name)
+
+
+def require(package: str) -> None:
+    """Raise ``InputError`` unless the package was chosen on this machine."""
+    if package not in chosen():
+        raise InputError("plugins", package, "expected a package that was chosen on this machine with plugins=[PACKAGE]")
+
+
+def hashed(packages: Any) -> dict[str, str]:
+    """Name -> hash of the source, of packages given by name, or given so already.
+
+    Raises ``InputError`` for a name that is no package of the user, or whose source here has another hash.
+    """
+    given = packages if isinstance(packages, Mapping) else _listed(packages)
+    found = {name: source_hash(name) for name in given}
+    for name, digest in given.items():
+        if digest not in ("", found[name]):
+            raise InputError(f"plugins.{name}", digest, f"expected {found[name]}, the hash of the package's source here")
+    return found
+
+
+def _listed(packages: Any) -> dict[str, str]:
+    listed = [] if packages is None else packages
+    if not isinstance(listed, (list, tuple)) or len(listed) > MOST or not all(isinstance(name, str) for name in listed):
+        raise InputError("plugins", packages, f"expected a list of at most {MOST} names of packages, as in [my_package]")
+    return dict.fromkeys(listed, "")
+
+
+@cache
+def source_hash(package: str) -> str:
+    """16 hex digits of the Python source of a package, which is not imported for it."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII) or package in (*OURS, *sys.stdlib_module_names):
+        raise InputError("plugins", package, "expected the name of a package of your own")
+    require(package)
+    spec = find_spec(package)
+    if spec is None or not spec.origin or Path(spec.origin).name != "__init__.py":
+        where = "expected a package with an __init__.py, installed or on PYTHONPATH"
+        raise InputError("plugins", package, where)
+    root, digest = Path(spec.origin).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
