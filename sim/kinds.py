@@ -23,6 +23,7 @@ from sim.models import Model
 from sim.plain import SELF
 from sim.types import (
     About,
+    Absence,
     Byzantine,
     DataSet,
     Fault,
@@ -103,6 +104,7 @@ KINDS = (
     Kind("training attack", "attack", TrainingAttack, "training"),
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),
     Kind("fault", "attack", Fault, "faults"),
+    Kind("absence", "attack", Absence, "faults"),
     Kind("inversion", "attack", Inversion, "inversion"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
@@ -140,10 +142,10 @@ def find(key: str, target: Any, packages: Sequence[str] = ()) -> type:
     return found
 
 
-def kind_of(group: str, module: str) -> Kind | None:
-    """The kind of a group's class by the module it is in; None if its folder is none of the group's."""
+def kinds_of(group: str, module: str) -> list[Kind]:
+    """The kinds that a group's class can be of by the module it is in; none if its folder is none of the group's."""
     folder = module.split(".")[1] if "." in module else ""
-    return next((kind for kind in KINDS if kind.group == group and kind.folder in ("", folder)), None)
+    return [kind for kind in KINDS if kind.group == group and kind.folder in ("", folder)]
 
 
 def _expected(group: str, target: str) -> str:
@@ -160,15 +162,20 @@ def _check_class(key: str, target: str, found: Any, group: str) -> None:
         raise InputError(key, target, "expected the name of a dataclass in the module that defines it")
     if not vars(found)["__dataclass_params__"].frozen:
         raise InputError(key, target, "expected a frozen dataclass")
-    kind = kind_of(group, module)
-    if kind is None:
-        folders = ", ".join(kind.folder for kind in KINDS if kind.group == group)
+    possible = kinds_of(group, module)
+    if not possible:
+        folders = ", ".join(dict.fromkeys(kind.folder for kind in KINDS if kind.group == group))
         raise InputError(key, target, f"expected a module in a folder that names its kind: PACKAGE.FOLDER.MODULE, with {folders}")
-    missing = [name for name, form in _members(kind.form).items() if not _has(found, name, form)]
-    if missing:
-        raise InputError(
-            key, target, f"expected the form {kind.form.__name__} of a {kind.name}, and {missing[0]} is not as there"
-        )
+    missing = [_missing(found, kind) for kind in possible]
+    if all(missing):
+        kind = possible[0]
+        reason = f"expected the form {kind.form.__name__} of a {kind.name}, and {missing[0]} is not as there"
+        raise InputError(key, target, reason)
+
+
+def _missing(found: type, kind: Kind) -> str | None:
+    """The first part of the kind's form that the class does not have; None if it has all."""
+    return next((name for name, form in _members(kind.form).items() if not _has(found, name, form)), None)
 
 
 @cache
