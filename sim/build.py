@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
@@ -39,7 +40,7 @@ def _check_parameters(key: str, found: type, values: Mapping[str, Any]) -> None:
         if name not in known:
             raise InputError(f"{key}.{name}", value, f"unknown key; {found.__name__} has {', '.join(known) or 'none'}")
         try:
-            _types(found)[name].validate_python(value)
+            _types(found)[name].validate_json(json.dumps(value))  # of JSON a list is a tuple too
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise InputError(f"{key}.{name}", value, _lower(reason)) from None
