@@ -7,10 +7,11 @@ import sys
 import traceback
 from pathlib import Path
 
-from sim.errors import cut
+from sim.errors import PluginError, cut
 
 WRONG_INPUT, INTERNAL = 2, 70
 LONGEST = 280  # characters of a line
+LONGEST_OF_PLUGIN = 600  # it names a class and a file
 TRACEBACK = "WARDROUND_TRACEBACK"  # environment variable: set it to see where an internal error comes from
 
 
@@ -24,6 +25,9 @@ def internal(error: Exception) -> int:
     """Print an error of the program, or of a plug-in, as a line to report: its type, what it is about, file and line."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
+    if isinstance(error, PluginError):
+        _line(cut(_one_line(f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"), LONGEST_OF_PLUGIN))
+        return INTERNAL
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
     ours = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), None)

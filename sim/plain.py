@@ -17,6 +17,7 @@ LARGEST_COUNT = 1_000_000
 LARGEST_FLOAT = 1e15  # float32 holds its square, and what training gives times it
 SELF = "_target_"  # the special key that names a plug-in's class
 REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)  # to another key, as in ${training.lr}
+SEVERAL_NUMBERS = "${adversary.n_hostile}"  # a list where a comparison is over several of them, each put in its place
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"  # groups of plug-ins
 PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)  # where a plug-in's node is
@@ -61,7 +62,7 @@ def _check_leads(where: str, value: str, values: Any) -> None:
     found = values
     for part in value[2:-1].split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
-    if isinstance(found, (Mapping, list)):
+    if isinstance(found, (Mapping, list)) and value != SEVERAL_NUMBERS:
         raise InputError(where, value, "expected a reference to a single value")
 
 

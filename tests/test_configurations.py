@@ -230,7 +230,8 @@ def test_a_fault_of_a_plugin_is_code_70_with_its_type_file_and_line(
     assert command.main(["run", *FAST, *words_, "hydra.run.dir=out"]) == 70
     err = capfd.readouterr().err
     line = PLUGIN.splitlines().index("        return view.nothing_of_this_name") + 1
-    assert err.startswith(f"wardround: internal error AttributeError at own_rules_7/half.py:{line}: ")
+    assert err.startswith(f"wardround: the plug-in {package}.half.Failing raised AttributeError at ")
+    assert f"own_rules_7/half.py:{line}: " in err
     assert "please report" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -244,7 +245,7 @@ def test_a_fault_of_the_program_is_never_told_as_wrong_input(
         raise error
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sim.cli.run", fail)
+    monkeypatch.setattr("sim.compare.finish", fail)
     assert command.main(["run", *FAST]) == 70
     err = capfd.readouterr().err
     assert err.startswith(f"wardround: internal error {type(error).__name__} at tests/test_configurations.py:")
@@ -275,7 +276,7 @@ def test_a_folder_of_configurations_adds_choices(tmp_path: Path, monkeypatch: py
 def test_a_sweep_with_a_wrong_job_runs_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ran = list[object]()
-    monkeypatch.setattr("sim.cli.run", lambda *_: ran.append(1))
+    monkeypatch.setattr("sim.compare.finish", lambda *_: ran.append(1))
     for launcher in ("basic", "lockstep"):
         assert command.main(["run", "-m", *FAST, "seed=0,x", f"hydra/launcher={launcher}"]) == 2
     assert ran == []

@@ -21,7 +21,6 @@ COMMANDS = {
     ],
     "a stack and a value": ["run", *FAST, "attack=[sign_flip]", "defense=median+clip", "++steps.clip.max_norm=0.05"],
     "an own preset": ["run", "--config-dir", "own", *FAST, "defense=wary"],
-    "an own preset found elsewhere": ["run", "hydra.searchpath=[file://{}/own]", *FAST, "defense=wary+clip"],
     "a comparison": ["compare", *FAST, ALONE, *SPOKEN, "attack.sign_flip.scale=2"],
     "a comparison with an own preset": [
         "compare", "--config-dir=own", *FAST, ALONE, "attacks=[none]", "defenses=[wary,clip+wary]", "seeds=1",

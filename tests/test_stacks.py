@@ -38,10 +38,10 @@ CONTRADICTIONS = {
     "clip+clip": "expected clip once",
     "norm_bounding+clip": "expected steps=clip once: norm_bounding and clip both have it",
     "median+none": "none is no part of a stack",
-    "median+": "expected names of defenses, joined with +",
-    "+median": "expected names of defenses, joined with +",
-    "median++clip": "expected names of defenses, joined with +",
-    "median+../krum": "expected names of defenses, joined with +",
+    "median+": "expected one of ",
+    "+median": "expected one of ",
+    "median++clip": "expected one of ",
+    "median+../krum": "expected one of ",
     "median+nope": "expected one of ",
 }
 
@@ -74,7 +74,7 @@ def test_a_stack_is_the_defense_whose_parts_are_chosen_one_by_one(name: str, par
 def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> None:
     presets = [name for name in compose.options("defense") if name != "none"]
     names = presets[::4]
-    source = stacks.Source(GlobalHydra.instance().config_loader(), [])
+    source = stacks.Source(GlobalHydra.instance().config_loader())
     parts = {name: dict(stacks._of_part(name, name, source)) for name in names}
     for pair in itertools.combinations(names, 2):
         shared = parts[pair[0]].keys() & parts[pair[1]].keys() - {"steps"}
@@ -123,14 +123,13 @@ def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -
     assert manifest["defenses"] == list(names)
 
 
-@pytest.mark.parametrize("flag", ["--config-dir", "searchpath"])
-def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(flag: str, tmp_path: Path) -> None:
+def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "defense").mkdir(parents=True)
     (tmp_path / "own" / "defense" / "wary.yaml").write_text(
         "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\naggregator:\n  n_hostile: 0\n"
         "defense:\n  name: wary\n"
     )
-    place = ["--config-dir", f"{tmp_path}/own"] if flag == "--config-dir" else [f"hydra.searchpath=[file://{tmp_path}/own]"]
+    place = ["--config-dir", f"{tmp_path}/own"]
     assert wardround("run", *place, *FAST, "defense=clip+wary", f"hydra.run.dir={tmp_path}/run") == 0
     words = (*FAST, ALONE, "attacks=[none]", "defenses=[clip+wary]", "seeds=1", f"hydra.run.dir={tmp_path}/compare")
     assert wardround("compare", *place, *words) == 0

@@ -15,7 +15,7 @@ from reports import breakdown, tables, terminal, words
 from reports.page import write_report
 from sim import evidence
 from sim.evidence import Planted, RunRecord
-from tests.records import make_privacy, make_record
+from tests.records import addressed, make_privacy, make_record
 from tests.test_cli import Call, call
 from tests.test_threats import rows_of
 
@@ -60,7 +60,7 @@ def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_says_so() -> None:
     (row,) = [row for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ") if row.runs]
     assert row.status == "inconclusive"
     assert "2 seeds with both controls, 3 needed" in row.reason
-    assert "no AUROC of the run or of the one without the attack for seed 1" in row.reason
+    assert "no AUROC in the run or its control for seed 1" in row.reason
 
 
 def rendered(what: Any) -> str:
@@ -90,7 +90,7 @@ def test_an_upper_bound_is_rounded_up(value: float, shown: str) -> None:
 
 def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Path) -> None:
     privacy = make_privacy().model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]})
-    evidence.append(tmp_path, make_record(defense="dp", privacy=privacy))
+    evidence.append(tmp_path, addressed(make_record(defense="dp", privacy=privacy)))
     page = write_report(tmp_path).read_text()
     assert "δ = 0.0135;" in page
     assert "<li>Tuning. Made for a test.</li>" in page
@@ -109,11 +109,11 @@ def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(
     records = [*undefined((1,)), *undefined((1,), attack="alie"), *undefined((0, 1, 2), attack="random")]
     cells = {row["attack"]: row for row in tables.cells(records).iter_rows(named=True)}
     assert {name: (row["n"], row["n_undefined"], row["n_lost"]) for name, row in cells.items()} == {
-        "none": (2, 1, 0), "alie": (2, 1, 0), "random": (0, 3, 2),
+        "none": (2, 0, 0), "alie": (2, 0, 0), "random": (0, 2, 0),
     }  # fmt: skip
     assert (cells["none"]["mean"], cells["random"]["mean"]) == (pytest.approx(0.85), None)
     for record in records:
-        evidence.append(tmp_path, record)
+        evidence.append(tmp_path, addressed(record))
     page = write_report(tmp_path).read_text()
     assert "AUROC is not defined in 3 runs of random against no defense: all 4 test patients are with the condition." in page
     shown = rendered(terminal.closing(records))
@@ -124,7 +124,7 @@ def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(
 def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -> None:
     records = [*undefined(n_hostile=1), *undefined(attack="alie", n_hostile=1)]
     records += [*undefined(n_hostile=2), *undefined((0, 1, 2), attack="alie", n_hostile=2)]
-    (point,) = breakdown.points(breakdown.by_number(records), 0.05).iter_rows(named=True)
+    (point,) = breakdown.points(breakdown.by_number(records)).iter_rows(named=True)
     assert point["breaks_at"] == 2
     rows = evidence.results(records)
     assert {row["attack_success"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {1.0}
@@ -134,7 +134,7 @@ def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -
 def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_path: Path) -> None:
     planted = Planted(attack="backdoor", target=1, success=None, false_trigger=None, n=0)
     for record in (make_record(), make_record(attack="backdoor", backdoor=planted)):
-        evidence.append(tmp_path, record)
+        evidence.append(tmp_path, addressed(record))
     records = evidence.read(tmp_path)
     assert "backdoor" in write_report(tmp_path).read_text()
     assert next(row for row in evidence.results(records) if row["attack"] == "backdoor")["attack_success"] is None
