@@ -3,6 +3,7 @@
 A model is a chain of fully connected layers with ReLU between them and one output, the logit of the positive class.
 """
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +17,10 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.errors import InputError, whole
 from sim.types import Layout
+
+# MKL reads this at its first product. Without it, on some processors the last digit of a product depends on where its operands
+# lie in memory, and with that on what trains beside a hospital.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
 class Model(Protocol):
