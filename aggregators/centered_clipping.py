@@ -40,7 +40,8 @@ class CenteredClipping:
         limit="n_rows >= 1",
         cost="nd an iteration",
         variants=("start=zero", "tau=1.0"),
-        promise=("at most iterations * tau from its start in one round; nothing about how far that leads over many rounds"),
+        promise="at most iterations * tau (None: the median distance of the rows) from its start in one round; nothing about how "
+        "far that leads over many rounds",
     )
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ class Clip:
         year=2019,
         sees="rows of few hospitals each",
         variants=("max_norm=1.0",),
-        promise="no row is longer than max_norm",
+        promise="no row is longer than max_norm (None: the median length of the rows)",
     )
 
     def __post_init__(self) -> None:

@@ -35,7 +35,8 @@ class WeakDp:
         limit="n_rows >= 1",
         cost="nd",
         variants=("max_norm=1.0",),
-        promise="one row moves it by at most 2 * max_norm / n_rows; no privacy",
+        promise="its mean is at most max_norm long (None: the median length of the rows); given max_norm, one row moves it by "
+        "at most 2 * max_norm / n_rows; no privacy",
     )
 
     def __post_init__(self) -> None:

@@ -252,11 +252,17 @@ def shortened(row: Row, most: Any) -> Row:
     return row if size <= most else times(most / size, row)
 
 
-def centered_clipping(rounds: Rounds, tau: float, iterations: int, start: str) -> Rows:
+def radius(given: float | None, rows: Rows) -> Any:
+    """The given radius, or the median length of the rows."""
+    return middle([length(row) for row in rows]) if given is None else mp.mpf(given)
+
+
+def centered_clipping(rounds: Rounds, tau: float | None, iterations: int, start: str) -> Rows:
     point = [mp.mpf(0)] * len(rounds[0][0])
     for rows in rounds if start == "previous" else rounds[-1:]:
+        most = radius(tau, [minus(row, point) for row in rows])
         for _ in range(iterations):
-            moves = average([shortened(minus(row, point), mp.mpf(tau)) for row in rows])
+            moves = average([shortened(minus(row, point), most) for row in rows])
             point = [a + b for a, b in zip(point, moves, strict=True)]
     return [point]
 
@@ -315,9 +321,10 @@ def clipped_to_median(rows: Rows, lengths: Sequence[Any] = ()) -> Rows:
     return [shortened(row, most) for row in rows]
 
 
-def weak_dp(rounds: Rounds, max_norm: float, noise: float) -> Rows:
+def weak_dp(rounds: Rounds, max_norm: float | None, noise: float) -> Rows:
     drawn = stream(0, "rule").normal(size=len(rounds[-1][0]))
-    clipped = average([shortened(row, mp.mpf(max_norm)) for row in rounds[-1]])
+    most = radius(max_norm, rounds[-1])
+    clipped = average([shortened(row, most) for row in rounds[-1]])
     return [[value + noise * float(more) for value, more in zip(clipped, drawn, strict=True)]]
 
 
@@ -395,8 +402,9 @@ def joined(clusters: Clusters, gaps: list[list[Any]], seen: set[Clusters]) -> It
 # --- steps: rows to rows
 
 
-def clip(rounds: Rounds, max_norm: float) -> Rows:
-    return [shortened(row, mp.mpf(max_norm)) for row in rounds[-1]]
+def clip(rounds: Rounds, max_norm: float | None) -> Rows:
+    most = radius(max_norm, rounds[-1])
+    return [shortened(row, most) for row in rounds[-1]]
 
 
 def clip_to_median(rounds: Rounds) -> Rows:

@@ -70,6 +70,9 @@ def trusts(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
 
 
 def bounded_influence(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
+    noise = rule.noise * stream(0, "rule").normal(size=len(got))
+    if rule.max_norm is None:
+        return bool(np.linalg.norm(got - noise) <= median_length(hostile, honest) * SLACK)
     rows = np.vstack([honest[:1], hostile[1:], honest])
     other = rule(clear(rows), stream(0, "rule"))
     return bool(np.linalg.norm(got - other) <= 2 * rule.max_norm / len(rows) * SLACK)
@@ -97,7 +100,7 @@ CHECKS: dict[str, Check] = {
         np.linalg.norm(averaged(rule, hostile, honest) - honest[-1], axis=1).max()
         <= np.linalg.norm(honest - honest[-1], axis=1).max() * SLACK
     ),
-    "centered_clipping": within(lambda rule, hostile, honest: rule.iterations * rule.tau),
+    "centered_clipping": within(lambda rule, hostile, honest: rule.iterations * (rule.tau or median_length(hostile, honest))),
     "fltrust": trusts,
     "flame": within(lambda rule, hostile, honest: median_length(hostile, honest) * (1 + 10 * rule.noise)),
     "signguard": within(lambda rule, hostile, honest: median_length(hostile, honest)),
@@ -208,7 +211,10 @@ def test_steps_that_scale_keep_their_promise(drawn: tuple[Rows, Rows]) -> None:
         name: np.linalg.norm(STEPS[name](clear(rows), stream(0, "step")).rows, axis=1)
         for name in ("clip", "clip_to_median", "arc", "normalize")
     }
-    assert sizes["clip"].max() <= STEPS["clip"].max_norm * SLACK
+    assert STEPS["clip"].max_norm is None
+    assert sizes["clip"].max() <= median_length(hostile, honest) * SLACK
+    fixed = dataclasses.replace(STEPS["clip"], max_norm=1.0)(clear(rows), stream(0, "step")).rows
+    assert np.linalg.norm(fixed, axis=1).max() <= SLACK
     assert sizes["clip_to_median"].max() <= median_length(hostile, honest) * SLACK
     assert sizes["clip_to_median"].max() <= np.linalg.norm(honest, axis=1).max() * SLACK
     assert sizes["arc"].max() <= np.linalg.norm(honest, axis=1).max() * SLACK
