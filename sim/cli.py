@@ -19,7 +19,7 @@ import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from rich.text import Text
 
 from sim import catalog, compare, compose, evidence, explain, launcher, mappings, processes
 from sim.compose import Refused
@@ -29,8 +29,13 @@ from sim.experiment import Experiment
 from sim.manifest import command_line, manifest
 from sim.progress import progress
 from sim.run import run
+from sim.screen import Screen
 
 Task = Callable[[DictConfig], None]
+
+REPORT_USAGE = """\
+wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
+"""
 
 
 def run_command(words: list[str]) -> int:
@@ -123,7 +128,7 @@ def _run(config: DictConfig) -> None:
     page = _finish(folder, [record], start)
     from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
 
-    Console().print(run_table(record))
+    Screen().print(run_table(record))
     _say_where(page)
 
 
@@ -140,7 +145,7 @@ def _compare(config: DictConfig) -> None:
     page = _finish(folder, records, start, refused)
     from reports.terminal import closing
 
-    console = Console(highlight=False)
+    console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _say_where(page)
 
@@ -154,7 +159,7 @@ def _explain(config: DictConfig) -> None:
     from reports.breakdown import not_defined
 
     for text in not_defined([asdict(cell) for cell in refused]):
-        print(text)
+        Screen().print(text)
 
 
 def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
@@ -167,6 +172,9 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
 
 
 def _report(words: list[str]) -> None:
+    if "--help" in words or "-h" in words:
+        Screen().print(REPORT_USAGE, end="", soft_wrap=True)
+        return
     if not words:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     for word in words:
@@ -199,7 +207,7 @@ def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
 
 def _say_where(page: Path) -> None:
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
-    Console().print(f"Report: [bold]{shown}[/bold]", soft_wrap=True, highlight=False)
+    Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 
 
 HYDRA: dict[str, tuple[Task, str]] = {"run": (_run, "config"), "compare": (_compare, "compare"), "explain": (_explain, "explain")}

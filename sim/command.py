@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sim import processes
+from sim import brackets, processes, streams
 
 USAGE = """\
 Put a hospital consortium's federated-learning design on trial before it is deployed.
@@ -25,9 +25,10 @@ ONLY_TELL = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info
 INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."
 
 
+@streams.settled
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = brackets.joined(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     if command in ("--help", "-h", "help"):
         print(USAGE, end="")
