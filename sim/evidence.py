@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from sim import spreadsheet
 from sim.errors import InputError
 
 SCHEMA: Final = "wardround.evidence/1"  # a field that is new and may be absent changes no number
@@ -392,7 +393,7 @@ def _write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, RESULT_COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(table)
+        writer.writerows(spreadsheet.rows(table))
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
