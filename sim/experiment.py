@@ -253,6 +253,11 @@ class Experiment:
         return _consortium(_canonical(self.settings.consortium), self.settings.seed)
 
     @property
+    def is_public(self) -> bool:
+        """Whether the data are known to be public: they have been read, and their consortium is."""
+        return "consortium" in vars(self) and self.consortium.public
+
+    @property
     def data_notes(self) -> list[str]:
         """What a reader of the figures should know about the data of this run's seed."""
         return list(_notes(_canonical(self.settings.consortium), self.settings.seed))
@@ -296,7 +301,8 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
         settings = Settings.model_validate(dict(config))
     except ValidationError as error:
         raise _first(error) from None
-    with blaming(targets(settings)):
+    made = list[Experiment]()
+    with blaming(targets(settings), lambda: not made or made[0].is_public):
         experiment = Experiment(
             settings=settings,
             label=label or settings.defense.name,
@@ -307,6 +313,7 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
             secagg=_built("secagg", settings.secagg),
             dp=_built("dp", settings.dp) if settings.dp else None,
         )
+        made.append(experiment)
         _check(experiment)
     return experiment
 

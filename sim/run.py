@@ -209,7 +209,7 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
     ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings)):
+    with blaming(targets(experiment.settings), lambda: experiment.is_public):
         trial = _served(Trial(experiment, progress=progress), app)
         quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
         return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
@@ -247,7 +247,8 @@ def run_together(experiments: Sequence[Experiment], progress: Progress | None = 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
     each round. The runs without attack that backdoors are compared with are added where they are missing.
     """
-    with blaming({target for experiment in experiments for target in targets(experiment.settings)}):
+    used = {target for experiment in experiments for target in targets(experiment.settings)}
+    with blaming(used, lambda: all(experiment.is_public for experiment in experiments)):
         return _together(experiments, progress)
 
 
