@@ -167,7 +167,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return unknown
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
     if not isinstance(manifest, dict):

@@ -7,13 +7,12 @@ shown as ``?``. A table that does not fit becomes a list with a line for each ce
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 NARROWEST = 20  # columns: below, lines are this long and the terminal breaks them
@@ -32,20 +31,40 @@ class Screen(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of ``renderable``, without characters that act on the terminal."""
-        if isinstance(renderable, Table) and not self._fits(renderable, options or self.options):
-            renderable = _listed(renderable)
+        if isinstance(renderable, Table):
+            renderable = _fitted(renderable, (options or self.options).max_width)
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
-    def _fits(self, table: Table, options: ConsoleOptions) -> bool:
-        """Whether no word of the table is longer than its column can be, and no line of a column that may not wrap."""
-        needed = len(table.columns) + 1 if table.box else 0
-        for place, column in enumerate(table.columns):
-            cells = [*([column.header] if table.show_header else []), *column.cells]
-            lines = [line for cell in cells for line in _lines(cell, whole=column.no_wrap)]
-            last = place == len(table.columns) - 1 and not table.pad_edge
-            needed += max(map(cell_len, lines), default=0) + (0 if last else table.padding[1] + table.padding[3])
-        return needed <= options.max_width
+
+def _fitted(table: Table, width: int) -> Table | Text:
+    """The table with columns in which no word is broken, nor a line of a column that may not wrap; where there is none, a list."""
+    between = table.padding[1] + table.padding[3]
+    edges = (len(table.columns) + 1 if table.box else 0) - (0 if table.pad_edge else between)
+    room = width - edges - between * len(table.columns)
+    least, most = zip(*(_widths(column, header=table.show_header) for column in table.columns), strict=True)
+    if sum(most) <= room:
+        return table
+    if sum(least) > room:
+        return _listed(table)
+    for column, share in zip(table.columns, _shared(list(least), list(most), room), strict=True):
+        column.width = share
+    return table
+
+
+def _widths(column: Column, *, header: bool) -> tuple[int, int]:
+    """The smallest and the largest width that a column has a use for."""
+    lines = [line for cell in [*([column.header] if header else []), *column.cells] for line in str(cell).splitlines()]
+    parts = lines if column.no_wrap else [word for line in lines for word in line.split()]
+    return max(map(cell_len, parts), default=0), max(map(cell_len, lines), default=0)
+
+
+def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
+    """The widths, grown to ``room`` all together: at each step that column by one that lacks most."""
+    for _ in range(room - sum(widths)):
+        lacking = max(range(len(widths)), key=lambda place: most[place] - widths[place])
+        widths[lacking] += 1
+    return widths
 
 
 def shown(text: str) -> str:
@@ -59,11 +78,6 @@ def _asked() -> int:
     """The width that COLUMNS asks for; 0 where it asks for none, and rich finds it out."""
     asked = os.environ.get("COLUMNS", "")
     return min(int(asked), WIDEST) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
-
-
-def _lines(cell: Any, *, whole: bool) -> Iterator[str]:
-    text = str(cell)
-    yield from text.splitlines() if whole else text.split()
 
 
 def _listed(table: Table) -> Text:

@@ -22,8 +22,10 @@ from tests.records import make_hospitals, make_inversion, make_privacy, make_rec
 
 NAMES = (
     "$", "$x$", "$\\frac{$", "a$b_c^d", "_hidden", "^", "\\", "\\alpha", "{}", "%s %d {0}", "a\nb", "x" * 300, "\n" * 300,
-    "\N{GRINNING FACE}", "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}", "\N{ARABIC LETTER BEH}", "\u202eabc", "a\u0301", "\u4e2d\u6587",
-    "\x1b[31mred", "\x07", "\r", "\t", "[bold]", "[/]", "[sign_flip]", ":warning:", "<b>", "&amp;", "'\"", "=1+1", "+1", "-1", "@a",
+    "\N{GRINNING FACE}",
+    "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}", "\N{ARABIC LETTER BEH}", "\u202eabc", "a\u0301", "\u4e2d\u6587",
+    "\x1b[31mred", "\x07",
+    "\r", "\t", "[bold]", "[/]", "[sign_flip]", ":warning:", "<b>", "&amp;", "'\"", "=1+1", "+1", "-1", "@a",
     "\x85", "\u2028", "\U0010ffff",
 )  # fmt: skip
 
@@ -31,7 +33,10 @@ NAMES = (
 def study(*names: str) -> list[RunRecord]:
     """Attacks, defenses and hospitals with these names, over two seeds."""
     return [
-        _record(names, attack, defense, seed) for attack in ("none", *names, "reads") for defense in ("none", *names) for seed in (0, 1)
+        _record(names, attack, defense, seed)
+        for attack in ("none", *names, "reads")
+        for defense in ("none", *names)
+        for seed in (0, 1)
     ]
 
 
@@ -66,15 +71,17 @@ def test_figures_show_every_name_sign_by_sign_and_without_a_warning(part: int) -
     spent, cells = texts(drawn["privacy_spent"]), texts(drawn["heat_map"])
     for name in names:
         if len(name) < 100 and name.strip():
-            assert labels.shown(name) in spent and labels.shown(name) in cells
+            assert labels.shown(name) in spent
+            assert labels.shown(name) in cells
 
 
 def test_a_name_is_shown_so_that_a_figure_has_room_and_the_font_has_every_sign() -> None:
     shown = {name: labels.shown(name) for name in NAMES}
-    assert shown["$x$"] == "$x$" and shown["_hidden"] == "_hidden" and shown["\\alpha"] == "\\alpha"
+    assert all(shown[name] == name for name in ("$x$", "_hidden", "\\alpha"))
     assert shown["\N{GRINNING FACE}"] == "\N{GRINNING FACE}" or shown["\N{GRINNING FACE}"] == "U+1F600"
     assert shown["\u4e2d\u6587"] == "U+4E2DU+6587"
-    assert shown["\x1b[31mred"] == "U+001B[31mred" and shown["\u202eabc"] == "U+202Eabc"
+    assert shown["\x1b[31mred"] == "U+001B[31mred"
+    assert shown["\u202eabc"] == "U+202Eabc"
     assert all(len(line) <= labels.LONGEST for text in shown.values() for line in text.split("\n"))
     assert all(text.count("\n") < labels.MOST_LINES for text in shown.values())
     assert len(set(shown.values())) == len(NAMES)
@@ -132,7 +139,9 @@ def test_a_text_cell_of_a_csv_file_is_never_a_formula_and_numbers_stay_numbers(t
 def test_every_name_is_one_cell_of_a_csv_file(tmp_path: Path) -> None:
     evidence.write_tables(tmp_path, [make_record(attack=name, run=str(place)) for place, name in enumerate(NAMES)])
     text = (tmp_path / evidence.RESULTS).read_bytes().decode("utf-8")
-    assert b"\r" not in text.encode() and text.endswith("\n") and len(text.splitlines()) == len(NAMES) + 1
+    assert "\r" not in text
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == len(NAMES) + 1
     rows = list(csv.DictReader(StringIO(text)))
     assert {row["attack"] for row in rows} == {spreadsheet.cell(name) for name in NAMES}
     assert not any(row["attack"].startswith(("=", "+", "-", "@")) for row in rows)

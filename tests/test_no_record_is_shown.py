@@ -64,7 +64,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         planted = put("thal", LEVEL)(put("chol", NUMBER)(table.fields))
         changed = replace(table, fields=fields(planted), levels=levels)
         monkeypatch.setattr(heart, "_source", source or (lambda: (changed, hospitals)))
-        monkeypatch.setattr(heart, "consortium", lambda *given, public: made(*given, public=False))
+        monkeypatch.setattr(heart, "consortium", lambda *given, **_: made(*given, public=False))
         forget()
 
     yield change
@@ -107,7 +107,8 @@ def test_nothing_that_a_run_leaves_holds_a_value_of_a_record(
 def test_the_search_finds_what_is_asked_for(private: Callable[..., None]) -> None:
     private()
     record = run(experiment(*SMALL, "attack=analytic_inversion", "report.show_reconstructions=true"))
-    assert record.inversion is not None and record.inversion.gallery
+    assert record.inversion is not None
+    assert record.inversion.gallery
     one = experiment(*SMALL)
     assert LEVEL in str(one.consortium.schema)
     with pytest.raises(AssertionError):
@@ -169,7 +170,8 @@ def test_what_a_data_set_raises_is_named_without_its_words(fault: str, private: 
     with pytest.raises(PluginError) as raised:
         experiment(*SMALL)
     check(str(raised.value))
-    assert "heart.py:" in str(raised.value) and "not shown" in str(raised.value)
+    assert "heart.py:" in str(raised.value)
+    assert "not shown" in str(raised.value)
 
 
 @pytest.mark.parametrize("public", [False, True])
@@ -212,11 +214,12 @@ def test_what_a_rule_raises_is_named_without_its_words(
 def test_the_words_of_a_hospitals_own_error_are_not_recorded(error: BaseException, private: Callable[..., None]) -> None:
     private()
 
-    def app(message: Message, context: Context) -> Message:
+    def app(*_: Message | Context) -> Message:
         raise error
 
     screened = finished(experiment(*SMALL), app).strategy.log.screened
     assert screened
     for one in screened:
         check(one.reason)
-        assert type(error).__name__ in one.reason and "not shown" in one.reason
+        assert type(error).__name__ in one.reason
+        assert "not shown" in one.reason
