@@ -392,8 +392,7 @@ def _parse(folder: Path, number: int, line: bytes) -> RunRecord:
 def _write_csv(path: Path, table: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, RESULT_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(spreadsheet.rows(table))
+        writer.writerows(spreadsheet.rows([{name: name for name in RESULT_COLUMNS}, *table]))
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
