@@ -38,7 +38,10 @@ class Screen(Console):
 
 
 def _fitted(table: Table, width: int) -> Table | Text:
-    """The table with columns in which no word is broken, nor a line of a column that may not wrap; where there is none, a list."""
+    """The table with columns in which no word is broken, nor a line of a column that may not wrap.
+
+    A list where ``width`` has no room for such columns.
+    """
     between = table.padding[1] + table.padding[3]
     edges = (len(table.columns) + 1 if table.box else 0) - (0 if table.pad_edge else between)
     room = width - edges - between * len(table.columns)
