@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, sections, skipped, style, tables, words
+from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, safe, sections, skipped, style, tables, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -155,7 +155,12 @@ def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=safe.shown,
     )
     environment.globals["words"] = words
     return environment

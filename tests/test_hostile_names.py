@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 import warnings
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 from matplotlib.figure import Figure
@@ -150,3 +152,23 @@ def test_every_name_is_one_cell_of_a_csv_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [-1, -0.5, 0, 1e-300, True, None])
 def test_a_number_of_a_csv_file_stays_a_number(number: float | None) -> None:
     assert spreadsheet.cell(number) is number
+
+
+def test_the_page_shows_every_name_and_none_acts_on_the_text_around_it() -> None:
+    names = [*NAMES, "\u2066a", "\u200b"]
+    records = [make_record(attack=attack, defense=name) for name in ("none", *names) for attack in ("none", "alie")]
+    manifest = dict.fromkeys(page.MANIFEST) | {"command": "a\ud800" + "".join(names), "machine": "\u202e", "python": "\x1b[2J"}
+    shown = page.render(records, manifest, {}, show_reconstructions=False).encode("utf-8").decode("utf-8")
+    assert {sign for sign in shown if category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")} == {"\n"}
+    assert all(text in shown for text in ("a\\ud800", "[sign_flip]", "&lt;b&gt;", "\\x1b[31mred", "\\u202eabc", "$x$"))
+
+
+def test_every_page_is_made_with_the_check_of_its_text() -> None:
+    made = [
+        node
+        for path in Path(page.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Environment"
+    ]
+    assert made
+    assert all({"finalize", "autoescape"} <= {key.arg for key in node.keywords} for node in made)
