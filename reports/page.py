@@ -14,7 +14,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import backdoors, breakdown, costs, figures, findings, heard, multiples, safe, sections, skipped, style, tables, words
+from reports import (
+    backdoors,
+    breakdown,
+    costs,
+    figures,
+    findings,
+    heard,
+    multiples,
+    safe,
+    sections,
+    skipped,
+    style,
+    tables,
+    words,
+)
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord

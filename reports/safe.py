@@ -9,7 +9,10 @@ ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (direction of writing
 
 
 def shown(value: Any) -> Any:
-    """The value; of a text, characters that act on others are Python escapes. For Jinja's ``finalize``, before it escapes HTML."""
+    """The value; of a text, characters that act on others are Python escapes.
+
+    For Jinja's ``finalize``, which comes before HTML is escaped.
+    """
     if type(value) is not str or value.isprintable():
         return value
     return "".join(ascii(sign)[1:-1] if category(sign) in ACTING and sign != "\n" else sign for sign in value)
