@@ -221,7 +221,7 @@ def test_everything_is_printed_through_one_screen_without_markup() -> None:
     assert columns
     assert all(any(key.arg == "markup" for key in node.keywords) for _, node in columns)
     printing = {file for file, node in calls("print") if isinstance(node.func, ast.Name) and file.startswith("sim/")}
-    assert printing <= {"sim/command.py", "sim/streams.py", "sim/cli.py", "sim/failures.py", "sim/jobs.py"}
+    assert printing <= {"sim/command.py", "sim/streams.py", "sim/cli.py", "sim/failures.py", "sim/jobs.py", "sim/checkpoints.py"}
 
 
 def test_every_text_file_is_opened_as_utf_8() -> None:
