@@ -12,12 +12,12 @@ from types import ModuleType
 
 import matplotlib as mpl
 import torch
-from rich.console import Console
 from rich.table import Table
 
 import benchmarks
 from benchmarks.tools import Result, machine
 from reports.style import RC, new_figure, png
+from sim.screen import Screen
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,7 +62,7 @@ def show(name: str, result: Result) -> None:
     table = Table(*columns, title=f"{name}: {result['title']}", title_justify="left")
     for row in result["rows"]:
         table.add_row(*(_shown(row.get(column)) for column in columns))
-    console = Console(highlight=False)
+    console = Screen()
     console.print(table)
     for ratio, value in result["ratios"].items():
         console.print(f"{ratio}: {_shown(value)}")

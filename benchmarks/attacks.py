@@ -24,7 +24,9 @@ LIMIT = 10.0  # means that a call may take of an attack that does not search
 def attacks() -> dict[str, Byzantine]:
     """Every attack on updates by name, with the values of its configuration."""
     nodes = {name: yaml.safe_load((CONF / "attack" / f"{name}.yaml").read_text(encoding="utf-8")) for name in options("attack")}
-    return {name: build("attack", node) for name, node in nodes.items() if node.get("_target_", "").startswith("attacks.byzantine.")}
+    return {
+        name: build("attack", node) for name, node in nodes.items() if node.get("_target_", "").startswith("attacks.byzantine.")
+    }
 
 
 def searches(attack: Byzantine) -> bool:

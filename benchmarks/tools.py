@@ -68,8 +68,10 @@ def _resident() -> int:
     parents, pages = dict[int, int](), dict[int, int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # processes come and go
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            pages[int(folder.name)] = int((folder / "statm").read_text().split()[1])
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            )
+            pages[int(folder.name)] = int((folder / "statm").read_text(encoding="ascii").split()[1])
     family = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
@@ -78,7 +80,11 @@ def _resident() -> int:
 
 def machine() -> dict[str, Any]:
     """Where this was measured."""
-    model = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    model = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if "model name" in line
+    ]
     return {
         "processor": model[0] if model else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -83,16 +83,17 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
     """Epsilon (left) and noise multiplier (right) of each hospital against its number of training records, by defense."""
     figure = style.new_figure(WIDTH, 3.0)
     labels = {"epsilon": "Privacy spent, ε (down is better)", "noise_multiplier": "Noise multiplier"}
-    panels = figure.subplots(1, 2)
+    panels, names = figure.subplots(1, 2), list[str]()
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
             name, color = words.defense(str(defense)), looks[str(defense)][0]
-            axes.plot(rows["n_train"], rows[column], "o", color=color, markersize=5.5, alpha=0.85, label=name)
+            axes.plot(rows["n_train"], rows[column], "o", color=color, markersize=5.5, alpha=0.85)
+            names.append(name)
         style.guide(axes)
         axes.margins(x=0.08)
         axes.set(xlabel="Training records of the hospital", ylabel=label, ylim=(0, 1.1 * max(spent[column])))
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)))
+    lines = panels[0].get_lines()
+    figure.legend(lines, names[: len(lines)], loc="outside lower center", ncols=min(6, len(lines)))
     return figure
 
 

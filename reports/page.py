@@ -24,6 +24,7 @@ from reports import (
     multiples,
     radii,
     ranking,
+    safe,
     sections,
     skipped,
     style,
@@ -189,7 +190,12 @@ def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=safe.shown,
     )
     environment.globals["words"] = words
     return environment
@@ -201,7 +207,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return unknown
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
     if not isinstance(manifest, dict):

@@ -12,6 +12,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports import labels
+
 # Okabe and Ito (2008), black kept for the undefended control; yellow is left out, it is too light for lines on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
@@ -24,6 +26,7 @@ RC: dict[Any, Any] = {
     "axes.labelcolor": INK, "text.color": INK, "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK,
     "ytick.labelcolor": INK, "axes.linewidth": 0.8, "axes.grid": False, "grid.color": FAINT, "grid.linewidth": 0.6,
     "legend.frameon": False, "figure.facecolor": "white", "svg.fonttype": "path", "hatch.linewidth": 0.5,
+    "text.parse_math": False,
 }  # fmt: skip
 
 Dashes = Literal["-", "--", ":", "-."]
@@ -71,7 +74,8 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 def svg(figure: Figure, name: str) -> str:
     """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or namespaces."""
     out = StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    labels.plain(figure)
+    with mpl.rc_context(RC | {"svg.hashsalt": name}):
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
@@ -82,5 +86,7 @@ def svg(figure: Figure, name: str) -> str:
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file of 200 dots an inch, without date or program name."""
     out = BytesIO()
-    figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+    labels.plain(figure)
+    with mpl.rc_context(RC):
+        figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
     return out.getvalue()

@@ -26,7 +26,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from rich.table import Table
 from rich.text import Text
 
-from reports import backdoors, sections, style, tables, words
+from reports import backdoors, safe, sections, style, tables, words
 from sim import evidence, files
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -190,7 +190,12 @@ def write(folder: Path) -> tuple[Path, Sweep]:
 def render(sweep: Sweep, manifest: Mapping[str, Any], drawn: Figure) -> str:
     """The page as HTML text."""
     environment = Environment(
-        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=safe.shown,
     )
     header, body = cells(sweep)
     return environment.get_template("sweep.html.j2").render(

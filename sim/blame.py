@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
 
 from sim.errors import InputError, PluginError, RefusedError
 from sim.untrusted import printable
+from sim.withheld import NOT_SHOWN
 
 MOST_CHARACTERS = 200  # of what an exception says
 
 
 @contextmanager
-def blaming(targets: Iterable[str]) -> Iterator[None]:
+def blaming(targets: Iterable[str], public: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Turn an exception that passes through a plug-in's file into a ``PluginError`` with its name.
 
-    ``targets``: dotted names of the plug-ins' classes. What they refuse on purpose (``InputError``,
+    ``targets``: dotted names of the plug-ins' classes. ``public``: whether the exception may be quoted, which a record may be
+    part of; else its type, file and line are left. What they refuse on purpose (``InputError``,
     ``RefusedError``) stays as it is, and so does what passes through none of their files.
     """
     try:
@@ -25,13 +27,13 @@ def blaming(targets: Iterable[str]) -> Iterator[None]:
     except (InputError, RefusedError, PluginError):
         raise
     except Exception as error:
-        found = fault(error, targets)
+        found = fault(error, targets, public=public())
         if found is None:
             raise
         raise found from error
 
 
-def fault(error: Exception, targets: Iterable[str]) -> PluginError | None:
+def fault(error: Exception, targets: Iterable[str], *, public: bool = True) -> PluginError | None:
     """``error`` as a fault of the plug-in whose file it passed through last; None for none of them."""
     files = dict[str, str]()
     for target in targets:
@@ -40,7 +42,8 @@ def fault(error: Exception, targets: Iterable[str]) -> PluginError | None:
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
         file = frame.f_code.co_filename
         if file in files:
-            return PluginError(files[file], f"raised {type(error).__name__} at {file}:{line}: {_message(error)}")
+            message = _message(error) if public else NOT_SHOWN
+            return PluginError(files[file], f"raised {type(error).__name__} at {file}:{line}: {message}")
     return None
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from rich.text import Text
 
 from sim import catalog, compare, compose, evidence, explain, failures, files, jobs, launcher, limits, processes, repeat
 from sim.compose import Refused
@@ -22,6 +22,11 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.manifest import manifest
 from sim.progress import progress
+from sim.screen import Screen
+
+REPORT_USAGE = """\
+wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
+"""
 
 
 def run_command(words: list[str]) -> int:
@@ -78,7 +83,7 @@ def _run(config: DictConfig) -> None:
         page = _finish("run", folder, [record], start)
     from reports.terminal import run_table  # here and below: worker processes import this module, and need no reports
 
-    Console().print(run_table(record))
+    Screen().print(run_table(record))
     _say_where(page)
 
 
@@ -96,7 +101,7 @@ def _compare(config: DictConfig) -> None:
         page = _finish("compare", folder, records, start, refused)
     from reports.terminal import closing
 
-    console = Console(highlight=False)
+    console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _say_where(page)
 
@@ -110,7 +115,7 @@ def _explain(config: DictConfig) -> None:
     from reports.undefined import sentences
 
     for text in sentences([asdict(cell) for cell in refused]):
-        print(text)
+        Screen().print(text)
 
 
 def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
@@ -131,11 +136,14 @@ def _end_sweep(folder: Path, command: str, start: float) -> None:
         told = manifest(command, time.perf_counter() - start)
         files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
         page, sweep = sweeps.write(folder)
-        Console(highlight=False).print(sweeps.table(sweep))
+        Screen().print(sweeps.table(sweep))
         _say_where(page)
 
 
 def _report(words: list[str]) -> None:
+    if "--help" in words or "-h" in words:
+        Screen().print(REPORT_USAGE, end="", soft_wrap=True)
+        return
     if not words:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     for word in words:
@@ -177,7 +185,7 @@ def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
 
 def _say_where(page: Path) -> None:
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
-    Console().print(f"Report: [bold]{shown}[/bold]", soft_wrap=True, highlight=False)
+    Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 
 
 def _check_run(config: DictConfig) -> Experiment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sim import failures, interrupts, plugins, processes
+from sim import brackets, failures, interrupts, plugins, processes, streams
 from sim import words as given
 from sim.errors import InputError
 from sim.near import choice
@@ -29,11 +29,12 @@ ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which not
 INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."
 
 
+@streams.settled
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Where it is the process's own command, an interrupt ends the process."""
     if arguments is None:
         interrupts.end_with(INTERRUPTED, processes.kill)
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = brackets.joined(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     if command in ("--help", "-h", "help"):
         print(USAGE, end="")

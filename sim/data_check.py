@@ -84,12 +84,19 @@ def _check_scale(field: Field) -> None:
     if not (np.isfinite(field.center) and np.isfinite(field.scale) and field.scale > 0):
         raise InputError(
             f"field {field.name}",
-            f"center {field.center:g}, scale {field.scale:g}",
+            f"a center of {_kind(field.center)}, a scale of {_kind(field.scale)}",
             "expected finite numbers and a scale above 0",
         )
     if field.scale <= ROUNDING * abs(field.center):
-        shown = f"scale {field.scale:g} beside center {field.center:g}"
+        shown = "a scale that is rounding beside its center"  # which is the value of every patient
         raise InputError(f"field {field.name}", shown, "expected values that differ by more than rounding, or the field left out")
+
+
+def _kind(value: float) -> str:
+    """What kind of number a value is; the value itself may be that of a patient."""
+    if not np.isfinite(value):
+        return f"{value:g}"
+    return "0" if value == 0 else "a number above 0" if value > 0 else "a number below 0"
 
 
 def _check_records(place: str, records: Records, schema: Schema) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from sim import files, sealed
+from sim import files, sealed, spreadsheet
 from sim.errors import InputError
 from sim.plausible import implausible
 from sim.study import address_of, shown
@@ -510,7 +510,7 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
 
 def _csv(table: Sequence[dict[str, Any]]) -> bytes:
     out = StringIO(newline="")
-    writer = csv.DictWriter(out, list(table[0]) if table else RESULT_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
+    columns = list(table[0]) if table else list(RESULT_COLUMNS)
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writerows(spreadsheet.rows([{name: name for name in columns}, *table]))
     return out.getvalue().encode()

@@ -245,6 +245,11 @@ class Experiment:
         return _consortium(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins))
 
     @property
+    def is_public(self) -> bool:
+        """Whether the data are known to be public: they have been read, and their consortium is."""
+        return "consortium" in vars(self) and self.consortium.public
+
+    @property
     def data_notes(self) -> list[str]:
         """What a reader of the figures should know about the data of this run's seed."""
         return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
@@ -295,7 +300,8 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
     def built(key: str, node: Mapping[str, Any]) -> Any:
         return _built(key, node, tuple(packages))
 
-    with blaming(targets(settings)):
+    made = list[Experiment]()
+    with blaming(targets(settings), lambda: not made or made[0].is_public):
         experiment = Experiment(
             settings=settings,
             label=label or settings.defense.name,
@@ -306,6 +312,7 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
             secagg=built("secagg", settings.secagg),
             dp=built("dp", settings.dp) if settings.dp else None,
         )
+        made.append(experiment)
         limits.check(experiment)
         _check(experiment)
     return experiment

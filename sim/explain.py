@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from torch import nn
@@ -17,6 +16,7 @@ from sim.compare import grouped, run_bytes
 from sim.experiment import Experiment
 from sim.models import initial, load, module, n_params
 from sim.privacy import NOT_COVERED
+from sim.screen import Screen
 from sim.seeds import stream
 from sim.sight import conflicts, sight
 
@@ -26,11 +26,12 @@ MESSAGE = 4e-4  # seconds around the training of one hospital in one round: mess
 
 def show(experiments: Sequence[Experiment], workers: int) -> None:
     """Print the explanation of a plan."""
-    console, first = Console(), experiments[0]
+    console, first = Screen(), experiments[0]
     consortium, training = first.consortium, first.settings.training
     sizes = [len(hospital.train) for hospital in consortium.hospitals]
     seeds = sorted({experiment.settings.seed for experiment in experiments})
-    console.print(f"[bold]{len(experiments)} runs[/bold]: {_cells(experiments)}; seeds {', '.join(map(str, seeds))}")
+    plan = f": {_cells(experiments)}; seeds {', '.join(map(str, seeds))}"
+    console.print(Text.assemble((f"{len(experiments)} runs", "bold"), plan))
     console.print(
         f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
         f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
@@ -41,7 +42,7 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
     for text in first.data_notes:
-        console.print(f"[yellow]Data[/yellow]: {text}", highlight=False)
+        console.print(Text.assemble(("Data", "yellow"), f": {text}"))
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
 
@@ -52,7 +53,7 @@ def _cells(experiments: Sequence[Experiment]) -> str:
     return f"attacks {', '.join(attacks)} x defenses {', '.join(defenses)}"
 
 
-def _design(console: Console, experiment: Experiment) -> None:
+def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
         title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
@@ -62,7 +63,7 @@ def _design(console: Console, experiment: Experiment) -> None:
     console.print(table)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
-        console.print(f"[yellow]Conflict[/yellow] of {conflict.between}: {conflict.text}")
+        console.print(Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}"))
     if experiment.dp is not None:
         console.print("Not covered by epsilon:")
         for text in NOT_COVERED:

@@ -213,7 +213,7 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
     ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings)):
+    with blaming(targets(experiment.settings), lambda: experiment.is_public):
         trial = _served(Trial(experiment, progress=progress), app)
         quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
         return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
@@ -259,7 +259,7 @@ def advance(
     the runs have reached is stored there every few seconds, and they go on from what is stored, with the same digits.
     """
     named = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(named), _frozen():
+    with blaming(named, lambda: all(experiment.is_public for experiment in experiments)), _frozen():
         start = time.perf_counter()
         quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
         wanted = {experiment.text for experiment in experiments}

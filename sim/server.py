@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
-from sim import returned, wire
+from sim import returned, wire, withheld
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.experiment import Experiment, Server
@@ -144,8 +144,9 @@ class Aggregator(Strategy):
                 if hospital in self.absent:
                     raise wire.UnusableError(self.absent[hospital])
                 usable[hospital] = self.read(self._answer(nodes[hospital], by_node[nodes[hospital]]))
-            except wire.UnusableError as reason:
-                self.log.screened.append(Screened(round=round_, hospital=hospital, reason=str(reason)))
+            except wire.UnusableError as error:
+                reason = withheld.reason(str(error), public=self.experiment.consortium.public)
+                self.log.screened.append(Screened(round=round_, hospital=hospital, reason=reason))
         self._read.clear()
         return usable
 

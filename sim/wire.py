@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sim.types import Forged
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
+from sim.withheld import FAILED
 
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
@@ -143,7 +144,7 @@ def read_partition(reply: Any, asked: Message, n_partitions: int) -> int:
         raise UnusableError(reason)
     message = _inside(reply, Message, "the reply")
     if message.get("_error") is not None:
-        raise UnusableError(f"the hospital's app failed: {_reason(message['_error'])}")
+        raise UnusableError(f"{FAILED}{_reason(message['_error'])}")
     records = _held(message.get("_content"), RecordDict, "the content")
     partition = _held(records.get(METRICS), MetricRecord, METRICS).get(PARTITION)
     if type(partition) is not int or not 0 <= partition < n_partitions:
@@ -264,7 +265,7 @@ def read_report(reply: Any, n_params: int, max_records: int) -> Report:
 def _report(reply: Any, n_params: int, max_records: int) -> Report:
     message = _inside(reply, Message, "the reply")
     if message.get("_error") is not None:
-        raise UnusableError(f"the hospital's app failed: {_reason(message['_error'])}")
+        raise UnusableError(f"{FAILED}{_reason(message['_error'])}")
     if message.get("_content") is None:
         raise UnusableError("the reply has no content")
     records = _held(message["_content"], RecordDict, "the content")

@@ -164,7 +164,7 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, say
     ("words", "line"),
     [
         (["dance"], "wardround: command=dance: expected one of run, compare, explain, list, report\n"),
-        (["list", "hospitals"], "wardround: GROUP=hospitals: expected one of attack, "),
+        (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
         (["report", "nowhere"], "wardround: folder="),
     ],

@@ -124,11 +124,11 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
             Hospital("a", "a", one.take(slice(0, 6)), one.take(slice(5, 9))) for one in [drawn("a", "train", 9)])),
         "hospital a=the same rows: expected other records for training than for test",
     ),
-    "a scale of zero": (lambda: with_field(scale=0.0), "field x0=center 0, scale 0: expected finite numbers and a scale above 0"),
-    "a scale that is not finite": (lambda: with_field(scale=np.inf), "field x0=center 0, scale inf: expected finite"),
-    "a center that is not finite": (lambda: with_field(center=np.nan), "field x0=center nan, scale 1: expected finite"),
+    "a scale of zero": (lambda: with_field(scale=0.0), "field x0=a center of 0, a scale of 0: expected finite"),
+    "a scale that is not finite": (lambda: with_field(scale=np.inf), "field x0=a center of 0, a scale of inf: expected finite"),
+    "a center that is not finite": (lambda: with_field(center=np.nan), "field x0=a center of nan, a scale of a number"),
     "a scale that rounding made": (
-        lambda: with_field(center=0.1, scale=2.8e-17), "field x0=scale 2.8e-17 beside center 0.1: expected values that differ",
+        lambda: with_field(center=0.1, scale=2.8e-17), "field x0=a scale that is rounding beside its center: expected",
     ),
     "a field without columns of its own": (lambda: with_field(columns=(1,)), "schema=3 columns: expected each of 3 features"),
     **{

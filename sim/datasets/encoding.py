@@ -44,13 +44,17 @@ def lay_out(
 
 
 def encode(frame: pl.DataFrame, schema: Schema) -> NDArray[np.float32]:
-    """Feature columns (n, n_features) of the rows of ``frame``; raises ``InputError`` on a level the schema does not have."""
+    """Feature columns (n, n_features) of the rows of ``frame``.
+
+    Raises ``InputError`` on a level that the schema does not have and on values that are no numbers. It names the field, how
+    many rows and the first of them, counted from 1, and never a value: the records may be no one else's business.
+    """
     features = np.zeros((frame.height, schema.n_features), dtype=np.float32)
     for field in schema.fields:
         if field.kind == "categorical":
             features[np.arange(frame.height), _level_columns(frame[field.name], field)] = 1
         else:
-            column = frame[field.name].cast(pl.Float64)
+            column = _numbers(frame[field.name])
             absent, values = column.is_null().to_numpy(), column.fill_null(field.center).to_numpy()
             _refuse_not_finite(field.name, values)
             with np.errstate(over="ignore"):  # what float32 cannot hold is refused with its hospital by ``data_check``
@@ -109,7 +113,7 @@ def _columns(schema: Schema) -> _Columns:
 
 
 def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: int) -> Field:
-    seen = column[train].drop_nulls().cast(pl.Float64).to_numpy()
+    seen = _numbers(column)[train].drop_nulls().to_numpy()
     _refuse_not_finite(column.name, seen)
     if len(seen) == 0 or is_constant(seen.min(), seen.max()):
         shown = "one value everywhere, but for rounding" if len(seen) else "absent everywhere"
@@ -128,6 +132,23 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
     return unit * float((values / unit).mean()), unit * float((values / unit).std())
 
 
+def _numbers(column: pl.Series) -> pl.Series:
+    """The column as numbers. Raises ``InputError`` for values that are none, without their text: it may be a patient's."""
+    try:
+        numbers = column.cast(pl.Float64, strict=False)
+    except pl.exceptions.PolarsError:
+        raise InputError(f"field {column.name}", f"values of type {column.dtype}", "expected numbers") from None
+    _refuse_values(column, (numbers.is_null() & column.is_not_null()).to_numpy(), "no number", "expected numbers")
+    return numbers
+
+
+def _refuse_values(column: pl.Series, wrong: NDArray[np.bool_], kind: str, expected: str) -> None:
+    """Raise ``InputError`` that says in which rows something is wrong, and what, and never quotes a value."""
+    if wrong.any():
+        place = f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row {int(wrong.argmax()) + 1}"
+        raise InputError(f"field {column.name}", place, expected)
+
+
 def _refuse_not_finite(name: str, values: NDArray[np.float64]) -> None:
     broken = int((~np.isfinite(values)).sum())
     if broken:
@@ -143,9 +164,8 @@ def _categorical(column: pl.Series, levels: tuple[str, ...], start: int) -> Fiel
 def _level_columns(column: pl.Series, field: Field) -> NDArray[np.int64]:
     places = dict(zip(field.levels, field.columns, strict=True))
     values = column.fill_null(MISSING).to_list()
-    unknown = set(values) - set(places)
-    if unknown:
-        raise InputError(f"field {field.name}", min(unknown), f"expected one of {', '.join(field.levels)}")
+    unknown = np.array([value not in places for value in values], dtype=np.bool_)
+    _refuse_values(column, unknown, "an unknown level", f"expected one of {', '.join(field.levels)}")
     return np.array([places[value] for value in values], dtype=np.int64)
 
 

@@ -1,0 +1,18 @@
+"""Text on a page, whoever wrote it: no character acts on the text around it, and UTF-8 can hold all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+from unicodedata import category
+
+ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (direction of writing), lone surrogates, separators of lines
+
+
+def shown(value: Any) -> Any:
+    """The value; of a text, characters that act on others are Python escapes.
+
+    For Jinja's ``finalize``, which comes before HTML is escaped.
+    """
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(ascii(sign)[1:-1] if category(sign) in ACTING and sign != "\n" else sign for sign in value)

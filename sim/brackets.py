@@ -1,0 +1,48 @@
+"""Lists with spaces, which a shell hands over in pieces: ``attacks=[alie, min_max]`` arrives as two words. Imports no library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PAIRS = {"[": "]", "{": "}", "(": ")"}
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words, an override whose brackets are open put together with the words that close them.
+
+    Where nothing closes them, or a flag or another override comes first, the words stay as they are, to be refused as such.
+    """
+    result: list[str] = []
+    place = 0
+    while place < len(words):
+        n = _pieces(words[place:])
+        result.append(" ".join(words[place : place + n]))
+        place += n
+    return result
+
+
+def _pieces(words: Sequence[str]) -> int:
+    """How many of ``words``, from the first on, are one override."""
+    if "=" not in words[0] or _open(words[0]) < 1:
+        return 1
+    depth = _open(words[0])
+    for n, word in enumerate(words[1:], 2):
+        if word.startswith("-") or "=" in word:
+            return 1
+        depth += _open(word)
+        if depth <= 0:
+            return n if depth == 0 else 1
+    return 1
+
+
+def _open(word: str) -> int:
+    """How many brackets more a word opens than it closes, outside quotes."""
+    depth, quote = 0, ""
+    for sign in word:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        else:
+            depth += (sign in PAIRS) - (sign in PAIRS.values())
+    return depth

@@ -1,0 +1,31 @@
+"""Text in files that spreadsheets open: a cell that one would compute as a formula is text there. Imports no library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # also in full width
+QUOTE = "'"
+
+
+def rows(table: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows with each text as ``cell`` writes it."""
+    for row in table:
+        yield {key: cell(value) for key, value in row.items()}
+
+
+def cell(value: Any) -> Any:
+    """The value; of a text, what no program takes for anything else.
+
+    A text that starts like a formula has ``'`` before it (OWASP, CSV Injection), and control characters, line ends among them,
+    are Python escapes. Numbers stay numbers, negative ones too.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value if value.isprintable() else "".join(map(_shown, value))
+    return QUOTE + text if text.startswith(FORMULA) else text
+
+
+def _shown(sign: str) -> str:
+    return sign if sign.isprintable() else ascii(sign)[1:-1]
