@@ -137,7 +137,7 @@ class Adversary:
         def ask(rows: Updates, *identity: str) -> Updates:
             known = Knowledge(
                 own=rows,
-                n_hospitals=len(self.enrolled),
+                n_hospitals=len(self.experiment.consortium),
                 n_hostile=len(scene.hostile),
                 others=scene.others if level >= LEVELS.index("updates") else None,
                 defense=self._foreseen(name, scene) if level >= LEVELS.index("updates_and_rule") else None,

@@ -259,7 +259,7 @@ def _sendable(error: Exception) -> Any:
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
     """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
 
-    ``environment``: of the parent, as Hydra's ``hydra.job.env_set`` may have changed it since the fork server was started.
+    ``environment``: of the parent, which may have changed since the fork server was started.
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)

@@ -157,7 +157,7 @@ class Trial:
             round=skipped.round,
             cause=skipped.cause,
             reason=skipped.reason,
-            replies=len(self.enrolled) - len(skipped.missing),
+            replies=len(self.experiment.consortium) - len(skipped.missing),
             needed=self.experiment.quorum.least,
             hostile=hostile,
             honest=honest,

@@ -80,7 +80,7 @@ class Aggregator(Strategy):
     def quorum(self) -> Quorum:
         """How many usable replies a round needs."""
         run = self.experiment
-        return Quorum(run.chain, run.secagg, run.settings.server.absent, len(self.enrolled))
+        return Quorum(run.chain, run.secagg, run.settings.server.absent, len(self.enrolled) + len(self.absent))
 
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
         """One message for each hospital, in order of the node ids."""
@@ -145,7 +145,7 @@ class Aggregator(Strategy):
                     raise wire.UnusableError(self.absent[hospital])
                 usable[hospital] = self.read(self._answer(nodes[hospital], by_node[nodes[hospital]]))
             except wire.UnusableError as error:
-                reason = withheld.reason(str(error), public=self.experiment.consortium.public)
+                reason = withheld.reason(str(error), public=self.experiment.is_public)
                 self.log.screened.append(Screened(round=round_, hospital=hospital, reason=reason))
         self._read.clear()
         return usable
@@ -196,7 +196,7 @@ class Aggregator(Strategy):
         return self._memory
 
     def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
-        missing = tuple(sorted(set(self.enrolled.values()) - reports.keys()))
+        missing = tuple(sorted({*self.enrolled.values(), *self.absent} - reports.keys()))
         self.log.skips.append(Skipped(round_, cause, reason, missing))
         return None, None
 
