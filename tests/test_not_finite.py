@@ -164,5 +164,7 @@ def test_a_rate_and_a_proximal_term_that_are_too_large_together_are_refused() ->
 
 
 def test_an_attack_that_makes_a_value_of_training_too_large_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^attack\.constrain: training\.proximal=2e\+40: expected a finite number of at most 1e\+37"):
+    with pytest.raises(
+        InputError, match=r"^attack\.constrain: training\.proximal=2e\+40: expected a finite number of at most 1e\+37"
+    ):
         experiment(*BASE, "attack=[constrain]", "attack.constrain.alpha=1e-40")
