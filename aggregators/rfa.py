@@ -48,7 +48,7 @@ class Rfa(Majority, Weighing):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole(1, steps=self.steps)
-        number(0, open_low=True, nu=self.nu)
+        number(1e-45, nu=self.nu)  # the least length above 0 of rows of float32
         one_of(("mean", "zero"), start=self.start)
         one_of(("uniform", "count"), weighting=self.weighting)
 

@@ -60,4 +60,4 @@ def _types(found: type) -> dict[str, TypeAdapter[Any]]:
 
 
 def _lower(message: str) -> str:
-    return (message[0].lower() + message[1:]).replace("input should be", "expected")
+    return (message[0].lower() + message[1:]).replace("input should be", "expected").replace("a valid array", "a list")

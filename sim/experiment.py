@@ -44,7 +44,6 @@ from sim.types import (
     Step,
 )
 
-LARGEST_RATE = 1e37  # float32 holds ten times that, which is as far as Adam's first step scales a rate
 ORDERED = ("attack", "steps")  # choices of several, in order
 CHAIN = "aggregators.chain.Chain"
 KINDS = ("poison", "training", "byzantine", "faults", "inversion")
@@ -66,21 +65,21 @@ class Training(Values):
     local_epochs: int = Field(ge=1, le=limits.EPOCHS)
     local_steps: int | None = Field(ge=1, le=limits.STEPS)
     batch_size: int = Field(ge=1, le=limits.BATCH)
-    lr: float = Field(gt=0, le=limits.RATE, allow_inf_nan=False)
+    lr: float = Field(gt=0, allow_inf_nan=False)
     optimizer: Literal["sgd", "adam"]
-    proximal: float = Field(default=0.0, ge=0, le=limits.RATE, allow_inf_nan=False)
+    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @field_validator("lr", "proximal")
     @classmethod
     def _held_by_float32(cls, value: float) -> float:
-        if value > LARGEST_RATE:
-            raise ValueError(f"expected at most {LARGEST_RATE:g}")
+        if value > plain.LARGEST_FLOAT:
+            raise ValueError(f"expected a finite number of at most {plain.LARGEST_FLOAT:g}")
         return value
 
     @model_validator(mode="after")
     def _pull_held_by_float32(self) -> Training:
-        if self.lr * self.proximal > LARGEST_RATE:
-            raise ValueError(f"expected lr * proximal of at most {LARGEST_RATE:g}")
+        if self.lr * self.proximal > plain.LARGEST_FLOAT:
+            raise ValueError(f"expected lr * proximal of at most {plain.LARGEST_FLOAT:g}")
         return self
 
     def steps(self, n_train: int) -> int:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 EPOCHS = 100_000  # training.local_epochs
 STEPS = 1_000_000  # training.local_steps
 BATCH = 1_000_000  # training.batch_size
-RATE = 1e6  # training.lr and training.proximal
 HOSPITALS = 10_000
 LAYERS = 50
 CELLS = 100_000_000  # records times features of a data set that is drawn

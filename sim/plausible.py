@@ -20,13 +20,15 @@ ANY: Final[Range] = (-math.inf, math.inf)
 RANGES: Final[Mapping[str, Range]] = {
     **dict.fromkeys(("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc"), SHARE),
     **dict.fromkeys(("left_out", "precision", "recall", "wrongly_left_out", "rate", "success", "false_trigger"), SHARE),
-    **dict.fromkeys(("sample_rate", "delta", "target"), SHARE),
+    **dict.fromkeys(("sample_rate", "delta", "target", "shortened"), SHARE),
     "share": PART,
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive", "min_class_rows"), POSITIVE),
     **dict.fromkeys(("n", "n_attacked", "n_guesses", "n_recovered", "records_in_row", "steps"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
     **dict.fromkeys(("epsilon", "target_epsilon", "noise_multiplier", "max_grad_norm"), POSITIVE),
     **dict.fromkeys(("distance", "attack_distance", "defense_distance", "max_relative_error"), POSITIVE),
+    **dict.fromkeys(("radius", "median_length", "longest", "replies", "needed"), POSITIVE),
+    "not_finite_from": (1.0, math.inf),
     "limit": (-1.0, math.inf),  # of a rule that is not defined at all
     "kept": ANY,
 }

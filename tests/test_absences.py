@@ -376,7 +376,7 @@ def test_absences_happen_at_their_rate_and_in_their_span_only() -> None:
     ("words", "problem"),
     [
         (["hospitals=[nowhere]"], "attack.honest_absence.hospitals=nowhere: expected names among cleveland, cleveland_1, "),
-        (["hospitals=cleveland"], "attack.honest_absence.hospitals=cleveland: expected a list of names of hospitals or sites"),
+        (["hospitals=cleveland"], "attack.honest_absence.hospitals=cleveland: expected a list"),
         (["n_hospitals=10"], "attack.honest_absence.n_hospitals=10: expected at most 9, the honest hospitals to draw from"),
         (["rate=0"], "attack.honest_absence.rate=0: expected a number above 0 and at most 1"),
         (["first_round=4"], "attack.honest_absence.first_round=4: expected at most training.rounds=3"),

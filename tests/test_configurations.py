@@ -149,6 +149,11 @@ class Failing(Half):
     def __call__(self, view, rng):
         return view.nothing_of_this_name
 
+@dataclass(frozen=True)
+class Late(Half):
+    def __call__(self, view, rng):
+        return view.later if view.rows.shape[1] > 5 else super().__call__(view, rng)
+
 @dataclass
 class Thawed:
     factor: float = 0.5
@@ -235,6 +240,21 @@ def test_a_fault_of_a_plugin_is_code_70_with_its_type_file_and_line(
     assert "please report" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", [["run"], ["compare", "attacks=[sign_flip]", "defenses=[none]", "seeds=1"]])
+def test_a_fault_of_a_plugin_in_a_run_is_code_70_in_one_line_too(
+    verb: list[str], package: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words_ = (f"plugins=[{package}]", f"aggregator._target_={package}.half.Late", "~aggregator.weighting")
+    assert command.main([*verb, *FAST, *words_, "hydra.run.dir=out"]) == 70
+    err = capfd.readouterr().err
+    line = next(place for place, text in enumerate(PLUGIN.splitlines(), 1) if "view.later" in text)
+    told = [text for text in err.splitlines() if "wardround: " in text]
+    assert len(told) == 1
+    assert told[0].startswith(f"wardround: the plug-in {package}.half.Late raised AttributeError at ")
+    assert f"own_rules_7/half.py:{line}: " in told[0]
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x"), AssertionError(), RecursionError("y\nz")])

@@ -174,7 +174,7 @@ def test_a_sound_consortium_is_taken_without_a_note() -> None:
 
 
 def test_every_data_set_passes_the_check_before_round_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Synthetic, "__call__", lambda *_: changed("test", with_feature(np.nan)))
+    monkeypatch.setattr(Synthetic, "__call__", lambda _self, _seed: changed("test", with_feature(np.nan)))
     with pytest.raises(InputError, match=r"^consortium\.hospital b, test records, field x2=NaN or infinity in 1 value"):
         experiment("consortium=synthetic", "adversary.n_hostile=0", "seed=987654")
 
@@ -220,7 +220,7 @@ def test_records_of_one_class_and_values_far_off_are_noted() -> None:
 
 
 def test_a_hospital_without_test_patients_runs_and_has_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Synthetic, "__call__", lambda *_: changed("test", lambda r: r.take([])))
+    monkeypatch.setattr(Synthetic, "__call__", lambda _self, _seed: changed("test", lambda r: r.take([])))
     words = ("consortium=synthetic", "adversary.n_hostile=1", "attack=[label_flip]", "training.rounds=1", "seed=987653")
     record = run(experiment(*words))
     assert [(one.n_test, one.brier is None) for one in record.hospitals] == [(6, False), (0, True)]

@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from sim import blame
+from sim import blame, kinds
 from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
 from sim.experiment import Experiment, load
 from sim.run import run, run_together
@@ -89,6 +89,8 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False)
     exec(compile(source, str(path), "exec"), module.__dict__)
+    named = kinds.targets
+    monkeypatch.setattr(kinds, "targets", lambda group: (*named(group), f"{name}.Faulty"))
     config = {group: value for group, value in good.config.items() if group != "label"}
     node = {"_target_": f"{name}.Faulty"}
     group, _, item = key.partition(".")
