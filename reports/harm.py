@@ -27,7 +27,7 @@ def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
     if within:
         most = min(row["harm_low"] for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} or more is shown: no seed lost that much, "
+            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC or more is shown: no seed lost that much, "
             f"and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
         )
     return [*texts, "Attacks that were not tried may do more."] if texts else []
@@ -46,9 +46,11 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
         named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in unsure)
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
+        names = hit.filter(pl.col("defense").is_in([row["defense"] for row in within]))["attack"].unique(maintain_order=True)
+        are = "is" if len(names) == 1 else "are"
         texts.append(
-            f"Under {words.some(row['defense'] for row in within)} no attack tried is shown to cost {drop:g} or more: "
-            "no seed lost that much, and every interval of a mean loss ends below it."
+            f"Under {words.some(row['defense'] for row in within)} {words.some(names)} {are} not shown to cost {drop:g} of AUROC or "
+            "more: no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
 
@@ -114,7 +116,7 @@ def _seen(row: Row, name: str, drop: float, attack: str = "") -> str:
     by, n = f"{attack}: " if attack else "", row["harm_n"] + row["n_undefined"]
     if row["harm_worst"] is None:
         return f"{name} ({by}no run left a model with an AUROC)"
-    lost = f"{row['n_lost']} of {words.count(n, 'seed')} lost {drop:g} or more"
-    lacking = f", {row['n_undefined']} without a figure" if row["n_undefined"] else ""
+    lost = f"{row['n_lost'] + row['n_undefined']} of {words.count(n, 'seed')} lost {drop:g} or more"
+    lacking = f", {row['n_undefined']} of them left a model without an AUROC; of the others" if row["n_undefined"] else ","
     worst = f"the largest change {words.change(row['harm_worst'])}, the lowest AUROC {words.score(row['lowest'])}"
-    return f"{name} ({by}{lost}, {worst}{lacking})"
+    return f"{name} ({by}{lost}{lacking} {worst})"
