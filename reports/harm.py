@@ -27,8 +27,8 @@ def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
     if within:
         most = min(row["harm_low"] for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC or more is shown: no seed lost that much, "
-            f"and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
+            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC or more is shown: "
+            f"no seed lost that much, and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
         )
     return [*texts, "Attacks that were not tried may do more."] if texts else []
 
@@ -47,10 +47,10 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
         names = hit.filter(pl.col("defense").is_in([row["defense"] for row in within]))["attack"].unique(maintain_order=True)
-        are = "is" if len(names) == 1 else "are"
         texts.append(
-            f"Under {words.some(row['defense'] for row in within)} {words.some(names)} {are} not shown to cost {drop:g} of AUROC or "
-            "more: no seed lost that much, and every interval of a mean loss ends below it."
+            f"No loss of {drop:g} of AUROC or more is shown for {words.some(names)} under "
+            f"{words.some(row['defense'] for row in within)}: "
+            "no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
 

@@ -11,8 +11,8 @@ from sim.evidence import RunRecord, Skip
 
 MOST_CELLS = 5  # attacks and defenses with a sentence of their own
 MEANING = (
-    "In a skipped round the model stayed as it was: where other rounds of a run gave a new model, its figures are those of a model "
-    "trained in fewer rounds."
+    "In a skipped round the model stayed as it was: where other rounds of a run gave a new model, "
+    "its figures are those of a model trained in fewer rounds."
 )
 
 WHOSE = {  # whether hostile and honest hospitals are among those of which nothing usable came

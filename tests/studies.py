@@ -105,7 +105,9 @@ def _stopped(record: RunRecord) -> RunRecord:
     if (record.attack, record.defense, record.seed) == ("malformed", "krum", 0):
         return _skipping(record, [2, 3], "absent", ["hospital_0"], ["hospital_4"])
     if (record.attack, record.defense, record.seed) == ("none", "krum", 2):
-        untrained = record.model_copy(update={"outcome": record.outcome.model_copy(update=UNTRAINED), "curve": make_curve(4, None)})
+        untrained = record.model_copy(
+            update={"outcome": record.outcome.model_copy(update=UNTRAINED), "curve": make_curve(4, None)}
+        )
         return _skipping(untrained, [1, 2, 3, 4], "not_finite", [], [])
     return record
 

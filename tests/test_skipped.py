@@ -49,33 +49,39 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
     [
         (
             [make_skip(1), make_skip(3, replies=4)],
-            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), because 4 to 5 usable replies arrived where at "
+            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 4 to 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the training that way.",
         ),
         (
             [make_skip(1, hostile=[], honest=HONEST)],
-            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), because 5 usable replies arrived where at "
+            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(1), make_skip(2, honest=HONEST), make_skip(3, hostile=[], honest=HONEST)],
-            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), because 5 usable replies arrived where at "
+            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the "
             "training that way (in 1 round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
         ),
         (
             [make_skip(1, cause="refused", reason="root=a: none", hostile=[], honest=["a"])],
-            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), because the aggregation refused what arrived "
+            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because the aggregation refused what arrived "
             "(root=a: none). Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(i, cause="refused", reason=f"they weigh {i} of 9", hostile=[]) for i in (5, 6)],
-            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 5), because the aggregation refused what arrived "
+            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 5), "
+            "because the aggregation refused what arrived "
             "(for example they weigh 5 of 9).",
         ),
         (
             [make_skip(1, cause="not_finite", hostile=[]), make_skip(2, cause="not_finite", hostile=[]), make_skip(3)],
-            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), 2 because the new weights were beyond what "
+            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "2 because the new weights were beyond what "
             "float32 can hold; 1 because 5 usable replies arrived where at least 7 must. Missing or unusable were replies of "
             "hostile hospitals only, which stopped the training that way (in 1 round).",
         ),

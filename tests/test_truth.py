@@ -140,7 +140,9 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
     assert (
         found["Without a defense"][0] == "ipm with no defense harms the model: in each of 3 seeds it left one without an AUROC."
     )
-    assert found["Under the defenses"][0].startswith("Harm is shown under krum (ipm: 3 of 3 seeds lost 0.05 or more, 1 of them left")
+    assert found["Under the defenses"][0].startswith(
+        "Harm is shown under krum (ipm: 3 of 3 seeds lost 0.05 or more, 1 of them left"
+    )
     assert [line[7:9] for line in rows(page_of(records), "attacks") if line[0] == "ipm"] == [["3 of 3", "harmed"]] * 2
     text = printed(terminal.closing(records))
     assert "not defined 3/3!‡" in text
