@@ -12,6 +12,7 @@ from sim.statistics import HARMED, UNDECIDED, WITHIN
 
 Row = dict[str, Any]
 
+EQUAL = 0.0005  # scores that differ by less are shown alike
 MOST_NAMED = 3  # harmful attacks that get a sentence of their own
 
 
@@ -83,13 +84,17 @@ def harmful(row: Row, drop: float) -> str:
 def price(effects: pl.DataFrame) -> list[str]:
     """The largest price that a hospital pays for a defense when nobody attacks, named only where it is told apart."""
     texts = []
-    for row in tables.worst_hit(effects).head(1).iter_rows(named=True):
+    hit = tables.worst_hit(effects)
+    for row in hit.head(1).iter_rows(named=True):
         if row["brier_low"] is None:
             how = "the largest mean rise; one seed gives no interval"
         else:
             interval = words.span(row["brier_low"], row["brier_high"], signed=True)
             how = f"95 % interval {interval} over {words.count(row['brier_n'], 'seed')}"
-        rise = f"the Brier score (lower is better) of {row['hospital']} changes by {words.change(row['brier'])} ({how})"
+        same = hit.filter(pl.col("brier") > row["brier"] - EQUAL, pl.col("defense") != row["defense"]).rows(named=True)
+        named = words.some(f"{one['defense']} ({one['hospital']})" for one in same)
+        too = f", and as much is seen under {named}" if same else ""
+        rise = f"the Brier score (lower is better) of {row['hospital']} changes by {words.change(row['brier'])} ({how}){too}"
         if not row["alike"] and row["brier_low"] is not None:
             texts.append(f"With nobody attacking, {row['defense']} costs one hospital most: {rise}.")
         else:

@@ -163,6 +163,19 @@ def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others
     assert "it is not told apart from hospital_1." in price(0.2)
 
 
+def test_defenses_that_cost_a_hospital_the_same_are_named_together() -> None:
+    def spoilt(by: float) -> list[HospitalOutcome]:
+        return [h.model_copy(update={"brier": h.brier + by * (h.hospital == "hospital_4")}) for h in make_hospitals([])]
+
+    def price(median: float) -> str:
+        costs = {"none": 0.0, "krum": 0.2, "median": median}
+        runs = [make_record(defense=d, seed=s, hospitals=spoilt(by)) for d, by in costs.items() for s in range(3)]
+        return " ".join(answers(page_of(runs))["Largest price"])
+
+    assert "and as much is seen under median (hospital_4)" in price(0.2)
+    assert "median" not in price(0.19)
+
+
 # What holds for every page
 
 
