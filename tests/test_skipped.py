@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports import findings, page, skipped, terminal
+from reports import broken, findings, page, skipped, terminal
 from sim.evidence import RunRecord, Screened, Skip
-from tests.records import make_record
+from tests.records import make_curve, make_record
+from tests.studies import UNTRAINED
 from tests.test_threats import row_of, rows_of
 from threats.catalogue import load
 from threats.register import register
@@ -135,6 +136,22 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
     assert printed(terminal.run_table(records[-1])).count("skipped (rounds 1 to 2)") == 1
     assert html.count("skipped (in 1 of 1 run") + html.count("skipped (rounds 1 to 2)") == 1
     assert "skipped" not in printed(terminal.closing([sound(), make_record()]))
+
+
+def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_each_fact_stands_once() -> None:
+    curve = make_curve(4, None)
+    everything = stopped(*map(make_skip, range(1, 5)), outcome=UNTRAINED, curve=curve)
+    assert skipped.sentences([everything])[1:] == []
+    assert broken.first([everything])[1:] == [
+        "dropout under krum: seed 0, no round gave a new model, so that no figure is defined and means leave it out."
+    ]
+    html = page.render([everything], page._manifest(page.Path("/nowhere")), {}, show_reconstructions=False)
+    assert html.count("gave a new model, so that no figure") == html.count("4 of 4 rounds skipped") == 1
+    assert "AUROC is not defined in" not in html
+    assert "model trained in fewer rounds" not in html
+    text = printed(terminal.run_table(everything))
+    assert "no round gave a new model, so that" in text
+    assert "not defined, because" not in text
 
 
 # --- the register
