@@ -1,14 +1,26 @@
-"""Training that broke down, and in which round: records of runs -> sentences, which come before every other result."""
+"""What comes before every other result: rounds that were skipped, then what became of training that broke down."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports import tables, words
+from reports import skipped, tables, words
 from sim.evidence import RunRecord
 
 GUESSING = 0.5  # the AUROC of a model that knows nothing
 MOST = 8  # sentences; the rest is counted
+
+
+def heading(records: Sequence[RunRecord]) -> str:
+    """What ``first`` is about; empty if there is nothing."""
+    parts = ["rounds were skipped"] if skipped.sentences(records) else []
+    parts += ["training broke down"] if broken(records) else []
+    return words.listed(parts).capitalize() if parts else ""
+
+
+def first(records: Sequence[RunRecord]) -> list[str]:
+    """What a reader has to know before any figure, in sentences; empty if every round of every run went as it should."""
+    return [*skipped.sentences(records), *broken(records)]
 
 
 def broken(records: Sequence[RunRecord]) -> list[str]:
@@ -30,10 +42,15 @@ def broken(records: Sequence[RunRecord]) -> list[str]:
     return [*texts[: MOST - 1], f"Training broke down in {words.count(len(texts) - MOST + 1, 'more group')} of cells like these."]
 
 
-def skipped(records: Sequence[RunRecord]) -> str:
-    """Rounds without a new model, of all rounds of these runs; empty if there is none."""
-    lost = sum(len(record.skipped_rounds) for record in records)
-    return f"{lost} of {sum(record.rounds for record in records)}" if lost else ""
+def untrained(record: RunRecord) -> bool:
+    """Whether no round of the run gave a model."""
+    return len(record.skipped_rounds) == record.rounds
+
+
+def without_scores(record: RunRecord) -> bool:
+    """Whether a run has no AUROC because of its model, and not because its test patients do not allow one."""
+    outcome = record.outcome
+    return outcome.auroc is None and 0 < outcome.n_test_positive < outcome.n_test
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -41,15 +58,13 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _events(record: RunRecord) -> Iterator[str]:
-    """What went wrong in one run."""
-    rounds = record.skipped_rounds
-    if len(rounds) == record.rounds:
-        yield "no round from round 1 on gave a new model, so that no figure is defined"
-    elif rounds:
-        yield f"no new model in {'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)} of {record.rounds}"
-    if record.outcome.auroc is None:
-        yield f"AUROC is not defined at the end{_last_defined(record)}"
-    elif record.outcome.auroc <= GUESSING and len(rounds) < record.rounds:
+    """What went wrong in one run; skipped rounds are not told here."""
+    if untrained(record):
+        yield "no round gave a new model, so that no figure is defined and means leave it out"
+    elif without_scores(record):
+        why = record.outcome.undefined or "the evidence gives no reason"
+        yield f"AUROC is not defined at the end{_last_defined(record)} ({why}), and means leave it out"
+    elif record.outcome.auroc is not None and record.outcome.auroc <= GUESSING:
         since = _guessing_since(record)
         yield "no better than guessing at the end" if since is None else f"no better than guessing from round {since} on"
 

@@ -23,6 +23,7 @@ HOSPITAL = {
 }  # fmt: skip
 METRICS = {"auroc": "AUROC", "brier": "Brier score"}
 BY = ("defense", "hospital")
+SHOWN = 0.005  # shares that differ by less are shown alike
 SMALLEST, MOST_DIFFERENT = "smallest", "most different"
 
 
@@ -68,10 +69,12 @@ def least(found: pl.DataFrame) -> list[str]:
     row = min(rows, key=lambda row: (row["kept"], -(row["brier"] or 0.0)))
     metric = row["metric"]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
+    equal = [f"{one['hospital']} ({one['defense']})" for one in rows if one is not row and one["kept"] - row["kept"] < SHOWN]
+    also = f", with {words.some(equal)} beside it" if equal else ""
     return [
         f"Although nobody attacks, {row['defense']} takes {words.say(row['kept'])} of an equal share of the update of "
         f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the smallest "
-        f"mean of those measured. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} "
+        f"mean of those measured{also}. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} "
         f"(95 % interval {interval})."
     ]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reports import backdoors, harm, ranking, tables, words
+from reports import backdoors, broken, harm, ranking, tables, words
 from sim.evidence import RunRecord
 
 Row = dict[str, Any]
@@ -157,8 +157,9 @@ def _spent(spent: pl.DataFrame) -> list[str]:
 
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
-    """The runs without an AUROC, with the reason: no mean counts them, so what became of them is not in it."""
-    counts = Counter((r.attack, r.defense, r.outcome.undefined) for r in records if r.outcome.auroc is None)
+    """The runs whose test patients allow no AUROC, with the reason; those whose training failed come before, in ``broken``."""
+    lacking = [r for r in records if r.outcome.auroc is None and not broken.untrained(r) and not broken.without_scores(r)]
+    counts = Counter((r.attack, r.defense, r.outcome.undefined) for r in lacking)
     texts = [
         f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: "
         f"{reason or 'the evidence gives no reason'}. Means leave them out."

@@ -12,6 +12,7 @@ from sim.statistics import HARMED, UNDECIDED, WITHIN
 
 Row = dict[str, Any]
 
+EQUAL = 0.0005  # scores that differ by less are shown alike
 MOST_NAMED = 3  # harmful attacks that get a sentence of their own
 
 
@@ -27,8 +28,8 @@ def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
     if within:
         most = min(row["harm_low"] for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} or more is shown: no seed lost that much, "
-            f"and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
+            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC or more is shown: "
+            f"no seed lost that much, and the 95 % intervals of the mean change end at {words.change(most)} at the lowest."
         )
     return [*texts, "Attacks that were not tried may do more."] if texts else []
 
@@ -46,8 +47,10 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
         named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in unsure)
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
+        names = hit.filter(pl.col("defense").is_in([row["defense"] for row in within]))["attack"].unique(maintain_order=True)
         texts.append(
-            f"Under {words.some(row['defense'] for row in within)} no attack tried is shown to cost {drop:g} or more: "
+            f"No loss of {drop:g} of AUROC or more is shown for {words.some(names)} under "
+            f"{words.some(row['defense'] for row in within)}: "
             "no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
@@ -81,13 +84,17 @@ def harmful(row: Row, drop: float) -> str:
 def price(effects: pl.DataFrame) -> list[str]:
     """The largest price that a hospital pays for a defense when nobody attacks, named only where it is told apart."""
     texts = []
-    for row in tables.worst_hit(effects).head(1).iter_rows(named=True):
+    hit = tables.worst_hit(effects)
+    for row in hit.head(1).iter_rows(named=True):
         if row["brier_low"] is None:
             how = "the largest mean rise; one seed gives no interval"
         else:
             interval = words.span(row["brier_low"], row["brier_high"], signed=True)
             how = f"95 % interval {interval} over {words.count(row['brier_n'], 'seed')}"
-        rise = f"the Brier score (lower is better) of {row['hospital']} changes by {words.change(row['brier'])} ({how})"
+        same = hit.filter(pl.col("brier") > row["brier"] - EQUAL, pl.col("defense") != row["defense"]).rows(named=True)
+        named = words.some(f"{one['defense']} ({one['hospital']})" for one in same)
+        too = f", and as much is seen under {named}" if same else ""
+        rise = f"the Brier score (lower is better) of {row['hospital']} changes by {words.change(row['brier'])} ({how}){too}"
         if not row["alike"] and row["brier_low"] is not None:
             texts.append(f"With nobody attacking, {row['defense']} costs one hospital most: {rise}.")
         else:
@@ -114,7 +121,7 @@ def _seen(row: Row, name: str, drop: float, attack: str = "") -> str:
     by, n = f"{attack}: " if attack else "", row["harm_n"] + row["n_undefined"]
     if row["harm_worst"] is None:
         return f"{name} ({by}no run left a model with an AUROC)"
-    lost = f"{row['n_lost']} of {words.count(n, 'seed')} lost {drop:g} or more"
-    lacking = f", {row['n_undefined']} without a figure" if row["n_undefined"] else ""
+    lost = f"{row['n_lost'] + row['n_undefined']} of {words.count(n, 'seed')} lost {drop:g} or more"
+    lacking = f", {row['n_undefined']} of them left a model without an AUROC; of the others" if row["n_undefined"] else ","
     worst = f"the largest change {words.change(row['harm_worst'])}, the lowest AUROC {words.score(row['lowest'])}"
-    return f"{name} ({by}{lost}, {worst}{lacking})"
+    return f"{name} ({by}{lost}{lacking} {worst})"

@@ -86,7 +86,7 @@ def screened(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 
 
 def skipped(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Runs with rounds that ended without a new model."""
+    """Runs with rounds that were skipped."""
     return [{"record": record, "rounds": record.skipped_rounds} for record in records if record.skipped_rounds]
 
 

@@ -1,17 +1,18 @@
-"""Rounds that ended without a new model: how many, why, who was missing, and what that means for the figures."""
+"""Rounds that were skipped: how many, which, why, who was missing, and what that means. What became of training: ``broken``."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from reports import tables, words
 from sim.evidence import RunRecord, Skip
 
 MOST_CELLS = 5  # attacks and defenses with a sentence of their own
 MEANING = (
-    "In a skipped round the model stayed as it was: the figures of these runs are those of a model trained in fewer rounds, "
-    "and where all rounds were skipped none is defined."
+    "In a skipped round the model stayed as it was: where other rounds of a run gave a new model, "
+    "its figures are those of a model trained in fewer rounds."
 )
 
 WHOSE = {  # whether hostile and honest hospitals are among those of which nothing usable came
@@ -20,11 +21,17 @@ WHOSE = {  # whether hostile and honest hospitals are among those of which nothi
     (True, True): "hostile and honest hospitals",
 }
 
-Cell = tuple[str, str]  # attack, defense
+
+class Cell(NamedTuple):
+    """The runs that a sentence is about."""
+
+    attack: str
+    defense: str
+    n_hostile: int
 
 
 def sentences(records: Sequence[RunRecord]) -> list[str]:
-    """What stands first on a page: one sentence or two for each attack and defense with skipped rounds, then what they mean.
+    """One sentence or two for each attack and defense with skipped rounds, then what a skipped round means.
 
     Cells with the largest share of skipped rounds come first; of more than ``MOST_CELLS`` the rest is counted. Empty if no round
     was skipped.
@@ -34,23 +41,26 @@ def sentences(records: Sequence[RunRecord]) -> list[str]:
         return []
     ordered = sorted(cells, key=lambda cell: -_share(cells[cell]))
     shown = ordered[:MOST_CELLS] if len(ordered) > MOST_CELLS + 1 else ordered
-    texts = [_sentence(cell, cells[cell]) for cell in shown]
+    several = len({record.n_hostile for record in records}) > 1
+    texts = [_sentence(cell, cells[cell], several=several) for cell in shown]
     if rest := ordered[len(shown) :]:
         n = sum(len(record.skipped_rounds) for cell in rest for record in cells[cell])
         texts.append(f"{words.count(n, 'round')} more were skipped with {words.count(len(rest), 'other')} of attack and defense.")
-    return [*texts, MEANING]
+    partly = any(0 < len(record.skipped_rounds) < record.rounds for record in records)
+    return [*texts, MEANING] if partly else texts
 
 
 def column(records: Sequence[RunRecord]) -> str:
-    """The cell of a table: the share of all rounds of ``records`` that were skipped, in percent; a dash if none was."""
-    return words.share(_share(records)) if any(record.skipped_rounds for record in records) else words.NONE
+    """The cell of a table: skipped rounds of all rounds of ``records``; empty if none was skipped."""
+    n = sum(len(record.skipped_rounds) for record in records)
+    return f"{n} of {sum(record.rounds for record in records)}" if n else ""
 
 
 def _cells(records: Sequence[RunRecord]) -> dict[Cell, list[RunRecord]]:
     """The runs of each attack and defense of which some run has skipped rounds."""
     cells: dict[Cell, list[RunRecord]] = {}
     for record in records:
-        cells.setdefault((record.attack, record.defense), []).append(record)
+        cells.setdefault(Cell(record.attack, record.defense, record.n_hostile), []).append(record)
     return {cell: group for cell, group in cells.items() if any(record.skipped_rounds for record in group)}
 
 
@@ -58,14 +68,24 @@ def _share(records: Sequence[RunRecord]) -> float:
     return sum(len(record.skipped_rounds) for record in records) / sum(record.rounds for record in records)
 
 
-def _sentence(cell: Cell, group: Sequence[RunRecord]) -> str:
+def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
     skips = [skip for record in group for skip in record.skips]
-    n, total = sum(len(record.skipped_rounds) for record in group), sum(record.rounds for record in group)
-    n_runs = sum(bool(record.skipped_rounds) for record in group)
-    what = f"{words.attack(cell[0])} against {words.defense(cell[1])}"
-    runs = f"in {n_runs} of {words.count(len(group), 'run')}"
-    first = f"{what}: {n:,} of {words.count(total, 'round')} skipped ({runs})"
+    n = sum(len(record.skipped_rounds) for record in group)
+    total = sum(record.rounds for record in group)
+    hostile = f" with {cell.n_hostile} hostile" if several else ""
+    what = f"{words.attack(cell.attack)}{hostile} {words.under(cell.defense)}"
+    first = f"{what}: {n:,} of {words.count(total, 'round')} skipped ({_which(group)})"
     return f"{first}, {_reasons(skips, n)}." + _missing(group)
+
+
+def _which(group: Sequence[RunRecord]) -> str:
+    """Which rounds of which runs: all of them for a single run, else in how many runs and the first."""
+    if len(group) == 1:
+        rounds = group[0].skipped_rounds
+        return f"{'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)}"
+    n_runs = sum(bool(record.skipped_rounds) for record in group)
+    first = min(number for record in group for number in record.skipped_rounds)
+    return f"in {n_runs} of {words.count(len(group), 'run')}, the first in round {first}"
 
 
 def _reasons(skips: Sequence[Skip], n: int) -> str:
@@ -82,17 +102,21 @@ def _reasons(skips: Sequence[Skip], n: int) -> str:
 def _because(skips: Sequence[Skip]) -> str:
     first = skips[0]
     if first.cause == "absent":
-        arrived = sorted({skip.replies for skip in skips})
-        if arrived == [0]:
-            return f"because no usable reply arrived where at least {first.needed} must"
-        span = words.count(arrived[0], "usable reply", "usable replies")
-        if len(arrived) > 1:
-            span = f"{arrived[0]} to {arrived[-1]} usable replies"
-        return f"because {span} arrived where at least {first.needed} must"
+        needed = f"at least {_from_to(skip.needed for skip in skips)} must"
+        if not any(skip.replies for skip in skips):
+            return f"because no usable reply arrived where {needed}"
+        one = {skip.replies for skip in skips} == {1}
+        replies = f"{_from_to(skip.replies for skip in skips)} usable {'reply' if one else 'replies'}"
+        return f"because {replies} arrived where {needed}"
     if first.cause == "refused":
         example = "" if len({skip.reason for skip in skips}) == 1 else "for example "
         return f"because the aggregation refused what arrived ({example}{first.reason})"
     return "because the new weights were beyond what float32 can hold"
+
+
+def _from_to(numbers: Iterable[int]) -> str:
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def _missing(group: Sequence[RunRecord]) -> str:

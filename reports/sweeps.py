@@ -236,9 +236,9 @@ def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
 
 
 def cautions(sweep: Sweep) -> list[str]:
-    """What a reader must know before the figures: rounds without a new model, parts that did nothing, single seeds."""
+    """What a reader must know before the figures: rounds that were skipped, parts that did nothing, single seeds."""
     skipped = [record for record in sweep.records if record.skipped_rounds]
-    texts = [f"{words.count(len(skipped), 'run')} had rounds that ended without a new model."] if skipped else []
+    texts = [f"{words.count(len(skipped), 'run')} had rounds that were skipped."] if skipped else []
     for what in ("attack", "defense"):
         if n := sum(what in tables.idle(record) for record in sweep.records):
             texts.append(f"In {words.count(n, 'run')} the {what} did nothing, so the outcome says nothing about the {what}.")

@@ -111,7 +111,7 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     never trained is no control; ``verdict``: as ``statistics.losses`` gives it, with undefined seeds as lost, null without
     controls. ``gain``: minus the run with no defense (same attack and seed).
     ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
-    make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: without a new model, all runs together. Ordered by
+    make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: all runs together. Ordered by
     first run.
     """
     trained = pl.col("skipped") < pl.col("rounds")  # a control that was never trained is none

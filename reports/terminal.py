@@ -24,7 +24,7 @@ Column = tuple[str, list[str]]  # header, cells
 
 
 def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width: int = 80) -> Group:
-    """What ends a comparison: training that broke down, outcomes by defense and attack, breakdown points, cells that did not run.
+    """What ends a comparison: ``broken.first``, outcomes by defense and attack, breakdown points, cells that did not run.
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks, and instead of more than
     ``MOST_BLOCKS`` each defense gets one line with its worst attack.
@@ -33,10 +33,8 @@ def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width
     columns = _columns(focused, refused)
     if len(_tables(columns, width)) > MOST_BLOCKS:
         columns = _summary(focused)
-    stopped = skipped.sentences(records)
     parts = [
-        *stopped, *([""] if stopped else []),
-        *_broke_down(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *radii.idle(focused),
+        *_first(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *radii.idle(focused),
         *_breakdown(records), *([""] if refused else []), *undefined.sentences(refused),
     ]  # fmt: skip
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
@@ -48,14 +46,15 @@ def run_table(record: RunRecord) -> Table:
     title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
     worst = f"{words.score(outcome.worst_hospital_auroc)} ({outcome.worst_hospital})" if outcome.worst_hospital else words.NONE
-    stopped = skipped.sentences([record])
-    rows = {"rounds skipped": "\n".join(stopped)} if stopped else {}
+    broke_down = broken.broken([record])
+    rows = {"rounds skipped": "\n".join(skipped.sentences([record])) or f"0 of {record.rounds}"}
+    if broke_down:
+        rows["training broke down"] = "\n".join(broke_down)
     rows |= {
         "AUROC": words.defined(outcome.auroc),
         "AUROC, worst hospital": worst,
         "sensitivity at 90 % specificity": words.defined(outcome.sensitivity_at_90_specificity),
         "Brier score": words.defined(outcome.brier),
-        "rounds without a new model": _lost_rounds(record),
         "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
         "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
         **{one.part: radii.effect(one) for one in record.clipped},
@@ -67,7 +66,7 @@ def run_table(record: RunRecord) -> Table:
         rows["the same without the attack"] = words.share(record.backdoor.false_trigger)
     if record.inversion is not None:
         rows["records recovered"] = f"{record.inversion.n_recovered} of {record.inversion.n_attacked}"
-    if outcome.undefined is not None:
+    if outcome.undefined is not None and not broke_down:
         rows["not defined, because"] = outcome.undefined
     if record.not_finite_from is not None:
         rows["values beyond float32"] = f"from round {record.not_finite_from} on"
@@ -76,9 +75,9 @@ def run_table(record: RunRecord) -> Table:
     return table
 
 
-def _broke_down(records: Sequence[RunRecord]) -> list[str]:
-    texts = broken.broken(records)
-    return ["Training broke down:", *(f"  {text}" for text in texts), ""] if texts else []
+def _first(records: Sequence[RunRecord]) -> list[str]:
+    texts = broken.first(records)
+    return [f"{broken.heading(records)}:", *(f"- {text}" for text in texts), ""] if texts else []
 
 
 def _title(records: Sequence[RunRecord]) -> str:
@@ -108,7 +107,7 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
 
 
 def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
-    """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds without a new model."""
+    """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds skipped."""
     cells = tables.judged_by_auroc(tables.cells(records))
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
     marked = {(row["attack"], row["defense"]): _excess(row) for row in backdoors.backdoors(records).iter_rows(named=True)}
@@ -117,13 +116,13 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
     for cell, text in undefined.cells(refused, records[0].n_hostile).items():
         (read if cell[0] in reading else means)[cell] = text
     defenses = list(dict.fromkeys([*(record.defense for record in records), *(defense for _, defense in [*means, *read])]))
-    lost = [broken.skipped([record for record in records if record.defense == name]) for name in defenses]
+    lost = [skipped.column([record for record in records if record.defense == name]) for name in defenses]
     return [
         ("defense", [words.defense(name) for name in defenses]),
         *((words.attack(name), [means.get((name, defense), "") for defense in defenses]) for name in _attacks(means)),
         *((f"{name} (points)", [marked.get((name, defense), "") for defense in defenses]) for name in _attacks(marked)),
         *((f"{name}: recovered", [read.get((name, defense), "") for defense in defenses]) for name in _attacks(read)),
-        *([("rounds without a new model", lost)] if any(lost) else []),
+        *([("rounds skipped", lost)] if any(lost) else []),
     ]
 
 
@@ -133,14 +132,14 @@ def _tables(columns: Sequence[Column], width: int) -> list[Table]:
 
 
 def _summary(records: Sequence[RunRecord]) -> list[Column]:
-    """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds without a new model."""
+    """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds skipped."""
     cells = tables.judged_by_auroc(tables.cells(records))
     unattacked = {row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)}
     worst = cells.filter(pl.col("attack") != "none").sort("mean", nulls_last=False, maintain_order=True)
     hit = {row["defense"]: row for row in worst.unique("defense", keep="first", maintain_order=True).iter_rows(named=True)}
     marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
     names = list(dict.fromkeys(record.defense for record in records))
-    lost = [broken.skipped([record for record in records if record.defense == name]) for name in names]
+    lost = [skipped.column([record for record in records if record.defense == name]) for name in names]
     counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
         ("defense", [words.defense(name) for name in names]),
@@ -151,7 +150,7 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
     ]
     if marked:
         columns.append(("worst backdoor", [_excess(marked[name]) if name in marked else "" for name in names]))
-    return [*columns, *([("rounds without a new model", lost)] if any(lost) else [])]
+    return [*columns, *([("rounds skipped", lost)] if any(lost) else [])]
 
 
 def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
@@ -229,11 +228,6 @@ def _counts(attacks: pl.DataFrame) -> str:
 def _verdict(verdict: str | None, number: int, of: int) -> str:
     sign = "!" if verdict == HARMED else "?" if verdict == UNDECIDED else ""
     return "" if verdict is None else f" {number}/{of}{sign}"
-
-
-def _lost_rounds(record: RunRecord) -> str:
-    which = f": {words.ranges(record.skipped_rounds)}" if record.skipped_rounds else ""
-    return f"{len(record.skipped_rounds)} of {record.rounds}{which}"
 
 
 def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:

@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.evidence import Heard, Planted, RunRecord, Screened, Selection
-from tests.records import make_inversion, make_record
+from sim.evidence import Cause, Heard, Planted, RunRecord, Screened, Selection, Skip
+from tests.records import make_curve, make_inversion, make_record
 
 GOLDEN = Path(__file__).parent / "golden"
 ALONE = (0.90, 0.91, 0.89)  # AUROC with nobody attacking, by seed
+FIGURES = (
+    "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc", "worst_hospital",
+)  # fmt: skip
+NOT_FINITE = dict.fromkeys(FIGURES) | {"undefined": "the scores of 180 of 180 test patients are not finite"}
+UNTRAINED = dict.fromkeys(FIGURES) | {"undefined": "no round gave a new model, so there is no trained model to score"}
 
 Losses = Mapping[tuple[str, str], Sequence[float | None]]
 
@@ -36,10 +41,15 @@ def losses(found: Losses, controls: Sequence[float] = ALONE, costs: Mapping[str,
         for (attack, name), lost in found.items():
             if name == defense:
                 after = [None if loss is None else before[s] - loss for s, loss in enumerate(lost)]
-                records += [
-                    make_record(attack=attack, defense=defense, seed=s, outcome={"auroc": value}) for s, value in enumerate(after)
-                ]
+                records += [_ended(attack, defense, seed, value) for seed, value in enumerate(after)]
     return records
+
+
+def _ended(attack: str, defense: str, seed: int, auroc: float | None) -> RunRecord:
+    if auroc is not None:
+        return make_record(attack=attack, defense=defense, seed=seed, outcome={"auroc": auroc})
+    curve = make_curve(2, 0.8)
+    return make_record(attack=attack, defense=defense, seed=seed, outcome=NOT_FINITE, curve=curve)
 
 
 def all_harmed() -> list[RunRecord]:
@@ -86,15 +96,29 @@ def undefined() -> list[RunRecord]:
 
 
 def skipped() -> list[RunRecord]:
-    """Rounds without a new model in one seed of an attack, and a control that was never trained."""
+    """Rounds skipped in one seed of an attack because replies were missing, and a control of which all were."""
     records = losses({("malformed", "none"): (0.0, 0.001, 0.0), ("malformed", "krum"): (0.1, 0.0, 0.0)})
-    return [r.model_copy(update={"skipped_rounds": _lost_rounds(r)}) for r in records]
+    return [_stopped(r) for r in records]
 
 
-def _lost_rounds(record: RunRecord) -> list[int]:
+def _stopped(record: RunRecord) -> RunRecord:
     if (record.attack, record.defense, record.seed) == ("malformed", "krum", 0):
-        return [2, 3]
-    return [1, 2, 3, 4] if (record.attack, record.defense, record.seed) == ("none", "krum", 2) else []
+        return _skipping(record, [2, 3], "absent", ["hospital_0"], ["hospital_4"])
+    if (record.attack, record.defense, record.seed) == ("none", "krum", 2):
+        untrained = record.model_copy(
+            update={"outcome": record.outcome.model_copy(update=UNTRAINED), "curve": make_curve(4, None)}
+        )
+        return _skipping(untrained, [1, 2, 3, 4], "not_finite", [], [])
+    return record
+
+
+def _skipping(record: RunRecord, rounds: list[int], cause: Cause, hostile: list[str], honest: list[str]) -> RunRecord:
+    replies = 6 - len(hostile + honest)
+    skips = [
+        Skip(round=n, cause=cause, reason="made for a test", replies=replies, needed=5, hostile=hostile, honest=honest)
+        for n in rounds
+    ]
+    return record.model_copy(update={"skipped_rounds": rounds, "skips": skips})
 
 
 def broken_down() -> list[RunRecord]:

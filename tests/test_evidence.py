@@ -215,11 +215,11 @@ def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_fals
     ]
 
 
-def test_a_loss_is_not_stated_where_a_model_has_no_auroc() -> None:
-    assert success(make_record(), attacked(0.5).model_copy(update={"outcome": make_record(outcome={"auroc": None}).outcome})) == [
-        None,
-        None,
-    ]
+def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_and_none_is_stated_without_a_control() -> None:
+    undefined = attacked(0.5).model_copy(update={"outcome": make_record(outcome={"auroc": None}).outcome})
+    assert success(make_record(), undefined) == [None, 1.0]
+    assert success(make_record(outcome={"auroc": None}), undefined) == [None, None]
+    assert success(undefined) == [None]
 
 
 # --- resuming
@@ -321,7 +321,7 @@ def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_
 
 def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> None:
     wrong = [[SimpleNamespace(text="{}")]] * 2
-    with pytest.raises(KeyError, match="label") as error:
+    with pytest.raises(InputError, match="a configuration with a label") as error:
         list(compare._shared_out(wrong, 2, None))  # type: ignore[arg-type]
     assert "in from_text" in str(error.value.__cause__)
 

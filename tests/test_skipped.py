@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports import findings, page, skipped, terminal
+from reports import broken, findings, page, skipped, terminal
 from sim.evidence import RunRecord, Screened, Skip
-from tests.records import make_record
+from tests.records import make_curve, make_record
+from tests.studies import UNTRAINED
 from tests.test_threats import row_of, rows_of
 from threats.catalogue import load
 from threats.register import register
@@ -41,7 +42,7 @@ def printed(part: Any) -> str:
 
 def test_nothing_is_stated_where_no_round_was_skipped() -> None:
     assert skipped.sentences([sound(), make_record()]) == []
-    assert skipped.column([sound()]) == "\N{EN DASH}"
+    assert skipped.column([sound()]) == ""
 
 
 @pytest.mark.parametrize(
@@ -49,33 +50,39 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
     [
         (
             [make_skip(1), make_skip(3, replies=4)],
-            "dropout against krum: 2 of 8 rounds skipped (in 1 of 2 runs), because 4 to 5 usable replies arrived where at "
+            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 4 to 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the training that way.",
         ),
         (
             [make_skip(1, hostile=[], honest=HONEST)],
-            "dropout against krum: 1 of 8 rounds skipped (in 1 of 2 runs), because 5 usable replies arrived where at "
+            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(1), make_skip(2, honest=HONEST), make_skip(3, hostile=[], honest=HONEST)],
-            "dropout against krum: 3 of 8 rounds skipped (in 1 of 2 runs), because 5 usable replies arrived where at "
+            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because 5 usable replies arrived where at "
             "least 7 must. Missing or unusable were replies of hostile hospitals only, which stopped the "
             "training that way (in 1 round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1 round).",
         ),
         (
             [make_skip(1, cause="refused", reason="root=a: none", hostile=[], honest=["a"])],
-            "dropout against krum: 1 of 8 rounds skipped (in 1 of 2 runs), because the aggregation refused what arrived "
+            "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "because the aggregation refused what arrived "
             "(root=a: none). Missing or unusable were replies of honest hospitals only.",
         ),
         (
             [make_skip(i, cause="refused", reason=f"they weigh {i} of 9", hostile=[]) for i in (5, 6)],
-            "dropout against krum: 2 of 8 rounds skipped (in 1 of 2 runs), because the aggregation refused what arrived "
+            "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 5), "
+            "because the aggregation refused what arrived "
             "(for example they weigh 5 of 9).",
         ),
         (
             [make_skip(1, cause="not_finite", hostile=[]), make_skip(2, cause="not_finite", hostile=[]), make_skip(3)],
-            "dropout against krum: 3 of 8 rounds skipped (in 1 of 2 runs), 2 because the new weights were beyond what "
+            "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+            "2 because the new weights were beyond what "
             "float32 can hold; 1 because 5 usable replies arrived where at least 7 must. Missing or unusable were replies of "
             "hostile hospitals only, which stopped the training that way (in 1 round).",
         ),
@@ -91,7 +98,7 @@ def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_where_no_hospit
     early = [Screened(round=1, hospital=str(i), reason="no reply") for i in range(9)]
     (text, _) = skipped.sentences([stopped(everybody, attack="none", defense="none", screened=[*lost, *early])])
     assert text == (
-        "no attack against no defense: 1 of 4 rounds skipped (in 1 of 1 run), because no usable reply arrived where at "
+        "no attack with no defense: 1 of 4 rounds skipped (round 2), because no usable reply arrived where at "
         "least 1 must. Replies were missing or unusable although no hospital attacked; the most frequent reason: "
         "values that are not finite."
     )
@@ -100,7 +107,7 @@ def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_where_no_hospit
 def test_evidence_from_before_the_reasons_were_recorded_is_not_given_one() -> None:
     (text, _) = skipped.sentences([make_record(skipped_rounds=[1, 2, 3])])
     assert text == (
-        "no attack against no defense: 3 of 4 rounds skipped (in 1 of 1 run), for reasons that this evidence does not hold."
+        "no attack with no defense: 3 of 4 rounds skipped (rounds 1 to 3), for reasons that this evidence does not hold."
     )
 
 
@@ -111,9 +118,9 @@ def test_of_many_cells_those_that_lost_most_are_named_and_the_rest_counted() -> 
     assert (rest, meaning) == ("5 rounds more were skipped with 4 others of attack and defense.", skipped.MEANING)
 
 
-def test_the_column_is_a_share_of_all_rounds() -> None:
-    assert skipped.column([stopped(make_skip(1)), sound(seed=1)]) == "12 %"
-    assert skipped.column([stopped(*map(make_skip, range(1, 5)))]) == "100 %"
+def test_the_column_counts_skipped_rounds_of_all_rounds() -> None:
+    assert skipped.column([stopped(make_skip(1)), sound(seed=1)]) == "1 of 8"
+    assert skipped.column([stopped(*map(make_skip, range(1, 5)))]) == "4 of 4"
 
 
 def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
@@ -122,12 +129,29 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
     first = skipped.sentences(records)[0]
     assert html.index(first) < html.index("What was found")
     text = printed(terminal.closing(records))
-    assert text.index(first[:60]) < text.index("AUROC, mean")
+    assert text.index(first[:60]) < text.index("AUROC; one seed")
     assert skipped.MEANING[:40] in text
     (row,) = [line for line in text.splitlines() if line.startswith("krum")]
-    assert row.split()[-2:] == ["25", "%"]
-    assert "rounds skipped" in printed(terminal.run_table(records[-1]))
+    assert row.split()[-3:] == ["2", "of", "8"]
+    assert printed(terminal.run_table(records[-1])).count("skipped (rounds 1 to 2)") == 1
+    assert html.count("skipped (in 1 of 1 run") + html.count("skipped (rounds 1 to 2)") == 1
     assert "skipped" not in printed(terminal.closing([sound(), make_record()]))
+
+
+def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_each_fact_stands_once() -> None:
+    curve = make_curve(4, None)
+    everything = stopped(*map(make_skip, range(1, 5)), outcome=UNTRAINED, curve=curve)
+    assert skipped.sentences([everything])[1:] == []
+    assert broken.first([everything])[1:] == [
+        "dropout under krum: seed 0, no round gave a new model, so that no figure is defined and means leave it out."
+    ]
+    html = page.render([everything], page._manifest(page.Path("/nowhere")), {}, show_reconstructions=False)
+    assert html.count("gave a new model, so that no figure") == html.count("4 of 4 rounds skipped") == 1
+    assert "AUROC is not defined in" not in html
+    assert "model trained in fewer rounds" not in html
+    text = printed(terminal.run_table(everything))
+    assert "no round gave a new model, so that" in text
+    assert "not defined, because" not in text
 
 
 # --- the register

@@ -140,7 +140,9 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
     assert (
         found["Without a defense"][0] == "ipm with no defense harms the model: in each of 3 seeds it left one without an AUROC."
     )
-    assert found["Under the defenses"][0].startswith("Harm is shown under krum (ipm: 2 of 3 seeds lost 0.05 or more")
+    assert found["Under the defenses"][0].startswith(
+        "Harm is shown under krum (ipm: 3 of 3 seeds lost 0.05 or more, 1 of them left"
+    )
     assert [line[7:9] for line in rows(page_of(records), "attacks") if line[0] == "ipm"] == [["3 of 3", "harmed"]] * 2
     text = printed(terminal.closing(records))
     assert "not defined 3/3!‡" in text
@@ -159,6 +161,19 @@ def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others
 
     assert "krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by +0.210" in price(0.1)
     assert "it is not told apart from hospital_1." in price(0.2)
+
+
+def test_defenses_that_cost_a_hospital_the_same_are_named_together() -> None:
+    def spoilt(by: float) -> list[HospitalOutcome]:
+        return [h.model_copy(update={"brier": h.brier + by * (h.hospital == "hospital_4")}) for h in make_hospitals([])]
+
+    def price(median: float) -> str:
+        costs = {"none": 0.0, "krum": 0.2, "median": median}
+        runs = [make_record(defense=d, seed=s, hospitals=spoilt(by)) for d, by in costs.items() for s in range(3)]
+        return " ".join(answers(page_of(runs))["Largest price"])
+
+    assert "and as much is seen under median (hospital_4)" in price(0.2)
+    assert "median" not in price(0.19)
 
 
 # What holds for every page

@@ -97,7 +97,9 @@ def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Pa
 
 
 NO_AUROC = dict.fromkeys(("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc", "worst_hospital")) | {
-    "undefined": "all 4 test patients are with the condition"
+    "n_test": 4,
+    "n_test_positive": 4,
+    "undefined": "all 4 test patients are with the condition",
 }
 
 
