@@ -89,7 +89,13 @@ class Progress:
         held = states(self.folder)
         for trial in trials:
             if (state := held.get(address(trial.experiment, code_version()))) is not None:
-                _restore(trial, [contexts[node] for node in trial.enrolled], state)
+                at = [contexts[node] for node in trial.enrolled]
+                try:
+                    _check_fits(trial, len(at), state)
+                except UNUSABLE as error:
+                    print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
+                else:
+                    _restore(trial, at, state)
 
     def after_round(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
         """Write the state of all runs, if it is time to."""
@@ -130,9 +136,12 @@ def states(folder: Path) -> dict[str, State]:
                 if identity not in found or found[identity]["round"] < state["round"]:
                     found[identity] = state
         except UNUSABLE as error:
-            reason = str(error) or type(error).__name__
-            print(f"wardround: progress in {path} is not used ({' '.join(reason.split())[:100]})", file=sys.stderr)
+            print(f"wardround: progress in {path} is not used ({_reason(error)})", file=sys.stderr)
     return found
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:100]
 
 
 def clear(folder: Path, done: Collection[str]) -> None:
@@ -187,9 +196,28 @@ def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
     }
 
 
+def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
+    """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
+    done, scores = state["round"], state["scores"]
+    names = {"round", "seconds", "weights", "scores", "planted", "overflowed", "ledgers", *STORED}
+    if state.keys() != names or not 0 < done <= trial.experiment.settings.training.rounds:
+        raise ValueError("it is of another form")
+    if state["weights"].shape != trial.initial.shape or state["weights"].dtype != trial.initial.dtype:
+        raise ValueError("its weights are of another form")
+    if not isinstance(scores, np.ndarray) or len(scores) != done + 1 or not isinstance(state["seconds"], float):
+        raise ValueError("its scores are of another form")
+    if any(type(state[name]) is not list for name in ("planted", "overflowed", "ledgers")):
+        raise ValueError("its lists are of another form")
+    if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
+        raise ValueError("its accounts are of another form")
+    for part, attributes in STORED.items():
+        for name in attributes:
+            now = getattr(getattr(trial, part), name)
+            if not isinstance(now, type(state[part][name])):
+                raise ValueError(f"its {part} is of another form")
+
+
 def _restore(trial: Trial, contexts: Sequence[Context], state: State) -> None:
-    if state["weights"].shape != trial.initial.shape or state["round"] > trial.experiment.settings.training.rounds:
-        return
     trial.round, trial.earlier = state["round"], state["seconds"]
     trial.weights, trial.scores, trial.planted = state["weights"], list(state["scores"]), state["planted"]
     trial.overflowed = state["overflowed"]

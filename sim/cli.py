@@ -168,10 +168,11 @@ def _write_config(folder: Path, values: dict[str, Any]) -> None:
 
 
 def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
-    """Tables, manifest and report of a folder whose evidence is complete."""
-    evidence.write_tables(folder, records)
+    """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands stay in them."""
+    everything = evidence.read(folder)
+    evidence.write_tables(folder, everything)
     told = manifest(repeat.of_job(command, _overrides()), time.perf_counter() - start)
-    told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in records)) for key in ("attack", "defense")}
+    told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in everything)) for key in ("attack", "defense")}
     told |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
     files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
     return _page(folder, records)

@@ -184,8 +184,13 @@ def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
-    """Name of a defense in tables: the preset, and what the command line put in place of its parts."""
-    return "+".join([defense, *(word for word in overrides if _key(word) in STACK)])
+    """Name of a defense in tables: the preset, and what the command line put in place of its parts, or took from it."""
+    return "+".join([defense, *(word for word in overrides if _replaces_part(word))])
+
+
+def _replaces_part(word: str) -> bool:
+    group, _, rest = _key(word).partition(".")
+    return group in STACK and (not rest or word[0] == "~" or rest.endswith(plain.SELF))
 
 
 def cells(attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None) -> list[Cell]:

@@ -102,7 +102,7 @@ def _loaded(path: Path, text: str) -> Any:
                 )
             if count > 2 * MOST_VALUES or depth > DEEPEST:
                 raise InputError("--config-dir", path, f"expected at most {MOST_VALUES:,} values and {DEEPEST} levels of nesting")
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
@@ -111,6 +111,17 @@ def _loaded(path: Path, text: str) -> Any:
         raise InputError(
             "--config-dir", path, f"expected YAML{where}: {cut(str(getattr(error, 'problem', None) or error))}"
         ) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping. Raises ``ConstructorError`` for a key that is there twice."""
+        found = super().construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key that is there twice", node.start_mark)
+        return found
 
 
 def _check_values(path: Path, key: str, node: Any) -> None:

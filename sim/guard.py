@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ from sim import choices, plain
 from sim.compose import one_line
 from sim.errors import InputError
 
+SEVERAL = ("attack", "steps")  # groups of which several are chosen together
+DEFENSE = "defense"
 FOREIGN = "command-line"  # what Hydra calls the folder of --config-dir
 
 
@@ -39,6 +41,7 @@ def parsed(words: Sequence[str]) -> list[Override]:
         found = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words))
     for one in found:
         values = list(one.sweep_iterator()) if one.is_choice_sweep() else [one.value()]
+        _check_name(one.key_or_group, values)
         if one.key_or_group in choices.groups():
             for value in values:
                 choices.check_choice(one.key_or_group, _text(value))
@@ -46,6 +49,29 @@ def parsed(words: Sequence[str]) -> list[Override]:
             for value in values:
                 plain.references(one.key_or_group, _text(value))
     return found
+
+
+def _check_name(key: str, values: Sequence[Any]) -> None:
+    """Refuse what would let a run go by the name of another: two choices where one counts, a name put in its place."""
+    group, _, rest = key.partition(".")
+    if key in choices.groups() and key not in SEVERAL and any(isinstance(value, list) for value in values):
+        raise InputError(
+            key, values[0], f"expected one name{'; defenses stack with +, as in secagg+clip' if key == DEFENSE else ''}"
+        )
+    if key == f"{DEFENSE}.name":
+        raise InputError(key, _text(values[0]), f"expected {DEFENSE}=NAME, for the name stands for what it does")
+    name, _, last = rest.rpartition(".")
+    if group == "attack" and last == plain.SELF and name in choices.options(group):
+        raise InputError(key, _text(values[0]), f"expected a class under a name of its own: {name} stands for another attack")
+
+
+def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
+    """Refuse a defense that goes by another name than the one that chose it."""
+    chosen = str(config.hydra.runtime.choices.get(DEFENSE))
+    node = values.get(DEFENSE)
+    name = node.get("name") if isinstance(node, Mapping) else None
+    if name != chosen.replace(" ", ""):
+        raise InputError(f"{DEFENSE}.name", name, f"expected {chosen}, the name under which it is chosen")
 
 
 def check(config: DictConfig, words: Sequence[str]) -> None:
@@ -57,6 +83,7 @@ def check(config: DictConfig, words: Sequence[str]) -> None:
     plain.references("", values)
     for key in ("attacks", "defenses"):
         choices.check_listed(key, values.get(key))
+    _check_defense(config, values)
     choices.check_present(_attacks(str(config.hydra.job.config_name), words), values.get("attack"))
 
 

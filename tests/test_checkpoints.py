@@ -261,3 +261,34 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
         n = len(writes) - before
         assert n * cost[0] <= 1.1 * share * 600 + cost[0]
         assert cost[0] > 0.1 or n >= 600 / 3.3
+
+
+def _without(state: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if key != name}
+
+
+OTHER_FORMS: dict[str, Any] = {
+    "a part is not there": lambda state: _without(state, "strategy"),
+    "no scores": lambda state: {**state, "scores": None},
+    "a round before the first": lambda state: {**state, "round": -5},
+    "a round after the last": lambda state: {**state, "round": 10**6},
+    "other weights": lambda state: {**state, "weights": np.zeros(3, np.float32)},
+    "a text for a part": lambda state: {**state, "kept": "x"},
+    "no accounts": lambda state: {**state, "ledgers": []},
+    "a text for a memory": lambda state: {**state, "strategy": {**state["strategy"], "_memory": "x"}},
+}
+
+
+@pytest.mark.usefixtures("_often")
+@pytest.mark.parametrize("change", OTHER_FORMS.values(), ids=OTHER_FORMS.keys())
+def test_progress_of_another_form_is_left_aside(
+    change: Any, tmp_path: Path, resumed: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    runs = [experiment(*SMALL)]
+    interrupted(runs, tmp_path)
+    (path,) = (tmp_path / FOLDER).glob(checkpoints.FILE)
+    write(path, {identity: change(state) for identity, state in states(tmp_path / FOLDER).items()})
+    capfd.readouterr()
+    assert told(list(advance(runs, None, tmp_path))) == told(run_together(runs))
+    assert resumed == []
+    assert "is not used" in capfd.readouterr().err

@@ -318,3 +318,49 @@ def test_every_flag_and_key_that_is_offered_is_taken() -> None:
     words.check(["hydra/launcher=lockstep", "hydra.launcher.workers=2", "hydra.run.dir='a b'", "--cfg", "job", "--resolve"])
     words.check(["plugins=[a,b]", "++x.y-z.0=1", "~seed", "training.lr=${server.weight_cap}", "--config-dir", "x", "-h"])
     assert words.chosen(["plugins=[a, b]", "++plugins=c", "seed=1"]) == ("a", "b", "c")
+
+
+NAMED_AS_ANOTHER = {
+    "defense=[trimmed_mean,none]": "expected one name",
+    "consortium=[heart4,heart12]": "expected one name",
+    "defense.name=median": "expected defense=NAME",
+    "attack=[sign_flip] attack.sign_flip._target_=attacks.byzantine.zero.Zero": "stands for another attack",
+}
+
+
+@pytest.mark.parametrize(("words_", "says"), NAMED_AS_ANOTHER.items(), ids=NAMED_AS_ANOTHER.keys())
+def test_no_run_goes_by_the_name_of_another(
+    words_: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["run", *FAST, *words_.split(" "), "hydra.run.dir=out"]) == 2
+    assert says in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_defense_file_goes_by_its_own_name_and_has_no_key_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "defense").mkdir(parents=True)
+    for text in ("defense:\n  name: krum\n", "defense: {}\n", "defense:\n  name: x\n  name: x\n"):
+        (tmp_path / "mine" / "defense" / "x.yaml").write_text(f"# @package _global_\n{text}")
+        assert command.main(["run", "--config-dir", "mine", *FAST, "defense=x", "hydra.run.dir=out"]) == 2
+        assert capfd.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words_", "label"),
+    [
+        ("defense=median+clip ~steps.clip", "median+clip+~steps.clip"),
+        ("aggregator._target_=aggregators.median.Median ~aggregator.weighting +aggregator.n_hostile=1",
+         "none+aggregator._target_=aggregators.median.Median+~aggregator.weighting"),
+    ],
+)  # fmt: skip
+def test_a_defense_with_a_part_taken_or_put_in_its_place_says_so(
+    words_: str, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["run", *FAST, *words_.split(" "), "hydra.run.dir=out"]) == 0
+    assert json.loads((tmp_path / "out/evidence.jsonl").read_text())["defense"] == label
