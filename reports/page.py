@@ -68,7 +68,8 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] =
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
-    curves = tables.curves([record for record in records if record.attack in panels])
+    trained = [record for record in records if not broken.untrained(record)]
+    curves = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
     drawings = {
         "heat_map": (len(acting) + len(lost) > 1, partial(heat_map, acting, backdoors.backdoors(records), lost)),

@@ -139,12 +139,14 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
 
 
 def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_each_fact_stands_once() -> None:
-    curve = make_curve(4, None)
+    curve = make_curve(4, 0.65)  # evidence has the scores of the starting weights, round by round
     everything = stopped(*map(make_skip, range(1, 5)), outcome=UNTRAINED, curve=curve)
     assert skipped.sentences([everything])[1:] == []
     assert broken.first([everything])[1:] == [
         "dropout under krum: seed 0, no round gave a new model, so that no figure is defined and means leave it out."
     ]
+    assert "convergence" in page.draw([sound()])
+    assert "convergence" not in page.draw([everything])
     html = page.render([everything], page._manifest(page.Path("/nowhere")), {}, show_reconstructions=False)
     assert html.count("gave a new model, so that no figure") == html.count("4 of 4 rounds skipped") == 1
     assert "AUROC is not defined in" not in html
