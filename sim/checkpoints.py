@@ -212,8 +212,8 @@ def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
         raise ValueError("its accounts are of another form")
     for part, attributes in STORED.items():
         for name in attributes:
-            now = getattr(getattr(trial, part), name)
-            if not isinstance(now, type(state[part][name])):
+            now, found = getattr(getattr(trial, part), name), state[part][name]
+            if any(isinstance(now, form) != isinstance(found, form) for form in (dict, Log)):
                 raise ValueError(f"its {part} is of another form")
 
 

@@ -172,7 +172,10 @@ def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: flo
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)
     told = manifest(repeat.of_job(command, _overrides()), time.perf_counter() - start)
-    told |= {f"{key}s": list(dict.fromkeys(getattr(record, key) for record in everything)) for key in ("attack", "defense")}
+    told |= {
+        f"{key}s": list(dict.fromkeys(getattr(record, key) for record in [*records, *everything]))
+        for key in ("attack", "defense")
+    }
     told |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
     files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
     return _page(folder, records)
