@@ -250,7 +250,7 @@ FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {  # case: w
 WRONG: tuple[str, ...] = (
     # numbers that nothing can compute with
     "run training.lr=1e308",
-    "run training.lr=1e7",
+    "run training.lr=1e38",
     "run training.proximal=1e300",
     "run attack=[sign_flip] attack.sign_flip.scale=1e308",
     "run attack=[sign_flip] attack.sign_flip.scale=-1e308",
