@@ -60,7 +60,9 @@ def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
 
 def test_explain_says_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("explain", *FAST, "attacks=[sign_flip]", "defenses=[none,krum,median]") == 0
-    assert "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5" in capfd.readouterr().out
+    assert "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5" in " ".join(
+        capfd.readouterr().out.split()
+    )
 
 
 @pytest.mark.parametrize(
