@@ -40,9 +40,8 @@ class Rfa(Majority, Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd a step",
         variants=("start=zero", "weighting=count"),
-        promise=(
-            "nothing with start=mean: three steps do not come back from rows far out; with start=zero far rows do not move it far"
-        ),
+        promise="nothing with start=mean: three steps do not come back from rows far out; with start=zero at most "
+        "(1 + n_rows / (n_rows - n_hostile))^steps - 1 lengths of the longest honest row from zero, however far hostile rows are",
     )
 
     def __post_init__(self) -> None:

@@ -65,6 +65,12 @@ def within(most: Callable[[Any, Rows, Rows], float]) -> Check:
     return lambda rule, hostile, honest, got: bool(np.linalg.norm(got) <= most(rule, hostile, honest) * SLACK)
 
 
+def rfa_reach(rule: Any, hostile: Rows, honest: Rows) -> float:
+    """Each step adds at most n / (n - f) times the distance of the farthest honest row from the point reached."""
+    longest = max(rule.nu, float(np.linalg.norm(honest, axis=1).max()))
+    return ((1 + (len(hostile) + len(honest)) / len(honest)) ** rule.steps - 1) * longest
+
+
 def trusts(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
     return bool(np.linalg.norm(got) <= np.linalg.norm(honest[-1]) * SLACK and got @ honest[-1] >= -1e-9)
 
@@ -92,7 +98,7 @@ CHECKS: dict[str, Check] = {
     "krum": near_taken,
     "multi_krum": near_taken,
     "geometric_median": near_mean,
-    "rfa-zero": near_mean,
+    "rfa-zero": within(lambda rule, hostile, honest: rfa_reach(rule, hostile, honest)),
     "caf": near_mean,
     "mda": lambda rule, hostile, honest, got: diameter(averaged(rule, hostile, honest)) <= diameter(honest) * SLACK,
     "smea": lambda rule, hostile, honest, got: top_variance(averaged(rule, hostile, honest)) <= top_variance(honest) * SLACK,
@@ -120,7 +126,7 @@ def attacked(draw: st.DrawFn) -> tuple[Rows, Rows]:
     """Hostile rows in directions of their own, opposite, equal, or copies of honest ones moved; and honest rows, some equal."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, d = draw(st.integers(11, 14)), draw(st.integers(1, 12))
-    honest = rng.normal(size=(n - N_HOSTILE, d)) + draw(st.sampled_from([0.0, 0.0, 3.0]))
+    honest = rng.normal(size=(n - N_HOSTILE, d)) + draw(st.sampled_from([0.0, 0.0, 3.0, 100.0]))
     honest[: draw(st.integers(0, 4))] = honest[0]
     size = draw(st.sampled_from([1e-3, 0.3, 1.0, 2.0, 10.0, 1e3, 1e6, 1e12]))
     kind = draw(st.sampled_from(["independent", "equal", "opposite", "copies"]))
