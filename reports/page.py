@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -24,16 +22,14 @@ from reports import (
     multiples,
     radii,
     ranking,
-    safe,
+    rendering,
     sections,
     style,
     tables,
     undefined,
-    words,
 )
 from reports.heat_map import heat_map
 from sim import evidence, files
-from sim.errors import InputError
 from sim.evidence import RunRecord
 from threats import catalogue, register
 
@@ -49,7 +45,7 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     Reconstructed records of data that is not public appear as scores only unless ``show_reconstructions``. The same evidence
     gives the same bytes. Raises ``InputError`` if the folder holds no runs or runs that cannot be compared.
     """
-    manifest = _manifest(folder)
+    manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     read = [tables.pooled(record) for record in evidence.read(folder)]
     records = tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
     drawn = draw(records, manifest["refused"] or ())
@@ -93,7 +89,7 @@ def render(
     records = breakdown.in_focus(everything)
     inversions, spent, selected = tables.inversions(records), tables.spent(records), heard.selections(records)
     cells, effects, prices = tables.cells(records), tables.hospital_effects(records), costs.costs(records)
-    return _environment().get_template("index.html.j2").render(
+    return rendering.environment().get_template("index.html.j2").render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
         n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
@@ -185,34 +181,6 @@ def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
             if best is None or best.privacy is None or record.privacy.epsilon > best.privacy.epsilon:
                 most[record.defense] = record
     return list(most.values())
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=safe.shown,
-    )
-    environment.globals["words"] = words
-    return environment
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """What the folder says about its making; None for every part of it that is not recorded."""
-    path, unknown = folder / "manifest.json", dict.fromkeys(MANIFEST)
-    if not path.exists():
-        return unknown
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
-    if not isinstance(manifest, dict):
-        raise InputError("manifest.json", type(manifest).__name__, "expected one JSON object")
-    return unknown | manifest
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

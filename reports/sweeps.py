@@ -18,7 +18,6 @@ from typing import Any
 
 import matplotlib as mpl
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from rich.table import Table
 from rich.text import Text
 
-from reports import backdoors, safe, sections, style, tables, words
+from reports import backdoors, rendering, sections, style, tables, words
 from sim import evidence, files
 from sim.errors import InputError
 from sim.evidence import RunRecord
@@ -183,23 +182,15 @@ def write(folder: Path) -> tuple[Path, Sweep]:
     drawn = draw(sweep)
     target = folder / "report" / "index.html"
     files.replace(folder / "report" / "figures" / "sweep.png", style.png(drawn))
-    files.replace(target, render(sweep, _manifest(folder), drawn).encode())
+    files.replace(target, render(sweep, rendering.manifest(folder), drawn).encode())
     return target, sweep
 
 
 def render(sweep: Sweep, manifest: Mapping[str, Any], drawn: Figure) -> str:
     """The page as HTML text."""
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=safe.shown,
-    )
     header, body = cells(sweep)
-    return environment.get_template("sweep.html.j2").render(
-        words=words, sweep=sweep, study=sweep.records[0], header=header, body=body, labels=METRICS,
+    return rendering.environment().get_template("sweep.html.j2").render(
+        sweep=sweep, study=sweep.records[0], header=header, body=body, labels=METRICS,
         svg=Markup(style.svg(drawn, "sweep")), cautions=cautions(sweep), command=manifest.get("command"),
         seeds=sorted({record.seed for record in sweep.records}), settings=sections.settings(sweep.records),
         sources=sorted({record.data_source for record in sweep.records}), codes=sorted({record.code for record in sweep.records}),
@@ -388,14 +379,3 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 def _natural(part: str) -> list[tuple[int, int, str]]:
     return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", part) if piece]
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    if not path.exists():
-        return {}
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError("manifest.json", f"line {error.lineno}", "expected JSON") from None
-    return manifest if isinstance(manifest, dict) else {}

@@ -125,7 +125,7 @@ def test_the_column_counts_skipped_rounds_of_all_rounds() -> None:
 
 def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
     records = [make_record(), make_record(defense="krum"), sound(defense="none"), stopped(make_skip(1), make_skip(2))]
-    html = page.render(records, page._manifest(page.Path("/nowhere")), {}, show_reconstructions=False)
+    html = page.render(records, dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False)
     first = skipped.sentences(records)[0]
     assert html.index(first) < html.index("What was found")
     text = printed(terminal.closing(records))
@@ -147,7 +147,7 @@ def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_ea
     ]
     assert "convergence" in page.draw([sound()])
     assert "convergence" not in page.draw([everything])
-    html = page.render([everything], page._manifest(page.Path("/nowhere")), {}, show_reconstructions=False)
+    html = page.render([everything], dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False)
     assert html.count("gave a new model, so that no figure") == html.count("4 of 4 rounds skipped") == 1
     assert "AUROC is not defined in" not in html
     assert "model trained in fewer rounds" not in html

@@ -1,0 +1,46 @@
+"""What every page is made with: the templates, and what its folder says about its making."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports import safe, words
+from sim.errors import InputError
+from sim.evidence import MANIFEST
+
+
+@cache
+def environment() -> Environment:
+    """The templates; every value in them is escaped, and a name that is not given is an error."""
+    made = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=safe.shown,
+    )
+    made.globals["words"] = words
+    return made
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What the folder says about its making; empty where nothing is recorded.
+
+    Raises ``InputError`` for a file that is no JSON object.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
+    if not isinstance(found, dict):
+        raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")
+    return found
