@@ -12,7 +12,8 @@ from sim.errors import one_of, whole
 from sim.types import About, Updates, View
 
 Variant = Literal["paper", "byzfl", "ndss21", "distance4"]
-LEFT_OUT = {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}  # other rows that are not neighbors, beyond n_hostile
+# Other rows that are not neighbors, beyond n_hostile.
+LEFT_OUT: dict[Variant, int] = {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}
 
 
 @dataclass(frozen=True)

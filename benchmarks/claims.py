@@ -20,7 +20,7 @@ N_ROWS, N_HOSTILE, N_PARAMS = 11, 2, 40
 DISTANCE = 1e6
 DRAWS = 200
 DIRECTIONS = ("agreeing", "independent", "independent, one ten times as far")
-VARIANTS: tuple[Variant, ...] = tuple(variant for variant in LEFT_OUT if variant != "paper")  # type: ignore[misc]
+VARIANTS: tuple[Variant, ...] = tuple(variant for variant in LEFT_OUT if variant != "paper")
 
 
 def plugins(group: str) -> dict[str, Any]:

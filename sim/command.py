@@ -23,7 +23,7 @@ Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_
 compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
-Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 130 interrupted.
+Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
 INTERRUPTED = "Interrupted. Finished runs are kept; the same command with the same hydra.run.dir completes the rest."

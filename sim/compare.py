@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, pool
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -246,14 +247,15 @@ def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> 
             pipe.send(_sendable(error))
 
 
-def _sendable(error: Exception) -> Any:
-    """The exception as it can be sent to another process, with the lines in which it was raised."""
-    wrapped = pool.ExceptionWithTraceback(error, error.__traceback__)  # type: ignore[attr-defined]
+def _sendable(error: Exception) -> Exception:
+    """The exception as it can be sent to another process, with the lines in which it was raised as a note."""
+    raised = "".join(traceback.format_exception(error))
     try:
-        connection._ForkingPickler.dumps(wrapped)  # type: ignore[attr-defined]
+        ForkingPickler.dumps(error)
     except Exception:
-        return RuntimeError("".join(traceback.format_exception(error)))
-    return wrapped
+        return RuntimeError(raised)
+    error.add_note(raised)
+    return error
 
 
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TextIO
+from typing import Any, TextIO
 
 ERRORS = "wardround"  # name of the handler of characters that an encoding lacks
 NOT_WRITTEN = 74  # exit code: what was asked for could not be written (EX_IOERR of sysexits.h)
@@ -101,7 +101,7 @@ class _File(io.FileIO):
     failed: int | None = None
     _dropping = False
 
-    def write(self, data: io._BufferT, /) -> int:  # type: ignore[name-defined]
+    def write(self, data: Any, /) -> int:
         length = memoryview(data).nbytes
         if self._dropping:
             return length

@@ -4,7 +4,6 @@ Add a line to a table and it is tried on every path. An entry is a function of t
 given; it returns anything, or raises. A table of contents says what the honest reply holds instead.
 """
 
-# ruff: noqa: ARG001, ARG005, N818
 # An entry leaves unused what it is given; an entry is one line.
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class Raises:
     def _raise(self, *_: Any) -> NoReturn:
         raise self.error("used")
 
-    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __index__ = __float__ = __int__ = _raise  # type: ignore[assignment]
-    __getitem__ = __contains__ = __call__ = __lt__ = __format__ = __array__ = __reduce_ex__ = _raise  # type: ignore[assignment]
-    __class__ = property(_raise)  # type: ignore[assignment]
+    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __index__ = __float__ = __int__ = _raise
+    __getitem__ = __contains__ = __call__ = __lt__ = __format__ = __array__ = __reduce_ex__ = _raise
+    __class__ = property(_raise)
 
 
 class Whole(int):
@@ -88,10 +87,10 @@ class Dict(dict[Any, Any]):
     def _raise(self, *_: Any) -> NoReturn:
         raise GeneratorExit
 
-    get = keys = items = values = __getitem__ = __iter__ = __len__ = __contains__ = _raise  # type: ignore[assignment]
+    get = keys = items = values = __getitem__ = __iter__ = __len__ = __contains__ = _raise
 
 
-class Lying(np.ndarray):  # type: ignore[type-arg]
+class Lying(np.ndarray):
     """An array of NaN that says of itself what was agreed."""
 
     def copy(self, *_: Any, **__: Any) -> Any:
@@ -137,7 +136,7 @@ def shared(values: Any) -> Any:
 
 def records(array: Any, count: Any = 50, name: Any = wire.UPDATE, metrics: dict[Any, Any] | None = None) -> RecordDict:
     numbers = record(MetricRecord, {wire.COUNT: count, **(metrics or {})})
-    return record(RecordDict, {wire.ARRAYS: record(ArrayRecord, {name: array}), wire.METRICS: numbers})  # type: ignore[no-any-return]
+    return record(RecordDict, {wire.ARRAYS: record(ArrayRecord, {name: array}), wire.METRICS: numbers})
 
 
 def honest(message: Message, context: Context) -> Message:
@@ -202,8 +201,8 @@ VALUES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "one column": (lambda u: u[:, None], "shape ("),
     "no dimension": (lambda u: u[:1].reshape(()), "shape ()"),
     "sixty dimensions": (lambda u: u.reshape(len(u), *[1] * 60), "shape ("),
-    "a hundred million values": (lambda u: np.broadcast_to(np.float32(1), 10**8), "shape (100000000,)"),
-    "an exbibyte of values": (lambda u: np.broadcast_to(np.float32(1), 2**58), "shape (288230376151711744,)"),
+    "a hundred million values": (lambda _u: np.broadcast_to(np.float32(1), 10**8), "shape (100000000,)"),
+    "an exbibyte of values": (lambda _u: np.broadcast_to(np.float32(1), 2**58), "shape (288230376151711744,)"),
     "double precision": (lambda u: u.astype(np.float64), "dtype float64"),
     "half precision": (lambda u: u.astype(np.float16), "dtype float16"),
     "long double": (lambda u: u.astype(np.longdouble), "dtype float"),
@@ -218,13 +217,13 @@ VALUES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "texts": (lambda u: np.array(["x"] * len(u)), "dtype <U1"),
     "a list": (lambda u: u.tolist(), "expected an array"),
     "a tensor": (lambda u: torch.from_numpy(u), "type Tensor"),
-    "nothing": (lambda u: None, "the update is None"),
-    "a text": (lambda u: "update", "the update is update"),
-    "a number": (lambda u: 1.0, "the update is 1.0"),
+    "nothing": (lambda _u: None, "the update is None"),
+    "a text": (lambda _u: "update", "the update is update"),
+    "a number": (lambda _u: 1.0, "the update is 1.0"),
     "a number of numpy": (lambda u: u[0], "type float32"),
     "a view of memory": (lambda u: memoryview(u), "type memoryview"),
     "raw bytes": (lambda u: u.tobytes(), "bytes, expected an array"),
-    "an object that raises": (lambda u: Raises(), "type Raises"),
+    "an object that raises": (lambda _u: Raises(), "type Raises"),
 }
 
 # --- 2. the update, serialized
@@ -282,10 +281,10 @@ class Bytes(bytes):
 UNDECODABLE = "the update cannot be decoded: "
 BYTES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "an archive": (archive, UNDECODABLE),
-    "a bomb": (lambda u: bomb(), UNDECODABLE),
+    "a bomb": (lambda _u: bomb(), UNDECODABLE),
     "a pickle": (pickled, UNDECODABLE),
     "a pickled array": (pickled_array, UNDECODABLE),
-    "no bytes": (lambda u: b"", UNDECODABLE + "0 bytes"),
+    "no bytes": (lambda _u: b"", UNDECODABLE + "0 bytes"),
     "half of the bytes": (lambda u: npy(u)[: len(npy(u)) // 2], UNDECODABLE),
     "one byte missing": (lambda u: npy(u)[:-1], UNDECODABLE),
     "one byte more": (lambda u: npy(u) + b"\0", UNDECODABLE),
@@ -301,14 +300,14 @@ BYTES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "a header of whole numbers": (lambda u: headed(u, descr="<i4"), UNDECODABLE),
     "a header of objects": (lambda u: headed(u, descr="|O"), UNDECODABLE),
     "double precision under another name": (lambda u: npy(u.astype(np.float64)), UNDECODABLE),
-    "a megabyte of zeros": (lambda u: bytes(10**6), UNDECODABLE + "1000000 bytes"),
+    "a megabyte of zeros": (lambda _u: bytes(10**6), UNDECODABLE + "1000000 bytes"),
     "nan, serialized": (lambda u: npy(one(u, 0, np.nan)), "values that are not finite"),
     "an editable array of bytes": (lambda u: bytearray(npy(u)), UNDECODABLE + "an object of type bytearray"),
     "a view of bytes": (lambda u: memoryview(npy(u)), UNDECODABLE),
     "bytes of a kind of its own": (lambda u: Bytes(npy(u)), UNDECODABLE + "an object of type Bytes"),
-    "a text for bytes": (lambda u: "\x93NUMPY", UNDECODABLE),
-    "nothing for bytes": (lambda u: None, UNDECODABLE + "None"),
-    "an object for bytes": (lambda u: Raises(), UNDECODABLE + "an object of type Raises"),
+    "a text for bytes": (lambda _u: "\x93NUMPY", UNDECODABLE),
+    "nothing for bytes": (lambda _u: None, UNDECODABLE + "None"),
+    "an object for bytes": (lambda _u: Raises(), UNDECODABLE + "an object of type Raises"),
 }
 
 
@@ -366,7 +365,7 @@ DESCRIPTIONS: dict[str, tuple[Entry, str]] = {
     ),
     "an array of numpy, unwrapped": (holding(lambda u: records(u)), "the update is an object of type ndarray, expected Array"),
     "a description by names that are none": (
-        holding(lambda u: records(made(Array, {**vars(Array(u)), Key("another"): "float32"}))),  # type: ignore[dict-item]
+        holding(lambda u: records(made(Array, {**vars(Array(u)), Key("another"): "float32"}))),
         "holds an object of type Key for a name",
     ),
 }
@@ -375,13 +374,13 @@ DESCRIPTIONS: dict[str, tuple[Entry, str]] = {
 
 
 def many(n: int) -> Callable[[Update], RecordDict]:
-    return lambda u: record(RecordDict, {f"record {i}": ArrayRecord() for i in range(n)})  # type: ignore[no-any-return]
+    return lambda _u: record(RecordDict, {f"record {i}": ArrayRecord() for i in range(n)})
 
 
 def with_arrays(data: Callable[[Update], Any]) -> Callable[[Update], RecordDict]:
     def content(update: Update) -> RecordDict:
         good = records(shared(update))
-        return record(RecordDict, {**vars(good)["_data"], wire.ARRAYS: record(ArrayRecord, data(update))})  # type: ignore[no-any-return]
+        return record(RecordDict, {**vars(good)["_data"], wire.ARRAYS: record(ArrayRecord, data(update))})
 
     return content
 
@@ -389,7 +388,7 @@ def with_arrays(data: Callable[[Update], Any]) -> Callable[[Update], RecordDict]
 def with_metrics(metrics: Any) -> Callable[[Update], RecordDict]:
     def content(update: Update) -> RecordDict:
         good = records(shared(update))
-        return record(RecordDict, {**vars(good)["_data"], wire.METRICS: metrics})  # type: ignore[no-any-return]
+        return record(RecordDict, {**vars(good)["_data"], wire.METRICS: metrics})
 
     return content
 
@@ -397,7 +396,7 @@ def with_metrics(metrics: Any) -> Callable[[Update], RecordDict]:
 def circular(_: Update) -> RecordDict:
     loop = record(RecordDict, {})
     vars(loop)["_data"].update({wire.ARRAYS: loop, wire.METRICS: loop})
-    return loop  # type: ignore[no-any-return]
+    return loop
 
 
 class OwnRecords(RecordDict):
@@ -412,9 +411,9 @@ class OwnMetrics(MetricRecord):
 
 
 RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
-    "no records": (lambda u: RecordDict(), "records [], expected arrays and metrics"),
+    "no records": (lambda _u: RecordDict(), "records [], expected arrays and metrics"),
     "no metrics": (lambda u: record(RecordDict, {wire.ARRAYS: wire.arrays(wire.UPDATE, u)}), "records ['arrays'], expected"),
-    "no arrays": (lambda u: record(RecordDict, {wire.METRICS: MetricRecord({wire.COUNT: 50})}), "records ['metrics'], expected"),
+    "no arrays": (lambda _u: record(RecordDict, {wire.METRICS: MetricRecord({wire.COUNT: 50})}), "records ['metrics'], expected"),
     "records of other names": (
         lambda u: record(RecordDict, {"array": wire.arrays(wire.UPDATE, u), wire.METRICS: MetricRecord({wire.COUNT: 50})}),
         "records ['array', 'metrics'], expected",
@@ -425,7 +424,7 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     ),
     "ten thousand records": (many(10_000), "the content holds 10000 entries"),
     "records of swapped kinds": (
-        lambda u: record(RecordDict, {wire.ARRAYS: MetricRecord({wire.COUNT: 50}), wire.METRICS: ArrayRecord()}),
+        lambda _u: record(RecordDict, {wire.ARRAYS: MetricRecord({wire.COUNT: 50}), wire.METRICS: ArrayRecord()}),
         "arrays is an object of type MetricRecord, expected ArrayRecord",
     ),
     "settings for metrics": (with_metrics(ConfigRecord({wire.COUNT: 50})), "metrics is an object of type ConfigRecord"),
@@ -435,15 +434,15 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "an object for metrics": (with_metrics(Raises()), "metrics is an object of type Raises"),
     "records that hold themselves": (circular, "arrays is an object of type RecordDict"),
     "a mapping for content": (lambda u: {wire.ARRAYS: u}, "the content is an object of type dict"),
-    "a text for content": (lambda u: "content", "the content is content"),
-    "an object for content": (lambda u: Raises(), "the content is an object of type Raises"),
+    "a text for content": (lambda _u: "content", "the content is content"),
+    "an object for content": (lambda _u: Raises(), "the content is an object of type Raises"),
     "content of a kind of its own": (
         lambda u: made(OwnRecords, vars(records(shared(u)))),
         "the content is an object of type Own",
     ),
-    "content that holds nothing": (lambda u: made(RecordDict, {}), "the content holds None"),
+    "content that holds nothing": (lambda _u: made(RecordDict, {}), "the content holds None"),
     "content that holds a list": (lambda u: record(RecordDict, [u]), "the content holds"),
-    "content that raises when looked into": (lambda u: record(RecordDict, Dict()), "the content holds an object of type Dict"),
+    "content that raises when looked into": (lambda _u: record(RecordDict, Dict()), "the content holds an object of type Dict"),
     "names that raise when compared": (
         lambda u: record(RecordDict, {Key(wire.ARRAYS): u, Key(wire.METRICS): 1}),
         "the content holds an object of type Key for a name",
@@ -451,7 +450,7 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "numbers for names": (lambda u: record(RecordDict, {1: u}), "the content holds 1 for a name"),
     "names that equal all": (lambda u: record(RecordDict, {Text("x"): u}), "the content holds an object of type Text for a name"),
     "array of another name": (with_arrays(lambda u: {"weights": shared(u)}), "arrays ['weights'], expected update"),
-    "no array": (with_arrays(lambda u: {}), "arrays [], expected update"),
+    "no array": (with_arrays(lambda _u: {}), "arrays [], expected update"),
     "one array too many": (
         with_arrays(lambda u: {wire.UPDATE: shared(u), "second": shared(u)}),
         "arrays ['update', 'second'], expected update",
@@ -516,7 +515,7 @@ NUMBERS: dict[str, tuple[dict[Any, Any], str]] = {
 # --- 5. what an app raises
 
 
-class Silent(Exception):
+class SilentError(Exception):
     """Raises where it is shown."""
 
     def __str__(self) -> str:
@@ -529,7 +528,7 @@ class Meta(type):
     """A type that raises when it is asked for its name."""
 
     @property
-    def __name__(cls) -> str:  # type: ignore[override]
+    def __name__(cls) -> str:
         raise SystemExit
 
     def __repr__(cls) -> str:
@@ -541,15 +540,15 @@ class Meta(type):
         raise KeyboardInterrupt
 
 
-class Nameless(Exception, metaclass=Meta):
+class NamelessError(Exception, metaclass=Meta):
     """Of a type that raises."""
 
 
 class Masked(BaseException):
     """Says that it is something else."""
 
-    __class__ = property(lambda self: KeyboardInterrupt)  # type: ignore[assignment]
-    args = property(lambda self: 1 / 0)  # type: ignore[assignment]
+    __class__ = property(lambda _self: KeyboardInterrupt)
+    args = property(lambda _self: 1 / 0)
 
 
 Long = type("x" * 10**6, (Exception,), {})
@@ -572,8 +571,8 @@ RAISED: dict[str, tuple[Callable[[], BaseException], str]] = {
     "the end of an iteration": (lambda: StopIteration(1), "StopIteration(1)"),
     "a canceled task": (asyncio.CancelledError, "CancelledError()"),
     "an exception at the base": (lambda: BaseException("base"), "BaseException('base')"),
-    "an exception that cannot be shown": (lambda: Silent("x"), "Silent('x')"),
-    "an exception of a type that raises": (lambda: Nameless("x"), "Nameless('x')"),
+    "an exception that cannot be shown": (lambda: SilentError("x"), "SilentError('x')"),
+    "an exception of a type that raises": (lambda: NamelessError("x"), "NamelessError('x')"),
     "an exception that lies about itself": (lambda: Masked("x"), "Masked('x')"),
     "a group": (lambda: ExceptionGroup("group", [ValueError()]), "ExceptionGroup('group'"),
     "a group at the base": (lambda: BaseExceptionGroup("g", [KeyboardInterrupt()]), "BaseExceptionGroup('g'"),
@@ -599,7 +598,7 @@ RAISED: dict[str, tuple[Callable[[], BaseException], str]] = {
 
 
 def raising(error: Callable[[], BaseException]) -> Entry:
-    def app(message: Message, context: Context) -> NoReturn:
+    def app(_message: Message, _context: Context) -> NoReturn:
         raise error()
 
     return app
@@ -631,31 +630,31 @@ def without(name: str) -> Entry:
 
 
 GIVEN: dict[str, tuple[Entry, str]] = {
-    "nothing": (lambda m, c: None, "the reply is None"),
-    "a text": (lambda m, c: "a reply", "the reply is a reply"),
-    "a text with escapes": (lambda m, c: ANSI, r"the reply is \x1b[2J"),
-    "records": (lambda m, c: RecordDict(), "the reply is an object of type RecordDict"),
-    "a number": (lambda m, c: 10**5000, "the reply is a whole number of 16610 bits"),
-    "an exception": (lambda m, c: KeyboardInterrupt("x"), "the reply is an object of type KeyboardInterrupt"),
-    "a class": (lambda m, c: Message, "the reply is an object of type type"),
-    "a class that raises": (lambda m, c: Nameless, "the reply is an object of type Meta"),
+    "nothing": (lambda _m, _c: None, "the reply is None"),
+    "a text": (lambda _m, _c: "a reply", "the reply is a reply"),
+    "a text with escapes": (lambda _m, _c: ANSI, r"the reply is \x1b[2J"),
+    "records": (lambda _m, _c: RecordDict(), "the reply is an object of type RecordDict"),
+    "a number": (lambda _m, _c: 10**5000, "the reply is a whole number of 16610 bits"),
+    "an exception": (lambda _m, _c: KeyboardInterrupt("x"), "the reply is an object of type KeyboardInterrupt"),
+    "a class": (lambda _m, _c: Message, "the reply is an object of type type"),
+    "a class that raises": (lambda _m, _c: NamelessError, "the reply is an object of type Meta"),
     "a list of replies": (lambda m, c: [honest(m, c)] * 2, "the reply is [an object of type Message"),
     "a pair": (lambda m, c: (honest(m, c), c), "the reply is (an object of type Message, "),
     "a generator": (lambda m, c: (honest(m, c) for _ in range(2)), "the reply is an object of type generator"),
     "a coroutine": (coroutine, "the reply is an object of type coroutine"),
-    "an object that raises": (lambda m, c: Raises(), "the reply is an object of type Raises"),
+    "an object that raises": (lambda _m, _c: Raises(), "the reply is an object of type Raises"),
     "an object like a message": (lambda m, c: types.SimpleNamespace(**vars(honest(m, c))), "type SimpleNamespace"),
     "a message of a kind of its own": (lambda m, c: made(OwnMessage, vars(honest(m, c))), "type OwnMessage"),
-    "a message without anything": (lambda m, c: made(Message, {}), "the metadata is None"),
+    "a message without anything": (lambda _m, _c: made(Message, {}), "the metadata is None"),
     "a message without content": (lambda m, c: changed(honest(m, c), _content=None), "the reply has no content"),
     "a message without a place for content": (without("_content"), "the reply has no content"),
     "a message without metadata": (without("_metadata"), "the metadata is None"),
-    "the message itself": (lambda m, c: m, "sender "),
+    "the message itself": (lambda m, _c: m, "sender "),
     "a message with a hundred attributes": (
         lambda m, c: changed(honest(m, c), **{f"more{i}": i for i in range(100)}),
         "the reply holds 10",
     ),
-    "a new message": (lambda m, c: Message(RecordDict(), 1, "train"), "sender "),
+    "a new message": (lambda _m, _c: Message(RecordDict(), 1, "train"), "sender "),
 }
 
 # --- 7. in whose name
@@ -666,7 +665,7 @@ def signed(**fields: Any) -> Entry:
 
     def app(message: Message, context: Context) -> Message:
         reply = honest(message, context)
-        return changed(reply, _metadata=changed(reply.metadata, **fields))  # type: ignore[no-any-return]
+        return changed(reply, _metadata=changed(reply.metadata, **fields))
 
     return app
 
@@ -748,8 +747,8 @@ FAILED: dict[str, tuple[Entry, str]] = {
     "a reason with escapes": (failing(Error(1, ANSI)), r"\x1b[2J"),
     "a reason with bidi controls": (failing(Error(1, BIDI)), r"\u202eevil"),
     "a reason with a surrogate": (failing(Error(1, SURROGATE)), r"\ud800"),
-    "a reason that raises": (failing(Error(1, Raises())), "an object of type Raises"),  # type: ignore[arg-type]
-    "a code that raises": (failing(Error(Raises(), "x")), "x"),  # type: ignore[arg-type]
+    "a reason that raises": (failing(Error(1, Raises())), "an object of type Raises"),
+    "a code that raises": (failing(Error(Raises(), "x")), "x"),
     "an error of a kind of its own": (failing(OwnError(1, "x")), "the error is an object of type OwnError"),
     "a text": (failing("error"), "the error is error"),
     "an object that raises": (failing(Raises()), "the error is an object of type Raises"),
@@ -789,12 +788,12 @@ def then_fails(change: Callable[[Message, Context], Any]) -> Entry:
 
 def dressed(message: Message, context: Context) -> None:
     """Give the message and the context types of its own."""
-    own = type("Own", (Context,), {"state": property(lambda self: endless())})
+    own = type("Own", (Context,), {"state": property(lambda _self: endless())})
     context.__class__, message.__class__ = own, OwnMessage
 
 
 OTHER: dict[str, tuple[Entry, str]] = {
-    "gives what cannot be compared": (lambda m, c: Compared(), "the reply is an object of type Compared"),
+    "gives what cannot be compared": (lambda _m, _c: Compared(), "the reply is an object of type Compared"),
     "reply that raises when looked into": (lambda m, c: looked_into(honest(m, c)), "the reply holds an object of type Dict"),
     "metadata that raise when looked into": (
         lambda m, c: changed(honest(m, c), _metadata=looked_into(changed(honest(m, c).metadata))),
@@ -814,9 +813,9 @@ OTHER: dict[str, tuple[Entry, str]] = {
     ),
     "deletes all it is given": (then_fails(lambda m, c: (m.__dict__.clear(), c.__dict__.clear())), "ValueError('done')"),
     "dresses all it is given": (then_fails(dressed), "ValueError('done')"),
-    "deletes its state": (then_fails(lambda m, c: c.__dict__.pop("state")), "ValueError('done')"),
-    "ignores interrupts": (then_fails(lambda m, c: signal.signal(signal.SIGINT, signal.SIG_IGN)), "ValueError('done')"),
-    "makes numpy raise": (then_fails(lambda m, c: np.seterr(all="raise")), "ValueError('done')"),
+    "deletes its state": (then_fails(lambda _m, c: c.__dict__.pop("state")), "ValueError('done')"),
+    "ignores interrupts": (then_fails(lambda _m, _c: signal.signal(signal.SIGINT, signal.SIG_IGN)), "ValueError('done')"),
+    "makes numpy raise": (then_fails(lambda _m, _c: np.seterr(all="raise")), "ValueError('done')"),
     "a hundred thousand messages": (lambda m, c: [honest(m, c), *[m] * 10**5], "the reply is [an object of type Message, "),
     "an error that is false": (failing(False), "the error is False, expected Error"),
     "a stack of marks": (raising(lambda: ValueError("e" + "\u0301" * 1000)), r"ValueError('e\u0301\u0301"),
@@ -836,7 +835,7 @@ HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"count: {name}": (holding(lambda u, n=n: records(shared(u), n)), why) for name, (n, why) in COUNTS.items()},
     **{f"number: {name}": (holding(lambda u, n=n: records(shared(u), metrics=n)), why) for name, (n, why) in NUMBERS.items()},
     **{f"raises: {name}": (raising(error), why) for name, (error, why) in RAISED.items()},
-    "raises: itself, for ever": (lambda m, c: endless(), "RecursionError("),
+    "raises: itself, for ever": (lambda _m, _c: endless(), "RecursionError("),
     **{f"gives: {name}": entry for name, entry in GIVEN.items()},
     **{f"signed: {name}": entry for name, entry in SIGNED.items()},
     **{f"failed: {name}": entry for name, entry in FAILED.items()},

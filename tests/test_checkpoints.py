@@ -257,7 +257,7 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
         start, before = now[0], len(writes)
         while now[0] < start + 600:
             now[0] += 0.1
-            progress.after_round([trial], dict.fromkeys(trial.enrolled))  # type: ignore[arg-type]
+            progress.after_round([trial], dict.fromkeys(trial.enrolled))
         n = len(writes) - before
         assert n * cost[0] <= 1.1 * share * 600 + cost[0]
         assert cost[0] > 0.1 or n >= 600 / 3.3

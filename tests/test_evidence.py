@@ -322,7 +322,7 @@ def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_
 def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> None:
     wrong = [[SimpleNamespace(text="{}")]] * 2
     with pytest.raises(InputError, match="a configuration with a label") as error:
-        list(compare._shared_out(wrong, 2, None))  # type: ignore[arg-type]
+        list(compare._shared_out(wrong, 2, None))
     assert "in from_text" in str(error.value.__cause__)
 
 
