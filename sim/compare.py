@@ -12,7 +12,7 @@ from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from hydra.utils import get_object
@@ -140,6 +140,13 @@ def _stored(group: Sequence[Experiment], folder: Path | None) -> None:
         checkpoints.Progress(folder, group).done()
 
 
+class _Raised(NamedTuple):
+    """An exception of a worker process as it can be sent, and the lines in which it was raised."""
+
+    error: Exception
+    lines: str
+
+
 @dataclass
 class _Worker:
     process: Any
@@ -165,8 +172,8 @@ class _Worker:
         try:
             while self.pipe.poll():
                 answer = self.pipe.recv()
-                if isinstance(answer, BaseException):
-                    raise answer
+                if isinstance(answer, _Raised):
+                    raise answer.error from RuntimeError(answer.lines)
                 yield answer
         except (EOFError, ConnectionError):
             raise RefusedError(
@@ -244,18 +251,16 @@ def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> 
                 pipe.send(record.model_dump_json())
             pipe.send(None)
         except Exception as error:
-            pipe.send(_sendable(error))
+            pipe.send(_raised(error))
 
 
-def _sendable(error: Exception) -> Exception:
-    """The exception as it can be sent to another process, with the lines in which it was raised as a note."""
-    raised = "".join(traceback.format_exception(error))
+def _raised(error: Exception) -> _Raised:
+    lines = "".join(traceback.format_exception(error))
     try:
         ForkingPickler.dumps(error)
     except Exception:
-        return RuntimeError(raised)
-    error.add_note(raised)
-    return error
+        return _Raised(RuntimeError(lines), lines)
+    return _Raised(error, lines)
 
 
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:

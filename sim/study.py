@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
+from sim.errors import cut
+
 Part = Literal["study", "attack", "defense", "run", "nothing"]
 
 BELONGS: Final[Mapping[str, Part]] = {
@@ -77,8 +79,7 @@ def difference(held: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, 
 
 def shown(value: Any) -> str:
     """A value as a message repeats it."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return cut(value if isinstance(value, str) else json.dumps(value), SHOWN)
 
 
 def _first(scope: Scope, one: dict[str, Any], other: dict[str, Any]) -> Difference:
