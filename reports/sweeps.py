@@ -165,7 +165,7 @@ def read(folder: Path) -> Sweep:
             key = json.dumps([record.run, record.config], sort_keys=True)
             found.setdefault(key, (record.model_copy(update={"curve": {}}), place.relative_to(folder).as_posix()))
     if not found:
-        raise InputError("folder", str(folder), f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders")
+        raise InputError("folder", folder, f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders")
     return Sweep([record for record, _ in found.values()], [place for _, place in found.values()])
 
 

@@ -114,7 +114,7 @@ def _held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
 
 
 def _refuse(folder: Path, what: str) -> None:
-    raise InputError("hydra.run.dir", str(folder), f"holds runs {what}; expected a new folder")
+    raise InputError("hydra.run.dir", folder, f"holds runs {what}; expected a new folder")
 
 
 def run_all(

@@ -4,7 +4,8 @@ from pathlib import PurePath
 from reprlib import Repr
 from typing import Any
 
-LONGEST_VALUE = 80  # characters of a value, or of a key, in a message
+LONGEST_VALUE = 80  # characters of a value in a message
+LONGEST_KEY = 160  # of a key, which may be a place in a file
 MOST_BITS = 200  # of a whole number that is written out
 
 
@@ -13,7 +14,7 @@ class InputError(ValueError):
 
     def __init__(self, key: str, value: Any, expected: str) -> None:
         self.key, self.value, self.expected = key, value, expected
-        super().__init__(f"{cut(key)}={_shown(value)}: {expected}")
+        super().__init__(f"{cut(key, LONGEST_KEY)}={_shown(value)}: {expected}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, Any, str]]:
         return type(self), (self.key, self.value, self.expected)

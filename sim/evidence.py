@@ -328,7 +328,7 @@ def head(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"bytes": 0, "hash": sealed.FIRST}
     except (sealed.BrokenError, OSError) as error:
-        raise InputError("folder", str(folder), f"expected evidence in {EVIDENCE}: {_reason(error)}") from None
+        raise InputError("folder", folder, f"expected evidence in {EVIDENCE}: {_reason(error)}") from None
 
 
 def read(folder: Path) -> list[RunRecord]:
@@ -349,9 +349,9 @@ def read(folder: Path) -> list[RunRecord]:
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
-        raise InputError("folder", str(folder), f"expected a folder with {EVIDENCE} ({_reason(error)})") from error
+        raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})") from error
     if not reached:
-        raise InputError("folder", str(folder), f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another")
+        raise InputError("folder", folder, f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another")
     return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
 
 

@@ -85,7 +85,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("hydra.run.dir", str(folder), "expected a folder that no other command is writing in") from None
+            raise InputError("hydra.run.dir", folder, "expected a folder that no other command is writing in") from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -137,4 +137,4 @@ def _named(path: Path) -> Iterator[None]:
 def _refuse(path: Path, error: OSError) -> NoReturn:
     name = "" if path.name == PART else f"{path.name}: "
     reason = error.strerror or type(error).__name__
-    raise InputError("folder", str(path.parent), f"expected a folder that can be written ({name}{reason})") from error
+    raise InputError("folder", path.parent, f"expected a folder that can be written ({name}{reason})") from error

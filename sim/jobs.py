@@ -157,7 +157,7 @@ def _of_folder(error: OSError, folder: str) -> Exception:
     about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error
-    return InputError("hydra.run.dir", about, f"expected a folder that can be written ({error.strerror})")
+    return InputError("hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})")
 
 
 def _show(asked: Namespace, config: DictConfig) -> None:
