@@ -464,7 +464,19 @@ def test_damage_counts_an_aggregate_that_is_not_finite_as_none() -> None:
     assert hurt(np.full((1, 2), 4.0)) == pytest.approx(np.hypot(3, 3))
 
 
-@pytest.mark.parametrize("attack", [MinMax("sign"), MinSum("sign"), AggregationTailored("sign"), FangKrum()], ids=repr)
+@pytest.mark.parametrize(
+    "attack",
+    [
+        MinMax("sign"),
+        MinMax("unit"),
+        MinSum("unit"),
+        AggregationTailored("unit"),
+        MinSum("sign"),
+        AggregationTailored("sign"),
+        FangKrum(),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_attack_pushes_a_parameter_whose_honest_mean_is_zero(attack: Any, dtype: type) -> None:
     others = stream(0, "around zero").normal(size=(7, 5)).astype(dtype)
@@ -473,6 +485,14 @@ def test_no_attack_pushes_a_parameter_whose_honest_mean_is_zero(attack: Any, dty
     sent = attack(known, RNG)
     assert np.abs(sent[:, 1]).max() < 1e-6
     assert np.abs(sent[:, [0, 2, 3, 4]]).min() > 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_says(dtype: type) -> None:
+    rows = np.array([[0.1], [0.2], [-0.3]] * 3, dtype)
+    for scale in (1, -1):
+        sent = Fang()(Knowledge(rows[:2], 11, 2, scale * rows), stream(0, "fang"))
+        assert (sent <= (scale * rows).min() + 1e-6).all()
 
 
 # --- against ByzFL

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from attacks.byzantine.directions import trend
 from attacks.byzantine.honest import deviation, mean
 from attacks.byzantine.spread import at_least_two
 from sim.errors import InputError
@@ -40,7 +41,8 @@ class Fang:
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than two known updates."""
         rows = at_least_two(self, known)
-        falling = mean(rows) < 0
+        center = mean(rows)
+        falling = trend(center, (rows - center).astype(rows.dtype)) < 0  # a parameter without a trend counts as rising
         if rows is known.own:
             near, far = (mean(rows) + np.where(falling, k, -k) * deviation(rows) for k in (3, 4))
         else:
