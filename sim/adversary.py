@@ -105,7 +105,7 @@ class Adversary:
             for hospital in self.experiment.absences[name]
             if absence.away(round_, stream(seed, "attack", name, round_, hospital))
         }
-        arrived = [reply for reply in replies if self.enrolled.get(reply.metadata.src_node_id) not in away]
+        arrived = [reply for reply in replies if self._hospital(reply) not in away]
         self.distances[name] += [1.0] * (len(replies) - len(arrived))
         return arrived
 
@@ -126,8 +126,7 @@ class Adversary:
 
     def _hospital(self, reply: Message) -> str:
         """The hospital that a reply is from; empty where it is from none of them."""
-        node = wire.sender(reply)
-        return "" if node is None else self.enrolled.get(node, "")
+        return self.enrolled.get(wire.sender(wire.metadata(reply)), "")
 
     def _send(self, name: str, attack: Byzantine, scene: _Scene, own: Updates) -> Updates:
         """What ``attack`` sends, given no more than it declared and than ``adversary.knowledge`` allows."""

@@ -132,11 +132,11 @@ class Aggregator(Strategy):
 
     def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
         """Usable reports by hospital, sorted by name. A hospital that answers more than once or not at all is recorded."""
-        by_node: dict[int, list[Message]] = {node: [] for node in self.enrolled}
+        by_node: dict[int, list[tuple[Message, wire.Stated]]] = {node: [] for node in self.enrolled}
         for reply in replies:
-            node = wire.sender(reply)
-            if node is not None and node in by_node:
-                by_node[node].append(reply)
+            stated = wire.metadata(reply)
+            if (node := wire.sender(stated)) in by_node:
+                by_node[node].append((reply, stated))
         nodes = {hospital: node for node, hospital in self.enrolled.items()}
         usable: dict[str, wire.Report] = {}
         for hospital in sorted([*nodes, *self.absent]):
@@ -150,15 +150,15 @@ class Aggregator(Strategy):
         self._read.clear()
         return usable
 
-    def _answer(self, node: int, replies: Sequence[Message]) -> Message:
+    def _answer(self, node: int, replies: Sequence[tuple[Message, wire.Stated]]) -> Message:
         """The one reply of ``node`` to what ``configure_train`` asked it last.
 
         A late reply to something else neither counts nor spoils the right one. Raises ``UnusableError`` if there is not exactly
         one.
         """
         asked = self._asked.get(node)
-        wrong = [wire.misdirected(reply, asked) if asked else None for reply in replies]
-        fitting = [reply for reply, reason in zip(replies, wrong, strict=True) if reason is None]
+        wrong = [wire.misdirected(stated, asked) if asked else None for _, stated in replies]
+        fitting = [reply for (reply, _), reason in zip(replies, wrong, strict=True) if reason is None]
         if not fitting and wrong:
             raise wire.UnusableError(wrong[0])
         return wire.only(fitting)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
@@ -30,6 +30,16 @@ WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 EXPERIMENT, ROUND = "experiment", "round"
 PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
+Stated: TypeAlias = dict[str, Any]  # of a message, by the names that Flower has for it
+NOBODY = -1  # no node has this number
+ANSWERS = (  # what a reply says of itself, what it repeats of the message that it answers, and what that is called
+    ("_run_id", "_run_id", "run"),
+    ("_message_type", "_message_type", "message of type"),
+    ("_src_node_id", "_dst_node_id", "sender"),
+    ("_dst_node_id", "_src_node_id", "receiver"),
+    ("_reply_to_message_id", "_message_id", "reply to message"),
+)
+FLOAT32 = np.dtype(np.float32)  # the one that plain arrays share
 NPY = "numpy.ndarray"  # Flower's name for an array serialized by numpy
 MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12
 
@@ -140,7 +150,7 @@ def read_partition(reply: Any, asked: Message, n_partitions: int) -> int:
 
     Raises ``UnusableError`` for anything else, as ``read_report`` does.
     """
-    if (reason := misdirected(reply, asked)) is not None:
+    if (reason := misdirected(_metadata(reply), asked)) is not None:
         raise UnusableError(reason)
     message = _inside(reply, Message, "the reply")
     if message.get("_error") is not None:
@@ -160,8 +170,7 @@ def enrolled(replies: Iterable[Any], asked: Iterable[Message], n_partitions: int
     """
     by_node = dict[int, list[Any]]()
     for reply in replies:
-        if (node := sender(reply)) is not None:
-            by_node.setdefault(node, []).append(reply)
+        by_node.setdefault(sender(metadata(reply)), []).append(reply)
     claims, refused = dict[int, int](), list[str]()
     for message in asked:
         node = message.metadata.dst_node_id
@@ -297,6 +306,8 @@ def _shared(values: Any, n_params: int) -> NDArray[np.float32]:
     """A copy of an array that came without being serialized."""
     if type(values) is not np.ndarray:
         raise UnusableError(f"the update is {described(values)}, expected an array of numpy")
+    if values.dtype is FLOAT32 and values.shape == (n_params,):
+        return values.copy()
     _check_form(values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params)
     return np.array(values, np.float32)  # of the plain dtype, whatever else the one that came may carry
 
@@ -355,9 +366,10 @@ def _plain(entries: Any, what: str) -> dict[str, Any]:
         raise UnusableError(f"{what} holds {described(entries)}, expected names and values")
     if len(entries) > MOST_ENTRIES:
         raise UnusableError(f"{what} holds {len(entries)} entries, expected at most {MOST_ENTRIES}")
-    for name in entries:
-        if type(name) is not str:
-            raise UnusableError(f"{what} holds {described(name)} for a name")
+    for kind in map(type, entries):
+        if kind is not str:
+            wrong = next(name for name in entries if type(name) is not str)
+            raise UnusableError(f"{what} holds {described(wrong)} for a name")
     return entries
 
 
@@ -366,36 +378,35 @@ def _reason(error: Any) -> str:
     return "no reason given" if reason is None else described(reason)
 
 
-def sender(reply: Any) -> int | None:
-    """The node that a reply is from, as the grid states it; None where nothing readable is stated."""
-    with suppress(UnusableError):
-        node = _metadata(reply).get("_src_node_id")
-        return node if type(node) is int else None
-    return None
-
-
-def misdirected(reply: Any, asked: Message) -> str | None:
-    """Why a reply is no answer to ``asked``, from the node that was asked to the one that asks; None if it is one."""
-    expected = vars(asked.metadata)
+def metadata(reply: Any) -> Stated:
+    """What a reply states about itself; empty where nothing readable is stated."""
     try:
-        given = _metadata(reply)
-    except UnusableError as reason:
-        return str(reason)
-    for name, value, what in (
-        ("_run_id", expected["_run_id"], "run"),
-        ("_message_type", expected["_message_type"], "message of type"),
-        ("_src_node_id", expected["_dst_node_id"], "sender"),
-        ("_dst_node_id", expected["_src_node_id"], "receiver"),
-        ("_reply_to_message_id", expected["_message_id"], "reply to message"),
-    ):
-        found = given.get(name)
+        return _metadata(reply)
+    except UnusableError:
+        return {}
+
+
+def _metadata(reply: Any) -> Stated:
+    return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
+
+
+def sender(stated: Stated) -> int:
+    """The node that a reply is from by its ``metadata``; ``NOBODY`` where none is stated."""
+    node = stated.get("_src_node_id")
+    return node if type(node) is int else NOBODY
+
+
+def misdirected(stated: Stated, asked: Message) -> str | None:
+    """Why a reply with this ``metadata`` is no answer to ``asked``, from the node that was asked to the one that asks.
+
+    None if it is one.
+    """
+    expected = vars(asked.metadata)
+    for name, of_asked, what in ANSWERS:
+        found, value = stated.get(name), expected[of_asked]
         if type(found) is not type(value) or found != value:
             return f"{what} {described(found)}, expected {described(value)}"
     return None
-
-
-def _metadata(reply: Any) -> dict[str, Any]:
-    return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
 
 
 def received(reply: Any, asked: Message) -> Message:
@@ -405,7 +416,7 @@ def received(reply: Any, asked: Message) -> Message:
     """
     try:
         message = _inside(reply, Message, "the reply")
-        reason = misdirected(reply, asked)
+        reason = misdirected(_metadata(reply), asked)
         if reason is None and message.get("_error") is not None:
             reason = _reason(message["_error"])
     except UnusableError as unusable:

@@ -565,3 +565,8 @@ def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_messag
     moment = ("_created_at", "_ttl")
     found, expected = ({key: value for key, value in vars(one.metadata).items() if key not in moment} for one in (ours, theirs))
     assert found == expected
+
+
+def test_an_absence_of_others_leaves_replies_that_are_none_to_the_screening() -> None:
+    trial = Trial(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
+    assert trial.adversary.corrupt(1, trial.initial, [None, 3]) == [None, 3]
