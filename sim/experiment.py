@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from sim import build, data_check, limits, plain, plugins, returned
 from sim.blame import blaming
-from sim.config.settings import ORDERED, Adversary, Settings, Training, first
+from sim.config.settings import ORDERED, Adversary, Policy, Settings, Training, first
 from sim.design.attack import KINDS, Attack, AttackPlan, kind_of
 from sim.design.plan import CHAIN, FederationPlan, Terms, check
+from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError, RefusedError, UndefinedError
@@ -84,11 +85,28 @@ class Experiment:
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """What each hospital holds, in order of their names."""
-        seed, device = self.settings.seed, self.settings.device
+        seed, where = self.settings.seed, self.settings.device
         return tuple(
-            Site(one.name, one.train, PrivacyPolicy(), key(seed, "hospital", one.name), device)
+            Site(one.name, one.train, self._policy(one.name), key(seed, "hospital", one.name), where)
             for one in self.consortium.hospitals
         )
+
+    def _policy(self, hospital: str) -> PrivacyPolicy:
+        """What a hospital asks for: what its policy says, and beyond that what the plan promises."""
+        asked = self.settings.policy
+        if asked.hospitals and hospital not in asked.hospitals:
+            asked = Policy()
+        hides = self.secagg.n_rows(len(self.consortium)) < len(self.consortium)
+        return PrivacyPolicy(
+            dp=self.dp is not None if asked.dp is None else asked.dp,
+            max_epsilon=asked.max_epsilon,
+            secagg=hides if asked.secagg is None else asked.secagg,
+        )
+
+    @cached_property
+    def source(self) -> Simulated:
+        """Where the app of this run's hospitals gets the plan and their sites from."""
+        return Simulated(self.plan, self.sites, self.attack_plan)
 
     @cached_property
     def attack_plan(self) -> AttackPlan:
@@ -180,11 +198,13 @@ class Experiment:
         """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
         settings = self.settings.model_dump(mode="json")
         pairs = {key: [list(pair) for pair in settings[key].items()] for key in ORDERED}
+        if self.settings.policy == Policy():
+            del settings["policy"]  # it asks for nothing that the plan does not give
         return {**settings, **pairs, "label": self.label}
 
     @cached_property
     def text(self) -> str:
-        """The configuration as one line of JSON: what travels to hospitals and what a run is addressed by."""
+        """The configuration as one line of JSON: what processes of the simulator give each other."""
         return canonical(self.config)
 
 
@@ -238,9 +258,9 @@ def targets(settings: Settings) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def from_text(text: str) -> Experiment:
-    """The experiment of ``Experiment.text``; hospitals call this on what the aggregator sent them."""
-    if len(text) > limits.MESSAGE:
-        raise InputError("experiment", text, f"expected at most {limits.MESSAGE:,} characters")
+    """The experiment of ``Experiment.text``, for another process of the simulator."""
+    if len(text) > limits.TEXT:
+        raise InputError("experiment", text, f"expected at most {limits.TEXT:,} characters")
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -249,6 +269,22 @@ def from_text(text: str) -> Experiment:
         raise InputError("experiment", text, "expected a configuration with a label")
     plain.check("label", config["label"])
     return load({key: value for key, value in config.items() if key != "label"}, config["label"])
+
+
+@dataclass(frozen=True)
+class Described:
+    """The source of a run's hospitals in processes of their own, which make it from ``Experiment.text``."""
+
+    text: str
+
+    @property
+    def plan(self) -> FederationPlan:
+        """The plan of the run."""
+        return from_text(self.text).plan
+
+    def site(self, partition: int, round_: int) -> Site:
+        """The site of a hospital in a round."""
+        return from_text(self.text).source.site(partition, round_)
 
 
 def address(experiment: Experiment, code: str) -> str:
@@ -263,6 +299,9 @@ def _check(experiment: Experiment) -> None:
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)
+    for name in experiment.settings.policy.hospitals:
+        if name not in names:
+            raise InputError("policy.hospitals", name, f"expected names among {', '.join(names)}")
     for several, attacks in (("inversion", experiment.of_kind("inversion")), ("backdoor", experiment.backdoors)):
         if len(attacks) > 1:
             raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")

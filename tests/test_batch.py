@@ -20,7 +20,7 @@ from clients.training import seeded, train
 from sim import batches
 from sim.config.settings import Training
 from sim.models import initial, load, module, n_params, unload
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
 
 EACH_WIDTHS = pytest.mark.parametrize("widths", [(5, 1), (5, 8, 1), (5, 8, 4, 1)], ids=str)
@@ -43,7 +43,7 @@ def weights(widths: tuple[int, ...], *name: str | int) -> np.ndarray:
 
 
 def drawn(n: int, training: Training) -> list[np.ndarray]:
-    return batches.shuffled(0, 1, f"hospital {n}", n, training)
+    return batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, training)
 
 
 def jobs_and_truth(
@@ -174,7 +174,7 @@ def private_jobs(
     jobs, truth, how = [], [], trained(local_steps=n_steps)
     for i, n in enumerate(sizes):
         rows, first = records(n, widths[0], i), weights(widths, i)
-        chosen = batches.poisson(0, 1, f"hospital {i}", n, how)
+        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how)
         chosen[-1] = chosen[-1][:0] if i == 0 else chosen[-1]
         expected = batches.sample_rate(n, how) * n
 

@@ -2,12 +2,11 @@
 
 import json
 import pickle
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
 
 from sim.design import plan as plans
 from sim.design.plan import FederationPlan
@@ -15,6 +14,7 @@ from sim.errors import InputError, UndefinedError
 from sim.seeds import Key, key, stream
 from sim.types import Records
 from tests.federation import experiment
+from tests.searching import encodings, reached
 
 SEED = 7_340_918_273_645_111_999
 DESIGNS = (
@@ -100,29 +100,6 @@ def test_values_are_frozen() -> None:
     for value in (run.plan, run.sites[0], run.attack_plan, run.truth, run.aggregator_key):
         with pytest.raises(FrozenInstanceError):
             setattr(value, fields(value)[0].name, None)
-
-
-def reached(value: Any, seen: set[int]) -> list[Any]:
-    """The value and everything that it holds, at any depth."""
-    if id(value) in seen:
-        return []
-    seen.add(id(value))
-    parts: list[Any] = []
-    if is_dataclass(value) or isinstance(value, BaseModel):
-        parts = list(vars(value).values()) if hasattr(value, "__dict__") else []
-    elif isinstance(value, dict):
-        parts = [*value.keys(), *value.values()]
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        parts = list(value)
-    return [value, *(found for part in parts for found in reached(part, seen))]
-
-
-def encodings(number: int) -> list[bytes]:
-    """A number as it may be written: decimal, hex, and bytes in both orders."""
-    size = (number.bit_length() + 7) // 8
-    texts = [str(number), f"{number:x}", f"{number:X}", f"{number:_}", f"{number:,}"]
-    raw = [number.to_bytes(n, order) for n in {size, 8} for order in ("little", "big")]
-    return [*(text.encode() for text in texts), *raw, *(one.hex().encode() for one in raw)]
 
 
 def test_the_plan_holds_no_seed_no_key_and_no_record() -> None:

@@ -18,7 +18,7 @@ from sim.build import built
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy
-from sim.models import Model
+from sim.models import Model, n_params
 from sim.quorum import Quorum
 from sim.seeds import stream
 from sim.study import canonical
@@ -106,6 +106,11 @@ class FederationPlan:
     def widths(self) -> tuple[int, ...]:
         """Layer widths of the model on these records."""
         return returned.widths(self.model, self.model.widths(self.columns.n_features))
+
+    @cached_property
+    def n_params(self) -> int:
+        """The number of the model's parameters."""
+        return n_params(self.widths)
 
     @cached_property
     def quorum(self) -> Quorum:
