@@ -138,13 +138,20 @@ class Experiment:
 
     @cached_property
     def absences(self) -> dict[str, tuple[str, ...]]:
-        """By name of each attack that is an absence, the honest hospitals that it concerns."""
-        seed, hospitals = self.settings.seed, self.consortium.hospitals
-        found = {name: attack for name, attack in self.attacks.items() if isinstance(attack, Absence)}
-        return {
-            name: absence.concerned(hospitals, self.hostile, stream(seed, "attack", name, "concerned"))
-            for name, absence in found.items()
-        }
+        """By name of each attack that is an absence, the honest hospitals that it concerns.
+
+        Raises ``InputError`` where an absence is not possible with these hospitals.
+        """
+        hospitals, found = self.consortium.hospitals, dict[str, tuple[str, ...]]()
+        adversary = key(self.settings.seed, "adversary")
+        for name, attack in self.attacks.items():
+            if isinstance(attack, Absence):
+                rng = adversary.stream("attack", name, "concerned")
+                try:
+                    found[name] = attack.concerned(hospitals, self.hostile, rng)
+                except InputError as error:
+                    raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+        return found
 
     @property
     def quorum(self) -> Quorum:
@@ -338,13 +345,8 @@ def _check_poisons(experiment: Experiment) -> None:
 
 def _check_absences(experiment: Experiment) -> None:
     """Refuse before round 1 what an absence cannot do with the hospitals of this run, or in its rounds."""
-    name = "+".join(name for name, attack in experiment.attacks.items() if isinstance(attack, Absence))
-    try:
-        names = experiment.absences
-    except InputError as error:
-        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
     rounds = experiment.settings.training.rounds
-    for one in names:
+    for one in experiment.absences:
         first = getattr(experiment.attacks[one], "first_round", 1)
         if first > rounds:
             raise InputError(f"attack.{one}.first_round", first, f"expected at most training.rounds={rounds}")

@@ -139,8 +139,8 @@ class Network(LocalGrid):
 
 def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
     trial = Trial(run)
-    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
-    grid._app = hostile_app([answer_drawn] * len(entries))
+    apps = dict.fromkeys(trial.enrolled, hostile_app([answer_drawn] * len(entries)))
+    grid = Network(apps, dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
     grid.entries = entries
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
