@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from sim import wire
 from sim.adversary import ON_THE_WIRE
 from sim.batches import poisson
+from sim.design.site import Source
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
 from sim.reconstruction import Curious
-from sim.seeds import stream
 from sim.server import Log, relative_distance
 from sim.types import Vector
 
-Answer = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]  # the replies of hospitals
+Answer = Callable[[Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]]
+# the replies of hospitals whose plan and site are in a source, by the node that a message is to
 Sent = Mapping[str, list[float]]
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
@@ -91,12 +92,12 @@ def _defense(experiment: Experiment, weights: NDArray[np.float32], log: Log) -> 
 
 def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
     """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
-    hospital, settings = experiment.consortium.hospitals[0], experiment.settings
-    batches = poisson(settings.seed, 1, hospital.name, len(hospital.train), settings.training)
+    site, training = experiment.truth.sites[0], experiment.plan.training
+    batches = poisson(site.key, 1, len(site.records), training)
     updates = []
     for dp in (experiment.dp, experiment.dp.unprotected()):
-        rng = stream(settings.seed, "dp-noise", 1, hospital.name)
-        trained, _ = dp.train(experiment.network, weights, hospital.train, batches, settings.training, [], rng)
+        rng = site.key.stream("dp-noise", 1)
+        trained, _ = dp.train(experiment.network, weights, site.records, batches, training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 
@@ -117,12 +118,12 @@ def _differences(one: Experiment, other: Experiment, answer: Answer, weights: ND
     """How far each hostile hospital's update in ``one`` is from its update in ``other``; 0 where one of them fails."""
     wire.enter_process()
     round_, places = one.settings.adversary.first_round, [one.consortium.names.index(name) for name in one.hostile]
-    asked = [
-        wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.text), [place + 1])[0]
-        for run in (one, other)
-        for place in places
-    ]
-    replies = answer(asked, 2 * [wire.context(place + 1, place) for place in places])
+    sources = [run.source for run in (one, other) for _ in places]
+    by_node = dict(enumerate(sources, 1))
+    sent = wire.arrays(wire.WEIGHTS, weights)
+    asked = [wire.ask(round_, sent, wire.settings(source.plan.digest), [node])[0] for node, source in by_node.items()]
+    contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
+    replies = answer(by_node, asked, contexts)
     updates = [_update(one, reply, len(weights)) for reply in replies]
     pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
     return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]

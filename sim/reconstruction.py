@@ -78,10 +78,10 @@ def score(name: str, experiment: Experiment, round_: int, view: View, guesses: S
 
 
 def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:
-    records = next(h.train for h in experiment.consortium.hospitals if h.name == hospital)
-    settings = experiment.settings
-    used = drawn(settings.seed, round_, hospital, len(records), settings.training, private=experiment.dp is not None)
-    return _Truth(hospital, records.features[used])
+    site = next(site for site in experiment.truth.sites if site.name == hospital)
+    private = experiment.plan.dp is not None
+    used = drawn(site.key, round_, len(site.records), experiment.plan.training, private=private)
+    return _Truth(hospital, site.records.features[used])
 
 
 def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from hydra.utils import get_object
@@ -21,10 +21,11 @@ from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.blame import blaming
 from sim.clipping import clipped
+from sim.design.site import Source
 from sim.engagement import Answer, engagement, without
-from sim.engines.local import LocalGrid
+from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Screened, Skip, Spent
-from sim.experiment import Experiment, address, targets
+from sim.experiment import Described, Experiment, address, targets
 from sim.kept import Kept
 from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
@@ -36,11 +37,12 @@ from sim.sight import conflicts, sight
 from sim.types import Hospital
 from sim.untrusted import printable
 
-CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
+CLIENT_APP, TOGETHER = "clients.app.hospital_app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
 LONGEST_REASON = 300  # characters of why a hospital has no node
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 Progress = Callable[[int], None]  # called with the number of each finished round
+AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 
 
 class Trial:
@@ -95,7 +97,7 @@ class Trial:
                 grid=AdversarialGrid(grid, self.adversary),
                 initial_arrays=wire.arrays(wire.WEIGHTS, self.initial),
                 num_rounds=self.experiment.settings.training.rounds,
-                train_config=wire.settings(self.experiment.text),
+                train_config=wire.settings(self.experiment.plan.digest),
                 evaluate_config=ConfigRecord(),
                 evaluate_fn=self.examine,
             )
@@ -206,22 +208,23 @@ class Trial:
         ]
 
 
-def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp | None = None) -> RunRecord:
+def run(experiment: Experiment, progress: Progress | None = None, app: AppOf | None = None) -> RunRecord:
     """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its evidence.
 
-    ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
+    ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it those of the project train
+    together.
     """
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.is_public):
         trial = _served(Trial(experiment, progress=progress), app)
         quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
-        return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
+        return trial.record(answering(app), time.perf_counter() - start, quiet)
 
 
-def _served(trial: Trial, app: ClientApp | None) -> Trial:
+def _served(trial: Trial, app: AppOf | None) -> Trial:
     if app is None and trial.experiment.settings.engine.name == "ray":
         serve: Callable[[Trial, ClientApp], None] = get_object(RAY)
-        serve(trial, client_app())
+        serve(trial, client_app()(Described(trial.experiment.text)))
         return trial
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
     trial.server_app()(_grid([trial], app), empty)
@@ -276,7 +279,7 @@ def advance(
         final = {trial.experiment.text: trial.weights for trial in trials}
         controls = [quiet.get(experiment.text) for experiment in experiments]
         for trial, control in zip(trials, controls, strict=False):
-            yield trial.record(grid.answer, trial.earlier + each, None if control is None else final[control.text])
+            yield trial.record(answering(None), trial.earlier + each, None if control is None else final[control.text])
 
 
 def _lockstep(
@@ -284,7 +287,7 @@ def _lockstep(
 ) -> None:
     """What ``Strategy.start`` does for one run, for many at once: the same hooks in the same order."""
     arrays = [wire.arrays(wire.WEIGHTS, trial.weights) for trial in trials]
-    configs = [wire.settings(trial.experiment.text) for trial in trials]
+    configs = [wire.settings(trial.experiment.plan.digest) for trial in trials]
     for trial, first in zip(trials, arrays, strict=True):
         if trial.round == 0:
             trial.examine(0, first)
@@ -303,15 +306,37 @@ def _lockstep(
             progress(round_)
 
 
-def _grid(trials: Sequence[Trial], app: ClientApp | None = None) -> LocalGrid:
+def _grid(trials: Sequence[Trial], app: AppOf | None = None) -> LocalGrid:
+    """The nodes of all runs; without ``app`` all hospitals of a round train together."""
     partitions = {node: partition for trial in trials for partition, node in enumerate(trial.enrolled)}
-    return LocalGrid(app or client_app(), partitions, None if app else get_object(TOGETHER))
+    sources = {node: trial.experiment.source for trial in trials for node in trial.enrolled}
+    if app is None:
+        return LocalGrid({}, partitions, together(sources))
+    return LocalGrid({node: app(source) for node, source in sources.items()}, partitions)
 
 
-def client_app() -> ClientApp:
-    """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: ClientApp = get_object(CLIENT_APP)
+def answering(app: AppOf | None) -> Answer:
+    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the project's own together."""
+
+    def answer(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
+        if app is None:
+            return list(together(sources)(messages, contexts))
+        pairs = zip(messages, contexts, strict=True)
+        return [call(app(sources[wire.receiver(message)]), message, context) for message, context in pairs]
+
+    return answer
+
+
+def client_app() -> AppOf:
+    """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
+    app: AppOf = get_object(CLIENT_APP)
     return app
+
+
+def together(sources: Mapping[int, Source]) -> Together:
+    """What answers for the hospitals of all runs at once; ``sources``: by node."""
+    made: Together = get_object(TOGETHER)(sources)
+    return made
 
 
 def _privacy(experiment: Experiment) -> Privacy | None:

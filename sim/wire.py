@@ -21,13 +21,15 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+from sim.refusals import REFUSED, SENTENCES, Refusal
 from sim.types import Forged
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
 from sim.withheld import FAILED
 
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
-EXPERIMENT, ROUND = "experiment", "round"
+PLAN, ROUND = "plan", "round"
+REFUSAL, WHY = "refusal", "why"
 PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
 Stated: TypeAlias = dict[str, Any]  # of a message, by the names that Flower has for it
@@ -68,10 +70,10 @@ class SharedArray(Array):
 
 @dataclass(frozen=True)
 class Task:
-    """What the aggregator asks of a hospital: train ``weights`` in ``round`` of the run that ``experiment`` describes."""
+    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the digest ``plan``."""
 
     round: int
-    experiment: str
+    plan: str
     weights: NDArray[np.float32]
 
 
@@ -123,9 +125,9 @@ def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
     return values
 
 
-def settings(experiment: str) -> ConfigRecord:
-    """The part of a task that is the same in every round."""
-    return ConfigRecord({EXPERIMENT: experiment})
+def settings(plan: str) -> ConfigRecord:
+    """The part of a task that is the same in every round: the digest of the plan."""
+    return ConfigRecord({PLAN: plan})
 
 
 def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable[int]) -> list[Message]:
@@ -202,13 +204,18 @@ def read_task(message: Message) -> Task:
     """What a message of ``ask`` asks."""
     content = _entries(message.content)
     config = _entries(content[CONFIG])
-    return Task(config[ROUND], config[EXPERIMENT], _entries(content[ARRAYS])[WEIGHTS].numpy())
+    return Task(config[ROUND], config[PLAN], _entries(content[ARRAYS])[WEIGHTS].numpy())
 
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
     """A hospital's reply to ``message``."""
     metrics = _twin(_NO_METRICS, _data={COUNT: count, **numbers})
     return _reply(_twin(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
+
+
+def refused(refusal: Refusal, message: Message) -> Message:
+    """The reply of a hospital that refuses the task of ``message``."""
+    return _reply(RecordDict({REFUSAL: ConfigRecord({WHY: refusal})}), message)
 
 
 def _reply(content: Any, message: Message) -> Message:
@@ -278,6 +285,8 @@ def _report(reply: Any, n_params: int, max_records: int) -> Report:
     if message.get("_content") is None:
         raise UnusableError("the reply has no content")
     records = _held(message["_content"], RecordDict, "the content")
+    if records.keys() == {REFUSAL}:
+        raise UnusableError(_refusal(records[REFUSAL]))
     if records.keys() != {ARRAYS, METRICS}:
         raise UnusableError(f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}")
     update = _update(records[ARRAYS], n_params)
@@ -286,6 +295,15 @@ def _report(reply: Any, n_params: int, max_records: int) -> Report:
     if type(count) is not int or not 1 <= count <= max_records:
         raise UnusableError(f"reports {described(count)} records, expected a whole number from 1 to {max_records}")
     return Report(update, count, {name: _number(name, value) for name, value in metrics.items()})
+
+
+def _refusal(record: Any) -> str:
+    """A hospital's refusal in our own words."""
+    entries = _held(record, ConfigRecord, REFUSAL)
+    why = entries.get(WHY)
+    if entries.keys() != {WHY} or type(why) is not str or why not in SENTENCES:
+        raise UnusableError(f"a refusal without a known reason, expected one of {', '.join(SENTENCES)}")
+    return f"{REFUSED}{SENTENCES[why]}"
 
 
 def _update(record: Any, n_params: int) -> NDArray[np.float32]:
@@ -388,6 +406,12 @@ def metadata(reply: Any) -> Stated:
 
 def _metadata(reply: Any) -> Stated:
     return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
+
+
+def receiver(message: Message) -> int:
+    """The node that a message of ours is to."""
+    node: int = vars(message.metadata)["_dst_node_id"]
+    return node
 
 
 def sender(stated: Stated) -> int:

@@ -1,6 +1,7 @@
 """Whole federations for tests: experiments as the command line composes them, and runs that leave their final model."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from flwr.clientapp import ClientApp
 from hydra import initialize_config_module
 from numpy.typing import NDArray
 
-import clients.app
+from clients.app import fit, together
 from sim import compose, wire
 from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
@@ -46,15 +47,25 @@ def finished(run: Experiment, app: App | None = None, tamper: Replies = list) ->
 
     Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
     """
-    trial, hospitals = Trial(run), clients.app.app
-    if app is not None:
-        hospitals = ClientApp()
-        hospitals.train()(app)
+    trial = Trial(run)
     partitions = {node: partition for partition, node in enumerate(trial.enrolled)}
-    grid = TamperingGrid(hospitals, partitions, None if app else clients.app.together)
+    apps = {} if app is None else dict.fromkeys(partitions, client_app(app))
+    grid = TamperingGrid(apps, partitions, None if app else together(dict.fromkeys(partitions, run.source)))
     grid.tamper = tamper
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
+
+
+def client_app(app: App) -> ClientApp:
+    """The ClientApp that trains by ``app``."""
+    hospitals = ClientApp()
+    hospitals.train()(app)
+    return hospitals
+
+
+def alone(run: Experiment) -> App:
+    """The project's own hospitals, each asked by itself."""
+    return partial(fit, run.source)
 
 
 def drawn_update(n_params: int, partition: int, round_: int) -> NDArray[np.float32]:

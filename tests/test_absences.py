@@ -67,7 +67,7 @@ def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregator, np.ndarra
     aggregator = Aggregator(one, dict(enumerate(names, 1)))
     n_params = 40
     weights = np.zeros(n_params, np.float32)
-    asked = aggregator.configure_train(1, wire.arrays(wire.WEIGHTS, weights), wire.settings("{}"), None)
+    asked = aggregator.configure_train(1, wire.arrays(wire.WEIGHTS, weights), wire.settings("0" * 64), None)
     rows = np.random.default_rng(5).normal(size=(12, n_params)).astype(np.float32)
     rows[[i for i, name in enumerate(names) if name in one.hostile]] = FAR
     replies: list[Message] = []
@@ -225,7 +225,7 @@ def _round(
     aggregator: Aggregator, round_: int, missing: frozenset[str] | set[str] = frozenset(), overflowing: bool = False
 ) -> None:
     weights = np.full(20, 3e38 if overflowing else 0.0, np.float32)
-    asked = list(aggregator.configure_train(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings("{}"), None))
+    asked = list(aggregator.configure_train(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings("0" * 64), None))
     rows = stream(round_, "rows").normal(size=(12, 20)).astype(np.float32) + np.float32(3e38 if overflowing else 0)
     replies = [
         wire.answer(row, 50, {}, message)
@@ -305,7 +305,7 @@ def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_
     trial, seen = Trial(one), []
     trial.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
     object.__setattr__(trial.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
-    asked = trial.strategy.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.text), None)
+    asked = trial.strategy.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.plan.digest), None)
     rows = np.random.default_rng(5).normal(size=(12, len(trial.initial))).astype(np.float32)
     replies = [wire.answer(row, 50, {}, message) for row, message in zip(rows, asked, strict=True)]
     arrived = trial.adversary.corrupt(1, trial.initial, replies)

@@ -8,19 +8,19 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-import clients.app
 from aggregators.mean import Mean
 from attacks.faults.dropout import Dropout
 from attacks.faults.inflated_count import InflatedCount
 from attacks.faults.malformed import KINDS, Malformed
 from attacks.faults.replay import Replay
 from attacks.faults.straggler import Straggler
+from clients.app import together
 from sim import wire
 from sim.adversary import Adversary
+from sim.config.settings import Adversary as Schedule
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid
 from sim.errors import InputError
-from sim.experiment import Adversary as Schedule
-from sim.experiment import Server
 from sim.run import Trial, run, run_together
 from sim.seeds import stream
 from sim.server import capped
@@ -263,9 +263,11 @@ def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], Trial]:
 
 
 def federation_round(trial: Trial, number: int) -> list[Any]:
-    grid = LocalGrid(clients.app.app, {node: at for at, node in enumerate(trial.enrolled)}, clients.app.together)
+    sources = dict.fromkeys(trial.enrolled, trial.experiment.source)
+    grid = LocalGrid({}, {node: at for at, node in enumerate(trial.enrolled)}, together(sources))
     arrays = wire.arrays(wire.WEIGHTS, trial.weights)
-    return grid.send_and_receive(trial.strategy.configure_train(number, arrays, wire.settings(trial.experiment.text), grid))
+    config = wire.settings(trial.experiment.plan.digest)
+    return grid.send_and_receive(trial.strategy.configure_train(number, arrays, config, grid))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def design(attack: Byzantine, level: Level) -> Experiment:
 def replies(trial: Trial, round_: int, honest: float, colluders: float) -> list[Message]:
     """Each hospital's reply; those of the honest ones and of the hostile ones but the first are moved in some direction."""
     wire.enter_process()
-    asked = wire.ask(round_, wire.arrays(wire.WEIGHTS, trial.weights), wire.settings(trial.experiment.text), trial.enrolled)
+    config = wire.settings(trial.experiment.plan.digest)
+    asked = wire.ask(round_, wire.arrays(wire.WEIGHTS, trial.weights), config, trial.enrolled)
     first, *others = trial.experiment.hostile
     moved = {**dict.fromkeys(PLAIN.consortium.names, honest), **dict.fromkeys(others, colluders), first: 0.0}
     return [

@@ -14,7 +14,7 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from clients.app import app
+from clients.app import hospital_app
 from sim import compose, server, wire
 from sim.engines.local import LocalGrid
 from sim.errors import InputError
@@ -59,7 +59,7 @@ def replies(trial: Trial, honest_factor: float = 1.0) -> list[Message]:
     """Each hospital's reply to the first round, the honest ones scaled."""
     wire.enter_process()
     trial.strategy._weights = trial.initial
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.plan.digest), trial.enrolled)
     hostile = trial.experiment.hostile
     return [
         wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
@@ -279,8 +279,9 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
         trial = Trial(experiment("consortium=heart12", f"defense={defense}", *words))
-        grid = LocalGrid(app, {node: partition for partition, node in enumerate(trial.enrolled)})
-        asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
+        apps = dict.fromkeys(trial.enrolled, hospital_app(trial.experiment.source))
+        grid = LocalGrid(apps, {node: partition for partition, node in enumerate(trial.enrolled)})
+        asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.plan.digest), trial.enrolled)
         trial.strategy._weights = trial.initial
         trial.strategy.aggregate_train(1, grid.send_and_receive(asked))
         (found,) = trial.curious.results.values()

@@ -114,7 +114,7 @@ def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> Trial:
 
 def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> Trial:
     trial, other = Trial(run), Trial(run, 1 + len(run.consortium))  # what happens to one run is no matter to the other
-    _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
+    _lockstep([trial, other], _grid([trial, other], lambda _: hostile_app(entries)), None)
     np.testing.assert_array_equal(trial.weights, other.weights)
     return trial
 
@@ -138,8 +138,8 @@ class Network(LocalGrid):
 
 def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
     trial = Trial(run)
-    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
-    grid._app = hostile_app([answer_drawn] * len(entries))
+    apps = dict.fromkeys(trial.enrolled, hostile_app([answer_drawn] * len(entries)))
+    grid = Network(apps, dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
     grid.entries = entries
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
@@ -188,7 +188,7 @@ def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: in
 def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: int) -> None:
     entries = list(chunks())[part]
     words = ["adversary.n_hostile=9", "attack=[sign_flip,label_flip,inflated_count]"]
-    record = finished_run(federation(len(entries), *words), app=hostile_app([entry for entry, _ in entries.values()]))
+    record = finished_run(federation(len(entries), *words), app=lambda _: hostile_app([entry for entry, _ in entries.values()]))
     named = {(entry.round, entry.hospital) for entry in record.screened}
     names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
     assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
@@ -201,7 +201,7 @@ def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
     monkeypatch.setattr(Array, "numpy", lambda _: decoded.append(1))
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("0" * 64), [7])[0]
     replies = []
     for name, (entry, _) in HOSTILE.items():
         if name.startswith(("update", "bytes", "description", "records", "count", "number")):
@@ -492,7 +492,7 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
     trial = Trial(MEAN)
     trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
-    grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
+    grid = LocalGrid(dict.fromkeys((7, 8, 9), hostile_app([])), {7: 0, 8: 1, 9: 3})
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
 
@@ -556,7 +556,7 @@ def test_honest_counts_below_the_cap_keep_their_weight() -> None:
 
 def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("0" * 64), [7])[0]
     asked.metadata.delivered_at = "2026-01-01"
     wire.stamp(asked, "1")
     ours = wire.answer(np.ones(3, np.float32), 5, {}, asked)
