@@ -19,9 +19,10 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from sim import returned, wire, withheld
+from sim.config.settings import Server
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
-from sim.experiment import Experiment, Server
+from sim.experiment import Experiment
 from sim.federation.rounds import Aggregated, Skipped
 from sim.quorum import Quorum
 from sim.seeds import stream

@@ -17,10 +17,10 @@ from attacks.faults.replay import Replay
 from attacks.faults.straggler import Straggler
 from sim import wire
 from sim.adversary import Adversary
+from sim.config.settings import Adversary as Schedule
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid
 from sim.errors import InputError
-from sim.experiment import Adversary as Schedule
-from sim.experiment import Server
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream

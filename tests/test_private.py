@@ -16,9 +16,9 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from clients.app import fit
 from clients.private import RecordDP, spent
 from sim import batches
+from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Training
 from sim.models import initial, n_params
 from sim.observers.privacy import PrivacyObserver
 from sim.privacy import NOT_COVERED
