@@ -82,7 +82,7 @@ class Progress:
         held = states(self.folder)
         for run in runs:
             if (state := held.get(address(run.experiment, code_version()))) is not None:
-                at = [contexts[node] for node in run.enrolled]
+                at = [contexts[node] for node in run.roster.nodes.values()]
                 try:
                     _check_fits(run, len(at), state)
                 except UNUSABLE as error:
@@ -97,7 +97,7 @@ class Progress:
             return
         try:
             each = (now - self._start) / len(runs)
-            found = [(run, _state(run, [contexts[node] for node in run.enrolled], each)) for run in runs]
+            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
             write(self.path, {address(run.experiment, code_version()): state for run, state in found})
         except UnstorableError as error:
             self._off = True
@@ -178,7 +178,7 @@ def _checked(state: Any) -> Stored:
 
 def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
     return {
-        "round": run.round,
+        "round": run.number,
         "seconds": run.earlier + seconds,
         "weights": run.weights,
         "ledgers": [_ledgers(context) for context in contexts],
@@ -208,7 +208,7 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
 
 
 def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
-    run.round, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
+    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)

@@ -119,7 +119,7 @@ def length(name: str) -> float:
         return replies
 
     trial = federation.finished(plan, tamper=measure)
-    return float(np.mean([lengths[node] for node, hospital in trial.enrolled.items() if hospital in plan.hostile]))
+    return float(np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.hostile]))
 
 
 def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> None:

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from sim import evidence, wire
 from sim.batches import sample_rate
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
+from sim.federation.driver import Roster, drive
+from sim.federation.protocols.plain import capped
 from sim.models import n_params
 from sim.observers.evaluation import Evaluation
-from sim.run import FederatedRun, _grid, _lockstep
+from sim.run import FederatedRun, _grid
 from sim.run import run as finished_run
-from sim.server import Server, capped
 from tests.federation import answer_drawn, drawn_update, experiment, finished
 from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record
 
@@ -119,7 +121,7 @@ def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
         FederatedRun(run),
         FederatedRun(run, 1 + len(run.consortium)),
     )  # what happens to one run is no matter to the other
-    _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
+    drive([trial, other], _grid([trial, other], hostile_app(entries)), lambda _: None)
     np.testing.assert_array_equal(trial.weights, other.weights)
     return trial
 
@@ -143,7 +145,7 @@ class Network(LocalGrid):
 
 def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
     trial = FederatedRun(run)
-    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
+    grid = Network(hostile_app([]), {node: place for place, node in enumerate(trial.roster.nodes.values())})
     grid._app = hostile_app([answer_drawn] * len(entries))
     grid.entries = entries
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
@@ -496,7 +498,9 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
     trial = FederatedRun(MEAN)
-    trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
+    trial.roster = Roster.enrolled(
+        trial.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
+    )
     grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
@@ -572,5 +576,7 @@ def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_messag
 
 
 def test_an_absence_of_others_leaves_replies_that_are_none_to_the_screening() -> None:
-    trial = FederatedRun(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
-    assert trial.adversary.corrupt(1, trial.initial, [None, 3]) == [None, 3]
+    words = ("adversary.n_hostile=0", "attack=[honest_absence]", "attack.honest_absence.rate=0.01")
+    run = experiment("consortium=heart4", "model=logistic", "training.rounds=1", *words)
+    log = finished(run, answer_drawn, lambda replies: [None, 3, *replies[2:]]).log
+    assert [lost.reason for lost in log.screened] == ["no reply", "no reply"]

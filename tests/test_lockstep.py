@@ -15,7 +15,8 @@ from sim.compose import options
 from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.run import TOGETHER, FederatedRun, _grid, _lockstep, run, run_together
+from sim.federation.driver import drive
+from sim.run import TOGETHER, FederatedRun, _grid, run, run_together
 from tests.federation import experiment, finished
 
 SMALL = (
@@ -46,7 +47,7 @@ def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
     for one in runs:
         trials.append(FederatedRun(one, node))
         node += len(one.consortium)
-    _lockstep(trials, _grid(trials), None)
+    drive(trials, _grid(trials), lambda _: None)
     return [trial.weights for trial in trials]
 
 
@@ -186,7 +187,7 @@ def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(wor
 
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
-    partitions = {node: partition for partition, node in enumerate(FederatedRun(one).enrolled)}
+    partitions = {node: partition for partition, node in enumerate(FederatedRun(one).roster.nodes.values())}
     grids = [LocalGrid(app, partitions, get_object(TOGETHER)), LocalGrid(app, partitions)]
     first = wire.arrays(wire.WEIGHTS, FederatedRun(one).initial)
     for round_ in (1, 2, 3):

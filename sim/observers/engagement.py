@@ -16,14 +16,14 @@ from flwr.app import Message
 from numpy.typing import NDArray
 
 from sim import wire
-from sim.adversary import ON_THE_WIRE
 from sim.batches import poisson
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
+from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
+from sim.federation.server import mean_of, relative_distance
 from sim.observers.reconstruction import records_behind
 from sim.seeds import stream
-from sim.server import mean_of, relative_distance
 from sim.types import Vector
 
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
