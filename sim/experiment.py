@@ -194,7 +194,7 @@ class Experiment:
     @property
     def first_weights(self) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn anew at each call."""
-        rng = stream(self.settings.seed, "model")
+        rng = self.aggregator_key.stream("model")
         drawn = returned.array(self.model, self.network.initialize(rng), (self.network.n_params,))
         return returned.finite(self.model, drawn).astype(np.float32, copy=False)
 

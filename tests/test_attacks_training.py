@@ -13,12 +13,12 @@ from clients.app import fit
 from clients.training import train
 from sim import wire
 from sim.config.settings import Training
-from sim.engagement import LEAST
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.kinds import TrainingAttack
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
+from sim.observers.engagement import LEAST
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Records
@@ -121,7 +121,7 @@ def length(name: str) -> float:
         return replies
 
     trial = federation.finished(plan, tamper=measure)
-    return float(np.mean([lengths[node] for node, hospital in trial.enrolled.items() if hospital in plan.hostile]))
+    return float(np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.hostile]))
 
 
 def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> None:

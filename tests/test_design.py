@@ -33,7 +33,7 @@ def test_a_plan_is_rebuilt_from_its_text(words: list[str]) -> None:
     assert again.digest == agreed.digest
     assert (again.chain, again.secagg, again.dp) == (agreed.chain, agreed.secagg, agreed.dp)
     assert again.columns == agreed.columns
-    assert again.widths == agreed.widths
+    assert again.network == agreed.network
 
 
 @pytest.mark.parametrize(
