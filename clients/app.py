@@ -14,7 +14,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batch, private
+from clients import batched, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
@@ -63,13 +63,13 @@ def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[M
         alike[visit.kind].append(i)
     replies: list[Message | None] = [None] * len(messages)
     for (network, optimizer, where, _), members in alike.items():
-        found = batch.updates(network, [visits[i].job() for i in members], optimizer, where)
+        found = batched.updates(network, [visits[i].job() for i in members], optimizer, where)
         for i, update in zip(members, found, strict=True):
             replies[i] = visits[i].reply(update)
     return replies
 
 
-Kind: TypeAlias = tuple[Network, batch.Optimizer, torch.device, bool]
+Kind: TypeAlias = tuple[Network, batched.Optimizer, torch.device, bool]
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class _Asked:
 
 
 def _kind(experiment: Experiment, training: Training) -> Kind:
-    optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
+    optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
     return experiment.network, optimizer, device(experiment.settings.device), experiment.dp is not None
 
 
@@ -113,16 +113,16 @@ class _Visit:
     training: Training
     kind: Kind
 
-    def job(self) -> batch.Job:
+    def job(self) -> batched.Job:
         """The training to be done."""
         settings, n, dp = self.experiment.settings, len(self.records), self.experiment.dp
         rows = _matrix(settings.seed, self.task.round, self.name, n, self.training, dp is not None)
         if dp is None:
-            return batch.Job(self.task.weights, self.records, rows)
+            return batched.Job(self.task.weights, self.records, rows)
         expected = batches.sample_rate(n, self.training) * n
         rng = _noise(self.experiment, self.task.round, self.name)
-        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
-        return batch.Job(self.task.weights, self.records, rows, noise)
+        noise = batched.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
+        return batched.Job(self.task.weights, self.records, rows, noise)
 
     def reply(self, update: NDArray[np.float32]) -> Message:
         """The reply with this update; what it cost goes to the hospital's ledger."""
@@ -138,7 +138,7 @@ class _Visit:
 def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
     """Batches as a matrix; kept, because the runs of a comparison that share a seed share them."""
     draw = batches.poisson if is_private else batches.shuffled
-    return batch.padded(draw(seed, round_, name, n_train, training))
+    return batched.padded(draw(seed, round_, name, n_train, training))
 
 
 @lru_cache(maxsize=8192)
