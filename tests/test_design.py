@@ -22,6 +22,7 @@ DESIGNS = (
     ["dp=record", "secagg=sum"],
     ["defense=bucketing_median", "server_optimizer=fedadam", "adversary.n_hostile=1"],
     ["consortium=synthetic", "steps=[clip,nnm]", "adversary.n_hostile=1"],
+    ["consortium=digits", "model=cnn"],
 )
 
 
@@ -34,6 +35,7 @@ def test_a_plan_is_rebuilt_from_its_text(words: list[str]) -> None:
     assert (again.chain, again.secagg, again.dp) == (agreed.chain, agreed.secagg, agreed.dp)
     assert again.columns == agreed.columns
     assert again.network == agreed.network
+    assert again.columns == agreed.columns
 
 
 @pytest.mark.parametrize(
@@ -67,12 +69,12 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
         ({"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}}, "aggregator._target_"),
         ({"steps": [["clip", {"_target_": "os.system"}]]}, "steps.clip._target_"),
         ({"dp": {"_target_": "clients.private.RecordDP", "wrong": 1}}, "dp.wrong"),
-        ({"model": {"_target_": "sim.models.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
+        ({"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
         ({"seed": 3}, "seed"),
         ({"training": None}, "training"),
         ({"hospitals": ["b", "a"]}, "hospitals"),
         ({"hospitals": []}, "hospitals"),
-        ({"columns": {"fields": [], "n_features": "many"}}, "columns.n_features"),
+        ({"columns": {"fields": [], "n_features": "many"}}, "columns.TableSchema.n_features"),
         ({"plugins": {"nobody_has_it": "0" * 16}}, "plugins"),
     ],
 )
