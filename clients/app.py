@@ -25,9 +25,10 @@ from sim import batches, wire
 from sim.config.settings import Training
 from sim.design.plan import FederationPlan
 from sim.design.site import Site, Source
+from sim.devices import device
 from sim.federation.conversation import Asked
 from sim.federation.protocols.plain import protocol_of
-from sim.models import device
+from sim.models.network import Network
 from sim.refusals import Refusal
 from sim.seeds import Key
 from sim.untrusted import described_error
@@ -67,11 +68,11 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     n_records = len(site.records)
     if plan.dp is None:
         drawn = batches.shuffled(site.key, task.round, n_records, training)
-        trained = train(plan.widths, task.weights, site.records, drawn, training)
+        trained = train(plan.network, task.weights, site.records, drawn, training)
         return visit.upload(wire.Report(trained - task.weights, n_records, {}))
     drawn = batches.poisson(site.key, task.round, n_records, training)
     history, rng = _ledger(context.state), _noise(site, task.round)
-    trained, history = plan.dp.train(plan.widths, task.weights, site.records, drawn, training, history, rng)
+    trained, history = plan.dp.train(plan.network, task.weights, site.records, drawn, training, history, rng)
     numbers = _account(plan, task.round, context.state, history)
     return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
 
@@ -110,16 +111,16 @@ def _together(sources: Mapping[int, Source], messages: Sequence[Message], contex
         if refusal is None and wire.type_of(visit.message) in TRAINING:
             alike[visit.kind].append(i)
     updates = dict[int, NDArray[np.float32]]()
-    for (widths, optimizer, where, _), members in alike.items():
+    for (network, optimizer, where, _), members in alike.items():
         jobs = [visits[i].job() for i in members]
-        updates.update(zip(members, batch.updates(widths, jobs, optimizer, where), strict=True))
+        updates.update(zip(members, batch.updates(network, jobs, optimizer, where), strict=True))
     return [
         visit.guarded(updates.get(i)) if refusal is None else wire.refused(refusal, visit.message)
         for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True))
     ]
 
 
-Kind: TypeAlias = tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]
+Kind: TypeAlias = tuple[Network, batch.Optimizer, torch.device, bool]
 
 
 @dataclass(slots=True)
@@ -149,7 +150,7 @@ class _Visit:
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
         trains = wire.type_of(self.message) != wire.TRIP
-        if trains and (task.weights.shape != (plan.n_params,) or task.weights.dtype != np.float32):
+        if trains and (task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32):
             return "weights"
         return self.site.policy.refusal(plan, len(self.site.records))
 
@@ -158,7 +159,7 @@ class _Visit:
         """What all hospitals that are trained in one batch share."""
         training = self.training
         optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
-        return self.plan.widths, optimizer, device(self.site.device), self.plan.dp is not None
+        return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
 
     def job(self) -> batch.Job:
         """The training to be done."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from hydra.utils import get_class
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sim import build, data_check, limits, plain, plugins, returned
@@ -23,8 +24,10 @@ from sim.design.plan import CHAIN, FederationPlan, Terms, check
 from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
+from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.models import Model, device
+from sim.kinds import Model
+from sim.models.network import Network
 from sim.quorum import Quorum
 from sim.seeds import Key, key, stream
 from sim.study import address_of, canonical
@@ -184,9 +187,14 @@ class Experiment:
         return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """Layer widths of the model on this consortium's records."""
-        return self.plan.widths
+    def network(self) -> Network:
+        """The network of the model on this consortium's records."""
+        return self.plan.network
+
+    @property
+    def first_weights(self) -> NDArray[np.float32]:
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call."""
+        return self.plan.first_weights(self.aggregator_key)
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:
@@ -302,7 +310,6 @@ def address(experiment: Experiment, code: str) -> str:
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     device(experiment.settings.device)
-    _ = experiment.widths, experiment.hostile_training  # which the model and attacks on training may refuse
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)

@@ -14,7 +14,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from hydra.utils import get_object
 
-from sim import checkpoints, models, wire
+from sim import checkpoints, wire
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.design.site import Source
@@ -72,7 +72,7 @@ class FederatedRun(Parties):
             plan=experiment.plan,
             attack=experiment.attack_plan,
             key=experiment.aggregator_key,
-            initial=models.initial(experiment.widths, experiment.aggregator_key.stream("model")),
+            initial=experiment.first_weights,
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(experiment) for measure in measures],
         )

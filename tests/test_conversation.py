@@ -18,7 +18,6 @@ from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
 from sim.federation.driver import drive
 from sim.federation.protocols.plain import protocol_of
-from sim.models import n_params
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, _grid, advance, run, run_together, together
 from sim.wire import Content
@@ -30,7 +29,7 @@ ROUNDS = 3
 SMALL = ("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 MASKED = ("plugins=[masked_sum]", "secagg._target_=masked_sum.MaskedSum")
 BAD = "switzerland"
-N = n_params(experiment(*SMALL).widths)
+N = experiment(*SMALL).network.n_params
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ def test_a_plan_is_rebuilt_from_its_text(words: list[str]) -> None:
     assert again.digest == agreed.digest
     assert (again.chain, again.secagg, again.dp) == (agreed.chain, agreed.secagg, agreed.dp)
     assert again.columns == agreed.columns
-    assert again.widths == agreed.widths
+    assert again.network == agreed.network
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
         ({"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}}, "aggregator._target_"),
         ({"steps": [["clip", {"_target_": "os.system"}]]}, "steps.clip._target_"),
         ({"dp": {"_target_": "clients.private.RecordDP", "wrong": 1}}, "dp.wrong"),
-        ({"model": {"_target_": "sim.models.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
+        ({"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
         ({"seed": 3}, "seed"),
         ({"training": None}, "training"),
         ({"hospitals": ["b", "a"]}, "hospitals"),

@@ -138,7 +138,7 @@ def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
     updates = []
     for dp in (experiment.dp, experiment.dp.unprotected()):
         rng = site.key.stream("dp-noise", 1)
-        trained, _ = dp.train(experiment.widths, weights, site.records, batches, training, [], rng)
+        trained, _ = dp.train(experiment.network, weights, site.records, batches, training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from sim import models
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Recovered
@@ -47,7 +46,7 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = models.layout(self.experiment.widths), self.experiment.consortium.schema
+                layout, schema = self.experiment.network.layout, self.experiment.consortium.schema
                 observation = Observation(view, seen.before, layout, schema)
                 guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
                 self.state.results[name] = score(name, self.experiment, seen.number, view, guesses)
