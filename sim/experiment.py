@@ -197,9 +197,7 @@ class Experiment:
     @property
     def first_weights(self) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn anew at each call."""
-        rng = self.aggregator_key.stream("model")
-        drawn = returned.array(self.model, self.network.initialize(rng), (self.network.n_params,))
-        return returned.finite(self.model, drawn).astype(np.float32, copy=False)
+        return self.plan.first_weights(self.aggregator_key)
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:

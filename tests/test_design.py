@@ -35,7 +35,6 @@ def test_a_plan_is_rebuilt_from_its_text(words: list[str]) -> None:
     assert (again.chain, again.secagg, again.dp) == (agreed.chain, agreed.secagg, agreed.dp)
     assert again.columns == agreed.columns
     assert again.network == agreed.network
-    assert again.columns == agreed.columns
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_policy_that_cannot_be_is_refused_before_round_1(word: str, key: str) 
 
 def asked(design: Experiment, *, round_: int = 1, n_params: int | None = None, digest: str | None = None) -> Message:
     wire.enter_process()
-    weights = np.zeros(design.plan.n_params if n_params is None else n_params, np.float32)
+    weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
     return wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(digest or design.plan.digest), [1])[0]
 
 
@@ -131,7 +131,7 @@ def replies(design: Experiment, message: Message) -> Iterator[str | None]:
     (batched,) = together({1: design.source})([message], contexts[1:])
     for reply in (alone, batched):
         try:
-            wire.read_report(reply, design.plan.n_params, 10**6)
+            wire.read_report(reply, design.plan.network.n_params, 10**6)
             yield None
         except wire.UnusableError as error:
             yield str(error)
@@ -157,7 +157,7 @@ def test_a_refusal_brings_no_words_of_the_hospital() -> None:
     for words in ({"why": "patient 17 has it"}, {"why": "dp", "more": "patient 17"}, {"why": 3}, {}):
         content = RecordDict({wire.REFUSAL: ConfigRecord(words)})
         with pytest.raises(wire.UnusableError) as error:
-            wire.read_report(Message(content, reply_to=message), design.plan.n_params, 10**6)
+            wire.read_report(Message(content, reply_to=message), design.plan.network.n_params, 10**6)
         assert not str(error.value).startswith(REFUSED)
         assert "patient" not in str(error.value)
 

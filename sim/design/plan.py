@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hydra.utils import get_class
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from sim import limits, plain, plugins, returned
@@ -18,10 +19,10 @@ from sim.build import built
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
-from sim.models import check as models_check
+from sim.models.check import network as checked
 from sim.models.network import Network
 from sim.quorum import Quorum
-from sim.seeds import stream
+from sim.seeds import Key, stream
 from sim.study import canonical
 from sim.types import Schema, SecureAggregation
 
@@ -106,12 +107,13 @@ class FederationPlan:
     @cached_property
     def network(self) -> Network:
         """The network of the model on these records."""
-        return models_check.network(self.model, self.model(self.columns), self.columns.n_features)
+        return checked(self.model, self.model(self.columns), self.columns.n_features)
 
-    @cached_property
-    def n_params(self) -> int:
-        """The number of the model's parameters."""
-        return self.network.n_params
+    def first_weights(self, key: Key) -> NDArray[np.float32]:
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call with the aggregator's key."""
+        drawn = self.network.initialize(key.stream("model"))
+        returned.array(self.model, drawn, (self.network.n_params,))
+        return returned.finite(self.model, drawn).astype(np.float32, copy=False)
 
     @cached_property
     def quorum(self) -> Quorum:
