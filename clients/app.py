@@ -26,11 +26,15 @@ from sim.config.settings import Training
 from sim.design.plan import FederationPlan
 from sim.design.site import Site, Source
 from sim.devices import device
+from sim.federation.conversation import Asked
+from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
 from sim.refusals import Refusal
 from sim.seeds import Key
+from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
+TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
 
@@ -39,11 +43,20 @@ def hospital_app(source: Source) -> ClientApp:
     app = ClientApp()
     app.train()(partial(fit, source))
     app.query()(roll_call)
+    app.query("trip")(partial(answer, source))
+    return app
+
+
+def simulated_app(source: Source) -> ClientApp:
+    """The same for hospitals that are simulated: they show what they train to the adversary, which gives it back for upload."""
+    app = hospital_app(source)
+    app.train("clear")(partial(fit, source))
+    app.train("upload")(partial(upload, source))
     return app
 
 
 def fit(source: Source, message: Message, context: Context) -> Message:
-    """Train the received weights on this hospital's records; reply with the update and the number of records.
+    """Train the received weights on this hospital's records; reply with the upload of the update.
 
     The reply is a refusal where the task breaks the plan or the hospital's policy.
     """
@@ -56,12 +69,24 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     if plan.dp is None:
         drawn = batches.shuffled(site.key, task.round, n_records, training)
         trained = train(plan.network, task.weights, site.records, drawn, training)
-        return wire.answer(trained - task.weights, n_records, {}, message)
+        return visit.upload(wire.Report(trained - task.weights, n_records, {}))
     drawn = batches.poisson(site.key, task.round, n_records, training)
     history, rng = _ledger(context.state), _noise(site, task.round)
     trained, history = plan.dp.train(plan.network, task.weights, site.records, drawn, training, history, rng)
     numbers = _account(plan, task.round, context.state, history)
-    return wire.answer(trained - task.weights, n_records, numbers, message)
+    return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
+
+
+def answer(source: Source, message: Message, context: Context) -> Message:
+    """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or the hospital's policy."""
+    visit = _Visit.of(source, message, context)
+    refusal = visit.refusal()
+    return visit.answer(None) if refusal is None else wire.refused(refusal, message)
+
+
+def upload(source: Source, message: Message, context: Context) -> Message:
+    """Upload the update that the message brings, as if it had been trained here."""
+    return _Visit.of(source, message, context).answer(wire.given(message))
 
 
 def roll_call(message: Message, context: Context) -> Message:
@@ -83,14 +108,14 @@ def _together(sources: Mapping[int, Source], messages: Sequence[Message], contex
     refusals = [visit.refusal() for visit in visits]
     alike = defaultdict[Kind, list[int]](list)
     for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
-        if refusal is None:
+        if refusal is None and wire.type_of(visit.message) in TRAINING:
             alike[visit.kind].append(i)
     updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
         jobs = [visits[i].job() for i in members]
         updates.update(zip(members, batch.updates(network, jobs, optimizer, where), strict=True))
     return [
-        visit.reply(updates[i]) if refusal is None else wire.refused(refusal, visit.message)
+        visit.guarded(updates.get(i)) if refusal is None else wire.refused(refusal, visit.message)
         for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True))
     ]
 
@@ -124,7 +149,8 @@ class _Visit:
             return "plan"
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
-        if task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32:
+        trains = wire.type_of(self.message) != wire.TRIP
+        if trains and (task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32):
             return "weights"
         return self.site.policy.refusal(plan, len(self.site.records))
 
@@ -146,13 +172,37 @@ class _Visit:
         noise = batch.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
         return batch.Job(self.task.weights, site.records, rows, noise)
 
-    def reply(self, update: NDArray[np.float32]) -> Message:
-        """The reply with this update; what it cost goes to the hospital's ledger."""
-        numbers, dp, training, n = dict[str, float](), self.plan.dp, self.training, len(self.site.records)
-        if dp is not None:
-            steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-            numbers = _account(self.plan, self.task.round, self.state, private.added(_ledger(self.state), steps))
-        return wire.answer(update, n, numbers, self.message)
+    def guarded(self, update: NDArray[np.float32] | None) -> Message:
+        """The reply where ``update`` was trained, None where nothing was; a failure is the reply that Flower makes of it."""
+        try:
+            if update is not None:
+                return self.upload(wire.Report(update, len(self.site.records), self._spend()))
+            return self.answer(wire.given(self.message) if wire.type_of(self.message) == wire.UPLOAD else None)
+        except Exception as error:  # a hospital's failure is the hospital's, never the run's
+            return wire.failed(described_error(error), self.message)
+
+    def upload(self, report: wire.Report) -> Message:
+        """The reply that uploads what was trained, or shows it as it is where the simulator asks for that."""
+        if wire.type_of(self.message) == wire.CLEAR:
+            return wire.told(wire.clear(report), self.message)
+        return self.answer(report)
+
+    def answer(self, report: wire.Report | None) -> Message:
+        """The reply of the hospital's half of the plan's protocol."""
+        number, (kind, content) = self.task.round, wire.read_trip(self.message)
+        held = wire.held(self.state, number)
+        asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
+        found = protocol_of(self.plan).hospital.answer(asked, report)
+        wire.hold(self.state, number, found.held)
+        return wire.told(found.content, self.message)
+
+    def _spend(self) -> dict[str, float]:
+        """What the training cost goes to the hospital's ledger; after the last round, it is also reported."""
+        dp, training, n = self.plan.dp, self.training, len(self.site.records)
+        if dp is None:
+            return {}
+        steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
+        return _account(self.plan, self.task.round, self.state, private.added(_ledger(self.state), steps))
 
 
 @lru_cache(maxsize=8192)

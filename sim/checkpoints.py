@@ -21,7 +21,7 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files
+from sim import evidence, files, wire
 from sim.evidence import Part
 from sim.experiment import Experiment, address
 from sim.federation.rounds import Skipped
@@ -218,10 +218,12 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 
 def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
-    """What a hospital remembers, which is records of numbers and of lists of them."""
-    if len(context.state.config_records) != len(context.state):
+    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
+    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
-    return {name: dict(record) for name, record in context.state.config_records.items()}
+    return records
 
 
 def _order(array: NDArray[Any]) -> str:

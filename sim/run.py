@@ -34,7 +34,7 @@ from sim.observers.selection import SelectionObserver
 from sim.sight import conflicts, sight
 from sim.types import Hospital
 
-CLIENT_APP, TOGETHER = "clients.app.hospital_app", "clients.app.together"
+CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
@@ -75,7 +75,6 @@ class FederatedRun(Parties):
             initial=experiment.first_weights,
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(experiment) for measure in measures],
-            task=wire.settings(experiment.plan.digest),
         )
         self.experiment, self.progress, self.earlier = experiment, progress, 0.0
 

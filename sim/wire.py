@@ -80,7 +80,10 @@ class SharedArray(Array):
 
 @dataclass(frozen=True)
 class Task:
-    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the digest ``plan``."""
+    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the digest ``plan``.
+
+    ``weights`` are ``NO_WEIGHTS`` in a trip in which nothing is trained.
+    """
 
     round: int
     plan: str
@@ -106,6 +109,7 @@ class Content:
 
 
 NOTHING = Content()
+NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -243,10 +247,11 @@ def isolated(message: Message) -> Message:
 
 
 def read_task(message: Message) -> Task:
-    """What a message of ``ask`` asks."""
+    """What a message of ``ask`` asks, or of ``trip``."""
     content = _entries(message.content)
     config = _entries(content[CONFIG])
-    return Task(config[ROUND], config[PLAN], _entries(content[ARRAYS])[WEIGHTS].numpy())
+    weights = _entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
+    return Task(config[ROUND], config[PLAN], weights)
 
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
@@ -456,6 +461,12 @@ def _metadata(reply: Any) -> Stated:
     return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
 
 
+def type_of(message: Message) -> str:
+    """The type of a message of ours."""
+    found: str = vars(message.metadata)["_message_type"]
+    return found
+
+
 def receiver(message: Message) -> int:
     """The node that a message of ours is to."""
     node: int = vars(message.metadata)["_dst_node_id"]
@@ -566,22 +577,23 @@ def to_upload(message: Message, trained: Message) -> Message:
 
 
 def given(message: Message) -> Report:
-    """The update in a message of ``to_upload``. Raises ``UnusableError`` where it is none that could be uploaded."""
+    """The update in a message of ``to_upload``. Raises ``UnusableError`` where it is none that a hospital could upload."""
     records, names = _entries(message.content), _names(CARRIED[2])
-    (update,) = _entries(records[names[0]]).values()
-    numbers = _entries(records[names[1]])
-    values = update.numpy()
-    if values.dtype != np.float32 or values.ndim != 1 or not np.isfinite(values).all():
-        raise UnusableError(f"an update of {values.dtype} with shape {values.shape}, expected finite float32")
-    count = numbers[COUNT]
+    (array,) = _entries(records[names[0]]).values()
+    numbers = dict(_entries(records[names[1]]))
+    update, count = array.numpy(), numbers.pop(COUNT)
+    if update.dtype != np.float32 or update.ndim != 1 or not np.isfinite(update).all():
+        raise UnusableError(f"an update of {update.dtype} with shape {update.shape}, expected finite float32")
     if type(count) is not int or count < 1:
         raise UnusableError(f"{described(count)} records, expected a whole number from 1")
-    return Report(values, count, {name: float(value) for name, value in numbers.items()})
+    return Report(update, count, numbers)
 
 
 def read_trip(message: Message) -> tuple[str, Content]:
     """Kind and content of a message of ``trip``."""
     records = _entries(message.content)
+    if records.keys() <= {ARRAYS, CONFIG}:
+        return ANY_KIND, NOTHING
     parts = [_unpacked(records, part) for part in CARRIED[:2]]
     merged = [{**parts[0][i], **parts[1][i]} for i in range(3)]
     kind = merged[2].pop(KIND, ANY_KIND)
@@ -703,19 +715,28 @@ def _unpacked(records: Mapping[str, Any], part: str) -> tuple[dict[str, Any], di
     return {name: array.numpy() for name, array in arrays.items()}, plain[0], plain[1]
 
 
+def is_held(name: str) -> bool:
+    """Whether the record with this name in a hospital's state is over with the round."""
+    return name in _names(HELD)
+
+
 def held(state: RecordDict, round_: int) -> Content:
     """What a hospital held back in an earlier trip of this round."""
-    values = Content(*_unpacked(state, HELD))
-    if values.values.get(ROUND) != round_:
+    entries = _entries(state)
+    if HELD not in entries:
         return NOTHING
-    return replace(values, values={name: value for name, value in values.values.items() if name != ROUND})
+    content = Content(*_unpacked(entries, HELD))
+    if content.values.get(ROUND) != round_:
+        return NOTHING
+    return replace(content, values={name: value for name, value in content.values.items() if name != ROUND})
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:
     """Hold back ``content`` until the next trip of this round, in place of what was held before."""
-    for name in _names(HELD):
-        if name in state:
-            del state[name]
+    if HELD in _entries(state):
+        for name in _names(HELD):
+            if name in state:
+                del state[name]
     if content is not NOTHING:
         for name, record in _carried(HELD, replace(content, values={**content.values, ROUND: round_})).items():
             state[name] = record

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flwr.app import ConfigRecord, Message
+from flwr.app import Message
 from flwr.serverapp import Grid
 
 from sim import wire
@@ -61,10 +61,9 @@ class Parties:
         initial: Weights,
         roster: Roster,
         observers: Sequence[Observer],
-        task: ConfigRecord,
     ) -> None:
-        """``key``: of the aggregator. ``initial``: the model before round 1. ``task``: what every message says."""
-        self.task = task
+        """``key``: of the aggregator. ``initial``: the model before round 1."""
+        self.task = wire.settings(plan.digest)
         self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
         self.aggregator = Aggregator(plan, key)
         self.adversary = Adversary(attack, plan.server.max_records)

@@ -20,6 +20,8 @@ from sim.batches import poisson
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
 from sim.federation.adversary import ON_THE_WIRE
+from sim.federation.conversation import TRAIN
+from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
 from sim.federation.server import mean_of, relative_distance
 from sim.observers.reconstruction import records_behind
@@ -159,8 +161,11 @@ def _differences(one: Experiment, other: Experiment, answer: Answer, weights: ND
     round_, places = one.settings.adversary.first_round, [one.consortium.names.index(name) for name in one.hostile]
     sources = [run.source for run in (one, other) for _ in places]
     by_node = dict(enumerate(sources, 1))
-    sent = wire.arrays(wire.WEIGHTS, weights)
-    asked = [wire.ask(round_, sent, wire.settings(source.plan.digest), [node])[0] for node, source in by_node.items()]
+    shown = wire.TRAIN if protocol_of(one.plan).is_clear else wire.CLEAR
+    asked = list[Message]()
+    for node, source in by_node.items():
+        task = wire.settings(source.plan.digest)
+        asked += wire.trip(shown, TRAIN, round_, weights, task, wire.NOTHING, {}, [node])
     contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
     replies = answer(by_node, asked, contexts)
     updates = [_update(one, reply, len(weights)) for reply in replies]

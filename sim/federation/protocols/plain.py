@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:
     return np.minimum(np.asarray(counts, dtype=np.float64), server.weight_cap * median(counts))
 
 
+@lru_cache(maxsize=1024)
 def protocol_of(plan: FederationPlan) -> RoundProtocol:
     """The protocol of a plan: that of its secure aggregation where this is one, else the plain one."""
     return plan.secagg if isinstance(plan.secagg, RoundProtocol) else Plain()
