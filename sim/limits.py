@@ -24,9 +24,12 @@ CELLS = 100_000_000  # records times features of a data set that is drawn
 STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
+REPEATS = 1_000  # of what a plug-in does again and again within a round: iterations of a rule, looks of a search
+MOST_STEPS = 100_000  # of a rule that ends by itself
 MESSAGE = 1_000_000  # characters of the configuration in a message
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
+VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
 
 
@@ -44,8 +47,9 @@ def check(experiment: Experiment) -> None:
         expected = f"expected at most {STEPS_OF_RUN:,} (rounds x hospitals x batches)"
         raise InputError("training", f"{total:,} training steps in a run", expected)
     rows = max(len(hospital.train) for hospital in experiment.consortium.hospitals)
-    batches = INDEX * n_hospitals * max(steps) * (rows if experiment.dp is not None else min(rows, training.batch_size))
-    _check_bytes("training", batches, "for the batches of a round")
+    in_batch = rows if experiment.dp is not None else min(rows, training.batch_size)
+    _check_bytes("training", INDEX * n_hospitals * max(steps) * in_batch, "for the batches of a round")
+    _check_bytes("model", VALUE * in_batch * sum(experiment.widths), "for what its layers make of one batch")
     updates = COPIES * n_hospitals * sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(experiment.widths))
     _check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 
