@@ -10,7 +10,7 @@ from aggregators.kinds import shortening
 from aggregators.limits import enough
 from sim.clipping import median_length, note
 from sim.errors import number, one_of, whole
-from sim.limits import REPEATS
+from sim.plain import REPEATS
 from sim.types import About, Vector, View
 
 MEMORY = "centered_clipping"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from aggregators.geometry import embedded, ranks, top_projections
 from aggregators.kinds import Weighing, chosen
 from sim.errors import number, whole
-from sim.limits import REPEATS
+from sim.plain import REPEATS
 from sim.types import About, View
 
 

@@ -11,7 +11,7 @@ from aggregators.geometry import embedded, ranks
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import RefusedError, number, one_of, whole
-from sim.limits import MOST_STEPS
+from sim.plain import MOST_STEPS
 from sim.types import About, View
 
 SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal

@@ -10,7 +10,7 @@ from aggregators.geometry import lengths, mixed
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import number, one_of, whole
-from sim.limits import REPEATS
+from sim.plain import REPEATS
 from sim.types import About, View
 
 

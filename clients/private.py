@@ -77,9 +77,7 @@ class RecordDP:
         for hospital, n in n_train.items():
             steps = training.rounds * training.steps(n)
             if self.accountant == "prv" and steps > MOST_PRV_STEPS:
-                expected = (
-                    f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run with dp.accountant=prv, or dp.accountant=rdp"
-                )
+                expected = f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run, or dp.accountant=rdp"
                 raise InputError("training", f"{steps:,} private steps", expected)
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")

@@ -24,8 +24,6 @@ CELLS = 100_000_000  # records times features of a data set that is drawn
 STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
-REPEATS = 1_000  # of what a plug-in does again and again within a round: iterations of a rule, looks of a search
-MOST_STEPS = 100_000  # of a rule that ends by itself
 MESSAGE = 1_000_000  # characters of the configuration in a message
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from sim import errors, kinds, limits, plain
+from sim import errors, kinds, plain
 from sim.choices import CONF
 from sim.errors import InputError
 from sim.experiment import Settings
@@ -62,7 +62,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("dp=record", "dp.accountant=rdp", "training.rounds=100000"),
     ("training.rounds=100000", "training.local_steps=1000"),
     ("model=mlp", "model.hidden=[4000,4000]", "training.batch_size=1000000"),
-    ("consortium=synthetic", "consortium.n_hospitals=10000", "consortium.n_records=40"),
+    ("consortium=synthetic", "consortium.n_hospitals=3000", "consortium.n_records=40"),
     ("consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=1000000", "consortium.n_features=10"),
     (
         "consortium=synthetic",
@@ -121,8 +121,8 @@ def test_what_is_repeated_within_a_round_is_bounded() -> None:
     for case in of_plugins():
         key = case[1].rpartition(".")[2].partition("=")[0]
         if key in ("evals", "iterations") or case[1].startswith("++aggregator.steps="):
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS + 1))) == 2
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS))) == 0
+            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(plain.REPEATS + 1))) == 2
+            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(plain.REPEATS))) == 0
 
 
 @pytest.mark.parametrize("value", [2, 11, True, 2.0, "3", None])

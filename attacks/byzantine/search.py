@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from sim.errors import RefusedError, number, whole
-from sim.limits import REPEATS
+from sim.plain import REPEATS
 from sim.types import Knowledge, Updates, Vector
 
 Looks = dict[float, float]  # argument -> value there
