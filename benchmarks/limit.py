@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from benchmarks.tools import Result, best_seconds
 from clients import batch
 from reports.style import COLORS, guide
-from sim.models import initial
+from sim.models.mlp import FullyConnected
 from sim.seeds import stream
 from sim.types import Records
 
@@ -28,7 +28,7 @@ def measure(quick: bool) -> Result:
         for n in (24, 12) if quick else (2400, 1200, 300, 60, 12):
             jobs = _jobs(widths, n)
             sides: dict[str, Callable[[], object]] = {
-                "training": partial(batch.updates, widths, jobs, batch.Optimizer("sgd", 0.1)),
+                "training": partial(batch.updates, FullyConnected(widths), jobs, batch.Optimizer("sgd", 0.1)),
                 "products": _products(widths, n),
             }
             for side in sides.values():
@@ -44,7 +44,8 @@ def _jobs(widths: tuple[int, ...], n: int) -> list[batch.Job]:
     rng, n_rows = stream(0, "benchmark"), ROWS * STEPS
     drawn = [rng.normal(size=(n_rows, FEATURES)).astype(np.float32) for _ in range(12)]
     sites = [Records(features, np.ones(n_rows, np.float32)) for features in drawn]
-    order, weights = rng.permutation(n_rows).reshape(STEPS, ROWS), [initial(widths, rng) for _ in range(0, n, 12)]
+    order = rng.permutation(n_rows).reshape(STEPS, ROWS)
+    weights = [FullyConnected(widths).initialize(rng) for _ in range(0, n, 12)]
     return [batch.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 

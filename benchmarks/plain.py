@@ -3,8 +3,6 @@ and after each round what the common model is worth on all test records."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +12,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.batches import shuffled
 from sim.experiment import Experiment
-from sim.models import initial
 from sim.seeds import stream
 from sim.types import Hospital
 
@@ -24,8 +21,8 @@ def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float
 
     And AUROC and Brier score on the test records of all hospitals together, after each round.
     """
-    network, seed = _network(experiment.widths), experiment.settings.seed
-    weights, worth = torch.from_numpy(initial(experiment.widths, stream(seed, "model"))), list[tuple[float, float]]()
+    network, seed = experiment.network.module(), experiment.settings.seed
+    weights, worth = torch.from_numpy(experiment.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
     features, labels = (np.concatenate(parts) for parts in zip(*((test.features, test.labels) for test in tests), strict=True))
     for round_ in range(1, experiment.settings.training.rounds + 1):
@@ -54,10 +51,3 @@ def _worth(
     with torch.no_grad():
         chances = torch.sigmoid(network(torch.from_numpy(features))[:, 0]).numpy()
     return roc_auc_score(labels, chances), brier_score_loss(labels, chances)
-
-
-def _network(widths: tuple[int, ...]) -> nn.Module:
-    layers: list[nn.Module] = []
-    for fan_in, fan_out in pairwise(widths):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])

@@ -18,8 +18,9 @@ from clients import batch, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
+from sim.devices import device
 from sim.experiment import Experiment, Training, from_text
-from sim.models import device
+from sim.models.network import Network
 from sim.seeds import stream
 from sim.types import Records
 
@@ -38,11 +39,11 @@ def fit(message: Message, context: Context) -> Message:
     if experiment.dp is None:
         drawn = batches.shuffled(seed, task.round, name, len(records), training)
         return wire.answer(
-            train(experiment.widths, task.weights, records, drawn, training) - task.weights, len(records), {}, message
+            train(experiment.network, task.weights, records, drawn, training) - task.weights, len(records), {}, message
         )
     drawn = batches.poisson(seed, task.round, name, len(records), training)
     history, rng = _ledger(context.state), _noise(experiment, task.round, name)
-    trained, history = experiment.dp.train(experiment.widths, task.weights, records, drawn, training, history, rng)
+    trained, history = experiment.dp.train(experiment.network, task.weights, records, drawn, training, history, rng)
     return wire.answer(trained - task.weights, len(records), _account(experiment, task.round, context.state, history), message)
 
 
@@ -61,14 +62,14 @@ def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[M
     for i, visit in enumerate(visits):
         alike[visit.kind].append(i)
     replies: list[Message | None] = [None] * len(messages)
-    for (widths, optimizer, where, _), members in alike.items():
-        found = batch.updates(widths, [visits[i].job() for i in members], optimizer, where)
+    for (network, optimizer, where, _), members in alike.items():
+        found = batch.updates(network, [visits[i].job() for i in members], optimizer, where)
         for i, update in zip(members, found, strict=True):
             replies[i] = visits[i].reply(update)
     return replies
 
 
-Kind: TypeAlias = tuple[tuple[int, ...], batch.Optimizer, torch.device, bool]
+Kind: TypeAlias = tuple[Network, batch.Optimizer, torch.device, bool]
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class _Asked:
 
 def _kind(experiment: Experiment, training: Training) -> Kind:
     optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
-    return experiment.widths, optimizer, device(experiment.settings.device), experiment.dp is not None
+    return experiment.network, optimizer, device(experiment.settings.device), experiment.dp is not None
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from clients.training import seeded
+from sim.models.mlp import FullyConnected
+from sim.models.network import Network
 from sim.types import Records
 
 CHUNK_BYTES = 14_000_000  # weights and activations trained at a time: fewer cost more calls, more leave the caches
@@ -74,13 +76,13 @@ def padded(batches: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return matrix
 
 
-def updates(
-    widths: tuple[int, ...], jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR
-) -> list[Weights]:
+def updates(network: Network, jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR) -> list[Weights]:
     """Trained minus received weights of each job, (n_params,) float32, to the last digit whatever the other jobs are.
 
     All jobs have noise, or none has. Noise is drawn on the processor whatever the ``device``, so that it is the same everywhere.
     """
+    assert isinstance(network, FullyConnected)
+    widths = network.widths
     shapes = [job.batches.shape for job in jobs]
     order = sorted(range(len(jobs)), key=shapes.__getitem__, reverse=True)
     most = _chunk(widths, max(batch for _, batch in shapes))

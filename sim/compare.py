@@ -23,7 +23,6 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.interrupts import finishing
 from sim.manifest import code_version
-from sim.models import n_params
 from sim.processes import PROCESSES, n_cores, warm_up
 from sim.run import advance, run
 
@@ -239,7 +238,7 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 def run_bytes(experiment: Experiment) -> int:
     """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
-    return 6 * 4 * len(experiment.consortium) * n_params(experiment.widths)
+    return 6 * 4 * len(experiment.consortium) * experiment.network.n_params
 
 
 def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:

@@ -96,7 +96,7 @@ def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
     updates = []
     for dp in (experiment.dp, experiment.dp.unprotected()):
         rng = stream(settings.seed, "dp-noise", 1, hospital.name)
-        trained, _ = dp.train(experiment.widths, weights, hospital.train, batches, settings.training, [], rng)
+        trained, _ = dp.train(experiment.network, weights, hospital.train, batches, settings.training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 

@@ -13,14 +13,17 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from hydra.utils import get_class
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sim import data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.build import build
+from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.kinds import TrainingAttack
-from sim.models import Model, device
+from sim.kinds import Model, TrainingAttack
+from sim.models import check
+from sim.models.network import Network
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.study import address_of, canonical
@@ -254,9 +257,17 @@ class Experiment:
         return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
 
     @cached_property
-    def widths(self) -> tuple[int, ...]:
-        """Layer widths of the model on this consortium's records."""
-        return returned.widths(self.model, self.model.widths(self.consortium.schema.n_features))
+    def network(self) -> Network:
+        """The network of the model on this consortium's records."""
+        schema = self.consortium.schema
+        return check.network(self.model, self.model(schema), schema.n_features)
+
+    @property
+    def first_weights(self) -> NDArray[np.float32]:
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call."""
+        rng = stream(self.settings.seed, "model")
+        drawn = returned.array(self.model, self.network.initialize(rng), (self.network.n_params,))
+        return returned.finite(self.model, drawn).astype(np.float32, copy=False)
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:
@@ -354,7 +365,6 @@ def address(experiment: Experiment, code: str) -> str:
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     device(experiment.settings.device)
-    _ = experiment.widths, experiment.hostile_training  # which the model and attacks on training may refuse
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)

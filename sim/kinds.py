@@ -19,7 +19,6 @@ import numpy as np
 from sim import plugins
 from sim.choices import CONF
 from sim.errors import InputError
-from sim.models import Model
 from sim.plain import SELF
 from sim.types import (
     About,
@@ -30,6 +29,7 @@ from sim.types import (
     Inversion,
     Poison,
     Rule,
+    Schema,
     SecureAggregation,
     Step,
     Vector,
@@ -37,6 +37,13 @@ from sim.types import (
 
 if TYPE_CHECKING:
     from sim.experiment import Training
+    from sim.models.network import Network
+
+
+class Model(Protocol):
+    """The public schema of a record -> the network on such records."""
+
+    def __call__(self, schema: Schema) -> Network: ...
 
 
 @runtime_checkable
@@ -69,7 +76,7 @@ class LocalPrivacy(Protocol):
 
     def train(
         self,
-        widths: tuple[int, ...],
+        network: Network,
         weights: Vector,
         records: Any,
         batches: Any,

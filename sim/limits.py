@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sim.errors import InputError
@@ -36,8 +35,9 @@ def check(experiment: Experiment) -> None:
     n_hospitals = len(experiment.consortium)
     if n_hospitals > HOSPITALS:
         raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {HOSPITALS:,}")
-    if len(experiment.widths) > LAYERS + 1:
-        raise InputError("model", f"{len(experiment.widths) - 1:,} layers", f"expected at most {LAYERS}")
+    n_arrays = len(experiment.network.layout)
+    if n_arrays > 2 * LAYERS:
+        raise InputError("model", f"{n_arrays:,} weights and biases", f"expected at most {2 * LAYERS}")
     training = experiment.settings.training
     steps = [training.steps(len(hospital.train)) for hospital in experiment.consortium.hospitals]
     total = training.rounds * sum(steps)
@@ -47,8 +47,9 @@ def check(experiment: Experiment) -> None:
     rows = max(len(hospital.train) for hospital in experiment.consortium.hospitals)
     in_batch = rows if experiment.dp is not None else min(rows, training.batch_size)
     _check_bytes("training", INDEX * n_hospitals * max(steps) * in_batch, "for the batches of a round")
-    _check_bytes("model", VALUE * in_batch * sum(experiment.widths), "for what its layers make of one batch")
-    updates = COPIES * n_hospitals * sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(experiment.widths))
+    n_neurons = sum(shape[0] for _, shape in experiment.network.layout if len(shape) > 1)
+    _check_bytes("model", VALUE * in_batch * n_neurons, "for what its layers make of one batch")
+    updates = COPIES * n_hospitals * experiment.network.n_params
     _check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 
 

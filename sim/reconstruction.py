@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from sim import models
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Recovered
@@ -35,7 +34,7 @@ class Curious:
         """Called by the aggregator in each round with the weights it sent out and what it saw."""
         for name, attack in self.attacks.items():
             if getattr(attack, "round", 1) == round_:
-                layout, schema = models.layout(self.experiment.widths), self.experiment.consortium.schema
+                layout, schema = self.experiment.network.layout, self.experiment.consortium.schema
                 seen = Observation(view, weights, layout, schema)
                 guesses = attack(seen, stream(self.experiment.settings.seed, "attack", name, round_))
                 self.results[name] = score(name, self.experiment, round_, view, guesses)

@@ -16,7 +16,7 @@ from flwr.serverapp import Grid, ServerApp
 from hydra.utils import get_object
 from numpy.typing import NDArray
 
-from sim import checkpoints, models, wire
+from sim import checkpoints, wire
 from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.blame import blaming
@@ -30,7 +30,6 @@ from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
 from sim.privacy import NOT_COVERED
 from sim.reconstruction import Curious
-from sim.seeds import stream
 from sim.selection import selection
 from sim.server import Aggregator, Skipped
 from sim.sight import conflicts, sight
@@ -55,8 +54,8 @@ class Trial:
         self.strategy = Aggregator(experiment, self.enrolled, self.curious if experiment.attacks else self.kept)
         self.adversary = Adversary(experiment, self.strategy)
         backdoor = next(iter(experiment.backdoors.values()), None)
-        self.examiner = Examiner(experiment.consortium, experiment.widths, experiment.settings.metrics.min_class_rows, backdoor)
-        self.initial = models.initial(experiment.widths, stream(experiment.settings.seed, "model"))
+        self.examiner = Examiner(experiment.consortium, experiment.network, experiment.settings.metrics.min_class_rows, backdoor)
+        self.initial = experiment.first_weights
         self.weights = self.initial
         self.scores: list[NDArray[np.float64]] = []
         self.planted: list[float] = []

@@ -16,13 +16,14 @@ from sim.engagement import LEAST
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Training, TrainingAttack
-from sim.models import initial, load, module, unload
+from sim.models.mlp import FullyConnected
+from sim.models.store import load, unload
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Records
 from tests import federation
 
-WIDTHS = (5, 4, 1)
+NETWORK = FullyConnected((5, 4, 1))
 HONEST = Training(rounds=1, local_epochs=1, local_steps=None, batch_size=8, lr=0.2, optimizer="sgd", proximal=0.7)
 SMALL = ("model=logistic", "training.rounds=4", "attack=[backdoor,constrain]", "attack.constrain.alpha=0.3")
 
@@ -37,8 +38,8 @@ def data() -> Records:
 )  # Adam's epsilon is not scaled with the loss
 @pytest.mark.parametrize("alpha", [0.2, 0.8])
 def test_constrain_minimizes_the_loss_of_constrain_and_scale_written_out(alpha: float, optimizer: str, tolerance: float) -> None:
-    records, start, batches = data(), initial(WIDTHS, stream(0, "model")), [np.arange(8), np.arange(8, 20)] * 5
-    network = module(WIDTHS)
+    records, start, batches = data(), NETWORK.initialize(stream(0, "model")), [np.arange(8), np.arange(8, 20)] * 5
+    network = NETWORK.module()
     load(network, start)
     received = [parameter.detach().clone() for parameter in network.parameters()]
     steps = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)(network.parameters(), lr=0.2)
@@ -50,7 +51,7 @@ def test_constrain_minimizes_the_loss_of_constrain_and_scale_written_out(alpha: 
         (alpha * loss + (1 - alpha) * distance).backward()
         steps.step()
     how = Constrain(alpha)(HONEST.model_copy(update={"optimizer": optimizer}))
-    np.testing.assert_allclose(train(WIDTHS, start, records, batches, how), unload(network), atol=tolerance)
+    np.testing.assert_allclose(train(NETWORK, start, records, batches, how), unload(network), atol=tolerance)
 
 
 def test_every_attack_on_training_gives_training_that_is_another(each_training: TrainingAttack) -> None:
@@ -62,7 +63,7 @@ def test_every_attack_on_training_gives_training_that_is_another(each_training: 
 def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -> None:
     plan = federation.experiment(*SMALL, "adversary.first_round=2", "adversary.every=2")
     honest = federation.experiment(*SMALL[:2])
-    weights = initial(plan.widths, stream(0, "model"))
+    weights = plan.network.initialize(stream(0, "model"))
     wire.enter_process()
     for round_, attacked in ((1, False), (2, True), (3, False)):
         for place, name in enumerate(plan.consortium.names):

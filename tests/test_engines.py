@@ -12,12 +12,12 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from sim import wire
+from sim.devices import device
 from sim.engines import ray
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import group_bytes, needed_bytes, resident_bytes
-from sim.models import device
 from sim.run import Trial, run
 from tests.federation import experiment, plan
 
@@ -94,9 +94,9 @@ def test_the_batch_trains_on_the_device_of_the_experiment(monkeypatch: pytest.Mo
     used = list[torch.device]()
     original: Callable[..., Any] = sys.modules["clients.batch"].updates
 
-    def spy(widths: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
+    def spy(network: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
         used.append(where)
-        return original(widths, jobs, optimizer, torch.device("cpu"))
+        return original(network, jobs, optimizer, torch.device("cpu"))
 
     monkeypatch.setattr("clients.batch.updates", spy)
     one = experiment(*SMALL)

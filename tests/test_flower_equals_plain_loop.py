@@ -82,4 +82,4 @@ def test_flower_path_gives_the_model_of_a_plain_loop(model: str, attack: str, ru
     one_by_one, together = finished(design, fit).weights, finished(design).weights
     np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(together, expected, rtol=0, atol=1e-6)
-    assert np.abs(expected - flat(first_weights([*design.widths]))).max() > 1e-2
+    assert np.abs(expected - flat(first_weights([*design.network.widths]))).max() > 1e-2

@@ -24,7 +24,6 @@ from sim import evidence, wire
 from sim.batches import sample_rate
 from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
-from sim.models import n_params
 from sim.run import Trial, _grid, _lockstep
 from sim.run import run as finished_run
 from sim.server import Server, capped
@@ -37,7 +36,7 @@ MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logis
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
-N = n_params(MEAN.widths)
+N = MEAN.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.

@@ -13,7 +13,6 @@ from clients import batch
 from sim import batches, compare, evidence
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, Training
-from sim.models import initial
 from sim.run import run, run_together
 from sim.seeds import stream
 from sim.types import Hospital
@@ -71,7 +70,7 @@ def test_a_run_alone_and_among_others_gives_the_same_evidence(once: list[RunReco
 @pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
 def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
     design = experiment("consortium=heart12")
-    weights = initial(design.widths, stream(0, "model"))
+    weights = design.network.initialize(stream(0, "model"))
 
     def job(hospital: Hospital) -> batch.Job:
         draw = batches.poisson if optimizer == "private" else batches.shuffled
@@ -81,7 +80,7 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optim
 
     def updates(hospitals: Sequence[Hospital]) -> list[bytes]:
         kind = batch.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
-        return [update.tobytes() for update in batch.updates(design.widths, [job(h) for h in hospitals], kind)]
+        return [update.tobytes() for update in batch.updates(design.network, [job(h) for h in hospitals], kind)]
 
     hospitals = design.consortium.hospitals
     alone = {hospital.name: updates([hospital])[0] for hospital in hospitals}
