@@ -213,7 +213,9 @@ def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(f
     reply = changed(wire.answer(drawn_update(N, 0, 1), 50, {}, asked), _content=records(shared(sent)))
     read = wire.read_report(reply, N, 50).update
     assert read.tobytes() == np.array(sent, np.float32).tobytes()
-    assert (type(read), read.dtype, read.dtype.metadata, read.flags.owndata) == (np.ndarray, np.dtype(np.float32), None, True)
+    assert type(read) is np.ndarray
+    assert read.dtype is np.dtype(np.float32)
+    assert read.flags.owndata
     assert not np.shares_memory(read, sent)
 
 
