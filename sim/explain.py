@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from statistics import median
 
 import torch
 from rich.table import Table
@@ -20,6 +21,7 @@ from sim.seeds import stream
 from sim.sight import conflicts, sight
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
+STEPS_TIMED, LONGEST_TIMED = 30, 1.0  # training steps whose time is taken, unless these seconds are over first
 MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
 
 
@@ -131,17 +133,17 @@ def _step_seconds(experiment: Experiment) -> float:
     module = network.module()
     load(module, network.initialize(stream(0, "explain")))
     weights = list(module.parameters())
-    rows = experiment.settings.training.batch_size
+    rows = min(experiment.settings.training.batch_size, max(len(hospital.train) for hospital in experiment.consortium.hospitals))
     features, labels = torch.zeros(rows, experiment.consortium.schema.n_features), torch.zeros(rows)
-    start, n = 0.0, 30
-    for i in range(n + 5):
-        if i == 5:
-            start = time.perf_counter()
+    seconds = list[float]()
+    while len(seconds) < STEPS_TIMED and sum(seconds) < LONGEST_TIMED:
+        start = time.perf_counter()
         gradients = torch.autograd.grad(network.loss(module(features)[:, 0], labels), weights)
         with torch.no_grad():  # as torch.optim.SGD, which takes seconds to load
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(gradient, alpha=0.01)
-    return (time.perf_counter() - start) / n
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def _duration(value: float) -> str:

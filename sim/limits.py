@@ -27,6 +27,7 @@ TEXT = 1_000_000  # characters of a configuration as one text
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
+VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
 
 
@@ -45,8 +46,10 @@ def check(experiment: Experiment) -> None:
         expected = f"expected at most {STEPS_OF_RUN:,} (rounds x hospitals x batches)"
         raise InputError("training", f"{total:,} training steps in a run", expected)
     rows = max(len(hospital.train) for hospital in experiment.consortium.hospitals)
-    batches = INDEX * n_hospitals * max(steps) * (rows if experiment.dp is not None else min(rows, training.batch_size))
-    _check_bytes("training", batches, "for the batches of a round")
+    in_batch = rows if experiment.dp is not None else min(rows, training.batch_size)
+    _check_bytes("training", INDEX * n_hospitals * max(steps) * in_batch, "for the batches of a round")
+    n_neurons = sum(shape[0] for _, shape in experiment.network.layout if len(shape) > 1)
+    _check_bytes("model", VALUE * in_batch * n_neurons, "for what its layers make of one batch")
     updates = COPIES * n_hospitals * experiment.network.n_params
     _check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 
