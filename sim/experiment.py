@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from hydra.utils import get_class
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -24,6 +23,7 @@ from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import Model, TrainingAttack
 from sim.models import check
 from sim.models.network import Network
+from sim.names import CHAIN, named
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.study import address_of, canonical
@@ -50,7 +50,6 @@ from sim.types import (
 )
 
 ORDERED = ("attack", "steps")  # choices of several, in order
-CHAIN = "aggregators.chain.Chain"
 KINDS = ("poison", "training", "byzantine", "faults", "inversion")
 
 
@@ -502,7 +501,7 @@ def _chain(settings: Settings, built: Callable[[str, Mapping[str, Any]], Any]) -
     steps: tuple[Step, ...] = tuple(built(f"steps.{name}", node) for name, node in settings.steps.items())
     rule: Rule = built("aggregator", settings.aggregator)
     optimizer = built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
-    return get_class(CHAIN)(steps, rule, optimizer)
+    return named(CHAIN)(steps, rule, optimizer)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,6 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
-from hydra.utils import get_object
 from numpy.typing import NDArray
 
 from sim import checkpoints, wire
@@ -28,6 +27,7 @@ from sim.experiment import Experiment, address, targets
 from sim.kept import Kept
 from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
+from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.privacy import NOT_COVERED
 from sim.reconstruction import Curious
 from sim.selection import selection
@@ -36,8 +36,6 @@ from sim.sight import conflicts, sight
 from sim.types import Hospital
 from sim.untrusted import printable
 
-CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
-RAY = "sim.engines.ray.serve"
 LONGEST_REASON = 300  # characters of why a hospital has no node
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 Progress = Callable[[int], None]  # called with the number of each finished round
@@ -220,7 +218,7 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
 
 def _served(trial: Trial, app: ClientApp | None) -> Trial:
     if app is None and trial.experiment.settings.engine.name == "ray":
-        serve: Callable[[Trial, ClientApp], None] = get_object(RAY)
+        serve: Callable[[Trial, ClientApp], None] = named(RAY)
         serve(trial, client_app())
         return trial
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
@@ -305,12 +303,12 @@ def _lockstep(
 
 def _grid(trials: Sequence[Trial], app: ClientApp | None = None) -> LocalGrid:
     partitions = {node: partition for trial in trials for partition, node in enumerate(trial.enrolled)}
-    return LocalGrid(app or client_app(), partitions, None if app else get_object(TOGETHER))
+    return LocalGrid(app or client_app(), partitions, None if app else named(TOGETHER))
 
 
 def client_app() -> ClientApp:
     """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: ClientApp = get_object(CLIENT_APP)
+    app: ClientApp = named(CLIENT_APP)
     return app
 
 

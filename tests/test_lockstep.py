@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from flwr.app import Message
-from hydra.utils import get_object
 
 from clients.app import LEDGER, app, fit
 from sim import wire
@@ -15,7 +14,8 @@ from sim.compose import options
 from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.run import TOGETHER, Trial, _grid, _lockstep, run, run_together
+from sim.names import TOGETHER, named
+from sim.run import Trial, _grid, _lockstep, run, run_together
 from tests.federation import experiment, finished
 
 SMALL = (
@@ -187,7 +187,7 @@ def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(wor
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
     partitions = {node: partition for partition, node in enumerate(Trial(one).enrolled)}
-    grids = [LocalGrid(app, partitions, get_object(TOGETHER)), LocalGrid(app, partitions)]
+    grids = [LocalGrid(app, partitions, named(TOGETHER)), LocalGrid(app, partitions)]
     first = wire.arrays(wire.WEIGHTS, Trial(one).initial)
     for round_ in (1, 2, 3):
         for grid in grids:
