@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from reports.undefined import sentences
 from sim import compose, groups, jobs
 from sim.compose import Refused
 from sim.devices import one_thread
@@ -35,6 +34,8 @@ def explain(config: DictConfig) -> None:
     one = values.get("attacks") is None and values.get("defenses") is None
     experiments, refused = ([compose.single(overrides())], list[Refused]()) if one else planned(values)
     show(experiments, groups.n_workers(values.get("workers"), len(experiments)))
+    from reports.undefined import sentences
+
     for text in sentences([asdict(cell) for cell in refused]):
         Screen().print(text)
 

@@ -14,9 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.text import Text
 
-from reports import sweeps
-from reports.page import write_report
-from reports.terminal import closing, run_table
 from sim import compare, compose, evidence, files, groups, jobs, launcher, processes, repeat
 from sim.compose import Refused
 from sim.evidence import RunRecord
@@ -49,6 +46,8 @@ def run(config: DictConfig) -> None:
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             (record,) = compare.finish([experiment], folder, 1, lambda _: None, held, lambda _: step())
         page = _finish("run", folder, [record], start)
+    from reports.terminal import run_table  # here and below: refused words need no reports
+
     Screen().print(run_table(record))
     _say_where(page)
 
@@ -65,6 +64,8 @@ def comparison(config: DictConfig) -> None:
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
         page = _finish("compare", folder, records, start, refused)
+    from reports.terminal import closing
+
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _say_where(page)
@@ -72,6 +73,8 @@ def comparison(config: DictConfig) -> None:
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
     """Table and report of a sweep, of those jobs that left evidence."""
+    from reports import sweeps
+
     if sweeps.places(folder):
         told = manifest(command, time.perf_counter() - start)
         files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
@@ -82,6 +85,8 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 
 def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence."""
+    from reports import sweeps
+
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
@@ -116,6 +121,8 @@ def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: flo
 
 
 def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
+    from reports.page import write_report
+
     return write_report(folder, show_reconstructions=all(record.config["report"]["show_reconstructions"] for record in records))
 
 
