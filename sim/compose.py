@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -19,10 +19,12 @@ from sim import choices, mappings, plain, stacks
 from sim.choices import CONF as CONF  # where others look for it
 from sim.choices import options
 from sim.errors import LONGEST_VALUE, InputError, RefusedError, UndefinedError, cut
-from sim.experiment import Experiment, load
 from sim.near import choice
 from sim.stacks import STACK
 from sim.stacks import key_of as _key
+
+if TYPE_CHECKING:
+    from sim.experiment import Experiment
 
 GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
 MAX_SEEDS = 10_000
@@ -72,11 +74,15 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     defined (its rule needs more hospitals, its attack more knowledge) is left out; if that is so of all cells that were asked
     for, the reason of the first is raised. Every other refusal is raised.
     """
+    from sim.experiment import load  # which takes long: configurations are shown without it
+
     words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
     stacks.make(cell.defense for cell in cells)
-    made, refused, refusals = list[Experiment](), list[Refused](), dict[Cell, InputError | RefusedError]()
+    made: list[Experiment] = []
+    refused = list[Refused]()
+    refusals = dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         used.update(here)
         choices.check_present(cell.attack, config.get("attack"))
@@ -179,6 +185,8 @@ def single(overrides: Sequence[str]) -> Experiment:
 
 def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
     """The one experiment of the ``config`` that Hydra composed with ``overrides``."""
+    from sim.experiment import load
+
     values = {key: value for key, value in config.items() if key not in GRID}
     return load(values, label(str(values["defense"]["name"]), overrides))
 

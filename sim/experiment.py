@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from hydra.utils import get_class
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -20,7 +19,7 @@ from sim import build, data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.config.settings import ORDERED, Adversary, Policy, Settings, Training, first
 from sim.design.attack import KINDS, Attack, AttackPlan, kind_of
-from sim.design.plan import CHAIN, FederationPlan, Terms, check
+from sim.design.plan import FederationPlan, Terms, check
 from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
@@ -28,6 +27,7 @@ from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import Model
 from sim.models.network import Network
+from sim.names import CHAIN, named
 from sim.quorum import Quorum
 from sim.seeds import Key, key, stream
 from sim.study import address_of, canonical
@@ -430,7 +430,7 @@ def _chain(settings: Settings, built: Callable[[str, Mapping[str, Any]], Any]) -
     steps: tuple[Step, ...] = tuple(built(f"steps.{name}", node) for name, node in settings.steps.items())
     rule: Rule = built("aggregator", settings.aggregator)
     optimizer = built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
-    return get_class(CHAIN)(steps, rule, optimizer)
+    return named(CHAIN)(steps, rule, optimizer)
 
 
 @lru_cache(maxsize=64)

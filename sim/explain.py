@@ -6,15 +6,20 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
+from typing import Final
 
-import torch
+from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from sim.compare import grouped, run_bytes
+from sim import compose, groups, jobs
+from sim.compose import Refused
+from sim.devices import one_thread
 from sim.experiment import Experiment
-from sim.models.store import load
+from sim.groups import grouped, run_bytes
+from sim.plans import overrides, planned
 from sim.privacy import NOT_COVERED
 from sim.screen import Screen
 from sim.seeds import stream
@@ -23,6 +28,18 @@ from sim.sight import conflicts, sight
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
 STEPS_TIMED, LONGEST_TIMED = 30, 1.0  # training steps whose time is taken, unless these seconds are over first
 MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
+
+
+def explain(config: DictConfig) -> None:
+    """Print what would run."""
+    values = compose.resolved(config)
+    one = values.get("attacks") is None and values.get("defenses") is None
+    experiments, refused = ([compose.single(overrides())], list[Refused]()) if one else planned(values)
+    show(experiments, groups.n_workers(values.get("workers"), len(experiments)))
+    from reports.undefined import sentences
+
+    for text in sentences([asdict(cell) for cell in refused]):
+        Screen().print(text)
 
 
 def show(experiments: Sequence[Experiment], workers: int) -> None:
@@ -128,7 +145,12 @@ def resident_bytes() -> int:
     return kilobytes if sys.platform == "darwin" else 1024 * kilobytes
 
 
+@one_thread()
 def _step_seconds(experiment: Experiment) -> float:
+    import torch
+
+    from sim.models.store import load
+
     network = experiment.network
     module = network.module()
     load(module, network.initialize(stream(0, "explain")))
@@ -148,3 +170,10 @@ def _step_seconds(experiment: Experiment) -> float:
 
 def _duration(value: float) -> str:
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
+
+
+def _check(config: DictConfig) -> None:
+    planned(compose.resolved(config))
+
+
+COMMAND: Final = jobs.Command(explain, _check, jobs.BASIC)

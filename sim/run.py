@@ -12,7 +12,6 @@ from typing import TypeVar
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
-from hydra.utils import get_object
 
 from sim import checkpoints, wire
 from sim.blame import blaming
@@ -24,6 +23,7 @@ from sim.experiment import Described, Experiment, address, targets
 from sim.federation.driver import Parties, Roster, drive
 from sim.federation.rounds import Answer, Ended, Findings, Observer, Weights
 from sim.manifest import code_version
+from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.observers.engagement import EngagementObserver, without
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
@@ -34,8 +34,6 @@ from sim.observers.selection import SelectionObserver
 from sim.sight import conflicts, sight
 from sim.types import Hospital
 
-CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
-RAY = "sim.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
@@ -167,7 +165,7 @@ def run(
 
 def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ClientApp], None] = get_object(RAY)
+        serve: Callable[[FederatedRun, ClientApp], None] = named(RAY)
         serve(run_, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
@@ -262,11 +260,11 @@ def answering(app: AppOf | None) -> Answer:
 
 def client_app() -> AppOf:
     """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: AppOf = get_object(CLIENT_APP)
+    app: AppOf = named(CLIENT_APP)
     return app
 
 
 def together(sources: Mapping[int, Source]) -> Together:
     """What answers for the hospitals of all runs at once; ``sources``: by node."""
-    made: Together = get_object(TOGETHER)(sources)
+    made: Together = named(TOGETHER)(sources)
     return made
