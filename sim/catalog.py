@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.choices import CONF, options
+from sim.config.settings import ORDERED
 from sim.errors import InputError
-from sim.experiment import ORDERED
 from sim.screen import Screen
 from sim.types import About
 from threats.catalogue import Threat

@@ -20,6 +20,7 @@ BELONGS: Final[Mapping[str, Part]] = {
     "training": "study",
     "adversary": "study",  # but for the number of hostile hospitals, which belongs to the run
     "server": "study",
+    "policy": "study",
     "metrics": "study",
     "engine": "study",  # engines and devices give the same numbers to rounding only
     "device": "study",

@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-import clients.app
 from attacks.training.constrain import Constrain
+from clients.app import fit
 from clients.training import train
 from sim import wire
-from sim.engagement import LEAST
+from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Training, TrainingAttack
+from sim.kinds import TrainingAttack
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
+from sim.observers.engagement import LEAST
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Records
@@ -68,8 +69,9 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
     for round_, attacked in ((1, False), (2, True), (3, False)):
         for place, name in enumerate(plan.consortium.names):
             sent, usual = (
-                clients.app.fit(
-                    wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.text), [place + 1])[0],
+                fit(
+                    run.source,
+                    wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.plan.digest), [place + 1])[0],
                     wire.context(place + 1, place),
                 )
                 for run in (plan, honest)
@@ -79,7 +81,7 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
 
 def test_constrained_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_one() -> None:
     plan = federation.experiment(*SMALL, "adversary.last_round=3")
-    together, alone = federation.finished(plan), federation.finished(plan, clients.app.fit)
+    together, alone = federation.finished(plan), federation.finished(plan, federation.alone(plan))
     np.testing.assert_allclose(together.weights, alone.weights, atol=1e-5)
     assert np.abs(alone.weights - federation.finished(federation.experiment(*SMALL[:2])).weights).max() > 1e-3
 
@@ -119,7 +121,7 @@ def length(name: str) -> float:
         return replies
 
     trial = federation.finished(plan, tamper=measure)
-    return float(np.mean([lengths[node] for node, hospital in trial.enrolled.items() if hospital in plan.hostile]))
+    return float(np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.hostile]))
 
 
 def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
-from sim.metrics import Examiner, curve, segmented_auroc, sensitivity_at
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
+from sim.observers.evaluation import Evaluator, curve, segmented_auroc, sensitivity_at
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, Records
 from tests.federation import experiment
@@ -73,8 +73,8 @@ DESIGN = experiment("consortium=heart12")
 WEIGHTS = DESIGN.network.initialize(stream(0, "weights"))
 
 
-def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Examiner:
-    return Examiner(consortium, DESIGN.network, min_class_rows)
+def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
+    return Evaluator(consortium, DESIGN.network, min_class_rows)
 
 
 def scores_of(hospital: Hospital) -> np.ndarray:

@@ -14,9 +14,9 @@ import pytest
 
 from sim import evidence, sealed
 from sim.command import main
+from sim.config.settings import Settings
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Part, RunRecord
-from sim.experiment import Settings
 from sim.plausible import RANGES
 from sim.study import BELONGS, address_of
 from tests.records import addressed, make_inversion, make_privacy, make_record

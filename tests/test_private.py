@@ -13,18 +13,18 @@ from dp_accounting import pld
 from numpy.typing import NDArray
 from opacus.accountants import PRVAccountant, RDPAccountant
 
-from clients.app import fit
 from clients.private import RecordDP, spent
 from sim import batches
+from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Training
 from sim.models.mlp import FullyConnected
+from sim.observers.privacy import PrivacyObserver
 from sim.privacy import NOT_COVERED
 from sim.run import run, run_together
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
-from tests.federation import experiment, finished
+from tests.federation import alone, experiment, finished
 
 DELTA = 1e-5
 TRAINING = Training(rounds=5, local_epochs=1, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd")
@@ -153,7 +153,7 @@ def test_one_account_runs_over_all_steps_of_all_rounds() -> None:
 
 def test_a_hospital_asked_alone_keeps_the_same_account_in_its_state() -> None:
     design = experiment("consortium=heart4", "model=logistic", "training.rounds=3", "dp=record", "dp.accountant=rdp")
-    reported = finished(design, fit).strategy.log.reported
+    reported = finished(design, alone(design)).observer(PrivacyObserver).state.numbers
     (together,) = run_together([design])
     assert together.privacy is not None
     for hospital in together.privacy.hospitals:
@@ -180,7 +180,7 @@ def gradients(data: Records) -> NDArray[np.float64]:
 
 def test_without_noise_and_with_a_large_norm_it_is_plain_sgd_on_the_same_batches() -> None:
     data, start = records(60), FullyConnected((4, 8, 1)).initialize(stream(0, "start"))
-    drawn = batches.poisson(0, 1, "va", 60, TRAINING.model_copy(update={"local_steps": 10}))
+    drawn = batches.poisson(key(0, "hospital", "va"), 1, 60, TRAINING.model_copy(update={"local_steps": 10}))
     x, y = torch.from_numpy(data.features), torch.from_numpy(data.labels)
     weights = torch.tensor(start, requires_grad=True)
     for batch in drawn:
