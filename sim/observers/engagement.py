@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from flwr.app import Message
@@ -17,13 +16,19 @@ from numpy.typing import NDArray
 
 from sim import wire
 from sim.batches import poisson
+from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
+from sim.design.simulated import Simulated
+from sim.design.site import Site, Source
+from sim.design.truth import GroundTruth
 from sim.evidence import Engagement
-from sim.experiment import Experiment, load
 from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.conversation import TRAIN
+from sim.federation.observed import Ended, Findings, Round
 from sim.federation.protocols.plain import protocol_of
-from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
+from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
+from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
 from sim.types import Vector
 
@@ -49,8 +54,8 @@ class Moved:
 class EngagementObserver:
     """Whether attack and defense do something in a run."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+        self.plan, self.attack, self.truth = plan, attack, truth
         self.state = Moved()
 
     def start(self, weights: Weights) -> None:
@@ -63,9 +68,9 @@ class EngagementObserver:
         view, skipped = seen.aggregated.view, seen.aggregated.skipped
         if view is None:
             return
-        for attack in self.experiment.of_kind("inversion").values():
+        for attack in self.attack.of_kind("inversion").values():
             if getattr(attack, "round", 1) == seen.number:
-                self.state.n_attacked += sum(records_behind(self.experiment, seen.number, view))
+                self.state.n_attacked += sum(records_behind(self.plan, self.truth, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
             self.state.aggregates.append(relative_distance(seen.aggregated.aggregate, mean_of(view)))
@@ -74,8 +79,8 @@ class EngagementObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """The engagement of attack and defense."""
-        attack = _attack(self.experiment, ended.answer, ended.initial, self.state) if self.experiment.attacks else None
-        defense = _defense(self.experiment, ended.initial, self.state)
+        attack = self._attack(ended) if self.attack.attacks else None
+        defense = self._defense(ended.initial)
         found = Engagement(
             attack_engaged=_engaged(attack),
             attack_distance=_stated(attack),
@@ -83,6 +88,53 @@ class EngagementObserver:
             defense_distance=_stated(defense),
         )
         return Findings({"engagement": found})
+
+    def _attack(self, ended: Ended) -> float:
+        """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
+        sent, found = self.state.sent, list[float]()
+        for kind in ON_THE_WIRE:
+            found += [float(np.mean(sent[name])) if sent.get(name) else 0.0 for name in self.attack.of_kind(kind)]
+        for kind in IN_THE_HOSPITAL:
+            if attacks := self.attack.of_kind(kind):
+                found += self._differences(self.attack.without(attacks), ended)
+        if self.attack.of_kind("inversion"):
+            found.append(float(self.state.n_attacked))
+        return _least(found)
+
+    def _differences(self, other: AttackPlan, ended: Ended) -> list[float]:
+        """How far each hostile hospital's update is from its own under the ``other`` attack plan; 0 where one fails."""
+        wire.enter_process()
+        plan, weights, round_ = self.plan, ended.initial, self.attack.schedule.first_round
+        places = [plan.hospitals.index(name) for name in self.attack.hostile]
+        sources: list[Source] = [
+            source for attack in (self.attack, other) for source in len(places) * [Simulated(plan, self.truth.sites, attack)]
+        ]
+        by_node = dict(enumerate(sources, 1))
+        shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
+        task = wire.settings(plan.digest)
+        asked = wire.trip(shown, TRAIN, round_, weights, task, wire.NOTHING, {}, by_node)
+        contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
+        replies = ended.answer(by_node, asked, contexts)
+        updates = [self._update(reply) for reply in replies]
+        pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
+        return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]
+
+    def _update(self, reply: Message) -> NDArray[np.float32] | None:
+        """The update in a reply; None where it is not usable."""
+        with suppress(wire.UnusableError):
+            return wire.read_report(reply, self.plan.network.n_params, self.plan.server.max_records).update
+        return None
+
+    def _defense(self, weights: Weights) -> float | None:
+        """The least engagement among rule and steps, secure aggregation and privacy; None if there is none of them."""
+        found, plan, n_hospitals = list[float](), self.plan, len(self.plan.hospitals)
+        if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
+            found.append(float(np.mean(self.state.aggregates)) if self.state.aggregates else 0.0)
+        if plan.secagg.n_rows(n_hospitals) < n_hospitals:
+            found.append(1 - max(self.state.n_rows, default=n_hospitals) / n_hospitals)
+        if plan.dp is not None:
+            found.append(_noised(plan, plan.dp, self.truth.sites[0], weights))
+        return _least(found) if found else None
 
 
 def moved(one: Vector, other: Vector) -> float:
@@ -106,75 +158,17 @@ def _stated(distance: float | None) -> float | None:
     return distance if distance is not None and math.isfinite(distance) else None
 
 
-def _attack(experiment: Experiment, answer: Answer, weights: Weights, state: Moved) -> float:
-    """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
-    sent = state.sent
-    found = [float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in experiment.of_kind(kind)]
-    for kind in IN_THE_HOSPITAL:
-        if attacks := experiment.of_kind(kind):
-            others = [pair for pair in experiment.config["attack"] if pair[0] not in attacks]
-            found += _differences(experiment, without(experiment, attack=others), answer, weights)
-    if experiment.of_kind("inversion"):
-        found.append(float(state.n_attacked))
-    return _least(found)
-
-
-def _defense(experiment: Experiment, weights: Weights, state: Moved) -> float | None:
-    """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
-    found, n_hospitals = [], len(experiment.consortium)
-    if experiment.settings.steps or experiment.settings.server_optimizer or not _is_plain_mean(experiment):
-        found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
-    if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
-        found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
-    if experiment.dp is not None:
-        found.append(_noised(experiment, weights))
-    return _least(found) if found else None
-
-
-def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
-    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
-    site, training = experiment.truth.sites[0], experiment.plan.training
-    batches = poisson(site.key, 1, len(site.records), training)
+def _noised(plan: FederationPlan, dp: LocalPrivacy, site: Site, weights: Weights) -> float:
+    """How far clipping and noise move a hospital's update of round 1, on the same Poisson batches."""
+    batches = poisson(site.key, 1, len(site.records), plan.training)
     updates = []
-    for dp in (experiment.dp, experiment.dp.unprotected()):
+    for each in (dp, dp.unprotected()):
         rng = site.key.stream("dp-noise", 1)
-        trained, _ = dp.train(experiment.network, weights, site.records, batches, training, [], rng)
+        trained, _ = each.train(plan.network, weights, site.records, batches, plan.training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 
 
-def _is_plain_mean(experiment: Experiment) -> bool:
-    node: dict[str, Any] = experiment.settings.aggregator
+def _is_plain_mean(plan: FederationPlan) -> bool:
+    node = plan.terms.aggregator
     return str(node["_target_"]).endswith(".Mean") and node.get("weighting", "uniform") == "uniform"
-
-
-def without(experiment: Experiment, **changes: Any) -> Experiment:
-    """The same experiment with some of its settings replaced."""
-    config = {**experiment.config, **changes}
-    del config["label"]
-    return load(config, experiment.label)
-
-
-def _differences(one: Experiment, other: Experiment, answer: Answer, weights: NDArray[np.float32]) -> list[float]:
-    """How far each hostile hospital's update in ``one`` is from its update in ``other``; 0 where one of them fails."""
-    wire.enter_process()
-    round_, places = one.settings.adversary.first_round, [one.consortium.names.index(name) for name in one.hostile]
-    sources = [run.source for run in (one, other) for _ in places]
-    by_node = dict(enumerate(sources, 1))
-    shown = wire.TRAIN if protocol_of(one.plan).is_clear else wire.CLEAR
-    asked = list[Message]()
-    for node, source in by_node.items():
-        task = wire.settings(source.plan.digest)
-        asked += wire.trip(shown, TRAIN, round_, weights, task, wire.NOTHING, {}, [node])
-    contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
-    replies = answer(by_node, asked, contexts)
-    updates = [_update(one, reply, len(weights)) for reply in replies]
-    pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
-    return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]
-
-
-def _update(experiment: Experiment, reply: Message, n_params: int) -> NDArray[np.float32] | None:
-    """The update in a reply; None where it is not usable."""
-    with suppress(wire.UnusableError):
-        return wire.read_report(reply, n_params, experiment.settings.server.max_records).update
-    return None
