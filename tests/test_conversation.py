@@ -29,7 +29,7 @@ ROUNDS = 3
 SMALL = ("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 MASKED = ("plugins=[masked_sum]", "secagg._target_=masked_sum.MaskedSum")
 BAD = "switzerland"
-N = experiment(*SMALL).network.n_params
+N = experiment(*SMALL).plan.network.n_params
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """A hospital trains by its own plan and policy: what it refuses, how that is recorded, and that messages hold no secret."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from clients.app import fit, hospital_app, together
 from sim import wire
 from sim.design.plan import read
 from sim.design.site import PrivacyPolicy, spent
+from sim.engines.local import LocalGrid
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
@@ -165,22 +166,22 @@ def test_a_refusal_brings_no_words_of_the_hospital() -> None:
 # --- what messages hold
 
 
+def stored(message: Message) -> bytes:
+    """All that a message holds, metadata and content."""
+    return pickle.dumps((vars(message.metadata), message.content))
+
+
 @contextmanager
-def captured() -> Iterator[list[Any]]:
-    """Everything that hospitals get and send, as bytes."""
-    found = list[Any]()
-    read_task, answer = wire.read_task, wire.answer
+def captured() -> Iterator[list[bytes]]:
+    """Every message to a hospital and every reply, in both directions of the grid."""
+    found, inner = list[bytes](), LocalGrid.answer
 
-    def reading(message: Message) -> wire.Task:
-        found.append(pickle.dumps((vars(message.metadata), message.content)))
-        return read_task(message)
+    def answer(grid: LocalGrid, messages: Sequence[Message]) -> list[Message]:
+        replies = inner(grid, messages)
+        found.extend(map(stored, (*messages, *replies)))
+        return replies
 
-    def answering(*given: Any) -> Message:
-        reply = answer(*given)
-        found.append(pickle.dumps((vars(reply.metadata), reply.content)))
-        return reply
-
-    with patch.object(wire, "read_task", reading), patch.object(wire, "answer", answering):
+    with patch.object(LocalGrid, "answer", answer):
         yield found
 
 
@@ -210,9 +211,7 @@ def test_the_search_finds_a_seed_that_is_in_a_message(form: Callable[[int], Any]
     design = experiment(*SMALL, f"seed={SEED}")
     message = asked(design)
     message.content["more"] = ConfigRecord({"seed": form(SEED)})
-    with captured() as messages:
-        wire.read_task(message)
-    assert written(messages[0], design)
+    assert written(stored(message), design)
 
 
 @each_engine
