@@ -39,11 +39,14 @@ from sim.types import (
     Consortium,
     DataSet,
     Hospital,
+    Inversion,
     Knowledge,
+    Observation,
     Records,
     Rule,
     SecureAggregation,
     Step,
+    View,
 )
 
 
@@ -332,6 +335,8 @@ def _check(experiment: Experiment) -> None:
     check(experiment.plan)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
+    for name, attack in experiment.of_kind("inversion").items():
+        _try_inversion(name, attack, experiment)
     if experiment.dp is not None:
         for name, attack in experiment.of_kind("training").items():
             raise UndefinedError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
@@ -394,6 +399,19 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
     )
     try:
         returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_inversion(name: str, attack: Inversion, experiment: Experiment) -> None:
+    """Refuse an inversion that cannot work on this model, by one try on an update that is all zeros."""
+    zeros = np.zeros((1, experiment.network.n_params), np.float32)
+    names = experiment.consortium.names
+    view = View(zeros, (names,))
+    schema = experiment.consortium.schema
+    seen = Observation(view, zeros[0], experiment.network.layout, schema)
+    try:
+        attack(seen, stream(0, "check"))
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
