@@ -20,11 +20,12 @@ from sim.clipping import clipped
 from sim.design.site import Source
 from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import HospitalOutcome, RunRecord
-from sim.experiment import Described, Experiment, address, targets
+from sim.experiment import Described, Experiment, address, load, targets
 from sim.federation.driver import Parties, Roster, drive
-from sim.federation.rounds import Answer, Ended, Findings, Observer, Weights
+from sim.federation.observing import Answer, Ended, Findings, Observer, Subject
+from sim.federation.rounds import Weights
 from sim.manifest import code_version
-from sim.observers.engagement import EngagementObserver, without
+from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
 from sim.observers.privacy import PrivacyObserver
@@ -41,7 +42,7 @@ AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and
 Kind = TypeVar("Kind")
 
 
-Measure = Callable[[Experiment], Observer]  # a kind of observer
+Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
     Screening,
     PrivacyObserver,
@@ -74,7 +75,7 @@ class FederatedRun(Parties):
             key=experiment.aggregator_key,
             initial=experiment.first_weights,
             roster=Roster.numbered(experiment.consortium.names, first_node),
-            observers=[measure(experiment) for measure in measures],
+            observers=[measure(subject(experiment)) for measure in measures],
         )
         self.experiment, self.progress, self.earlier = experiment, progress, 0.0
 
@@ -177,7 +178,22 @@ def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
 
 def unattacked(experiment: Experiment) -> Experiment:
     """The same run without its attacks."""
-    return without(experiment, attack={})
+    config = {**experiment.config, "attack": {}}
+    del config["label"]
+    return load(config, experiment.label)
+
+
+def subject(experiment: Experiment) -> Subject:
+    """What observers hold of a run."""
+    settings = experiment.settings
+    return Subject(
+        plan=experiment.plan,
+        attack=experiment.attack_plan,
+        truth=experiment.truth,
+        key=experiment.aggregator_key,
+        min_class_rows=settings.metrics.min_class_rows,
+        show_records=experiment.consortium.public or settings.report.show_reconstructions,
+    )
 
 
 @contextmanager
