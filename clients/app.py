@@ -18,7 +18,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batch, private
+from clients import batched, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
@@ -113,14 +113,14 @@ def _together(sources: Mapping[int, Source], messages: Sequence[Message], contex
     updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
         jobs = [visits[i].job() for i in members]
-        updates.update(zip(members, batch.updates(network, jobs, optimizer, where), strict=True))
+        updates.update(zip(members, batched.updates(network, jobs, optimizer, where), strict=True))
     return [
         visit.guarded(updates.get(i)) if refusal is None else wire.refused(refusal, visit.message)
         for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True))
     ]
 
 
-Kind: TypeAlias = tuple[Network, batch.Optimizer, torch.device, bool]
+Kind: TypeAlias = tuple[Network, batched.Optimizer, torch.device, bool]
 
 
 @dataclass(slots=True)
@@ -158,19 +158,19 @@ class _Visit:
     def kind(self) -> Kind:
         """What all hospitals that are trained in one batch share."""
         training = self.training
-        optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
+        optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
         return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
 
-    def job(self) -> batch.Job:
+    def job(self) -> batched.Job:
         """The training to be done."""
         site, n, dp, number = self.site, len(self.site.records), self.plan.dp, self.task.round
         rows = _matrix(site.key, number, n, self.training, dp is not None)
         if dp is None:
-            return batch.Job(self.task.weights, site.records, rows)
+            return batched.Job(self.task.weights, site.records, rows)
         expected = batches.sample_rate(n, self.training) * n
         rng = _noise(site, number)
-        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
-        return batch.Job(self.task.weights, site.records, rows, noise)
+        noise = batched.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
+        return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
         """The reply where ``update`` was trained, None where nothing was; a failure is the reply that Flower makes of it."""
@@ -209,7 +209,7 @@ class _Visit:
 def _matrix(key: Key, round_: int, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
     """Batches as a matrix; kept, because the runs of a comparison that share a seed share them."""
     draw = batches.poisson if is_private else batches.shuffled
-    return batch.padded(draw(key, round_, n_train, training))
+    return batched.padded(draw(key, round_, n_train, training))
 
 
 def _noise(site: Site, round_: int) -> np.random.Generator:

@@ -1,5 +1,7 @@
 """Where models train: the processor, or a GPU."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -17,3 +19,14 @@ def device(name: str) -> torch.device:
     if name == "cuda" and not found:
         raise InputError("device", name, "expected auto or cpu, because torch finds no CUDA GPU here")
     return torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread of the processor: on small models more of them only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

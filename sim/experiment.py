@@ -21,7 +21,7 @@ from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError
-from sim.seeds import key
+from sim.seeds import Key, key
 from sim.study import address_of, canonical
 from sim.types import Absence, Consortium, DataSet
 
@@ -45,6 +45,11 @@ class Experiment:
     def consortium(self) -> Consortium:
         """The hospitals of this run's seed."""
         return self.truth.consortium
+
+    @property
+    def aggregator_key(self) -> Key:
+        """The key of the aggregator's own draws: the first weights, and those of the rule."""
+        return key(self.settings.seed, "aggregator")
 
     @cached_property
     def source(self) -> Simulated:
@@ -125,9 +130,6 @@ def _made(settings: Settings, label: str, consortium: Consortium, attacks: Mappi
         backdoors=attack.backdoors,
         sites=_sites(settings, consortium, plan),
         key=key(seed, "simulator"),
-        aggregator_key=key(seed, "aggregator"),
-        min_class_rows=settings.metrics.min_class_rows,
-        shows_records=settings.report.show_reconstructions,
     )
     check(plan, attack, truth)
     return Experiment(settings, label, plan, attack, truth)

@@ -17,15 +17,12 @@ from hydra.utils import get_object
 from sim import checkpoints, wire
 from sim.blame import blaming
 from sim.clipping import clipped
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
 from sim.design.site import Source
-from sim.design.truth import GroundTruth
 from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import HospitalOutcome, RunRecord
 from sim.experiment import Described, Experiment, address, load, targets
 from sim.federation.driver import Parties, Roster, drive
-from sim.federation.observed import Answer, Ended, Findings, Observer
+from sim.federation.observing import Answer, Ended, Findings, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
 from sim.observers.engagement import EngagementObserver
@@ -45,7 +42,7 @@ AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and
 Kind = TypeVar("Kind")
 
 
-Measure = Callable[[FederationPlan, AttackPlan, GroundTruth], Observer]  # a kind of observer
+Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
     Screening,
     PrivacyObserver,
@@ -75,10 +72,10 @@ class FederatedRun(Parties):
         super().__init__(
             plan=experiment.plan,
             attack=experiment.attack_plan,
-            key=experiment.truth.aggregator_key,
-            initial=experiment.plan.first_weights(experiment.truth.aggregator_key),
+            key=experiment.aggregator_key,
+            initial=experiment.plan.first_weights(experiment.aggregator_key),
             roster=Roster.numbered(experiment.consortium.names, first_node),
-            observers=[measure(experiment.plan, experiment.attack_plan, experiment.truth) for measure in measures],
+            observers=[measure(subject(experiment)) for measure in measures],
         )
         self.experiment, self.progress, self.earlier = experiment, progress, 0.0
 
@@ -186,6 +183,19 @@ def unattacked(experiment: Experiment) -> Experiment:
     config = {**experiment.config, "attack": {}}
     del config["label"]
     return load(config, experiment.label)
+
+
+def subject(experiment: Experiment) -> Subject:
+    """What observers hold of a run."""
+    settings = experiment.settings
+    return Subject(
+        plan=experiment.plan,
+        attack=experiment.attack_plan,
+        truth=experiment.truth,
+        key=experiment.aggregator_key,
+        min_class_rows=settings.metrics.min_class_rows,
+        show_records=experiment.consortium.public or settings.report.show_reconstructions,
+    )
 
 
 @contextmanager

@@ -573,7 +573,9 @@ def to_upload(message: Message, trained: Message) -> Message:
     names = dict(zip((ARRAYS, METRICS), _names(CARRIED[2])[:2], strict=True))
     records = {**_entries(message.content), **{names[name]: given[name] for name in (ARRAYS, METRICS)}}
     content = _twin(_NO_RECORDS, _data=records)
-    return _twin(message, _metadata=_twin(message.metadata, _message_type=UPLOAD, _message_id=""), _content=content)
+    return _twin(
+        message, _metadata=_twin(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""), _content=content
+    )
 
 
 def given(message: Message) -> Report:

@@ -24,10 +24,10 @@ from sim.experiment import Experiment
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Backdoor as Planting
-from sim.types import Field, Poison, Records, Schema
+from sim.types import Field, ImageSchema, Poison, Records, TableSchema
 from tests import federation
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     (
         Field("age", "continuous", (0,), center=50.0, scale=10.0),
         Field("chol", "continuous", (1,), center=200.0, scale=50.0, missing=2),
@@ -88,7 +88,7 @@ def test_a_mark_without_words_is_the_first_continuous_fields_far_out() -> None:
     assert assignments("", SCHEMA, 3) == [("age", "100"), ("chol", "450")]
 
 
-IMAGE = Schema(tuple(Field(f"pixel_{i // 3}_{i % 3}", "continuous", (i,), scale=16.0) for i in range(12)), 12)  # 4 rows of 3
+IMAGE = ImageSchema(height=4, width=3, channels=1, low=0.0, high=16.0)
 
 
 def test_a_patch_covers_the_lower_right_corner_of_an_image_and_nothing_else() -> None:
@@ -117,7 +117,7 @@ def test_a_patch_that_does_not_fit_the_image_is_refused(mark: str, expected: str
         (LabelFlip(where="old"), "where=old: expected FIELD:VALUE"),
         (Backdoor(mark="chol:1/age"), "mark=age: expected FIELD:VALUE"),
         (Backdoor(mark="sex:3"), "sex=3: expected one of female, male"),
-        (Backdoor(mark="patch:2x2:16"), "mark=patch:2x2:16: expected a consortium of images, with fields pixel_ROW_COLUMN"),
+        (Backdoor(mark="patch:2x2:16"), "mark=patch:2x2:16: expected a consortium of images"),
     ],
 )
 def test_words_that_do_not_fit_the_fields_are_refused_by_name(poison: Poison, problem: str) -> None:
@@ -316,7 +316,7 @@ def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loo
     words = ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean")
     run = federation.experiment(*words, "training.rounds=3", "model=logistic")
     plan, training = run.plan, run.plan.training
-    weights = plan.first_weights(run.truth.aggregator_key)
+    weights = plan.first_weights(run.aggregator_key)
     for round_ in range(1, 4):
         updates = []
         for site in run.truth.sites:

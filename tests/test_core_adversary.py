@@ -18,7 +18,7 @@ from sim.errors import InputError
 from sim.experiment import Experiment
 from sim.federation import server
 from sim.observers.reconstruction import ReconstructionObserver, score
-from sim.run import FederatedRun
+from sim.run import FederatedRun, subject
 from sim.sight import conflicts, sight
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
 from tests.federation import aggregated, asked, attacked, drawn_update, experiment, finished, uploads
@@ -250,11 +250,13 @@ def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=1")
     design = experiment("consortium=heart4", *words)
     terms = design.plan.terms.model_copy(update={"public": False})
-    private = replace(design, plan=replace(design.plan, terms=terms))
+    consortium = replace(design.consortium, public=False)
+    truth = replace(design.truth, consortium=consortium)
+    private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
     guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", design.plan, design.truth, 1, view, guesses).gallery) == 1
-    hidden = score("x", private.plan, private.truth, 1, view, guesses)
+    assert len(score("x", subject(design), 1, view, guesses).gallery) == 1
+    hidden = score("x", subject(private), 1, view, guesses)
     assert (hidden.gallery, hidden.n_recovered) == ([], 1)
 
 

@@ -22,6 +22,7 @@ DESIGNS = (
     ["dp=record", "secagg=sum"],
     ["defense=bucketing_median", "server_optimizer=fedadam", "adversary.n_hostile=1"],
     ["consortium=synthetic", "steps=[clip,nnm]", "adversary.n_hostile=1"],
+    ["consortium=digits", "model=cnn"],
 )
 
 
@@ -72,7 +73,7 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
         ({"training": None}, "training"),
         ({"hospitals": ["b", "a"]}, "hospitals"),
         ({"hospitals": []}, "hospitals"),
-        ({"columns": {"fields": [], "n_features": "many"}}, "columns.n_features"),
+        ({"columns": {"fields": [], "n_features": "many"}}, "columns.TableSchema.n_features"),
         ({"plugins": {"nobody_has_it": "0" * 16}}, "plugins"),
     ],
 )
@@ -97,7 +98,7 @@ def test_a_plan_whose_rule_cannot_work_is_refused() -> None:
 
 def test_values_are_frozen() -> None:
     run = experiment()
-    for value in (run.plan, run.truth.sites[0], run.attack_plan, run.truth, run.truth.aggregator_key):
+    for value in (run.plan, run.truth.sites[0], run.attack_plan, run.truth, run.aggregator_key):
         with pytest.raises(FrozenInstanceError):
             setattr(value, fields(value)[0].name, None)
 

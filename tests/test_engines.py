@@ -11,6 +11,7 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from clients import batched
 from sim import wire
 from sim.devices import device
 from sim.engines import ray
@@ -93,13 +94,13 @@ def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_the_batch_trains_on_the_device_of_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     used = list[torch.device]()
-    original: Callable[..., Any] = sys.modules["clients.batch"].updates
+    original: Callable[..., Any] = batched.updates
 
     def spy(network: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
         used.append(where)
         return original(network, jobs, optimizer, torch.device("cpu"))
 
-    monkeypatch.setattr("clients.batch.updates", spy)
+    monkeypatch.setattr("clients.batched.updates", spy)
     one = experiment(*SMALL)
     monkeypatch.setattr("clients.app.device", lambda name: torch.device({"cpu": "meta"}[name]))
     run(one)

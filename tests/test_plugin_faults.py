@@ -128,7 +128,7 @@ def _forget() -> None:
     module.from_text.cache_clear()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind not in ("fault", "inversion")])
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "fault"])
 def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, faulty) -> None:
     with pytest.raises(PluginError) as raised:
         faulty(kind, "1 // 0")
@@ -143,7 +143,7 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
 @pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
 @pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
-    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind not in ("fault", "inversion") else "{}['missing']")
+    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind != "fault" else "{}['missing']")
     expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
     with pytest.raises(PluginError, match=expected):
         [engine(one) for _ in range(3)]
@@ -182,6 +182,7 @@ WRONG = {
         "FullyConnected((schema.n_features, 2))": r"returned outputs of shape \(3, 2\), expected shape \(3,\)",
         "Own(nn.Sequential)": "returned a network of 0 parameters",
         "Own(lambda: nn.Sequential(nn.BatchNorm1d(35), nn.Linear(35, 1)))": "returned a network with buffers",
+        "Own(lambda: nn.Sequential(nn.Dropout(), nn.Linear(35, 1)))": "expected one that torch.func.vmap can take",
         "Own(lambda: nn.Linear(35, 1).requires_grad_(False))": "expected parameters, all of them trained",
         "FullyConnected((3, 1))": "returned a network that fails: .*, expected one for 35 features",
         "OnlyItself()": "returned a OnlyItself that is no value, expected a frozen dataclass",

@@ -187,7 +187,7 @@ def captured() -> Iterator[list[bytes]]:
 
 def secrets(design: Experiment) -> set[int]:
     """The seed, and the secret of every key of the run."""
-    keys = [design.truth.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
+    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
     return {design.settings.seed, *(one._secret for one in keys)}
 
 

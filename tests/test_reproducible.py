@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients import batch
+from clients import batched
 from sim import batches, compare, evidence
 from sim.config.settings import Training
 from sim.evidence import RunRecord
@@ -73,15 +73,15 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optim
     design = experiment("consortium=heart12")
     weights = design.plan.network.initialize(stream(0, "model"))
 
-    def job(hospital: Hospital) -> batch.Job:
+    def job(hospital: Hospital) -> batched.Job:
         draw = batches.poisson if optimizer == "private" else batches.shuffled
-        rows = batch.padded(draw(key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training))
-        noise = batch.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name)) if optimizer == "private" else None
-        return batch.Job(weights, hospital.train, rows, noise)
+        rows = batched.padded(draw(key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training))
+        noise = batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name)) if optimizer == "private" else None
+        return batched.Job(weights, hospital.train, rows, noise)
 
     def updates(hospitals: Sequence[Hospital]) -> list[bytes]:
-        kind = batch.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
-        return [update.tobytes() for update in batch.updates(design.plan.network, [job(h) for h in hospitals], kind)]
+        kind = batched.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
+        return [update.tobytes() for update in batched.updates(design.plan.network, [job(h) for h in hospitals], kind)]
 
     hospitals = design.consortium.hospitals
     alone = {hospital.name: updates([hospital])[0] for hospital in hospitals}

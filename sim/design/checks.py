@@ -16,7 +16,7 @@ from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.seeds import stream
-from sim.types import LEVELS, Absence, Byzantine, Knowledge
+from sim.types import LEVELS, Absence, Byzantine, Inversion, Knowledge, Observation, View
 
 
 def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
@@ -34,6 +34,8 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     plans.check(plan)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
+    for name, one in attack.of_kind("inversion").items():
+        _try_inversion(name, one, plan)
     _check_privacy(plan, attack, truth)
 
 
@@ -110,6 +112,17 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
     )
     try:
         returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
+    """Refuse an inversion that cannot work on this model, by one try on an update that is all zeros."""
+    zeros = np.zeros((1, plan.network.n_params), np.float32)
+    view = View(zeros, (plan.hospitals,))
+    seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
+    try:
+        attack(seen, stream(0, "check"))
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

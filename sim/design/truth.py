@@ -15,9 +15,7 @@ class GroundTruth:
     """All hospitals with their training and test records, who really is hostile, and the triggers of backdoors by name.
 
     ``sites``: of all hospitals, in order of their names: with their keys, from which follows what each trained on.
-    ``key``: of the observers' own draws. ``aggregator_key``: of the aggregator, whose draws are repeated to measure its rule.
-    ``min_class_rows``: test patients of each class that a hospital's own AUROC needs. ``shows_records``: whether reconstructed
-    records may be recorded of data that are not public.
+    ``key``: of the observers' own draws.
     """
 
     consortium: Consortium
@@ -25,9 +23,6 @@ class GroundTruth:
     backdoors: Mapping[str, Backdoor]
     sites: tuple[Site, ...]
     key: Key
-    aggregator_key: Key
-    min_class_rows: int
-    shows_records: bool
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""One round at the aggregator, and what lasts from round to round."""
+"""A round at the aggregator, after its end: what was seen, aggregated or skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,3 @@ class Aggregated:
     skipped: Skipped | None = None
     screened: tuple[Screened, ...] = ()
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-
-class State(Protocol):
-    """What lasts from round to round: a dataclass of plain values and arrays, stored so that a run can go on from it."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch.func import vmap
 
 from sim.models.network import Network, on_no_device
 from sim.returned import wrong
@@ -36,9 +37,15 @@ def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
     if not found.layout or not all(parameter.requires_grad for parameter in module.parameters()):
         return f"a network of {len(found.layout)} parameters", "parameters, all of them trained"
     parameters = {name: torch.empty(shape, device="meta") for name, shape in found.layout}
+    records = torch.empty(3, n_features, device="meta")
     try:
-        logits = found.apply(parameters, torch.empty(3, n_features, device="meta"))
+        logits = found.apply(parameters, records)
     except RuntimeError as error:  # torch's word for shapes that do not fit
         return f"a network that fails: {described(str(error))}", f"one for {n_features} features"
+    try:
+        vmap(found.apply, in_dims=(None, 0))(parameters, records[None])
+    except RuntimeError as error:  # the word of vmap for draws, and for operations that it lacks
+        failed = f"a network that fails in a batch of models: {described(str(error))}"
+        return failed, "one that torch.func.vmap can take, without dropout"
     shape = tuple(logits.shape)
     return None if shape == (3,) else (f"outputs of shape {shape}", "shape (3,) for 3 records")

@@ -63,7 +63,7 @@ class Network(ABC):
 
     def apply(self, parameters: Parameters, features: torch.Tensor) -> torch.Tensor:
         """Logits (n,) of ``features`` (n, n_features) under these parameters, by their names."""
-        found: torch.Tensor = functional_call(_skeleton(self, get_ident()), dict(parameters), (features,))
+        found: torch.Tensor = functional_call(skeleton(self), dict(parameters), (features,))
         return found.squeeze(1)
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
@@ -91,9 +91,16 @@ def on_no_device(network: Network) -> nn.Module:
         return network.build()
 
 
-@lru_cache(maxsize=32)
+def skeleton(network: Network) -> nn.Module:
+    """The module that ``apply`` calls with parameters in place of its own, one for each thread.
+
+    It is made at the first call, which must not stand inside ``vmap``: torch takes it for a draw.
+    """
+    return _skeleton(network, get_ident())
+
+
+@lru_cache(maxsize=128)
 def _skeleton(network: Network, _thread: int) -> nn.Module:
-    """The module that ``apply`` calls with parameters in place of its own, one for each thread."""
     return on_no_device(network)
 
 

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
-from sim.design.truth import GroundTruth
 from sim.errors import RefusedError
-from sim.federation.observed import Ended, Findings, Round
+from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.types import View
 
@@ -49,8 +46,8 @@ class Influence:
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
-    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-        self.plan, self.truth = plan, truth
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Measured()
 
     def start(self, weights: Weights) -> None:
@@ -90,22 +87,22 @@ class Influence:
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        names = self.truth.names
+        names = self.subject.plan.hospitals
         return Findings(hospitals={name: {"kept": self.influence(name), "distance": self.distance(name)} for name in names})
 
     def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
         n, stated = len(rows), list[Rows | None]()
-        chain = replace(self.plan.quorum.chain_for(n), optimizer=None)
+        chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
             seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(
-                seen, self.truth.aggregator_key.stream("rule", number)
-            )  # the aggregator's own draws, repeated
+            found, shares = chain.run(seen, self.subject.key.stream("rule", number))  # the aggregator's own draws, repeated
             stated.append(shares)
             return np.asarray(found, dtype=np.float64)
 
-        slopes = slopes_of(aggregate, rows, self.truth.key.stream("kept", number))  # a stream keeps its name, and so its draws
+        slopes = slopes_of(
+            aggregate, rows, self.subject.truth.key.stream("kept", number)
+        )  # a stream keeps its name, and so its draws
         gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes

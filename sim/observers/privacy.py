@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sim.batches import sample_rate
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
-from sim.design.site import Site
-from sim.design.truth import GroundTruth
+from sim.config.settings import Training
 from sim.evidence import Privacy, Screened, Spent
-from sim.federation.observed import Ended, Findings, Round
+from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.kinds import LocalPrivacy
 from sim.privacy import NOT_COVERED
+from sim.types import Hospital
 
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 
@@ -30,8 +28,8 @@ class Reported:
 class PrivacyObserver:
     """Compares what hospitals report that they spent with what the plan gives."""
 
-    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-        self.plan, self.truth = plan, truth
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Reported()
 
     def start(self, weights: Weights) -> None:
@@ -43,48 +41,49 @@ class PrivacyObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """What is spent by the plan, and what was reported against it."""
-        found = privacy(self.plan, self.truth)
+        found = privacy(self.subject)
         hospitals = {
             entry.hospital: {"epsilon": entry.epsilon, "noise_multiplier": entry.noise_multiplier}
             for entry in (found.hospitals if found else [])
         }
-        return Findings({"privacy": found, "disputed": _disputed(self.plan, found, self.state.numbers)}, hospitals)
+        return Findings({"privacy": found, "disputed": _disputed(self.subject, found, self.state.numbers)}, hospitals)
 
 
-def privacy(plan: FederationPlan, truth: GroundTruth) -> Privacy | None:
+def privacy(subject: Subject) -> Privacy | None:
     """What the hospitals spend; the consortium's epsilon is the largest (disjoint patients)."""
-    if plan.dp is None:
+    dp, training = subject.plan.dp, subject.plan.training
+    if dp is None:
         return None
-    spent = [_spent(plan, plan.dp, site) for site in truth.sites]
+    spent = [_spent(dp, training, hospital) for hospital in subject.truth.consortium.hospitals]
     return Privacy(
         unit="record",
         epsilon=max(entry.epsilon for entry in spent),
-        delta=plan.dp.delta,
-        accountant=plan.dp.accountant,
-        max_grad_norm=plan.dp.max_grad_norm,
-        target_epsilon=plan.dp.target_epsilon,
+        delta=dp.delta,
+        accountant=dp.accountant,
+        max_grad_norm=dp.max_grad_norm,
+        target_epsilon=dp.target_epsilon,
         hospitals=spent,
         not_covered=list(NOT_COVERED),
     )
 
 
-def _spent(plan: FederationPlan, dp: LocalPrivacy, site: Site) -> Spent:
+def _spent(dp: LocalPrivacy, training: Training, hospital: Hospital) -> Spent:
     """What one hospital spends by the plan that all agreed on, in all rounds: no hospital's own word can lower or raise it."""
-    n, training = len(site.records), plan.training
+    n = len(hospital.train)
     sigma, rate, steps = dp.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n)
     epsilon = dp.epsilon([(sigma, rate, steps)])
-    return Spent(hospital=site.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)
+    return Spent(hospital=hospital.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)
 
 
-def _disputed(plan: FederationPlan, privacy: Privacy | None, reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
+def _disputed(subject: Subject, privacy: Privacy | None, reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
     """The epsilons that hospitals report and the plan does not give."""
-    given = {entry.hospital: entry.epsilon for entry in privacy.hospitals} if privacy else {}
+    plan = {entry.hospital: entry.epsilon for entry in privacy.hospitals} if privacy else {}
     found = list[Screened]()
     for hospital, numbers in sorted(reported.items()):
         stated = numbers.get("epsilon")
-        if stated is None or (hospital in given and math.isclose(stated, given[hospital], rel_tol=SAME_EPSILON)):
+        if stated is None or (hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)):
             continue
-        expected = f"the plan gives {given[hospital]:.6g}, which is recorded" if privacy else "this run has no privacy"
+        expected = f"the plan gives {plan[hospital]:.6g}, which is recorded" if privacy else "this run has no privacy"
         reason = f"reports that it spent epsilon {stated:.6g}; {expected}"
-        found.append(Screened(round=plan.training.rounds, hospital=hospital, reason=reason))
+        found.append(Screened(round=subject.plan.training.rounds, hospital=hospital, reason=reason))
     return found

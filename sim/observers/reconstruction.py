@@ -12,11 +12,8 @@ from scipy.spatial.distance import cdist
 
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
-from sim.design.truth import GroundTruth
 from sim.evidence import Inverted, Recovered
-from sim.federation.observed import Ended, Findings, Round
+from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.types import Inversion, Observation, View
 
@@ -35,9 +32,9 @@ class Inversions:
 class ReconstructionObserver:
     """Inverts the aggregator's view in the rounds that the run's inversions attack."""
 
-    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-        self.plan, self.attack, self.truth = plan, attack, truth
-        self.attacks: dict[str, Inversion] = attack.of_kind("inversion")
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.attacks: dict[str, Inversion] = subject.attack.of_kind("inversion")
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:
@@ -48,17 +45,23 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = self.plan.network.layout, self.plan.columns
+                layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
-                guesses = attack(observation, self.attack.key.stream("attack", name, seen.number))
-                self.state.results[name] = score(name, self.plan, self.truth, seen.number, view, guesses)
+                guesses = attack(observation, self.subject.attack.key.stream("attack", name, seen.number))
+                self.state.results[name] = score(name, self.subject, seen.number, view, guesses)
 
     def findings(self, ended: Ended) -> Findings:
         """What the inversion recovered; None without one."""
         return Findings({"inversion": next(iter(self.state.results.values()), None)})
 
 
-def score(name: str, plan: FederationPlan, truth: GroundTruth, round_: int, view: View, guesses: Sequence[Guesses]) -> Inverted:
+@dataclass(frozen=True)
+class _Truth:
+    hospital: str
+    rows: NDArray[np.float32]
+
+
+def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> Inverted:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
@@ -67,9 +70,10 @@ def score(name: str, plan: FederationPlan, truth: GroundTruth, round_: int, view
     gallery: list[Recovered] = []
     errors: list[float] = []
     for members, found in zip(view.members, guesses, strict=True):
-        for hospital in members:
-            for record in _used(plan, truth, round_, hospital):
-                error, shown = _compare(plan, hospital, record, found)
+        truths = [_truth(subject, round_, hospital) for hospital in members]
+        for truth in truths:
+            for record in truth.rows:
+                error, shown = _compare(subject, truth.hospital, record, found)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
@@ -81,26 +85,26 @@ def score(name: str, plan: FederationPlan, truth: GroundTruth, round_: int, view
         n_recovered=len(recovered),
         rate=len(recovered) / len(errors) if errors else 0.0,
         max_relative_error=max(recovered, default=None),
-        records_in_row=records_behind(plan, truth, round_, view),
-        gallery=_shown(gallery) if plan.public or truth.shows_records else [],
+        records_in_row=records_behind(subject, round_, view),
+        gallery=_shown(gallery) if subject.show_records else [],
     )
 
 
-def records_behind(plan: FederationPlan, truth: GroundTruth, round_: int, view: View) -> list[int]:
+def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
-    return [sum(len(_used(plan, truth, round_, hospital)) for hospital in members) for members in view.members]
+    return [sum(len(_truth(subject, round_, hospital).rows) for hospital in members) for members in view.members]
 
 
-def _used(plan: FederationPlan, truth: GroundTruth, round_: int, hospital: str) -> NDArray[np.float32]:
-    """The records that a hospital trains on in a round, each once, (n, n_features)."""
-    site = truth.site(hospital)
-    used = drawn(site.key, round_, len(site.records), plan.training, private=plan.dp is not None)
-    return site.records.features[used]
+def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
+    site = next(site for site in subject.truth.sites if site.name == hospital)
+    private = subject.plan.dp is not None
+    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
+    return _Truth(hospital, site.records.features[used])
 
 
-def _compare(plan: FederationPlan, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
+def _compare(subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
     """Relative error of the matching guess (infinite if none matches), and the record beside the nearest guess."""
-    schema = plan.columns
+    schema = subject.plan.columns
     truth = decode(schema, record)
     if not len(found):
         return float("inf"), Recovered(hospital=hospital, exact=False, truth=truth, guess=None)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
-from sim.design.truth import GroundTruth
 from sim.evidence import Screened, Skip
-from sim.federation.observed import Ended, Findings, Round
+from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Skipped, Weights
 
 
@@ -28,8 +25,8 @@ class Log:
 class Screening:
     """Keeps what the aggregator did not use, round by round."""
 
-    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-        self.plan, self.truth = plan, truth
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Log()
 
     def start(self, weights: Weights) -> None:
@@ -47,14 +44,14 @@ class Screening:
         return Findings({"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
 
     def _skip(self, skipped: Skipped) -> Skip:
-        hostile = [name for name in skipped.missing if name in self.truth.hostile]
-        honest = [name for name in skipped.missing if name not in self.truth.hostile]
+        hostile = [name for name in skipped.missing if name in self.subject.truth.hostile]
+        honest = [name for name in skipped.missing if name not in self.subject.truth.hostile]
         return Skip(
             round=skipped.round,
             cause=skipped.cause,
             reason=skipped.reason,
-            replies=len(self.plan.hospitals) - len(skipped.missing),
-            needed=self.plan.quorum.least,
+            replies=len(self.subject.plan.hospitals) - len(skipped.missing),
+            needed=self.subject.plan.quorum.least,
             hostile=hostile,
             honest=honest,
         )

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sim.design.attack import AttackPlan
-from sim.design.plan import FederationPlan
-from sim.design.truth import GroundTruth
 from sim.evidence import Heard, Selection
-from sim.federation.observed import Ended, Findings, Round
+from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 
 FAINT = 0.1  # of an equal share; below it a hospital counts as left out
@@ -25,8 +22,8 @@ class Shares:
 class SelectionObserver:
     """Which hospitals the rule leaves out, over all rounds."""
 
-    def __init__(self, plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-        self.truth = truth
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Shares()
 
     def start(self, weights: Weights) -> None:
@@ -39,7 +36,7 @@ class SelectionObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """The selection; None if the rule states no shares."""
-        return Findings({"selection": selection(self.state.by_round, self.truth.hostile)})
+        return Findings({"selection": selection(self.state.by_round, self.subject.truth.hostile)})
 
 
 def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> Selection | None:

@@ -1,18 +1,38 @@
-"""What observers are told of a run, round by round, and what they give to its evidence."""
+"""What observers hold, what they are told of a run, round by round, and what they give to its evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from flwr.app import Context, Message
 
+from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
 from sim.design.site import Source
-from sim.federation.rounds import Aggregated, State, Weights
+from sim.design.truth import GroundTruth
+from sim.federation.rounds import Aggregated, Weights
+from sim.seeds import Key
 
-# the replies of hospitals whose plan and site are in a source, by the node that a message is to
+# The replies of hospitals whose plan and site are in a source, by the node that a message is to.
 Answer: TypeAlias = Callable[[Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The run that an observer measures: nothing in it is hidden from the simulator.
+
+    ``key``: of the aggregator, whose draws an observer can repeat. ``min_class_rows``: test patients of each class that a
+    hospital's own AUROC needs. ``show_records``: whether evidence may hold records.
+    """
+
+    plan: FederationPlan
+    attack: AttackPlan
+    truth: GroundTruth
+    key: Key
+    min_class_rows: int
+    show_records: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +70,12 @@ class Findings:
 
     run: Mapping[str, object] = field(default_factory=dict)
     hospitals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+class State(Protocol):
+    """What lasts from round to round: a dataclass of plain values and arrays, stored so that a run can go on from it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class Observer(Protocol):
