@@ -69,7 +69,7 @@ def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str)
 @each_engine
 def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(engine: str) -> None:
     design = experiment(*SMALL, *PRIVATE)
-    by_name = {site.name: spent(design.plan, len(site.records)) for site in design.sites}
+    by_name = {site.name: spent(design.plan, len(site.records)) for site in design.truth.sites}
     ordered = sorted(by_name.values())
     between = (ordered[-2] + ordered[-1]) / 2
     record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
@@ -96,9 +96,9 @@ def test_a_policy_says_which_plans_it_refuses(words: list[str], policy: PrivacyP
 
 
 def test_without_a_policy_of_its_own_a_hospital_asks_for_what_the_plan_promises() -> None:
-    assert {site.policy for site in experiment(*SMALL).sites} == {PrivacyPolicy()}
+    assert {site.policy for site in experiment(*SMALL).truth.sites} == {PrivacyPolicy()}
     promised = experiment(*SMALL, *PRIVATE, "secagg=sum")
-    assert {site.policy for site in promised.sites} == {PrivacyPolicy(dp=True, secagg=True)}
+    assert {site.policy for site in promised.truth.sites} == {PrivacyPolicy(dp=True, secagg=True)}
     assert "policy" not in promised.config
 
 
@@ -187,7 +187,7 @@ def captured() -> Iterator[list[bytes]]:
 
 def secrets(design: Experiment) -> set[int]:
     """The seed, and the secret of every key of the run."""
-    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.sites)]
+    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
     return {design.settings.seed, *(one._secret for one in keys)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
 from sim.seeds import Key
-from sim.types import Absence, Backdoor, Byzantine, Divided, Fault, Inversion, Poison
+from sim.types import Absence, Backdoor, Byzantine, Divided, Fault, Inversion, Poison, Records
 
 Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
 KINDS = ("poison", "training", "byzantine", "faults", "inversion")
@@ -39,6 +39,12 @@ class AttackPlan:
         """The attacks of one of ``KINDS``."""
         return {name: attack for name, attack in self.attacks.items() if kind_of(attack) == kind}
 
+    def without(self, names: Collection[str]) -> AttackPlan:
+        """The same plan without the attacks of these names."""
+        attacks = {name: attack for name, attack in self.attacks.items() if name not in names}
+        absent = {name: concerned for name, concerned in self.absent.items() if name not in names}
+        return replace(self, attacks=attacks, absent=absent)
+
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that teach the model a trigger."""
@@ -53,9 +59,10 @@ class AttackPlan:
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a value is out of range.
         """
-        return replace(site, records=self._poisoned(site, plan), training=self.training(plan))
+        return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
 
-    def _poisoned(self, site: Site, plan: FederationPlan) -> Any:
+    def poisoned(self, site: Site, plan: FederationPlan) -> Records:
+        """The records that a hostile hospital trains on while it attacks. Raises what its poisons raise."""
         records, rank = site.records, self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison

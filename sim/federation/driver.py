@@ -14,7 +14,8 @@ from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
 from sim.federation.adversary import Adversary, Grant
 from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
-from sim.federation.rounds import Observer, Round, State, Weights
+from sim.federation.observing import Observer, Round, State
+from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
 from sim.seeds import Key
 from sim.untrusted import printable
