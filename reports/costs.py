@@ -18,7 +18,7 @@ from sim import evidence
 from sim.evidence import RunRecord
 
 HOSPITAL = {
-    "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "kept": pl.Float64,
+    **tables.PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "kept": pl.Float64,
     "distance": pl.Float64, "auroc": pl.Float64, "brier": pl.Float64,
 }  # fmt: skip
 METRICS = {"auroc": "AUROC", "brier": "Brier score"}
@@ -39,8 +39,7 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
     control, found = table.filter(defense="none"), tables.hospital_effects(records)
     if control["distance"].drop_nulls().is_empty():
         found = found.clear()
-    base = control.select("hospital", "seed", *(pl.col(metric).alias(f"{metric}_without") for metric in METRICS))
-    paired = table.filter(pl.col("defense") != "none").join(base, on=("hospital", "seed"), maintain_order="left")
+    paired = tables.beside(table, "undefended", {f"{metric}_without": metric for metric in METRICS}, on=("hospital",))
     kept = tables.over_seeds(table, BY, "kept", "kept", (0, math.inf))
     for part in (kept, *(_sides(paired, metric) for metric in METRICS)):
         found = found.join(part, on=BY, how="left", maintain_order="left")
@@ -113,9 +112,9 @@ def _role(control: pl.DataFrame) -> pl.Expr:
 
 
 def _rows(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
-    for record in records:
+    for record, pair in tables.paired(records):
         for one in record.hospitals if record.attack == "none" else ():
-            yield {
+            yield pair | {
                 "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
                 "kept": one.kept, "distance": one.distance, "auroc": one.auroc, "brier": one.brier,
             }  # fmt: skip

@@ -10,7 +10,7 @@ import polars as pl
 
 from reports import tables, words
 from sim.evidence import RunRecord, Selection
-from sim.statistics import SCORE
+from sim.evidence.intervals import SCORE
 
 SELECTED = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "heard": pl.Float64,

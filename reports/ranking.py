@@ -9,7 +9,7 @@ import polars as pl
 
 from reports import backdoors, heard, tables, words
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 Row = dict[str, Any]
 

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from reports import backdoors, rendering, sections, style, tables, words
 from sim import evidence, files
+from sim.config.groups import STACK
 from sim.errors import InputError
 from sim.evidence import RunRecord
 
@@ -35,7 +36,7 @@ STANDS_FOR = {
     "consortium": ("consortium",),
     "attack": ("attack", "n_hostile"),
     "adversary": ("n_hostile",),
-    **dict.fromkeys(("defense", "aggregator", "steps", "server_optimizer", "secagg", "dp"), ("defense", "n_hostile")),
+    **dict.fromkeys(("defense", *STACK), ("defense", "n_hostile")),
 }  # group of a configuration -> the columns that stand for its values where these depend on nothing else
 PAIRS = ("attack", "steps")  # groups that evidence holds as pairs of name and values
 KIND = "_target_"
@@ -130,21 +131,9 @@ class Sweep:
         return [name for name in METRICS if self.runs[name].is_not_null().any()]
 
     def results(self) -> list[dict[str, Any]]:
-        """The rows of ``results.csv``, with a column for each varied key at the end.
-
-        A run is paired with the control that agrees with it in every varied key that is no value of an attack.
-        """
-        groups: dict[tuple[Value, ...], list[int]] = {}
-        for i in range(len(self.records)):
-            same = tuple(column[i] for key, column in self.varied.items() if not key.startswith("attack."))
-            groups.setdefault(same, []).append(i)
-        rows: dict[int, dict[str, Any]] = {}
-        for places in groups.values():
-            found = evidence.results([self.records[i] for i in places])
-            rows |= {
-                i: row | {key: column[i] for key, column in self.varied.items()} for i, row in zip(places, found, strict=True)
-            }
-        return [rows[i] for i in sorted(rows)]
+        """The rows of ``results.csv``, with a column for each varied key at the end."""
+        rows = evidence.results(self.records)
+        return [row | {key: column[i] for key, column in self.varied.items()} for i, row in enumerate(rows)]
 
     def _columns(self) -> dict[str, list[Any]]:
         return self.varied | {name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")}

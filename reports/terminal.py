@@ -14,7 +14,7 @@ from rich.text import Text
 from reports import backdoors, breakdown, broken, radii, skipped, tables, undefined, words
 from reports.undefined import Refused
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 MOST_BLOCKS = 3
 GAP = 2  # spaces between columns

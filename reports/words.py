@@ -95,7 +95,7 @@ def success(text: str | None, n: int) -> str:
 
 
 def verdict(text: str | None, n: int) -> str:
-    """A verdict of ``sim.statistics`` with the number of seeds where it is open."""
+    """A verdict of ``sim.evidence.intervals`` with the number of seeds where it is open."""
     return NONE if text is None else not_decided(n) if text == "not decided" else text
 
 

@@ -114,6 +114,9 @@ def _explain(config: DictConfig) -> None:
     explain.show(experiments, compare.n_workers(values.get("workers"), len(experiments)))
     from reports.undefined import sentences
 
+    replaced = [] if one else compose.replacing(_overrides())
+    if replaced:
+        Screen().print(f"The undefended control, none, is run without {', '.join(replaced)}.")
     for text in sentences([asdict(cell) for cell in refused]):
         Screen().print(text)
 
@@ -125,7 +128,7 @@ def _planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
-    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers), seeds)
+    return compose.planned(_overrides(), compose.cells(attacks, defenses, numbers, _overrides()), seeds)
 
 
 def _end_sweep(folder: Path, command: str, start: float) -> None:

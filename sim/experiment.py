@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sim import data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.build import build
+from sim.config.groups import address_of, canonical
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import TrainingAttack
 from sim.models import Model, device
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
-from sim.study import address_of, canonical
 from sim.types import (
     LEVELS,
     Absence,

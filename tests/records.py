@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from sim.config.groups import address_of
 from sim.evidence import Conflict, Engagement, HospitalOutcome, Inverted, Outcome, Privacy, Recovered, RunRecord, Sight, Spent
-from sim.study import address_of
 
 Part = TypeVar("Part", Outcome, Engagement)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reports import findings, page, sections, statistics, tables, terminal, words
-from sim import evidence, sealed
+from reports import findings, page, sections, tables, terminal, words
+from sim import evidence
 from sim.errors import InputError
-from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
-from sim.statistics import rate_interval
+from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight, intervals, sealed
+from sim.evidence.intervals import rate_interval
 from tests.records import addressed, make_conflict, make_hospitals, make_inversion, make_privacy, make_record
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
@@ -98,11 +98,11 @@ def row(frame, **where):
     ("epsilon", "delta", "advantage"), [(0.0, 0.0, 0.0), (1.0, 0.0, 0.462117), (1.0, 0.01, 0.467496), (0.0, 1.0, 1.0)]
 )
 def test_membership_advantage_by_hand(epsilon, delta, advantage):
-    assert statistics.membership_advantage(epsilon, delta) == pytest.approx(advantage, abs=1e-6)
+    assert intervals.membership_advantage(epsilon, delta) == pytest.approx(advantage, abs=1e-6)
 
 
 def test_membership_advantage_of_a_huge_epsilon_is_one():
-    assert statistics.membership_advantage(5000.0, 1e-5) == 1.0
+    assert intervals.membership_advantage(5000.0, 1e-5) == 1.0
 
 
 # Tables
@@ -246,7 +246,7 @@ def test_privacy_spent_is_that_of_the_run_that_spent_most():
     spent = tables.spent(records)
     assert list(spent["hospital"]) == ["hospital_0", "hospital_1"]
     assert list(spent["epsilon"]) == [6.0, 5.0]
-    assert spent["advantage"][0] == statistics.membership_advantage(6.0, 1e-5)
+    assert spent["advantage"][0] == intervals.membership_advantage(6.0, 1e-5)
 
 
 def test_screened_replies_are_counted_by_reason_and_hospitals_with_equal_counts_share_a_row():

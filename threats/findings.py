@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sim import statistics
-from sim.evidence import RunRecord
-from sim.statistics import HARMED, WITHIN, Interval, Losses
+from sim.evidence import RunRecord, intervals
+from sim.evidence.intervals import HARMED, WITHIN, Interval, Losses
 from threats.catalogue import Measure
 from threats.cells import Cell
 
@@ -25,7 +24,7 @@ def doubts(cell: Cell, measure: Measure) -> list[str]:
     counted = counted_seeds(cell, measure)
     if len(counted) < SEEDS_NEEDED:
         reasons += [f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed", *omissions(cell, measure)]
-    elif measure == "records_recovered" and cell.defense != "none" and not _recovered(cell.without_defense.values())[0]:
+    elif measure == "records_recovered" and cell.defense != "none" and not _recovered(cell.undefended.values())[0]:
         reasons.append("the attack recovered nothing even without the defense")
     return reasons
 
@@ -33,8 +32,8 @@ def doubts(cell: Cell, measure: Measure) -> list[str]:
 def omissions(cell: Cell, measure: Measure) -> list[str]:
     """Which seeds of ``cell`` do not count, and why."""
     lacking = {
-        "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
-        "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
+        "no run without the attack": cell.runs.keys() - cell.attack_free.keys(),
+        "no run without the defense in which the attack did something": cell.runs.keys() - cell.undefended.keys(),
         "no reconstruction result": {
             seed for seed, run in cell.runs.items() if measure == "records_recovered" and not run.inversion
         },
@@ -58,7 +57,7 @@ def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
         return [seed for seed in cell.controlled if _marked(cell.runs[seed])]
     if stated == "rounds_skipped":
         return cell.controlled
-    return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
+    return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.undefended[seed].inversion]
 
 
 def finding(cell: Cell, measure: Measure) -> str:
@@ -96,28 +95,28 @@ def _marked(run: RunRecord) -> tuple[float, float, int] | None:
 
 def _undefined(cell: Cell) -> set[int]:
     """Seeds in which the run or its control without the attack has no AUROC."""
-    controls = cell.without_attack
+    controls = cell.attack_free
     lacking = {seed for seed, run in cell.runs.items() if run.outcome.auroc is None}
     return lacking | {seed for seed, run in controls.items() if run.outcome.auroc is None}
 
 
 def _untrained(cell: Cell) -> set[int]:
     """Seeds whose control without the attack got no new model in any round."""
-    return {seed for seed, run in cell.without_attack.items() if len(run.skipped_rounds) == run.rounds}
+    return {seed for seed, run in cell.attack_free.items() if len(run.skipped_rounds) == run.rounds}
 
 
 def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
-    pairs = [(cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds]
+    pairs = [(cell.runs[seed].outcome.auroc, cell.attack_free[seed].outcome.auroc) for seed in seeds]
     before, changes = [], []
     for after, control in pairs:
         assert after is not None
         assert control is not None
         before.append(control)
         changes.append(after - control)
-    interval = statistics.change_interval(changes, before)
+    interval = intervals.change_interval(changes, before)
     assert interval is not None
     drop = _drop(cell, seeds)
-    found = statistics.losses([-change for change in changes], Interval(-interval.high, -interval.low), drop)
+    found = intervals.losses([-change for change in changes], Interval(-interval.high, -interval.low), drop)
     return (
         f"{_by(cell, seeds)} changed the AUROC by {-found.mean:+.3f} (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, "
         f"{_seeds(len(seeds))}, each against its own run without the attack); {found.n_material} of {_seeds(len(seeds))} "
@@ -130,10 +129,10 @@ def _backdoor_success(cell: Cell, seeds: Sequence[int]) -> str:
     results = [one for one in (_marked(cell.runs[seed]) for seed in seeds) if one]
     success = [one[0] for one in results]
     false_trigger = [one[1] for one in results]
-    interval = statistics.excess_interval(success, false_trigger, [one[2] for one in results])
+    interval = intervals.excess_interval(success, false_trigger, [one[2] for one in results])
     assert interval is not None
     drop = _drop(cell, seeds)
-    found = statistics.losses([one - other for one, other in zip(success, false_trigger, strict=True)], interval, drop)
+    found = intervals.losses([one - other for one, other in zip(success, false_trigger, strict=True)], interval, drop)
     n = len(seeds)
     return (
         f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, "
@@ -171,7 +170,7 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 
 
 def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
-    runs, controls = [cell.runs[seed] for seed in seeds], [cell.without_attack[seed] for seed in seeds]
+    runs, controls = [cell.runs[seed] for seed in seeds], [cell.attack_free[seed] for seed in seeds]
     shares = [len(run.skipped_rounds) / run.rounds for run in runs]
     by_hostile = sum(bool(skip.hostile) for run in runs for skip in run.skips)
     text = (
@@ -188,10 +187,10 @@ def _skipped(runs: Sequence[RunRecord]) -> str:
 
 
 def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:
-    low, high = statistics.rate_interval(found, attacked)
+    low, high = intervals.rate_interval(found, attacked)
     bounds = f"95 % bounds {low:.1%} to {high:.1%}, {_seeds(len(seeds))}"
     text = f"{cell.attack} recovered {found} of {attacked} attacked records ({bounds})"
-    bare, tried = _recovered(cell.without_defense[seed] for seed in seeds if seed in cell.without_defense)
+    bare, tried = _recovered(cell.undefended[seed] for seed in seeds if seed in cell.undefended)
     return f"{text}." if cell.defense == "none" or not tried else f"{text}; {bare} of {tried} without the defense."
 
 

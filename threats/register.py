@@ -81,7 +81,7 @@ def _tested(cell: Cell, measure: Measure) -> dict[str, Any]:
         "reason": "; ".join(reasons or [*omissions(cell, measure), *_limits(cell, adaptive)]),
         "adaptive": adaptive,
         "runs": _ids(cell.runs),
-        "controls": _ids(cell.without_attack) + (() if cell.defense == "none" else _ids(cell.without_defense)),
+        "controls": _ids(cell.attack_free) + (() if cell.defense == "none" else _ids(cell.undefended)),
     }
 
 

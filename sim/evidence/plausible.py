@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from sim.evidence import RunRecord
+    from sim.evidence.records import RunRecord
 
 Range = tuple[float, float]
 SHARE: Final[Range] = (0.0, 1.0)

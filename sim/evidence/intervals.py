@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from scipy.special import expit
 from scipy.stats import beta, binomtest, t
 
-from sim.evidence import is_material
+from sim.evidence.tables import is_material
 
 CONFIDENCE = 0.95
 UPPER = (1 + CONFIDENCE) / 2
@@ -169,3 +170,12 @@ def _one_more(rate: float, trials: int) -> float:
 @lru_cache
 def _t(degrees: int) -> float:
     return float(t.ppf(UPPER, degrees))
+
+
+def membership_advantage(epsilon: float, delta: float) -> float:
+    """Largest (true minus false positive rate) of any membership test against an (epsilon, delta)-private release.
+
+    ``(exp(epsilon) - 1 + 2 delta) / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off of Kairouz et al. 2015.
+    Written with tanh so that a large epsilon does not overflow.
+    """
+    return math.tanh(epsilon / 2) + 2 * delta * float(expit(-epsilon))
