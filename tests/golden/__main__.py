@@ -1,0 +1,81 @@
+"""Golden evidence: every kind of run, recorded once, and held to it by every later commit.
+
+    python -m tests.golden record [FILE]    run all and write their evidence (FILE: the one that the tests compare with)
+    python -m tests.golden compare [FILE]   run all and print the fields that differ from FILE's, digit for digit
+    python -m tests.golden against COMMIT   run all by this code and by COMMIT's, on this machine, and print what differs
+
+Exit code 0 if nothing differs, 1 if something does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.golden import difference, record
+from tests.golden.difference import Difference
+
+HERE = Path(__file__).parent
+RECORDED = HERE / "recorded.jsonl.gz"
+ADAPTER = "adapter.py"  # each commit has its own, where it has one
+MOST_SHOWN = 200
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.golden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("record", "compare"):
+        commands.add_parser(name).add_argument("file", nargs="?", type=Path, default=RECORDED)
+    commands.add_parser("against").add_argument("commit")
+    given = parser.parse_args(arguments)
+    if given.command == "record":
+        record.write(given.file, record.all_runs())
+        return 0
+    if given.command == "compare":
+        machine, held = record.read(given.file)
+        if machine != record.machine():
+            print(f"Recorded on another machine: {machine}; here {record.machine()}. Last digits will differ.")
+        return show(list(difference.differences(held, record.all_runs())))
+    return show(list(difference.differences(of_commit(given.commit), record.all_runs())))
+
+
+def of_commit(commit: str) -> dict[str, record.Evidence]:
+    """What a commit's code gives for today's runs, in a checkout of its own, with the checkout's adapter if it has one."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree, out = Path(folder) / "tree", Path(folder) / "runs.jsonl.gz"
+        git = ["git", "-C", str(record.ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
+        try:
+            theirs = tree / HERE.relative_to(record.ROOT)
+            theirs.mkdir(parents=True, exist_ok=True)
+            for path in HERE.glob("*.py"):
+                if path.name != ADAPTER or not (theirs / ADAPTER).exists():
+                    shutil.copy(path, theirs)
+            environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+            subprocess.run([sys.executable, "-m", "tests.golden", "record", out], cwd=tree, env=environment, check=True)
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+        return record.read(out)[1]
+
+
+def show(found: Iterable[Difference]) -> int:
+    """Print the differences; returns the exit code."""
+    every = list(found)
+    for one in every[:MOST_SHOWN]:
+        print(f"{one.run}: {one.path or 'the run'}: {one.one!r} -> {one.other!r}")
+    runs = len({one.run for one in every})
+    print(f"{len(every)} fields of {runs} runs differ" if every else "Nothing differs.")
+    return int(bool(every))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""The one part of the golden runs that knows the simulator's code: a run of which each hospital is asked by itself."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import initialize_config_module
+
+from clients.app import app
+from sim import compose
+from sim.run import run
+
+
+def by_hospital(words: Sequence[str]) -> dict[str, Any]:
+    """The evidence of ``wardround run WORDS``, where Flower's strategy asks one hospital after the other through its app."""
+    with initialize_config_module("conf", version_base="1.3"):
+        experiment = compose.single(list(words))
+    record: dict[str, Any] = json.loads(run(experiment, app=app).model_dump_json())
+    return record
