@@ -18,7 +18,8 @@ from clients import batch, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
-from sim.experiment import Experiment, Training, from_text
+from sim.config.settings import Training
+from sim.experiment import Experiment, from_text
 from sim.models import device
 from sim.seeds import stream
 from sim.types import Records

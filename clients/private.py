@@ -17,8 +17,8 @@ from torch import nn
 
 from clients.training import optimizer, seeded, tensors
 from sim.batches import sample_rate
+from sim.config.settings import Training
 from sim.errors import InputError, UndefinedError, number, one_of
-from sim.experiment import Training
 from sim.models import load, module, unload
 from sim.types import About, Records
 

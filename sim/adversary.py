@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,24 @@ class _Scene:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
 
+@dataclass
+class Memories:
+    """What each attack keeps from round to round, by its name and the hospital that it attacks from ("": all of them)."""
+
+    memories: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def of(self, attack: str, hospital: str) -> dict[str, Any]:
+        """The memory of an attack at a hospital, to be added to."""
+        return self.memories.setdefault((attack, hospital), {})
+
+
 class Adversary:
     """Replaces what the hostile hospitals of one run send: their updates by Byzantine attacks, then their replies by faults.
 
     Before that, what honest hospitals lose by absences is taken out: hostile ones do not see it either.
 
     ``aggregator`` is asked what it reads in a reply, and what an aggregate would be: only where an attack may know that.
-    ``distances``: of each attack, how far what it sent was from what it was given, hospital by hospital and round by round.
+    ``moved``: of each attack, how far what it sent in the last round was from what it was given, hospital by hospital.
     """
 
     def __init__(self, experiment: Experiment, aggregator: Aggregator) -> None:
@@ -61,12 +72,13 @@ class Adversary:
         on_replies = experiment.of_kind("faults")
         self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
         self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
-        self.distances = defaultdict[str, list[float]](list)
-        self._memories = defaultdict[tuple[str, str], dict[str, Any]](dict)
+        self.moved = defaultdict[str, list[float]](list)
+        self.state = Memories()
 
     def corrupt(self, round_: int, model: Weights, replies: Iterable[Message]) -> list[Message]:
         """The replies as they reach the aggregator, to the weights ``model`` that it sent out."""
         received = list(replies)
+        self.moved = defaultdict(list)
         for name, absence in self.absences.items():
             received = self._present(name, absence, round_, received)
         if not self.experiment.settings.adversary.attacks_in(round_):
@@ -89,7 +101,7 @@ class Adversary:
             except RefusedError:  # too few hostile hospitals are left in this round: they go on as they are
                 continue
             moved = (relative_distance(new, old) for new, old in zip(_as_sent(sent), _as_sent(given), strict=True))
-            self.distances[name] += [distance for distance in moved if math.isfinite(distance)]  # not so of what is screened
+            self.moved[name] += [distance for distance in moved if math.isfinite(distance)]  # not so of what is screened
         by_name = dict(zip(scene.hostile, _as_sent(sent), strict=True))
         return [self._swap(reply, by_name) for reply in replies]
 
@@ -106,7 +118,7 @@ class Adversary:
             if absence.away(round_, stream(seed, "attack", name, round_, hospital))
         }
         arrived = [reply for reply in replies if self._hospital(reply) not in away]
-        self.distances[name] += [1.0] * (len(replies) - len(arrived))
+        self.moved[name] += [1.0] * (len(replies) - len(arrived))
         return arrived
 
     def _reports(self, replies: Sequence[Message]) -> dict[str, wire.Report]:
@@ -139,10 +151,10 @@ class Adversary:
                 n_hospitals=len(self.experiment.consortium),
                 n_hostile=len(scene.hostile),
                 others=scene.others if level >= LEVELS.index("updates") else None,
-                defense=self._foreseen(name, scene) if level >= LEVELS.index("updates_and_rule") else None,
+                defense=self._preview_for(name, scene) if level >= LEVELS.index("updates_and_rule") else None,
                 model=scene.model,
                 round=scene.round,
-                memory=self._memories[name, "".join(identity)],
+                memory=self.state.of(name, "".join(identity)),
             )
             found = attack(known, stream(seed, "attack", name, scene.round, *identity))
             return returned.array(attack, found, rows.shape)
@@ -151,36 +163,36 @@ class Adversary:
             return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(scene.hostile)])
         return ask(own)
 
-    def _foreseen(self, name: str, scene: _Scene) -> Callable[[Updates], Vector]:
+    def _preview_for(self, name: str, scene: _Scene) -> Callable[[Updates], Vector]:
         """What the aggregate would be if the hostile hospitals sent these rows; the same random draws at each call."""
 
-        def foresee(rows: Updates) -> Vector:
+        def preview(rows: Updates) -> Vector:
             sent = zip(scene.hostile, _as_sent(rows), strict=True)
             would = {hospital: replace(scene.reports[hospital], update=row) for hospital, row in sent}
             rng = stream(self.experiment.settings.seed, "attack", name, scene.round, "foreseen")
-            return self.aggregator.foresee({**scene.reports, **would}, rng)
+            return self.aggregator.preview({**scene.reports, **would}, rng)
 
-        return foresee
+        return preview
 
     def _faulty(self, name: str, fault: Fault, round_: int, n_params: int, replies: Sequence[Message]) -> list[Message]:
-        received = (self._forge(name, fault, round_, n_params, reply) for reply in replies)
+        received = (self._fault_of(name, fault, round_, n_params, reply) for reply in replies)
         return [reply for reply in received if reply is not None]
 
-    def _forge(self, name: str, fault: Fault, round_: int, n_params: int, reply: Message) -> Message | None:
+    def _fault_of(self, name: str, fault: Fault, round_: int, n_params: int, reply: Message) -> Message | None:
         """What a hostile hospital sends in place of a usable reply; None for nothing. Others' replies stay as they are."""
         hospital, limit = self._hospital(reply), self.experiment.settings.server.max_records
         if hospital not in self.experiment.hostile:
             return reply
         with suppress(wire.UnusableError):
             report = self.aggregator.read(reply)
-            given = Reply(report.update, report.count, round_, self._memories[name, hospital])
+            given = Reply(report.update, report.count, round_, self.state.of(name, hospital))
             sent = returned.instance(
                 fault, fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital)), Forged
             )
-            forged = None if sent.update is None else wire.forged(reply, sent)
-            change = _change(report, forged, n_params, limit)
-            self.distances[name] += [change] if np.isfinite(change) else []
-            return forged
+            sent_reply = None if sent.update is None else wire.forged(reply, sent)
+            change = _change(report, sent_reply, n_params, limit)
+            self.moved[name] += [change] if np.isfinite(change) else []
+            return sent_reply
         return reply
 
 
@@ -190,11 +202,11 @@ def _as_sent(rows: Updates) -> Updates:
     return np.clip(rows, -most, most).astype(np.float32)
 
 
-def _change(honest: wire.Report, forged: Message | None, n_params: int, max_records: int) -> float:
+def _change(honest: wire.Report, sent_reply: Message | None, n_params: int, max_records: int) -> float:
     """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its record count."""
     with suppress(wire.UnusableError):
-        if forged is not None:
-            sent = wire.read_report(forged, n_params, max_records)
+        if sent_reply is not None:
+            sent = wire.read_report(sent_reply, n_params, max_records)
             return max(relative_distance(sent.update, honest.update), abs(sent.count - honest.count) / honest.count)
     return 1.0
 

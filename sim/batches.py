@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.seeds import stream
 
 Batch = NDArray[np.int64]  # row numbers of one batch; empty is possible under Poisson sampling

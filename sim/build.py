@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -31,6 +31,16 @@ def build(key: str, node: Mapping[str, Any], packages: Sequence[str] = ()) -> An
         raise InputError(f"{key}.{error.key}", error.value, error.expected) from error
     except RefusedError as error:
         raise InputError(key, found.__name__, str(error)) from error
+
+
+def built(key: str, node: Mapping[str, Any], packages: tuple[str, ...] = ()) -> Any:
+    """The plug-in that ``node`` describes; the same one wherever the node is the same, for plug-ins are values."""
+    return _built_once(key, json.dumps(node), packages)
+
+
+@lru_cache(maxsize=4096)
+def _built_once(key: str, node: str, packages: tuple[str, ...]) -> Any:
+    return build(key, json.loads(node), packages)
 
 
 def _check_parameters(key: str, found: type, values: Mapping[str, Any]) -> None:

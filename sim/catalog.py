@@ -16,8 +16,8 @@ from rich.text import Text
 
 from sim.choices import CONF, options
 from sim.config.groups import STACK
+from sim.config.settings import ORDERED
 from sim.errors import InputError
-from sim.experiment import ORDERED
 from sim.screen import Screen
 from sim.types import About
 from threats.catalogue import Threat

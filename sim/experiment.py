@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from hydra.utils import get_class
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
-from sim import data_check, limits, plain, plugins, returned
+from sim import build, data_check, limits, plain, plugins, returned
 from sim.blame import blaming
-from sim.build import build
 from sim.config.groups import address_of, canonical
+from sim.config.settings import ORDERED, Adversary, Settings, Training, first
+from sim.design.attack import KINDS, Attack, AttackPlan, kind_of
+from sim.design.plan import CHAIN, FederationPlan, Terms, check
+from sim.design.site import PrivacyPolicy, Site
+from sim.design.truth import GroundTruth
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.kinds import TrainingAttack
 from sim.models import Model, device
-from sim.quorum import Absent, Quorum
-from sim.seeds import stream
+from sim.quorum import Quorum
+from sim.seeds import Key, key, stream
 from sim.types import (
     LEVELS,
     Absence,
@@ -31,147 +34,13 @@ from sim.types import (
     Byzantine,
     Consortium,
     DataSet,
-    Divided,
-    Fault,
     Hospital,
-    Inversion,
     Knowledge,
-    Level,
-    Poison,
     Records,
     Rule,
     SecureAggregation,
     Step,
 )
-
-ORDERED = ("attack", "steps")  # choices of several, in order
-CHAIN = "aggregators.chain.Chain"
-KINDS = ("poison", "training", "byzantine", "faults", "inversion")
-
-
-class Values(BaseModel):
-    """Run-wide values: strict types, nothing unknown, frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Training(Values):
-    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches.
-
-    ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
-    """
-
-    rounds: int = Field(ge=1, le=100_000)
-    local_epochs: int = Field(ge=1, le=limits.EPOCHS)
-    local_steps: int | None = Field(ge=1, le=limits.STEPS)
-    batch_size: int = Field(ge=1, le=limits.BATCH)
-    lr: float = Field(gt=0, allow_inf_nan=False)
-    optimizer: Literal["sgd", "adam"]
-    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-
-    @field_validator("lr", "proximal")
-    @classmethod
-    def _held_by_float32(cls, value: float) -> float:
-        if value > plain.LARGEST_FLOAT:
-            raise ValueError(f"expected a finite number of at most {plain.LARGEST_FLOAT:g}")
-        return value
-
-    @model_validator(mode="after")
-    def _pull_held_by_float32(self) -> Training:
-        if self.lr * self.proximal > plain.LARGEST_FLOAT:
-            raise ValueError(f"expected lr * proximal of at most {plain.LARGEST_FLOAT:g}")
-        return self
-
-    def steps(self, n_train: int) -> int:
-        """Batches that a hospital with ``n_train`` records trains on in one round."""
-        return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
-
-
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
-
-
-class Adversary(Values):
-    """How many hospitals are hostile, which, what they know, and in which rounds they attack.
-
-    They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the end), and are honest in others.
-    """
-
-    n_hostile: int = Field(ge=0)
-    placement: Literal["random", "largest", "smallest"]
-    knowledge: Level
-    first_round: int = Field(ge=1)
-    last_round: int | None = Field(ge=1)
-    every: int = Field(ge=1)
-
-    def attacks_in(self, round_: int) -> bool:
-        """Whether hostile hospitals attack in this round."""
-        last = round_ if self.last_round is None else self.last_round
-        return self.first_round <= round_ <= last and (round_ - self.first_round) % self.every == 0
-
-
-class Server(Values):
-    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
-
-    ``absent``: see ``sim.quorum``.
-    """
-
-    max_records: int = Field(ge=1)
-    weight_cap: float = Field(ge=1, allow_inf_nan=False)
-    absent: Absent = "keep"
-
-
-class Metrics(Values):
-    """``min_class_rows``: test patients of each class that a hospital's own AUROC needs."""
-
-    min_class_rows: int = Field(ge=1)
-
-
-class ReportOptions(Values):
-    """What reports may show and from which loss of AUROC an attack counts as successful."""
-
-    show_reconstructions: bool
-    material_drop: float = Field(gt=0, le=1)
-
-
-class Named(Values):
-    """A group that only has a name, or several names joined with ``+``."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_+-]{1,200}$")
-
-
-class Engine(Values):
-    """Where hospitals run: in this process, or in Flower's simulation on Ray."""
-
-    name: Literal["local", "ray"]
-
-
-class Settings(Values):
-    """The whole resolved configuration of one run; plug-ins are still nodes here."""
-
-    seed: int = Field(ge=0, lt=2**63)
-    consortium: dict[str, Any]
-    model: dict[str, Any]
-    training: Training
-    adversary: Adversary
-    attack: dict[str, dict[str, Any]]
-    defense: Named
-    aggregator: dict[str, Any]
-    steps: dict[str, dict[str, Any]]
-    server_optimizer: dict[str, Any]
-    secagg: dict[str, Any]
-    dp: dict[str, Any] | None
-    engine: Engine
-    device: Literal["auto", "cpu", "cuda"]
-    server: Server
-    metrics: Metrics
-    report: ReportOptions
-    plugins: dict[str, str] = {}  # packages of the user -> hash of their source
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_empty(cls, values: Any) -> Any:
-        """An empty choice (attack=none, steps=none) is an empty mapping; both may also come as pairs, see ``config``."""
-        return {**values, **{key: dict(values.get(key) or {}) for key in ORDERED}}
 
 
 @dataclass(frozen=True)
@@ -192,14 +61,62 @@ class Experiment:
         """Names of the attacks joined with ``+``, or ``none``."""
         return "+".join(self.settings.attack) or "none"
 
+    @cached_property
+    def plan(self) -> FederationPlan:
+        """What all hospitals and the aggregator agreed on."""
+        settings = self.settings
+        terms = Terms(
+            hospitals=self.consortium.names,
+            columns=self.consortium.schema,
+            public=self.consortium.public,
+            model=settings.model,
+            training=settings.training,
+            aggregator=settings.aggregator,
+            steps=tuple(settings.steps.items()),
+            server_optimizer=settings.server_optimizer,
+            secagg=settings.secagg,
+            dp=settings.dp,
+            server=settings.server,
+            plugins=settings.plugins,
+        )
+        return FederationPlan(terms, self.model, self.chain, self.secagg, self.dp)
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """What each hospital holds, in order of their names."""
+        seed, device = self.settings.seed, self.settings.device
+        return tuple(
+            Site(one.name, one.train, PrivacyPolicy(), key(seed, "hospital", one.name), device)
+            for one in self.consortium.hospitals
+        )
+
+    @cached_property
+    def attack_plan(self) -> AttackPlan:
+        """Who is hostile, and how they attack."""
+        adversary = key(self.settings.seed, "adversary")
+        schedule = self.settings.adversary
+        return AttackPlan(self.hostile, schedule, self.attacks, self.absences, adversary)
+
+    @cached_property
+    def truth(self) -> GroundTruth:
+        """What is really so."""
+        backdoors = self.attack_plan.backdoors
+        observers = key(self.settings.seed, "simulator")
+        return GroundTruth(self.consortium, self.hostile, backdoors, self.sites, observers)
+
+    @property
+    def aggregator_key(self) -> Key:
+        """The key of the aggregator's own draws: the first weights and those of the rule."""
+        return key(self.settings.seed, "aggregator")
+
     def of_kind(self, kind: str) -> dict[str, Any]:
         """The attacks of one of ``KINDS``."""
-        return {name: attack for name, attack in self.attacks.items() if type(attack).__module__.split(".")[1] == kind}
+        return self.attack_plan.of_kind(kind)
 
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that plant a mark."""
-        return {name: attack for name, attack in self.of_kind("poison").items() if isinstance(attack, Backdoor)}
+        return self.attack_plan.backdoors
 
     @cached_property
     def absences(self) -> dict[str, tuple[str, ...]]:
@@ -211,32 +128,20 @@ class Experiment:
             for name, absence in found.items()
         }
 
-    @cached_property
+    @property
     def quorum(self) -> Quorum:
         """How many usable replies a round of this run needs."""
-        return Quorum(self.chain, self.secagg, self.settings.server.absent, len(self.consortium))
+        return self.plan.quorum
 
     def poisoned(self, hospital: Hospital) -> Records:
         """What a hostile hospital trains on when it attacks. Raises ``InputError`` or ``RefusedError`` where a poison does."""
-        records, schema, rank = hospital.train, self.consortium.schema, self.hostile.index(hospital.name)
-        for name, poison in self.of_kind("poison").items():
-            mine = poison.part(rank, schema) if isinstance(poison, Divided) else poison
-            records = mine(records, schema, stream(self.settings.seed, "poison", name, hospital.name))
-            returned.records(poison, records, schema.n_features)
-        return records
+        site = next(site for site in self.sites if site.name == hospital.name)
+        return self.attack_plan.corrupted(site, self.plan).records
 
     @cached_property
     def hostile_training(self) -> Training:
         """How a hostile hospital trains when it attacks. Raises ``InputError`` where an attack makes a value out of range."""
-        training = self.settings.training
-        for name, change in self.of_kind("training").items():
-            training = returned.instance(change, change(training), Training)
-            try:
-                Training.model_validate(training.model_dump())
-            except ValidationError as error:
-                problem = _first(error)
-                raise InputError(f"attack.{name}: training.{problem.key}", problem.value, problem.expected) from None
-        return training
+        return self.attack_plan.training(self.plan)
 
     @cached_property
     def consortium(self) -> Consortium:
@@ -253,10 +158,10 @@ class Experiment:
         """What a reader of the figures should know about the data of this run's seed."""
         return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
 
-    @cached_property
+    @property
     def widths(self) -> tuple[int, ...]:
         """Layer widths of the model on this consortium's records."""
-        return returned.widths(self.model, self.model.widths(self.consortium.schema.n_features))
+        return self.plan.widths
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:
@@ -294,10 +199,10 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
     try:
         settings = Settings.model_validate({**config, **several, "plugins": packages})
     except ValidationError as error:
-        raise _first(error) from None
+        raise first(error) from None
 
     def built(key: str, node: Mapping[str, Any]) -> Any:
-        return _built(key, node, tuple(packages))
+        return build.built(key, node, tuple(packages))
 
     made = list[Experiment]()
     with blaming(targets(settings), lambda: not made or made[0].is_public):
@@ -371,7 +276,7 @@ def _check(experiment: Experiment) -> None:
     _check_poisons(experiment)
     _check_absences(experiment)
     _ = experiment.hostile_training
-    _check_defense(experiment)
+    check(experiment.plan)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
     if experiment.dp is not None:
@@ -380,22 +285,6 @@ def _check(experiment: Experiment) -> None:
         experiment.dp.check(
             {hospital.name: len(hospital.train) for hospital in experiment.consortium.hospitals}, experiment.settings.training
         )
-
-
-def _check_defense(experiment: Experiment) -> None:
-    """Refuse a rule that cannot work on what it would see: by its limits, then by tries on small updates."""
-    names, chain = experiment.consortium.names, experiment.chain
-    refusal = chain.refusal(experiment.secagg.n_rows(len(names)), len(names))
-    counts = np.array([float(len(hospital.train)) for hospital in experiment.consortium.hospitals])
-    small = stream(0, "check").normal(size=(len(names), 3))
-    try:
-        for rows in (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ():
-            view = returned.view(experiment.secagg, experiment.secagg(rows, names, counts), rows.shape[1])
-            chain.check(replace(view, model=rows[0]), stream(0, "check"))
-    except RefusedError as error:
-        refusal = str(error)
-    if refusal:
-        raise UndefinedError("aggregator", type(chain.rule).__name__, refusal)
 
 
 def _check_poisons(experiment: Experiment) -> None:
@@ -431,7 +320,7 @@ def _check_schedule(adversary: Adversary, rounds: int) -> None:
 
 
 def _check_attack(name: str, attack: Attack, adversary: Adversary) -> None:
-    kind = type(attack).__module__.split(".")[1]
+    kind = kind_of(attack)
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
     if kind != "inversion" and not isinstance(attack, Absence) and adversary.n_hostile == 0:
@@ -478,19 +367,9 @@ def _chain(settings: Settings, built: Callable[[str, Mapping[str, Any]], Any]) -
     return get_class(CHAIN)(steps, rule, optimizer)
 
 
-@lru_cache(maxsize=4096)
-def _built_once(key: str, node: str, packages: tuple[str, ...]) -> Any:
-    return build(key, json.loads(node), packages)
-
-
-def _built(key: str, node: Mapping[str, Any], packages: tuple[str, ...]) -> Any:
-    """The plug-in of ``node``; the same one for every run that has the same node, for plug-ins are values."""
-    return _built_once(key, json.dumps(node), packages)
-
-
 @lru_cache(maxsize=64)
 def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
-    dataset: DataSet = build("consortium", json.loads(node), packages)
+    dataset: DataSet = build.build("consortium", json.loads(node), packages)
     try:
         made = returned.instance(dataset, dataset(seed), Consortium)
         data_check.check(made)
@@ -502,16 +381,3 @@ def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
 @lru_cache(maxsize=64)
 def _notes(node: str, seed: int, packages: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(data_check.notes(_consortium(node, seed, packages)))
-
-
-def _first(error: ValidationError) -> InputError:
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    expected = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"][0].lower() + problem["msg"][1:]
-    if problem["type"] == "string_pattern_mismatch":
-        expected = "expected a name of letters, digits, _, + and -"
-    return InputError(
-        key,
-        problem.get("input"),
-        expected.removeprefix("value error, ").replace("input should be", "expected").replace("field required", "required"),
-    )

@@ -36,7 +36,7 @@ from sim.types import (
 )
 
 if TYPE_CHECKING:
-    from sim.experiment import Training
+    from sim.config.settings import Training
 
 
 @runtime_checkable

@@ -25,6 +25,7 @@ STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
 MESSAGE = 1_000_000  # characters of the configuration in a message
+PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
 INDEX = 8  # bytes of the number of a record in a batch

@@ -6,7 +6,7 @@ What it may use is what arrives in replies. What the simulator knows beyond that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -19,60 +19,35 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from sim import returned, wire, withheld
+from sim.config.settings import Server
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
-from sim.experiment import Experiment, Server
+from sim.experiment import Experiment
+from sim.federation.rounds import Aggregated, Skipped
 from sim.quorum import Quorum
 from sim.seeds import stream
 from sim.types import Vector, View
 
-Watcher = Callable[[int, NDArray[np.float32], View], None]  # (round, weights sent out, view): a curious aggregator
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A round in which the weights stayed, why, and the hospitals of which nothing usable came, sorted by name."""
-
-    round: int
-    cause: Cause
-    reason: str
-    missing: tuple[str, ...]
-
 
 @dataclass
-class Log:
-    """What the aggregator recorded: replies not used, rounds without an aggregate, how far the rule moved from the plain mean.
+class Memory:
+    """What the aggregator's steps and rule keep from round to round, each under a name of its own."""
 
-    ``shares``: each hospital's share of the aggregate, round by round, of a rule that selects or weighs hospitals.
-    ``distances`` hold 1 for a round that steps or rule refused: no step is as far from the plain mean as that mean is long.
-    """
-
-    screened: list[Screened] = field(default_factory=list)
-    skips: list[Skipped] = field(default_factory=list)
-    distances: list[float] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    shares: list[dict[str, float]] = field(default_factory=list)
-    reported: dict[str, dict[str, float]] = field(default_factory=dict)
-    not_finite: list[int] = field(default_factory=list)  # rounds whose sum float32 could not hold
-
-    @property
-    def skipped(self) -> list[int]:
-        """Numbers of the rounds that ended without a new model."""
-        return [skipped.round for skipped in self.skips]
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class Aggregator(Strategy):
     """One run's strategy. ``enrolled`` gives the hospital behind each node id; a reply's own word is not taken for it.
 
-    ``absent``: hospitals that no node is enrolled for, and why.
+    ``absent``: hospitals that no node is enrolled for, and why. ``aggregated``: the last round, after its end.
     """
 
-    def __init__(self, experiment: Experiment, enrolled: Mapping[int, str], watch: Watcher | None = None) -> None:
-        self.experiment, self.enrolled, self.watch = experiment, dict(enrolled), watch
+    def __init__(self, experiment: Experiment, enrolled: Mapping[int, str]) -> None:
+        self.experiment, self.enrolled = experiment, dict(enrolled)
         self.absent: dict[str, str] = {}
-        self.log = Log()
+        self.aggregated = Aggregated()
         self._weights: NDArray[np.float32] = np.empty(0, np.float32)
-        self._memory: dict[str, Any] = {}
+        self.state = Memory()
         self._read: dict[int, tuple[Any, wire.Report]] = {}
         self._asked: dict[int, Message] = {}
 
@@ -94,30 +69,29 @@ class Aggregator(Strategy):
 
         A round that is skipped leaves no trace in what steps, rule and optimizer keep from round to round.
         """
-        reports = self._screen(server_round, replies)
+        reports, screened = self._screen(server_round, replies)
+        reported = {name: report.numbers for name, report in reports.items()}
+        self.aggregated = Aggregated(screened=tuple(screened), reported=reported)
         if not reports:
             return self._skip(server_round, reports, "absent", "no usable reply")
-        self.log.reported.update({name: report.numbers for name, report in reports.items()})
-        view = self.view(reports, branched(self._memory))
-        if self.watch is not None:
-            self.watch(server_round, self._weights, view)
+        seen = self.view(reports, self.state.memory)
+        self.aggregated = replace(self.aggregated, view=seen)
+        view = replace(seen, memory=branched(self.state.memory))
         try:
             chain = self.quorum.chain_for(len(reports))
             aggregate, shares = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round))
         except RefusedError as refused:
-            self.log.distances.append(1.0)
             cause: Cause = "absent" if self.quorum.refusal(len(reports)) else "refused"
             return self._skip(server_round, reports, cause, str(refused))
         with np.errstate(over="ignore"):
             weights = (self._weights + aggregate).astype(np.float32)
         if not np.isfinite(weights).all():
-            self.log.not_finite.append(server_round)
             return self._skip(server_round, reports, "not_finite", "float32 cannot hold the new weights")
-        self._memory = view.memory
-        self.log.rows.append(len(view.rows))
+        self.state.memory = view.memory
+        by_name = None
         if shares is not None and len(view.rows) == len(reports):
-            self.log.shares.append(dict(zip(reports, shares.tolist(), strict=True)))
-        self.log.distances.append(relative_distance(aggregate, mean_of(view)))
+            by_name = dict(zip(reports, shares.tolist(), strict=True))
+        self.aggregated = replace(self.aggregated, aggregate=aggregate, shares=by_name)
         return wire.arrays(wire.WEIGHTS, weights), MetricRecord({"rows": len(view.rows)})
 
     def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
@@ -130,8 +104,8 @@ class Aggregator(Strategy):
     def summary(self) -> None:
         """Nothing to print: the evidence says it."""
 
-    def _screen(self, round_: int, replies: Iterable[Message]) -> dict[str, wire.Report]:
-        """Usable reports by hospital, sorted by name. A hospital that answers more than once or not at all is recorded."""
+    def _screen(self, round_: int, replies: Iterable[Message]) -> tuple[dict[str, wire.Report], list[Screened]]:
+        """Usable reports by hospital, sorted by name, and who answers more than once, not at all or with something unusable."""
         by_node: dict[int, list[tuple[Message, wire.Stated]]] = {node: [] for node in self.enrolled}
         for reply in replies:
             stated = wire.metadata(reply)
@@ -139,6 +113,7 @@ class Aggregator(Strategy):
                 by_node[node].append((reply, stated))
         nodes = {hospital: node for node, hospital in self.enrolled.items()}
         usable: dict[str, wire.Report] = {}
+        screened = list[Screened]()
         for hospital in sorted([*nodes, *self.absent]):
             try:
                 if hospital in self.absent:
@@ -146,9 +121,9 @@ class Aggregator(Strategy):
                 usable[hospital] = self.read(self._answer(nodes[hospital], by_node[nodes[hospital]]))
             except wire.UnusableError as error:
                 reason = withheld.reason(str(error), public=self.experiment.is_public)
-                self.log.screened.append(Screened(round=round_, hospital=hospital, reason=reason))
+                screened.append(Screened(round=round_, hospital=hospital, reason=reason))
         self._read.clear()
-        return usable
+        return usable, screened
 
     def _answer(self, node: int, replies: Sequence[tuple[Message, wire.Stated]]) -> Message:
         """The one reply of ``node`` to what ``configure_train`` asked it last.
@@ -173,13 +148,13 @@ class Aggregator(Strategy):
             self._read[id(reply)] = reply, report
         return self._read[id(reply)][1]
 
-    def foresee(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
+    def preview(self, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         """What the aggregate of these reports would be in this round, (n_params,); nothing is kept of it.
 
         Raises ``RefusedError`` where the rule does.
         """
         chain = self.quorum.chain_for(len(reports))
-        aggregate: Vector = chain(self.view(reports, deepcopy(self._memory)), rng)
+        aggregate: Vector = chain(self.view(reports, deepcopy(self.state.memory)), rng)
         return aggregate
 
     def view(self, reports: Mapping[str, wire.Report], memory: dict[str, Any]) -> View:
@@ -193,11 +168,11 @@ class Aggregator(Strategy):
     @property
     def memory(self) -> dict[str, Any]:
         """What steps and rule hold from round to round."""
-        return self._memory
+        return self.state.memory
 
     def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
         missing = tuple(sorted({*self.enrolled.values(), *self.absent} - reports.keys()))
-        self.log.skips.append(Skipped(round_, cause, reason, missing))
+        self.aggregated = replace(self.aggregated, skipped=Skipped(round_, cause, reason, missing))
         return None, None
 
 

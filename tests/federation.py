@@ -13,7 +13,7 @@ import clients.app
 from sim import compose, wire
 from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
-from sim.run import Trial
+from sim.run import FederatedRun
 from sim.seeds import stream
 
 App = Callable[[Message, Context], Message]
@@ -41,12 +41,12 @@ class TamperingGrid(LocalGrid):
         return list(self.tamper(super().send_and_receive(messages, timeout=timeout)))
 
 
-def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> Trial:
+def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> FederatedRun:
     """The finished trial of ``run``; its ``weights`` are the final model.
 
     Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
     """
-    trial, hospitals = Trial(run), clients.app.app
+    trial, hospitals = FederatedRun(run), clients.app.app
     if app is not None:
         hospitals = ClientApp()
         hospitals.train()(app)

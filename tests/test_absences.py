@@ -16,7 +16,7 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import absences
-from sim.run import Trial, run, run_together
+from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
 from sim.server import Aggregator
 from sim.types import Absence, Rule, Step
@@ -96,11 +96,11 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
     missing, n_rows, n_hostile = honest_of(one)[:n_missing], 12 - n_missing, len(one.hostile)
     aggregator, moved, radii = one_round(one, set(missing))
     if n_rows < one.quorum.least:
-        (skipped,) = aggregator.log.skips or [None]
+        (skipped,) = [aggregator.aggregated.skipped]
         right = skipped is not None and (skipped.cause, skipped.missing) == ("absent", tuple(missing)) and skipped.reason
         return [] if right and moved is None else [f"{n_rows} replies of {one.quorum.least}: not skipped"]
     if moved is None:
-        return [f"{n_rows} replies: skipped, {aggregator.log.skips[0].reason}"]
+        return [f"{n_rows} replies: skipped, {aggregator.aggregated.skipped.reason}"]
     return [] if n_rows <= 2 * n_hostile or radii <= claim(n_rows, n_hostile) else [f"{n_rows} replies: {radii:.3g} radii away"]
 
 
@@ -150,11 +150,11 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     assert f"{spare} of 12 may be missing" in absences(one)
     there = [name for name in honest_of(one) if name != getattr(one.chain.rule, "root", None)]
     away = [*there, *one.hostile]
-    assert one_round(one, set(away[:spare]))[0].log.skips == []
+    assert one_round(one, set(away[:spare]))[0].aggregated.skipped is None
     if spare < 11:
-        (skipped,) = one_round(one, set(away[: spare + 1]))[0].log.skips
+        skipped = one_round(one, set(away[: spare + 1]))[0].aggregated.skipped
         assert skipped.cause == "absent"
-    (nobody,) = one_round(one, set(one.consortium.names))[0].log.skips
+    nobody = one_round(one, set(one.consortium.names))[0].aggregated.skipped
     assert (nobody.cause, nobody.reason, len(nobody.missing)) == ("absent", "no usable reply", 12)
 
 
@@ -174,7 +174,7 @@ def test_explain_says_who_can_stop_rounds() -> None:
 
 def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
     one = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
-    (skipped,) = one_round(one, {"cleveland_1"})[0].log.skips
+    skipped = one_round(one, {"cleveland_1"})[0].aggregated.skipped
     assert (skipped.cause, skipped.missing) == ("refused", ("cleveland_1",))
     assert skipped.reason.startswith("root=cleveland_1: Fltrust needs a hospital with a row of its own")
 
@@ -192,13 +192,15 @@ REMEMBERING = {
 def test_no_plugin_writes_to_its_memory_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
     one = dataclasses.replace(plain(), chain=REMEMBERING[case])
     aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
+    skipped = set[int]()
     for round_ in (1, 2, 3):
-        for array in arrays_in(aggregator._memory):
+        for array in arrays_in(aggregator.state.memory):
             array.setflags(write=False)  # a write would raise
-        before = repr(aggregator._memory)
+        before = repr(aggregator.state.memory)
         _round(aggregator, round_, overflowing=round_ == 2)
-        assert round_ not in aggregator.log.skipped or repr(aggregator._memory) == before
-    assert set(aggregator.log.skipped) <= {2}
+        skipped |= {round_} if aggregator.aggregated.skipped else set()
+        assert round_ not in skipped or repr(aggregator.state.memory) == before
+    assert skipped <= {2}
 
 
 @pytest.mark.parametrize("optimizer", [name for name in options("server_optimizer") if name != "none"])
@@ -206,12 +208,13 @@ def test_a_skipped_round_leaves_the_memory_of_a_server_optimizer_and_of_steps_as
     one = plain(f"server_optimizer={optimizer}", "steps=[momentum]", "aggregator=monna", "aggregator.root=cleveland_1")
     aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
     _round(aggregator, 1)
-    before = repr(aggregator._memory)
+    before = repr(aggregator.state.memory)
     assert before != "{}"
     _round(aggregator, 2, missing={"cleveland_1"})  # refused by the rule, after the step has run
-    assert (aggregator.log.skipped, repr(aggregator._memory)) == ([2], before)
+    assert aggregator.aggregated.skipped is not None
+    assert repr(aggregator.state.memory) == before
     _round(aggregator, 3)
-    assert repr(aggregator._memory) != before
+    assert repr(aggregator.state.memory) != before
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
@@ -302,10 +305,10 @@ def test_with_all_hospitals_absent_the_model_is_the_untrained_one() -> None:
 def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_that_keeps_its_number() -> None:
     one = plain("attack=[aggregation_tailored,honest_absence]", "attack.honest_absence.rate=1",
                 "attack.honest_absence.n_hospitals=3", "defense=trimmed_mean")  # fmt: skip
-    trial, seen = Trial(one), []
+    trial, seen = FederatedRun(one), []
     trial.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
     object.__setattr__(trial.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
-    asked = trial.strategy.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.text), None)
+    asked = trial.aggregator.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.text), None)
     rows = np.random.default_rng(5).normal(size=(12, len(trial.initial))).astype(np.float32)
     replies = [wire.answer(row, 50, {}, message) for row, message in zip(rows, asked, strict=True)]
     arrived = trial.adversary.corrupt(1, trial.initial, replies)

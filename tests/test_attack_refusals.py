@@ -7,6 +7,7 @@ from hydra import initialize_config_module
 
 from sim import compose, wire
 from sim.errors import InputError
+from sim.observers.engagement import EngagementObserver
 from tests.federation import answer_drawn, experiment, finished
 
 COLLUDERS = ("attack=alie", "adversary.n_hostile=2", "adversary.knowledge=colluders", "training.rounds=2")
@@ -35,7 +36,7 @@ def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hosp
         return answer_drawn(message, context)
 
     trial = finished(run, one_fails_in_round_2)
-    assert [(lost.round, lost.hospital) for lost in trial.strategy.log.screened] == [(2, run.hostile[0])]
-    assert trial.strategy.log.skipped == []
-    assert len(trial.adversary.distances["alie"]) == 2  # both hospitals, in round 1 only
+    assert [(lost.round, lost.hospital) for lost in trial.log.screened] == [(2, run.hostile[0])]
+    assert trial.log.skipped == []
+    assert len(trial.observer(EngagementObserver).state.sent["alie"]) == 2  # both hospitals, in round 1 only
     assert np.isfinite(trial.weights).all()

@@ -17,11 +17,12 @@ from attacks.faults.replay import Replay
 from attacks.faults.straggler import Straggler
 from sim import wire
 from sim.adversary import Adversary
+from sim.config.settings import Adversary as Schedule
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid
 from sim.errors import InputError
-from sim.experiment import Adversary as Schedule
-from sim.experiment import Server
-from sim.run import Trial, run, run_together
+from sim.observers.evaluation import Evaluation
+from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
 from sim.server import capped
 from sim.types import About, Fault, Forged, Knowledge, Reply, View
@@ -108,8 +109,12 @@ REASONS = {
 }
 
 
-def final(*words: str) -> Trial:
+def final(*words: str) -> FederatedRun:
     return federation.finished(federation.experiment(*SMALL, *words))
+
+
+def scores(run: FederatedRun) -> list[np.ndarray]:
+    return run.observer(Evaluation).state.scores
 
 
 def test_reasons_are_stated_for_every_kind() -> None:
@@ -117,14 +122,14 @@ def test_reasons_are_stated_for_every_kind() -> None:
 
 
 @pytest.fixture(scope="module")
-def without_the_hostile() -> Trial:
+def without_the_hostile() -> FederatedRun:
     return final("attack=[dropout]", "attack.dropout.rate=1.0")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: Trial) -> None:
+def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: FederatedRun) -> None:
     trial = final("attack=[malformed]", f"attack.malformed.kind={kind}")
-    screened = trial.strategy.log.screened
+    screened = trial.log.screened
     assert [(entry.round, entry.hospital) for entry in screened] == [
         (number, *trial.experiment.hostile) for number in range(1, 7)
     ]
@@ -172,8 +177,8 @@ def test_malformed_replies_are_named_and_leave_nothing_in_the_model_on_ray() -> 
     np.testing.assert_allclose(record.curve["value"], silent.curve["value"], atol=1e-5)
 
 
-def test_dropout_is_recorded_as_no_reply(without_the_hostile: Trial) -> None:
-    log = without_the_hostile.strategy.log
+def test_dropout_is_recorded_as_no_reply(without_the_hostile: FederatedRun) -> None:
+    log = without_the_hostile.log
     assert {entry.reason for entry in log.screened} == {"no reply"}
     assert log.skipped == []
     assert not np.array_equal(without_the_hostile.weights, final().weights)
@@ -207,7 +212,7 @@ def test_schedule_names_the_rounds_attacked(first: int, last: int | None, every:
 def test_every_kind_of_attack_keeps_to_the_schedule(attack: str) -> None:
     certain = ["attack.dropout.rate=1.0"] if attack == "dropout" else []
     quiet, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
-    same = [np.array_equal(one, other) for one, other in zip(quiet.scores, late.scores, strict=True)]
+    same = [np.array_equal(one, other) for one, other in zip(*(scores(one) for one in (quiet, late)), strict=True)]
     assert same == [True] * 4 + [False] * 3  # the untrained model and rounds 1 to 3, then the attack
 
 
@@ -250,22 +255,22 @@ class Spy:
         return known.own
 
 
-def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], Trial]:
+def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], FederatedRun]:
     words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
     spied_on = federation.experiment(*words)
-    trial, spy = Trial(spied_on), Spy()
-    trial.adversary = Adversary(spied_on, trial.strategy)
+    trial, spy = FederatedRun(spied_on), Spy()
+    trial.adversary = Adversary(spied_on, trial.aggregator)
     trial.adversary.attacks = {"spy": spy}
     for number in range(1, rounds + 1):
         replies = federation_round(trial, number)
-        trial.strategy.aggregate_train(number, trial.adversary.corrupt(number, trial.weights, replies))
+        trial.aggregator.aggregate_train(number, trial.adversary.corrupt(number, trial.weights, replies))
     return spy.seen, trial
 
 
-def federation_round(trial: Trial, number: int) -> list[Any]:
+def federation_round(trial: FederatedRun, number: int) -> list[Any]:
     grid = LocalGrid(clients.app.app, {node: at for at, node in enumerate(trial.enrolled)}, clients.app.together)
     arrays = wire.arrays(wire.WEIGHTS, trial.weights)
-    return grid.send_and_receive(trial.strategy.configure_train(number, arrays, wire.settings(trial.experiment.text), grid))
+    return grid.send_and_receive(trial.aggregator.configure_train(number, arrays, wire.settings(trial.experiment.text), grid))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +304,7 @@ def test_memory_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowle
 def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
     seen, trial = spied("updates_and_rule", rounds=1)
     replies = federation_round(trial, 1)
-    aggregate = trial.strategy.aggregate_train(1, replies)[0]
+    aggregate = trial.aggregator.aggregate_train(1, replies)[0]
     assert aggregate is not None
     foreseen = seen[0].defense(seen[0].own)
     np.testing.assert_allclose(wire.vector(aggregate, wire.WEIGHTS), (trial.weights + foreseen).astype(np.float32), atol=1e-7)
@@ -307,11 +312,11 @@ def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
 
 def test_foreseeing_leaves_no_trace_in_the_aggregators_memory() -> None:
     seen, trial = spied("updates_and_rule", rounds=1)
-    trial.strategy._memory["kept"] = [1]
-    before = repr(trial.strategy._memory)
+    trial.aggregator.state.memory["kept"] = [1]
+    before = repr(trial.aggregator.state.memory)
     assert seen[0].defense is not None
     seen[0].defense(seen[0].own)
-    assert repr(trial.strategy._memory) == before
+    assert repr(trial.aggregator.state.memory) == before
 
 
 def test_adaptive_attacks_are_recorded_as_adaptive() -> None:

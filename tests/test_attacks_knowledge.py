@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attacks.byzantine.sign_flip import SignFlip
 from sim import wire
 from sim.experiment import Experiment
-from sim.run import Trial
+from sim.run import FederatedRun
 from sim.server import Aggregator
 from sim.types import LEVELS, Byzantine, Level, Vector
 from tests.conftest import plugins
@@ -30,7 +30,7 @@ def design(attack: Byzantine, level: Level) -> Experiment:
     return replace(PLAIN, attacks={"tried": attack}, settings=PLAIN.settings.model_copy(update={"adversary": adversary}))
 
 
-def replies(trial: Trial, round_: int, honest: float, colluders: float) -> list[Message]:
+def replies(trial: FederatedRun, round_: int, honest: float, colluders: float) -> list[Message]:
     """Each hospital's reply; those of the honest ones and of the hostile ones but the first are moved in some direction."""
     wire.enter_process()
     asked = wire.ask(round_, wire.arrays(wire.WEIGHTS, trial.weights), wire.settings(trial.experiment.text), trial.enrolled)
@@ -44,12 +44,12 @@ def replies(trial: Trial, round_: int, honest: float, colluders: float) -> list[
 
 def sent(run: Experiment, honest: float = 0.0, colluders: float = 0.0) -> NDArray[np.float32]:
     """What the hostile hospitals send in each round, (rounds, 3, n_params); the model moves as if nobody attacked."""
-    trial, rows = Trial(run), []
-    trial.strategy._weights = trial.initial
+    trial, rows = FederatedRun(run), []
+    trial.aggregator._weights = trial.initial
     for round_ in range(1, ROUNDS + 1):
         received = trial.adversary.corrupt(round_, trial.weights, replies(trial, round_, honest, colluders))
         rows.append([wire.sent(reply) for name, reply in zip(run.consortium.names, received, strict=True) if name in run.hostile])
-        trial.strategy._weights = trial.weights + drawn_update(N_PARAMS, 50, round_)
+        trial.aggregator._weights = trial.weights + drawn_update(N_PARAMS, 50, round_)
     return np.array(rows)
 
 
@@ -72,7 +72,7 @@ def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
     def refuse(*_: object) -> Vector:
         raise AssertionError("the defense was asked")
 
-    monkeypatch.setattr(Aggregator, "foresee", refuse)
+    monkeypatch.setattr(Aggregator, "preview", refuse)
     assert sent(design(ATTACKS[name], level)).shape == (ROUNDS, 3, N_PARAMS)
 
 
@@ -80,13 +80,13 @@ def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
 def test_an_attack_makes_use_of_what_it_declares_to_use(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     uses, full = LEVELS.index(ATTACKS[name].about.uses), design(ATTACKS[name], "updates_and_rule")
     assert (sent(full, honest=1e3) != sent(full)).any() == (uses >= LEVELS.index("updates"))
-    asked, foresee = list[int](), Aggregator.foresee
+    asked, foresee = list[int](), Aggregator.preview
 
     def counted(self: Aggregator, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         asked.append(len(reports))
         return foresee(self, reports, rng)
 
-    monkeypatch.setattr(Aggregator, "foresee", counted)
+    monkeypatch.setattr(Aggregator, "preview", counted)
     sent(full)
     assert bool(asked) == (uses == LEVELS.index("updates_and_rule"))
 

@@ -12,11 +12,12 @@ import clients.app
 from attacks.training.constrain import Constrain
 from clients.training import train
 from sim import wire
-from sim.engagement import LEAST
+from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Training, TrainingAttack
+from sim.kinds import TrainingAttack
 from sim.models import initial, load, module, unload
+from sim.observers.engagement import LEAST
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Records

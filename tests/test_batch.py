@@ -18,7 +18,7 @@ from clients import batch
 from clients.batch import Job, Noise, Optimizer, padded, updates
 from clients.training import seeded, train
 from sim import batches
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models import initial, load, module, n_params, unload
 from sim.seeds import stream
 from sim.types import Records

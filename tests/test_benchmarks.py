@@ -11,6 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks import plain
 from benchmarks.tools import best_seconds, peak_memory
 from clients.app import fit
+from sim.observers.evaluation import Evaluation
 from tests.federation import experiment, finished
 
 
@@ -36,7 +37,7 @@ def test_the_plain_loop_does_the_same_work(model: str) -> None:
     one = experiment("consortium=heart12", f"model={model}", "training.rounds=5")
     (weights, worth), trial = plain.train(one), finished(one, fit)
     assert np.abs(weights - trial.weights).max() <= 1e-5
-    outcome = trial.examiner.outcome(trial.weights)
+    outcome = trial.observer(Evaluation).evaluator.outcome(trial.weights)
     assert worth[-1] == pytest.approx((outcome.auroc, outcome.brier), abs=1e-5)
     assert len(worth) == 5
 

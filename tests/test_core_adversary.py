@@ -19,8 +19,8 @@ from sim import compose, server, wire
 from sim.engines.local import LocalGrid
 from sim.errors import InputError
 from sim.experiment import Experiment
-from sim.reconstruction import score
-from sim.run import Trial
+from sim.observers.reconstruction import ReconstructionObserver, score
+from sim.run import FederatedRun
 from sim.server import Aggregator
 from sim.sight import conflicts, sight
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
@@ -55,10 +55,10 @@ def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
     return replace(design, attacks={"spy": attack}), attack
 
 
-def replies(trial: Trial, honest_factor: float = 1.0) -> list[Message]:
+def replies(trial: FederatedRun, honest_factor: float = 1.0) -> list[Message]:
     """Each hospital's reply to the first round, the honest ones scaled."""
     wire.enter_process()
-    trial.strategy._weights = trial.initial
+    trial.aggregator._weights = trial.initial
     asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
     hostile = trial.experiment.hostile
     return [
@@ -73,7 +73,7 @@ def updates_of(messages: list[Message]) -> NDArray[np.float32]:
 
 def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.float32]:
     """The updates of the first round as they reach the aggregator, (12, N)."""
-    trial = Trial(design)
+    trial = FederatedRun(design)
     return updates_of(trial.adversary.corrupt(1, trial.initial, replies(trial, honest_factor)))
 
 
@@ -141,9 +141,9 @@ def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: st
     design, attack = spied(
         "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
     )
-    trial = Trial(design)
+    trial = FederatedRun(design)
     received = trial.adversary.corrupt(1, trial.initial, replies(trial))
-    arrays, _ = trial.strategy.aggregate_train(1, received)
+    arrays, _ = trial.aggregator.aggregate_train(1, received)
     assert arrays is not None
     (known,) = attack.told
     foreseen = known.defense(np.full((3, N), 7.0))
@@ -162,11 +162,11 @@ def test_an_attack_that_needs_more_than_is_granted_is_refused(granted: Level) ->
 
 
 def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing() -> None:
-    trial = Trial(DESIGN)
+    trial = FederatedRun(DESIGN)
     given = replies(trial)
     assert trial.adversary.corrupt(1, trial.initial, given) == given
     design, attack = spied("updates", "updates")
-    trial = Trial(design)
+    trial = FederatedRun(design)
     broken = [wire.failed("no", reply) for reply in given]
     assert trial.adversary.corrupt(1, trial.initial, broken) == broken
     assert attack.told == []
@@ -192,27 +192,27 @@ def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_see
 
 
 def test_a_reply_is_read_once_a_round_and_again_when_its_content_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    trial, read = Trial(DESIGN), list[Any]()
+    trial, read = FederatedRun(DESIGN), list[Any]()
     first, *others = replies(trial)
     usable = wire.read_report
     monkeypatch.setattr(wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits))
-    assert trial.strategy.read(first) is trial.strategy.read(first)
+    assert trial.aggregator.read(first) is trial.aggregator.read(first)
     assert len(read) == 1
     changed = wire.replaced(first, np.full(N, 7, np.float32))
-    np.testing.assert_array_equal(trial.strategy.read(changed).update, np.full(N, 7))
+    np.testing.assert_array_equal(trial.aggregator.read(changed).update, np.full(N, 7))
     with pytest.raises(wire.UnusableError, match="not finite"):
-        trial.strategy.read(wire.replaced(first, np.full(N, np.nan, np.float32)))
-    trial.strategy.aggregate_train(1, [first, *others])
+        trial.aggregator.read(wire.replaced(first, np.full(N, np.nan, np.float32)))
+    trial.aggregator.aggregate_train(1, [first, *others])
     assert len(read) == 3 + len(others)
-    trial.strategy.read(first)
+    trial.aggregator.read(first)
     assert len(read) == 4 + len(others)
 
 
 def test_the_aggregator_works_with_nothing_of_the_experiment_but_its_own_settings() -> None:
     settings = SimpleNamespace(seed=0, server=DESIGN.settings.server)
     stub: Any = SimpleNamespace(settings=settings, chain=DESIGN.chain, secagg=DESIGN.secagg)
-    trial = Trial(DESIGN)
-    aggregator, full = Aggregator(stub, trial.enrolled), trial.strategy
+    trial = FederatedRun(DESIGN)
+    aggregator, full = Aggregator(stub, trial.enrolled), trial.aggregator
     models = []
     for strategy in (aggregator, full):
         strategy._weights = trial.initial
@@ -231,22 +231,12 @@ def test_the_aggregators_code_names_nothing_that_only_the_simulator_knows() -> N
 # --- secure aggregation
 
 
-class Watched:
-    """Keeps the views that a curious aggregator gets."""
-
-    def __init__(self) -> None:
-        self.views: list[View] = []
-
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
-        self.views.append(view)
-
-
-def watched(*words: str) -> tuple[View, Trial]:
-    trial = Trial(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
-    watch = Watched()
-    trial.strategy.watch, trial.strategy._weights = watch, trial.initial
-    trial.strategy.aggregate_train(1, replies(trial))
-    return watch.views[0], trial
+def watched(*words: str) -> tuple[View, FederatedRun]:
+    trial = FederatedRun(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
+    trial.aggregator._weights = trial.initial
+    trial.aggregator.aggregate_train(1, replies(trial))
+    assert trial.aggregator.aggregated.view is not None
+    return trial.aggregator.aggregated.view, trial
 
 
 def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() -> None:
@@ -278,12 +268,13 @@ def test_record_counts_cannot_weigh_a_secure_sum() -> None:
 def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -> None:
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
-        trial = Trial(experiment("consortium=heart12", f"defense={defense}", *words))
+        trial = FederatedRun(experiment("consortium=heart12", f"defense={defense}", *words))
         grid = LocalGrid(app, {node: partition for partition, node in enumerate(trial.enrolled)})
         asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
-        trial.strategy._weights = trial.initial
-        trial.strategy.aggregate_train(1, grid.send_and_receive(asked))
-        (found,) = trial.curious.results.values()
+        trial.aggregator._weights = trial.initial
+        arrays, _ = trial.aggregator.aggregate_train(1, grid.send_and_receive(asked))
+        trial.observe(1, arrays)
+        (found,) = trial.observer(ReconstructionObserver).state.results.values()
         assert found.records_in_row == in_row
         assert found.n_attacked == 24
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
-from sim.metrics import Examiner, curve, segmented_auroc, sensitivity_at
 from sim.models import MLP, initial, layout, load, logits, module, n_params, unload
+from sim.observers.evaluation import Evaluator, curve, segmented_auroc, sensitivity_at
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, Records
 from tests.federation import experiment
@@ -71,8 +71,8 @@ DESIGN = experiment("consortium=heart12")
 WEIGHTS = initial(DESIGN.widths, stream(0, "weights"))
 
 
-def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Examiner:
-    return Examiner(consortium, DESIGN.widths, min_class_rows)
+def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
+    return Evaluator(consortium, DESIGN.widths, min_class_rows)
 
 
 def scores_of(hospital: Hospital) -> np.ndarray:

@@ -18,7 +18,7 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import group_bytes, needed_bytes, resident_bytes
 from sim.models import device
-from sim.run import Trial, run
+from sim.run import FederatedRun, run
 from tests.federation import experiment, plan
 
 NO_RAY = find_spec("ray") is None and "Ray is not installed: pip install 'wardround[ray]'"
@@ -27,13 +27,13 @@ SMALL = ("consortium=heart4", "training.rounds=3", "attack=[label_flip]", "aggre
 
 def traced(monkeypatch: pytest.MonkeyPatch, one: Experiment) -> tuple[RunRecord, np.ndarray]:
     """The record and the final model of a run."""
-    models, record = list[np.ndarray](), Trial.record
+    models, record = list[np.ndarray](), FederatedRun.record
 
-    def spy(trial: Trial, *rest: Any) -> RunRecord:
+    def spy(trial: FederatedRun, *rest: Any) -> RunRecord:
         models.append(trial.weights)
         return record(trial, *rest)
 
-    monkeypatch.setattr(Trial, "record", spy)
+    monkeypatch.setattr(FederatedRun, "record", spy)
     return run(one), models[0]
 
 
@@ -64,13 +64,13 @@ def test_hospitals_that_do_not_start_end_the_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_nodes_are_enrolled_as_the_hospitals_that_they_say_they_are() -> None:
-    trial = Trial(experiment(*SMALL))
+    trial = FederatedRun(experiment(*SMALL))
     wire.enter_process()
     asked = wire.roll_call([10, 20, 30, 40])
     replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in asked]
     trial.enroll(*wire.enrolled(replies, asked, 4))
-    assert list(trial.strategy.enrolled.items()) == list(zip([20, 40, 30, 10], trial.experiment.consortium.names, strict=True))
-    assert trial.adversary.enrolled == trial.strategy.enrolled
+    assert list(trial.aggregator.enrolled.items()) == list(zip([20, 40, 30, 10], trial.experiment.consortium.names, strict=True))
+    assert trial.adversary.enrolled == trial.aggregator.enrolled
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from clients import batch
 from clients.training import train
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models import initial, load, module, unload
 from sim.seeds import stream
 from sim.types import Records

@@ -12,7 +12,7 @@ import yaml
 
 from sim.config import groups
 from sim.config.groups import BELONGS, OF_COMMANDS, STACK
-from sim.experiment import Settings
+from sim.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {key: f"a value of {key}" for key in BELONGS}

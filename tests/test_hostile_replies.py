@@ -25,7 +25,8 @@ from sim.batches import sample_rate
 from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
 from sim.models import n_params
-from sim.run import Trial, _grid, _lockstep
+from sim.observers.evaluation import Evaluation
+from sim.run import FederatedRun, _grid, _lockstep
 from sim.run import run as finished_run
 from sim.server import Server, capped
 from tests.federation import answer_drawn, drawn_update, experiment, finished
@@ -42,7 +43,7 @@ N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, 
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
 FORGED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
-Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], Trial]
+Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], FederatedRun]
 
 
 def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
@@ -54,15 +55,15 @@ def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
     return app
 
 
-def of_the_others(run: Trial) -> NDArray[np.float64]:
+def of_the_others(run: FederatedRun) -> NDArray[np.float64]:
     """The model that the honest hospitals make among themselves: their plain mean, round by round."""
     rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
     return run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0)
 
 
-def assert_held(run: Trial, reason: str) -> None:
+def assert_held(run: FederatedRun, reason: str) -> None:
     """The hostile hospital is named with ``reason`` in each round, and no other; the model is that of the others."""
-    log = run.strategy.log
+    log = run.log
     assert [(entry.round, entry.hospital) for entry in log.screened] == [(r, NAME) for r in range(1, ROUNDS + 1)]
     assert all(reason in entry.reason and "\n" not in entry.reason for entry in log.screened)
     assert log.skipped == []
@@ -109,12 +110,15 @@ def hostile_app(entries: Sequence[Entry]) -> ClientApp:
     return app
 
 
-def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> Trial:
+def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
     return finished(run, app_of(entries))
 
 
-def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> Trial:
-    trial, other = Trial(run), Trial(run, 1 + len(run.consortium))  # what happens to one run is no matter to the other
+def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
+    trial, other = (
+        FederatedRun(run),
+        FederatedRun(run, 1 + len(run.consortium)),
+    )  # what happens to one run is no matter to the other
     _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
     np.testing.assert_array_equal(trial.weights, other.weights)
     return trial
@@ -137,8 +141,8 @@ class Network(LocalGrid):
         return replies
 
 
-def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
-    trial = Trial(run)
+def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
+    trial = FederatedRun(run)
     grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
     grid._app = hostile_app([answer_drawn] * len(entries))
     grid.entries = entries
@@ -146,9 +150,9 @@ def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
     return trial
 
 
-def assert_alone_refused(run: Trial, names: Sequence[str], reasons: Sequence[str | None]) -> None:
+def assert_alone_refused(run: FederatedRun, names: Sequence[str], reasons: Sequence[str | None]) -> None:
     """Every hostile hospital is named in every round with its reason, no honest one is, and the model is the honest ones'."""
-    consortium, log = run.experiment.consortium.names, run.strategy.log
+    consortium, log = run.experiment.consortium.names, run.log
     for round_ in range(1, ROUNDS + 1):
         found = {entry.hospital: entry.reason for entry in log.screened if entry.round == round_}
         assert list(found) == list(consortium[N_HONEST:])
@@ -175,7 +179,7 @@ def test_whatever_an_app_does_its_hospital_alone_is_refused(part: int, path: Pat
     assert_alone_refused(run, list(entries), [reason for _, reason in entries.values()])
     record = run.record(lambda *_: [], 0.0)
     evidence.append(tmp_path, record)
-    assert evidence.read(tmp_path)[0].screened == record.screened == run.strategy.log.screened
+    assert evidence.read(tmp_path)[0].screened == record.screened == run.log.screened
 
 
 @pytest.mark.parametrize("part", range(len(list(chunks()))))
@@ -225,7 +229,7 @@ KINDS_OF_FAILURE = ["update: nan first", "bytes: a bomb", "count: zero records"]
 def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(kind: str) -> None:
     run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))  # trims 1 of 4, and 1 of the 3 that are left at each end
     rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
-    assert len(run.strategy.log.screened) == ROUNDS
+    assert len(run.log.screened) == ROUNDS
     np.testing.assert_allclose(run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6)
 
 
@@ -237,7 +241,7 @@ def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_m
 
 def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
     run = finished(MEAN, answer_drawn)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     assert np.abs(run.weights - of_the_others(run)).max() > 1e-3
 
 
@@ -259,7 +263,7 @@ def test_no_hospital_can_change_what_another_one_gets() -> None:
         return reply
 
     run = finished(MEAN, app)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     assert all((weights == seen[i // 4 * 4]).all() for i, weights in enumerate(seen))
     assert np.isfinite(run.weights).all()
 
@@ -299,7 +303,7 @@ def test_a_reply_of_a_node_that_is_not_enrolled_changes_nothing() -> None:
         return [stranger, *replies]
 
     run = finished(MEAN, answer_drawn, tamper)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
 
 
@@ -312,7 +316,7 @@ def test_a_late_reply_to_something_else_does_not_spoil_the_right_one() -> None:
         return [*late, *replies] if replies else []
 
     run = finished(MEAN, answer_drawn, tamper)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
 
 
@@ -330,7 +334,7 @@ def test_what_an_app_does_to_its_context_lasts_only_in_its_state() -> None:
 
     run = finished(MEAN, app)
     assert seen == [(place + 1, place, round_) for round_ in range(ROUNDS) for place in range(4)]
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
 
 
 def test_a_state_that_is_none_is_not_taken_over() -> None:
@@ -340,7 +344,7 @@ def test_a_state_that_is_none_is_not_taken_over() -> None:
         context.__dict__["state"] = Raises()
         return reply
 
-    assert finished(MEAN, app).strategy.log.screened == []
+    assert finished(MEAN, app).log.screened == []
 
 
 @pytest.mark.parametrize("swallowed", [False, True])
@@ -369,14 +373,14 @@ def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
             signal.raise_signal(signal.SIGINT)
             return answer_drawn(message, context)
 
-        assert finished(MEAN, app).strategy.log.screened == []
+        assert finished(MEAN, app).log.screened == []
         assert len(heard) == 4 * ROUNDS
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def test_apps_are_asked_in_other_threads_too() -> None:
-    runs: list[Trial] = []
+    runs: list[FederatedRun] = []
     thread = Thread(target=lambda: runs.append(finished(MEAN, one_hostile(HOSTILE["raises: an interrupt"][0]))))
     thread.start()
     thread.join()
@@ -491,7 +495,7 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
-    trial = Trial(MEAN)
+    trial = FederatedRun(MEAN)
     trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
     grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
@@ -505,9 +509,9 @@ def test_a_round_without_a_usable_reply_is_skipped_and_the_model_stays(rule: str
         return wire.replaced(reply, np.full(N, np.nan, np.float32)) if wire.read_task(message).round == 1 else reply
 
     run = finished(experiment("consortium=heart4", "training.rounds=2", "model=logistic", f"aggregator={rule}"), app)
-    assert run.strategy.log.skipped == [1]
-    assert len(run.strategy.log.screened) == 4
-    np.testing.assert_array_equal(run.scores[1], run.scores[0])
+    assert run.log.skipped == [1]
+    assert len(run.log.screened) == 4
+    np.testing.assert_array_equal(*run.observer(Evaluation).state.scores[:2])
     assert (run.weights != run.initial).any()
 
 
@@ -516,9 +520,9 @@ def test_a_round_with_too_few_replies_for_the_rule_is_skipped(absent: str, neede
     words = ("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum", f"server.absent={absent}")
     krum = experiment(*words)  # against 3 hostile ones it needs 9 rows; with 6 missing none is left to withstand, and it needs 3
     enough = finished(krum, answer_drawn, lambda replies: replies[:needed])
-    assert enough.strategy.log.skips == []
+    assert enough.log.skips == []
     run = finished(krum, answer_drawn, lambda replies: replies[: needed - 1])
-    (skipped,) = run.strategy.log.skips
+    (skipped,) = run.log.skips
     assert (skipped.round, skipped.cause, len(skipped.missing)) == (1, "absent", 12 - needed + 1)
     assert skipped.reason.startswith(f"n_rows={needed - 1}, n_hostile=")
     np.testing.assert_array_equal(run.weights, run.initial)
@@ -530,9 +534,9 @@ def test_updates_as_large_as_float32_holds_do_not_stop_the_run() -> None:
         return wire.replaced(reply, np.full(N, 3e38, np.float32)) if task.round < 6 else reply
 
     run = finished(experiment("consortium=heart4", "training.rounds=6", "model=logistic"), app)
-    assert run.strategy.log.skipped == [2, 3, 4, 5]  # what float32 cannot hold is no model
+    assert run.log.skipped == [2, 3, 4, 5]  # what float32 cannot hold is no model
     assert np.isfinite(run.weights).all()
-    assert np.isfinite(run.scores).all()
+    assert np.isfinite(run.observer(Evaluation).state.scores).all()
 
 
 def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
@@ -546,7 +550,7 @@ def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
         return wire.answer(np.full(N, float(liar), np.float32), lie if liar else 50, {}, message)
 
     run = finished(weighted, app)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_allclose(run.weights - run.initial, cap / (cap + 3), atol=1e-6)
 
 
@@ -568,5 +572,5 @@ def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_messag
 
 
 def test_an_absence_of_others_leaves_replies_that_are_none_to_the_screening() -> None:
-    trial = Trial(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
+    trial = FederatedRun(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
     assert trial.adversary.corrupt(1, trial.initial, [None, 3]) == [None, 3]

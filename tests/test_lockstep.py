@@ -15,7 +15,7 @@ from sim.compose import options
 from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.run import TOGETHER, Trial, _grid, _lockstep, run, run_together
+from sim.run import TOGETHER, FederatedRun, _grid, _lockstep, run, run_together
 from tests.federation import experiment, finished
 
 SMALL = (
@@ -42,9 +42,9 @@ def made(*words: str) -> Experiment:
 
 def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
     """The final model of each run, all in lockstep."""
-    trials, node = list[Trial](), 1
+    trials, node = list[FederatedRun](), 1
     for one in runs:
-        trials.append(Trial(one, node))
+        trials.append(FederatedRun(one, node))
         node += len(one.consortium)
     _lockstep(trials, _grid(trials), None)
     return [trial.weights for trial in trials]
@@ -186,9 +186,9 @@ def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(wor
 
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
-    partitions = {node: partition for partition, node in enumerate(Trial(one).enrolled)}
+    partitions = {node: partition for partition, node in enumerate(FederatedRun(one).enrolled)}
     grids = [LocalGrid(app, partitions, get_object(TOGETHER)), LocalGrid(app, partitions)]
-    first = wire.arrays(wire.WEIGHTS, Trial(one).initial)
+    first = wire.arrays(wire.WEIGHTS, FederatedRun(one).initial)
     for round_ in (1, 2, 3):
         for grid in grids:
             grid.send_and_receive(wire.ask(round_, first, wire.settings(one.text), partitions))

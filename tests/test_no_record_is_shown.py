@@ -217,7 +217,7 @@ def test_the_words_of_a_hospitals_own_error_are_not_recorded(error: BaseExceptio
     def app(*_: Message | Context) -> Message:
         raise error
 
-    screened = finished(experiment(*SMALL), app).strategy.log.screened
+    screened = finished(experiment(*SMALL), app).log.screened
     assert screened
     for one in screened:
         check(one.reason)

@@ -16,7 +16,9 @@ from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.run import Trial, _grid, run, run_together
+from sim.federation.rounds import Aggregated, Round
+from sim.observers.evaluation import Evaluated, Evaluation
+from sim.run import FederatedRun, _grid, run, run_together
 from tests.federation import experiment
 
 BASE = ("consortium=heart4", "model.hidden=[8]", "training.rounds=2", "training.local_steps=2")
@@ -114,15 +116,14 @@ def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str
     trial, weights = fresh(attack)
     rng = np.random.default_rng(seed)
     final = np.where(rng.random(len(weights)) < share, np.float32(value), weights).astype(np.float32)
-    trial.scores, trial.planted, trial.overflowed = [], [], []
+    evaluation = trial.observer(Evaluation)
+    evaluation.state = Evaluated()
     with np.errstate(all="ignore"):
-        for round_, model in enumerate((weights, final, final)):
-            trial.weights = model
-            scores, fits = trial.examiner.scored(model)
-            trial.scores.append(scores)
-            trial.overflowed += [] if fits else [round_]
-            trial.planted += [trial.examiner.planted(model)] if trial.examiner.backdoor else []
-        record = trial.record(_grid([trial]).answer, 0.1, final if trial.examiner.backdoor else None)
+        evaluation.start(weights)
+        for number in (1, 2):
+            evaluation.round(Round(number, weights, final, Aggregated()))
+        trial.weights = final
+        record = trial.record(_grid([trial]).answer, 0.1, final if attack == "backdoor" else None)
     assert_storable(record)
     finite = bool(np.isfinite(final).all())
     assert (record.outcome.auroc is not None) == finite
@@ -132,8 +133,8 @@ def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str
 
 
 @lru_cache(maxsize=2)
-def fresh(attack: str) -> tuple[Trial, np.ndarray]:
-    trial = Trial(experiment(*BASE, f"attack=[{attack}]"))
+def fresh(attack: str) -> tuple[FederatedRun, np.ndarray]:
+    trial = FederatedRun(experiment(*BASE, f"attack=[{attack}]"))
     return trial, trial.initial
 
 

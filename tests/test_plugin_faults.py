@@ -103,9 +103,10 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
+    from sim import build
     from sim import experiment as module
 
-    module._built_once.cache_clear()
+    build._built_once.cache_clear()
     module._consortium.cache_clear()
     module.from_text.cache_clear()
 

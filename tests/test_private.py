@@ -16,10 +16,11 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from clients.app import fit
 from clients.private import RecordDP, spent
 from sim import batches
+from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Training
 from sim.models import initial, n_params
+from sim.observers.privacy import PrivacyObserver
 from sim.privacy import NOT_COVERED
 from sim.run import run, run_together
 from sim.seeds import stream
@@ -153,7 +154,7 @@ def test_one_account_runs_over_all_steps_of_all_rounds() -> None:
 
 def test_a_hospital_asked_alone_keeps_the_same_account_in_its_state() -> None:
     design = experiment("consortium=heart4", "model=logistic", "training.rounds=3", "dp=record", "dp.accountant=rdp")
-    reported = finished(design, fit).strategy.log.reported
+    reported = finished(design, fit).observer(PrivacyObserver).state.numbers
     (together,) = run_together([design])
     assert together.privacy is not None
     for hospital in together.privacy.hospitals:

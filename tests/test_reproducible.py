@@ -11,8 +11,9 @@ import pytest
 
 from clients import batch
 from sim import batches, compare, evidence
+from sim.config.settings import Training
 from sim.evidence import RunRecord
-from sim.experiment import Experiment, Training
+from sim.experiment import Experiment
 from sim.models import initial
 from sim.run import run, run_together
 from sim.seeds import stream

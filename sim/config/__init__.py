@@ -1,1 +1,1 @@
-"""Words of a command line and values of a configuration: what they are, and to what they belong."""
+"""From words to checked values: what a configuration may say, and what is made of it."""

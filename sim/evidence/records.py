@@ -47,8 +47,9 @@ class HospitalOutcome(Part):
 
     All three figures are None where the hospital has no test patients, and where ``Outcome`` has none.
 
-    ``kept`` and ``distance``: what the rule keeps of the hospital's update and how far that is from the others', as ``sim.kept``
-    measures them; None in runs with attacks, where the aggregator sees sums, and in evidence from before they were measured.
+    ``kept`` and ``distance``: what the rule keeps of the hospital's update and how far that is from the others', as
+    ``sim.observers.influence`` measures them; None in runs with attacks, where the aggregator sees sums, and in evidence from
+    before they were measured.
     """
 
     hospital: str

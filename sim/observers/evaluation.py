@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,17 +12,20 @@ from scipy.special import expit
 from sklearn import config_context
 from sklearn.metrics import average_precision_score, roc_curve
 
-from sim.evidence import Outcome
+from sim import wire
+from sim.evidence import Outcome, Planted
+from sim.experiment import Experiment
+from sim.federation.rounds import Ended, Findings, Round, Weights
 from sim.models import logits
 from sim.types import Backdoor, Consortium
 
 ALL = "all"  # the name of the pooled test set in curves
 CURVES = ("auroc", "brier", "accuracy")
-BACKDOOR = "backdoor"  # the success of a planted mark, round by round
+BACKDOOR = "backdoor"  # the success of a backdoor's mark, round by round
 
 
 @dataclass(frozen=True)
-class Examiner:
+class Evaluator:
     """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``, also on marked ones."""
 
     consortium: Consortium
@@ -100,7 +103,7 @@ class Examiner:
             means[:, there] = np.add.reduceat(values, starts[there], axis=1, dtype=np.float64) / sizes[there]
         return means
 
-    def planted(self, vector: NDArray[np.float32]) -> float:
+    def backdoor_success(self, vector: NDArray[np.float32]) -> float:
         """Share of the test records not of the target class that the model puts into it once they bear the mark.
 
         NaN where there are none of them, or one has a score that is not finite.
@@ -113,7 +116,7 @@ class Examiner:
 
     @property
     def n_marked(self) -> int:
-        """Test records that ``planted`` is a share of."""
+        """Test records that ``backdoor_success`` is a share of."""
         return len(self._marked)
 
     @cached_property
@@ -204,7 +207,7 @@ def segmented_auroc(
 
 
 def curve(names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]) -> dict[str, list[object]]:
-    """Columns round, hospital, metric, value of what ``Examiner.by_round`` states (round 0 is the untrained model).
+    """Columns round, hospital, metric, value of what ``Evaluator.by_round`` states (round 0 is the untrained model).
 
     A metric that is stated for all hospitals together only is (n_rounds, 1). What is NaN is left out.
     """
@@ -217,3 +220,78 @@ def curve(names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]) -> 
         columns["metric"] += [metric] * len(round_)
         columns["value"] += values[round_, hospital].round(6).tolist()
     return columns
+
+
+@dataclass
+class Evaluated:
+    """What was measured of the model before round 1 and after each round, in order.
+
+    ``scores``: logits of all test records. ``backdoor``: its success. ``not_finite``: rounds in which an honest update, the new
+    weights or a score was not finite in float32. ``is_trained``: whether any round gave a new model.
+    """
+
+    scores: list[NDArray[np.float64]] = field(default_factory=list)
+    backdoor: list[float] = field(default_factory=list)
+    not_finite: list[int] = field(default_factory=list)
+    is_trained: bool = False
+
+
+class Evaluation:
+    """Clinical quality after each round, together and at each hospital; and how often a backdoor succeeds."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self._backdoor = next(iter(experiment.backdoors.items()), None)
+        backdoor = self._backdoor and self._backdoor[1]
+        least = experiment.settings.metrics.min_class_rows
+        self.evaluator = Evaluator(experiment.consortium, experiment.widths, least, backdoor)
+        self.state = Evaluated()
+
+    def start(self, weights: Weights) -> None:
+        """Score the model before round 1."""
+        self._score(0, weights)
+
+    def round(self, seen: Round) -> None:
+        """Score the model after a round."""
+        aggregated, hostile = seen.aggregated, self.experiment.hostile
+        honest = [lost for lost in aggregated.screened if lost.hospital not in hostile]
+        overflowed = aggregated.skipped is not None and aggregated.skipped.cause == "not_finite"
+        if overflowed or any(lost.reason == wire.NOT_FINITE for lost in honest):
+            self.state.not_finite.append(seen.number)
+        self.state.is_trained |= aggregated.skipped is None
+        self._score(seen.number, seen.after)
+
+    def _score(self, number: int, weights: Weights) -> None:
+        scores, fits = self.evaluator.scored(weights)
+        self.state.scores.append(scores)
+        if not fits:
+            self.state.not_finite.append(number)
+        if self._backdoor is not None:
+            self.state.backdoor.append(self.evaluator.backdoor_success(weights))
+
+    def findings(self, ended: Ended) -> Findings:
+        """The outcome of the final model, its figures at each hospital, and the curves over the rounds."""
+        by_round = self.evaluator.by_round(self.state.scores)
+        if self.state.backdoor:
+            by_round[BACKDOOR] = np.array(self.state.backdoor)[:, None]
+        is_trained, names = self.state.is_trained, self.experiment.consortium.names
+        run = {
+            "outcome": self.evaluator.outcome(ended.weights if is_trained else None),
+            "curve": curve(names, by_round),
+            "not_finite_from": min(self.state.not_finite, default=None),
+            "backdoor": self._backdoor_outcome(ended.attack_free),
+        }
+        final = {metric: by_round[metric][-1] if is_trained else np.full(len(names), np.nan) for metric in CURVES}
+        return Findings(run, {name: {metric: defined(final[metric][i]) for metric in CURVES} for i, name in enumerate(names)})
+
+    def _backdoor_outcome(self, attack_free: Weights | None) -> Planted | None:
+        if self._backdoor is None or attack_free is None:
+            return None
+        name, backdoor = self._backdoor
+        return Planted(
+            attack=name,
+            target=backdoor.target,
+            success=defined(self.state.backdoor[-1]),
+            false_trigger=defined(self.evaluator.backdoor_success(attack_free)),
+            n=self.evaluator.n_marked,
+        )

@@ -1,4 +1,4 @@
-"""What a rule keeps of a hospital's update: against plain counts, and without touching the run."""
+"""How much of a hospital's update reaches the model: against plain counts, and without touching the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.kept import Kept, distances, slopes_of
+from sim.observers.influence import Influence, distances, slopes_of
 from sim.run import run
 from sim.seeds import stream
 from sim.types import View
@@ -24,10 +24,10 @@ SMALL = (
 def measured(rows: np.ndarray, *words: str, memory: dict[str, Any] | None = None) -> list[float | None]:
     """The share kept of each row under a defense, in round 1."""
     design = experiment(*SMALL, *words)
-    watcher = Kept(design)
+    observer = Influence(design)
     members = tuple((name,) for name in design.consortium.names)
-    watcher(1, rows[0], View(rows.astype(np.float32), members, memory={} if memory is None else memory))
-    return [watcher.kept(name, []) for name in design.consortium.names]
+    observer.measure(1, View(rows.astype(np.float32), members, memory={} if memory is None else memory))
+    return [observer.influence(name) for name in design.consortium.names]
 
 
 def drawn(taken: np.ndarray) -> list[float]:
@@ -104,8 +104,8 @@ def test_distance_is_that_to_the_mean_of_the_others() -> None:
 def test_measuring_changes_no_bit_of_the_run(defense: str, monkeypatch: pytest.MonkeyPatch) -> None:
     design = experiment(*SMALL, f"defense={defense}", "server_optimizer=fedadam")
     watched = finished(design)
-    assert all(watched.kept.kept(name, []) is not None for name in design.consortium.names)
-    monkeypatch.setattr(Kept, "__call__", lambda *_: None)
+    assert all(watched.observer(Influence).influence(name) is not None for name in design.consortium.names)
+    monkeypatch.setattr(Influence, "round", lambda *_: None)
     assert finished(design).weights.tobytes() == watched.weights.tobytes()
 
 

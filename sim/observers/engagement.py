@@ -6,12 +6,13 @@ Both trainings draw from the same named streams, so they differ by nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, Message
+from flwr.app import Message
 from numpy.typing import NDArray
 
 from sim import wire
@@ -19,29 +20,68 @@ from sim.adversary import ON_THE_WIRE
 from sim.batches import poisson
 from sim.evidence import Engagement
 from sim.experiment import Experiment, load
-from sim.reconstruction import Curious
+from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
+from sim.observers.reconstruction import records_behind
 from sim.seeds import stream
-from sim.server import Log, relative_distance
+from sim.server import mean_of, relative_distance
 from sim.types import Vector
 
-Answer = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]  # the replies of hospitals
-Sent = Mapping[str, list[float]]
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 
 
-def engagement(
-    experiment: Experiment, answer: Answer, weights: NDArray[np.float32], log: Log, sent: Sent, curious: Curious
-) -> Engagement:
-    """``sent``: distances recorded by the adversary, by attack; ``weights``: the initial model."""
-    attack = _attack(experiment, answer, weights, sent, curious) if experiment.attacks else None
-    defense = _defense(experiment, weights, log)
-    return Engagement(
-        attack_engaged=_engaged(attack),
-        attack_distance=_stated(attack),
-        defense_engaged=_engaged(defense),
-        defense_distance=_stated(defense),
-    )
+@dataclass
+class Moved:
+    """How far things were moved.
+
+    ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a reply each. ``aggregates``: of
+    each round with a view, the distance of the aggregate from the plain mean. ``n_rows``: rows of each aggregated view.
+    ``n_attacked``: records behind the rows of the rounds whose views are inverted.
+    """
+
+    sent: dict[str, list[float]] = field(default_factory=dict)
+    aggregates: list[float] = field(default_factory=list)
+    n_rows: list[int] = field(default_factory=list)
+    n_attacked: int = 0
+
+
+class EngagementObserver:
+    """Whether attack and defense do something in a run."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.state = Moved()
+
+    def start(self, weights: Weights) -> None:
+        """Nothing is moved before round 1."""
+
+    def round(self, seen: Round) -> None:
+        """Note how far replies and aggregate were moved in one round."""
+        for name, distances in seen.moved.items():
+            self.state.sent.setdefault(name, []).extend(distances)
+        view, skipped = seen.aggregated.view, seen.aggregated.skipped
+        if view is None:
+            return
+        for attack in self.experiment.of_kind("inversion").values():
+            if getattr(attack, "round", 1) == seen.number:
+                self.state.n_attacked += sum(records_behind(self.experiment, seen.number, view))
+        if skipped is None and seen.aggregated.aggregate is not None:
+            self.state.n_rows.append(len(view.rows))
+            self.state.aggregates.append(relative_distance(seen.aggregated.aggregate, mean_of(view)))
+        elif skipped is not None and skipped.cause != "not_finite":
+            self.state.aggregates.append(1.0)  # no step is as far from the plain mean as that mean is long
+
+    def findings(self, ended: Ended) -> Findings:
+        """The engagement of attack and defense."""
+        attack = _attack(self.experiment, ended.answer, ended.initial, self.state) if self.experiment.attacks else None
+        defense = _defense(self.experiment, ended.initial, self.state)
+        found = Engagement(
+            attack_engaged=_engaged(attack),
+            attack_distance=_stated(attack),
+            defense_engaged=_engaged(defense),
+            defense_distance=_stated(defense),
+        )
+        return Findings({"engagement": found})
 
 
 def moved(one: Vector, other: Vector) -> float:
@@ -65,25 +105,26 @@ def _stated(distance: float | None) -> float | None:
     return distance if distance is not None and math.isfinite(distance) else None
 
 
-def _attack(experiment: Experiment, answer: Answer, weights: NDArray[np.float32], sent: Sent, curious: Curious) -> float:
+def _attack(experiment: Experiment, answer: Answer, weights: Weights, state: Moved) -> float:
     """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
+    sent = state.sent
     found = [float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in experiment.of_kind(kind)]
     for kind in IN_THE_HOSPITAL:
         if attacks := experiment.of_kind(kind):
             others = [pair for pair in experiment.config["attack"] if pair[0] not in attacks]
             found += _differences(experiment, without(experiment, attack=others), answer, weights)
     if experiment.of_kind("inversion"):
-        found.append(float(sum(result.n_attacked for result in curious.results.values())))
+        found.append(float(state.n_attacked))
     return _least(found)
 
 
-def _defense(experiment: Experiment, weights: NDArray[np.float32], log: Log) -> float | None:
+def _defense(experiment: Experiment, weights: Weights, state: Moved) -> float | None:
     """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
     found, n_hospitals = [], len(experiment.consortium)
     if experiment.settings.steps or experiment.settings.server_optimizer or not _is_plain_mean(experiment):
-        found.append(float(np.mean(log.distances)) if log.distances else 0.0)
+        found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
     if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
-        found.append(1 - max(log.rows, default=n_hospitals) / n_hospitals)
+        found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
     if experiment.dp is not None:
         found.append(_noised(experiment, weights))
     return _least(found) if found else None

@@ -1,9 +1,9 @@
-"""A curious aggregator at work in one round, and how much of the truth it got: guesses scored against the records behind them."""
+"""What a curious aggregator reconstructs of one round: its guesses, scored against the records behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Recovered
 from sim.experiment import Experiment
+from sim.federation.rounds import Ended, Findings, Round, Weights
 from sim.seeds import stream
 from sim.types import Inversion, Observation, View
 
@@ -23,22 +24,37 @@ GALLERY = 12  # records kept for a report
 Guesses = NDArray[np.floating[Any]]
 
 
-class Curious:
-    """Watches the aggregator's views and inverts those of the attacked rounds. ``results``: one entry an attack."""
+@dataclass
+class Inversions:
+    """What each inversion of a run recovered, by the name of the attack."""
+
+    results: dict[str, Inverted] = field(default_factory=dict)
+
+
+class ReconstructionObserver:
+    """Inverts the aggregator's view in the rounds that the run's inversions attack."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.attacks: dict[str, Inversion] = experiment.of_kind("inversion")
-        self.results: dict[str, Inverted] = {}
+        self.state = Inversions()
 
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
-        """Called by the aggregator in each round with the weights it sent out and what it saw."""
+    def start(self, weights: Weights) -> None:
+        """There is nothing to invert before round 1."""
+
+    def round(self, seen: Round) -> None:
+        """Invert the round's view, if it is attacked and there is one."""
         for name, attack in self.attacks.items():
-            if getattr(attack, "round", 1) == round_:
+            view = seen.aggregated.view
+            if getattr(attack, "round", 1) == seen.number and view is not None:
                 layout, schema = models.layout(self.experiment.widths), self.experiment.consortium.schema
-                seen = Observation(view, weights, layout, schema)
-                guesses = attack(seen, stream(self.experiment.settings.seed, "attack", name, round_))
-                self.results[name] = score(name, self.experiment, round_, view, guesses)
+                observation = Observation(view, seen.before, layout, schema)
+                guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
+                self.state.results[name] = score(name, self.experiment, seen.number, view, guesses)
+
+    def findings(self, ended: Ended) -> Findings:
+        """What the inversion recovered; None without one."""
+        return Findings({"inversion": next(iter(self.state.results.values()), None)})
 
 
 @dataclass(frozen=True)
@@ -55,10 +71,8 @@ def score(name: str, experiment: Experiment, round_: int, view: View, guesses: S
     """
     gallery: list[Recovered] = []
     errors: list[float] = []
-    in_row: list[int] = []
     for members, found in zip(view.members, guesses, strict=True):
         truths = [_truth(experiment, round_, hospital) for hospital in members]
-        in_row.append(sum(len(truth.rows) for truth in truths))
         for truth in truths:
             for record in truth.rows:
                 error, shown = _compare(experiment, truth.hospital, record, found)
@@ -73,9 +87,14 @@ def score(name: str, experiment: Experiment, round_: int, view: View, guesses: S
         n_recovered=len(recovered),
         rate=len(recovered) / len(errors) if errors else 0.0,
         max_relative_error=max(recovered, default=None),
-        records_in_row=in_row,
+        records_in_row=records_behind(experiment, round_, view),
         gallery=_shown(gallery) if experiment.consortium.public or experiment.settings.report.show_reconstructions else [],
     )
+
+
+def records_behind(experiment: Experiment, round_: int, view: View) -> list[int]:
+    """How many records the hospitals of each row of ``view`` trained on in a round."""
+    return [sum(len(_truth(experiment, round_, hospital).rows) for hospital in members) for members in view.members]
 
 
 def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:

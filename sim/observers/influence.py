@@ -1,17 +1,17 @@
-"""What a rule keeps of each hospital's update, and how different that update is, in a few rounds of a run without attacks."""
+"""How much of each hospital's update reaches the model, and how different that update is, in a few rounds of a run."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import RefusedError
 from sim.experiment import Experiment
+from sim.federation.rounds import Ended, Findings, Round, Weights
 from sim.seeds import stream
 from sim.types import View
 
@@ -24,56 +24,86 @@ ENOUGH = 10  # entries of a row, on average, that a slope is the mean of at leas
 Rows = NDArray[np.float64]
 
 
-class Kept:
-    """Watches the aggregator's views in rounds 1, 21, 41, ... and notes two figures for each hospital; touches nothing.
+@dataclass
+class Measured:
+    """Figures of each hospital by name, one a measured round.
 
-    Share kept: how far an entry of the aggregate follows that entry of the hospital's update, in units of an equal share 1 / n,
+    ``influence``: the slopes. ``distance``: of its update. ``shares``: stated by the rule, in units of an equal share, one a
+    round; ``agree``: whether they have been the slopes so far.
+    """
+
+    influence: dict[str, list[float]] = field(default_factory=dict)
+    distance: dict[str, list[float]] = field(default_factory=dict)
+    shares: dict[str, list[float]] = field(default_factory=dict)
+    agree: bool = True
+
+
+class Influence:
+    """Two figures for each hospital, from what the aggregator sees in rounds 1, 21, 41, ...
+
+    Influence: how far an entry of the aggregate follows that entry of the hospital's update, in units of an equal share 1 / n,
     mean over entries and rounds: 1 under the plain mean, n or 0 in a round of Krum. It is the mean diagonal of the Jacobian of
     steps and rule. Where the shares that a rule states agree with it, it is their mean over all rounds.
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        self.experiment, self._stated = experiment, True
-        self._kept = defaultdict[str, list[float]](list)
-        self._distance = defaultdict[str, list[float]](list)
+        self.experiment = experiment
+        self.state = Measured()
 
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
-        """Called by the aggregator in each round before steps and rule. Nothing is noted where rows are sums over hospitals."""
-        if round_ % EVERY != 1 or len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
+    def start(self, weights: Weights) -> None:
+        """There is nothing to measure before round 1."""
+
+    def round(self, seen: Round) -> None:
+        """Measure one round in ``EVERY``. Nothing is measured where rows are sums over hospitals."""
+        shares = seen.aggregated.shares or {}
+        for name, share in shares.items():
+            self.state.shares.setdefault(name, []).append(len(shares) * share)
+        view = seen.aggregated.view
+        if seen.number % EVERY == 1 and view is not None:
+            self.measure(seen.number, view)
+
+    def measure(self, number: int, view: View) -> None:
+        """Note both figures for the hospitals of a view."""
+        if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)
         try:
-            slopes = self._slopes(round_, view, rows)
-        except RefusedError:  # the aggregator will skip this round
+            slopes = self._slopes(number, view, rows)
+        except RefusedError:  # the aggregator skipped this round
             return
         for (name,), slope, distance in zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True):
-            self._distance[name].append(distance)
-            self._kept[name] += [slope] if np.isfinite(slope) else []
+            self.state.distance.setdefault(name, []).append(distance)
+            if np.isfinite(slope):
+                self.state.influence.setdefault(name, []).append(slope)
 
-    def kept(self, hospital: str, shares: Sequence[Mapping[str, float]]) -> float | None:
-        """None where nothing was measured. ``shares``: those that the rule stated, round by round."""
-        found = self._kept[hospital]
-        stated = [len(row) * row[hospital] for row in shares if hospital in row] if found and self._stated else []
-        return _mean(stated or found)
+    def influence(self, hospital: str) -> float | None:
+        """None where nothing was measured."""
+        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        return _mean(stated if found and stated and self.state.agree else found)
 
     def distance(self, hospital: str) -> float | None:
         """None where nothing was measured."""
-        return _mean(self._distance[hospital])
+        return _mean(self.state.distance.get(hospital, []))
 
-    def _slopes(self, round_: int, view: View, rows: Rows) -> Rows:
+    def findings(self, ended: Ended) -> Findings:
+        """Both figures at each hospital."""
+        names = self.experiment.consortium.names
+        return Findings(hospitals={name: {"kept": self.influence(name), "distance": self.distance(name)} for name in names})
+
+    def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
         seed, n, stated = self.experiment.settings.seed, len(rows), list[Rows | None]()
         chain = replace(self.experiment.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
             seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(seen, stream(seed, "rule", round_))  # the aggregator's own draws, repeated
+            found, shares = chain.run(seen, stream(seed, "rule", number))  # the aggregator's own draws, repeated
             stated.append(shares)
             return np.asarray(found, dtype=np.float64)
 
-        slopes = slopes_of(aggregate, rows, stream(seed, "kept", round_))
+        slopes = slopes_of(aggregate, rows, stream(seed, "kept", number))  # a stream keeps its name, and so its draws
         gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
-        self._stated &= bool(gaps) and max(gaps) < SAME
+        self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes
 
 
