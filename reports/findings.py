@@ -159,11 +159,11 @@ def _spent(spent: pl.DataFrame) -> list[str]:
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
     """The runs whose test patients allow no AUROC, with the reason; those whose training failed come before, in ``broken``."""
-    lacking = [r for r in records if r.outcome.auroc is None and not broken.untrained(r) and not broken.without_scores(r)]
-    counts = Counter((r.attack, r.defense, r.outcome.undefined) for r in lacking)
+    lacking = [r for r in records if r.value("auroc") is None and not broken.untrained(r) and not broken.without_scores(r)]
+    counts = Counter((r.attack, r.defense, tables.why_undefined(r)) for r in lacking)
     texts = [
         f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: "
-        f"{reason or 'the evidence gives no reason'}. Means leave them out."
+        f"{reason}. Means leave them out."
         for (attack, defense, reason), n in counts.items()
     ]
     return _first(texts, "Nor is it in runs of {}.")

@@ -42,7 +42,7 @@ def _changes(records: Sequence[RunRecord], attack: str, defense: str, n_hostile:
     """Change of AUROC by the attack in each seed in which both runs have one."""
     controls = Controls(records)
     runs = [r for r in records if (r.attack, r.defense, r.n_hostile) == (attack, defense, n_hostile)]
-    pairs = [(run.outcome.auroc, control.outcome.auroc) for run in runs if (control := controls.attack_free(run))]
+    pairs = [(run.value("auroc"), control.value("auroc")) for run in runs if (control := controls.attack_free(run))]
     return [attacked - alone for attacked, alone in pairs if attacked is not None and alone is not None]
 
 

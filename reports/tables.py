@@ -16,7 +16,8 @@ import polars as pl
 from sim.errors import InputError
 from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import Controls
-from sim.evidence.intervals import ANY, CHANGE, SCORE, Interval
+from sim.evidence.intervals import CHANGE, Interval
+from sim.evidence.metrics import ANY, METRICS, Range
 
 PAIRED = {"run": pl.String, "attack_free": pl.String, "undefended": pl.String}  # a run and its controls, by address
 RUN = {
@@ -46,6 +47,7 @@ LOSSES = {
 }  # fmt: skip
 
 CURVE_COLUMNS = ("round", "hospital", "metric", "value")
+FIGURES = ("auroc", "brier", "worst_hospital_auroc", "sensitivity_at_90_specificity", "epsilon")  # of the consortium
 NOTABLE = 0.0005  # a change that three digits show
 CELL = ("attack", "defense")
 
@@ -97,6 +99,12 @@ def idle(record: RunRecord) -> list[str]:
     """Which of attack and defense did nothing in the run, so that its outcome says nothing about them."""
     engaged = {"attack": record.engagement.attack_engaged, "defense": record.engagement.defense_engaged}
     return [what for what, did in engaged.items() if did is False]
+
+
+def why_undefined(record: RunRecord) -> str:
+    """Why a run has no AUROC."""
+    found = record.outcome("auroc")
+    return (found.undefined if found else None) or "it was not measured"
 
 
 def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -155,7 +163,7 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
         rounds=pl.col("rounds").sum(),
         lowest=pl.col("value").min(),
     )
-    level = over_seeds(table, CELL, "value", "mean", SCORE).rename({"mean_n": "n"})
+    level = over_seeds(table, CELL, "value", "mean", METRICS[metric].range).rename({"mean_n": "n"})
     attacked = against(table, "attack_free", "value", "control")
     harm = over_seeds(attacked, CELL, "value", "harm", CHANGE)
     defended = against(table, "undefended", "value", "control")
@@ -298,12 +306,10 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    outcome = record.outcome
     return {
-        **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
-        "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "idle": bool(idle(record)),
-        "epsilon": record.privacy and record.privacy.epsilon, "reads_only": reads_only(record),
-        "adaptive": record.adaptive, "backdoor": record.backdoor is not None, "skipped": len(record.skipped_rounds),
+        **_cell(record), **{metric: record.value(metric) for metric in FIGURES}, "idle": bool(idle(record)),
+        "reads_only": reads_only(record),
+        "adaptive": record.adaptive, "backdoor": record.has("backdoor_success"), "skipped": len(record.skipped_rounds),
         "rounds": record.rounds, "drop": record.config["report"]["material_drop"],
     }  # fmt: skip
 
@@ -316,7 +322,7 @@ def _hospital_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
     for one in record.hospitals:
         yield {
             "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
-            "brier": one.brier, "auroc": one.auroc,
+            "brier": record.value("brier", one.hospital), "auroc": record.value("auroc", one.hospital),
         }  # fmt: skip
 
 
@@ -329,12 +335,13 @@ def _curve_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
 def _spent_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
     assert record.privacy is not None
     for one in record.privacy.hospitals:
-        yield {"defense": record.defense, "delta": record.privacy.delta, **one.model_dump()}
+        epsilon = record.value("epsilon", one.hospital)
+        yield {"defense": record.defense, "delta": record.privacy.delta, "epsilon": epsilon, **one.model_dump()}
 
 
 def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dict[str, Any]:
     found = [record.inversion for record in group if record.inversion is not None]
-    attacked, recovered = sum(one.n_attacked for one in found), sum(one.n_recovered for one in found)
+    attacked, recovered = sum(record.n_attacked for record in group), sum(record.n_recovered for record in group)
     low, high = intervals.rate_interval(recovered, attacked) if attacked else (None, None)
     summed = [n for one in found for n in one.records_in_row]
     return {
@@ -400,7 +407,7 @@ def _minus_base(table: pl.DataFrame, value: str) -> pl.DataFrame:
     return table.with_columns((pl.col(value) - pl.col("base")).alias(value))
 
 
-def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: tuple[float, float] = ANY) -> pl.DataFrame:
+def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: Range = ANY) -> pl.DataFrame:
     """Mean, 95 % interval and number of seeds of ``value``, a figure within ``reach``; rows where it is null are not counted.
 
     The interval of a ``CHANGE`` is that of ``intervals.change_interval``, from the column ``base``.

@@ -20,8 +20,8 @@ from sim.config.settings import ORDERED
 from sim.errors import InputError
 from sim.screen import Screen
 from sim.types import About
-from threats.catalogue import Threat
-from threats.catalogue import load as load_threats
+from threats.catalog import Threat
+from threats.catalog import load as load_threats
 
 GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name

@@ -18,7 +18,7 @@ from sim.models import initial, load, module, n_params
 from sim.privacy import NOT_COVERED
 from sim.screen import Screen
 from sim.seeds import stream
-from sim.sight import conflicts, sight
+from sim.visibility import conflicts, visibility
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
 MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
@@ -57,7 +57,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
         title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    for line in sight(experiment):
+    for line in visibility(experiment):
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)

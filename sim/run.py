@@ -19,9 +19,9 @@ from sim.adversary import AdversarialGrid, Adversary
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.engines.local import LocalGrid
-from sim.evidence import HospitalOutcome, RunRecord
+from sim.evidence import SCHEMA, HospitalFacts, RunRecord
 from sim.experiment import Experiment, address, targets
-from sim.federation.rounds import Answer, Ended, Findings, Observer, Round, State, Weights
+from sim.federation.rounds import Answer, Ended, Observer, Round, State, Weights
 from sim.manifest import code_version
 from sim.observers.engagement import EngagementObserver, without
 from sim.observers.evaluation import Evaluation
@@ -32,9 +32,9 @@ from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
 from sim.seeds import stream
 from sim.server import Aggregator
-from sim.sight import conflicts, sight
 from sim.types import Hospital
 from sim.untrusted import printable
+from sim.visibility import conflicts, visibility
 
 CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
@@ -138,9 +138,10 @@ class FederatedRun:
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
         settings, consortium = experiment.settings, experiment.consortium
         found = [observer.findings(ended) for observer in self.observers]
-        measured = {name: value for findings in found for name, value in findings.run.items()}
+        details = {name: value for findings in found for name, value in findings.details.items()}
         return RunRecord.model_validate(
             {
+                "schema_": SCHEMA,
                 "run": address(experiment, code_version()),
                 "consortium": consortium.name,
                 "attack": experiment.attack,
@@ -156,30 +157,27 @@ class FederatedRun:
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
                 "config": experiment.config,
-                "hospitals": [self._hospital(hospital, found) for hospital in consortium.hospitals],
+                "outcomes": tuple(one for findings in found for one in findings.outcomes),
+                "hospitals": [self._facts(hospital) for hospital in consortium.hospitals],
                 "absences": {name: list(concerned) for name, concerned in experiment.absences.items()},
-                "sight": sight(experiment),
+                "visibility": visibility(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
                 "limit": experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.memory),
-                **measured,
+                **details,
             }
         )
 
-    def _hospital(self, hospital: Hospital, found: Sequence[Findings]) -> HospitalOutcome:
-        measured = {name: value for findings in found for name, value in findings.hospitals.get(hospital.name, {}).items()}
-        return HospitalOutcome.model_validate(
-            {
-                "hospital": hospital.name,
-                "origin": hospital.origin,
-                "hostile": hospital.name in self.experiment.hostile,
-                "n_train": len(hospital.train),
-                "n_test": len(hospital.test),
-                "n_test_positive": int(hospital.test.labels.sum()),
-                **measured,
-            }
+    def _facts(self, hospital: Hospital) -> HospitalFacts:
+        return HospitalFacts(
+            hospital=hospital.name,
+            origin=hospital.origin,
+            hostile=hospital.name in self.experiment.hostile,
+            n_train=len(hospital.train),
+            n_test=len(hospital.test),
+            n_test_positive=int(hospital.test.labels.sum()),
         )
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim.evidence import intervals
-from sim.evidence.intervals import CHANGE, HARMED, SCORE, UNDECIDED, WITHIN, Interval
+from sim.evidence.intervals import CHANGE, HARMED, UNDECIDED, WITHIN, Interval
+from sim.evidence.metrics import SHARE
 
 DROP = 0.05
-SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=6)
+SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 CHANGES = st.lists(st.floats(-1, 1), min_size=1, max_size=6)
 
 
@@ -30,9 +31,9 @@ def test_fewer_than_two_values_have_no_interval(values: tuple[float, ...]) -> No
     assert intervals.excess_interval(values, values, [10] * len(values)) is None
 
 
-@given(SCORES)
+@given(SHARES)
 def test_intervals_of_scores_hold_the_mean_and_stay_in_their_range(values: list[float]) -> None:
-    interval = intervals.mean_interval(values, SCORE)
+    interval = intervals.mean_interval(values, SHARE)
     assert interval is not None
     assert 0 <= interval.low <= np.mean(values) + 1e-12
     assert np.mean(values) - 1e-12 <= interval.high <= 1
@@ -42,7 +43,7 @@ def test_intervals_of_scores_hold_the_mean_and_stay_in_their_range(values: list[
 def test_intervals_of_changes_leave_no_score_outside_its_range(pairs: list[tuple[float, float]]) -> None:
     controls = [control for control, _ in pairs]
     changes = [score - control for score, control in pairs]
-    interval, control = intervals.change_interval(changes, controls), intervals.mean_interval(controls, SCORE)
+    interval, control = intervals.change_interval(changes, controls), intervals.mean_interval(controls, SHARE)
     assert interval is not None
     assert control is not None
     assert -1 <= interval.low <= np.mean(changes) + 1e-12
@@ -62,7 +63,7 @@ def test_cutting_to_the_range_loses_no_coverage() -> None:
     draws = np.random.default_rng(0).beta(8, 0.5, size=(4000, 3))
     mean = 8 / 8.5
     plain = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist())) is not None)
-    cut = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist(), SCORE)) is not None)
+    cut = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist(), SHARE)) is not None)
     assert cut == plain
 
 
@@ -92,7 +93,7 @@ def test_rates_of_none_and_all_have_an_interval_that_ends_there_and_is_not_a_poi
     assert 0.05 < found.high - found.low < 0.5
 
 
-@given(SCORES)
+@given(SHARES)
 def test_clustered_intervals_hold_the_rate_stay_in_range_and_are_no_narrower_than_independent_trials_give(
     rates: list[float],
 ) -> None:

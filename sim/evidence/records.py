@@ -8,49 +8,15 @@ from __future__ import annotations
 from sys import intern
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
-SCHEMA: Final = "wardround.evidence/2"  # a field that is new and may be absent changes no number
+from sim.evidence.outcomes import Outcome, Part
 
-
-class Part(BaseModel):
-    """Base of every piece of evidence: nothing unknown, nothing changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
 
 
-class Outcome(Part):
-    """Clinical quality of the final model on the test patients of all hospitals together.
-
-    ``worst_hospital_auroc`` is the least AUROC among hospitals with at least ``min_class_rows`` test patients of each class;
-    None if there is none. ``sensitivity_at_90_specificity``: share of the ill found when at most 10 % of the healthy are alarmed.
-
-    A figure that is not defined is None, and ``undefined`` says why: AUROC, average precision and sensitivity need test patients
-    of both classes, and no figure exists without test patients, without a trained model, or where a score is not finite.
-    """
-
-    auroc: float | None
-    auprc: float | None
-    accuracy: float | None
-    sensitivity_at_90_specificity: float | None
-    brier: float | None
-    worst_hospital_auroc: float | None
-    worst_hospital: str | None
-    n_test: int
-    n_test_positive: int
-    min_class_rows: int
-    undefined: str | None = None
-
-
-class HospitalOutcome(Part):
-    """The final model at one hospital; ``auroc`` is None below ``Outcome.min_class_rows`` test patients of a class.
-
-    All three figures are None where the hospital has no test patients, and where ``Outcome`` has none.
-
-    ``kept`` and ``distance``: what the rule keeps of the hospital's update and how far that is from the others', as
-    ``sim.observers.influence`` measures them; None in runs with attacks, where the aggregator sees sums, and in evidence from
-    before they were measured.
-    """
+class HospitalFacts(Part):
+    """One hospital of a run: what it is and how many records it has. What was measured of it is in the outcomes."""
 
     hospital: str
     origin: str
@@ -58,30 +24,21 @@ class HospitalOutcome(Part):
     n_train: int
     n_test: int
     n_test_positive: int
-    auroc: float | None
-    brier: float | None
-    accuracy: float | None
-    epsilon: float | None = None
-    noise_multiplier: float | None = None
-    kept: float | None = None
-    distance: float | None = None
 
 
 class Engagement(Part):
-    """Proof that the attack and the defense did something, as relative distances.
+    """Whether the attack and the defense did something; None where there is none, or where no update compared is finite.
 
-    ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing
-    usable was sent, else the larger of that and the relative change of the record count; for inversion the number of records
-    attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
-    |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
-    update in round 1; for secure aggregation the share of rows hidden.
-    None: there is no attack (or no defense), or no update that is compared is finite; a distance also where one of them is not.
+    The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``. ``attack_distance``: mean over hostile
+    hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing usable was sent, else the larger of
+    that and the relative change of the record count; for inversion the number of records attacked. With several attacks, the
+    least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps, 1
+    where they refused a round; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation
+    the share of rows hidden.
     """
 
     attack_engaged: bool | None
-    attack_distance: float | None
     defense_engaged: bool | None
-    defense_distance: float | None
 
 
 class Screened(Part):
@@ -112,58 +69,29 @@ class Skip(Part):
     honest: list[str]
 
 
-class Heard(Part):
-    """How much a rule that selects or weighs hospitals listened to one of them.
-
-    ``share``: of the aggregate, mean over rounds (an equal share is 1 / n_hospitals). ``left_out``: share of rounds in which it
-    had less than a tenth of an equal share.
-    """
-
-    hospital: str
-    hostile: bool
-    share: float
-    left_out: float
-
-
-class Selection(Part):
-    """Whom the rule left out, over all rounds in which it aggregated.
-
-    ``precision``: hostile among those left out. ``recall``: left out among the hostile. ``wrongly_left_out``: left out among the
-    honest. None where nobody is counted. Without an attack the hostile hospitals behave honestly: ``recall`` says nothing then.
-    """
-
-    rounds: int
-    hospitals: list[Heard]
-    precision: float | None
-    recall: float | None
-    wrongly_left_out: float | None
-
-
 class Spent(Part):
-    """Record-level differential privacy of one hospital, composed over all local steps of all rounds."""
+    """How one hospital spends its epsilon (an outcome of its own), composed over all local steps of all rounds."""
 
     hospital: str
     n_train: int
-    epsilon: float
     noise_multiplier: float
     sample_rate: float
     steps: int
 
 
 class Privacy(Part):
-    """``epsilon`` of the consortium: the maximum over hospitals (disjoint patients, parallel composition).
+    """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is the maximum over hospitals.
 
-    ``not_covered``: sentences on what it says nothing about.
+    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it says nothing about.
     """
 
     unit: str
-    epsilon: float
     delta: float
     accountant: str
     max_grad_norm: float
     target_epsilon: float | None
     hospitals: list[Spent]
-    not_covered: list[str] = []
+    not_covered: list[str]
 
 
 class Recovered(Part):
@@ -176,35 +104,28 @@ class Recovered(Part):
 
 
 class Inverted(Part):
-    """What reconstruction recovered in the attacked round.
+    """What was attacked by reconstruction, and how; what was recovered are the outcomes ``reconstruction_rate`` and ``_error``.
 
-    ``max_relative_error``: largest |guess - record| / |record| over recovered records (feature columns), None if none was.
-    ``records_in_row``: how many records were summed in each row that the attacker saw.
+    ``reconstruction_error``: largest |guess - record| / |record| over recovered records (feature columns). ``records_in_row``:
+    how many records were summed in each row that the attacker saw.
     """
 
     attack: str
     round: int
-    n_attacked: int
     n_guesses: int
-    n_recovered: int
-    rate: float
-    max_relative_error: float | None
     records_in_row: list[int]
     gallery: list[Recovered]
 
 
-class Planted(Part):
-    """A backdoor in the final model: shares of the ``n`` test records not of the ``target`` class, once they bear the mark.
+class BackdoorGoal(Part):
+    """The attack that teaches the model a mark, and the class that marked records shall be put into.
 
-    ``success``: those that the model puts into the target class. ``false_trigger``: the same for the model of the same run
-    without the attack, which was never shown the mark. None where ``n`` is 0 or a score is not finite.
+    ``backdoor_success`` is the share of the test records not of the ``target`` class that the model puts into it once they
+    bear the mark; ``false_trigger_rate`` the same for the model of the run without the attack, which never saw the mark.
     """
 
     attack: str
     target: int
-    success: float | None
-    false_trigger: float | None
-    n: int
 
 
 class Clipped(Part):
@@ -222,8 +143,8 @@ class Clipped(Part):
     longest: float
 
 
-class Sight(Part):
-    """One line of who sees what: a party, what it can see in this design, and why."""
+class Visibility(Part):
+    """One line of who sees what: a party, and what it can see in this design."""
 
     party: str
     sees: str
@@ -240,7 +161,7 @@ class Conflict(Part):
 class RunRecord(Part):
     """Everything that one run (one consortium, attack, defense, seed) leaves behind."""
 
-    schema_: Literal["wardround.evidence/2"] = SCHEMA
+    schema_: Literal["wardround.evidence/3"]
     run: str
     consortium: str
     attack: str
@@ -256,26 +177,69 @@ class RunRecord(Part):
     data_hash: str
     code: str
     config: dict[str, Any]
-    outcome: Outcome
-    hospitals: list[HospitalOutcome]
+    outcomes: tuple[Outcome, ...]
+    hospitals: list[HospitalFacts]
     engagement: Engagement
     screened: list[Screened]
     skipped_rounds: list[int]
     privacy: Privacy | None
-    selection: Selection | None = None
-    backdoor: Planted | None = None
+    backdoor: BackdoorGoal | None
     inversion: Inverted | None
-    sight: list[Sight]
+    visibility: list[Visibility]
     conflicts: list[Conflict]
     curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
     seconds: float
-    limit: int | None = None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
-    skips: list[Skip] = []  # what is known of each of ``skipped_rounds``; empty in evidence from before it was recorded
-    absences: dict[str, list[str]] = {}  # by attack that is an absence of honest hospitals, those that it concerns
-    data_notes: list[str] = []  # what a reader of the figures should know about the data
-    not_finite_from: int | None = None  # first round in which an honest update, the new weights or a score overflowed float32
-    disputed: list[Screened] = []  # what hospitals reported and nobody believed, though their updates were used
-    clipped: list[Clipped] = []  # what each step or rule with a radius did, over all rounds
+    limit: int | None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    skips: list[Skip]  # what is known of each of ``skipped_rounds``
+    absences: dict[str, list[str]]  # by attack that is an absence of honest hospitals, those that it concerns
+    data_notes: list[str]  # what a reader of the figures should know about the data
+    not_finite_from: int | None  # first round in which an honest update, the new weights or a score overflowed float32
+    disputed: list[Screened]  # what hospitals reported and nobody believed, though their updates were used
+    clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+
+    def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
+        """The outcome of a metric for the consortium, or for one ``hospital``; None if it was not measured."""
+        for one in self.outcomes:
+            if one.metric == metric and one.subject == hospital:
+                return one
+        return None
+
+    def value(self, metric: str, hospital: str | None = None) -> float | None:
+        """The figure of an outcome; None if it was not measured or is not defined."""
+        found = self.outcome(metric, hospital)
+        return None if found is None else found.value
+
+    def has(self, metric: str) -> bool:
+        """Whether a metric was measured, for the consortium or for a hospital."""
+        return any(one.metric == metric for one in self.outcomes)
+
+    @property
+    def worst_hospital(self) -> str | None:
+        """The hospital with the least AUROC; None where no hospital has one."""
+        ranked = [(one.value, one.subject) for one in self.outcomes if one.metric == "auroc" and one.scope == "hospital"]
+        defined = [(value, name) for value, name in ranked if value is not None]
+        return min(defined, key=lambda pair: pair[0], default=(None, None))[1]
+
+    @property
+    def n_test(self) -> int:
+        """Test patients of all hospitals."""
+        return sum(one.n_test for one in self.hospitals)
+
+    @property
+    def n_test_positive(self) -> int:
+        """Test patients with the condition, of all hospitals."""
+        return sum(one.n_test_positive for one in self.hospitals)
+
+    @property
+    def n_attacked(self) -> int:
+        """Records that reconstruction attacked."""
+        found = self.outcome("reconstruction_rate")
+        return 0 if found is None or found.n is None else found.n
+
+    @property
+    def n_recovered(self) -> int:
+        """Records that reconstruction recovered."""
+        return round((self.value("reconstruction_rate") or 0.0) * self.n_attacked)
 
     @field_validator("curve")
     @classmethod

@@ -118,6 +118,18 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+def _of_other_version(content: bytes) -> str | None:
+    """What is to be said of a line that another version of this program wrote; None if this one may have written it."""
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    schema, code = (told.get(key) for key in ("schema_", "code")) if isinstance(told, dict) else (None, None)
+    if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
+        return None
+    return f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which can read it"
+
+
 def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:
     """The record of a line and the line's hash."""
     where = "line"
@@ -135,5 +147,5 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "record"
-        reason = problem["msg"]
+        reason = _of_other_version(content) or problem["msg"]
     raise InputError(f"{folder / EVIDENCE}:{number}", shown(where), f"not evidence of {SCHEMA}: {reason}")

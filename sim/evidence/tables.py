@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Final
 
 from sim import files, spreadsheet
-from sim.evidence.controls import Controls
+from sim.evidence.controls import NONE, Controls
+from sim.evidence.metrics import METRICS, is_material
 from sim.evidence.records import RunRecord
 
 RESULTS: Final = "results.csv"
@@ -21,6 +22,12 @@ RESULT_COLUMNS = (
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
     "attack_success_kind", "false_trigger",
 )  # fmt: skip
+
+
+SUCCESS: Final[Mapping[str, str]] = {  # metrics that are rates of success of an attack -> what ``results`` calls them
+    "reconstruction_rate": "records_recovered",
+    "backdoor_success": "backdoor_success",
+}
 
 
 def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
@@ -50,53 +57,47 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 
 
 def _row(record: RunRecord, control: RunRecord | None) -> dict[str, Any]:
-    outcome = record.outcome.model_dump()
+    of_record = ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")
     row: dict[str, Any] = {
-        **{
-            name: getattr(record, name)
-            for name in ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")
-        },
-        **{name: outcome[name] for name in RESULT_COLUMNS if name in outcome},
-        "attack_success": attack_success(record, control.outcome.auroc if control else None),
+        **{name: getattr(record, name) for name in of_record},
+        **{name: record.value(name) for name in RESULT_COLUMNS if name in METRICS},
+        "attack_success": attack_success(record, control),
         "attack_success_kind": attack_success_kind(record),
-        "false_trigger": record.backdoor.false_trigger if record.backdoor else None,
+        "false_trigger": record.value("false_trigger_rate"),
         "attack_engaged": record.engagement.attack_engaged,
         "defense_engaged": record.engagement.defense_engaged,
-        "epsilon": record.privacy.epsilon if record.privacy else None,
         "delta": record.privacy.delta if record.privacy else None,
-        "reconstruction_rate": record.inversion.rate if record.inversion else None,
         "seconds": round(record.seconds, 3),
     }
     return {name: row.get(name) for name in RESULT_COLUMNS}
 
 
-def attack_success(record: RunRecord, control: float | None) -> float | None:
-    """Success rate of the run's attack, as ``results`` defines it. ``control``: AUROC of the run without the attack."""
-    if record.attack == "none":
+def attack_success(record: RunRecord, control: RunRecord | None) -> float | None:
+    """Success rate of the run's attack, as ``results`` defines it. ``control``: the run without the attack."""
+    if record.attack == NONE:
         return None
-    if record.inversion is not None:
-        return record.inversion.rate
-    if record.backdoor is not None:
-        return record.backdoor.success
-    if control is None:
+    if (metric := _measured_success(record)) is not None:
+        return record.value(metric)
+    before = None if control is None else control.value("auroc")
+    if before is None:
         return None
-    if record.outcome.auroc is None:
+    after = record.value("auroc")
+    if after is None:
         return 1.0
-    return float(is_material(control - record.outcome.auroc, record.config["report"]["material_drop"]))
+    return float(is_material(before - after, record.config["report"]["material_drop"]))
 
 
 def attack_success_kind(record: RunRecord) -> str | None:
     """What ``attack_success`` is a rate of."""
-    if record.attack == "none":
+    if record.attack == NONE:
         return None
-    if record.inversion is not None:
-        return "records_recovered"
-    return "material_loss" if record.backdoor is None else "backdoor_success"
+    metric = _measured_success(record)
+    return "material_loss" if metric is None else SUCCESS[metric]
 
 
-def is_material(loss: float, drop: float) -> bool:
-    """Whether ``loss`` is at least ``drop``; what rounding of the two scores takes off does not count."""
-    return loss >= drop - 1e-9
+def _measured_success(record: RunRecord) -> str | None:
+    """The metric that is itself a rate of success, if one was measured."""
+    return next((metric for metric in SUCCESS if record.has(metric)), None)
 
 
 def _rounds(records: Sequence[RunRecord]) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
-from sim.evidence import Cause, Screened
+from sim.evidence import Cause, Outcome, Screened
 from sim.types import Vector, View
 
 Weights: TypeAlias = NDArray[np.float32]  # (n_params,)
@@ -75,10 +75,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an observer gives to the evidence: fields of the run's record, and of the outcome of each hospital by name."""
+    """What an observer gives to the evidence: outcomes, and other fields of the run's record by name."""
 
-    run: Mapping[str, object] = field(default_factory=dict)
-    hospitals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    outcomes: Sequence[Outcome] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 class State(Protocol):

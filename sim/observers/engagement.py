@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sim import wire
 from sim.adversary import ON_THE_WIRE
 from sim.batches import poisson
-from sim.evidence import Engagement
+from sim.evidence import Engagement, outcome
 from sim.experiment import Experiment, load
 from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
 from sim.observers.reconstruction import records_behind
@@ -27,6 +27,7 @@ from sim.server import mean_of, relative_distance
 from sim.types import Vector
 
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
+NOT_FINITE = "an update that is compared is not finite"
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 
 
@@ -77,11 +78,15 @@ class EngagementObserver:
         defense = _defense(self.experiment, ended.initial, self.state)
         found = Engagement(
             attack_engaged=_engaged(attack),
-            attack_distance=_stated(attack),
             defense_engaged=_engaged(defense),
-            defense_distance=_stated(defense),
         )
-        return Findings({"engagement": found})
+        distances = {"attack_distance": attack, "defense_distance": defense}
+        stated = [
+            outcome(metric, _stated(distance), undefined=NOT_FINITE)
+            for metric, distance in distances.items()
+            if distance is not None
+        ]
+        return Findings(stated, {"engagement": found})
 
 
 def moved(one: Vector, other: Vector) -> float:
@@ -100,9 +105,9 @@ def _engaged(distance: float | None) -> bool | None:
     return None if distance is None or math.isnan(distance) else distance > LEAST
 
 
-def _stated(distance: float | None) -> float | None:
+def _stated(distance: float) -> float | None:
     """A distance as evidence states it: None where there is no figure for it."""
-    return distance if distance is not None and math.isfinite(distance) else None
+    return distance if math.isfinite(distance) else None
 
 
 def _attack(experiment: Experiment, answer: Answer, weights: Weights, state: Moved) -> float:

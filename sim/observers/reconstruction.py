@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from sim import models
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
-from sim.evidence import Inverted, Recovered
+from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.experiment import Experiment
 from sim.federation.rounds import Ended, Findings, Round, Weights
 from sim.seeds import stream
@@ -26,9 +26,10 @@ Guesses = NDArray[np.floating[Any]]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack."""
+    """What each inversion of a run recovered, by the name of the attack: the details, and the outcomes."""
 
-    results: dict[str, Inverted] = field(default_factory=dict)
+    details: dict[str, Inverted] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
 
 class ReconstructionObserver:
@@ -50,11 +51,13 @@ class ReconstructionObserver:
                 layout, schema = models.layout(self.experiment.widths), self.experiment.consortium.schema
                 observation = Observation(view, seen.before, layout, schema)
                 guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
-                self.state.results[name] = score(name, self.experiment, seen.number, view, guesses)
+                found = score(name, self.experiment, seen.number, view, guesses)
+                self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
-        """What the inversion recovered; None without one."""
-        return Findings({"inversion": next(iter(self.state.results.values()), None)})
+        """What the inversion recovered; nothing without one."""
+        outcomes = next(iter(self.state.outcomes.values()), [])
+        return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ class _Truth:
     rows: NDArray[np.float32]
 
 
-def score(name: str, experiment: Experiment, round_: int, view: View, guesses: Sequence[Guesses]) -> Inverted:
+def score(
+    name: str, experiment: Experiment, round_: int, view: View, guesses: Sequence[Guesses]
+) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
@@ -79,17 +84,19 @@ def score(name: str, experiment: Experiment, round_: int, view: View, guesses: S
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
-    return Inverted(
+    none = "no record was recovered"
+    outcomes = [
+        outcome("reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)),
+        outcome("reconstruction_error", max(recovered, default=None), len(recovered), undefined=none),
+    ]
+    details = Inverted(
         attack=name,
         round=round_,
-        n_attacked=len(errors),
         n_guesses=sum(len(found) for found in guesses),
-        n_recovered=len(recovered),
-        rate=len(recovered) / len(errors) if errors else 0.0,
-        max_relative_error=max(recovered, default=None),
         records_in_row=records_behind(experiment, round_, view),
         gallery=_shown(gallery) if experiment.consortium.public or experiment.settings.report.show_reconstructions else [],
     )
+    return details, outcomes
 
 
 def records_behind(experiment: Experiment, round_: int, view: View) -> list[int]:

@@ -15,7 +15,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = ()  # patterns of paths that only newer
 REWORDED: Final[tuple[str, ...]] = ()  # patterns of paths of sentences whose words may change; what they say of is compared
 
 # What names an item of a list; items without any of these go by their number.
-NAMES: Final = ("hospital", "party", "id", "part", "metric", "scope", "round", "target")
+NAMES: Final = ("hospital", "party", "id", "part", "metric", "subject", "round", "target")
 
 # Between unlike processors. ``DECISIONS`` count things: a score that moves by a last digit may change the order of two patients,
 # the side of 0.5 on which one of them is, or whom a rule leaves out, so that a count moves by a step and not by a digit.
@@ -50,7 +50,7 @@ def close(path: str, one: Any, other: Any) -> bool:
     """Whether two values could be those of one run on unlike processors."""
     numbers = isinstance(one, float) and isinstance(other, float)
     if not numbers:
-        return path.endswith("worst_hospital") or exact(path, one, other)
+        return exact(path, one, other)
     gap = abs(one - other)
     return gap <= CLOSE["absolute"] + CLOSE["relative"] * abs(one) or (gap <= STEP and DECISIONS.search(path) is not None)
 
