@@ -11,9 +11,10 @@ import torch
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, best_seconds
-from clients import batch
+from clients import batched
+from clients.batched.engine import chunk
 from reports.style import COLORS, guide
-from sim.models import initial
+from sim.models.mlp import FullyConnected
 from sim.seeds import stream
 from sim.types import Records
 
@@ -28,7 +29,7 @@ def measure(quick: bool) -> Result:
         for n in (24, 12) if quick else (2400, 1200, 300, 60, 12):
             jobs = _jobs(widths, n)
             sides: dict[str, Callable[[], object]] = {
-                "training": partial(batch.updates, widths, jobs, batch.Optimizer("sgd", 0.1)),
+                "training": partial(batched.updates, FullyConnected(widths), jobs, batched.Optimizer("sgd", 0.1)),
                 "products": _products(widths, n),
             }
             for side in sides.values():
@@ -39,18 +40,19 @@ def measure(quick: bool) -> Result:
     return {"title": "Batched training / bare matrix products", "rows": rows, "ratios": worst}
 
 
-def _jobs(widths: tuple[int, ...], n: int) -> list[batch.Job]:
+def _jobs(widths: tuple[int, ...], n: int) -> list[batched.Job]:
     """As many jobs, 12 hospitals among them, as the runs of a comparison have."""
     rng, n_rows = stream(0, "benchmark"), ROWS * STEPS
     drawn = [rng.normal(size=(n_rows, FEATURES)).astype(np.float32) for _ in range(12)]
     sites = [Records(features, np.ones(n_rows, np.float32)) for features in drawn]
-    order, weights = rng.permutation(n_rows).reshape(STEPS, ROWS), [initial(widths, rng) for _ in range(0, n, 12)]
-    return [batch.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
+    order = rng.permutation(n_rows).reshape(STEPS, ROWS)
+    weights = [FullyConnected(widths).initialize(rng) for _ in range(0, n, 12)]
+    return [batched.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 
 def _products(widths: tuple[int, ...], n: int) -> Callable[[], None]:
     """Forward, backward and weight gradient of each layer, in the chunks in which batched training makes them."""
-    size = min(n, batch._chunk(widths, ROWS))
+    size = min(n, chunk(FullyConnected(widths), FEATURES, ROWS, private=False))
     chunks = [min(size, n - at) for at in range(0, n, size)]
     largest = [_operands(pair, size) for pair in pairwise(widths)]
 

@@ -19,7 +19,8 @@ from clients.training import optimizer, seeded, tensors
 from sim.batches import sample_rate
 from sim.config.settings import Training
 from sim.errors import InputError, UndefinedError, number, one_of
-from sim.models import load, module, unload
+from sim.models.network import Network
+from sim.models.store import load, unload
 from sim.types import About, Records
 
 CLIPPING = 1e-10, 1e10  # clipping norms with which float32 holds clipped gradients and their noise
@@ -96,7 +97,7 @@ class RecordDP:
 
     def train(
         self,
-        widths: tuple[int, ...],
+        network: Network,
         weights: NDArray[np.float32],
         records: Records,
         batches: list[NDArray[np.int64]],
@@ -111,11 +112,11 @@ class RecordDP:
         from opacus import GradSampleModule
         from opacus.optimizers import DPOptimizer
 
-        network = GradSampleModule(module(widths))
-        load(network, weights)
+        module = GradSampleModule(network.module())
+        load(module, weights)
         rate, sigma = sample_rate(len(records), training), self.noise(len(records), training)
         steps = DPOptimizer(
-            optimizer(network.parameters(), training),
+            optimizer(module.parameters(), training),
             noise_multiplier=sigma,
             max_grad_norm=self.max_grad_norm,
             expected_batch_size=rate * len(records),
@@ -123,8 +124,8 @@ class RecordDP:
         )
         accountant = _accountant(self.accountant, history)
         steps.attach_step_hook(accountant.get_optimizer_hook_fn(sample_rate=rate))
-        _descend(network, steps, records, batches)
-        return unload(network), list(accountant.history)
+        _descend(network, module, steps, records, batches)
+        return unload(module), list(accountant.history)
 
 
 def _accountant(mechanism: str, history: Iterable[tuple[float, float, int]]) -> Any:
@@ -136,17 +137,22 @@ def _accountant(mechanism: str, history: Iterable[tuple[float, float, int]]) -> 
     return accountant
 
 
-def _descend(network: nn.Module, steps: torch.optim.Optimizer, records: Records, batches: list[NDArray[np.int64]]) -> None:
+def _descend(
+    network: Network,
+    module: nn.Module,
+    steps: torch.optim.Optimizer,
+    records: Records,
+    batches: list[NDArray[np.int64]],
+) -> None:
     features, labels = tensors(records)
-    loss = nn.BCEWithLogitsLoss()
     features.requires_grad_()  # its gradient is not used, but Opacus's hooks warn without it
     for batch in batches:
         rows = torch.from_numpy(batch)
         steps.zero_grad()
         if len(batch):
-            loss(network(features[rows])[:, 0], labels[rows]).backward()
+            torch.autograd.backward(network.loss(module(features[rows])[:, 0], labels[rows]))
         else:
-            for parameter in network.parameters():
+            for parameter in module.parameters():
                 cast(Any, parameter).grad_sample = torch.zeros((0, *parameter.shape))
         steps.step()
 

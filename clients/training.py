@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sim.config.settings import Training
-from sim.models import load, module, unload
+from sim.models.network import Network
+from sim.models.store import load, unload
 from sim.types import Records
 
 
@@ -21,31 +22,35 @@ def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.o
 
 
 def train(
-    widths: tuple[int, ...], weights: NDArray[np.float32], records: Records, batches: list[NDArray[np.int64]], training: Training
+    network: Network,
+    weights: NDArray[np.float32],
+    records: Records,
+    batches: list[NDArray[np.int64]],
+    training: Training,
 ) -> NDArray[np.float32]:
     """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,).
 
     With ``training.proximal`` the loss is FedProx's, whose extra gradient is mu times the way gone so far.
     """
-    network = _network(widths)
-    load(network, weights)
-    received = [parameter.detach().clone() for parameter in network.parameters()] if training.proximal else []
-    steps, loss = optimizer(network.parameters(), training), nn.BCEWithLogitsLoss()
+    module = _module(network)
+    load(module, weights)
+    received = [parameter.detach().clone() for parameter in module.parameters()] if training.proximal else []
+    steps = optimizer(module.parameters(), training)
     features, labels = tensors(records)
     for batch in batches:
         rows = torch.from_numpy(batch)
         steps.zero_grad()
-        loss(network(features[rows])[:, 0], labels[rows]).backward()
-        for parameter, start in zip(network.parameters(), received, strict=False):
+        torch.autograd.backward(network.loss(module(features[rows])[:, 0], labels[rows]))
+        for parameter, start in zip(module.parameters(), received, strict=False):
             cast(torch.Tensor, parameter.grad).add_(parameter.detach() - start, alpha=training.proximal)
         steps.step()
-    return unload(network)
+    return unload(module)
 
 
 @lru_cache(maxsize=8)
-def _network(widths: tuple[int, ...]) -> nn.Sequential:
-    """A network to load weights into; building one takes longer than a step of training it."""
-    return module(widths)
+def _module(network: Network) -> nn.Module:
+    """A module to load weights into; building one takes longer than a step of training it."""
+    return network.module()
 
 
 def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:

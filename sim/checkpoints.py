@@ -22,7 +22,7 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files
+from sim import evidence, files, wire
 from sim.evidence import Part
 from sim.experiment import Experiment, address
 from sim.federation.rounds import Skipped
@@ -83,7 +83,7 @@ class Progress:
         held = states(self.folder)
         for run in runs:
             if (state := held.get(address(run.experiment, code_version()))) is not None:
-                at = [contexts[node] for node in run.enrolled]
+                at = [contexts[node] for node in run.roster.nodes.values()]
                 try:
                     _check_fits(run, len(at), state)
                 except UNUSABLE as error:
@@ -98,7 +98,7 @@ class Progress:
             return
         try:
             each = (now - self._start) / len(runs)
-            found = [(run, _state(run, [contexts[node] for node in run.enrolled], each)) for run in runs]
+            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
             write(self.path, {address(run.experiment, code_version()): state for run, state in found})
         except UnstorableError as error:
             self._off = True
@@ -179,7 +179,7 @@ def _checked(state: Any) -> Stored:
 
 def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
     return {
-        "round": run.round,
+        "round": run.number,
         "seconds": run.earlier + seconds,
         "weights": run.weights,
         "ledgers": [_ledgers(context) for context in contexts],
@@ -209,7 +209,7 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
 
 
 def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
-    run.round, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
+    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)
@@ -219,10 +219,12 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 
 def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
-    """What a hospital remembers, which is records of numbers and of lists of them."""
-    if len(context.state.config_records) != len(context.state):
+    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
+    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
-    return {name: dict(record) for name, record in context.state.config_records.items()}
+    return records
 
 
 def _order(array: NDArray[Any]) -> str:

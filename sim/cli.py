@@ -19,8 +19,8 @@ from sim import catalog, compare, compose, evidence, explain, failures, files, j
 from sim.compose import Refused
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.manifest import manifest
+from sim.experiment import Experiment, address
+from sim.manifest import code_version, manifest
 from sim.progress import progress
 from sim.screen import Screen
 
@@ -63,8 +63,12 @@ def _overrides() -> list[str]:
     return [compose.unforced(str(word)) for word in words or ()]
 
 
+def _place() -> Path:
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
 def _folder() -> Path:
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder = _place()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -195,8 +199,14 @@ def _say_where(page: Path) -> None:
     Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 
 
-def _check_run(config: DictConfig) -> Experiment:
-    return compose.checked(compose.resolved(config), _overrides())
+def _check_run(config: DictConfig) -> launcher.Job:
+    experiment = compose.checked(compose.resolved(config), _overrides())
+    held = {record.run for record in compare.held(_place(), [experiment])}
+    return launcher.Job(experiment, address(experiment, code_version()) in held)
+
+
+def _check_comparison(config: DictConfig) -> None:
+    compare.held(_place(), _planned(compose.resolved(config))[0])
 
 
 def _check_plan(config: DictConfig) -> None:
@@ -206,6 +216,6 @@ def _check_plan(config: DictConfig) -> None:
 BASIC: dict[str, jobs.Order] = {"basic": jobs.one_by_one}
 HYDRA: dict[str, tuple[jobs.Task, str, jobs.Check, dict[str, jobs.Order]]] = {
     "run": (_run, "config", _check_run, BASIC | {"lockstep": launcher.lockstep}),
-    "compare": (_compare, "compare", _check_plan, BASIC),
+    "compare": (_compare, "compare", _check_comparison, BASIC),
     "explain": (_explain, "explain", _check_plan, BASIC),
 }

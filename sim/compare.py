@@ -23,7 +23,6 @@ from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
 from sim.interrupts import finishing
 from sim.manifest import code_version
-from sim.models import n_params
 from sim.processes import PROCESSES, n_cores, warm_up
 from sim.run import advance, run
 
@@ -52,11 +51,11 @@ def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[st
     Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another command is at work in it.
     """
     with files.alone(folder):
-        held = {record.run: record for record in _held(folder, experiments)}
+        found = {record.run: record for record in held(folder, experiments)}
         files.leftovers(folder)
         evidence.mend(folder)
         try:
-            yield held
+            yield found
         finally:
             files.leftovers(folder / checkpoints.FOLDER)  # of workers that were ended
 
@@ -94,7 +93,11 @@ def n_workers(value: Any, n_runs: int) -> int:
     return max(1, min(n_cores() if value == "auto" else value, n_runs))
 
 
-def _held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
+def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
+    """The records that a folder holds; none where there is no such folder.
+
+    Raises ``InputError`` if they are of another study than ``wanted``.
+    """
     if not os.path.lexists(folder / evidence.EVIDENCE):
         return []
     records = evidence.read(folder)
@@ -107,9 +110,9 @@ def _held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
         _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
     hashes = {record.seed: record.data_hash for record in records}
     for experiment in wanted:
-        held, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
-        if held is not None and held != now:
-            _refuse(folder, f"of other data ({held[:12]}, now {now[:12]})")
+        was_of, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
+        if was_of is not None and was_of != now:
+            _refuse(folder, f"of other data ({was_of[:12]}, now {now[:12]})")
     return records
 
 
@@ -235,7 +238,7 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 def run_bytes(experiment: Experiment) -> int:
     """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
-    return 6 * 4 * len(experiment.consortium) * n_params(experiment.widths)
+    return 6 * 4 * len(experiment.consortium) * experiment.network.n_params
 
 
 def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:

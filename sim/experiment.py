@@ -13,18 +13,22 @@ from typing import Any
 
 import numpy as np
 from hydra.utils import get_class
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sim import build, data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.config.groups import address_of, canonical
-from sim.config.settings import ORDERED, Adversary, Settings, Training, first
+from sim.config.settings import ORDERED, Adversary, Policy, Settings, Training, first
 from sim.design.attack import KINDS, Attack, AttackPlan, kind_of
 from sim.design.plan import CHAIN, FederationPlan, Terms, check
+from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
+from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.models import Model, device
+from sim.kinds import Model
+from sim.models.network import Network
 from sim.quorum import Quorum
 from sim.seeds import Key, key, stream
 from sim.types import (
@@ -35,11 +39,14 @@ from sim.types import (
     Consortium,
     DataSet,
     Hospital,
+    Inversion,
     Knowledge,
+    Observation,
     Records,
     Rule,
     SecureAggregation,
     Step,
+    View,
 )
 
 
@@ -84,11 +91,28 @@ class Experiment:
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """What each hospital holds, in order of their names."""
-        seed, device = self.settings.seed, self.settings.device
+        seed, where = self.settings.seed, self.settings.device
         return tuple(
-            Site(one.name, one.train, PrivacyPolicy(), key(seed, "hospital", one.name), device)
+            Site(one.name, one.train, self._policy(one.name), key(seed, "hospital", one.name), where)
             for one in self.consortium.hospitals
         )
+
+    def _policy(self, hospital: str) -> PrivacyPolicy:
+        """What a hospital asks for: what its policy says, and beyond that what the plan promises."""
+        asked = self.settings.policy
+        if asked.hospitals and hospital not in asked.hospitals:
+            asked = Policy()
+        hides = self.secagg.n_rows(len(self.consortium)) < len(self.consortium)
+        return PrivacyPolicy(
+            dp=self.dp is not None if asked.dp is None else asked.dp,
+            max_epsilon=asked.max_epsilon,
+            secagg=hides if asked.secagg is None else asked.secagg,
+        )
+
+    @cached_property
+    def source(self) -> Simulated:
+        """Where the app of this run's hospitals gets the plan and their sites from."""
+        return Simulated(self.plan, self.sites, self.attack_plan)
 
     @cached_property
     def attack_plan(self) -> AttackPlan:
@@ -120,13 +144,20 @@ class Experiment:
 
     @cached_property
     def absences(self) -> dict[str, tuple[str, ...]]:
-        """By name of each attack that is an absence, the honest hospitals that it concerns."""
-        seed, hospitals = self.settings.seed, self.consortium.hospitals
-        found = {name: attack for name, attack in self.attacks.items() if isinstance(attack, Absence)}
-        return {
-            name: absence.concerned(hospitals, self.hostile, stream(seed, "attack", name, "concerned"))
-            for name, absence in found.items()
-        }
+        """By name of each attack that is an absence, the honest hospitals that it concerns.
+
+        Raises ``InputError`` where an absence is not possible with these hospitals.
+        """
+        hospitals, found = self.consortium.hospitals, dict[str, tuple[str, ...]]()
+        adversary = key(self.settings.seed, "adversary")
+        for name, attack in self.attacks.items():
+            if isinstance(attack, Absence):
+                rng = adversary.stream("attack", name, "concerned")
+                try:
+                    found[name] = attack.concerned(hospitals, self.hostile, rng)
+                except InputError as error:
+                    raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+        return found
 
     @property
     def quorum(self) -> Quorum:
@@ -159,9 +190,14 @@ class Experiment:
         return list(_notes(canonical(self.settings.consortium), self.settings.seed, tuple(self.settings.plugins)))
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """Layer widths of the model on this consortium's records."""
-        return self.plan.widths
+    def network(self) -> Network:
+        """The network of the model on this consortium's records."""
+        return self.plan.network
+
+    @property
+    def first_weights(self) -> NDArray[np.float32]:
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call."""
+        return self.plan.first_weights(self.aggregator_key)
 
     @cached_property
     def hostile(self) -> tuple[str, ...]:
@@ -180,11 +216,13 @@ class Experiment:
         """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
         settings = self.settings.model_dump(mode="json")
         pairs = {key: [list(pair) for pair in settings[key].items()] for key in ORDERED}
+        if self.settings.policy == Policy():
+            del settings["policy"]  # it asks for nothing that the plan does not give
         return {**settings, **pairs, "label": self.label}
 
     @cached_property
     def text(self) -> str:
-        """The configuration as one line of JSON: what travels to hospitals and what a run is addressed by."""
+        """The configuration as one line of JSON: what processes of the simulator give each other."""
         return canonical(self.config)
 
 
@@ -238,9 +276,9 @@ def targets(settings: Settings) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def from_text(text: str) -> Experiment:
-    """The experiment of ``Experiment.text``; hospitals call this on what the aggregator sent them."""
-    if len(text) > limits.MESSAGE:
-        raise InputError("experiment", text, f"expected at most {limits.MESSAGE:,} characters")
+    """The experiment of ``Experiment.text``, for another process of the simulator."""
+    if len(text) > limits.TEXT:
+        raise InputError("experiment", text, f"expected at most {limits.TEXT:,} characters")
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -251,6 +289,22 @@ def from_text(text: str) -> Experiment:
     return load({key: value for key, value in config.items() if key != "label"}, config["label"])
 
 
+@dataclass(frozen=True)
+class Described:
+    """The source of a run's hospitals in processes of their own, which make it from ``Experiment.text``."""
+
+    text: str
+
+    @property
+    def plan(self) -> FederationPlan:
+        """The plan of the run."""
+        return from_text(self.text).plan
+
+    def site(self, partition: int, round_: int) -> Site:
+        """The site of a hospital in a round."""
+        return from_text(self.text).source.site(partition, round_)
+
+
 def address(experiment: Experiment, code: str) -> str:
     """Content address of a run: 16 hex digits of its configuration, its data and the code."""
     return address_of(experiment.config, experiment.consortium.data_hash, code)
@@ -259,10 +313,12 @@ def address(experiment: Experiment, code: str) -> str:
 def _check(experiment: Experiment) -> None:
     names, adversary = experiment.consortium.names, experiment.settings.adversary
     device(experiment.settings.device)
-    _ = experiment.widths, experiment.hostile_training  # which the model and attacks on training may refuse
     if adversary.n_hostile >= len(names):
         raise InputError("adversary.n_hostile", adversary.n_hostile, f"expected fewer than n_hospitals={len(names)}")
     _check_schedule(adversary, experiment.settings.training.rounds)
+    for name in experiment.settings.policy.hospitals:
+        if name not in names:
+            raise InputError("policy.hospitals", name, f"expected names among {', '.join(names)}")
     for several, attacks in (("inversion", experiment.of_kind("inversion")), ("backdoor", experiment.backdoors)):
         if len(attacks) > 1:
             raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")
@@ -279,6 +335,8 @@ def _check(experiment: Experiment) -> None:
     check(experiment.plan)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)
+    for name, attack in experiment.of_kind("inversion").items():
+        _try_inversion(name, attack, experiment)
     if experiment.dp is not None:
         for name, attack in experiment.of_kind("training").items():
             raise UndefinedError(f"attack.{name}", type(attack).__name__, "expected dp=none: private training has its own loss")
@@ -299,13 +357,8 @@ def _check_poisons(experiment: Experiment) -> None:
 
 def _check_absences(experiment: Experiment) -> None:
     """Refuse before round 1 what an absence cannot do with the hospitals of this run, or in its rounds."""
-    name = "+".join(name for name, attack in experiment.attacks.items() if isinstance(attack, Absence))
-    try:
-        names = experiment.absences
-    except InputError as error:
-        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
     rounds = experiment.settings.training.rounds
-    for one in names:
+    for one in experiment.absences:
         first = getattr(experiment.attacks[one], "first_round", 1)
         if first > rounds:
             raise InputError(f"attack.{one}.first_round", first, f"expected at most training.rounds={rounds}")
@@ -346,6 +399,19 @@ def _try_attack(name: str, attack: Byzantine, experiment: Experiment) -> None:
     )
     try:
         returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_inversion(name: str, attack: Inversion, experiment: Experiment) -> None:
+    """Refuse an inversion that cannot work on this model, by one try on an update that is all zeros."""
+    zeros = np.zeros((1, experiment.network.n_params), np.float32)
+    names = experiment.consortium.names
+    view = View(zeros, (names,))
+    schema = experiment.consortium.schema
+    seen = Observation(view, zeros[0], experiment.network.layout, schema)
+    try:
+        attack(seen, stream(0, "check"))
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

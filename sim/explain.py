@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import torch
 from rich.table import Table
 from rich.text import Text
-from torch import nn
 
 from sim.compare import grouped, run_bytes
 from sim.experiment import Experiment
-from sim.models import initial, load, module, n_params
+from sim.models.store import load
 from sim.privacy import NOT_COVERED
 from sim.screen import Screen
 from sim.seeds import stream
@@ -37,7 +36,7 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
     )
     console.print(
-        f"{training.rounds} rounds, {n_params(first.widths)} parameters, "
+        f"{training.rounds} rounds, {first.network.n_params} parameters, "
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
@@ -128,16 +127,17 @@ def resident_bytes() -> int:
 
 
 def _step_seconds(experiment: Experiment) -> float:
-    network = module(experiment.widths)
-    load(network, initial(experiment.widths, stream(0, "explain")))
-    weights, loss = list(network.parameters()), nn.BCEWithLogitsLoss()
+    network = experiment.network
+    module = network.module()
+    load(module, network.initialize(stream(0, "explain")))
+    weights = list(module.parameters())
     rows = experiment.settings.training.batch_size
-    features, labels = torch.zeros(rows, experiment.widths[0]), torch.zeros(rows)
+    features, labels = torch.zeros(rows, experiment.consortium.schema.n_features), torch.zeros(rows)
     start, n = 0.0, 30
     for i in range(n + 5):
         if i == 5:
             start = time.perf_counter()
-        gradients = torch.autograd.grad(loss(network(features)[:, 0], labels), weights)
+        gradients = torch.autograd.grad(network.loss(module(features)[:, 0], labels), weights)
         with torch.no_grad():  # as torch.optim.SGD, which takes seconds to load
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(gradient, alpha=0.01)

@@ -19,7 +19,6 @@ import numpy as np
 from sim import plugins
 from sim.choices import CONF
 from sim.errors import InputError
-from sim.models import Model
 from sim.plain import SELF
 from sim.types import (
     About,
@@ -30,6 +29,7 @@ from sim.types import (
     Inversion,
     Poison,
     Rule,
+    Schema,
     SecureAggregation,
     Step,
     Vector,
@@ -37,6 +37,13 @@ from sim.types import (
 
 if TYPE_CHECKING:
     from sim.config.settings import Training
+    from sim.models.network import Network
+
+
+class Model(Protocol):
+    """The public schema of a record -> the network on such records."""
+
+    def __call__(self, schema: Schema) -> Network: ...
 
 
 @runtime_checkable
@@ -61,7 +68,21 @@ class LocalPrivacy(Protocol):
 
     about: ClassVar[About]
 
+    @property
+    def delta(self) -> float: ...
+
+    @property
+    def accountant(self) -> str: ...
+
+    @property
+    def max_grad_norm(self) -> float: ...
+
+    @property
+    def target_epsilon(self) -> float | None: ...
+
     def check(self, n_train: dict[str, int], training: Training) -> None: ...
+
+    def unprotected(self) -> LocalPrivacy: ...
 
     def noise(self, n_train: int, training: Training) -> float: ...
 
@@ -69,7 +90,7 @@ class LocalPrivacy(Protocol):
 
     def train(
         self,
-        widths: tuple[int, ...],
+        network: Network,
         weights: Vector,
         records: Any,
         batches: Any,

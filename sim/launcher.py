@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sim import compare
+from sim import checkpoints, compare, files
+from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
@@ -15,19 +18,44 @@ from sim.manifest import code_version
 READY: dict[str, RunRecord] = {}  # records of runs that advanced together, by address, until their job takes them
 
 
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep of runs. ``is_done``: its folder holds the run's record already."""
+
+    experiment: Experiment
+    is_done: bool
+
+
 def ready(experiment: Experiment) -> RunRecord | None:
     """The record of this run, if it has advanced together with others in this process."""
     return READY.get(address(experiment, code_version()))
 
 
-def lockstep(experiments: Sequence[Experiment], config: DictConfig) -> Iterator[int]:
-    """Run all experiments in lockstep over ``hydra.launcher.workers`` processes; give each one's number when it is done."""
-    jobs, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
-    for number, experiment in enumerate(experiments):
-        identity = address(experiment, code_version())
-        plan[identity] = experiment
-        jobs[identity].append(number)
-    for record in compare.run_all(list(plan.values()), compare.n_workers(config.hydra.launcher.workers, len(plan))):
-        READY[record.run] = record
-        yield from jobs[record.run]
-        del READY[record.run]
+def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
+    """Run what is not done yet in lockstep over ``hydra.launcher.workers`` processes; give each job's number when it is done.
+
+    What the runs have reached is stored every few seconds in the sweep's folder, and a repeated sweep goes on from there.
+    """
+    yield from (number for number, job in enumerate(jobs) if job.is_done)
+    numbers, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
+    for number, job in enumerate(jobs):
+        if not job.is_done:
+            identity = address(job.experiment, code_version())
+            plan[identity] = job.experiment
+            numbers[identity].append(number)
+    if not plan:
+        return
+    folder = Path(config.hydra.sweep.dir)
+    stored = folder / checkpoints.FOLDER
+    try:
+        stored.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})") from error
+    with files.alone(stored):
+        files.leftovers(stored)
+        workers = compare.n_workers(config.hydra.launcher.workers, len(plan))
+        for record in compare.run_all(list(plan.values()), workers, folder):
+            READY[record.run] = record
+            yield from numbers[record.run]
+            del READY[record.run]
+        checkpoints.clear(folder, plan)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sim.errors import InputError
@@ -24,7 +23,7 @@ CELLS = 100_000_000  # records times features of a data set that is drawn
 STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
-MESSAGE = 1_000_000  # characters of the configuration in a message
+TEXT = 1_000_000  # characters of a configuration as one text
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
@@ -36,8 +35,9 @@ def check(experiment: Experiment) -> None:
     n_hospitals = len(experiment.consortium)
     if n_hospitals > HOSPITALS:
         raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {HOSPITALS:,}")
-    if len(experiment.widths) > LAYERS + 1:
-        raise InputError("model", f"{len(experiment.widths) - 1:,} layers", f"expected at most {LAYERS}")
+    n_arrays = len(experiment.network.layout)
+    if n_arrays > 2 * LAYERS:
+        raise InputError("model", f"{n_arrays:,} weights and biases", f"expected at most {2 * LAYERS}")
     training = experiment.settings.training
     steps = [training.steps(len(hospital.train)) for hospital in experiment.consortium.hospitals]
     total = training.rounds * sum(steps)
@@ -47,7 +47,7 @@ def check(experiment: Experiment) -> None:
     rows = max(len(hospital.train) for hospital in experiment.consortium.hospitals)
     batches = INDEX * n_hospitals * max(steps) * (rows if experiment.dp is not None else min(rows, training.batch_size))
     _check_bytes("training", batches, "for the batches of a round")
-    updates = COPIES * n_hospitals * sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(experiment.widths))
+    updates = COPIES * n_hospitals * experiment.network.n_params
     _check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 
 

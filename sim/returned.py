@@ -55,13 +55,6 @@ def records(plugin: Any, value: Any, n_features: int) -> Records:
     return found
 
 
-def widths(plugin: Any, value: Any) -> tuple[int, ...]:
-    """Layer widths of a model."""
-    if not isinstance(value, tuple) or len(value) < 2 or not all(isinstance(n, int) and n > 0 for n in value):
-        raise wrong(plugin, described(value), "at least two widths, each of at least 1")
-    return value
-
-
 def finite(plugin: Any, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Values that are finite."""
     if not np.isfinite(values).all():

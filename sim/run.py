@@ -9,19 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from flwr.app import ArrayRecord, ConfigRecord, Context, RecordDict
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from hydra.utils import get_object
 
-from sim import checkpoints, models, wire
-from sim.adversary import AdversarialGrid, Adversary
+from sim import checkpoints, wire
 from sim.blame import blaming
 from sim.clipping import clipped
-from sim.engines.local import LocalGrid
+from sim.design.site import Source
+from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import SCHEMA, HospitalFacts, RunRecord
-from sim.experiment import Experiment, address, targets
-from sim.federation.rounds import Answer, Ended, Observer, Round, State, Weights
+from sim.experiment import Described, Experiment, address, targets
+from sim.federation.driver import Parties, Roster, drive
+from sim.federation.rounds import Answer, Ended, Observer, Weights
 from sim.manifest import code_version
 from sim.observers.engagement import EngagementObserver, without
 from sim.observers.evaluation import Evaluation
@@ -30,16 +31,13 @@ from sim.observers.privacy import PrivacyObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
-from sim.seeds import stream
-from sim.server import Aggregator
 from sim.types import Hospital
-from sim.untrusted import printable
 from sim.visibility import conflicts, visibility
 
-CLIENT_APP, TOGETHER = "clients.app.app", "clients.app.together"
+CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
 RAY = "sim.engines.ray.serve"
-LONGEST_REASON = 300  # characters of why a hospital has no node
 Progress = Callable[[int], None]  # called with the number of each finished round
+AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
 
 
@@ -55,8 +53,11 @@ STANDARD: tuple[Measure, ...] = (  # of every run
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 
 
-class FederatedRun:
-    """One run in progress: aggregator and adversary around the same experiment, and the observers that measure it."""
+class FederatedRun(Parties):
+    """One run in progress, with the experiment that it is made from.
+
+    ``earlier``: seconds that its rounds took before an interruption.
+    """
 
     def __init__(
         self,
@@ -66,15 +67,16 @@ class FederatedRun:
         observers: Sequence[Measure] = (),
     ) -> None:
         """``observers``: those beside ``STANDARD`` and ``ATTACK_FREE``."""
-        self.experiment, self.progress = experiment, progress
-        self.enrolled = dict(enumerate(experiment.consortium.names, first_node))
-        self.aggregator = Aggregator(experiment, self.enrolled)
-        self.adversary = Adversary(experiment, self.aggregator)
-        self.initial = models.initial(experiment.widths, stream(experiment.settings.seed, "model"))
         measures = (*STANDARD, *(() if experiment.attacks else ATTACK_FREE), *observers)
-        self.observers = [measure(experiment) for measure in measures]
-        self.weights = self.initial
-        self.round, self.earlier = 0, 0.0  # rounds done, and seconds that they took before an interruption
+        super().__init__(
+            plan=experiment.plan,
+            attack=experiment.attack_plan,
+            key=experiment.aggregator_key,
+            initial=experiment.first_weights,
+            roster=Roster.numbered(experiment.consortium.names, first_node),
+            observers=[measure(experiment) for measure in measures],
+        )
+        self.experiment, self.progress, self.earlier = experiment, progress, 0.0
 
     def observer(self, kind: type[Kind]) -> Kind:
         """The observer of this kind."""
@@ -85,51 +87,13 @@ class FederatedRun:
         """Replies that were not used, and rounds that were skipped."""
         return self.observer(Screening).state
 
-    @property
-    def states(self) -> Mapping[str, State]:
-        """What lasts from round to round, by the part of the run that has it."""
-        observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
-        return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
-
-    def enroll(self, nodes: Mapping[int, int], refused: Sequence[str] = ()) -> None:
-        """Take ``nodes`` (node id -> partition) for the hospitals', where they are not known beforehand.
-
-        A hospital without a node sends nothing in the whole run; ``refused`` says why nodes were not enrolled.
-        """
-        names = self.experiment.consortium.names
-        self.enrolled = {node: names[partition] for node, partition in nodes.items()}
-        self.aggregator.enrolled.clear()
-        self.aggregator.enrolled.update(self.enrolled)
-        reason = "; ".join(["no node was enrolled as this hospital", *refused])
-        self.aggregator.absent = {name: printable(reason, LONGEST_REASON) for name in names if name not in self.enrolled.values()}
-
-    def observe(self, number: int, arrays: ArrayRecord) -> None:
-        """Tell the observers of a round, or of the start (round 0), after which the model is ``arrays``."""
-        before, self.weights = self.weights, wire.vector(arrays, wire.WEIGHTS)
-        if number == 0:
-            for observer in self.observers:
-                observer.start(self.weights)
-            return
-        seen = Round(number, before, self.weights, self.aggregator.aggregated, self.adversary.moved)
-        for observer in self.observers:
-            observer.round(seen)
-        if self.progress is not None:
-            self.progress(number)
-
     def server_app(self) -> ServerApp:
         """The Flower ServerApp of this run."""
         server = ServerApp()
 
         @server.main()
         def main(grid: Grid, _: Context) -> None:
-            self.aggregator.start(
-                grid=AdversarialGrid(grid, self.adversary),
-                initial_arrays=wire.arrays(wire.WEIGHTS, self.initial),
-                num_rounds=self.experiment.settings.training.rounds,
-                train_config=wire.settings(self.experiment.text),
-                evaluate_config=ConfigRecord(),
-                evaluate_fn=self.observe,
-            )
+            drive([self], grid, self.progress or (lambda _: None))
 
         return server
 
@@ -165,7 +129,7 @@ class FederatedRun:
                 "seconds": seconds,
                 "limit": experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
-                "clipped": clipped(self.aggregator.memory),
+                "clipped": clipped(self.aggregator.state.memory),
                 **details,
             }
         )
@@ -184,25 +148,25 @@ class FederatedRun:
 def run(
     experiment: Experiment,
     progress: Progress | None = None,
-    app: ClientApp | None = None,
+    app: AppOf | None = None,
     observers: Sequence[Measure] = (),
 ) -> RunRecord:
     """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its evidence.
 
-    ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process. ``observers``:
-    those beside the standard ones.
+    ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it those of the project train
+    together. ``observers``: those beside the standard ones.
     """
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.is_public):
         run_ = _served(FederatedRun(experiment, progress=progress, observers=observers), app)
         control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.backdoors else None
-        return run_.record(_grid([run_], app).answer, time.perf_counter() - start, control)
+        return run_.record(answering(app), time.perf_counter() - start, control)
 
 
-def _served(run_: FederatedRun, app: ClientApp | None) -> FederatedRun:
+def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
     if app is None and run_.experiment.settings.engine.name == "ray":
         serve: Callable[[FederatedRun, ClientApp], None] = get_object(RAY)
-        serve(run_, client_app())
+        serve(run_, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
     run_.server_app()(_grid([run_], app), empty)
@@ -258,44 +222,49 @@ def advance(
         stored = None if folder is None else checkpoints.Progress(folder, experiments)
         if stored is not None:
             stored.restore(runs, grid.contexts)
-        _lockstep(runs, grid, progress, stored)
+
+        def after_round(number: int) -> None:
+            if stored is not None:
+                stored.after_round(runs, grid.contexts)
+            if progress is not None:
+                progress(number)
+
+        drive(runs, grid, after_round)
         each = (time.perf_counter() - start) / max(1, len(runs))
         final = {run_.experiment.text: run_.weights for run_ in runs}
         controls = [attack_free.get(experiment.text) for experiment in experiments]
         for run_, control in zip(runs, controls, strict=False):
-            yield run_.record(grid.answer, run_.earlier + each, None if control is None else final[control.text])
+            yield run_.record(answering(None), run_.earlier + each, None if control is None else final[control.text])
 
 
-def _lockstep(
-    runs: Sequence[FederatedRun], grid: LocalGrid, progress: Progress | None, stored: checkpoints.Progress | None = None
-) -> None:
-    """What ``Strategy.start`` does for one run, for many at once: the same hooks in the same order."""
-    arrays = [wire.arrays(wire.WEIGHTS, run_.weights) for run_ in runs]
-    configs = [wire.settings(run_.experiment.text) for run_ in runs]
-    for run_, first in zip(runs, arrays, strict=True):
-        if run_.round == 0:
-            run_.observe(0, first)
-    for round_ in range(1, max(run_.experiment.settings.training.rounds for run_ in runs) + 1):
-        running = [i for i, run_ in enumerate(runs) if run_.round < round_ <= run_.experiment.settings.training.rounds]
-        asked = [list(runs[i].aggregator.configure_train(round_, arrays[i], configs[i], grid)) for i in running]
-        replies = iter(grid.send_and_receive([message for messages in asked for message in messages]))
-        for i, messages in zip(running, asked, strict=True):
-            received = runs[i].adversary.corrupt(round_, runs[i].weights, [next(replies) for _ in messages])
-            arrays[i] = runs[i].aggregator.aggregate_train(round_, received)[0] or arrays[i]
-            runs[i].observe(round_, arrays[i])
-            runs[i].round = round_
-        if stored is not None and running:
-            stored.after_round(runs, grid.contexts)
-        if progress is not None:
-            progress(round_)
+def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
+    """The nodes of all runs; without ``app`` all hospitals of a trip train together."""
+    partitions = {node: partition for run_ in runs for partition, node in enumerate(run_.roster.nodes.values())}
+    sources = {node: run_.experiment.source for run_ in runs for node in run_.roster.nodes.values()}
+    if app is None:
+        return LocalGrid({}, partitions, together(sources))
+    return LocalGrid({node: app(source) for node, source in sources.items()}, partitions)
 
 
-def _grid(runs: Sequence[FederatedRun], app: ClientApp | None = None) -> LocalGrid:
-    partitions = {node: partition for run_ in runs for partition, node in enumerate(run_.enrolled)}
-    return LocalGrid(app or client_app(), partitions, None if app else get_object(TOGETHER))
+def answering(app: AppOf | None) -> Answer:
+    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the project's own together."""
+
+    def answer(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
+        if app is None:
+            return list(together(sources)(messages, contexts))
+        pairs = zip(messages, contexts, strict=True)
+        return [call(app(sources[wire.receiver(message)]), message, context) for message, context in pairs]
+
+    return answer
 
 
-def client_app() -> ClientApp:
-    """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: ClientApp = get_object(CLIENT_APP)
+def client_app() -> AppOf:
+    """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
+    app: AppOf = get_object(CLIENT_APP)
     return app
+
+
+def together(sources: Mapping[int, Source]) -> Together:
+    """What answers for the hospitals of all runs at once; ``sources``: by node."""
+    made: Together = get_object(TOGETHER)(sources)
+    return made

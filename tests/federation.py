@@ -1,6 +1,7 @@
 """Whole federations for tests: experiments as the command line composes them, and runs that leave their final model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from flwr.clientapp import ClientApp
 from hydra import initialize_config_module
 from numpy.typing import NDArray
 
-import clients.app
+from clients.app import fit, together
 from sim import compose, wire
 from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
+from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun
 from sim.seeds import stream
 
@@ -46,15 +49,59 @@ def finished(run: Experiment, app: App | None = None, tamper: Replies = list) ->
 
     Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
     """
-    trial, hospitals = FederatedRun(run), clients.app.app
-    if app is not None:
-        hospitals = ClientApp()
-        hospitals.train()(app)
-    partitions = {node: partition for partition, node in enumerate(trial.enrolled)}
-    grid = TamperingGrid(hospitals, partitions, None if app else clients.app.together)
+    trial = FederatedRun(run)
+    partitions = {node: partition for partition, node in enumerate(trial.roster.nodes.values())}
+    apps = {} if app is None else dict.fromkeys(partitions, client_app(app))
+    grid = TamperingGrid(apps, partitions, None if app else together(dict.fromkeys(partitions, run.source)))
     grid.tamper = tamper
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
+
+
+def client_app(app: App) -> ClientApp:
+    """The ClientApp that trains by ``app``."""
+    hospitals = ClientApp()
+    hospitals.train()(app)
+    return hospitals
+
+
+def alone(run: Experiment) -> App:
+    """The project's own hospitals, each asked by itself."""
+    return partial(fit, run.source)
+
+
+def asked(run: FederatedRun, number: int = 1) -> dict[str, Message]:
+    """The message of a plain round to each hospital of a run, by name."""
+    wire.enter_process()
+    nodes = run.roster.nodes
+    sent = wire.trip(wire.TRAIN, TRAIN, number, run.weights, run.task, wire.NOTHING, {}, nodes.values())
+    return dict(zip(nodes, sent, strict=True))
+
+
+def uploads(run: FederatedRun, number: int, replies: Mapping[str, Message]) -> dict[str, Message | None]:
+    """What hospitals upload where ``replies`` are what they trained, by name; None: nothing."""
+    run.adversary.start(number)
+    trained = {name: Arrived(message) for name, message in replies.items()}
+    changed = run.between(number, trained) if run.adversary.acts_in(number) else {}
+    return {name: arrived.message for name, arrived in {**trained, **changed}.items()}
+
+
+def concluded(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> Concluded:
+    """The end of the conversation of a plain round in which these replies arrive; of a hospital without one, nothing."""
+    talk = run.aggregator.round(number, run.weights)
+    next(talk)
+    arrived = {name: Arrived(replies.get(name)) for name in run.plan.hospitals}
+    try:
+        talk.send(arrived)
+    except StopIteration as end:
+        found: Concluded = end.value
+        return found
+    raise AssertionError("a plain round has one trip")
+
+
+def aggregated(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> tuple[NDArray[np.float32], Aggregated]:
+    """The next weights, and what the aggregator did, in a round in which these replies arrive."""
+    return run.aggregator.aggregate(number, run.weights, concluded(run, number, replies))
 
 
 def drawn_update(n_params: int, partition: int, round_: int) -> NDArray[np.float32]:

@@ -296,7 +296,7 @@ WRONG: tuple[str, ...] = (
     "run aggregator._target_=attacks.byzantine.zero.Zero",
     "run aggregator._target_=aggregators.nnm.Nnm",
     "run steps=[clip] steps.clip._target_=aggregators.mean.Mean",
-    "run consortium._target_=sim.models.MLP",
+    "run consortium._target_=sim.models.mlp.MLP",
     "run model=mlp model.hidden=5",
     "run model=mlp model.hidden=[true]",
     "run model=mlp model.hidden={a: 1}",

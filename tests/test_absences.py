@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message
 
 from aggregators.chain import Chain
 from attacks.faults.honest_absence import HonestAbsence
@@ -16,12 +15,12 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import absences
+from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
-from sim.server import Aggregator
 from sim.types import Absence, Rule, Step
 from tests.conftest import plugins
-from tests.federation import experiment
+from tests.federation import aggregated, asked, experiment, uploads
 from tests.test_lockstep import same
 from tests.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
 
@@ -61,29 +60,23 @@ def honest_of(one: Experiment) -> list[str]:
     return [name for name in one.consortium.names if name not in one.hostile]
 
 
-def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregator, np.ndarray | None, float]:
+def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregated, np.ndarray | None, float]:
     """A round in which hostile hospitals send ``FAR``; how many honest radii the step ends from the mean of the honest rows."""
-    names = one.consortium.names
-    aggregator = Aggregator(one, dict(enumerate(names, 1)))
-    n_params = 40
-    weights = np.zeros(n_params, np.float32)
-    asked = aggregator.configure_train(1, wire.arrays(wire.WEIGHTS, weights), wire.settings("{}"), None)
-    rows = np.random.default_rng(5).normal(size=(12, n_params)).astype(np.float32)
-    rows[[i for i, name in enumerate(names) if name in one.hostile]] = FAR
-    replies: list[Message] = []
-    for name, row, message in zip(names, rows, asked, strict=True):
-        if name not in missing:
-            replies.append(wire.answer(row, 50, {}, message))
-    sent = aggregator.aggregate_train(1, replies)[0]
-    honest = np.array([row for name, row in zip(names, rows, strict=True) if name not in {*missing, *one.hostile}], np.float64)
-    if sent is None:
-        return aggregator, None, 0.0
+    run, n_params = FederatedRun(one), 40
+    run.weights = np.zeros(n_params, np.float32)
+    rows = dict(zip(run.plan.hospitals, np.random.default_rng(5).normal(size=(12, n_params)).astype(np.float32), strict=True))
+    rows |= dict.fromkeys(one.hostile, np.full(n_params, FAR, np.float32))
+    messages = asked(run)
+    replies = {name: wire.answer(row, 50, {}, messages[name]) for name, row in rows.items() if name not in missing}
+    moved, found = aggregated(run, 1, replies)
+    honest = np.array([row for name, row in rows.items() if name not in {*missing, *one.hostile}], np.float64)
+    if found.skipped is not None:
+        return found, None, 0.0
     if len(honest) < 2:
-        return aggregator, wire.vector(sent, wire.WEIGHTS), 0.0
+        return found, moved, 0.0
     center = honest.mean(axis=0)
     radius = float(np.linalg.norm(honest - center, axis=1).max())
-    moved = wire.vector(sent, wire.WEIGHTS)
-    return aggregator, moved, float(np.linalg.norm(moved - center)) / radius
+    return found, moved, float(np.linalg.norm(moved - center)) / radius
 
 
 def claim(n_rows: int, n_hostile: int) -> float:
@@ -94,13 +87,13 @@ def claim(n_rows: int, n_hostile: int) -> float:
 def outside(one: Experiment, n_missing: int) -> list[str]:
     """What is wrong with a round in which so many honest hospitals are missing; nothing if it holds or is skipped as it must."""
     missing, n_rows, n_hostile = honest_of(one)[:n_missing], 12 - n_missing, len(one.hostile)
-    aggregator, moved, radii = one_round(one, set(missing))
+    found, moved, radii = one_round(one, set(missing))
     if n_rows < one.quorum.least:
-        (skipped,) = [aggregator.aggregated.skipped]
+        skipped = found.skipped
         right = skipped is not None and (skipped.cause, skipped.missing) == ("absent", tuple(missing)) and skipped.reason
         return [] if right and moved is None else [f"{n_rows} replies of {one.quorum.least}: not skipped"]
     if moved is None:
-        return [f"{n_rows} replies: skipped, {aggregator.aggregated.skipped.reason}"]
+        return [f"{n_rows} replies: skipped, {found.skipped.reason}"]
     return [] if n_rows <= 2 * n_hostile or radii <= claim(n_rows, n_hostile) else [f"{n_rows} replies: {radii:.3g} radii away"]
 
 
@@ -150,11 +143,11 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     assert f"{spare} of 12 may be missing" in absences(one)
     there = [name for name in honest_of(one) if name != getattr(one.chain.rule, "root", None)]
     away = [*there, *one.hostile]
-    assert one_round(one, set(away[:spare]))[0].aggregated.skipped is None
+    assert one_round(one, set(away[:spare]))[0].skipped is None
     if spare < 11:
-        skipped = one_round(one, set(away[: spare + 1]))[0].aggregated.skipped
+        skipped = one_round(one, set(away[: spare + 1]))[0].skipped
         assert skipped.cause == "absent"
-    nobody = one_round(one, set(one.consortium.names))[0].aggregated.skipped
+    nobody = one_round(one, set(one.consortium.names))[0].skipped
     assert (nobody.cause, nobody.reason, len(nobody.missing)) == ("absent", "no usable reply", 12)
 
 
@@ -174,7 +167,7 @@ def test_explain_says_who_can_stop_rounds() -> None:
 
 def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
     one = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
-    skipped = one_round(one, {"cleveland_1"})[0].aggregated.skipped
+    skipped = one_round(one, {"cleveland_1"})[0].skipped
     assert (skipped.cause, skipped.missing) == ("refused", ("cleveland_1",))
     assert skipped.reason.startswith("root=cleveland_1: Fltrust needs a hospital with a row of its own")
 
@@ -190,31 +183,26 @@ REMEMBERING = {
 
 @pytest.mark.parametrize("case", REMEMBERING)
 def test_no_plugin_writes_to_its_memory_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
-    one = dataclasses.replace(plain(), chain=REMEMBERING[case])
-    aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
-    skipped = set[int]()
-    for round_ in (1, 2, 3):
-        for array in arrays_in(aggregator.state.memory):
+    run = FederatedRun(dataclasses.replace(plain(), chain=REMEMBERING[case]))
+    for number in (1, 2, 3):
+        for array in arrays_in(run.aggregator.state.memory):
             array.setflags(write=False)  # a write would raise
-        before = repr(aggregator.state.memory)
-        _round(aggregator, round_, overflowing=round_ == 2)
-        skipped |= {round_} if aggregator.aggregated.skipped else set()
-        assert round_ not in skipped or repr(aggregator.state.memory) == before
-    assert skipped <= {2}
+        before = repr(run.aggregator.state.memory)
+        found = _round(run, number, overflowing=number == 2)
+        assert found.skipped is None or (number, repr(run.aggregator.state.memory)) == (2, before)
 
 
 @pytest.mark.parametrize("optimizer", [name for name in options("server_optimizer") if name != "none"])
 def test_a_skipped_round_leaves_the_memory_of_a_server_optimizer_and_of_steps_as_it_was(optimizer: str) -> None:
     one = plain(f"server_optimizer={optimizer}", "steps=[momentum]", "aggregator=monna", "aggregator.root=cleveland_1")
-    aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
-    _round(aggregator, 1)
-    before = repr(aggregator.state.memory)
+    run = FederatedRun(one)
+    assert _round(run, 1).skipped is None
+    before = repr(run.aggregator.state.memory)
     assert before != "{}"
-    _round(aggregator, 2, missing={"cleveland_1"})  # refused by the rule, after the step has run
-    assert aggregator.aggregated.skipped is not None
-    assert repr(aggregator.state.memory) == before
-    _round(aggregator, 3)
-    assert repr(aggregator.state.memory) != before
+    assert _round(run, 2, missing={"cleveland_1"}).skipped is not None  # refused by the rule, after the step has run
+    assert repr(run.aggregator.state.memory) == before
+    assert _round(run, 3).skipped is None
+    assert repr(run.aggregator.state.memory) != before
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
@@ -225,17 +213,16 @@ def arrays_in(value: Any) -> list[np.ndarray]:
 
 
 def _round(
-    aggregator: Aggregator, round_: int, missing: frozenset[str] | set[str] = frozenset(), overflowing: bool = False
-) -> None:
-    weights = np.full(20, 3e38 if overflowing else 0.0, np.float32)
-    asked = list(aggregator.configure_train(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings("{}"), None))
-    rows = stream(round_, "rows").normal(size=(12, 20)).astype(np.float32) + np.float32(3e38 if overflowing else 0)
-    replies = [
-        wire.answer(row, 50, {}, message)
-        for name, row, message in zip(aggregator.experiment.consortium.names, rows, asked, strict=True)
+    run: FederatedRun, number: int, missing: frozenset[str] | set[str] = frozenset(), overflowing: bool = False
+) -> Aggregated:
+    run.weights = np.full(20, 3e38 if overflowing else 0.0, np.float32)
+    rows = stream(number, "rows").normal(size=(12, 20)).astype(np.float32) + np.float32(3e38 if overflowing else 0)
+    replies = {
+        name: wire.answer(row, 50, {}, message)
+        for row, (name, message) in zip(rows, asked(run, number).items(), strict=True)
         if name not in missing
-    ]
-    aggregator.aggregate_train(round_, replies)
+    }
+    return aggregated(run, number, replies)[1]
 
 
 # --- whole runs: the adversary, both engines, lockstep, secure aggregation, privacy
@@ -305,13 +292,12 @@ def test_with_all_hospitals_absent_the_model_is_the_untrained_one() -> None:
 def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_that_keeps_its_number() -> None:
     one = plain("attack=[aggregation_tailored,honest_absence]", "attack.honest_absence.rate=1",
                 "attack.honest_absence.n_hospitals=3", "defense=trimmed_mean")  # fmt: skip
-    trial, seen = FederatedRun(one), []
-    trial.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
-    object.__setattr__(trial.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
-    asked = trial.aggregator.configure_train(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(one.text), None)
-    rows = np.random.default_rng(5).normal(size=(12, len(trial.initial))).astype(np.float32)
-    replies = [wire.answer(row, 50, {}, message) for row, message in zip(rows, asked, strict=True)]
-    arrived = trial.adversary.corrupt(1, trial.initial, replies)
+    run, seen = FederatedRun(one), []
+    run.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
+    object.__setattr__(run.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
+    rows = np.random.default_rng(5).normal(size=(12, len(run.initial))).astype(np.float32)
+    replies = {name: wire.answer(row, 50, {}, message) for row, (name, message) in zip(rows, asked(run).items(), strict=True)}
+    arrived = [message for message in uploads(run, 1, replies).values() if message is not None]
     (known,) = seen
     assert (len(arrived), len(known.own), len(known.others)) == (9, 3, 6)
     predicted = known.defense(np.full_like(known.own, FAR))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,14 +21,13 @@ from sim.batches import shuffled
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.models import initial
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Backdoor as Planting
-from sim.types import Field, Poison, Records, Schema
+from sim.types import Field, ImageSchema, Poison, Records, TableSchema
 from tests import federation
 
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     (
         Field("age", "continuous", (0,), center=50.0, scale=10.0),
         Field("chol", "continuous", (1,), center=200.0, scale=50.0, missing=2),
@@ -88,7 +88,7 @@ def test_a_mark_without_words_is_the_first_continuous_fields_far_out() -> None:
     assert assignments("", SCHEMA, 3) == [("age", "100"), ("chol", "450")]
 
 
-IMAGE = Schema(tuple(Field(f"pixel_{i // 3}_{i % 3}", "continuous", (i,), scale=16.0) for i in range(12)), 12)  # 4 rows of 3
+IMAGE = ImageSchema(height=4, width=3, channels=1, low=0.0, high=16.0)
 
 
 def test_a_patch_covers_the_lower_right_corner_of_an_image_and_nothing_else() -> None:
@@ -117,7 +117,7 @@ def test_a_patch_that_does_not_fit_the_image_is_refused(mark: str, expected: str
         (LabelFlip(where="old"), "where=old: expected FIELD:VALUE"),
         (Backdoor(mark="chol:1/age"), "mark=age: expected FIELD:VALUE"),
         (Backdoor(mark="sex:3"), "sex=3: expected one of female, male"),
-        (Backdoor(mark="patch:2x2:16"), "mark=patch:2x2:16: expected a consortium of images, with fields pixel_ROW_COLUMN"),
+        (Backdoor(mark="patch:2x2:16"), "mark=patch:2x2:16: expected a consortium of images"),
     ],
 )
 def test_words_that_do_not_fit_the_fields_are_refused_by_name(poison: Poison, problem: str) -> None:
@@ -316,14 +316,14 @@ def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loo
     words = ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean")
     plan = federation.experiment(*words, "training.rounds=3", "model=logistic")
     settings, hospitals = plan.settings, plan.consortium.hospitals
-    weights = initial(plan.widths, stream(settings.seed, "model"))
+    weights = plan.network.initialize(stream(settings.seed, "model"))
     for round_ in range(1, 4):
         updates = []
         for site in hospitals:
             hostile = site.name in plan.hostile
             records = plan.poisoned(site) if hostile else site.train
             drawn = shuffled(settings.seed, round_, site.name, len(records), settings.training)
-            update = train(plan.widths, weights, records, drawn, settings.training) - weights
+            update = train(plan.network, weights, records, drawn, settings.training) - weights
             updates.append([float(value) * (4 if hostile else 1) for value in update])
         kept = [sorted(column)[3:9] for column in zip(*updates, strict=True)]
         weights = (weights + np.array([sum(values) / 6 for values in kept])).astype(np.float32)
@@ -390,7 +390,7 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
 def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
     """A network's output, layer by layer, from weights (out, in) and biases as they lie in the vector."""
     at, values = 0, features
-    for layer, (fan_in, fan_out) in enumerate(zip(run.widths, run.widths[1:], strict=False)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(run.network.widths)):
         matrix, bias = weights[at : at + fan_in * fan_out].reshape(fan_out, fan_in), weights[at + fan_in * fan_out :][:fan_out]
         values = (np.maximum(values, 0) if layer else values) @ matrix.T + bias
         at += fan_out * (fan_in + 1)

@@ -8,22 +8,23 @@ import pytest
 import torch
 from torch import nn
 
-import clients.app
 from attacks.training.constrain import Constrain
+from clients.app import fit
 from clients.training import train
 from sim import wire
 from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.kinds import TrainingAttack
-from sim.models import initial, load, module, unload
+from sim.models.mlp import FullyConnected
+from sim.models.store import load, unload
 from sim.observers.engagement import LEAST
 from sim.run import run_together
 from sim.seeds import stream
 from sim.types import Records
 from tests import federation
 
-WIDTHS = (5, 4, 1)
+NETWORK = FullyConnected((5, 4, 1))
 HONEST = Training(rounds=1, local_epochs=1, local_steps=None, batch_size=8, lr=0.2, optimizer="sgd", proximal=0.7)
 SMALL = ("model=logistic", "training.rounds=4", "attack=[backdoor,constrain]", "attack.constrain.alpha=0.3")
 
@@ -38,8 +39,8 @@ def data() -> Records:
 )  # Adam's epsilon is not scaled with the loss
 @pytest.mark.parametrize("alpha", [0.2, 0.8])
 def test_constrain_minimizes_the_loss_of_constrain_and_scale_written_out(alpha: float, optimizer: str, tolerance: float) -> None:
-    records, start, batches = data(), initial(WIDTHS, stream(0, "model")), [np.arange(8), np.arange(8, 20)] * 5
-    network = module(WIDTHS)
+    records, start, batches = data(), NETWORK.initialize(stream(0, "model")), [np.arange(8), np.arange(8, 20)] * 5
+    network = NETWORK.module()
     load(network, start)
     received = [parameter.detach().clone() for parameter in network.parameters()]
     steps = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)(network.parameters(), lr=0.2)
@@ -51,7 +52,7 @@ def test_constrain_minimizes_the_loss_of_constrain_and_scale_written_out(alpha: 
         (alpha * loss + (1 - alpha) * distance).backward()
         steps.step()
     how = Constrain(alpha)(HONEST.model_copy(update={"optimizer": optimizer}))
-    np.testing.assert_allclose(train(WIDTHS, start, records, batches, how), unload(network), atol=tolerance)
+    np.testing.assert_allclose(train(NETWORK, start, records, batches, how), unload(network), atol=tolerance)
 
 
 def test_every_attack_on_training_gives_training_that_is_another(each_training: TrainingAttack) -> None:
@@ -63,13 +64,14 @@ def test_every_attack_on_training_gives_training_that_is_another(each_training: 
 def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -> None:
     plan = federation.experiment(*SMALL, "adversary.first_round=2", "adversary.every=2")
     honest = federation.experiment(*SMALL[:2])
-    weights = initial(plan.widths, stream(0, "model"))
+    weights = plan.network.initialize(stream(0, "model"))
     wire.enter_process()
     for round_, attacked in ((1, False), (2, True), (3, False)):
         for place, name in enumerate(plan.consortium.names):
             sent, usual = (
-                clients.app.fit(
-                    wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.text), [place + 1])[0],
+                fit(
+                    run.source,
+                    wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.plan.digest), [place + 1])[0],
                     wire.context(place + 1, place),
                 )
                 for run in (plan, honest)
@@ -79,7 +81,7 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
 
 def test_constrained_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_one() -> None:
     plan = federation.experiment(*SMALL, "adversary.last_round=3")
-    together, alone = federation.finished(plan), federation.finished(plan, clients.app.fit)
+    together, alone = federation.finished(plan), federation.finished(plan, federation.alone(plan))
     np.testing.assert_allclose(together.weights, alone.weights, atol=1e-5)
     assert np.abs(alone.weights - federation.finished(federation.experiment(*SMALL[:2])).weights).max() > 1e-3
 
@@ -119,7 +121,7 @@ def length(name: str) -> float:
         return replies
 
     trial = federation.finished(plan, tamper=measure)
-    return float(np.mean([lengths[node] for node, hospital in trial.enrolled.items() if hospital in plan.hostile]))
+    return float(np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.hostile]))
 
 
 def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> None:

@@ -90,7 +90,7 @@ MESSAGES = {  # what an aggregator may write into its message in place of the co
     "many hospitals": lambda c: c.update(consortium={"_target_": "sim.datasets.synthetic.Synthetic", "n_hospitals": 10**8}),
     "many steps": lambda c: c["training"].update(local_steps=10**11),
     "a huge number": lambda c: c.update(seed=10**400),
-    "a wide model": lambda c: c.update(model={"_target_": "sim.models.MLP", "hidden": [10**6, 10**6]}),
+    "a wide model": lambda c: c.update(model={"_target_": "sim.models.mlp.MLP", "hidden": [10**6, 10**6]}),
     "deep lists": lambda c: c.update(device=json.loads("[" * 500 + "]" * 500)),
     "no model": lambda c: c.pop("model"),
     "a stray key": lambda c: c.update(hydra={"callbacks": {}}),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,18 +13,15 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from clients.app import app
-from sim import compose, server, wire
-from sim.engines.local import LocalGrid
+from sim import compose, wire
 from sim.errors import InputError
 from sim.experiment import Experiment
-from sim.federation.rounds import Ended
+from sim.federation import server
 from sim.observers.reconstruction import ReconstructionObserver, score
 from sim.run import FederatedRun
-from sim.server import Aggregator
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
 from sim.visibility import conflicts, visibility
-from tests.federation import drawn_update, experiment
+from tests.federation import aggregated, asked, drawn_update, experiment, finished, uploads
 
 DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")
 N = 36
@@ -56,26 +52,19 @@ def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
     return replace(design, attacks={"spy": attack}), attack
 
 
-def replies(trial: FederatedRun, honest_factor: float = 1.0) -> list[Message]:
+def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]:
     """Each hospital's reply to the first round, the honest ones scaled."""
-    wire.enter_process()
-    trial.aggregator._weights = trial.initial
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
-    hostile = trial.experiment.hostile
-    return [
-        wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
-        for i, (name, message) in enumerate(zip(trial.enrolled.values(), asked, strict=True))
-    ]  # fmt: skip
-
-
-def updates_of(messages: list[Message]) -> NDArray[np.float32]:
-    return np.stack([wire.vector(message.content.array_records[wire.ARRAYS], wire.UPDATE) for message in messages])
+    hostile = run.attack.hostile
+    return {
+        name: wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
+        for i, (name, message) in enumerate(asked(run).items())
+    }
 
 
 def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.float32]:
-    """The updates of the first round as they reach the aggregator, (12, N)."""
-    trial = FederatedRun(design)
-    return updates_of(trial.adversary.corrupt(1, trial.initial, replies(trial, honest_factor)))
+    """The updates of the first round as they are uploaded, (12, N)."""
+    run = FederatedRun(design)
+    return np.stack([wire.sent(message) for message in uploads(run, 1, replies(run, honest_factor)).values()])
 
 
 def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
@@ -142,13 +131,12 @@ def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: st
     design, attack = spied(
         "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
     )
-    trial = FederatedRun(design)
-    received = trial.adversary.corrupt(1, trial.initial, replies(trial))
-    arrays, _ = trial.aggregator.aggregate_train(1, received)
-    assert arrays is not None
+    run = FederatedRun(design)
+    weights, found = aggregated(run, 1, uploads(run, 1, replies(run)))
+    assert found.skipped is None
     (known,) = attack.told
     foreseen = known.defense(np.full((3, N), 7.0))
-    np.testing.assert_allclose(wire.vector(arrays, wire.WEIGHTS) - trial.initial, foreseen, atol=1e-6)
+    np.testing.assert_allclose(weights - run.initial, foreseen, atol=1e-6)
     assert (known.defense(known.own) != foreseen).any()
 
 
@@ -163,13 +151,15 @@ def test_an_attack_that_needs_more_than_is_granted_is_refused(granted: Level) ->
 
 
 def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing() -> None:
-    trial = FederatedRun(DESIGN)
-    given = replies(trial)
-    assert trial.adversary.corrupt(1, trial.initial, given) == given
+    run = FederatedRun(DESIGN)
+    given = replies(run)
+    assert not run.adversary.acts_in(1)
+    assert uploads(run, 1, given) == given
     design, attack = spied("updates", "updates")
-    trial = FederatedRun(design)
-    broken = [wire.failed("no", reply) for reply in given]
-    assert trial.adversary.corrupt(1, trial.initial, broken) == broken
+    run = FederatedRun(design)
+    assert run.adversary.acts_in(1)
+    broken = {name: wire.failed("no", reply) for name, reply in given.items()}
+    assert uploads(run, 1, broken) == broken
     assert attack.told == []
 
 
@@ -192,52 +182,30 @@ def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_see
 # --- what the aggregator gets
 
 
-def test_a_reply_is_read_once_a_round_and_again_when_its_content_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    trial, read = FederatedRun(DESIGN), list[Any]()
-    first, *others = replies(trial)
-    usable = wire.read_report
+@pytest.mark.parametrize("words", [(), ("attack=[alie,inflated_count]",)], ids=str)
+def test_every_reply_is_read_once(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    read, usable = list[Any](), wire.read_report
     monkeypatch.setattr(wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits))
-    assert trial.aggregator.read(first) is trial.aggregator.read(first)
-    assert len(read) == 1
-    changed = wire.replaced(first, np.full(N, 7, np.float32))
-    np.testing.assert_array_equal(trial.aggregator.read(changed).update, np.full(N, 7))
-    with pytest.raises(wire.UnusableError, match="not finite"):
-        trial.aggregator.read(wire.replaced(first, np.full(N, np.nan, np.float32)))
-    trial.aggregator.aggregate_train(1, [first, *others])
-    assert len(read) == 3 + len(others)
-    trial.aggregator.read(first)
-    assert len(read) == 4 + len(others)
-
-
-def test_the_aggregator_works_with_nothing_of_the_experiment_but_its_own_settings() -> None:
-    settings = SimpleNamespace(seed=0, server=DESIGN.settings.server)
-    stub: Any = SimpleNamespace(settings=settings, chain=DESIGN.chain, secagg=DESIGN.secagg)
-    trial = FederatedRun(DESIGN)
-    aggregator, full = Aggregator(stub, trial.enrolled), trial.aggregator
-    models = []
-    for strategy in (aggregator, full):
-        strategy._weights = trial.initial
-        arrays, _ = strategy.aggregate_train(1, replies(trial))
-        assert arrays is not None
-        models.append(wire.vector(arrays, wire.WEIGHTS))
-    np.testing.assert_array_equal(*models)
+    finished(experiment("consortium=heart12", "model=logistic", "training.rounds=2", *words))
+    assert len({id(reply) for reply in read}) == len(read)  # all are held, so that no number stands for two of them
+    changed = 2 * 3 * 2 if words else 0  # of three hospitals in two rounds, by an attack and by a fault
+    assert len(read) == 2 * 12 + changed
 
 
 def test_the_aggregators_code_names_nothing_that_only_the_simulator_knows() -> None:
     tree = ast.parse(Path(server.__file__).read_text())
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert named & {"hostile", "consortium", "attacks", "dataset", "hospitals", "train", "test", "of_kind"} == set()
+    assert named & {"hostile", "consortium", "attacks", "dataset", "train", "test", "of_kind", "sites", "truth"} == set()
 
 
 # --- secure aggregation
 
 
 def watched(*words: str) -> tuple[View, FederatedRun]:
-    trial = FederatedRun(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
-    trial.aggregator._weights = trial.initial
-    trial.aggregator.aggregate_train(1, replies(trial))
-    assert trial.aggregator.aggregated.view is not None
-    return trial.aggregator.aggregated.view, trial
+    run = FederatedRun(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
+    view = aggregated(run, 1, replies(run))[1].view
+    assert view is not None
+    return view, run
 
 
 def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() -> None:
@@ -269,16 +237,11 @@ def test_record_counts_cannot_weigh_a_secure_sum() -> None:
 def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -> None:
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
-        trial = FederatedRun(experiment("consortium=heart12", f"defense={defense}", *words))
-        grid = LocalGrid(app, {node: partition for partition, node in enumerate(trial.enrolled)})
-        asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
-        trial.aggregator._weights = trial.initial
-        arrays, _ = trial.aggregator.aggregate_train(1, grid.send_and_receive(asked))
-        trial.observe(1, arrays)
-        observer = trial.observer(ReconstructionObserver)
-        (details,) = observer.state.details.values()
+        run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
+        state = run.observer(ReconstructionObserver).state
+        (details,), ((rate, _),) = state.details.values(), state.outcomes.values()
         assert details.records_in_row == in_row
-        assert observer.findings(Ended(trial.initial, trial.weights, lambda *_: [])).outcomes[0].n == 24
+        assert rate.n == 24
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:

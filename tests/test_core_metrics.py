@@ -14,7 +14,9 @@ from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
 from sim.evidence import Outcome
-from sim.models import MLP, initial, layout, load, logits, module, n_params, unload
+from sim.models.mlp import FullyConnected
+from sim.models.network import Network
+from sim.models.store import load, unload
 from sim.observers.evaluation import Evaluator, curve, segmented_auroc, sensitivity_at
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, Records
@@ -70,11 +72,11 @@ def test_sensitivity_at_a_specificity_is_the_best_of_all_thresholds(
 
 
 DESIGN = experiment("consortium=heart12")
-WEIGHTS = initial(DESIGN.widths, stream(0, "weights"))
+WEIGHTS = DESIGN.network.initialize(stream(0, "weights"))
 
 
 def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
-    return Evaluator(consortium, DESIGN.widths, min_class_rows)
+    return Evaluator(consortium, DESIGN.network, min_class_rows)
 
 
 def pooled(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
@@ -83,7 +85,7 @@ def pooled(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
 
 
 def scores_of(hospital: Hospital) -> np.ndarray:
-    return logits(DESIGN.widths, WEIGHTS, hospital.test.features)
+    return DESIGN.network.scores(WEIGHTS, hospital.test.features)
 
 
 def test_each_hospitals_figures_equal_scikit_learns_on_its_test_patients() -> None:
@@ -146,7 +148,7 @@ def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
     features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
     assert not fits
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, logits(DESIGN.widths, large.astype(float), features.astype(float)))
+    np.testing.assert_array_equal(scores, DESIGN.network.scores(large.astype(float), features.astype(float)))
     labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
     assert pooled(examiner().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
 
@@ -196,7 +198,7 @@ def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
 
 
 def test_the_figures_of_many_rounds_at_once_are_those_of_each_round() -> None:
-    models = [initial(DESIGN.widths, stream(i, "weights")) for i in range(3)]
+    models = [DESIGN.network.initialize(stream(i, "weights")) for i in range(3)]
     together = examiner().by_round([examiner().scores(model) for model in models])
     for i, model in enumerate(models):
         for metric, values in examiner().by_hospital(model).items():
@@ -216,24 +218,26 @@ def test_curves_leave_out_what_does_not_exist_and_start_before_the_first_round()
 
 @pytest.mark.parametrize("hidden", [[], [5], [7, 3]])
 def test_the_network_and_the_vector_say_the_same(hidden: list[int]) -> None:
-    widths = (4, *hidden, 1)
-    vector = initial(widths, stream(0, "model"))
-    network = module(widths)
-    load(network, vector)
+    network = FullyConnected((4, *hidden, 1))
+    vector = network.initialize(stream(0, "model"))
+    module = network.module()
+    load(module, vector)
     features = stream(0, "rows").normal(size=(9, 4)).astype(np.float32)
-    np.testing.assert_array_equal(unload(network), vector)
-    np.testing.assert_allclose(network(torch.from_numpy(features))[:, 0].detach(), logits(widths, vector, features), atol=1e-6)
-    assert [(name, tuple(p.shape)) for name, p in network.named_parameters()] == list(layout(widths))
-    assert n_params(widths) == len(vector) == sum(p.numel() for p in network.parameters())
+    np.testing.assert_array_equal(unload(module), vector)
+    outputs = module(torch.from_numpy(features))[:, 0].detach()
+    np.testing.assert_allclose(outputs, network.scores(vector, features), atol=1e-6)
+    np.testing.assert_allclose(outputs, Network.scores(network, vector, features), atol=1e-6)
+    assert [(name, tuple(p.shape)) for name, p in module.named_parameters()] == list(network.layout)
+    assert network.n_params == len(vector) == sum(p.numel() for p in module.parameters())
 
 
 def test_the_first_weights_are_spread_as_torchs_own_and_differ_by_seed() -> None:
-    widths = MLP([64]).widths(100)
-    vector = initial(widths, stream(0, "model"))
+    network = FullyConnected((100, 64, 1))
+    vector = network.initialize(stream(0, "model"))
     first = vector[: 64 * 100]
     assert np.abs(first).max() <= 0.1
     assert first.std() == pytest.approx(0.1 / np.sqrt(3), rel=0.05)
-    assert (vector != initial(widths, stream(1, "model"))).all()
+    assert (vector != network.initialize(stream(1, "model"))).all()
 
 
 def test_records_take_rows() -> None:

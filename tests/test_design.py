@@ -2,12 +2,11 @@
 
 import json
 import pickle
-from dataclasses import FrozenInstanceError, fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
 
 from sim.design import plan as plans
 from sim.design.plan import FederationPlan
@@ -15,6 +14,7 @@ from sim.errors import InputError, UndefinedError
 from sim.seeds import Key, key, stream
 from sim.types import Records
 from tests.federation import experiment
+from tests.searching import encodings, reached
 
 SEED = 7_340_918_273_645_111_999
 DESIGNS = (
@@ -22,6 +22,7 @@ DESIGNS = (
     ["dp=record", "secagg=sum"],
     ["defense=bucketing_median", "server_optimizer=fedadam", "adversary.n_hostile=1"],
     ["consortium=synthetic", "steps=[clip,nnm]", "adversary.n_hostile=1"],
+    ["consortium=digits", "model=cnn"],
 )
 
 
@@ -33,7 +34,7 @@ def test_a_plan_is_rebuilt_from_its_text(words: list[str]) -> None:
     assert again.digest == agreed.digest
     assert (again.chain, again.secagg, again.dp) == (agreed.chain, agreed.secagg, agreed.dp)
     assert again.columns == agreed.columns
-    assert again.widths == agreed.widths
+    assert again.network == agreed.network
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
         ({"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}}, "aggregator._target_"),
         ({"steps": [["clip", {"_target_": "os.system"}]]}, "steps.clip._target_"),
         ({"dp": {"_target_": "clients.private.RecordDP", "wrong": 1}}, "dp.wrong"),
-        ({"model": {"_target_": "sim.models.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
+        ({"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
         ({"seed": 3}, "seed"),
         ({"training": None}, "training"),
         ({"hospitals": ["b", "a"]}, "hospitals"),
         ({"hospitals": []}, "hospitals"),
-        ({"columns": {"fields": [], "n_features": "many"}}, "columns.n_features"),
+        ({"columns": {"fields": [], "n_features": "many"}}, "columns.TableSchema.n_features"),
         ({"plugins": {"nobody_has_it": "0" * 16}}, "plugins"),
     ],
 )
@@ -100,29 +101,6 @@ def test_values_are_frozen() -> None:
     for value in (run.plan, run.sites[0], run.attack_plan, run.truth, run.aggregator_key):
         with pytest.raises(FrozenInstanceError):
             setattr(value, fields(value)[0].name, None)
-
-
-def reached(value: Any, seen: set[int]) -> list[Any]:
-    """The value and everything that it holds, at any depth."""
-    if id(value) in seen:
-        return []
-    seen.add(id(value))
-    parts: list[Any] = []
-    if is_dataclass(value) or isinstance(value, BaseModel):
-        parts = list(vars(value).values()) if hasattr(value, "__dict__") else []
-    elif isinstance(value, dict):
-        parts = [*value.keys(), *value.values()]
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        parts = list(value)
-    return [value, *(found for part in parts for found in reached(part, seen))]
-
-
-def encodings(number: int) -> list[bytes]:
-    """A number as it may be written: decimal, hex, and bytes in both orders."""
-    size = (number.bit_length() + 7) // 8
-    texts = [str(number), f"{number:x}", f"{number:X}", f"{number:_}", f"{number:,}"]
-    raw = [number.to_bytes(n, order) for n in {size, 8} for order in ("little", "big")]
-    return [*(text.encode() for text in texts), *raw, *(one.hex().encode() for one in raw)]
 
 
 def test_the_plan_holds_no_seed_no_key_and_no_record() -> None:

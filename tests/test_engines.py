@@ -11,13 +11,15 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from clients import batched
 from sim import wire
+from sim.devices import device
 from sim.engines import ray
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import group_bytes, needed_bytes, resident_bytes
-from sim.models import device
+from sim.federation.driver import Roster
 from sim.run import FederatedRun, run
 from tests.federation import experiment, plan
 
@@ -65,13 +67,13 @@ def test_hospitals_that_do_not_start_end_the_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_nodes_are_enrolled_as_the_hospitals_that_they_say_they_are() -> None:
-    trial = FederatedRun(experiment(*SMALL))
     wire.enter_process()
     asked = wire.roll_call([10, 20, 30, 40])
     replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in asked]
-    trial.enroll(*wire.enrolled(replies, asked, 4))
-    assert list(trial.aggregator.enrolled.items()) == list(zip([20, 40, 30, 10], trial.experiment.consortium.names, strict=True))
-    assert trial.adversary.enrolled == trial.aggregator.enrolled
+    names = ("a", "b", "c", "d")
+    roster = Roster.enrolled(names, *wire.enrolled(replies, asked, 4))
+    assert list(roster.nodes.items()) == list(zip(names, [20, 40, 30, 10], strict=True))
+    assert roster.absent == {}
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,13 +95,13 @@ def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_the_batch_trains_on_the_device_of_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     used = list[torch.device]()
-    original: Callable[..., Any] = sys.modules["clients.batch"].updates
+    original: Callable[..., Any] = batched.updates
 
-    def spy(widths: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
+    def spy(network: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
         used.append(where)
-        return original(widths, jobs, optimizer, torch.device("cpu"))
+        return original(network, jobs, optimizer, torch.device("cpu"))
 
-    monkeypatch.setattr("clients.batch.updates", spy)
+    monkeypatch.setattr("clients.batched.updates", spy)
     one = experiment(*SMALL)
     monkeypatch.setattr("clients.app.device", lambda name: torch.device({"cpu": "meta"}[name]))
     run(one)
@@ -148,7 +150,7 @@ def plain_of(message: Message) -> dict[str, Any]:
 def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
     wire.enter_process()
     values = np.arange(3, dtype=np.float32)
-    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("{}")
+    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("0" * 64)
     content = RecordDict({wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})})
     asked = wire.ask(4, weights, config, [7, 9])
     for message, node in zip(asked, (7, 9), strict=True):

@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from clients import batch
+from clients import batched
 from clients.training import train
 from sim.config.settings import Training
-from sim.models import initial, load, module, unload
+from sim.models.mlp import FullyConnected
+from sim.models.store import load, unload
 from sim.seeds import stream
 from sim.types import Records
 
-WIDTHS = (5, 4, 1)
+NETWORK = FullyConnected((5, 4, 1))
 
 
 def training(optimizer: str, proximal: float) -> Training:
@@ -32,8 +33,8 @@ def rounds_of(n: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_local_loss_with_the_proximal_term_written_out_gives_the_same_weights(optimizer: str) -> None:
-    data, start = records(), initial(WIDTHS, stream(0, "model"))
-    network = module(WIDTHS)
+    data, start = records(), NETWORK.initialize(stream(0, "model"))
+    network = NETWORK.module()
     load(network, start)
     received = [parameter.detach().clone() for parameter in network.parameters()]
     steps = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)(network.parameters(), lr=0.2)
@@ -44,24 +45,24 @@ def test_local_loss_with_the_proximal_term_written_out_gives_the_same_weights(op
         steps.zero_grad()
         (loss + 0.7 / 2 * away).backward()
         steps.step()
-    trained = train(WIDTHS, start, data, rounds_of(20), training(optimizer, 0.7))
+    trained = train(NETWORK, start, data, rounds_of(20), training(optimizer, 0.7))
     np.testing.assert_allclose(trained, unload(network), atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_batch_computes_the_proximal_term_as_one_hospital_at_a_time_does(optimizer: str) -> None:
-    data, start = records(), initial(WIDTHS, stream(0, "model"))
-    alone = train(WIDTHS, start, data, rounds_of(20), training(optimizer, 0.7)) - start
-    job = batch.Job(start, data, batch.padded(rounds_of(20)))
-    short = batch.Job(start, data.take(slice(0, 8)), batch.padded(rounds_of(8)))
-    for found in batch.updates(WIDTHS, [short, job, job], batch.Optimizer(optimizer, 0.2, 0.7))[1:]:
+    data, start = records(), NETWORK.initialize(stream(0, "model"))
+    alone = train(NETWORK, start, data, rounds_of(20), training(optimizer, 0.7)) - start
+    job = batched.Job(start, data, batched.padded(rounds_of(20)))
+    short = batched.Job(start, data.take(slice(0, 8)), batched.padded(rounds_of(8)))
+    for found in batched.updates(NETWORK, [short, job, job], batched.Optimizer(optimizer, 0.2, 0.7))[1:]:
         np.testing.assert_allclose(found, alone, atol=2e-6)
 
 
 def test_a_larger_proximal_term_keeps_hospitals_closer_to_the_common_model() -> None:
-    data, start = records(), initial(WIDTHS, stream(0, "model"))
+    data, start = records(), NETWORK.initialize(stream(0, "model"))
     ways = [
-        np.linalg.norm(train(WIDTHS, start, data, rounds_of(20), training("sgd", proximal)) - start)
+        np.linalg.norm(train(NETWORK, start, data, rounds_of(20), training("sgd", proximal)) - start)
         for proximal in (0.0, 0.5, 2.0)
     ]
     assert all(near < far for far, near in pairwise(ways))

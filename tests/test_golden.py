@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.golden import difference, record
-from tests.golden.__main__ import RECORDED, main
+from tests.golden.__main__ import RECORDED, main, of_commit
 from tests.golden.cases import BY_HOSPITAL, COMMANDS
 
 MACHINE, HELD = record.read(RECORDED)
@@ -121,9 +121,10 @@ def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(monke
     ("path", "one", "other", "same"),
     [
         ("outcomes[brier,None].value", 0.2, 0.20001, True),
-        ("outcomes[brier,None].value", 0.2, 0.21, False),
+        ("outcomes[brier,None].value", 0.2, 0.2001, False),
         ("outcomes[auroc,None].value", 0.8, 0.81, True),
-        ("outcomes[auroc,None].value", 0.8, 0.83, False),
+        ("outcomes[auroc,None].value", 0.8, 0.86, False),
+        ("outcomes[influence,va].value", 0.8, 0.81, False),
         ("outcomes[auroc,None].value", 0.8, None, False),
         ("outcomes[auroc,None].n", 10, 11, False),
         ("outcomes[auroc,None].n", 1, 1.0, False),
@@ -138,10 +139,22 @@ def test_the_command_tells_what_differs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     file = tmp_path / "runs.jsonl.gz"
     other = copy.deepcopy(example())
     before, pooled(other, "brier")["value"] = pooled(other, "brier")["value"], 0.5
-    monkeypatch.setattr(record, "all_runs", lambda: {"one": example()})
+    monkeypatch.setattr(record, "runs", lambda _: {"one": example()})
     assert main(["record", str(file)]) == 0
     assert main(["compare", str(file)]) == 0
     assert capsys.readouterr().out == "Nothing differs.\n"
-    monkeypatch.setattr(record, "all_runs", lambda: {"one": other})
+    monkeypatch.setattr(record, "runs", lambda _: {"one": other})
     assert main(["compare", str(file)]) == 1
     assert capsys.readouterr().out == f"one: outcomes[brier,None].value: {before!r} -> 0.5\n1 fields of 1 runs differ\n"
+
+
+def test_a_commit_is_run_by_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = tmp_path / "tests" / "golden" / "adapter.py"
+    adapter.parent.mkdir(parents=True)
+    git = ["git", "-C", tmp_path, "-c", "user.name=test", "-c", "user.email=test", "-c", "core.hooksPath=/dev/null"]
+    for words, told in ((["init", "--quiet"], 1), (["add", "."], 1), (["commit", "--quiet", "-m", "first"], 2)):
+        adapter.write_text(f"def by_hospital(words):\n    return {{'words': words, 'told': {told}}}\n", encoding="utf-8")
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    assert of_commit("HEAD", ["hospital/plain"]) == {"hospital/plain": {"words": BY_HOSPITAL["plain"].split(), "told": 1}}
+    assert "'told': 2" in adapter.read_text("utf-8")

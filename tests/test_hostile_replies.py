@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from sim import evidence, wire
 from sim.batches import sample_rate
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
-from sim.models import n_params
+from sim.federation.driver import Roster, drive
+from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
-from sim.run import FederatedRun, _grid, _lockstep
+from sim.run import FederatedRun, _grid
 from sim.run import run as finished_run
-from sim.server import Server, capped
 from tests.federation import answer_drawn, drawn_update, experiment, finished
 from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record
 
@@ -38,7 +39,7 @@ MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logis
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
-N = n_params(MEAN.widths)
+N = MEAN.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
@@ -119,7 +120,7 @@ def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
         FederatedRun(run),
         FederatedRun(run, 1 + len(run.consortium)),
     )  # what happens to one run is no matter to the other
-    _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
+    drive([trial, other], _grid([trial, other], lambda _: hostile_app(entries)), lambda _: None)
     np.testing.assert_array_equal(trial.weights, other.weights)
     return trial
 
@@ -143,8 +144,9 @@ class Network(LocalGrid):
 
 def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
     trial = FederatedRun(run)
-    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
-    grid._app = hostile_app([answer_drawn] * len(entries))
+    nodes = trial.roster.nodes.values()
+    apps = dict.fromkeys(nodes, hostile_app([answer_drawn] * len(entries)))
+    grid = Network(apps, {node: place for place, node in enumerate(nodes)})
     grid.entries = entries
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
@@ -193,7 +195,7 @@ def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: in
 def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: int) -> None:
     entries = list(chunks())[part]
     words = ["adversary.n_hostile=9", "attack=[sign_flip,label_flip,inflated_count]"]
-    record = finished_run(federation(len(entries), *words), app=hostile_app([entry for entry, _ in entries.values()]))
+    record = finished_run(federation(len(entries), *words), app=lambda _: hostile_app([entry for entry, _ in entries.values()]))
     named = {(entry.round, entry.hospital) for entry in record.screened}
     names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
     assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
@@ -206,7 +208,7 @@ def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
     monkeypatch.setattr(Array, "numpy", lambda _: decoded.append(1))
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("0" * 64), [7])[0]
     replies = []
     for name, (entry, _) in HOSTILE.items():
         if name.startswith(("update", "bytes", "description", "records", "count", "number")):
@@ -496,8 +498,10 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
     trial = FederatedRun(MEAN)
-    trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
-    grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
+    trial.roster = Roster.enrolled(
+        trial.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
+    )
+    grid = LocalGrid(dict.fromkeys((7, 8, 9), hostile_app([])), {7: 0, 8: 1, 9: 3})
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
 
@@ -561,7 +565,7 @@ def test_honest_counts_below_the_cap_keep_their_weight() -> None:
 
 def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("0" * 64), [7])[0]
     asked.metadata.delivered_at = "2026-01-01"
     wire.stamp(asked, "1")
     ours = wire.answer(np.ones(3, np.float32), 5, {}, asked)
@@ -572,5 +576,7 @@ def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_messag
 
 
 def test_an_absence_of_others_leaves_replies_that_are_none_to_the_screening() -> None:
-    trial = FederatedRun(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
-    assert trial.adversary.corrupt(1, trial.initial, [None, 3]) == [None, 3]
+    words = ("adversary.n_hostile=0", "attack=[honest_absence]", "attack.honest_absence.rate=0.01")
+    run = experiment("consortium=heart4", "model=logistic", "training.rounds=1", *words)
+    log = finished(run, answer_drawn, lambda replies: [None, 3, *replies[2:]]).log
+    assert [lost.reason for lost in log.screened] == ["no reply", "no reply"]

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, together = list[int](), sys.modules["sim.compare"].advance
+    sizes, together = list[int](), import_module("sim.compare").advance
 
     def spy(group: list[object], *rest: object) -> object:
         sizes.append(len(group))

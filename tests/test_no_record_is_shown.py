@@ -19,7 +19,7 @@ from aggregators import median
 from attacks.poison import label_flip
 from reports.page import write_report
 from reports.terminal import closing, run_table
-from sim import evidence, explain
+from sim import build, evidence, explain
 from sim import experiment as experiments
 from sim.datasets import heart
 from sim.errors import InputError, PluginError
@@ -73,7 +73,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 def forget() -> None:
     experiments._consortium.cache_clear()
-    experiments._built_once.cache_clear()
+    build._built_once.cache_clear()
     experiments.from_text.cache_clear()
     experiments._notes.cache_clear()
 

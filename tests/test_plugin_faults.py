@@ -30,7 +30,7 @@ PLACES = {  # kind of plug-in -> the group of its node, and the module that is p
     "training attack": ("attack.faulty", "attacks.training.faulty"),
     "inversion": ("attack.faulty", "attacks.inversion.faulty"),
     "data set": ("consortium", "sim.datasets.faulty"),
-    "model": ("model", "sim.models_faulty"),
+    "model": ("model", "sim.models.faulty"),
 }
 BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
@@ -43,14 +43,32 @@ BODIES = {  # what each does if it is without fault
     "training attack": ("training", "training"),
     "inversion": ("seen, rng", "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]"),
     "data set": ("seed", "HEART(seed)"),
-    "model": ("n_features", "(n_features, 1)"),
+    "model": ("schema", "FullyConnected((schema.n_features, 1))"),
 }
 SOURCE = """
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 import numpy as np
+from torch import nn
+from sim.models.mlp import FullyConnected
+from sim.models.network import Network
 from sim.types import About, Forged, Records, View
 CALLS = [0]
+
+@dataclass(frozen=True)
+class Own(Network):
+    make: Any
+    first: Any = None
+
+    def build(self):
+        return self.make()
+
+    def initialize(self, rng):
+        return self.first or super().initialize(rng)
+
+class OnlyItself(Network):
+    def build(self):
+        return nn.Linear(35, 1)
 
 @dataclass(frozen=True)
 class Faulty:
@@ -60,13 +78,12 @@ class Faulty:
     def n_rows(self, n):
         return n
 
-    def {method}(self, {arguments}):
+    def __call__(self, {arguments}):
         CALLS[0] += 1
         good = {body}
         {fault}
         return good
 """
-METHOD = {"model": "widths"}
 
 
 @pytest.fixture
@@ -80,7 +97,7 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     key, name = PLACES[kind]
     arguments, body = BODIES[kind]
-    source = SOURCE.format(method=METHOD.get(kind, "__call__"), arguments=arguments, body=body, fault=fault)
+    source = SOURCE.format(arguments=arguments, body=body, fault=fault)
     path = folder / "faulty.py"
     path.write_text(source)
     good = experiment(*SMALL)
@@ -111,7 +128,7 @@ def _forget() -> None:
     module.from_text.cache_clear()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind not in ("fault", "inversion")])
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind != "fault"])
 def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, faulty) -> None:
     with pytest.raises(PluginError) as raised:
         faulty(kind, "1 // 0")
@@ -126,7 +143,7 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
 @pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
 @pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
-    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind not in ("fault", "inversion") else "{}['missing']")
+    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind != "fault" else "{}['missing']")
     expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
     with pytest.raises(PluginError, match=expected):
         [engine(one) for _ in range(3)]
@@ -159,7 +176,17 @@ WRONG = {
     },
     "training attack": {"None": "expected Training"},
     "data set": {"[good]": "returned an object of type list, expected Consortium"},
-    "model": {"None": "returned None, expected at least two widths", "(n_features, 0)": "expected at least two widths"},
+    "model": {
+        "None": "returned an object of type NoneType, expected Network",
+        "good.module()": "returned an object of type Sequential, expected Network",
+        "FullyConnected((schema.n_features, 2))": r"returned outputs of shape \(3, 2\), expected shape \(3,\)",
+        "Own(nn.Sequential)": "returned a network of 0 parameters",
+        "Own(lambda: nn.Sequential(nn.BatchNorm1d(35), nn.Linear(35, 1)))": "returned a network with buffers",
+        "Own(lambda: nn.Sequential(nn.Dropout(), nn.Linear(35, 1)))": "expected one that torch.func.vmap can take",
+        "Own(lambda: nn.Linear(35, 1).requires_grad_(False))": "expected parameters, all of them trained",
+        "FullyConnected((3, 1))": "returned a network that fails: .*, expected one for 35 features",
+        "OnlyItself()": "returned a OnlyItself that is no value, expected a frozen dataclass",
+    },
 }
 
 

@@ -13,23 +13,22 @@ from dp_accounting import pld
 from numpy.typing import NDArray
 from opacus.accountants import PRVAccountant, RDPAccountant
 
-from clients.app import fit
 from clients.private import RecordDP, spent
 from sim import batches
 from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord, Spent
-from sim.models import initial, n_params
+from sim.models.mlp import FullyConnected
 from sim.observers.privacy import PrivacyObserver
 from sim.privacy import NOT_COVERED
 from sim.run import run, run_together
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
-from tests.federation import experiment, finished
+from tests.federation import alone, experiment, finished
 
 DELTA = 1e-5
 TRAINING = Training(rounds=5, local_epochs=1, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd")
-WIDTHS = (4, 1)
+NETWORK = FullyConnected((4, 1))
 
 
 def private(noise: float | None = None, target: float | None = None, clip: float = 1.0, accountant: str = "prv") -> RecordDP:
@@ -161,7 +160,7 @@ def test_one_account_runs_over_all_steps_of_all_rounds() -> None:
 
 def test_a_hospital_asked_alone_keeps_the_same_account_in_its_state() -> None:
     design = experiment("consortium=heart4", "model=logistic", "training.rounds=3", "dp=record", "dp.accountant=rdp")
-    reported = finished(design, fit).observer(PrivacyObserver).state.numbers
+    reported = finished(design, alone(design)).observer(PrivacyObserver).state.numbers
     (together,) = run_together([design])
     assert together.privacy is not None
     for hospital in together.privacy.hospitals:
@@ -175,21 +174,21 @@ def test_a_hospital_asked_alone_keeps_the_same_account_in_its_state() -> None:
 
 def one_step(dp: RecordDP, rows: NDArray[np.int64], data: Records, rng: np.random.Generator) -> NDArray[np.float32]:
     """The update of one step on the given rows."""
-    start = initial(WIDTHS, stream(0, "start"))
-    return dp.train(WIDTHS, start, data, [rows], TRAINING, [], rng)[0] - start
+    start = NETWORK.initialize(stream(0, "start"))
+    return dp.train(NETWORK, start, data, [rows], TRAINING, [], rng)[0] - start
 
 
 def gradients(data: Records) -> NDArray[np.float64]:
     """Gradient of every record's loss at the start, (n, 5)."""
-    start = torch.tensor(initial(WIDTHS, stream(0, "start")))
+    start = torch.tensor(NETWORK.initialize(stream(0, "start")))
     x, y = torch.from_numpy(data.features), torch.from_numpy(data.labels)
     error = torch.sigmoid(x @ start[:4] + start[4]) - y
     return (error[:, None] * torch.cat([x, torch.ones(len(y), 1)], dim=1)).double().numpy()
 
 
 def test_without_noise_and_with_a_large_norm_it_is_plain_sgd_on_the_same_batches() -> None:
-    data, start = records(60), initial((4, 8, 1), stream(0, "start"))
-    drawn = batches.poisson(0, 1, "va", 60, TRAINING.model_copy(update={"local_steps": 10}))
+    data, start = records(60), FullyConnected((4, 8, 1)).initialize(stream(0, "start"))
+    drawn = batches.poisson(key(0, "hospital", "va"), 1, 60, TRAINING.model_copy(update={"local_steps": 10}))
     x, y = torch.from_numpy(data.features), torch.from_numpy(data.labels)
     weights = torch.tensor(start, requires_grad=True)
     for batch in drawn:
@@ -198,7 +197,9 @@ def test_without_noise_and_with_a_large_norm_it_is_plain_sgd_on_the_same_batches
         loss = torch.nn.functional.binary_cross_entropy_with_logits(output, y[batch], reduction="sum") / 16
         (gradient,) = torch.autograd.grad(loss, weights)
         weights = (weights - 0.1 * gradient).detach().requires_grad_()
-    trained, _ = private(noise=1e-30, clip=1e10).train((4, 8, 1), start, data, drawn, TRAINING, [], stream(0, "noise"))
+    trained, _ = private(noise=1e-30, clip=1e10).train(
+        FullyConnected((4, 8, 1)), start, data, drawn, TRAINING, [], stream(0, "noise")
+    )
     np.testing.assert_allclose(trained, weights.detach().numpy(), atol=1e-5)
     assert np.abs(trained - start).max() > 1e-2
 
@@ -223,10 +224,10 @@ def test_one_record_moves_a_step_by_no_more_than_the_clipping_norm() -> None:
 
 
 def test_noise_has_the_standard_deviation_of_multiplier_times_norm_even_on_an_empty_batch() -> None:
-    noise, clip, n, widths = 1.7, 0.4, 60, (99, 100, 1)
+    noise, clip, n, network = 1.7, 0.4, 60, FullyConnected((99, 100, 1))
     data = Records(np.zeros((n, 99), np.float32), np.zeros(n, np.float32))
-    start, empty = np.zeros(n_params(widths), np.float32), np.empty(0, np.int64)
-    trained, history = private(noise=noise, clip=clip).train(widths, start, data, [empty], TRAINING, [], stream(0, "noise"))
+    start, empty = np.zeros(network.n_params, np.float32), np.empty(0, np.int64)
+    trained, history = private(noise=noise, clip=clip).train(network, start, data, [empty], TRAINING, [], stream(0, "noise"))
     values = trained.astype(np.float64) / (0.1 * noise * clip / 16)
     assert len(values) == 10_101
     assert values.std() == pytest.approx(1, abs=4 / np.sqrt(2 * len(values)))
@@ -237,8 +238,8 @@ def test_noise_has_the_standard_deviation_of_multiplier_times_norm_even_on_an_em
 
 def test_empty_batches_are_steps_and_are_accounted_for() -> None:
     drawn = [np.empty(0, np.int64), np.array([1, 2]), np.empty(0, np.int64)]
-    start = initial(WIDTHS, stream(0, "start"))
-    _, history = private(noise=1.0).train(WIDTHS, start, records(60), drawn, TRAINING, [(1.0, 16 / 60, 4)], stream(0, "noise"))
+    start = NETWORK.initialize(stream(0, "start"))
+    _, history = private(noise=1.0).train(NETWORK, start, records(60), drawn, TRAINING, [(1.0, 16 / 60, 4)], stream(0, "noise"))
     assert history == [(1.0, 16 / 60, 7)]
 
 

@@ -43,8 +43,8 @@ from aggregators.smea import Smea
 from aggregators.trimmed_mean import TrimmedMean
 from sim.config.settings import Server
 from sim.errors import InputError, RefusedError
+from sim.federation.protocols.plain import capped
 from sim.seeds import stream
-from sim.server import capped
 from sim.types import Rule, Step, View
 from tests import oracles
 

@@ -14,7 +14,7 @@ from tests.commands import FAST, LOCKSTEP, results, wardround
 from tests.records import make_record
 
 CONFIG: dict[str, Any] = {
-    "training": {"rounds": 4, "lr": 0.1}, "model": {"_target_": "sim.models.MLP", "hidden": [16]}, "attack": [], "steps": [],
+    "training": {"rounds": 4, "lr": 0.1}, "model": {"_target_": "sim.models.mlp.MLP", "hidden": [16]}, "attack": [], "steps": [],
     "aggregator": {"_target_": "aggregators.mean.Mean"}, "adversary": {"n_hostile": 1}, "report": {"material_drop": 0.05},
 }  # fmt: skip
 
@@ -33,7 +33,7 @@ def alie(z: float) -> dict[str, Any]:
 
 
 FLIP = {"attack": [["sign_flip", {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 5}]]}
-LOGISTIC = {"model": {"_target_": "sim.models.Logistic"}}
+LOGISTIC = {"model": {"_target_": "sim.models.mlp.Logistic"}}
 KRUM = {"aggregator": {"_target_": "aggregators.krum.Krum", "n_hostile": 1}}
 SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.csv
     "one number": ([run(i, config=lr(v)) for i, v in enumerate((0.02, 0.05, 0.1))], ["training.lr"], ["training.lr"]),
@@ -48,7 +48,9 @@ SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.cs
     ),
     "models": ([run(0), run(1, config=LOGISTIC)], ["model"], ["model"]),
     "a list": (
-        [run(0), run(1, config={"model": {"_target_": "sim.models.MLP", "hidden": [8, 4]}})], ["model.hidden"], ["model.hidden"],
+        [run(0), run(1, config={"model": {"_target_": "sim.models.mlp.MLP", "hidden": [8, 4]}})],
+        ["model.hidden"],
+        ["model.hidden"],
     ),
     "defenses": ([run(0), run(1, defense="krum", config=KRUM)], ["defense"], []),
     "a number and an attack": (

@@ -19,6 +19,7 @@ BELONGS: Final[Mapping[str, Part]] = {
     "training": "study",
     "adversary": "study",  # but for the number of hostile hospitals, which belongs to the run
     "server": "study",
+    "policy": "study",
     "metrics": "study",
     "plugins": "study",
     "attack": "attack",

@@ -89,6 +89,19 @@ class Server(Values):
     absent: Absent = "keep"
 
 
+class Policy(Values):
+    """The least protection that ``hospitals`` accept, all of them if none is named. Null: what the plan promises, no more.
+
+    ``dp``: whether records must be protected by record-level DP. ``max_epsilon``: the most that a record may lose over all
+    rounds. ``secagg``: whether the aggregator must not see a hospital's update alone.
+    """
+
+    dp: bool | None = None
+    max_epsilon: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    secagg: bool | None = None
+    hospitals: list[str] = []
+
+
 class Metrics(Values):
     """``min_class_rows``: test patients of each class that a hospital's own AUROC needs."""
 
@@ -132,6 +145,7 @@ class Settings(Values):
     engine: Engine
     device: Literal["auto", "cpu", "cuda"]
     server: Server
+    policy: Policy = Policy()
     metrics: Metrics
     report: ReportOptions
     plugins: dict[str, str] = {}  # packages of the user -> hash of their source

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hydra.utils import get_class
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from sim import limits, plain, plugins, returned
@@ -18,10 +19,11 @@ from sim.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.kinds import LocalPrivacy
-from sim.models import Model
+from sim.kinds import LocalPrivacy, Model
+from sim.models.check import network as checked
+from sim.models.network import Network
 from sim.quorum import Quorum
-from sim.seeds import stream
+from sim.seeds import Key, stream
 from sim.types import Schema, SecureAggregation
 
 CHAIN = "aggregators.chain.Chain"
@@ -103,9 +105,15 @@ class FederationPlan:
         return self.terms.public
 
     @cached_property
-    def widths(self) -> tuple[int, ...]:
-        """Layer widths of the model on these records."""
-        return returned.widths(self.model, self.model.widths(self.columns.n_features))
+    def network(self) -> Network:
+        """The network of the model on these records."""
+        return checked(self.model, self.model(self.columns), self.columns.n_features)
+
+    def first_weights(self, key: Key) -> NDArray[np.float32]:
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call with the aggregator's key."""
+        drawn = self.network.initialize(key.stream("model"))
+        returned.array(self.model, drawn, (self.network.n_params,))
+        return returned.finite(self.model, drawn).astype(np.float32, copy=False)
 
     @cached_property
     def quorum(self) -> Quorum:
@@ -152,7 +160,7 @@ def read(text: str) -> FederationPlan:
 
 def check(plan: FederationPlan) -> None:
     """Refuse a plan whose rule or model cannot work on what it would see: by limits, then by tries on small updates."""
-    _ = plan.widths  # which the model may refuse
+    _ = plan.network  # which the model may refuse
     names = plan.hospitals
     refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
     counts = np.ones(len(names))

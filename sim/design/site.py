@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
+from sim.batches import sample_rate
 from sim.config.settings import Training
 from sim.design.plan import FederationPlan
+from sim.refusals import Refusal
 from sim.seeds import Key
 from sim.types import Records
 
@@ -23,6 +27,27 @@ class PrivacyPolicy:
     dp: bool = False
     max_epsilon: float | None = None
     secagg: bool = False
+
+    def refusal(self, plan: FederationPlan, n_records: int) -> Refusal | None:
+        """Why a hospital with so many records refuses the plan; None if it accepts it."""
+        if self.dp and plan.dp is None:
+            return "dp"
+        if self.max_epsilon is not None and spent(plan, n_records) > self.max_epsilon:
+            return "epsilon"
+        if self.secagg and plan.secagg.n_rows(len(plan.hospitals)) == len(plan.hospitals):
+            return "secagg"
+        return None
+
+
+@lru_cache(maxsize=1024)
+def spent(plan: FederationPlan, n_records: int) -> float:
+    """Epsilon that a record of a hospital with so many loses over all rounds of the plan; infinite without privacy."""
+    if plan.dp is None:
+        return math.inf
+    training = plan.training
+    steps = training.rounds * training.steps(n_records)
+    noise = plan.dp.noise(n_records, training)
+    return plan.dp.epsilon([(noise, sample_rate(n_records, training), steps)])
 
 
 @dataclass(frozen=True, eq=False)

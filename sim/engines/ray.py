@@ -14,6 +14,7 @@ from flwr.simulation import run_simulation
 
 from sim import wire
 from sim.errors import InputError, RefusedError
+from sim.federation.driver import Roster
 from sim.run import FederatedRun
 
 BACKEND: dict[str, dict[str, Any]] = {
@@ -39,7 +40,8 @@ def _enrolling(run: FederatedRun) -> ServerApp:
     def main(grid: Grid, context: Context) -> None:
         n_hospitals = len(run.experiment.consortium)
         asked = wire.roll_call(_nodes(grid, n_hospitals))
-        run.enroll(*wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals))
+        found = wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals)
+        run.roster = Roster.enrolled(run.plan.hospitals, *found)
         inner(grid, context)
 
     return server

@@ -10,11 +10,13 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
+from sim.design.site import Source
 from sim.evidence import Cause, Outcome, Screened
 from sim.types import Vector, View
 
 Weights: TypeAlias = NDArray[np.float32]  # (n_params,)
-Answer: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]  # the replies of hospitals
+# the replies of hospitals whose plan and site are in a source, by the node that a message is to
+Answer: TypeAlias = Callable[[Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]]
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ from flwr.app import Message
 from numpy.typing import NDArray
 
 from sim import wire
-from sim.adversary import ON_THE_WIRE
 from sim.batches import poisson
 from sim.evidence import Engagement, outcome
 from sim.experiment import Experiment, load
+from sim.federation.adversary import ON_THE_WIRE
+from sim.federation.conversation import TRAIN
+from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
+from sim.federation.server import mean_of, relative_distance
 from sim.observers.reconstruction import records_behind
-from sim.seeds import stream
-from sim.server import mean_of, relative_distance
 from sim.types import Vector
 
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
@@ -137,12 +138,12 @@ def _defense(experiment: Experiment, weights: Weights, state: Moved) -> float | 
 
 def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
     """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
-    hospital, settings = experiment.consortium.hospitals[0], experiment.settings
-    batches = poisson(settings.seed, 1, hospital.name, len(hospital.train), settings.training)
+    site, training = experiment.truth.sites[0], experiment.plan.training
+    batches = poisson(site.key, 1, len(site.records), training)
     updates = []
     for dp in (experiment.dp, experiment.dp.unprotected()):
-        rng = stream(settings.seed, "dp-noise", 1, hospital.name)
-        trained, _ = dp.train(experiment.widths, weights, hospital.train, batches, settings.training, [], rng)
+        rng = site.key.stream("dp-noise", 1)
+        trained, _ = dp.train(experiment.network, weights, site.records, batches, training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 
@@ -163,12 +164,15 @@ def _differences(one: Experiment, other: Experiment, answer: Answer, weights: ND
     """How far each hostile hospital's update in ``one`` is from its update in ``other``; 0 where one of them fails."""
     wire.enter_process()
     round_, places = one.settings.adversary.first_round, [one.consortium.names.index(name) for name in one.hostile]
-    asked = [
-        wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.text), [place + 1])[0]
-        for run in (one, other)
-        for place in places
-    ]
-    replies = answer(asked, 2 * [wire.context(place + 1, place) for place in places])
+    sources = [run.source for run in (one, other) for _ in places]
+    by_node = dict(enumerate(sources, 1))
+    shown = wire.TRAIN if protocol_of(one.plan).is_clear else wire.CLEAR
+    asked = list[Message]()
+    for node, source in by_node.items():
+        task = wire.settings(source.plan.digest)
+        asked += wire.trip(shown, TRAIN, round_, weights, task, wire.NOTHING, {}, [node])
+    contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
+    replies = answer(by_node, asked, contexts)
     updates = [_update(one, reply, len(weights)) for reply in replies]
     pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
     return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]

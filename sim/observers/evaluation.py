@@ -16,7 +16,7 @@ from sim import wire
 from sim.evidence import BackdoorGoal, Outcome, outcome
 from sim.experiment import Experiment
 from sim.federation.rounds import Ended, Findings, Round, Weights
-from sim.models import logits
+from sim.models.network import Network
 from sim.types import Backdoor, Consortium
 
 ALL = "all"  # the name of the pooled test set in curves
@@ -32,7 +32,7 @@ class Evaluator:
     """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``, also on marked ones."""
 
     consortium: Consortium
-    widths: tuple[int, ...]
+    network: Network
     min_class_rows: int
     backdoor: Backdoor | None = None
 
@@ -65,7 +65,7 @@ class Evaluator:
         Computed in float32, as hospitals would; where that overflows, for all records in float64. So the scores of every finite
         model of a few layers are finite.
         """
-        return _scored(self.widths, vector, self._features)
+        return _scored(self.network, vector, self._features)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
         """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined; the last entry is all together."""
@@ -112,7 +112,7 @@ class Evaluator:
         NaN where there are none of them, or one has a score that is not finite.
         """
         assert self.backdoor is not None
-        scores, _ = _scored(self.widths, vector, self._marked)
+        scores, _ = _scored(self.network, vector, self._marked)
         if not len(scores) or not np.isfinite(scores).all():
             return float("nan")
         return float(np.mean(scores > 0 if self.backdoor.target else scores <= 0))
@@ -185,15 +185,13 @@ def defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _scored(
-    widths: tuple[int, ...], vector: NDArray[np.float32], features: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], bool]:
+def _scored(network: Network, vector: NDArray[np.float32], features: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
     """Logits in float32, or in float64 where one of those is not finite; and whether float32 did."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = logits(widths, vector, features)
+        scores = network.scores(vector, features)
         if np.isfinite(scores).all():
             return scores, True
-        return logits(widths, vector.astype(np.float64), features.astype(np.float64)), False
+        return network.scores(vector.astype(np.float64), features.astype(np.float64)), False
 
 
 def sensitivity_at(specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
@@ -264,7 +262,7 @@ class Evaluation:
         self._backdoor = next(iter(experiment.backdoors.items()), None)
         backdoor = self._backdoor and self._backdoor[1]
         least = experiment.settings.metrics.min_class_rows
-        self.evaluator = Evaluator(experiment.consortium, experiment.widths, least, backdoor)
+        self.evaluator = Evaluator(experiment.consortium, experiment.network, least, backdoor)
         self.state = Evaluated()
 
     def start(self, weights: Weights) -> None:

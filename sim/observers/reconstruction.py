@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from sim import models
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Outcome, Recovered, outcome
@@ -48,7 +47,7 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = models.layout(self.experiment.widths), self.experiment.consortium.schema
+                layout, schema = self.experiment.network.layout, self.experiment.consortium.schema
                 observation = Observation(view, seen.before, layout, schema)
                 guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
                 found = score(name, self.experiment, seen.number, view, guesses)
@@ -105,10 +104,10 @@ def records_behind(experiment: Experiment, round_: int, view: View) -> list[int]
 
 
 def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:
-    records = next(h.train for h in experiment.consortium.hospitals if h.name == hospital)
-    settings = experiment.settings
-    used = drawn(settings.seed, round_, hospital, len(records), settings.training, private=experiment.dp is not None)
-    return _Truth(hospital, records.features[used])
+    site = next(site for site in experiment.truth.sites if site.name == hospital)
+    private = experiment.plan.dp is not None
+    used = drawn(site.key, round_, len(site.records), experiment.plan.training, private=private)
+    return _Truth(hospital, site.records.features[used])
 
 
 def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:

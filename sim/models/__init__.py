@@ -1,0 +1,1 @@
+"""Models: what a schema is given to, and the networks that come back."""

@@ -1,0 +1,51 @@
+"""What a model returns, checked before round 1: a network on records of the consortium."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.func import vmap
+
+from sim.models.network import Network, on_no_device
+from sim.returned import wrong
+from sim.untrusted import described, type_name
+
+
+def network(plugin: Any, value: Any, n_features: int) -> Network:
+    """The network of a model on records of ``n_features`` features: a value, with one logit a record.
+
+    Raises ``PluginError`` for anything else.
+    """
+    if not isinstance(value, Network):
+        raise wrong(plugin, f"an object of type {type_name(type(value))}", "Network")
+    if type(value).__hash__ is None or type(value).__eq__ is object.__eq__:
+        raise wrong(plugin, f"a {type_name(type(value))} that is no value", "a frozen dataclass")
+    refusal = _refusal(value, n_features)
+    if refusal is not None:
+        raise wrong(plugin, *refusal)
+    return value
+
+
+@lru_cache(maxsize=256)
+def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
+    """What is wrong with a network, and what was expected; nothing is computed."""
+    module = on_no_device(found)
+    if next(module.buffers(), None) is not None:
+        return "a network with buffers", "one whose only state is its parameters"
+    if not found.layout or not all(parameter.requires_grad for parameter in module.parameters()):
+        return f"a network of {len(found.layout)} parameters", "parameters, all of them trained"
+    parameters = {name: torch.empty(shape, device="meta") for name, shape in found.layout}
+    records = torch.empty(3, n_features, device="meta")
+    try:
+        logits = found.apply(parameters, records)
+    except RuntimeError as error:  # torch's word for shapes that do not fit
+        return f"a network that fails: {described(str(error))}", f"one for {n_features} features"
+    try:
+        vmap(found.apply, in_dims=(None, 0))(parameters, records[None])
+    except RuntimeError as error:  # the word of vmap for draws, and for operations that it lacks
+        failed = f"a network that fails in a batch of models: {described(str(error))}"
+        return failed, "one that torch.func.vmap can take, without dropout"
+    shape = tuple(logits.shape)
+    return None if shape == (3,) else (f"outputs of shape {shape}", "shape (3,) for 3 records")

@@ -1,0 +1,69 @@
+"""Chains of fully connected layers: logistic regression and the multilayer perceptron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from sim import limits
+from sim.errors import InputError, whole
+from sim.models.network import Network
+from sim.types import Schema, Vector
+
+
+@dataclass(frozen=True)
+class FullyConnected(Network):
+    """Fully connected layers with ReLU between them. ``widths``: of the layers, from input to output."""
+
+    widths: tuple[int, ...]
+
+    def build(self) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(self.widths):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+    def scores(self, vector: Vector, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """As of every network, in numpy: a call of a few matrix products costs a fraction of torch's."""
+        at = 0
+        values = features
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):
+            weight = vector[at : at + fan_out * fan_in].reshape(fan_out, fan_in)
+            bias = vector[at + fan_out * fan_in : at + fan_out * (fan_in + 1)]
+            values = (np.maximum(values, 0, out=values) if index else values) @ weight.T
+            values += bias
+            at += fan_out * (fan_in + 1)
+        return values[:, 0].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression: one linear layer."""
+
+    def __call__(self, schema: Schema) -> FullyConnected:
+        """The network on records of this schema."""
+        return FullyConnected((schema.n_features, 1))
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Multilayer perceptron with ReLU after each hidden layer."""
+
+    hidden: list[int]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list, a width below 1, and more layers than a model may have."""
+        whole(1, **{"len(hidden)": len(self.hidden)})
+        if len(self.hidden) >= limits.LAYERS:
+            expected = f"expected at most {limits.LAYERS - 1}"
+            raise InputError("hidden", f"{len(self.hidden):,} layers", expected)
+        for width in self.hidden:
+            whole(1, hidden=width)
+
+    def __call__(self, schema: Schema) -> FullyConnected:
+        """The network on records of this schema."""
+        return FullyConnected((schema.n_features, *self.hidden, 1))
