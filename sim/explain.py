@@ -23,7 +23,7 @@ from sim.plans import overrides, planned
 from sim.privacy import NOT_COVERED
 from sim.screen import Screen
 from sim.seeds import stream
-from sim.sight import conflicts, sight
+from sim.visibility import conflicts, visibility
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
 STEPS_TIMED, LONGEST_TIMED = 30, 1.0  # training steps whose time is taken, unless these seconds are over first
@@ -38,6 +38,9 @@ def explain(config: DictConfig) -> None:
     show(experiments, groups.n_workers(values.get("workers"), len(experiments)))
     from reports.undefined import sentences
 
+    replaced = [] if one else compose.replacing(overrides())
+    if replaced:
+        Screen().print(f"The undefended control, none, is run without {', '.join(replaced)}.")
     for text in sentences([asdict(cell) for cell in refused]):
         Screen().print(text)
 
@@ -75,7 +78,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
         title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    for line in sight(experiment):
+    for line in visibility(experiment):
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)

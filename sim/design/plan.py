@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sim import limits, plain, plugins, returned
 from sim.config.build import built
+from sim.config.groups import canonical
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
@@ -23,7 +24,6 @@ from sim.models.network import Network
 from sim.names import CHAIN, named
 from sim.quorum import Quorum
 from sim.seeds import Key, stream
-from sim.study import canonical
 from sim.types import Schema, SecureAggregation
 
 Node = dict[str, Any]  # a plug-in in plain values: its class as ``_target_``, and its parameters
