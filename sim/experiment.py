@@ -329,9 +329,9 @@ def _check(experiment: Experiment) -> None:
             raise InputError(
                 f"attack.{name}.round", at, f"expected at most training.rounds={experiment.settings.training.rounds}"
             )
+    _ = experiment.hostile_training  # which an attack on training may refuse
     _check_poisons(experiment)
     _check_absences(experiment)
-    _ = experiment.hostile_training
     check(experiment.plan)
     for name, attack in experiment.of_kind("byzantine").items():
         _try_attack(name, attack, experiment)

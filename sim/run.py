@@ -11,17 +11,18 @@ from typing import TypeVar
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 from hydra.utils import get_object
 
-from sim import checkpoints, wire
+from sim import checkpoints
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.design.site import Source
-from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import HospitalOutcome, RunRecord
 from sim.experiment import Described, Experiment, address, load, targets
+from sim.federation import wire
 from sim.federation.driver import Parties, Roster, drive
+from sim.federation.engines.local import LocalGrid, Together, call
 from sim.federation.observing import Answer, Ended, Findings, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
@@ -36,7 +37,7 @@ from sim.sight import conflicts, sight
 from sim.types import Hospital
 
 CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
-RAY = "sim.engines.ray.serve"
+RAY = "sim.federation.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
@@ -64,7 +65,6 @@ class FederatedRun(Parties):
         self,
         experiment: Experiment,
         first_node: int = 1,
-        progress: Progress | None = None,
         observers: Sequence[Measure] = (),
     ) -> None:
         """``observers``: those beside ``STANDARD`` and ``ATTACK_FREE``."""
@@ -77,7 +77,7 @@ class FederatedRun(Parties):
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(subject(experiment)) for measure in measures],
         )
-        self.experiment, self.progress, self.earlier = experiment, progress, 0.0
+        self.experiment, self.earlier = experiment, 0.0
 
     def observer(self, kind: type[Kind]) -> Kind:
         """The observer of this kind."""
@@ -87,16 +87,6 @@ class FederatedRun(Parties):
     def log(self) -> Log:
         """Replies that were not used, and rounds that were skipped."""
         return self.observer(Screening).state
-
-    def server_app(self) -> ServerApp:
-        """The Flower ServerApp of this run."""
-        server = ServerApp()
-
-        @server.main()
-        def main(grid: Grid, _: Context) -> None:
-            drive([self], grid, self.progress or (lambda _: None))
-
-        return server
 
     def record(self, answer: Answer, seconds: float, attack_free: Weights | None = None) -> RunRecord:
         """The evidence of the finished run. ``attack_free``: the final model of the same run without the attack."""
@@ -161,18 +151,19 @@ def run(
     """
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.is_public):
-        run_ = _served(FederatedRun(experiment, progress=progress, observers=observers), app)
+        run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
         control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.backdoors else None
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
-def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
+def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
+    server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ClientApp], None] = get_object(RAY)
-        serve(run_, client_app()(Described(run_.experiment.text)))
+        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = get_object(RAY)
+        serve(run_, server, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
-    run_.server_app()(_grid([run_], app), empty)
+    server(_grid([run_], app), empty)
     return run_
 
 

@@ -22,7 +22,7 @@ from sim.errors import InputError
 from sim.evidence import Planted, RunRecord
 from sim.experiment import Experiment
 from sim.run import run_together
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Backdoor as Planting
 from sim.types import Field, ImageSchema, Poison, Records, TableSchema
 from tests import federation
@@ -322,7 +322,7 @@ def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loo
         for site in hospitals:
             hostile = site.name in plan.hostile
             records = plan.poisoned(site) if hostile else site.train
-            drawn = shuffled(settings.seed, round_, site.name, len(records), settings.training)
+            drawn = shuffled(key(settings.seed, "hospital", site.name), round_, len(records), settings.training)
             update = train(plan.network, weights, records, drawn, settings.training) - weights
             updates.append([float(value) * (4 if hostile else 1) for value in update])
         kept = [sorted(column)[3:9] for column in zip(*updates, strict=True)]

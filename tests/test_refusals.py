@@ -12,13 +12,13 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from clients.app import fit, hospital_app, together
-from sim import wire
 from sim.design.plan import read
 from sim.design.site import PrivacyPolicy, spent
-from sim.engines.local import LocalGrid
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
+from sim.federation import wire
+from sim.federation.engines.local import LocalGrid
 from sim.refusals import REFUSED, SENTENCES
 from sim.run import run, run_together
 from sim.seeds import Key, key
