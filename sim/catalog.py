@@ -18,7 +18,7 @@ from sim.choices import CONF, options
 from sim.config.settings import ORDERED
 from sim.errors import InputError
 from sim.screen import Screen
-from sim.types import About
+from sim.types import BY_AGGREGATOR, About
 from threats.catalogue import Threat
 from threats.catalogue import load as load_threats
 
@@ -120,7 +120,7 @@ def facts(group: str, name: str) -> dict[str, str]:
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
     """What a data sheet says; an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
-    by_hospital = bool(kind) and kind != "inversion"
+    by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
         "kind": kind,
         "knowledge": about.needs if by_hospital else "",

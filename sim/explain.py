@@ -33,10 +33,10 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
     console.print(Text.assemble((f"{len(experiments)} runs", "bold"), plan))
     console.print(
         f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
-        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
+        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]})"
     )
     console.print(
-        f"{training.rounds} rounds, {first.network.n_params} parameters, "
+        f"{training.rounds} rounds, {first.plan.network.n_params} parameters, "
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
@@ -63,7 +63,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
         console.print(Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}"))
-    if experiment.dp is not None:
+    if experiment.plan.dp is not None:
         console.print("Not covered by epsilon:")
         for text in NOT_COVERED:
             console.print(f"- {text}")
@@ -71,8 +71,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
 
 def absences(experiment: Experiment) -> str:
     """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
-    n_hospitals, needed, chain = len(experiment.consortium), experiment.quorum.least, experiment.chain
-    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
+    n_hospitals, needed, chain = len(experiment.consortium), experiment.plan.quorum.least, experiment.plan.chain
+    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.attack_plan.hostile
     texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
     texts.append(f"with fewer than {needed} usable replies the round is skipped")
     root = getattr(chain.rule, "root", None)
@@ -105,7 +105,7 @@ def seconds(experiments: Sequence[Experiment]) -> float:
     for experiment in experiments:
         training = experiment.settings.training
         for hospital in experiment.consortium.hospitals:
-            cost = step * (PRIVATE if experiment.dp is not None else 1)
+            cost = step * (PRIVATE if experiment.plan.dp is not None else 1)
             total += training.rounds * (MESSAGE + training.steps(len(hospital.train)) * cost)
     return total
 
@@ -127,7 +127,7 @@ def resident_bytes() -> int:
 
 
 def _step_seconds(experiment: Experiment) -> float:
-    network = experiment.network
+    network = experiment.plan.network
     module = network.module()
     load(module, network.initialize(stream(0, "explain")))
     weights = list(module.parameters())

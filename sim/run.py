@@ -68,12 +68,12 @@ class FederatedRun(Parties):
         observers: Sequence[Measure] = (),
     ) -> None:
         """``observers``: those beside ``STANDARD`` and ``ATTACK_FREE``."""
-        measures = (*STANDARD, *(() if experiment.attacks else ATTACK_FREE), *observers)
+        measures = (*STANDARD, *(() if experiment.attack_plan.attacks else ATTACK_FREE), *observers)
         super().__init__(
             plan=experiment.plan,
             attack=experiment.attack_plan,
             key=experiment.aggregator_key,
-            initial=experiment.first_weights,
+            initial=experiment.plan.first_weights(experiment.aggregator_key),
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(subject(experiment)) for measure in measures],
         )
@@ -91,7 +91,7 @@ class FederatedRun(Parties):
     def record(self, answer: Answer, seconds: float, attack_free: Weights | None = None) -> RunRecord:
         """The evidence of the finished run. ``attack_free``: the final model of the same run without the attack."""
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
-        settings, consortium = experiment.settings, experiment.consortium
+        settings, consortium, attack = experiment.settings, experiment.consortium, experiment.attack_plan
         found = [observer.findings(ended) for observer in self.observers]
         measured = {name: value for findings in found for name, value in findings.run.items()}
         return RunRecord.model_validate(
@@ -103,20 +103,22 @@ class FederatedRun(Parties):
                 "seed": settings.seed,
                 "n_hospitals": len(consortium),
                 "n_hostile": settings.adversary.n_hostile,
-                "hostile": list(experiment.hostile),
+                "hostile": list(attack.hostile),
                 "rounds": settings.training.rounds,
                 "public": consortium.public,
-                "adaptive": any(one.about.uses == "updates_and_rule" for one in experiment.of_kind("byzantine").values()),
+                "adaptive": any(
+                    one.about.uses == "updates_and_rule" for one in experiment.attack_plan.of_kind("byzantine").values()
+                ),
                 "data_source": consortium.source,
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
                 "config": experiment.config,
                 "hospitals": [self._hospital(hospital, found) for hospital in consortium.hospitals],
-                "absences": {name: list(concerned) for name, concerned in experiment.absences.items()},
+                "absences": {name: list(concerned) for name, concerned in attack.absent.items()},
                 "sight": sight(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
-                "limit": experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
+                "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.state.memory),
                 **measured,
@@ -129,7 +131,7 @@ class FederatedRun(Parties):
             {
                 "hospital": hospital.name,
                 "origin": hospital.origin,
-                "hostile": hospital.name in self.experiment.hostile,
+                "hostile": hospital.name in self.experiment.attack_plan.hostile,
                 "n_train": len(hospital.train),
                 "n_test": len(hospital.test),
                 "n_test_positive": int(hospital.test.labels.sum()),
@@ -150,9 +152,9 @@ def run(
     together. ``observers``: those beside the standard ones.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings), lambda: experiment.is_public):
+    with blaming(targets(experiment.settings), lambda: experiment.consortium.public):
         run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
-        control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.backdoors else None
+        control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.attack_plan.backdoors else None
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
@@ -218,9 +220,9 @@ def advance(
     ``observers``: those beside the standard ones.
     """
     named = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(named, lambda: all(experiment.is_public for experiment in experiments)), _frozen():
+    with blaming(named, lambda: all(experiment.consortium.public for experiment in experiments)), _frozen():
         start = time.perf_counter()
-        attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
+        attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.attack_plan.backdoors}
         wanted = {experiment.text for experiment in experiments}
         added = {control.text: control for control in attack_free.values() if control.text not in wanted}
         runs, node = list[FederatedRun](), 1

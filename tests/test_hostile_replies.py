@@ -40,7 +40,7 @@ MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logis
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
-N = MEAN.network.n_params
+N = MEAN.plan.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
@@ -399,7 +399,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
         "consortium=heart4", "training.rounds=1", "model=logistic", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=2"
     )
     spent = {
-        hospital.name: private.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
+        hospital.name: private.plan.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
     }
 
     def app(message: Message, context: Context) -> Message:
@@ -418,7 +418,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
 
 def _plan(private: Experiment, n_train: int) -> tuple[float, float, int]:
     training = private.settings.training
-    return private.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
+    return private.plan.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
 
 
 def test_what_the_projects_own_hospitals_report_is_the_plans() -> None:

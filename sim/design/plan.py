@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from sim import limits, plain, plugins, returned
-from sim.build import built
+from sim.config.build import built
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model

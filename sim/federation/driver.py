@@ -64,9 +64,10 @@ class Parties:
         observers: Sequence[Observer],
     ) -> None:
         """``key``: of the aggregator. ``initial``: the model before round 1."""
-        self.task = wire.settings(plan.digest)
+        asked = attack.demanded(plan)  # by which a malicious aggregator acts
+        self.task = wire.settings(asked.digest)
         self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
-        self.aggregator = Aggregator(plan, key)
+        self.aggregator = Aggregator(asked, key)
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
         self.number = 0

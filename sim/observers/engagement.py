@@ -120,6 +120,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    if subject.attack.of_kind("aggregator"):
+        found.append(float(subject.attack.demanded(subject.plan).digest != subject.plan.digest))
     return _least(found)
 
 
