@@ -91,8 +91,8 @@ class Engagement(Part):
 
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing
     usable was sent, else the larger of that and the relative change of the record count; for inversion the number of records
-    attacked; for an aggregator 1 where it asks for other terms than agreed. With several attacks, the least of theirs.
-    ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+    attacked. With several attacks, the least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| /
+    |plain mean| for rules and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
     update in round 1; for secure aggregation the share of rows hidden.
     None: there is no attack (or no defense), or no update that is compared is finite; a distance also where one of them is not.
     """
