@@ -1,6 +1,7 @@
-"""What a run in progress has reached, as a file from which it goes on with the same digits after an interruption.
+"""What a run in progress has reached, as a file from which it goes on after an interruption.
 
-Stored is what objects of a run carry from round to round; all else follows from the configuration, and random draws have names.
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
+follows from the configuration, and random draws have names.
 The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
 """
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sim import data_check, limits, plain, plugins, returned
 from sim.blame import blaming
 from sim.config.build import build, built
+from sim.config.groups import address_of, canonical
 from sim.config.settings import ORDERED, Adversary, Policy, Settings, first
 from sim.design.attack import Attack, AttackPlan
 from sim.design.checks import check, check_adversary
@@ -22,7 +23,6 @@ from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError
 from sim.seeds import Key, key
-from sim.study import address_of, canonical
 from sim.types import Absence, Consortium, DataSet
 
 

@@ -23,6 +23,7 @@ TEXT = 1_000_000  # characters of a configuration as one text
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
+VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
 
 

@@ -12,20 +12,20 @@ from typing import TypeVar
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
-from hydra.utils import get_object
 
 from sim import checkpoints
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.design.site import Source
-from sim.evidence import HospitalOutcome, RunRecord
+from sim.evidence import SCHEMA, HospitalFacts, RunRecord
 from sim.experiment import Described, Experiment, address, load, targets
 from sim.federation import wire
 from sim.federation.driver import Parties, Roster, drive
 from sim.federation.engines.local import LocalGrid, Together, call
-from sim.federation.observing import Answer, Ended, Findings, Observer, Subject
+from sim.federation.observing import Answer, Ended, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
+from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
@@ -33,11 +33,9 @@ from sim.observers.privacy import PrivacyObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
-from sim.sight import conflicts, sight
 from sim.types import Hospital
+from sim.visibility import conflicts, visibility
 
-CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
-RAY = "sim.federation.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
@@ -93,9 +91,10 @@ class FederatedRun(Parties):
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
         settings, consortium, attack = experiment.settings, experiment.consortium, experiment.attack_plan
         found = [observer.findings(ended) for observer in self.observers]
-        measured = {name: value for findings in found for name, value in findings.run.items()}
+        details = {name: value for findings in found for name, value in findings.details.items()}
         return RunRecord.model_validate(
             {
+                "schema_": SCHEMA,
                 "run": address(experiment, code_version()),
                 "consortium": consortium.name,
                 "attack": experiment.attack,
@@ -113,30 +112,27 @@ class FederatedRun(Parties):
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
                 "config": experiment.config,
-                "hospitals": [self._hospital(hospital, found) for hospital in consortium.hospitals],
+                "outcomes": tuple(one for findings in found for one in findings.outcomes),
+                "hospitals": [self._facts(hospital) for hospital in consortium.hospitals],
                 "absences": {name: list(concerned) for name, concerned in attack.absent.items()},
-                "sight": sight(experiment),
+                "visibility": visibility(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.state.memory),
-                **measured,
+                **details,
             }
         )
 
-    def _hospital(self, hospital: Hospital, found: Sequence[Findings]) -> HospitalOutcome:
-        measured = {name: value for findings in found for name, value in findings.hospitals.get(hospital.name, {}).items()}
-        return HospitalOutcome.model_validate(
-            {
-                "hospital": hospital.name,
-                "origin": hospital.origin,
-                "hostile": hospital.name in self.experiment.attack_plan.hostile,
-                "n_train": len(hospital.train),
-                "n_test": len(hospital.test),
-                "n_test_positive": int(hospital.test.labels.sum()),
-                **measured,
-            }
+    def _facts(self, hospital: Hospital) -> HospitalFacts:
+        return HospitalFacts(
+            hospital=hospital.name,
+            origin=hospital.origin,
+            hostile=hospital.name in self.experiment.attack_plan.hostile,
+            n_train=len(hospital.train),
+            n_test=len(hospital.test),
+            n_test_positive=int(hospital.test.labels.sum()),
         )
 
 
@@ -161,7 +157,7 @@ def run(
 def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
     server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = get_object(RAY)
+        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = named(RAY)
         serve(run_, server, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
@@ -271,11 +267,11 @@ def answering(app: AppOf | None) -> Answer:
 
 def client_app() -> AppOf:
     """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: AppOf = get_object(CLIENT_APP)
+    app: AppOf = named(CLIENT_APP)
     return app
 
 
 def together(sources: Mapping[int, Source]) -> Together:
     """What answers for the hospitals of all runs at once; ``sources``: by node."""
-    made: Together = get_object(TOGETHER)(sources)
+    made: Together = named(TOGETHER)(sources)
     return made

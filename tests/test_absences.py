@@ -255,7 +255,7 @@ def test_absences_leave_the_same_evidence_in_lockstep_and_one_by_one(words: tupl
     beside = plain("training.rounds=4", "attack=[dropout]", "defense=krum")
     batched = run_together([beside, one])[1]
     same(batched, run(one))
-    assert batched.engagement.attack_distance
+    assert batched.value("attack_distance")
     assert {lost.hospital for lost in batched.screened} - set(batched.hostile)  # honest hospitals were missing
     assert [skip.round for skip in batched.skips] == batched.skipped_rounds
 
@@ -315,7 +315,7 @@ ISSUED = {0: (0.817, 0.856, 0.864), 1: (0.805, 0.857, 0.854), 2: (0.773, 0.858, 
 def test_absent_honest_hospitals_no_longer_let_flipped_signs_through_the_trimmed_mean() -> None:
     """heart12, 3 hostile, seeds 0 to 2. With the absent counted as hostile, seed 0 fell to 0.5 with one of them missing."""
     runs = [missing(n, seed) for n in ISSUED for seed in range(3)]
-    found = np.array([record.outcome.auroc for record in run_together(runs)]).reshape(4, 3)
+    found = np.array([record.value("auroc") for record in run_together(runs)]).reshape(4, 3)
     np.testing.assert_allclose(found, list(ISSUED.values()), atol=0.002)
     assert found.min() > 0.7
 

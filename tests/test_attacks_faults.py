@@ -189,7 +189,7 @@ def test_inflated_count_moves_a_weighted_run_and_not_a_plain_one() -> None:
 def test_faults_join_with_updates_and_both_are_recorded() -> None:
     (record,) = run_together([federation.experiment(*SMALL, "attack=[sign_flip,inflated_count]")])
     assert record.attack == "sign_flip+inflated_count"
-    assert record.engagement.attack_distance == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
+    assert record.value("attack_distance") == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
 
 
 # --- schedules
@@ -317,5 +317,5 @@ def test_attacks_with_a_memory_are_the_same_in_lockstep_and_through_flowers_serv
     for plan, record in zip(plans, run_together(plans), strict=True):
         alone = run(plan)
         np.testing.assert_allclose(record.curve["value"], alone.curve["value"], atol=1e-5)
-        assert record.engagement.attack_distance == pytest.approx(alone.engagement.attack_distance, rel=1e-4)
+        assert record.value("attack_distance") == pytest.approx(alone.value("attack_distance"), rel=1e-4)
         assert (record.backdoor is None) == (alone.backdoor is None) == (plan.attack != "backdoor")

@@ -19,7 +19,7 @@ from attacks.poison.marks import assignments, picked, put
 from clients.training import train
 from sim.batches import shuffled
 from sim.errors import InputError
-from sim.evidence import Planted, RunRecord
+from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.run import run_together
 from sim.seeds import stream
@@ -276,27 +276,27 @@ def records() -> dict[str, list[RunRecord]]:
     return {name: [next(found) for _ in plan] for name, plan in plans.items()}
 
 
-def planted(name: str) -> list[Planted]:
-    return [record.backdoor for record in records()[name] if record.backdoor is not None]
-
-
 def success(name: str) -> float:
-    return float(np.mean([found.success for found in planted(name)]))
+    return float(np.mean([record.value("backdoor_success") for record in records()[name]]))
+
+
+def false_triggers(name: str) -> list[float]:
+    return [record.value("false_trigger_rate") for record in records()[name]]
 
 
 def auroc(name: str) -> float:
-    return float(np.mean([record.outcome.auroc for record in records()[name]]))
+    return float(np.mean([record.value("auroc") for record in records()[name]]))
 
 
 def test_scaled_backdoor_succeeds_nearly_always_at_hardly_any_cost_in_auroc() -> None:
     assert success("scaled") >= 0.9
     assert auroc("scaled") >= auroc("none") - 0.02
-    assert max(found.false_trigger for found in planted("scaled")) < 0.1
+    assert max(false_triggers("scaled")) < 0.1
     assert all(record.engagement.attack_engaged for record in records()["scaled"])
 
 
 def gain(name: str) -> float:
-    return success(name) - float(np.mean([found.false_trigger for found in planted(name)]))
+    return success(name) - float(np.mean(false_triggers(name)))
 
 
 def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_it() -> None:
@@ -336,7 +336,7 @@ def test_a_backdoor_is_partly_forgotten_when_the_attack_stops() -> None:
         assert set(_column(record, "backdoor", "hospital")) == {"all"}
         assert len(by_round) == 41
         assert by_round[20] > 0.8
-        assert by_round[40] == pytest.approx(record.backdoor.success if record.backdoor else -1, abs=1e-6)
+        assert by_round[40] == pytest.approx(record.value("backdoor_success"), abs=1e-6)
         assert by_round[40] < 0.5 * by_round[20]
 
 
@@ -363,16 +363,14 @@ def test_a_patch_in_the_corner_of_an_image_opens_the_door_and_the_median_holds_i
         "attack.backdoor.mark=patch:2x2:16",
     )
     rules = ("none", "median")
-    hit, held = (record.backdoor for record in run_together([federation.experiment(*words, f"defense={d}") for d in rules]))
-    assert hit is not None
-    assert held is not None
-    assert hit.success > 0.9
-    assert held.success < hit.false_trigger + 0.2 < 0.6
+    hit, held = run_together([federation.experiment(*words, f"defense={d}") for d in rules])
+    assert hit.value("backdoor_success") > 0.9
+    assert held.value("backdoor_success") < hit.value("false_trigger_rate") + 0.2 < 0.6
 
 
 def test_a_mark_that_means_health_anyway_is_shown_up_by_the_run_without_attack() -> None:
     assert success("natural mark") > 0.8
-    assert np.mean([found.false_trigger for found in planted("natural mark")]) > 0.4
+    assert np.mean(false_triggers("natural mark")) > 0.4
 
 
 def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
@@ -383,8 +381,10 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
         ill = np.concatenate([hospital.test.labels for hospital in attacked.consortium.hospitals]) == 1
         marked = Backdoor(mark="chol:550").trigger(test[ill], attacked.consortium.schema)
         rate = float(np.mean(federation_logits(attacked, quiet.weights, marked) <= 0))
-        assert planted("plain")[seed].false_trigger == pytest.approx(rate, abs=1e-9)
-        assert planted("plain")[seed].n == ill.sum()
+        found = records()["plain"][seed].outcome("false_trigger_rate")
+        assert found is not None
+        assert found.value == pytest.approx(rate, abs=1e-9)
+        assert found.n == ill.sum()
 
 
 def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -398,7 +398,7 @@ def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray
 
 
 def test_runs_without_a_backdoor_say_nothing_of_one() -> None:
-    assert not planted("none")
+    assert not any(record.has("backdoor_success") for record in records()["none"])
     assert not _column(records()["none"][0], "backdoor", "round")
 
 

@@ -104,11 +104,11 @@ def records() -> dict[str, list[RunRecord]]:
 
 
 def success(name: str) -> float:
-    return float(np.mean([record.backdoor.success for record in records()[name] if record.backdoor is not None]))
+    return float(np.mean([record.value("backdoor_success") for record in records()[name]]))
 
 
 def auroc(name: str) -> float:
-    return float(np.mean([record.outcome.auroc for record in records()[name]]))
+    return float(np.mean([record.value("auroc") for record in records()[name]]))
 
 
 def length(name: str) -> float:
@@ -134,15 +134,16 @@ def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_hal
 
 
 def test_a_tightly_constrained_update_that_is_not_scaled_plants_nothing() -> None:
-    false = [record.backdoor.false_trigger for record in records()["constrained"] if record.backdoor is not None]
+    false = [record.value("false_trigger_rate") for record in records()["constrained"]]
     assert success("constrained") < np.mean(false) + 0.1
 
 
 def test_a_constraint_of_weight_zero_is_recorded_as_not_engaged_beside_a_poison_that_is() -> None:
-    engagement = records()["not constrained"][0].engagement
-    assert engagement.attack_engaged is False
-    assert engagement.attack_distance is not None
-    assert engagement.attack_distance < LEAST
+    record = records()["not constrained"][0]
+    distance = record.value("attack_distance")
+    assert record.engagement.attack_engaged is False
+    assert distance is not None
+    assert distance < LEAST
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.5, -1.0, float("nan")])

@@ -44,8 +44,9 @@ def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(monkeypatch: p
     there, model = traced(monkeypatch, experiment(*SMALL, "engine=ray"))
     here, expected = traced(monkeypatch, experiment(*SMALL))
     assert np.abs(model - expected).max() <= 1e-5
-    assert there.outcome.auroc == pytest.approx(here.outcome.auroc)
-    assert there.engagement.model_dump() == pytest.approx(here.engagement.model_dump(), rel=1e-4)
+    assert there.value("auroc") == pytest.approx(here.value("auroc"))
+    assert there.engagement == here.engagement
+    assert there.value("attack_distance") == pytest.approx(here.value("attack_distance"), rel=1e-4)
     assert there.config["engine"] == {"name": "ray"}
 
 

@@ -54,6 +54,9 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
     rows = max(sizes) if plan.dp is not None else min(max(sizes), training.batch_size)
     batches = limits.INDEX * n_hospitals * max(steps) * rows
     limits.check_bytes("training", batches, "for the batches of a round")
+    n_neurons = sum(shape[0] for _, shape in plan.network.layout if len(shape) > 1)
+    made = limits.VALUE * rows * n_neurons
+    limits.check_bytes("model", made, "for what its layers make of one batch")
     updates = limits.COPIES * n_hospitals * plan.network.n_params
     limits.check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 

@@ -12,6 +12,7 @@ from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
 from sim.design.site import Source
 from sim.design.truth import GroundTruth
+from sim.evidence import Outcome
 from sim.federation.rounds import Aggregated, Weights
 from sim.seeds import Key
 
@@ -66,10 +67,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an observer gives to the evidence: fields of the run's record, and of the outcome of each hospital by name."""
+    """What an observer gives to the evidence: outcomes, and other fields of the run's record by name."""
 
-    run: Mapping[str, object] = field(default_factory=dict)
-    hospitals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    outcomes: Sequence[Outcome] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 class State(Protocol):

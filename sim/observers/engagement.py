@@ -17,7 +17,7 @@ from sim.batches import poisson
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
-from sim.evidence import Engagement
+from sim.evidence import Engagement, outcome
 from sim.federation import wire
 from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.conversation import TRAIN
@@ -30,6 +30,7 @@ from sim.observers.reconstruction import records_behind
 from sim.types import Vector
 
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
+NOT_FINITE = "an update that is compared is not finite"
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 
 
@@ -80,11 +81,15 @@ class EngagementObserver:
         defense = _defense(self.subject, ended.initial, self.state)
         found = Engagement(
             attack_engaged=_engaged(attack),
-            attack_distance=_stated(attack),
             defense_engaged=_engaged(defense),
-            defense_distance=_stated(defense),
         )
-        return Findings({"engagement": found})
+        distances = {"attack_distance": attack, "defense_distance": defense}
+        stated = [
+            outcome(metric, _stated(distance), undefined=NOT_FINITE)
+            for metric, distance in distances.items()
+            if distance is not None
+        ]
+        return Findings(stated, {"engagement": found})
 
 
 def moved(one: Vector, other: Vector) -> float:
@@ -103,9 +108,9 @@ def _engaged(distance: float | None) -> bool | None:
     return None if distance is None or math.isnan(distance) else distance > LEAST
 
 
-def _stated(distance: float | None) -> float | None:
+def _stated(distance: float) -> float | None:
     """A distance as evidence states it: None where there is no figure for it."""
-    return distance if distance is not None and math.isfinite(distance) else None
+    return distance if math.isfinite(distance) else None
 
 
 def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:

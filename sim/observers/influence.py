@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import RefusedError
+from sim.evidence import Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.types import View
@@ -78,8 +79,7 @@ class Influence:
 
     def influence(self, hospital: str) -> float | None:
         """None where nothing was measured."""
-        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
-        return _mean(stated if found and stated and self.state.agree else found)
+        return _mean(self._slopes_of(hospital))
 
     def distance(self, hospital: str) -> float | None:
         """None where nothing was measured."""
@@ -87,8 +87,23 @@ class Influence:
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        names = self.subject.plan.hospitals
-        return Findings(hospitals={name: {"kept": self.influence(name), "distance": self.distance(name)} for name in names})
+        return Findings([one for name in self.subject.plan.hospitals for one in self._outcomes(name)])
+
+    def _outcomes(self, hospital: str) -> list[Outcome]:
+        """Both outcomes of a hospital; none where nothing was measured."""
+        if not (measured := self.state.distance.get(hospital, [])):
+            return []
+        n = len(self._slopes_of(hospital))
+        still = "no entry of its update is far enough from 0 to be moved"
+        return [
+            outcome("influence", self.influence(hospital), n, hospital=hospital, undefined=still),
+            outcome("update_distance", self.distance(hospital), len(measured), hospital=hospital),
+        ]
+
+    def _slopes_of(self, hospital: str) -> list[float]:
+        """The slopes of the measured rounds; where the shares that the rule states are the slopes, those of all rounds."""
+        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        return stated if found and stated and self.state.agree else found
 
     def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
         n, stated = len(rows), list[Rows | None]()

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
-from sim.evidence import Inverted, Recovered
+from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.types import Inversion, Observation, View
@@ -24,9 +24,10 @@ Guesses = NDArray[np.floating[Any]]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack."""
+    """What each inversion of a run recovered, by the name of the attack: the details, and the outcomes."""
 
-    results: dict[str, Inverted] = field(default_factory=dict)
+    details: dict[str, Inverted] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
 
 class ReconstructionObserver:
@@ -48,11 +49,13 @@ class ReconstructionObserver:
                 layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
                 guesses = attack(observation, self.subject.attack.key.stream("attack", name, seen.number))
-                self.state.results[name] = score(name, self.subject, seen.number, view, guesses)
+                found = score(name, self.subject, seen.number, view, guesses)
+                self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
-        """What the inversion recovered; None without one."""
-        return Findings({"inversion": next(iter(self.state.results.values()), None)})
+        """What the inversion recovered; nothing without one."""
+        outcomes = next(iter(self.state.outcomes.values()), [])
+        return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class _Truth:
     rows: NDArray[np.float32]
 
 
-def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> Inverted:
+def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
@@ -77,17 +80,19 @@ def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequenc
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
-    return Inverted(
+    none = "no record was recovered"
+    outcomes = [
+        outcome("reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)),
+        outcome("reconstruction_error", max(recovered, default=None), len(recovered), undefined=none),
+    ]
+    details = Inverted(
         attack=name,
         round=round_,
-        n_attacked=len(errors),
         n_guesses=sum(len(found) for found in guesses),
-        n_recovered=len(recovered),
-        rate=len(recovered) / len(errors) if errors else 0.0,
-        max_relative_error=max(recovered, default=None),
         records_in_row=records_behind(subject, round_, view),
         gallery=_shown(gallery) if subject.show_records else [],
     )
+    return details, outcomes
 
 
 def records_behind(subject: Subject, round_: int, view: View) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.evidence import Screened, Skip
+from sim.evidence import Screened, Skip, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Skipped, Weights
 
@@ -41,7 +41,9 @@ class Screening:
     def findings(self, ended: Ended) -> Findings:
         """Screened replies and skipped rounds."""
         skips = [self._skip(skipped) for skipped in self.state.skips]
-        return Findings({"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
+        rounds = self.subject.plan.training.rounds
+        share = outcome("rounds_skipped", len(skips) / rounds, rounds)
+        return Findings([share], {"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
 
     def _skip(self, skipped: Skipped) -> Skip:
         hostile = [name for name in skipped.missing if name in self.subject.truth.hostile]

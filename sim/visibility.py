@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.evidence import Conflict, Sight
+from sim.evidence import Conflict, Visibility
 from sim.experiment import Experiment
 from sim.types import BY_AGGREGATOR, LEVELS
 
@@ -14,7 +14,7 @@ KNOWN = {
 }
 
 
-def sight(experiment: Experiment) -> list[Sight]:
+def visibility(experiment: Experiment) -> list[Visibility]:
     """What each party sees in one round."""
     n_rows, names = experiment.plan.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
     noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
@@ -25,16 +25,16 @@ def sight(experiment: Experiment) -> list[Sight]:
     )
     counts = "; record counts" if n_rows == len(names) else "; no record counts"
     parties = [
-        Sight(party="a hospital", sees="its own records; the common model of each round"),
-        Sight(party="the aggregator", sees=f"the common model; {rows}{counts}"),
-        Sight(party="whoever gets the final model", sees="the common model after the last round"),
+        Visibility(party="a hospital", sees="its own records; the common model of each round"),
+        Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
+        Visibility(party="whoever gets the final model", sees="the common model after the last round"),
     ]
     attack = experiment.attack_plan
     idle = set(attack.absent).union(*map(attack.of_kind, BY_AGGREGATOR))  # what no hostile hospital does
     acting = [name for name in experiment.attack_plan.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
-        parties.append(Sight(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
+        parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
     return parties
 
 
