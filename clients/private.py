@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.batches import sample_rate
+from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.experiment import Training
 from sim.models.network import Network
@@ -93,6 +94,7 @@ class RecordDP:
         """Epsilon spent by everything in ``history``."""
         return spent(tuple((float(s), float(q), int(n)) for s, q, n in history), self.delta, self.accountant)
 
+    @one_thread()
     def train(
         self,
         network: Network,

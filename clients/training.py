@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from sim.devices import one_thread
 from sim.experiment import Training
 from sim.models.network import Network
 from sim.models.store import load, unload
@@ -21,6 +22,7 @@ def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.o
     return kind(parameters, lr=training.lr)
 
 
+@one_thread()
 def train(
     network: Network,
     weights: NDArray[np.float32],

@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-import torch
-
 from sim import checkpoints, evidence, files, study
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
@@ -23,7 +21,7 @@ from sim.experiment import Experiment, address, from_text
 from sim.groups import grouped
 from sim.interrupts import finishing
 from sim.manifest import code_version
-from sim.names import ACCOUNTS, named
+from sim.names import ACCOUNTS, lookup
 from sim.processes import PROCESSES, warm_up
 from sim.run import advance, run
 
@@ -147,7 +145,7 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(named(ACCOUNTS))
+        accounts = dict(lookup(ACCOUNTS))
         process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
@@ -237,14 +235,13 @@ def _raised(error: Exception) -> _Raised:
 
 
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
-    """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
+    """Take over the accountants' answers so far.
 
     ``environment``: of the parent, which may have changed since the fork server was started.
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
-    torch.set_num_threads(1)
-    named(ACCOUNTS).update(accounts)
+    lookup(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 

@@ -23,7 +23,7 @@ from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import Model, TrainingAttack
 from sim.models import check
 from sim.models.network import Network
-from sim.names import CHAIN, named
+from sim.names import CHAIN, lookup
 from sim.quorum import Absent, Quorum
 from sim.seeds import stream
 from sim.study import address_of, canonical
@@ -501,7 +501,7 @@ def _chain(settings: Settings, built: Callable[[str, Mapping[str, Any]], Any]) -
     steps: tuple[Step, ...] = tuple(built(f"steps.{name}", node) for name, node in settings.steps.items())
     rule: Rule = built("aggregator", settings.aggregator)
     optimizer = built("server_optimizer", settings.server_optimizer) if settings.server_optimizer else None
-    return named(CHAIN)(steps, rule, optimizer)
+    return lookup(CHAIN)(steps, rule, optimizer)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ RAY: Final = "sim.engines.ray.serve"  # runs on Flower's simulation, whose libra
 PRELOADED: Final = ("sim.run", "clients.app")  # modules that workers share: imported before they are forked
 
 
-def named(name: str) -> Any:
+def lookup(name: str) -> Any:
     """The object of a dotted name; its module is imported."""
     module, _, attribute = name.rpartition(".")
     return getattr(import_module(module), attribute)

@@ -20,6 +20,7 @@ from sim.adversary import AdversarialGrid, Adversary
 from sim.batches import sample_rate
 from sim.blame import blaming
 from sim.clipping import clipped
+from sim.devices import one_thread
 from sim.engagement import Answer, engagement, without
 from sim.engines.local import LocalGrid
 from sim.evidence import HospitalOutcome, Planted, Privacy, RunRecord, Screened, Skip, Spent
@@ -27,7 +28,7 @@ from sim.experiment import Experiment, address, targets
 from sim.kept import Kept
 from sim.manifest import code_version
 from sim.metrics import BACKDOOR, Examiner, curve, defined
-from sim.names import CLIENT_APP, RAY, TOGETHER, named
+from sim.names import CLIENT_APP, RAY, TOGETHER, lookup
 from sim.privacy import NOT_COVERED
 from sim.reconstruction import Curious
 from sim.selection import selection
@@ -210,7 +211,7 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
     ``app``: another ClientApp than the project's own; it is then asked hospital by hospital, in this process.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings), lambda: experiment.is_public):
+    with blaming(targets(experiment.settings), lambda: experiment.is_public), one_thread():
         trial = _served(Trial(experiment, progress=progress), app)
         quiet = _served(Trial(unattacked(experiment)), app).weights if experiment.backdoors else None
         return trial.record(_grid([trial], app).answer, time.perf_counter() - start, quiet)
@@ -218,7 +219,7 @@ def run(experiment: Experiment, progress: Progress | None = None, app: ClientApp
 
 def _served(trial: Trial, app: ClientApp | None) -> Trial:
     if app is None and trial.experiment.settings.engine.name == "ray":
-        serve: Callable[[Trial, ClientApp], None] = named(RAY)
+        serve: Callable[[Trial, ClientApp], None] = lookup(RAY)
         serve(trial, client_app())
         return trial
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
@@ -256,7 +257,7 @@ def advance(
     the runs have reached is stored there every few seconds, and they go on from what is stored, with the same digits.
     """
     named = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(named, lambda: all(experiment.is_public for experiment in experiments)), _frozen():
+    with blaming(named, lambda: all(experiment.is_public for experiment in experiments)), _frozen(), one_thread():
         start = time.perf_counter()
         quiet = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
         wanted = {experiment.text for experiment in experiments}
@@ -303,12 +304,12 @@ def _lockstep(
 
 def _grid(trials: Sequence[Trial], app: ClientApp | None = None) -> LocalGrid:
     partitions = {node: partition for trial in trials for partition, node in enumerate(trial.enrolled)}
-    return LocalGrid(app or client_app(), partitions, None if app else named(TOGETHER))
+    return LocalGrid(app or client_app(), partitions, None if app else lookup(TOGETHER))
 
 
 def client_app() -> ClientApp:
     """The hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: ClientApp = named(CLIENT_APP)
+    app: ClientApp = lookup(CLIENT_APP)
     return app
 
 

@@ -14,7 +14,7 @@ from sim.compose import options
 from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.names import TOGETHER, named
+from sim.names import TOGETHER, lookup
 from sim.run import Trial, _grid, _lockstep, run, run_together
 from tests.federation import experiment, finished
 
@@ -187,7 +187,7 @@ def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(wor
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
     partitions = {node: partition for partition, node in enumerate(Trial(one).enrolled)}
-    grids = [LocalGrid(app, partitions, named(TOGETHER)), LocalGrid(app, partitions)]
+    grids = [LocalGrid(app, partitions, lookup(TOGETHER)), LocalGrid(app, partitions)]
     first = wire.arrays(wire.WEIGHTS, Trial(one).initial)
     for round_ in (1, 2, 3):
         for grid in grids:

@@ -14,7 +14,6 @@ from torch.func import grad, vmap
 from clients.batched import dp
 from clients.batched.optimizers import Moments, Optimizer, adam
 from clients.batched.schedule import Schedule, Weights
-from sim.devices import one_thread
 from sim.models.network import Network, on_no_device, skeleton
 from sim.models.store import named
 
@@ -33,10 +32,9 @@ def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weigh
     received = torch.from_numpy(schedule.received[schedule.which]).to(schedule.pool.device)
     weights = received.clone()
     labels = torch.from_numpy(schedule.labels).to(weights.device)
-    with one_thread():
-        change = _change(network, schedule, optimizer, received)
-        for step, n in enumerate(schedule.n_left):
-            change(weights[:n], _batch(schedule, labels, step, n), step)
+    change = _change(network, schedule, optimizer, received)
+    for step, n in enumerate(schedule.n_left):
+        change(weights[:n], _batch(schedule, labels, step, n), step)
     schedule.gained(weights[len(weights) - len(out) :].cpu().numpy(), out)
 
 
