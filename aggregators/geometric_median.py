@@ -10,6 +10,7 @@ from aggregators.geometry import embedded, ranks
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import RefusedError, number, one_of, whole
+from sim.plain import MOST_STEPS
 from sim.types import About, View
 
 SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal
@@ -55,7 +56,7 @@ class GeometricMedian(Majority, Weighing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(1, max_steps=self.max_steps)
+        whole(1, MOST_STEPS, max_steps=self.max_steps)
         number(0, 1, open_low=True, tolerance=self.tolerance)
         one_of(("uniform", "count"), weighting=self.weighting)
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.batches import sample_rate
+from sim.config.settings import Training
 from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
-from sim.experiment import Training
 from sim.models.network import Network
 from sim.types import About, Records
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CLIPPING = 1e-10, 1e10  # clipping norms with which float32 holds clipped gradients and their noise
 LEAST_TARGET = 0.05  # smallest epsilon that noise is calibrated to
+MOST_PRV_STEPS = 10_000  # of a hospital in a run; the PRV accountant's time and memory grow with them
 ERROR = 0.01  # how far above the epsilon that it proves the PRV accountant may be
 MOST_NOISE = 1e6  # largest noise multiplier, and largest epsilon
 
@@ -74,9 +75,13 @@ class RecordDP:
         if training.proximal:
             raise UndefinedError("training.proximal", training.proximal, "expected 0 with dp=record")
         for hospital, n in n_train.items():
+            steps = training.rounds * training.steps(n)
+            if self.accountant == "prv" and steps > MOST_PRV_STEPS:
+                expected = f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run, or dp.accountant=rdp"
+                raise InputError("training", f"{steps:,} private steps", expected)
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")
-            self.epsilon([(self.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n))])
+            self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
 
     def noise(self, n_train: int, training: Training) -> float:
         """The noise multiplier of a hospital with ``n_train`` records."""

@@ -1,6 +1,7 @@
-"""What a run in progress has reached, as a file from which it goes on with the same digits after an interruption.
+"""What a run in progress has reached, as a file from which it goes on after an interruption.
 
-Stored is what objects of a run carry from round to round; all else follows from the configuration, and random draws have names.
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
+follows from the configuration, and random draws have names.
 The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
 """
 
@@ -21,14 +22,14 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files
+from sim import evidence, files, wire
 from sim.evidence import Part
 from sim.experiment import Experiment, address
+from sim.federation.rounds import Skipped
 from sim.manifest import code_version
-from sim.server import Log, Skipped
 
 if TYPE_CHECKING:
-    from sim.run import Trial
+    from sim.run import FederatedRun
 
 SCHEMA: Final = "wardround.progress/1"
 EVERY: Final = 3.0  # seconds between two files
@@ -36,19 +37,12 @@ DEAREST: Final = 0.01  # share of the processor's time that writing may take; wh
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
-STORED: Final[Mapping[str, tuple[str, ...]]] = {  # attributes that change from round to round, by the part of a run that has them
-    "strategy": ("log", "_memory"),
-    "adversary": ("distances", "_memories"),
-    "kept": ("_kept", "_distance", "_stated"),
-    "curious": ("results",),
-}
 CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
-RECORDS: Final[Mapping[str, type[Log] | type[Skipped]]] = {"Log": Log, "Skipped": Skipped}
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
 UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
 
-State = dict[str, Any]
+Stored = dict[str, Any]  # of one run, by name
 
 
 class Arrays(list[NDArray[Any]]):
@@ -82,30 +76,30 @@ class Progress:
         self._start = time.monotonic()
         self._next, self._off = self._start + EVERY, False
 
-    def restore(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
+    def restore(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
         """Take every run to the last round of which any whole file of the folder holds its state."""
         if not self.folder.is_dir():
             return
         held = states(self.folder)
-        for trial in trials:
-            if (state := held.get(address(trial.experiment, code_version()))) is not None:
-                at = [contexts[node] for node in trial.enrolled]
+        for run in runs:
+            if (state := held.get(address(run.experiment, code_version()))) is not None:
+                at = [contexts[node] for node in run.roster.nodes.values()]
                 try:
-                    _check_fits(trial, len(at), state)
+                    _check_fits(run, len(at), state)
                 except UNUSABLE as error:
                     print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
                 else:
-                    _restore(trial, at, state)
+                    _restore(run, at, state)
 
-    def after_round(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
+    def after_round(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
         """Write the state of all runs, if it is time to."""
         now, worked = time.monotonic(), time.process_time()
         if self._off or now < self._next:
             return
         try:
-            each = (now - self._start) / len(trials)
-            found = [(trial, _state(trial, [contexts[node] for node in trial.enrolled], each)) for trial in trials]
-            write(self.path, {address(trial.experiment, code_version()): state for trial, state in found})
+            each = (now - self._start) / len(runs)
+            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
+            write(self.path, {address(run.experiment, code_version()): state for run, state in found})
         except UnstorableError as error:
             self._off = True
             print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
@@ -116,7 +110,7 @@ class Progress:
         self.path.unlink(missing_ok=True)
 
 
-def write(path: Path, runs: Mapping[str, State]) -> None:
+def write(path: Path, runs: Mapping[str, Stored]) -> None:
     """One file with the states of runs by their address. Raises ``UnstorableError`` where one cannot be told in plain values."""
     arrays = Arrays()
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
@@ -127,9 +121,9 @@ def write(path: Path, runs: Mapping[str, State]) -> None:
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
-def states(folder: Path) -> dict[str, State]:
+def states(folder: Path) -> dict[str, Stored]:
     """The furthest state of each run in the files of ``folder`` that are whole and of this code; a line for each other file."""
-    found: dict[str, State] = {}
+    found: dict[str, Stored] = {}
     for path in sorted(folder.glob(FILE)):
         try:
             for identity, state in _read(path).items():
@@ -157,7 +151,7 @@ def clear(folder: Path, done: Collection[str]) -> None:
         (folder / FOLDER).rmdir()
 
 
-def _read(path: Path) -> dict[str, State]:
+def _read(path: Path) -> dict[str, Stored]:
     with open(files.opened(path), "rb") as file:
         told, _, content = file.read().partition(b"\n")
     if sha256(content).hexdigest().encode() != told:
@@ -177,72 +171,60 @@ def _read(path: Path) -> dict[str, State]:
     return {identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()}
 
 
-def _checked(state: Any) -> State:
+def _checked(state: Any) -> Stored:
     if not isinstance(state, dict) or type(state["round"]) is not int or not np.isfinite(state["weights"]).all():
         raise ValueError("it holds no state of a run")
     return state
 
 
-def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
+def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
     return {
-        "round": trial.round,
-        "seconds": trial.earlier + seconds,
-        "weights": trial.weights,
-        "scores": np.stack(trial.scores),
-        "planted": trial.planted,
-        "overflowed": trial.overflowed,
+        "round": run.number,
+        "seconds": run.earlier + seconds,
+        "weights": run.weights,
         "ledgers": [_ledgers(context) for context in contexts],
-        **{part: {name: getattr(getattr(trial, part), name) for name in names} for part, names in STORED.items()},
+        "parts": {name: vars(state) for name, state in run.states.items()},
     }
 
 
-def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
+def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
     """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
-    done, scores = state["round"], state["scores"]
-    names = {"round", "seconds", "weights", "scores", "planted", "overflowed", "ledgers", *STORED}
-    if state.keys() != names or not 0 < done <= trial.experiment.settings.training.rounds:
+    names = {"round", "seconds", "weights", "ledgers", "parts"}
+    if state.keys() != names or not 0 < state["round"] <= run.experiment.settings.training.rounds:
         raise ValueError("it is of another form")
-    if state["weights"].shape != trial.initial.shape or state["weights"].dtype != trial.initial.dtype:
+    if state["weights"].shape != run.initial.shape or state["weights"].dtype != run.initial.dtype:
         raise ValueError("its weights are of another form")
-    if not isinstance(scores, np.ndarray) or len(scores) != done + 1 or not isinstance(state["seconds"], float):
-        raise ValueError("its scores are of another form")
-    if any(type(state[name]) is not list for name in ("planted", "overflowed", "ledgers")):
-        raise ValueError("its lists are of another form")
+    if not isinstance(state["seconds"], float) or type(state["ledgers"]) is not list or type(state["parts"]) is not dict:
+        raise ValueError("its parts are of another form")
     if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
         raise ValueError("its accounts are of another form")
-    for part, attributes in STORED.items():
-        for name in attributes:
-            now, found = getattr(getattr(trial, part), name), state[part][name]
-            if any(isinstance(now, form) != isinstance(found, form) for form in (dict, Log)):
-                raise ValueError(f"its {part} is of another form")
+    if state["parts"].keys() != run.states.keys():
+        raise ValueError("it has other parts")
+    for part, now in run.states.items():
+        found = state["parts"][part]
+        if type(found) is not dict or found.keys() != vars(now).keys():
+            raise ValueError(f"its {part} is of another form")
+        if any(type(found[name]) is not type(value) for name, value in vars(now).items() if value is not None):
+            raise ValueError(f"its {part} is of another form")
 
 
-def _restore(trial: Trial, contexts: Sequence[Context], state: State) -> None:
-    trial.round, trial.earlier = state["round"], state["seconds"]
-    trial.weights, trial.scores, trial.planted = state["weights"], list(state["scores"]), state["planted"]
-    trial.overflowed = state["overflowed"]
+def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
+    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)
-    for part, names in STORED.items():
-        for name in names:
-            _put(getattr(trial, part), name, state[part][name])
-
-
-def _put(owner: Any, name: str, value: Any) -> None:
-    """Into the attribute; a dictionary stays the one that it is, for it may have a default and be held elsewhere."""
-    if isinstance(old := getattr(owner, name), dict):
-        old.clear()
-        old.update(value)
-    else:
-        setattr(owner, name, value)
+    for part, now in run.states.items():
+        for name, value in state["parts"][part].items():
+            setattr(now, name, value)
 
 
 def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
-    """What a hospital remembers, which is records of numbers and of lists of them."""
-    if len(context.state.config_records) != len(context.state):
+    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
+    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
-    return {name: dict(record) for name, record in context.state.config_records.items()}
+    return records
 
 
 def _order(array: NDArray[Any]) -> str:
@@ -269,7 +251,6 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     float: lambda value, _: {"float": value.hex()},
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
-    Log: lambda value, arrays: {"Log": _packed(vars(value), arrays)},
     Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
@@ -288,10 +269,9 @@ def _unpacked(tree: Any, arrays: Arrays) -> Any:
             return tuple(_unpacked(item, arrays) for item in value)
         case "dict":
             return {_unpacked(key, arrays): _unpacked(item, arrays) for key, item in value}
-        case "Log" | "Skipped":
-            record = RECORDS[kind]
+        case "Skipped":
             given = _unpacked(value, arrays)
-            return record(**{field.name: given[field.name] for field in fields(record)})
+            return Skipped(**{field.name: given[field.name] for field in fields(Skipped)})
         case "array":
             return arrays[value]
         case "number":

@@ -21,7 +21,7 @@ from sim.experiment import Experiment, address, from_text
 from sim.groups import grouped
 from sim.interrupts import finishing
 from sim.manifest import code_version
-from sim.names import ACCOUNTS, lookup
+from sim.names import ACCOUNTS, named
 from sim.processes import PROCESSES, warm_up
 from sim.run import advance, run
 
@@ -145,7 +145,7 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(lookup(ACCOUNTS))
+        accounts = dict(named(ACCOUNTS))
         process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
@@ -241,7 +241,7 @@ def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> Non
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
-    lookup(ACCOUNTS).update(accounts)
+    named(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 

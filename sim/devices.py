@@ -53,3 +53,12 @@ def one_thread() -> Iterator[None]:
 def _libraries(_n_modules: int) -> ThreadpoolController:
     """The libraries with threads of their own; finding them takes milliseconds, and modules bring them."""
     return ThreadpoolController()
+
+
+@contextmanager
+def float32_convolutions() -> Iterator[None]:
+    """Let a GPU convolve in float32, in the same order at each call; by default it rounds to TF32."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield

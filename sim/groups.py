@@ -38,4 +38,4 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 def run_bytes(experiment: Experiment) -> int:
     """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
-    return 6 * 4 * len(experiment.consortium) * experiment.network.n_params
+    return 6 * 4 * len(experiment.consortium) * experiment.plan.network.n_params

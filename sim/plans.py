@@ -26,4 +26,4 @@ def planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
-    return compose.planned(overrides(), compose.cells(attacks, defenses, numbers), seeds)
+    return compose.planned(overrides(), compose.cells(attacks, defenses, numbers, overrides()), seeds)

@@ -17,12 +17,12 @@ from torch import nn
 from clients.batched import Job, Noise, Optimizer, engine, padded, updates
 from clients.training import seeded, train
 from sim import batches
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
 
 FEATURES = 16
@@ -50,7 +50,7 @@ def weights(network: Network, *name: str | int) -> np.ndarray:
 
 
 def drawn(n: int, training: Training) -> list[np.ndarray]:
-    return batches.shuffled(0, 1, f"hospital {n}", n, training)
+    return batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, training)
 
 
 def jobs_and_truth(network: Network, sizes: Sequence[int], trainings: Sequence[Training]) -> tuple[list[Job], list[np.ndarray]]:
@@ -219,7 +219,7 @@ def private_jobs(
     jobs, truth, how = [], [], trained(local_steps=n_steps)
     for i, n in enumerate(sizes):
         rows, first = records(n, FEATURES, i), weights(network, i)
-        chosen = batches.poisson(0, 1, f"hospital {i}", n, how)
+        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how)
         chosen[-1] = chosen[-1][:0] if i == 0 else chosen[-1]
         expected = batches.sample_rate(n, how) * n
 

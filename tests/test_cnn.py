@@ -11,7 +11,6 @@ import torch
 from opacus import GradSampleModule
 from torch import nn
 
-import clients.app
 from clients.batched import general
 from sim.batches import shuffled
 from sim.command import main
@@ -21,9 +20,9 @@ from sim.models.cnn import CNN, Convolutional
 from sim.models.mlp import FullyConnected, Logistic
 from sim.models.network import Network
 from sim.models.store import load
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import ImageSchema
-from tests.federation import experiment, finished
+from tests.federation import alone, experiment, finished
 
 SCHEMA = ImageSchema(height=5, width=6, channels=2, low=0.0, high=1.0)
 MODEL = CNN(channels=[3, 4], strides=[1, 2], kernel=3, activation="relu")
@@ -113,9 +112,9 @@ def test_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_o
     words: tuple[str, ...],
 ) -> None:
     design = experiment(*SMALL, *words)
-    together, alone = finished(design), finished(design, clients.app.fit)
-    np.testing.assert_allclose(together.weights, alone.weights, atol=1e-5)
-    assert np.abs(alone.weights - design.first_weights).max() > 1e-2
+    together, single = finished(design), finished(design, alone(design))
+    np.testing.assert_allclose(together.weights, single.weights, atol=1e-5)
+    assert np.abs(single.weights - design.plan.first_weights(design.aggregator_key)).max() > 1e-2
 
 
 def test_a_round_is_that_of_a_plain_loop() -> None:
@@ -131,10 +130,10 @@ def test_a_round_is_that_of_a_plain_loop() -> None:
     )
     models = []
     for hospital in design.consortium.hospitals:
-        load(module, design.first_weights)
+        load(module, design.plan.first_weights(design.aggregator_key))
         steps = torch.optim.SGD(module.parameters(), lr=0.1)
         rows, labels = torch.from_numpy(hospital.train.features), torch.from_numpy(hospital.train.labels)
-        for batch in shuffled(0, 1, hospital.name, len(labels), design.settings.training):
+        for batch in shuffled(key(0, "hospital", hospital.name), 1, len(labels), design.settings.training):
             steps.zero_grad()
             outputs = module(rows[batch])[:, 0]
             torch.autograd.backward(nn.functional.binary_cross_entropy_with_logits(outputs, labels[batch]))

@@ -9,7 +9,7 @@ from torch import nn
 
 from clients import batched
 from clients.training import train
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
 from sim.seeds import stream

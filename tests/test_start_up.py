@@ -62,4 +62,4 @@ def test_names_of_objects_stand_in_one_file() -> None:
     for value in stated.values():
         for name in [value] if isinstance(value, str) else value:
             assert f"sim/names.py: {name}" in found
-            assert (names.lookup(name) if isinstance(value, str) else import_module(name)) is not None
+            assert (names.named(name) if isinstance(value, str) else import_module(name)) is not None

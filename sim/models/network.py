@@ -70,7 +70,10 @@ class Network(ABC):
         return found.squeeze(1)
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
-        """Mean logistic loss of records; with ``share`` (n,) the sum of each loss times its share."""
+        """Mean logistic loss of n records; with ``share`` (n,) the sum of each loss times its share.
+
+        In batched training the records are those of many models.
+        """
         from torch import nn
 
         reduction = "mean" if share is None else "sum"
