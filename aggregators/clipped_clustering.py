@@ -41,11 +41,11 @@ class ClippedClustering(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
-        view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
-        apart = level(cosine_distances(view.rows))
         from scipy.cluster.hierarchy import cut_tree, linkage
         from scipy.spatial.distance import squareform
 
+        view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
+        apart = level(cosine_distances(view.rows))
         joined = linkage(squareform(apart, checks=False), "average")
         labels = cut_tree(joined, n_clusters=2)[:, 0]
         sizes = np.bincount(labels)[labels]

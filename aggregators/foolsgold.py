@@ -55,6 +55,8 @@ class Foolsgold(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Weights over their sum; the sums over rounds are kept in the memory."""
+        from scipy.special import logit
+
         history = view.memory.setdefault(MEMORY, {})
         for group, row in zip(view.members, view.rows, strict=True):
             history[group] = history[group] + row if group in history else row.astype(np.float64)
@@ -73,7 +75,5 @@ class Foolsgold(Weighing):
         trust = np.clip(1 - likeness.max(axis=1), 0.0, 1.0)
         trust[trust < ROUNDING] = 0.0
         trust = np.minimum(trust / (trust.max() or 1.0), MOST)
-        from scipy.special import logit
-
         weights = np.clip(self.confidence * (logit(np.maximum(trust, 1 - MOST)) + 0.5), 0.0, 1.0)
         return np.asarray(weights / (weights.sum() or 1.0))
