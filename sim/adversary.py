@@ -22,6 +22,7 @@ from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
 from sim.server import Aggregator, relative_distance
+from sim.states import State, advanced
 from sim.types import LEVELS, Absence, Byzantine, Fault, Forged, Knowledge, Reply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
@@ -62,7 +63,7 @@ class Adversary:
         self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
         self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
         self.distances = defaultdict[str, list[float]](list)
-        self._memories = defaultdict[tuple[str, str], dict[str, Any]](dict)
+        self.states = dict[tuple[str, str], State]()  # of attacks and faults, by name and hospital (none where all act as one)
 
     def corrupt(self, round_: int, model: Weights, replies: Iterable[Message]) -> list[Message]:
         """The replies as they reach the aggregator, to the weights ``model`` that it sent out."""
@@ -142,9 +143,10 @@ class Adversary:
                 defense=self._foreseen(name, scene) if level >= LEVELS.index("updates_and_rule") else None,
                 model=scene.model,
                 round=scene.round,
-                memory=self._memories[name, "".join(identity)],
             )
-            found = attack(known, stream(seed, "attack", name, scene.round, *identity))
+            key = name, "".join(identity)
+            draws = stream(seed, "attack", name, scene.round, *identity)
+            found, self.states[key] = advanced(attack, known, self.states.get(key), draws)
             return returned.array(attack, found, rows.shape)
 
         if level == LEVELS.index("own"):
@@ -173,10 +175,10 @@ class Adversary:
             return reply
         with suppress(wire.UnusableError):
             report = self.aggregator.read(reply)
-            given = Reply(report.update, report.count, round_, self._memories[name, hospital])
-            sent = returned.instance(
-                fault, fault(given, stream(self.experiment.settings.seed, "attack", name, round_, hospital)), Forged
-            )
+            given = Reply(report.update, report.count, round_)
+            draws = stream(self.experiment.settings.seed, "attack", name, round_, hospital)
+            found, self.states[name, hospital] = advanced(fault, given, self.states.get((name, hospital)), draws)
+            sent = returned.instance(fault, found, Forged)
             forged = None if sent.update is None else wire.forged(reply, sent)
             change = _change(report, forged, n_params, limit)
             self.distances[name] += [change] if np.isfinite(change) else []

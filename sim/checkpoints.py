@@ -26,6 +26,7 @@ from sim.evidence import Part
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
 from sim.server import Log, Skipped
+from sim.states import is_stateful
 
 if TYPE_CHECKING:
     from sim.run import Trial
@@ -37,8 +38,8 @@ FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
 STORED: Final[Mapping[str, tuple[str, ...]]] = {  # attributes that change from round to round, by the part of a run that has them
-    "strategy": ("log", "_memory"),
-    "adversary": ("distances", "_memories"),
+    "strategy": ("log",),
+    "adversary": ("distances",),
     "kept": ("_kept", "_distance", "_stated"),
     "curious": ("results",),
 }
@@ -69,7 +70,7 @@ class Arrays(list[NDArray[Any]]):
 
 
 class UnstorableError(TypeError):
-    """A plug-in's memory holds something that is neither JSON nor an array."""
+    """A plug-in's state holds something that is neither JSON nor an array."""
 
 
 class Progress:
@@ -192,6 +193,8 @@ def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
         "planted": trial.planted,
         "overflowed": trial.overflowed,
         "ledgers": [_ledgers(context) for context in contexts],
+        "chain": [_fields(part, state) for part, state in _of_chain(trial)],
+        "attacks": {key: _fields(_attack(trial, key), state) for key, state in trial.adversary.states.items()},
         **{part: {name: getattr(getattr(trial, part), name) for name in names} for part, names in STORED.items()},
     }
 
@@ -199,7 +202,7 @@ def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
 def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
     """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
     done, scores = state["round"], state["scores"]
-    names = {"round", "seconds", "weights", "scores", "planted", "overflowed", "ledgers", *STORED}
+    names = {"round", "seconds", "weights", "scores", "planted", "overflowed", "ledgers", "chain", "attacks", *STORED}
     if state.keys() != names or not 0 < done <= trial.experiment.settings.training.rounds:
         raise ValueError("it is of another form")
     if state["weights"].shape != trial.initial.shape or state["weights"].dtype != trial.initial.dtype:
@@ -210,6 +213,9 @@ def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
         raise ValueError("its lists are of another form")
     if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
         raise ValueError("its accounts are of another form")
+    if type(state["chain"]) is not list or type(state["attacks"]) is not dict:
+        raise ValueError("its states of plug-ins are of another form")
+    _chain_states(trial, state), _attack_states(trial, state)
     for part, attributes in STORED.items():
         for name in attributes:
             now, found = getattr(getattr(trial, part), name), state[part][name]
@@ -224,9 +230,45 @@ def _restore(trial: Trial, contexts: Sequence[Context], state: State) -> None:
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)
+    trial.strategy.states = _chain_states(trial, state)
+    trial.adversary.states = _attack_states(trial, state)
     for part, names in STORED.items():
         for name in names:
             _put(getattr(trial, part), name, state[part][name])
+
+
+def _of_chain(trial: Trial) -> list[tuple[Any, Any]]:
+    """Steps, rule and optimizer, each with its state; nothing before a round had an aggregate."""
+    states = trial.strategy.states
+    return list(zip(trial.experiment.chain.parts, states, strict=True)) if states else []
+
+
+def _attack(trial: Trial, key: tuple[str, str]) -> Any:
+    """The attack or fault that the states of a hospital (or of all hostile ones) with this key are of."""
+    return trial.experiment.attacks[key[0]]
+
+
+def _fields(plugin: Any, state: Any) -> dict[str, Any] | None:
+    """The fields of a plug-in's state by name; None for a plug-in that keeps nothing."""
+    return None if state is None else {field.name: getattr(state, field.name) for field in fields(plugin.state)}
+
+
+def _state_of(plugin: Any, told: Any) -> Any:
+    """The state with these fields. Raises an error of ``UNUSABLE`` where the plug-in has none like it."""
+    if told is None:
+        return None
+    if not is_stateful(plugin) or not isinstance(told, dict):
+        raise ValueError("a state is of another form")
+    return plugin.state(**told)
+
+
+def _chain_states(trial: Trial, state: State) -> tuple[Any, ...]:
+    told = state["chain"]
+    return tuple(_state_of(part, one) for part, one in zip(trial.experiment.chain.parts, told, strict=True)) if told else ()
+
+
+def _attack_states(trial: Trial, state: State) -> dict[tuple[str, str], Any]:
+    return {key: _state_of(_attack(trial, key), told) for key, told in state["attacks"].items()}
 
 
 def _put(owner: Any, name: str, value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from sim.errors import RefusedError
 from sim.experiment import Experiment
 from sim.seeds import stream
+from sim.states import State
 from sim.types import View
 
 EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
@@ -38,13 +38,13 @@ class Kept:
         self._kept = defaultdict[str, list[float]](list)
         self._distance = defaultdict[str, list[float]](list)
 
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
+    def __call__(self, round_: int, weights: NDArray[np.float32], view: View, states: Sequence[State]) -> None:
         """Called by the aggregator in each round before steps and rule. Nothing is noted where rows are sums over hospitals."""
         if round_ % EVERY != 1 or len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)
         try:
-            slopes = self._slopes(round_, view, rows)
+            slopes = self._slopes(round_, view, rows, states)
         except RefusedError:  # the aggregator will skip this round
             return
         for (name,), slope, distance in zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True):
@@ -61,15 +61,15 @@ class Kept:
         """None where nothing was measured."""
         return _mean(self._distance[hospital])
 
-    def _slopes(self, round_: int, view: View, rows: Rows) -> Rows:
+    def _slopes(self, round_: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
         seed, n, stated = self.experiment.settings.seed, len(rows), list[Rows | None]()
         chain = replace(self.experiment.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
-            seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(seen, stream(seed, "rule", round_))  # the aggregator's own draws, repeated
-            stated.append(shares)
-            return np.asarray(found, dtype=np.float64)
+            draws = stream(seed, "rule", round_)  # the aggregator's own, repeated
+            found = chain.run(replace(view, rows=changed), draws, states)
+            stated.append(found.shares)
+            return np.asarray(found.move, dtype=np.float64)
 
         slopes = slopes_of(aggregate, rows, stream(seed, "kept", round_))
         gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]

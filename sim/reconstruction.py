@@ -15,6 +15,7 @@ from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Recovered
 from sim.experiment import Experiment
 from sim.seeds import stream
+from sim.states import State
 from sim.types import Inversion, Observation, View
 
 GALLERY = 12  # records kept for a report
@@ -30,7 +31,7 @@ class Curious:
         self.attacks: dict[str, Inversion] = experiment.of_kind("inversion")
         self.results: dict[str, Inverted] = {}
 
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View) -> None:
+    def __call__(self, round_: int, weights: NDArray[np.float32], view: View, states: Sequence[State]) -> None:
         """Called by the aggregator in each round with the weights it sent out and what it saw."""
         for name, attack in self.attacks.items():
             if getattr(attack, "round", 1) == round_:

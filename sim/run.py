@@ -145,7 +145,7 @@ class Trial:
             data_notes=experiment.data_notes,
             not_finite_from=self._not_finite_from(),
             disputed=_disputed(experiment, privacy, log.reported),
-            clipped=clipped(self.strategy.memory),
+            clipped=clipped(self.strategy.states),
         )
 
     def _skip(self, skipped: Skipped) -> Skip:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -24,9 +23,11 @@ from sim.evidence import Cause, Screened
 from sim.experiment import Experiment, Server
 from sim.quorum import Quorum
 from sim.seeds import stream
+from sim.states import State
 from sim.types import Vector, View
 
-Watcher = Callable[[int, NDArray[np.float32], View], None]  # (round, weights sent out, view): a curious aggregator
+# Called with the round, the weights sent out, the view, and the states of the chain: a curious aggregator.
+Watcher = Callable[[int, NDArray[np.float32], View, Sequence[State]], None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Aggregator(Strategy):
         self.absent: dict[str, str] = {}
         self.log = Log()
         self._weights: NDArray[np.float32] = np.empty(0, np.float32)
-        self._memory: dict[str, Any] = {}
+        self.states: tuple[State, ...] = ()  # of steps, rule and optimizer after the last round that had an aggregate
         self._read: dict[int, tuple[Any, wire.Report]] = {}
         self._asked: dict[int, Message] = {}
 
@@ -98,26 +99,26 @@ class Aggregator(Strategy):
         if not reports:
             return self._skip(server_round, reports, "absent", "no usable reply")
         self.log.reported.update({name: report.numbers for name, report in reports.items()})
-        view = self.view(reports, branched(self._memory))
+        view = self.view(reports)
         if self.watch is not None:
-            self.watch(server_round, self._weights, view)
+            self.watch(server_round, self._weights, view, self.states)
         try:
             chain = self.quorum.chain_for(len(reports))
-            aggregate, shares = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round))
+            found = chain.run(view, stream(self.experiment.settings.seed, "rule", server_round), self.states)
         except RefusedError as refused:
             self.log.distances.append(1.0)
             cause: Cause = "absent" if self.quorum.refusal(len(reports)) else "refused"
             return self._skip(server_round, reports, cause, str(refused))
         with np.errstate(over="ignore"):
-            weights = (self._weights + aggregate).astype(np.float32)
+            weights = (self._weights + found.move).astype(np.float32)
         if not np.isfinite(weights).all():
             self.log.not_finite.append(server_round)
             return self._skip(server_round, reports, "not_finite", "float32 cannot hold the new weights")
-        self._memory = view.memory
+        self.states = found.states
         self.log.rows.append(len(view.rows))
-        if shares is not None and len(view.rows) == len(reports):
-            self.log.shares.append(dict(zip(reports, shares.tolist(), strict=True)))
-        self.log.distances.append(relative_distance(aggregate, mean_of(view)))
+        if found.shares is not None and len(view.rows) == len(reports):
+            self.log.shares.append(dict(zip(reports, found.shares.tolist(), strict=True)))
+        self.log.distances.append(relative_distance(found.move, mean_of(view)))
         return wire.arrays(wire.WEIGHTS, weights), MetricRecord({"rows": len(view.rows)})
 
     def configure_evaluate(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
@@ -179,31 +180,21 @@ class Aggregator(Strategy):
         Raises ``RefusedError`` where the rule does.
         """
         chain = self.quorum.chain_for(len(reports))
-        aggregate: Vector = chain(self.view(reports, deepcopy(self._memory)), rng)
+        aggregate: Vector = chain(self.view(reports), rng, self.states)
         return aggregate
 
-    def view(self, reports: Mapping[str, wire.Report], memory: dict[str, Any]) -> View:
+    def view(self, reports: Mapping[str, wire.Report]) -> View:
         """What there is to see of the reports, by hospital in order of their names."""
         rows = np.array([report.update for report in reports.values()])
         weights = capped([report.count for report in reports.values()], self.experiment.settings.server)
         secagg = self.experiment.secagg
         seen = returned.view(secagg, secagg(rows, tuple(reports), weights), rows.shape[1])
-        return replace(seen, memory=memory, model=self._weights)
-
-    @property
-    def memory(self) -> dict[str, Any]:
-        """What steps and rule hold from round to round."""
-        return self._memory
+        return replace(seen, model=self._weights)
 
     def _skip(self, round_: int, reports: Mapping[str, wire.Report], cause: Cause, reason: str) -> tuple[None, None]:
         missing = tuple(sorted({*self.enrolled.values(), *self.absent} - reports.keys()))
         self.log.skips.append(Skipped(round_, cause, reason, missing))
         return None, None
-
-
-def branched(memory: dict[str, Any]) -> dict[str, Any]:
-    """A memory that can be added to without changing ``memory``; the arrays in it are shared, for no plug-in writes to them."""
-    return {key: branched(value) if isinstance(value, dict) else value for key, value in memory.items()}
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:

@@ -179,7 +179,7 @@ def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
     assert skipped.reason.startswith("root=cleveland_1: Fltrust needs a hospital with a row of its own")
 
 
-# --- memory
+# --- states
 
 
 REMEMBERING = {
@@ -189,34 +189,40 @@ REMEMBERING = {
 
 
 @pytest.mark.parametrize("case", REMEMBERING)
-def test_no_plugin_writes_to_its_memory_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
+def test_no_plugin_writes_to_its_state_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
     one = dataclasses.replace(plain(), chain=REMEMBERING[case])
     aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
     for round_ in (1, 2, 3):
-        for array in arrays_in(aggregator._memory):
+        for array in arrays_in(aggregator.states):
             array.setflags(write=False)  # a write would raise
-        before = repr(aggregator._memory)
+        before = aggregator.states
+        shown = repr(before)
         _round(aggregator, round_, overflowing=round_ == 2)
-        assert round_ not in aggregator.log.skipped or repr(aggregator._memory) == before
+        assert repr(before) == shown
+        assert (aggregator.states is before) == (round_ in aggregator.log.skipped)
     assert set(aggregator.log.skipped) <= {2}
 
 
 @pytest.mark.parametrize("optimizer", [name for name in options("server_optimizer") if name != "none"])
-def test_a_skipped_round_leaves_the_memory_of_a_server_optimizer_and_of_steps_as_it_was(optimizer: str) -> None:
+def test_a_skipped_round_leaves_the_states_of_a_server_optimizer_and_of_steps_as_they_were(optimizer: str) -> None:
     one = plain(f"server_optimizer={optimizer}", "steps=[momentum]", "aggregator=monna", "aggregator.root=cleveland_1")
     aggregator = Aggregator(one, dict(enumerate(one.consortium.names, 1)))
     _round(aggregator, 1)
-    before = repr(aggregator._memory)
-    assert before != "{}"
+    before = aggregator.states
+    shown = repr(before)
+    assert len(before) == 3
     _round(aggregator, 2, missing={"cleveland_1"})  # refused by the rule, after the step has run
-    assert (aggregator.log.skipped, repr(aggregator._memory)) == ([2], before)
+    assert aggregator.log.skipped == [2]
+    assert aggregator.states is before
     _round(aggregator, 3)
-    assert repr(aggregator._memory) != before
+    assert repr(aggregator.states) != shown == repr(before)
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
     if isinstance(value, np.ndarray):
         return [value]
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     return [array for one in inner for array in arrays_in(one)]
 

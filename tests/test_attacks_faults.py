@@ -24,8 +24,9 @@ from sim.experiment import Server
 from sim.run import Trial, run, run_together
 from sim.seeds import stream
 from sim.server import capped
-from sim.types import About, Fault, Forged, Knowledge, Reply, View
+from sim.types import About, Fault, Forged, Knowledge, Reply, Stateful, View
 from tests import federation
+from tests.rounds import Rounds
 
 UPDATE = np.array([1.0, -2.0, 3.0], np.float32)
 SMALL = ("consortium=heart4", "adversary.n_hostile=1", "training.rounds=6", "model=logistic")
@@ -33,9 +34,8 @@ SMALL = ("consortium=heart4", "adversary.n_hostile=1", "training.rounds=6", "mod
 
 def forged(fault: Fault, rounds: int, seed: int = 0) -> list[Forged]:
     """What a hospital sends in successive rounds, in which it would have sent 1, 2, 3, ... times ``UPDATE``."""
-    memory: dict[str, object] = {}
-    replies = (Reply(number * UPDATE, 50, number, memory) for number in range(1, rounds + 1))
-    return [fault(reply, stream(seed, "fault", reply.round)) for reply in replies]
+    work, replies = Rounds(fault), (Reply(number * UPDATE, 50, number) for number in range(1, rounds + 1))
+    return [work(reply, stream(seed, "fault", reply.round)) for reply in replies]
 
 
 def sent(fault: Fault, rounds: int, seed: int = 0) -> list[float]:
@@ -238,21 +238,28 @@ def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Spy:
+class Sent:
+    """All that was sent so far, (n_rounds of them)."""
+
+    rows: tuple[np.ndarray, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spy(Stateful[Knowledge, np.ndarray, Sent]):
     """Sends honest updates and keeps what it was told."""
 
     seen: list[Knowledge] = dataclasses.field(default_factory=list, compare=False)
+    state: ClassVar[type] = Sent
     about: ClassVar[About] = About("Spy", "none", 2026, needs="own", uses="updates_and_rule")
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> np.ndarray:
-        known.memory["rounds"] = known.memory.get("rounds", 0) + 1
+    def advance(self, known: Knowledge, state: Sent | None, rng: np.random.Generator) -> tuple[np.ndarray, Sent]:
         self.seen.append(known)
-        return known.own
+        return known.own, Sent((*(() if state is None else state.rows), known.own))
 
 
-def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], Trial]:
-    words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
-    spied_on = federation.experiment(*words)
+def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge], Trial]:
+    words = ("attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
+    spied_on = federation.experiment(f"training.rounds={rounds}", *(more or words))
     trial, spy = Trial(spied_on), Spy()
     trial.adversary = Adversary(spied_on, trial.strategy)
     trial.adversary.attacks = {"spy": spy}
@@ -290,10 +297,12 @@ def test_an_attack_is_told_what_its_level_allows_and_no_more(
 
 
 @pytest.mark.parametrize("knowledge", ["own", "updates"])
-def test_memory_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
-    seen, _ = spied(knowledge, rounds=3)
-    assert {known.memory["rounds"] for known in seen} == {3}
-    assert len({id(known.memory) for known in seen}) == (3 if knowledge == "own" else 1)
+def test_a_state_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
+    seen, trial = spied(knowledge, rounds=3)
+    states = list(trial.adversary.states.values())
+    assert len(states) == (3 if knowledge == "own" else 1)
+    told = [[known.own.tobytes() for known in seen[at :: len(states)]] for at in range(len(states))]
+    assert [[rows.tobytes() for rows in state.rows] for state in states] == told
 
 
 def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
@@ -305,13 +314,15 @@ def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
     np.testing.assert_allclose(wire.vector(aggregate, wire.WEIGHTS), (trial.weights + foreseen).astype(np.float32), atol=1e-7)
 
 
-def test_foreseeing_leaves_no_trace_in_the_aggregators_memory() -> None:
-    seen, trial = spied("updates_and_rule", rounds=1)
-    trial.strategy._memory["kept"] = [1]
-    before = repr(trial.strategy._memory)
-    assert seen[0].defense is not None
-    seen[0].defense(seen[0].own)
-    assert repr(trial.strategy._memory) == before
+def test_foreseeing_leaves_no_trace_in_the_states_of_the_defense() -> None:
+    words = ("attack=[sign_flip]", "adversary.knowledge=updates_and_rule", "steps=[momentum]", "server_optimizer=fedadam")
+    seen, trial = spied("updates_and_rule", 2, *words)
+    before, parts = trial.strategy.states, repr(trial.strategy.states)
+    assert len([state for state in before if state is not None]) == 2
+    first = seen[-1].defense(seen[-1].own)
+    np.testing.assert_array_equal(first, seen[-1].defense(seen[-1].own))
+    assert trial.strategy.states is before
+    assert repr(trial.strategy.states) == parts
 
 
 def test_adaptive_attacks_are_recorded_as_adaptive() -> None:

@@ -174,7 +174,7 @@ def test_a_memory_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
 
     def init(self: Trial, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
-        self.strategy._memory["opaque"] = Opaque()
+        self.kept._kept["opaque"] = [Opaque()]  # type: ignore[list-item]
 
     monkeypatch.setattr(Trial, "__init__", init)
     assert told(list(advance(runs, None, tmp_path))) == whole
@@ -220,9 +220,9 @@ def test_a_hospital_that_remembers_arrays_is_not_guessed_at() -> None:
         checkpoints._ledgers(context)
 
 
-FIXED = {  # attributes that hold what the configuration says, or what is worked out anew in every round
-    "strategy": {"experiment", "enrolled", "watch", "absent", "_weights", "_read", "_asked"},
-    "adversary": {"experiment", "aggregator", "enrolled", "attacks", "faults", "absences"},
+FIXED = {  # attributes that hold what the configuration says, what is worked out anew in every round, or states of plug-ins
+    "strategy": {"experiment", "enrolled", "watch", "absent", "_weights", "_read", "_asked", "states"},
+    "adversary": {"experiment", "aggregator", "enrolled", "attacks", "faults", "absences", "states"},
     "kept": {"experiment"},
     "curious": {"experiment", "attacks"},
 }
@@ -275,7 +275,14 @@ OTHER_FORMS: dict[str, Any] = {
     "other weights": lambda state: {**state, "weights": np.zeros(3, np.float32)},
     "a text for a part": lambda state: {**state, "kept": "x"},
     "no accounts": lambda state: {**state, "ledgers": []},
-    "a text for a memory": lambda state: {**state, "strategy": {**state["strategy"], "_memory": "x"}},
+    "a text for states": lambda state: {**state, "chain": "x"},
+    "one state too few": lambda state: {**state, "chain": state["chain"][:-1]},
+    "a state of a part that keeps nothing": lambda state: {**state, "chain": [*state["chain"][:-1], {"momentum": np.zeros(1)}]},
+    "a state with another field": lambda state: {**state, "chain": [{"more": 1}, *state["chain"][1:]]},
+    "a state without its fields": lambda state: {**state, "chain": [{}, *state["chain"][1:]]},
+    "a text for a state": lambda state: {**state, "chain": ["x", *state["chain"][1:]]},
+    "a list for states of attacks": lambda state: {**state, "attacks": []},
+    "a state of an attack that is not there": lambda state: {**state, "attacks": {("nobody", ""): {"model": np.zeros(1)}}},
 }
 
 
@@ -284,7 +291,7 @@ OTHER_FORMS: dict[str, Any] = {
 def test_progress_of_another_form_is_left_aside(
     change: Any, tmp_path: Path, resumed: list[int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    runs = [experiment(*SMALL)]
+    runs = [experiment(*SMALL, "steps=[momentum]")]
     interrupted(runs, tmp_path)
     (path,) = (tmp_path / FOLDER).glob(checkpoints.FILE)
     write(path, {identity: change(state) for identity, state in states(tmp_path / FOLDER).items()})
