@@ -16,7 +16,7 @@ from sim.types import Rule, ServerOptimizer, Step, Vector, View
 
 
 @dataclass(frozen=True)
-class Aggregated:
+class Aggregate:
     """What a chain makes of a view.
 
     ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
@@ -88,7 +88,7 @@ class Chain:
         numbers = range(n_hospitals + 1)
         return next((n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None), n_hospitals)
 
-    def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregated:
+    def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
         """What the chain makes of a view. ``states``: of the parts after the last round, none in the first.
 
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
@@ -113,7 +113,7 @@ class Chain:
         *,
         finite_steps: bool = False,
         finite_rule: bool = False,
-    ) -> Aggregated:
+    ) -> Aggregate:
         """As ``run``, but what steps and rule give need be finite only where it is asked for."""
         text = self.refusal(len(view.rows), sum(map(len, view.members)))
         if text is not None:
@@ -128,7 +128,7 @@ class Chain:
         if self.optimizer is not None:
             move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
             returned.array(self.optimizer, move, aggregate.shape)
-        return Aggregated(move, None if stated is None else origin.shares(stated), (*after, kept, pace))
+        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, kept, pace))
 
     def _ruled(self, view: View, rng: np.random.Generator, state: State) -> tuple[Vector, NDArray[np.float64] | None, State]:
         """What the rule gives, the share that it states of each row, and its next state."""

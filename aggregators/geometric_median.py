@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from aggregators.geometry import embedded, ranks
 from aggregators.kinds import Majority, Weighing
@@ -90,6 +89,8 @@ class Pulls:
 
         Found from directions and not from sums of distances: those lose their digits to one row far out.
         """
+        from scipy.spatial.distance import cdist
+
         nearness, here = self._nearness(cdist(self.points, self.points))
         pulls = nearness @ self.points - nearness.sum(1, keepdims=True) * self.points
         excess = np.linalg.norm(pulls, axis=1) - here.sum(1)

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message
-from flwr.clientapp import ClientApp
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, best_seconds
@@ -34,11 +33,11 @@ def measure(quick: bool) -> Result:
 def _round(update: np.ndarray, n: int) -> None:
     """One round in which hospitals answer with ``update`` at once."""
 
-    def together(messages: Sequence[Message], _: Sequence[Context]) -> list[Message | None]:
+    def together(messages: Sequence[Message], _: Sequence[Context]) -> list[Message]:
         return [wire.answer(update, 50, {}, message) for message in messages]
 
-    grid = LocalGrid(ClientApp(), {node: node for node in range(1, n + 1)}, together)
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, update), wire.settings("{}"), range(1, n + 1))
+    grid = LocalGrid({}, {node: node for node in range(1, n + 1)}, together)
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, update), wire.settings("0" * 64), range(1, n + 1))
     for reply in grid.send_and_receive(asked):
         wire.read_report(reply, len(update), 100)
 

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.batches import shuffled
+from sim.config.settings import Training
+from sim.design.site import Site
 from sim.experiment import Experiment
 from sim.seeds import stream
-from sim.types import Hospital
 
 
 def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
@@ -21,23 +22,23 @@ def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float
 
     And AUROC and Brier score on the test records of all hospitals together, after each round.
     """
-    network, seed = experiment.network.module(), experiment.settings.seed
-    weights, worth = torch.from_numpy(experiment.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
+    network, seed = experiment.plan.network.module(), experiment.settings.seed
+    weights, worth = torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
     features, labels = (np.concatenate(parts) for parts in zip(*((test.features, test.labels) for test in tests), strict=True))
     for round_ in range(1, experiment.settings.training.rounds + 1):
-        trained = [_visit(network, weights, hospital, experiment, round_) for hospital in experiment.consortium.hospitals]
+        trained = [_visit(network, weights, site, experiment.plan.training, round_) for site in experiment.truth.sites]
         weights = torch.stack(trained).mean(0)
         worth.append(_worth(network, weights, features, labels))
     return weights.numpy(), worth
 
 
-def _visit(network: nn.Module, weights: torch.Tensor, hospital: Hospital, experiment: Experiment, round_: int) -> torch.Tensor:
-    training, seed, rows = experiment.settings.training, experiment.settings.seed, hospital.train
+def _visit(network: nn.Module, weights: torch.Tensor, site: Site, training: Training, round_: int) -> torch.Tensor:
+    rows = site.records
     vector_to_parameters(weights.clone(), network.parameters())
     steps, loss = torch.optim.SGD(network.parameters(), lr=training.lr), nn.BCEWithLogitsLoss()
     features, labels = torch.from_numpy(rows.features), torch.from_numpy(rows.labels)
-    for batch in shuffled(seed, round_, hospital.name, len(rows), training):
+    for batch in shuffled(site.key, round_, len(rows), training):
         steps.zero_grad()
         loss(network(features[batch])[:, 0], labels[batch]).backward()
         steps.step()

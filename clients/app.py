@@ -1,11 +1,15 @@
-"""The Flower ClientApp of a hospital. The same app runs in every engine."""
+"""The Flower ClientApp of a hospital. The same app runs in every engine.
+
+A hospital trains by its own copy of the plan and by its own site. A message brings round, weights and the plan's digest, and
+the hospital refuses a task that breaks the plan or its privacy policy.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -14,90 +18,109 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batch, private
+from clients import batched, private
 from clients.private import History
 from clients.training import train
 from sim import batches, wire
+from sim.config.settings import Training
+from sim.design.plan import FederationPlan
+from sim.design.site import Site, Source
 from sim.devices import device
-from sim.experiment import Experiment, Training, from_text
+from sim.federation.conversation import Asked
+from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
-from sim.seeds import stream
-from sim.types import Records
+from sim.refusals import Refusal
+from sim.seeds import Key
+from sim.untrusted import described_error
 
-app = ClientApp()
 LEDGER = "privacy-ledger"
+TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
+Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
 
-@app.train()
-def fit(message: Message, context: Context) -> Message:
-    """Train the received weights on this hospital's records; reply with the update and the number of records."""
-    task = wire.read_task(message)
-    experiment = from_text(task.experiment)
-    attacking = experiment.settings.adversary.attacks_in(task.round)
-    name, records, training = _site(task.experiment, int(context.node_config[wire.PARTITION]), attacking)
-    seed = experiment.settings.seed
-    if experiment.dp is None:
-        drawn = batches.shuffled(seed, task.round, name, len(records), training)
-        return wire.answer(
-            train(experiment.network, task.weights, records, drawn, training) - task.weights, len(records), {}, message
-        )
-    drawn = batches.poisson(seed, task.round, name, len(records), training)
-    history, rng = _ledger(context.state), _noise(experiment, task.round, name)
-    trained, history = experiment.dp.train(experiment.network, task.weights, records, drawn, training, history, rng)
-    return wire.answer(trained - task.weights, len(records), _account(experiment, task.round, context.state, history), message)
+def hospital_app(source: Source) -> ClientApp:
+    """The ClientApp of the hospitals whose plan and sites are in ``source``."""
+    app = ClientApp()
+    app.train()(partial(fit, source))
+    app.query()(roll_call)
+    app.query("trip")(partial(answer, source))
+    return app
 
 
-@app.query()
+def simulated_app(source: Source) -> ClientApp:
+    """The same for hospitals that are simulated: they show what they train to the adversary, which gives it back for upload."""
+    app = hospital_app(source)
+    app.train("clear")(partial(fit, source))
+    app.train("upload")(partial(upload, source))
+    return app
+
+
+def fit(source: Source, message: Message, context: Context) -> Message:
+    """Train the received weights on this hospital's records; reply with the upload of the update.
+
+    The reply is a refusal where the task breaks the plan or the hospital's policy.
+    """
+    visit = _Visit.of(source, message, context)
+    refusal = visit.refusal()
+    if refusal is not None:
+        return wire.refused(refusal, message)
+    plan, site, task, training = visit.plan, visit.site, visit.task, visit.training
+    n_records = len(site.records)
+    if plan.dp is None:
+        drawn = batches.shuffled(site.key, task.round, n_records, training)
+        trained = train(plan.network, task.weights, site.records, drawn, training)
+        return visit.upload(wire.Report(trained - task.weights, n_records, {}))
+    drawn = batches.poisson(site.key, task.round, n_records, training)
+    history, rng = _ledger(context.state), _noise(site, task.round)
+    trained, history = plan.dp.train(plan.network, task.weights, site.records, drawn, training, history, rng)
+    numbers = _account(plan, task.round, context.state, history)
+    return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
+
+
+def answer(source: Source, message: Message, context: Context) -> Message:
+    """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or the hospital's policy."""
+    visit = _Visit.of(source, message, context)
+    refusal = visit.refusal()
+    return visit.answer(None) if refusal is None else wire.refused(refusal, message)
+
+
+def upload(source: Source, message: Message, context: Context) -> Message:
+    """Upload the update that the message brings, as if it had been trained here."""
+    return _Visit.of(source, message, context).answer(wire.given(message))
+
+
 def roll_call(message: Message, context: Context) -> Message:
-    """Say which of the consortium's hospitals this one is."""
+    """The reply that states which of the consortium's hospitals this one is."""
     return wire.present(int(context.node_config[wire.PARTITION]), message)
 
 
-def together(messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message | None]:
-    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch."""
-    tasks = {id(message.content): message for message in messages}  # those of one run in one round share it
-    asked = {content: _Asked.by(message) for content, message in tasks.items()}
-    visits = [asked[id(message.content)].of(message, context) for message, context in zip(messages, contexts, strict=True)]
-    alike = defaultdict[Any, list[int]](list)
-    for i, visit in enumerate(visits):
-        alike[visit.kind].append(i)
-    replies: list[Message | None] = [None] * len(messages)
+def together(sources: Mapping[int, Source]) -> Together:
+    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch.
+
+    ``sources``: by node id, for the hospitals may be of many runs.
+    """
+    return partial(_together, sources)
+
+
+def _together(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
+    pairs = zip(messages, contexts, strict=True)
+    visits = [_Visit.of(sources[wire.receiver(message)], message, context) for message, context in pairs]
+    refusals = [visit.refusal() for visit in visits]
+    alike = defaultdict[Kind, list[int]](list)
+    for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
+        if refusal is None and wire.type_of(visit.message) in TRAINING:
+            alike[visit.kind].append(i)
+    updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
-        found = batch.updates(network, [visits[i].job() for i in members], optimizer, where)
-        for i, update in zip(members, found, strict=True):
-            replies[i] = visits[i].reply(update)
-    return replies
+        jobs = [visits[i].job() for i in members]
+        updates.update(zip(members, batched.updates(network, jobs, optimizer, where), strict=True))
+    return [
+        visit.guarded(updates.get(i)) if refusal is None else wire.refused(refusal, visit.message)
+        for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True))
+    ]
 
 
-Kind: TypeAlias = tuple[Network, batch.Optimizer, torch.device, bool]
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What all hospitals of a run are asked in a round. ``kinds``: what jobs of one batch share, by a hospital's training."""
-
-    task: wire.Task
-    experiment: Experiment
-    attacking: bool
-    kinds: dict[Training, Kind]
-
-    @classmethod
-    def by(cls, message: Message) -> _Asked:
-        task = wire.read_task(message)
-        experiment = from_text(task.experiment)
-        trainings = {experiment.settings.training, experiment.hostile_training}
-        kinds = {training: _kind(experiment, training) for training in trainings}
-        return cls(task, experiment, experiment.settings.adversary.attacks_in(task.round), kinds)
-
-    def of(self, message: Message, context: Context) -> _Visit:
-        """The visit of one hospital."""
-        site = _site(self.task.experiment, int(context.node_config[wire.PARTITION]), self.attacking)
-        return _Visit(message, context.state, self.task, self.experiment, *site, self.kinds[site[2]])
-
-
-def _kind(experiment: Experiment, training: Training) -> Kind:
-    optimizer = batch.Optimizer(training.optimizer, training.lr, training.proximal)
-    return experiment.network, optimizer, device(experiment.settings.device), experiment.dp is not None
+Kind: TypeAlias = tuple[Network, batched.Optimizer, torch.device, bool]
 
 
 @dataclass(slots=True)
@@ -107,59 +130,98 @@ class _Visit:
     message: Message
     state: RecordDict
     task: wire.Task
-    experiment: Experiment
-    name: str
-    records: Records
+    plan: FederationPlan
+    site: Site
     training: Training
-    kind: Kind
 
-    def job(self) -> batch.Job:
+    @classmethod
+    def of(cls, source: Source, message: Message, context: Context) -> _Visit:
+        """The visit of the hospital to which ``context`` belongs."""
+        task = wire.read_task(message)
+        site = source.site(int(context.node_config[wire.PARTITION]), task.round)
+        training = site.training or source.plan.training
+        return cls(message, context.state, task, source.plan, site, training)
+
+    def refusal(self) -> Refusal | None:
+        """Why the hospital refuses the task; None if it does not."""
+        plan, task = self.plan, self.task
+        if task.plan != plan.digest:
+            return "plan"
+        if not 1 <= task.round <= plan.training.rounds:
+            return "round"
+        trains = wire.type_of(self.message) != wire.TRIP
+        if trains and (task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32):
+            return "weights"
+        return self.site.policy.refusal(plan, len(self.site.records))
+
+    @property
+    def kind(self) -> Kind:
+        """What all hospitals that are trained in one batch share."""
+        training = self.training
+        optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
+        return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
+
+    def job(self) -> batched.Job:
         """The training to be done."""
-        settings, n, dp = self.experiment.settings, len(self.records), self.experiment.dp
-        rows = _matrix(settings.seed, self.task.round, self.name, n, self.training, dp is not None)
+        site, n, dp, number = self.site, len(self.site.records), self.plan.dp, self.task.round
+        rows = _matrix(site.key, number, n, self.training, dp is not None)
         if dp is None:
-            return batch.Job(self.task.weights, self.records, rows)
+            return batched.Job(self.task.weights, site.records, rows)
         expected = batches.sample_rate(n, self.training) * n
-        rng = _noise(self.experiment, self.task.round, self.name)
-        noise = batch.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
-        return batch.Job(self.task.weights, self.records, rows, noise)
+        rng = _noise(site, number)
+        noise = batched.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
+        return batched.Job(self.task.weights, site.records, rows, noise)
 
-    def reply(self, update: NDArray[np.float32]) -> Message:
-        """The reply with this update; what it cost goes to the hospital's ledger."""
-        numbers, dp, training = {}, self.experiment.dp, self.training
-        if dp is not None:
-            n = len(self.records)
-            steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-            numbers = _account(self.experiment, self.task.round, self.state, private.added(_ledger(self.state), steps))
-        return wire.answer(update, len(self.records), numbers, self.message)
+    def guarded(self, update: NDArray[np.float32] | None) -> Message:
+        """The reply where ``update`` was trained, None where nothing was; a failure is the reply that Flower makes of it."""
+        try:
+            if update is not None:
+                return self.upload(wire.Report(update, len(self.site.records), self._spend()))
+            return self.answer(wire.given(self.message) if wire.type_of(self.message) == wire.UPLOAD else None)
+        except Exception as error:  # a hospital's failure is the hospital's, never the run's
+            return wire.failed(described_error(error), self.message)
+
+    def upload(self, report: wire.Report) -> Message:
+        """The reply that uploads what was trained, or shows it as it is where the simulator asks for that."""
+        if wire.type_of(self.message) == wire.CLEAR:
+            return wire.told(wire.clear(report), self.message)
+        return self.answer(report)
+
+    def answer(self, report: wire.Report | None) -> Message:
+        """The reply of the hospital's half of the plan's protocol."""
+        number, (kind, content) = self.task.round, wire.read_trip(self.message)
+        held = wire.held(self.state, number)
+        asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
+        found = protocol_of(self.plan).hospital.answer(asked, report)
+        wire.hold(self.state, number, found.held)
+        return wire.told(found.content, self.message)
+
+    def _spend(self) -> dict[str, float]:
+        """What the training cost goes to the hospital's ledger; after the last round, it is also reported."""
+        dp, training, n = self.plan.dp, self.training, len(self.site.records)
+        if dp is None:
+            return {}
+        steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
+        return _account(self.plan, self.task.round, self.state, private.added(_ledger(self.state), steps))
 
 
 @lru_cache(maxsize=8192)
-def _matrix(seed: int, round_: int, name: str, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
+def _matrix(key: Key, round_: int, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
     """Batches as a matrix; kept, because the runs of a comparison that share a seed share them."""
     draw = batches.poisson if is_private else batches.shuffled
-    return batch.padded(draw(seed, round_, name, n_train, training))
+    return batched.padded(draw(key, round_, n_train, training))
 
 
-@lru_cache(maxsize=8192)
-def _site(experiment: str, partition: int, attacking: bool) -> tuple[str, Records, Training]:
-    """Name, records and training of one hospital; a hostile one changes both while it attacks, if the attack does."""
-    run = from_text(experiment)
-    hospital = run.consortium.hospitals[partition]
-    if attacking and hospital.name in run.hostile:
-        return hospital.name, run.poisoned(hospital), run.hostile_training
-    return hospital.name, hospital.train, run.settings.training
+def _noise(site: Site, round_: int) -> np.random.Generator:
+    return site.key.stream("dp-noise", round_)
 
 
-def _noise(experiment: Experiment, round_: int, name: str) -> np.random.Generator:
-    return stream(experiment.settings.seed, "dp-noise", round_, name)
-
-
-def _account(experiment: Experiment, round_: int, state: RecordDict, history: History) -> dict[str, float]:
+def _account(plan: FederationPlan, round_: int, state: RecordDict, history: History) -> dict[str, float]:
     """Keep the ledger of what was spent in the hospital's state; after the last round, epsilon is reported."""
+    assert plan.dp is not None
     columns = (list(column) for column in zip(*history, strict=True))
     state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))
-    return {"epsilon": experiment.dp.epsilon(history)} if round_ == experiment.settings.training.rounds else {}
+    return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
 
 
 def _ledger(state: RecordDict) -> History:

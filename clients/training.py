@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models.network import Network
 from sim.models.store import load, unload
 from sim.types import Records

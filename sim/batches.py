@@ -1,6 +1,6 @@
-"""Which records a hospital trains on, batch by batch: drawn from named streams, so that anybody with the seed can tell.
+"""Which records a hospital trains on, batch by batch: drawn with the hospital's key, which no other party holds.
 
-The hospital trains on these batches; the simulator uses the same functions to know the truth behind an attacked update.
+The hospital trains on these batches; the simulator's observers use the same functions to know the truth behind an update.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.experiment import Training
-from sim.seeds import stream
+from sim.config.settings import Training
+from sim.seeds import Key
 
 Batch = NDArray[np.int64]  # row numbers of one batch; empty is possible under Poisson sampling
 
 
-def shuffled(seed: int, round_: int, hospital: str, n_train: int, training: Training) -> list[Batch]:
+def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
     """Batches of one round of plain training: passes over shuffled records, the last batch of a pass may be smaller."""
-    rng = stream(seed, "batches", round_, hospital)
+    rng = key.stream("batches", round_)
     steps, batches = training.steps(n_train), list[Batch]()
     while len(batches) < steps:
         order = rng.permutation(n_train)
@@ -24,9 +24,9 @@ def shuffled(seed: int, round_: int, hospital: str, n_train: int, training: Trai
     return batches[:steps]
 
 
-def poisson(seed: int, round_: int, hospital: str, n_train: int, training: Training) -> list[Batch]:
+def poisson(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
     """Batches of one round under differential privacy: each record joins each batch on its own with ``sample_rate``."""
-    rng = stream(seed, "poisson", round_, hospital)
+    rng = key.stream("poisson", round_)
     chosen = rng.random((training.steps(n_train), n_train)) < sample_rate(n_train, training)
     return [np.flatnonzero(row) for row in chosen]
 
@@ -36,7 +36,7 @@ def sample_rate(n_train: int, training: Training) -> float:
     return min(1.0, training.batch_size / n_train)
 
 
-def drawn(seed: int, round_: int, hospital: str, n_train: int, training: Training, *, private: bool) -> Batch:
+def drawn(key: Key, round_: int, n_train: int, training: Training, *, private: bool) -> Batch:
     """Row numbers of all records that a hospital used in one round, sorted, each once."""
     draw = poisson if private else shuffled
-    return np.unique(np.concatenate(draw(seed, round_, hospital, n_train, training)))
+    return np.unique(np.concatenate(draw(key, round_, n_train, training)))

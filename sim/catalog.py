@@ -15,14 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.choices import CONF, options
+from sim.config.groups import STACK
+from sim.config.settings import ORDERED
 from sim.errors import InputError
-from sim.experiment import ORDERED
 from sim.screen import Screen
 from sim.types import About
-from threats.catalogue import Threat
-from threats.catalogue import load as load_threats
+from threats.catalog import Threat
+from threats.catalog import load as load_threats
 
-GROUPS = ("attack", "defense", "aggregator", "steps", "server_optimizer", "secagg", "dp", "consortium", "model", "threats")
+GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
 INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
 NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is

@@ -1,6 +1,7 @@
-"""What a run in progress has reached, as a file from which it goes on with the same digits after an interruption.
+"""What a run in progress has reached, as a file from which it goes on after an interruption.
 
-Stored is what objects of a run carry from round to round; all else follows from the configuration, and random draws have names.
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
+follows from the configuration, and random draws have names.
 The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
 """
 
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,15 +22,15 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files
+from sim import evidence, files, wire
 from sim.evidence import Part
 from sim.experiment import Experiment, address
+from sim.federation.rounds import Skipped
 from sim.manifest import code_version
-from sim.server import Log, Skipped
 from sim.states import is_stateful
 
 if TYPE_CHECKING:
-    from sim.run import Trial
+    from sim.run import FederatedRun
 
 SCHEMA: Final = "wardround.progress/1"
 EVERY: Final = 3.0  # seconds between two files
@@ -37,19 +38,12 @@ DEAREST: Final = 0.01  # share of the processor's time that writing may take; wh
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
-STORED: Final[Mapping[str, tuple[str, ...]]] = {  # attributes that change from round to round, by the part of a run that has them
-    "strategy": ("log",),
-    "adversary": ("distances",),
-    "kept": ("_kept", "_distance", "_stated"),
-    "curious": ("results",),
-}
 CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
-RECORDS: Final[Mapping[str, type[Log] | type[Skipped]]] = {"Log": Log, "Skipped": Skipped}
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
 UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
 
-State = dict[str, Any]
+Stored = dict[str, Any]  # of one run, by name
 
 
 class Arrays(list[NDArray[Any]]):
@@ -69,6 +63,14 @@ class Arrays(list[NDArray[Any]]):
         return self._places[id(array)]
 
 
+@dataclass(frozen=True)
+class Told:
+    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
+
+    kind: str
+    fields: Mapping[str, Any]
+
+
 class UnstorableError(TypeError):
     """A plug-in's state holds something that is neither JSON nor an array."""
 
@@ -83,30 +85,31 @@ class Progress:
         self._start = time.monotonic()
         self._next, self._off = self._start + EVERY, False
 
-    def restore(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
+    def restore(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
         """Take every run to the last round of which any whole file of the folder holds its state."""
         if not self.folder.is_dir():
             return
         held = states(self.folder)
-        for trial in trials:
-            if (state := held.get(address(trial.experiment, code_version()))) is not None:
-                at = [contexts[node] for node in trial.enrolled]
+        for run in runs:
+            if (state := held.get(address(run.experiment, code_version()))) is not None:
+                at = [contexts[node] for node in run.roster.nodes.values()]
                 try:
-                    _check_fits(trial, len(at), state)
+                    state["parts"] = _made(state["parts"], _state_types(run))
+                    _check_fits(run, len(at), state)
                 except UNUSABLE as error:
                     print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
                 else:
-                    _restore(trial, at, state)
+                    _restore(run, at, state)
 
-    def after_round(self, trials: Sequence[Trial], contexts: Mapping[int, Context]) -> None:
+    def after_round(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
         """Write the state of all runs, if it is time to."""
         now, worked = time.monotonic(), time.process_time()
         if self._off or now < self._next:
             return
         try:
-            each = (now - self._start) / len(trials)
-            found = [(trial, _state(trial, [contexts[node] for node in trial.enrolled], each)) for trial in trials]
-            write(self.path, {address(trial.experiment, code_version()): state for trial, state in found})
+            each = (now - self._start) / len(runs)
+            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
+            write(self.path, {address(run.experiment, code_version()): state for run, state in found})
         except UnstorableError as error:
             self._off = True
             print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
@@ -117,7 +120,7 @@ class Progress:
         self.path.unlink(missing_ok=True)
 
 
-def write(path: Path, runs: Mapping[str, State]) -> None:
+def write(path: Path, runs: Mapping[str, Stored]) -> None:
     """One file with the states of runs by their address. Raises ``UnstorableError`` where one cannot be told in plain values."""
     arrays = Arrays()
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
@@ -128,9 +131,9 @@ def write(path: Path, runs: Mapping[str, State]) -> None:
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
-def states(folder: Path) -> dict[str, State]:
+def states(folder: Path) -> dict[str, Stored]:
     """The furthest state of each run in the files of ``folder`` that are whole and of this code; a line for each other file."""
-    found: dict[str, State] = {}
+    found: dict[str, Stored] = {}
     for path in sorted(folder.glob(FILE)):
         try:
             for identity, state in _read(path).items():
@@ -158,7 +161,7 @@ def clear(folder: Path, done: Collection[str]) -> None:
         (folder / FOLDER).rmdir()
 
 
-def _read(path: Path) -> dict[str, State]:
+def _read(path: Path) -> dict[str, Stored]:
     with open(files.opened(path), "rb") as file:
         told, _, content = file.read().partition(b"\n")
     if sha256(content).hexdigest().encode() != told:
@@ -178,113 +181,82 @@ def _read(path: Path) -> dict[str, State]:
     return {identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()}
 
 
-def _checked(state: Any) -> State:
+def _checked(state: Any) -> Stored:
     if not isinstance(state, dict) or type(state["round"]) is not int or not np.isfinite(state["weights"]).all():
         raise ValueError("it holds no state of a run")
     return state
 
 
-def _state(trial: Trial, contexts: Iterable[Context], seconds: float) -> State:
+def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
     return {
-        "round": trial.round,
-        "seconds": trial.earlier + seconds,
-        "weights": trial.weights,
-        "scores": np.stack(trial.scores),
-        "planted": trial.planted,
-        "overflowed": trial.overflowed,
+        "round": run.number,
+        "seconds": run.earlier + seconds,
+        "weights": run.weights,
         "ledgers": [_ledgers(context) for context in contexts],
-        "chain": [_fields(part, state) for part, state in _of_chain(trial)],
-        "attacks": {key: _fields(_attack(trial, key), state) for key, state in trial.adversary.states.items()},
-        **{part: {name: getattr(getattr(trial, part), name) for name in names} for part, names in STORED.items()},
+        "parts": {name: vars(state) for name, state in run.states.items()},
     }
 
 
-def _check_fits(trial: Trial, n_hospitals: int, state: State) -> None:
+def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
     """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
-    done, scores = state["round"], state["scores"]
-    names = {"round", "seconds", "weights", "scores", "planted", "overflowed", "ledgers", "chain", "attacks", *STORED}
-    if state.keys() != names or not 0 < done <= trial.experiment.settings.training.rounds:
+    names = {"round", "seconds", "weights", "ledgers", "parts"}
+    if state.keys() != names or not 0 < state["round"] <= run.experiment.settings.training.rounds:
         raise ValueError("it is of another form")
-    if state["weights"].shape != trial.initial.shape or state["weights"].dtype != trial.initial.dtype:
+    if state["weights"].shape != run.initial.shape or state["weights"].dtype != run.initial.dtype:
         raise ValueError("its weights are of another form")
-    if not isinstance(scores, np.ndarray) or len(scores) != done + 1 or not isinstance(state["seconds"], float):
-        raise ValueError("its scores are of another form")
-    if any(type(state[name]) is not list for name in ("planted", "overflowed", "ledgers")):
-        raise ValueError("its lists are of another form")
+    if not isinstance(state["seconds"], float) or type(state["ledgers"]) is not list or type(state["parts"]) is not dict:
+        raise ValueError("its parts are of another form")
     if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
         raise ValueError("its accounts are of another form")
-    if type(state["chain"]) is not list or type(state["attacks"]) is not dict:
+    if state["parts"].keys() != run.states.keys():
+        raise ValueError("it has other parts")
+    for part, now in run.states.items():
+        found = state["parts"][part]
+        if type(found) is not dict or found.keys() != vars(now).keys():
+            raise ValueError(f"its {part} is of another form")
+        if any(type(found[name]) is not type(value) for name, value in vars(now).items() if value is not None):
+            raise ValueError(f"its {part} is of another form")
+    parts, found = run.plan.chain.parts, state["parts"]["aggregator"]["states"]
+    if found and [type(one) for one in found] != [part.state if is_stateful(part) else type(None) for part in parts]:
         raise ValueError("its states of plug-ins are of another form")
-    _chain_states(trial, state), _attack_states(trial, state)
-    for part, attributes in STORED.items():
-        for name in attributes:
-            now, found = getattr(getattr(trial, part), name), state[part][name]
-            if any(isinstance(now, form) != isinstance(found, form) for form in (dict, Log)):
-                raise ValueError(f"its {part} is of another form")
 
 
-def _restore(trial: Trial, contexts: Sequence[Context], state: State) -> None:
-    trial.round, trial.earlier = state["round"], state["seconds"]
-    trial.weights, trial.scores, trial.planted = state["weights"], list(state["scores"]), state["planted"]
-    trial.overflowed = state["overflowed"]
+def _state_types(run: FederatedRun) -> dict[str, type]:
+    """The types of the states that plug-ins of a run keep, by name."""
+    plugins = [*run.plan.chain.parts, *run.experiment.attack_plan.attacks.values()]
+    return {_name(plugin.state): plugin.state for plugin in plugins if is_stateful(plugin)}
+
+
+def _made(value: Any, types: Mapping[str, type]) -> Any:
+    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE`` for one of another type."""
+    if isinstance(value, Told):
+        return types[value.kind](**value.fields)
+    if isinstance(value, dict):
+        return {key: _made(item, types) for key, item in value.items()}
+    return tuple(_made(item, types) for item in value) if isinstance(value, tuple) else value
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
+    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(values)
-    trial.strategy.states = _chain_states(trial, state)
-    trial.adversary.states = _attack_states(trial, state)
-    for part, names in STORED.items():
-        for name in names:
-            _put(getattr(trial, part), name, state[part][name])
-
-
-def _of_chain(trial: Trial) -> list[tuple[Any, Any]]:
-    """Steps, rule and optimizer, each with its state; nothing before a round had an aggregate."""
-    states = trial.strategy.states
-    return list(zip(trial.experiment.chain.parts, states, strict=True)) if states else []
-
-
-def _attack(trial: Trial, key: tuple[str, str]) -> Any:
-    """The attack or fault that the states of a hospital (or of all hostile ones) with this key are of."""
-    return trial.experiment.attacks[key[0]]
-
-
-def _fields(plugin: Any, state: Any) -> dict[str, Any] | None:
-    """The fields of a plug-in's state by name; None for a plug-in that keeps nothing."""
-    return None if state is None else {field.name: getattr(state, field.name) for field in fields(plugin.state)}
-
-
-def _state_of(plugin: Any, told: Any) -> Any:
-    """The state with these fields. Raises an error of ``UNUSABLE`` where the plug-in has none like it."""
-    if told is None:
-        return None
-    if not is_stateful(plugin) or not isinstance(told, dict):
-        raise ValueError("a state is of another form")
-    return plugin.state(**told)
-
-
-def _chain_states(trial: Trial, state: State) -> tuple[Any, ...]:
-    told = state["chain"]
-    return tuple(_state_of(part, one) for part, one in zip(trial.experiment.chain.parts, told, strict=True)) if told else ()
-
-
-def _attack_states(trial: Trial, state: State) -> dict[tuple[str, str], Any]:
-    return {key: _state_of(_attack(trial, key), told) for key, told in state["attacks"].items()}
-
-
-def _put(owner: Any, name: str, value: Any) -> None:
-    """Into the attribute; a dictionary stays the one that it is, for it may have a default and be held elsewhere."""
-    if isinstance(old := getattr(owner, name), dict):
-        old.clear()
-        old.update(value)
-    else:
-        setattr(owner, name, value)
+    for part, now in run.states.items():
+        for name, value in state["parts"][part].items():
+            setattr(now, name, value)
 
 
 def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
-    """What a hospital remembers, which is records of numbers and of lists of them."""
-    if len(context.state.config_records) != len(context.state):
+    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
+    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
-    return {name: dict(record) for name, record in context.state.config_records.items()}
+    return records
 
 
 def _order(array: NDArray[Any]) -> str:
@@ -304,6 +276,8 @@ def _packed(value: Any, arrays: Arrays) -> Any:
         return {"part": kind.__name__, "text": value.model_dump_json()}
     if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
         return {"number": arrays.place(np.asarray(value))}
+    if is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen:
+        return {"state": _name(kind), "fields": _packed(vars(value), arrays)}
     raise UnstorableError(f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array")
 
 
@@ -311,8 +285,8 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     float: lambda value, _: {"float": value.hex()},
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
-    Log: lambda value, arrays: {"Log": _packed(vars(value), arrays)},
     Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
+    Told: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
 
@@ -330,10 +304,11 @@ def _unpacked(tree: Any, arrays: Arrays) -> Any:
             return tuple(_unpacked(item, arrays) for item in value)
         case "dict":
             return {_unpacked(key, arrays): _unpacked(item, arrays) for key, item in value}
-        case "Log" | "Skipped":
-            record = RECORDS[kind]
+        case "Skipped":
             given = _unpacked(value, arrays)
-            return record(**{field.name: given[field.name] for field in fields(record)})
+            return Skipped(**{field.name: given[field.name] for field in fields(Skipped)})
+        case "state":
+            return Told(value, _unpacked(more[0][1], arrays))
         case "array":
             return arrays[value]
         case "number":

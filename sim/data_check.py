@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.errors import InputError
-from sim.types import Consortium, Field, Hospital, Records, Schema
+from sim.errors import InputError, whole
+from sim.types import Consortium, Field, Hospital, ImageSchema, Records, Schema, TableSchema
+from sim.untrusted import type_name
 
 ALL = "all"  # what curves call the test patients of all hospitals together
 ROUNDING = 1e-12  # spread of a field, relative to its values, up to which rounding alone may have made it
@@ -70,6 +71,11 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 
 def _check_schema(schema: Schema) -> None:
+    if not isinstance(schema, TableSchema | ImageSchema):
+        shown = f"an object of type {type_name(type(schema))}"
+        raise InputError("schema", shown, "expected TableSchema or ImageSchema")
+    if isinstance(schema, ImageSchema):
+        whole(1, height=schema.height, width=schema.width, channels=schema.channels)
     columns = [
         column for field in schema.fields for column in (*field.columns, *(() if field.missing is None else (field.missing,)))
     ]

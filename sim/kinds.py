@@ -37,7 +37,7 @@ from sim.types import (
 )
 
 if TYPE_CHECKING:
-    from sim.experiment import Training
+    from sim.config.settings import Training
     from sim.models.network import Network
 
 
@@ -61,7 +61,21 @@ class LocalPrivacy(Protocol):
 
     about: ClassVar[About]
 
+    @property
+    def delta(self) -> float: ...
+
+    @property
+    def accountant(self) -> str: ...
+
+    @property
+    def max_grad_norm(self) -> float: ...
+
+    @property
+    def target_epsilon(self) -> float | None: ...
+
     def check(self, n_train: dict[str, int], training: Training) -> None: ...
+
+    def unprotected(self) -> LocalPrivacy: ...
 
     def noise(self, n_train: int, training: Training) -> float: ...
 

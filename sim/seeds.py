@@ -1,20 +1,54 @@
-"""Every random draw has a name; equal names give equal streams, whatever ran before and in whatever order."""
+"""Every random draw has a name; equal names give equal streams, whatever ran before and in whatever order.
+
+A party draws through its own ``Key``, and through nothing else.
+"""
 
 import zlib
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import DTypeLike, NDArray
 
 STATE = (4, np.uint64)  # what PCG64 asks of a seed
+Party = Literal["hospital", "aggregator", "adversary", "simulator"]
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
     """The generator for ``(seed, *name)``, for example ``stream(0, "batches", round, hospital)``."""
     named: Any = _named(seed, *name)  # numpy's own types do not know that PCG64 takes it
     return np.random.Generator(np.random.PCG64(named))
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    """The secret from which one party draws: batches and noise of a hospital, the rule's draws of the aggregator.
+
+    Whoever holds the key can repeat every draw of its party; whoever does not hold it cannot.
+    In a simulation keys are made from the run's seed by ``key``.
+    """
+
+    _secret: int = field(repr=False)
+    _owner: tuple[str, ...]
+
+    def stream(self, *names: str | int) -> np.random.Generator:
+        """The generator of the draw with these names, for example ``key.stream("batches", round)``."""
+        return _derived(self._secret, self._owner, names)
+
+    def __repr__(self) -> str:
+        return f"Key of {' '.join(self._owner)}"
+
+
+def key(seed: int, party: Party, name: str = "") -> Key:
+    """The key that a party has in the simulation of ``seed``; ``name`` tells one hospital from another."""
+    return Key(seed, (party, name) if name else (party,))
+
+
+def _derived(secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]) -> np.random.Generator:
+    """The generator of a party's draw: the one place that says how draws follow from a secret."""
+    return stream(secret, *names, *owner[1:])
 
 
 class _Seed(ISeedSequence):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
@@ -79,11 +81,55 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Schema:
-    """Fields of a record; ``n_features`` counts feature columns."""
+class TableSchema:
+    """The form of records that are rows of a table. ``n_features`` counts feature columns."""
 
     fields: tuple[Field, ...]
     n_features: int
+
+
+@dataclass(frozen=True)
+class ImageSchema:
+    """The form of records that are images of ``channels`` planes of ``height`` x ``width`` pixels.
+
+    The feature columns of an image are its planes one after the other, each row by row. A pixel's
+    value lies from ``low`` to ``high`` in the units of the data, and from 0 to 1 in its column.
+
+    >>> schema = ImageSchema(height=8, width=8, channels=1, low=0.0, high=16.0)
+    >>> schema.n_features, schema.fields[9].name
+    (64, 'pixel_1_1')
+    """
+
+    height: int
+    width: int
+    channels: int
+    low: float
+    high: float
+
+    @property
+    def n_features(self) -> int:
+        """Pixels of an image, those of all planes."""
+        return self.channels * self.height * self.width
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """Each pixel as a continuous field, in the order of the columns.
+
+        Its name is ``pixel_ROW_COLUMN``, and ``pixel_ROW_COLUMN_CHANNEL`` with several channels.
+        """
+        places = list(product(range(self.channels), range(self.height), range(self.width)))
+        names = [f"pixel_{row}_{column}" + (f"_{channel}" if self.channels > 1 else "") for channel, row, column in places]
+        scale = self.high - self.low
+        return tuple(Field(name, "continuous", (at,), center=self.low, scale=scale) for at, name in enumerate(names))
+
+    def corner(self, height: int, width: int) -> tuple[Field, ...]:
+        """The pixels of the lower right ``height`` rows by ``width`` columns, those of all planes."""
+        inside = np.zeros((self.channels, self.height, self.width), dtype=bool)
+        inside[:, self.height - height :, self.width - width :] = True
+        return tuple(self.fields[at] for at in np.flatnonzero(inside))
+
+
+Schema: TypeAlias = TableSchema | ImageSchema
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
@@ -21,13 +21,15 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
+from sim.refusals import REFUSED, SENTENCES, Refusal
 from sim.types import Forged
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
 from sim.withheld import FAILED
 
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
-EXPERIMENT, ROUND = "experiment", "round"
+PLAN, ROUND = "plan", "round"
+REFUSAL, WHY = "refusal", "why"
 PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
 Stated: TypeAlias = dict[str, Any]  # of a message, by the names that Flower has for it
@@ -43,6 +45,16 @@ FLOAT32 = np.dtype(np.float32)  # the one that plain arrays share
 NPY = "numpy.ndarray"  # Flower's name for an array serialized by numpy
 MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12
 
+TRAIN = "train"  # type of a message: train, and reply with the upload
+CLEAR = "train.clear"  # in simulation alone: train, and reply with the update as it is
+UPLOAD = "train.upload"  # in simulation alone: reply with the upload of the update that is sent along
+TRIP = "query.trip"  # a trip of a protocol in which nothing is trained
+KIND = "kind"  # of a trip, among its values
+CARRIED = ("trip", "own", "given")  # parts of a message: for all hospitals, for one of them, and the update to be uploaded
+HELD = "held"  # part of a hospital's state: what its half of a protocol holds until the round is over
+ANY_KIND = TRAIN  # a message without a kind is of this one
+
+Value: TypeAlias = bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
 T = TypeVar("T")
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
@@ -68,10 +80,13 @@ class SharedArray(Array):
 
 @dataclass(frozen=True)
 class Task:
-    """What the aggregator asks of a hospital: train ``weights`` in ``round`` of the run that ``experiment`` describes."""
+    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the digest ``plan``.
+
+    ``weights`` are ``NO_WEIGHTS`` in a trip in which nothing is trained.
+    """
 
     round: int
-    experiment: str
+    plan: str
     weights: NDArray[np.float32]
 
 
@@ -82,6 +97,39 @@ class Report:
     update: NDArray[np.float32]
     count: int
     numbers: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a message holds beside what every message has: arrays, numbers and other plain values, each by name."""
+
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    numbers: Mapping[str, int | float] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+NOTHING = Content()
+NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a value must be: exactly of type ``kind`` (a list of these if ``most_entries`` is given), of at most ``most``.
+
+    ``most``: characters or bytes, or the largest absolute number.
+    """
+
+    kind: type[bool] | type[int] | type[float] | type[str] | type[bytes]
+    most: float
+    most_entries: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What a usable answer holds: exactly these arrays, each with dtype and shape, and exactly these values."""
+
+    arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    values: Mapping[str, Entry] = field(default_factory=dict)
 
 
 class UnusableError(ValueError):
@@ -123,15 +171,15 @@ def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
     return values
 
 
-def settings(experiment: str) -> ConfigRecord:
-    """The part of a task that is the same in every round."""
-    return ConfigRecord({EXPERIMENT: experiment})
+def settings(plan: str) -> ConfigRecord:
+    """The part of a task that is the same in every round: the digest of the plan."""
+    return ConfigRecord({PLAN: plan})
 
 
 def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable[int]) -> list[Message]:
     """The messages that ask nodes to train. They share their records, as Flower's own strategies do: see ``isolated``."""
     content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord({**config, ROUND: round_})})
-    first = Message(content, SUPERLINK_NODE_ID, "train")
+    first = Message(content, SUPERLINK_NODE_ID, TRAIN)
     return [_twin(first, _metadata=_twin(first.metadata, _dst_node_id=node)) for node in nodes]
 
 
@@ -199,16 +247,22 @@ def isolated(message: Message) -> Message:
 
 
 def read_task(message: Message) -> Task:
-    """What a message of ``ask`` asks."""
+    """What a message of ``ask`` asks, or of ``trip``."""
     content = _entries(message.content)
     config = _entries(content[CONFIG])
-    return Task(config[ROUND], config[EXPERIMENT], _entries(content[ARRAYS])[WEIGHTS].numpy())
+    weights = _entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
+    return Task(config[ROUND], config[PLAN], weights)
 
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
     """A hospital's reply to ``message``."""
     metrics = _twin(_NO_METRICS, _data={COUNT: count, **numbers})
     return _reply(_twin(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
+
+
+def refused(refusal: Refusal, message: Message) -> Message:
+    """The reply of a hospital that refuses the task of ``message``."""
+    return _reply(RecordDict({REFUSAL: ConfigRecord({WHY: refusal})}), message)
 
 
 def _reply(content: Any, message: Message) -> Message:
@@ -272,12 +326,7 @@ def read_report(reply: Any, n_params: int, max_records: int) -> Report:
 
 
 def _report(reply: Any, n_params: int, max_records: int) -> Report:
-    message = _inside(reply, Message, "the reply")
-    if message.get("_error") is not None:
-        raise UnusableError(f"{FAILED}{_reason(message['_error'])}")
-    if message.get("_content") is None:
-        raise UnusableError("the reply has no content")
-    records = _held(message["_content"], RecordDict, "the content")
+    records = _records(reply)
     if records.keys() != {ARRAYS, METRICS}:
         raise UnusableError(f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}")
     update = _update(records[ARRAYS], n_params)
@@ -286,6 +335,28 @@ def _report(reply: Any, n_params: int, max_records: int) -> Report:
     if type(count) is not int or not 1 <= count <= max_records:
         raise UnusableError(f"reports {described(count)} records, expected a whole number from 1 to {max_records}")
     return Report(update, count, {name: _number(name, value) for name, value in metrics.items()})
+
+
+def _refusal(record: Any) -> str:
+    """A hospital's refusal in our own words."""
+    entries = _held(record, ConfigRecord, REFUSAL)
+    why = entries.get(WHY)
+    if entries.keys() != {WHY} or type(why) is not str or why not in SENTENCES:
+        raise UnusableError(f"a refusal without a known reason, expected one of {', '.join(SENTENCES)}")
+    return f"{REFUSED}{SENTENCES[why]}"
+
+
+def _records(reply: Any) -> dict[str, Any]:
+    """The records of a reply that is no error and no refusal."""
+    message = _inside(reply, Message, "the reply")
+    if message.get("_error") is not None:
+        raise UnusableError(f"{FAILED}{_reason(message['_error'])}")
+    if message.get("_content") is None:
+        raise UnusableError("the reply has no content")
+    records = _held(message["_content"], RecordDict, "the content")
+    if records.keys() == {REFUSAL}:
+        raise UnusableError(_refusal(records[REFUSAL]))
+    return records
 
 
 def _update(record: Any, n_params: int) -> NDArray[np.float32]:
@@ -392,6 +463,18 @@ def _metadata(reply: Any) -> Stated:
     return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
 
 
+def type_of(message: Message) -> str:
+    """The type of a message of ours."""
+    found: str = vars(message.metadata)["_message_type"]
+    return found
+
+
+def receiver(message: Message) -> int:
+    """The node that a message of ours is to."""
+    node: int = vars(message.metadata)["_dst_node_id"]
+    return node
+
+
 def sender(stated: Stated) -> int:
     """The node that a reply is from by its ``metadata``; ``NOBODY`` where none is stated."""
     node = stated.get("_src_node_id")
@@ -453,3 +536,218 @@ def take_back(lent: Context, context: Context) -> None:
 def stamp(message: Message, identity: str) -> None:
     """Set the message's id, which Flower leaves to the transport."""
     message.metadata.__dict__["_message_id"] = identity
+
+
+# --- trips of protocols: more than one message a round
+
+
+def trip(
+    type_: str,
+    kind: str,
+    round_: int,
+    weights: NDArray[np.float32] | None,
+    config: ConfigRecord,
+    common: Content,
+    each: Mapping[int, Content],
+    nodes: Iterable[int],
+) -> list[Message]:
+    """The messages of one trip, of a type and kind, to some nodes: those that are sent nothing of their own share their records.
+
+    ``common``: what all of them are sent; ``each``: what single nodes are sent beside that.
+    """
+    records: dict[str, Any] = {CONFIG: ConfigRecord({**config, ROUND: round_})}
+    if weights is not None:
+        records[ARRAYS] = arrays(WEIGHTS, weights)
+    if kind != ANY_KIND or common is not NOTHING:
+        records |= _carried(CARRIED[0], replace(common, values={**common.values, KIND: kind}))
+    first = Message(RecordDict(records), SUPERLINK_NODE_ID, type_)
+    shared, found = vars(first)["_content"], list[Message]()
+    for node in nodes:
+        own = each.get(node)
+        content = shared if own is None else RecordDict({**records, **_carried(CARRIED[1], own)})
+        found.append(_twin(first, _metadata=_twin(first.metadata, _dst_node_id=node), _content=content))
+    return found
+
+
+def to_upload(message: Message, trained: Message) -> Message:
+    """The message that asks a hospital for the upload of what ``trained`` holds, its reply to ``message``."""
+    given: Any = trained.content
+    names = dict(zip((ARRAYS, METRICS), _names(CARRIED[2])[:2], strict=True))
+    records = {**_entries(message.content), **{names[name]: given[name] for name in (ARRAYS, METRICS)}}
+    content = _twin(_NO_RECORDS, _data=records)
+    return _twin(
+        message, _metadata=_twin(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""), _content=content
+    )
+
+
+def given(message: Message) -> Report:
+    """The update in a message of ``to_upload``. Raises ``UnusableError`` where it is none that a hospital could upload."""
+    records, names = _entries(message.content), _names(CARRIED[2])
+    (array,) = _entries(records[names[0]]).values()
+    numbers = dict(_entries(records[names[1]]))
+    update, count = array.numpy(), numbers.pop(COUNT)
+    if update.dtype != np.float32 or update.ndim != 1 or not np.isfinite(update).all():
+        raise UnusableError(f"an update of {update.dtype} with shape {update.shape}, expected finite float32")
+    if type(count) is not int or count < 1:
+        raise UnusableError(f"{described(count)} records, expected a whole number from 1")
+    return Report(update, count, numbers)
+
+
+def read_trip(message: Message) -> tuple[str, Content]:
+    """Kind and content of a message of ``trip``."""
+    records = _entries(message.content)
+    if records.keys() <= {ARRAYS, CONFIG}:
+        return ANY_KIND, NOTHING
+    parts = [_unpacked(records, part) for part in CARRIED[:2]]
+    merged = [{**parts[0][i], **parts[1][i]} for i in range(3)]
+    kind = merged[2].pop(KIND, ANY_KIND)
+    return str(kind), Content(*merged)
+
+
+def clear(report: Report) -> Content:
+    """An update and its record count as they are: what a hospital answers in a plain round."""
+    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers})
+
+
+def told(content: Content, message: Message) -> Message:
+    """A hospital's reply to ``message`` that holds ``content``."""
+    records: dict[str, Any] = {}
+    if content.arrays or not content.values:
+        shared = {name: SharedArray(values) for name, values in content.arrays.items()}
+        records[ARRAYS] = _twin(_NO_ARRAYS, _data=shared)
+        if content.numbers:
+            records[METRICS] = _twin(_NO_METRICS, _data=dict(content.numbers))
+    if content.values:
+        records[CONFIG] = ConfigRecord(dict(content.values))
+    return _reply(_twin(_NO_RECORDS, _data=records), message)
+
+
+def read_content(reply: Any, form: Form) -> Content:
+    """The usable content of a reply in a trip of a protocol. Raises ``UnusableError`` for anything that is not of ``form``.
+
+    It trusts as little as ``read_report``: exactly the arrays and values of the form, checked before anything is decoded, copied.
+    """
+    try:
+        return _content(reply, form)
+    except (UnusableError, MemoryError):  # no more memory is ever asked for than the agreed sizes
+        raise
+    except Exception as error:
+        raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
+
+
+def _content(reply: Any, form: Form) -> Content:
+    records = _records(reply)
+    expected = {name for name, part in ((ARRAYS, form.arrays), (CONFIG, form.values)) if part}
+    if records.keys() != expected:
+        raise UnusableError(f"records {described(sorted(records))}, expected {' and '.join(sorted(expected))}")
+    found = _held(records[ARRAYS], ArrayRecord, ARRAYS) if form.arrays else {}
+    stated = _held(records[CONFIG], ConfigRecord, CONFIG) if form.values else {}
+    for what, given, agreed in (("arrays", found, form.arrays), ("values", stated, form.values)):
+        if given.keys() != agreed.keys():
+            raise UnusableError(f"{what} {described(sorted(given))}, expected {', '.join(sorted(agreed))}")
+    arrays = {name: _array(found[name], name, *agreed) for name, agreed in form.arrays.items()}
+    return Content(arrays, {}, {name: _value(name, stated[name], entry) for name, entry in form.values.items()})
+
+
+def _array(array: Any, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A copy of an array that is exactly of ``dtype`` and ``shape``, serialized or not."""
+    agreed, what = np.dtype(dtype), f"array {name}"
+    if type(array) is SharedArray:
+        values = _inside(array, SharedArray, what).get("values")
+        if type(values) is not np.ndarray:
+            raise UnusableError(f"{what} is {described(values)}, expected an array of numpy")
+        _check_array(what, values.dtype.str if values.dtype.names else str(values.dtype), values.shape, agreed, shape)
+        return np.array(values, agreed)
+    fields = _inside(array, Array, what)
+    _check_array(what, fields.get("dtype"), fields.get("shape"), agreed, shape)
+    stype, data, head = fields.get("stype"), fields.get("data"), _npy_head_of(agreed.str, shape)
+    n_bytes = len(head) + agreed.itemsize * math.prod(shape)
+    if type(stype) is not str or stype != NPY or type(data) is not bytes or len(data) != n_bytes or not data.startswith(head):
+        raise UnusableError(f"{what} cannot be decoded: {described(data)}, expected {n_bytes} that begin as .npy of its form")
+    return np.frombuffer(data, agreed, offset=len(head)).reshape(shape).copy()
+
+
+def _check_array(what: str, dtype: Any, shape: Any, agreed: np.dtype[Any], expected: tuple[int, ...]) -> None:
+    if type(dtype) is not str or dtype != agreed.name:
+        raise UnusableError(f"{what} has dtype {described(dtype)}, expected {agreed.name}")
+    if type(shape) is not tuple or any(type(n) is not int for n in shape) or shape != expected:
+        raise UnusableError(f"{what} has shape {described(shape)}, expected {expected}")
+
+
+def _value(name: str, value: Any, entry: Entry) -> Value:
+    """A value that is exactly what ``entry`` says."""
+    several = entry.most_entries is not None
+    parts = value if several and type(value) is list else [value]
+    fits = type(value) is list if several else True
+    if not fits or len(parts) > (entry.most_entries or 1) or any(not _is(part, entry) for part in parts):
+        kind = f"a list of at most {entry.most_entries} {entry.kind.__name__}" if several else entry.kind.__name__
+        raise UnusableError(f"value {name} is {described(value)}, expected {kind} of at most {entry.most:g}")
+    return list(value) if several else value
+
+
+def _is(value: Any, entry: Entry) -> bool:
+    if type(value) is not entry.kind:
+        return False
+    if isinstance(value, (str, bytes)):
+        return len(value) <= entry.most
+    if isinstance(value, int) and value.bit_length() > LARGEST_BITS:
+        return False
+    return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= entry.most
+
+
+def _names(part: str) -> tuple[str, str, str]:
+    return f"{part}-{ARRAYS}", f"{part}-{METRICS}", part
+
+
+def _carried(part: str, content: Content) -> dict[str, Any]:
+    """A content as records of a part of a message, or of what a hospital holds."""
+    names = _names(part)
+    records: dict[str, Any] = {}
+    if content.arrays:
+        records[names[0]] = _twin(_NO_ARRAYS, _data={name: SharedArray(values) for name, values in content.arrays.items()})
+    if content.numbers:
+        records[names[1]] = MetricRecord(dict(content.numbers))
+    if content.values:
+        records[names[2]] = ConfigRecord(dict(content.values))
+    return records
+
+
+def _unpacked(records: Mapping[str, Any], part: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    names = _names(part)
+    arrays = _entries(records[names[0]]) if names[0] in records else {}
+    plain = [dict(_entries(records[name])) if name in records else {} for name in names[1:]]
+    return {name: array.numpy() for name, array in arrays.items()}, plain[0], plain[1]
+
+
+def is_held(name: str) -> bool:
+    """Whether the record with this name in a hospital's state is over with the round."""
+    return name in _names(HELD)
+
+
+def held(state: RecordDict, round_: int) -> Content:
+    """What a hospital held back in an earlier trip of this round."""
+    entries = _entries(state)
+    if HELD not in entries:
+        return NOTHING
+    content = Content(*_unpacked(entries, HELD))
+    if content.values.get(ROUND) != round_:
+        return NOTHING
+    return replace(content, values={name: value for name, value in content.values.items() if name != ROUND})
+
+
+def hold(state: RecordDict, round_: int, content: Content) -> None:
+    """Hold back ``content`` until the next trip of this round, in place of what was held before."""
+    if HELD in _entries(state):
+        for name in _names(HELD):
+            if name in state:
+                del state[name]
+    if content is not NOTHING:
+        for name, record in _carried(HELD, replace(content, values={**content.values, ROUND: round_})).items():
+            state[name] = record
+
+
+@lru_cache(maxsize=32)
+def _npy_head_of(descr: str, shape: tuple[int, ...]) -> bytes:
+    file = BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()

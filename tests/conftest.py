@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from sim.build import build
+from sim.config.build import build
 from sim.types import Absence
 
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a busy machine is no failure

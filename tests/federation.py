@@ -1,6 +1,8 @@
 """Whole federations for tests: experiments as the command line composes them, and runs that leave their final model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,14 @@ from flwr.clientapp import ClientApp
 from hydra import initialize_config_module
 from numpy.typing import NDArray
 
-import clients.app
+from clients.app import fit, together
 from sim import compose, wire
+from sim.design.attack import Attack
 from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
-from sim.run import Trial
+from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.rounds import Aggregated
+from sim.run import FederatedRun
 from sim.seeds import stream
 
 App = Callable[[Message, Context], Message]
@@ -32,6 +37,16 @@ def plan(overrides: list[str], attacks: list[Any], defenses: list[str], n_seeds:
         return compose.experiments(overrides, compose.cells(attacks, defenses), range(n_seeds))
 
 
+def attacked(run: Experiment, attacks: Mapping[str, Attack]) -> Experiment:
+    """The same run with these attacks by name."""
+    return replace(run, attack_plan=replace(run.attack_plan, attacks=attacks))
+
+
+def aggregating(run: Experiment, chain: Any) -> Experiment:
+    """The same run with other steps and another rule."""
+    return replace(run, plan=replace(run.plan, chain=chain))
+
+
 class TamperingGrid(LocalGrid):
     """A local grid whose replies pass through ``tamper``, as a network may lose, double or invent them."""
 
@@ -41,20 +56,64 @@ class TamperingGrid(LocalGrid):
         return list(self.tamper(super().send_and_receive(messages, timeout=timeout)))
 
 
-def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> Trial:
+def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> FederatedRun:
     """The finished trial of ``run``; its ``weights`` are the final model.
 
     Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
     """
-    trial, hospitals = Trial(run), clients.app.app
-    if app is not None:
-        hospitals = ClientApp()
-        hospitals.train()(app)
-    partitions = {node: partition for partition, node in enumerate(trial.enrolled)}
-    grid = TamperingGrid(hospitals, partitions, None if app else clients.app.together)
+    trial = FederatedRun(run)
+    partitions = {node: partition for partition, node in enumerate(trial.roster.nodes.values())}
+    apps = {} if app is None else dict.fromkeys(partitions, client_app(app))
+    grid = TamperingGrid(apps, partitions, None if app else together(dict.fromkeys(partitions, run.source)))
     grid.tamper = tamper
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
+
+
+def client_app(app: App) -> ClientApp:
+    """The ClientApp that trains by ``app``."""
+    hospitals = ClientApp()
+    hospitals.train()(app)
+    return hospitals
+
+
+def alone(run: Experiment) -> App:
+    """The project's own hospitals, each asked by itself."""
+    return partial(fit, run.source)
+
+
+def asked(run: FederatedRun, number: int = 1) -> dict[str, Message]:
+    """The message of a plain round to each hospital of a run, by name."""
+    wire.enter_process()
+    nodes = run.roster.nodes
+    sent = wire.trip(wire.TRAIN, TRAIN, number, run.weights, run.task, wire.NOTHING, {}, nodes.values())
+    return dict(zip(nodes, sent, strict=True))
+
+
+def uploads(run: FederatedRun, number: int, replies: Mapping[str, Message]) -> dict[str, Message | None]:
+    """What hospitals upload where ``replies`` are what they trained, by name; None: nothing."""
+    run.adversary.start(number)
+    trained = {name: Arrived(message) for name, message in replies.items()}
+    changed = run.between(number, trained) if run.adversary.acts_in(number) else {}
+    return {name: arrived.message for name, arrived in {**trained, **changed}.items()}
+
+
+def concluded(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> Concluded:
+    """The end of the conversation of a plain round in which these replies arrive; of a hospital without one, nothing."""
+    talk = run.aggregator.round(number, run.weights)
+    next(talk)
+    arrived = {name: Arrived(replies.get(name)) for name in run.plan.hospitals}
+    try:
+        talk.send(arrived)
+    except StopIteration as end:
+        found: Concluded = end.value
+        return found
+    raise AssertionError("a plain round has one trip")
+
+
+def aggregated(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> tuple[NDArray[np.float32], Aggregated]:
+    """The next weights, and what the aggregator did, in a round in which these replies arrive."""
+    return run.aggregator.aggregate(number, run.weights, concluded(run, number, replies))
 
 
 def drawn_update(n_params: int, partition: int, round_: int) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from attacks.inversion.candidates import grouped, plausible
 from attacks.poison.label_flip import LabelFlip
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
-from sim.types import Byzantine, Field, Knowledge, Layout, Observation, Records, Rule, Schema, View
+from sim.types import Byzantine, Field, Knowledge, Layout, Observation, Records, Rule, TableSchema, View
 from tests import oracles
 
 RNG = stream(0, "unused")
@@ -153,7 +153,7 @@ def test_attack_refuses_a_bad_parameter_by_name(make: Callable[[], object], key:
 # --- poisoned records: logistic regression, one full-batch step a round
 
 
-FIVE = Schema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(5)), 5)
+FIVE = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(5)), 5)
 
 
 def hospital(number: int) -> Records:
@@ -209,7 +209,7 @@ def test_label_flip_draws_which_records_from_its_generator() -> None:
 # --- records from updates
 
 
-def heart_like() -> Schema:
+def heart_like() -> TableSchema:
     """Nine continuous fields, three of them with a flag for missing values, and six categorical ones: 29 columns."""
     fields: list[Field] = []
     column = 0
@@ -221,14 +221,14 @@ def heart_like() -> Schema:
         levels = tuple("abcd"[:n_levels])
         fields.append(Field(f"kind{number}", "categorical", tuple(range(column, column + n_levels)), levels))
         column += n_levels
-    return Schema(tuple(fields), column)
+    return TableSchema(tuple(fields), column)
 
 
 SCHEMA = heart_like()
-NUMBERS = Schema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(29)), 29)  # no 0/1 column at all
+NUMBERS = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(29)), 29)  # no 0/1 column at all
 
 
-def patients(n: int, rng: np.random.Generator, schema: Schema = SCHEMA) -> np.ndarray:
+def patients(n: int, rng: np.random.Generator, schema: TableSchema = SCHEMA) -> np.ndarray:
     """Random records under ``schema``, (n, 29) float32; a missing value is 0 with its flag set."""
     records = np.zeros((n, schema.n_features), np.float32)
     for field in schema.fields:
@@ -276,7 +276,7 @@ def trained_update(net: torch.nn.Sequential, records: np.ndarray, labels: np.nda
     return vector(list(net.parameters())) - before
 
 
-def guesses(update: np.ndarray, net: torch.nn.Module, schema: Schema = SCHEMA) -> np.ndarray:
+def guesses(update: np.ndarray, net: torch.nn.Module, schema: TableSchema = SCHEMA) -> np.ndarray:
     seen = Observation(clear(update[None]), np.zeros_like(update), layout_of(net), schema)
     return AnalyticInversion()(seen, RNG)[0]
 
@@ -392,7 +392,7 @@ def test_inversion_refuses_a_model_that_does_not_start_with_a_linear_layer_on_th
         AnalyticInversion()(seen, RNG)
 
 
-TINY = Schema((Field("age", "continuous", (0,), missing=1), Field("sex", "categorical", (2, 3), ("female", "male"))), 4)
+TINY = TableSchema((Field("age", "continuous", (0,), missing=1), Field("sex", "categorical", (2, 3), ("female", "male"))), 4)
 
 
 @pytest.mark.parametrize(

@@ -3,27 +3,24 @@
 import dataclasses
 import re
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-import clients.app
 from aggregators.mean import Mean
 from attacks.faults.dropout import Dropout
 from attacks.faults.inflated_count import InflatedCount
 from attacks.faults.malformed import KINDS, Malformed
 from attacks.faults.replay import Replay
 from attacks.faults.straggler import Straggler
-from sim import wire
-from sim.adversary import Adversary
-from sim.engines.local import LocalGrid
+from sim.config.settings import Adversary as Schedule
+from sim.config.settings import Server
 from sim.errors import InputError
-from sim.experiment import Adversary as Schedule
-from sim.experiment import Server
-from sim.run import Trial, run, run_together
+from sim.federation.protocols.plain import capped
+from sim.observers.evaluation import Evaluation
+from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
-from sim.server import capped
 from sim.types import About, Fault, Forged, Knowledge, Reply, Stateful, View
 from tests import federation
 from tests.rounds import Rounds
@@ -108,8 +105,12 @@ REASONS = {
 }
 
 
-def final(*words: str) -> Trial:
+def final(*words: str) -> FederatedRun:
     return federation.finished(federation.experiment(*SMALL, *words))
+
+
+def scores(run: FederatedRun) -> list[np.ndarray]:
+    return run.observer(Evaluation).state.scores
 
 
 def test_reasons_are_stated_for_every_kind() -> None:
@@ -117,16 +118,16 @@ def test_reasons_are_stated_for_every_kind() -> None:
 
 
 @pytest.fixture(scope="module")
-def without_the_hostile() -> Trial:
+def without_the_hostile() -> FederatedRun:
     return final("attack=[dropout]", "attack.dropout.rate=1.0")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: Trial) -> None:
+def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: FederatedRun) -> None:
     trial = final("attack=[malformed]", f"attack.malformed.kind={kind}")
-    screened = trial.strategy.log.screened
+    screened = trial.log.screened
     assert [(entry.round, entry.hospital) for entry in screened] == [
-        (number, *trial.experiment.hostile) for number in range(1, 7)
+        (number, *trial.experiment.attack_plan.hostile) for number in range(1, 7)
     ]
     for entry in screened:
         assert re.match(REASONS[kind], entry.reason)
@@ -162,9 +163,9 @@ EachInTurn.__module__ = "attacks.faults.each_in_turn"  # the kind of an attack i
 def test_malformed_replies_are_named_and_leave_nothing_in_the_model_on_ray() -> None:
     words = ("consortium=heart4", f"training.rounds={len(KINDS)}", "model=logistic")
     plan = federation.experiment(*words, "engine=ray", "attack=[malformed]")
-    record = run(dataclasses.replace(plan, attacks={"malformed": EachInTurn()}))
+    record = run(federation.attacked(plan, {"malformed": EachInTurn()}))
     assert [(entry.round, entry.hospital) for entry in record.screened] == [
-        (at, *plan.hostile) for at in range(1, len(KINDS) + 1)
+        (at, *plan.attack_plan.hostile) for at in range(1, len(KINDS) + 1)
     ]
     for kind, entry in zip(KINDS, record.screened, strict=True):
         assert re.match(REASONS[kind], entry.reason)
@@ -172,8 +173,8 @@ def test_malformed_replies_are_named_and_leave_nothing_in_the_model_on_ray() -> 
     np.testing.assert_allclose(record.curve["value"], silent.curve["value"], atol=1e-5)
 
 
-def test_dropout_is_recorded_as_no_reply(without_the_hostile: Trial) -> None:
-    log = without_the_hostile.strategy.log
+def test_dropout_is_recorded_as_no_reply(without_the_hostile: FederatedRun) -> None:
+    log = without_the_hostile.log
     assert {entry.reason for entry in log.screened} == {"no reply"}
     assert log.skipped == []
     assert not np.array_equal(without_the_hostile.weights, final().weights)
@@ -188,7 +189,7 @@ def test_inflated_count_moves_a_weighted_run_and_not_a_plain_one() -> None:
 def test_faults_join_with_updates_and_both_are_recorded() -> None:
     (record,) = run_together([federation.experiment(*SMALL, "attack=[sign_flip,inflated_count]")])
     assert record.attack == "sign_flip+inflated_count"
-    assert record.engagement.attack_distance == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
+    assert record.value("attack_distance") == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
 
 
 # --- schedules
@@ -207,7 +208,7 @@ def test_schedule_names_the_rounds_attacked(first: int, last: int | None, every:
 def test_every_kind_of_attack_keeps_to_the_schedule(attack: str) -> None:
     certain = ["attack.dropout.rate=1.0"] if attack == "dropout" else []
     quiet, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
-    same = [np.array_equal(one, other) for one, other in zip(quiet.scores, late.scores, strict=True)]
+    same = [np.array_equal(one, other) for one, other in zip(*(scores(one) for one in (quiet, late)), strict=True)]
     assert same == [True] * 4 + [False] * 3  # the untrained model and rounds 1 to 3, then the attack
 
 
@@ -231,7 +232,7 @@ def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
     sizes = {hospital.name: len(hospital.train) for hospital in final().experiment.consortium.hospitals}
     for placement, extreme in (("largest", max(sizes.values())), ("smallest", min(sizes.values()))):
         run = federation.experiment(*SMALL, f"adversary.placement={placement}")
-        assert [sizes[name] for name in run.hostile] == [extreme]
+        assert [sizes[name] for name in run.attack_plan.hostile] == [extreme]
 
 
 # --- knowledge
@@ -239,7 +240,7 @@ def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """All that was sent so far, (n_rounds of them)."""
+    """All that was sent so far, round by round."""
 
     rows: tuple[np.ndarray, ...]
 
@@ -257,22 +258,14 @@ class Spy(Stateful[Knowledge, np.ndarray, Sent]):
         return known.own, Sent((*(() if state is None else state.rows), known.own))
 
 
-def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge], Trial]:
-    words = ("attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
-    spied_on = federation.experiment(f"training.rounds={rounds}", *(more or words))
-    trial, spy = Trial(spied_on), Spy()
-    trial.adversary = Adversary(spied_on, trial.strategy)
-    trial.adversary.attacks = {"spy": spy}
-    for number in range(1, rounds + 1):
-        replies = federation_round(trial, number)
-        trial.strategy.aggregate_train(number, trial.adversary.corrupt(number, trial.weights, replies))
-    return spy.seen, trial
+Spy.__module__ = "attacks.byzantine.spy"  # the kind of an attack is told by its package
 
 
-def federation_round(trial: Trial, number: int) -> list[Any]:
-    grid = LocalGrid(clients.app.app, {node: at for at, node in enumerate(trial.enrolled)}, clients.app.together)
-    arrays = wire.arrays(wire.WEIGHTS, trial.weights)
-    return grid.send_and_receive(trial.strategy.configure_train(number, arrays, wire.settings(trial.experiment.text), grid))
+def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge], FederatedRun]:
+    words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
+    spied_on = federation.experiment(*words, *more)
+    spy = Spy()
+    return spy.seen, federation.finished(federation.attacked(spied_on, {"spy": spy}))
 
 
 @pytest.mark.parametrize(
@@ -299,30 +292,28 @@ def test_an_attack_is_told_what_its_level_allows_and_no_more(
 @pytest.mark.parametrize("knowledge", ["own", "updates"])
 def test_a_state_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
     seen, trial = spied(knowledge, rounds=3)
-    states = list(trial.adversary.states.values())
+    states = list(trial.adversary.state.states.values())
     assert len(states) == (3 if knowledge == "own" else 1)
     told = [[known.own.tobytes() for known in seen[at :: len(states)]] for at in range(len(states))]
     assert [[rows.tobytes() for rows in state.rows] for state in states] == told
 
 
-def test_what_the_adversary_foresees_is_what_the_aggregator_then_does() -> None:
-    seen, trial = spied("updates_and_rule", rounds=1)
-    replies = federation_round(trial, 1)
-    aggregate = trial.strategy.aggregate_train(1, replies)[0]
-    assert aggregate is not None
-    foreseen = seen[0].defense(seen[0].own)
-    np.testing.assert_allclose(wire.vector(aggregate, wire.WEIGHTS), (trial.weights + foreseen).astype(np.float32), atol=1e-7)
+def test_what_the_adversary_previews_is_what_the_aggregator_then_does() -> None:
+    seen, run = spied("updates_and_rule", rounds=1)
+    preview = seen[0].defense(seen[0].own)
+    np.testing.assert_allclose(run.weights, (run.initial + preview).astype(np.float32), atol=1e-7)
 
 
-def test_foreseeing_leaves_no_trace_in_the_states_of_the_defense() -> None:
-    words = ("attack=[sign_flip]", "adversary.knowledge=updates_and_rule", "steps=[momentum]", "server_optimizer=fedadam")
-    seen, trial = spied("updates_and_rule", 2, *words)
-    before, parts = trial.strategy.states, repr(trial.strategy.states)
+def test_a_preview_leaves_no_trace_in_the_states_of_the_defense() -> None:
+    seen, trial = spied("updates_and_rule", 2, "steps=[momentum]", "server_optimizer=fedadam")
+    before = trial.aggregator.state.states
+    shown = repr(before)
     assert len([state for state in before if state is not None]) == 2
-    first = seen[-1].defense(seen[-1].own)
-    np.testing.assert_array_equal(first, seen[-1].defense(seen[-1].own))
-    assert trial.strategy.states is before
-    assert repr(trial.strategy.states) == parts
+    defense = seen[-1].defense
+    assert defense is not None
+    np.testing.assert_array_equal(defense(seen[-1].own), defense(seen[-1].own))
+    assert trial.aggregator.state.states is before
+    assert repr(before) == shown
 
 
 def test_adaptive_attacks_are_recorded_as_adaptive() -> None:
@@ -338,5 +329,5 @@ def test_attacks_with_a_memory_are_the_same_in_lockstep_and_through_flowers_serv
     for plan, record in zip(plans, run_together(plans), strict=True):
         alone = run(plan)
         np.testing.assert_allclose(record.curve["value"], alone.curve["value"], atol=1e-5)
-        assert record.engagement.attack_distance == pytest.approx(alone.engagement.attack_distance, rel=1e-4)
+        assert record.value("attack_distance") == pytest.approx(alone.value("attack_distance"), rel=1e-4)
         assert (record.backdoor is None) == (alone.backdoor is None) == (plan.attack != "backdoor")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from attacks.byzantine.sign_flip import SignFlip
 from sim import wire
 from sim.experiment import Experiment
-from sim.run import Trial
-from sim.server import Aggregator
+from sim.federation.rounds import Weights
+from sim.federation.server import Aggregator
+from sim.run import FederatedRun
 from sim.types import LEVELS, Byzantine, Level, Vector
 from tests.conftest import plugins
-from tests.federation import drawn_update, experiment
+from tests.federation import asked, drawn_update, experiment, uploads
 
 N_PARAMS, ROUNDS = 36, 2
 PLAIN = experiment("consortium=heart12", "model=logistic", f"training.rounds={ROUNDS}", "adversary.n_hostile=3")
@@ -26,30 +27,28 @@ ALLOWED = [(name, level) for name, attack in ATTACKS.items() for level in LEVELS
 
 def design(attack: Byzantine, level: Level) -> Experiment:
     """Three of twelve hospitals attack, and may know what ``level`` says."""
-    adversary = PLAIN.settings.adversary.model_copy(update={"knowledge": level})
-    return replace(PLAIN, attacks={"tried": attack}, settings=PLAIN.settings.model_copy(update={"adversary": adversary}))
+    schedule = PLAIN.attack_plan.schedule.model_copy(update={"knowledge": level})
+    tried = replace(PLAIN.attack_plan, attacks={"tried": attack}, schedule=schedule)
+    return replace(PLAIN, attack_plan=tried)
 
 
-def replies(trial: Trial, round_: int, honest: float, colluders: float) -> list[Message]:
+def replies(run: FederatedRun, number: int, honest: float, colluders: float) -> dict[str, Message]:
     """Each hospital's reply; those of the honest ones and of the hostile ones but the first are moved in some direction."""
-    wire.enter_process()
-    asked = wire.ask(round_, wire.arrays(wire.WEIGHTS, trial.weights), wire.settings(trial.experiment.text), trial.enrolled)
-    first, *others = trial.experiment.hostile
+    first, *others = run.attack.hostile
     moved = {**dict.fromkeys(PLAIN.consortium.names, honest), **dict.fromkeys(others, colluders), first: 0.0}
-    return [
-        wire.answer(drawn_update(N_PARAMS, i, round_) + moved[name] * drawn_update(N_PARAMS, i, 99), 50, {}, message)
-        for i, (name, message) in enumerate(zip(trial.enrolled.values(), asked, strict=True))
-    ]
+    return {
+        name: wire.answer(drawn_update(N_PARAMS, i, number) + moved[name] * drawn_update(N_PARAMS, i, 99), 50, {}, message)
+        for i, (name, message) in enumerate(asked(run, number).items())
+    }
 
 
-def sent(run: Experiment, honest: float = 0.0, colluders: float = 0.0) -> NDArray[np.float32]:
+def sent(design: Experiment, honest: float = 0.0, colluders: float = 0.0) -> NDArray[np.float32]:
     """What the hostile hospitals send in each round, (rounds, 3, n_params); the model moves as if nobody attacked."""
-    trial, rows = Trial(run), []
-    trial.strategy._weights = trial.initial
-    for round_ in range(1, ROUNDS + 1):
-        received = trial.adversary.corrupt(round_, trial.weights, replies(trial, round_, honest, colluders))
-        rows.append([wire.sent(reply) for name, reply in zip(run.consortium.names, received, strict=True) if name in run.hostile])
-        trial.strategy._weights = trial.weights + drawn_update(N_PARAMS, 50, round_)
+    run, rows = FederatedRun(design), []
+    for number in range(1, ROUNDS + 1):
+        received = uploads(run, number, replies(run, number, honest, colluders))
+        rows.append([wire.sent(received[name]) for name in run.attack.hostile])
+        run.weights = run.initial + drawn_update(N_PARAMS, 50, number)
     return np.array(rows)
 
 
@@ -72,7 +71,7 @@ def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
     def refuse(*_: object) -> Vector:
         raise AssertionError("the defense was asked")
 
-    monkeypatch.setattr(Aggregator, "foresee", refuse)
+    monkeypatch.setattr(Aggregator, "preview", refuse)
     assert sent(design(ATTACKS[name], level)).shape == (ROUNDS, 3, N_PARAMS)
 
 
@@ -80,15 +79,15 @@ def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
 def test_an_attack_makes_use_of_what_it_declares_to_use(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     uses, full = LEVELS.index(ATTACKS[name].about.uses), design(ATTACKS[name], "updates_and_rule")
     assert (sent(full, honest=1e3) != sent(full)).any() == (uses >= LEVELS.index("updates"))
-    asked, foresee = list[int](), Aggregator.foresee
+    previews, preview = list[int](), Aggregator.preview
 
-    def counted(self: Aggregator, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
-        asked.append(len(reports))
-        return foresee(self, reports, rng)
+    def counted(self: Aggregator, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
+        previews.append(len(reports))
+        return preview(self, model, reports, rng)
 
-    monkeypatch.setattr(Aggregator, "foresee", counted)
+    monkeypatch.setattr(Aggregator, "preview", counted)
     sent(full)
-    assert bool(asked) == (uses == LEVELS.index("updates_and_rule"))
+    assert bool(previews) == (uses == LEVELS.index("updates_and_rule"))
 
 
 @pytest.mark.parametrize("name", [name for name, level in ALLOWED if level == "colluders"])

@@ -1,7 +1,7 @@
 """Batched training is held to training one hospital at a time, and batched DP-SGD to Opacus's own optimizer, step by step."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,23 @@ from opacus.optimizers import DPOptimizer
 from scipy import stats
 from torch import nn
 
-from clients import batch
-from clients.batch import Job, Noise, Optimizer, padded, updates
+from clients.batched import Job, Noise, Optimizer, engine, padded, updates
 from clients.training import seeded, train
 from sim import batches
-from sim.experiment import Training
+from sim.config.settings import Training
+from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
 
-NETWORKS = [FullyConnected(widths) for widths in ((5, 1), (5, 8, 1), (5, 8, 4, 1))]
+FEATURES = 16
+CNN = Convolutional((1, 4, 4), channels=(3, 4), strides=(1, 2), kernel=3, activation="relu")
+CHAINS = [FullyConnected(widths) for widths in ((16, 1), (16, 8, 1), (16, 8, 4, 1))]
+NETWORKS = [*CHAINS, CNN]
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=str)
 SMALL = NETWORKS[1]
-FEATURES = 5
 SIZES = (1, 2, 15, 16, 17, 40)  # records of the hospitals of most tests; batches have 16
 
 
@@ -37,7 +39,7 @@ def trained(optimizer: str = "sgd", batch_size: int = 16, **changes: Any) -> Tra
     return Training(**{**values, "optimizer": optimizer, "batch_size": batch_size, **changes})
 
 
-def records(n: int, n_features: int = 5, *name: str | int) -> Records:
+def records(n: int, n_features: int = FEATURES, *name: str | int) -> Records:
     rng = stream(0, "records", n, *name)
     features = rng.normal(size=(n, n_features)).astype(np.float32)
     return Records(features, rng.integers(0, 2, n).astype(np.float32))
@@ -48,7 +50,7 @@ def weights(network: Network, *name: str | int) -> np.ndarray:
 
 
 def drawn(n: int, training: Training) -> list[np.ndarray]:
-    return batches.shuffled(0, 1, f"hospital {n}", n, training)
+    return batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, training)
 
 
 def jobs_and_truth(network: Network, sizes: Sequence[int], trainings: Sequence[Training]) -> tuple[list[Job], list[np.ndarray]]:
@@ -103,37 +105,34 @@ def test_who_trains_beside_a_hospital_changes_nothing(network: Network, optimize
     assert gap(together[::-1], updates(network, jobs[::-1], Optimizer(optimizer, how.lr))) <= 1e-6
 
 
-def test_padding_changes_nothing() -> None:
+@pytest.mark.parametrize("network", [SMALL, CNN], ids=str)
+def test_padding_changes_nothing(network: Network) -> None:
     how = trained()
-    (job,), _ = jobs_and_truth(SMALL, [17], [how])
+    (job,), _ = jobs_and_truth(network, [17], [how])
     wide = np.full((len(job.batches), 50), -1, dtype=np.int64)
     wide[:, -job.batches.shape[1] :] = job.batches  # padding in front, and more of it
     other = Job(job.weights, job.records, wide)
-    assert (
-        gap(
-            updates(SMALL, [other], Optimizer("sgd", how.lr)),
-            updates(SMALL, [job], Optimizer("sgd", how.lr)),
-        )
-        <= 1e-6
-    )
+    found, expected = (updates(network, [one], Optimizer("sgd", how.lr)) for one in (other, job))
+    assert gap(found, expected) <= 1e-6
 
 
+@pytest.mark.parametrize("network", [SMALL, CNN], ids=str)
 @pytest.mark.parametrize("models", [1, 2, 5, 6, 7])
 @pytest.mark.parametrize("private", [False, True])
-def test_where_chunks_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, models: int, private: bool) -> None:
+def test_where_chunks_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, network: Network, models: int, private: bool) -> None:
     def found() -> list[np.ndarray]:
         noises = [Noise(1.0, 0.5, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
-        jobs, _ = jobs_and_truth(SMALL, SIZES, [trained()] * len(SIZES))
+        jobs, _ = jobs_and_truth(network, SIZES, [trained()] * len(SIZES))
         chosen = [replace(job, noise=noise if private else None) for job, noise in zip(jobs, noises, strict=True)]
-        return updates(SMALL, chosen, Optimizer("sgd", 0.1))
+        return updates(network, chosen, Optimizer("sgd", 0.1))
 
     whole = found()
-    monkeypatch.setattr(batch, "_chunk", lambda *_: models)
+    monkeypatch.setattr(engine, "chunk", lambda *_, **__: models)
     assert gap(found(), whole) <= 1e-6
 
 
 def test_chunks_shrink_as_models_grow_and_never_vanish() -> None:
-    sizes = [batch._chunk((10, width, 1), 16) for width in (1, 10, 100, 1000, 100_000)]
+    sizes = [engine.chunk(FullyConnected((10, width, 1)), 10, 16, private=False) for width in (1, 10, 100, 1000, 100_000)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 1000
     assert sizes[-1] == 1
@@ -144,6 +143,47 @@ def test_the_received_weights_stay_as_they_are() -> None:
     before = [job.weights.copy() for job in jobs]
     updates(SMALL, jobs, Optimizer("sgd", 0.1))
     assert gap([job.weights for job in jobs], before) == 0
+
+
+@dataclass(frozen=True)
+class General(FullyConnected):
+    """The same network, of which the batched engine does not know that it has a fast path."""
+
+
+@pytest.mark.parametrize("network", CHAINS, ids=str)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "proximal", "private"])
+def test_the_fast_path_is_held_to_the_general_one(network: FullyConnected, optimizer: str) -> None:
+    how = trained("adam" if optimizer == "adam" else "sgd")
+    proximal = 0.5 if optimizer == "proximal" else 0.0
+
+    def found(of: FullyConnected) -> list[np.ndarray]:
+        jobs, _ = jobs_and_truth(of, SIZES, [how] * len(SIZES))
+        if optimizer == "private":
+            noises = [Noise(0.5, 1.0, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
+            jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
+        return updates(of, jobs, Optimizer(how.optimizer, how.lr, proximal))
+
+    assert gap(found(network), found(General(network.widths))) <= 1e-5
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "private"])
+@pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
+def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
+    how = trained("adam" if optimizer == "adam" else "sgd")
+
+    def found(chosen: Sequence[int]) -> list[bytes]:
+        jobs, _ = jobs_and_truth(CNN, SIZES, [how] * len(SIZES))
+        if optimizer == "private":
+            noises = [Noise(0.5, 1.0, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
+            jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
+        kind = Optimizer(how.optimizer, how.lr)
+        return [update.tobytes() for update in updates(CNN, [jobs[i] for i in chosen], kind)]
+
+    alone = [found([i])[0] for i in range(len(SIZES))]
+    beside = [i % len(SIZES) for i in stream(0, "beside").permutation(n_beside + 1)]
+    if optimizer == "private":
+        beside = list(dict.fromkeys(beside))  # a stream of noise is drawn from once
+    assert found(beside) == [alone[i] for i in beside]
 
 
 # --- DP-SGD
@@ -179,7 +219,7 @@ def private_jobs(
     jobs, truth, how = [], [], trained(local_steps=n_steps)
     for i, n in enumerate(sizes):
         rows, first = records(n, FEATURES, i), weights(network, i)
-        chosen = batches.poisson(0, 1, f"hospital {i}", n, how)
+        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how)
         chosen[-1] = chosen[-1][:0] if i == 0 else chosen[-1]
         expected = batches.sample_rate(n, how) * n
 

@@ -10,8 +10,8 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import plain
 from benchmarks.tools import best_seconds, peak_memory
-from clients.app import fit
-from tests.federation import experiment, finished
+from sim.observers.evaluation import Evaluation
+from tests.federation import alone, experiment, finished
 
 
 @pytest.mark.parametrize("name", sorted(command.found()))
@@ -34,10 +34,11 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("model", ["mlp", "logistic"])
 def test_the_plain_loop_does_the_same_work(model: str) -> None:
     one = experiment("consortium=heart12", f"model={model}", "training.rounds=5")
-    (weights, worth), trial = plain.train(one), finished(one, fit)
+    (weights, worth), trial = plain.train(one), finished(one, alone(one))
     assert np.abs(weights - trial.weights).max() <= 1e-5
-    outcome = trial.examiner.outcome(trial.weights)
-    assert worth[-1] == pytest.approx((outcome.auroc, outcome.brier), abs=1e-5)
+    found = trial.observer(Evaluation).evaluator.outcomes(trial.weights)
+    pooled = {one.metric: one.value for one in found if one.subject is None}
+    assert worth[-1] == pytest.approx((pooled["auroc"], pooled["brier"]), abs=1e-5)
     assert len(worth) == 5
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import pytest
 from flwr.app import ArrayRecord, Context, RecordDict
 
 from sim import checkpoints, compare, evidence
-from sim.checkpoints import FOLDER, STORED, UnstorableError, states, write
+from sim.checkpoints import FOLDER, Told, UnstorableError, states, write
 from sim.evidence import RunRecord, Screened
 from sim.experiment import Experiment
-from sim.run import Trial, advance, run_together
-from sim.server import Log, Skipped
-from tests.federation import experiment, plan
+from sim.federation.rounds import Skipped
+from sim.run import FederatedRun, advance, run_together
+from tests.federation import experiment, finished, plan
 
 SMALL = ("consortium=heart4", "training.rounds=6", "model=logistic")
 MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {  # words, attacks, defenses
@@ -55,7 +55,7 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The round that each restored run goes on from."""
     rounds, original = list[int](), checkpoints._restore
 
-    def restore(trial: Trial, contexts: Sequence[Context], state: dict[str, Any]) -> None:
+    def restore(trial: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]) -> None:
         rounds.append(state["round"])
         original(trial, contexts, state)
 
@@ -165,18 +165,18 @@ class Opaque:
 
 
 @pytest.mark.usefixtures("_often")
-def test_a_memory_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
+def test_a_state_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = [experiment(*SMALL)]
     whole = told(run_together(runs))
-    original = Trial.__init__
+    original = FederatedRun.__init__
 
-    def init(self: Trial, *arguments: Any, **named: Any) -> None:
+    def init(self: FederatedRun, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
-        self.kept._kept["opaque"] = [Opaque()]  # type: ignore[list-item]
+        self.adversary.state.states["opaque", ""] = Opaque()
 
-    monkeypatch.setattr(Trial, "__init__", init)
+    monkeypatch.setattr(FederatedRun, "__init__", init)
     assert told(list(advance(runs, None, tmp_path))) == whole
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("wardround: the progress of these runs is not stored: ")
@@ -190,7 +190,7 @@ VALUES: list[Any] = [
     np.arange(6, dtype=np.float32).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 4)),
     np.float32(0.1), np.int64(7), np.bool_(True), np.arange(10)[::3], np.array([np.nan, np.inf]), [SHARED, SHARED],
     Screened(round=1, hospital="a", reason="b"),
-    Log(skips=[Skipped(1, "absent", "why", ("a",))], reported={"a": {"epsilon": 1.0}}),
+    Skipped(1, "absent", "why", ("a",)),
 ]  # fmt: skip
 
 
@@ -220,22 +220,35 @@ def test_a_hospital_that_remembers_arrays_is_not_guessed_at() -> None:
         checkpoints._ledgers(context)
 
 
-FIXED = {  # attributes that hold what the configuration says, what is worked out anew in every round, or states of plug-ins
-    "strategy": {"experiment", "enrolled", "watch", "absent", "_weights", "_read", "_asked", "states"},
-    "adversary": {"experiment", "aggregator", "enrolled", "attacks", "faults", "absences", "states"},
-    "kept": {"experiment"},
-    "curious": {"experiment", "attacks"},
-}
-OF_A_TRIAL = {"weights", "scores", "planted", "overflowed", "round", "earlier"}  # stored by name
-FIXED_OF_A_TRIAL = {"experiment", "progress", "enrolled", "examiner", "initial"}
+PARTS = ("aggregator", "adversary", "observers")
 
 
-def test_everything_that_a_run_carries_from_round_to_round_is_stored() -> None:
-    trial = Trial(experiment(*SMALL, "attack=[backdoor]"))
-    assert vars(trial).keys() == OF_A_TRIAL | FIXED_OF_A_TRIAL | STORED.keys()
-    for part, names in STORED.items():
-        changing = vars(getattr(trial, part)).keys() - FIXED[part]
-        assert changing == set(names), f"store or fix the new attributes of {part} (sim/checkpoints.py)"
+def lasting(run: FederatedRun) -> dict[str, str]:
+    """What the parts of a run hold beside what is stored, as text."""
+    parts = {"aggregator": run.aggregator, "adversary": run.adversary, **{type(one).__name__: one for one in run.observers}}
+    return {
+        f"{part}.{name}": repr(value)
+        for part, one in parts.items()
+        for name, value in vars(one).items()
+        if name != "state" and name not in WORKED_OUT.get(part, ())
+    }
+
+
+WORKED_OUT = {
+    "adversary": ("moved",),
+}  # anew each round
+
+
+def test_nothing_lasts_from_round_to_round_but_what_is_stored() -> None:
+    words = ("attack=[backdoor,replay]", "steps=[momentum]")
+    fresh, done = FederatedRun(experiment(*SMALL, *words)), finished(experiment(*SMALL, *words))
+    assert lasting(done) == lasting(fresh)
+    changing = {"weights", "number", "earlier"}
+    others = vars(done).keys() - {*changing, *PARTS}
+    assert {name: repr(vars(done)[name]) for name in others} == {name: repr(vars(fresh)[name]) for name in others}
+    for part, state in done.states.items():
+        assert part in fresh.states
+        assert vars(state).keys() == {field.name for field in fields(state)}
 
 
 def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
@@ -251,13 +264,13 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
         now[0] += cost[0]
 
     monkeypatch.setattr(checkpoints, "write", timed)
-    trial = Trial(experiment(*SMALL))
+    trial = FederatedRun(experiment(*SMALL))
     progress = checkpoints.Progress(tmp_path, [trial.experiment])
     for cost[0], share in ((0.001, 1 / 3000), (0.5, 0.01)):
         start, before = now[0], len(writes)
         while now[0] < start + 600:
             now[0] += 0.1
-            progress.after_round([trial], dict.fromkeys(trial.enrolled))
+            progress.after_round([trial], dict.fromkeys(trial.roster.nodes.values()))
         n = len(writes) - before
         assert n * cost[0] <= 1.1 * share * 600 + cost[0]
         assert cost[0] > 0.1 or n >= 600 / 3.3
@@ -267,22 +280,34 @@ def _without(state: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key != name}
 
 
+def _part(state: dict[str, Any], part: str, value: Any) -> dict[str, Any]:
+    return {**state, "parts": {**state["parts"], part: value}}
+
+
+def _chain(state: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """With other states of steps, rule and optimizer."""
+    return _part(state, "aggregator", {"states": change(state["parts"]["aggregator"]["states"])})
+
+
 OTHER_FORMS: dict[str, Any] = {
-    "a part is not there": lambda state: _without(state, "strategy"),
-    "no scores": lambda state: {**state, "scores": None},
+    "no parts": lambda state: _without(state, "parts"),
+    "a part is not there": lambda state: {**state, "parts": _without(state["parts"], "aggregator")},
+    "no weights": lambda state: {**state, "weights": None},
     "a round before the first": lambda state: {**state, "round": -5},
     "a round after the last": lambda state: {**state, "round": 10**6},
     "other weights": lambda state: {**state, "weights": np.zeros(3, np.float32)},
-    "a text for a part": lambda state: {**state, "kept": "x"},
+    "a text for a part": lambda state: _part(state, "adversary", "x"),
     "no accounts": lambda state: {**state, "ledgers": []},
-    "a text for states": lambda state: {**state, "chain": "x"},
-    "one state too few": lambda state: {**state, "chain": state["chain"][:-1]},
-    "a state of a part that keeps nothing": lambda state: {**state, "chain": [*state["chain"][:-1], {"momentum": np.zeros(1)}]},
-    "a state with another field": lambda state: {**state, "chain": [{"more": 1}, *state["chain"][1:]]},
-    "a state without its fields": lambda state: {**state, "chain": [{}, *state["chain"][1:]]},
-    "a text for a state": lambda state: {**state, "chain": ["x", *state["chain"][1:]]},
-    "a list for states of attacks": lambda state: {**state, "attacks": []},
-    "a state of an attack that is not there": lambda state: {**state, "attacks": {("nobody", ""): {"model": np.zeros(1)}}},
+    "a text for states": lambda state: _part(state, "aggregator", {"states": "x"}),
+    "one state too few": lambda state: _chain(state, lambda found: found[:-1]),
+    "no state of a part that keeps one": lambda state: _chain(state, lambda found: (None, *found[1:])),
+    "a state of a part that keeps nothing": lambda state: _chain(state, lambda found: (found[0], found[0], found[2])),
+    "a state of a type of nobody": lambda state: _chain(state, lambda found: (Told("os.system", {}), *found[1:])),
+    "a state with another field": lambda state: _chain(state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])),
+    "a state without its fields": lambda state: _chain(state, lambda found: (replace(found[0], fields={}), *found[1:])),
+    "a state of an attack of nobody": lambda state: _part(
+        state, "adversary", {"states": {("a", ""): Told("attacks.byzantine.history.Received", {"model": np.zeros(1)})}}
+    ),
 }
 
 

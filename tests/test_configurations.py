@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sim import command, kinds, plugins, words
-from sim.build import build
+from sim.config.build import build
 from sim.errors import InputError
 from sim.experiment import from_text
 from tests import hostile_words
@@ -207,7 +207,7 @@ def test_a_hospital_takes_a_package_only_if_it_is_chosen_there_with_the_same_sou
     plugins.choose([package])
     node = {"_target_": f"{package}.half.Half"}
     config = json.loads(experiment(*FAST).text) | {"aggregator": node, "plugins": plugins.hashed([package])}
-    assert type(from_text(json.dumps(config)).chain.rule).__name__ == "Half"
+    assert type(from_text(json.dumps(config)).plan.chain.rule).__name__ == "Half"
     (tmp_path / package / "half.py").write_text(PLUGIN + "\n# changed\n")
     plugins.source_hash.cache_clear()
     with pytest.raises(InputError, match=rf"^plugins\.{package}=.*the hash of the package's source here"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,17 +13,15 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from clients.app import app
-from sim import compose, server, wire
-from sim.engines.local import LocalGrid
+from sim import compose, wire
 from sim.errors import InputError
 from sim.experiment import Experiment
-from sim.reconstruction import score
-from sim.run import Trial
-from sim.server import Aggregator
-from sim.sight import conflicts, sight
+from sim.federation import server
+from sim.observers.reconstruction import ReconstructionObserver, score
+from sim.run import FederatedRun, subject
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
-from tests.federation import drawn_update, experiment
+from sim.visibility import conflicts, visibility
+from tests.federation import aggregated, asked, attacked, drawn_update, experiment, finished, uploads
 
 DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")
 N = 36
@@ -52,33 +49,26 @@ def spy(uses: Level) -> Spy:
 def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
     design = experiment("consortium=heart12", "model=logistic", "training.rounds=1", f"adversary.knowledge={granted}", *words)
     attack = spy(uses)
-    return replace(design, attacks={"spy": attack}), attack
+    return attacked(design, {"spy": attack}), attack
 
 
-def replies(trial: Trial, honest_factor: float = 1.0) -> list[Message]:
+def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]:
     """Each hospital's reply to the first round, the honest ones scaled."""
-    wire.enter_process()
-    trial.strategy._weights = trial.initial
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
-    hostile = trial.experiment.hostile
-    return [
-        wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
-        for i, (name, message) in enumerate(zip(trial.enrolled.values(), asked, strict=True))
-    ]  # fmt: skip
-
-
-def updates_of(messages: list[Message]) -> NDArray[np.float32]:
-    return np.stack([wire.vector(message.content.array_records[wire.ARRAYS], wire.UPDATE) for message in messages])
+    hostile = run.attack.hostile
+    return {
+        name: wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
+        for i, (name, message) in enumerate(asked(run).items())
+    }
 
 
 def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.float32]:
-    """The updates of the first round as they reach the aggregator, (12, N)."""
-    trial = Trial(design)
-    return updates_of(trial.adversary.corrupt(1, trial.initial, replies(trial, honest_factor)))
+    """The updates of the first round as they are uploaded, (12, N)."""
+    run = FederatedRun(design)
+    return np.stack([wire.sent(message) for message in uploads(run, 1, replies(run, honest_factor)).values()])
 
 
 def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
-    return np.array([name in design.hostile for name in design.consortium.names])
+    return np.array([name in design.attack_plan.hostile for name in design.consortium.names])
 
 
 # --- what an attack is told
@@ -140,13 +130,12 @@ def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: st
     design, attack = spied(
         "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
     )
-    trial = Trial(design)
-    received = trial.adversary.corrupt(1, trial.initial, replies(trial))
-    arrays, _ = trial.strategy.aggregate_train(1, received)
-    assert arrays is not None
+    run = FederatedRun(design)
+    weights, found = aggregated(run, 1, uploads(run, 1, replies(run)))
+    assert found.skipped is None
     (known,) = attack.told
     foreseen = known.defense(np.full((3, N), 7.0))
-    np.testing.assert_allclose(wire.vector(arrays, wire.WEIGHTS) - trial.initial, foreseen, atol=1e-6)
+    np.testing.assert_allclose(weights - run.initial, foreseen, atol=1e-6)
     assert (known.defense(known.own) != foreseen).any()
 
 
@@ -161,13 +150,15 @@ def test_an_attack_that_needs_more_than_is_granted_is_refused(granted: Level) ->
 
 
 def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing() -> None:
-    trial = Trial(DESIGN)
-    given = replies(trial)
-    assert trial.adversary.corrupt(1, trial.initial, given) == given
+    run = FederatedRun(DESIGN)
+    given = replies(run)
+    assert not run.adversary.acts_in(1)
+    assert uploads(run, 1, given) == given
     design, attack = spied("updates", "updates")
-    trial = Trial(design)
-    broken = [wire.failed("no", reply) for reply in given]
-    assert trial.adversary.corrupt(1, trial.initial, broken) == broken
+    run = FederatedRun(design)
+    assert run.adversary.acts_in(1)
+    broken = {name: wire.failed("no", reply) for name, reply in given.items()}
+    assert uploads(run, 1, broken) == broken
     assert attack.told == []
 
 
@@ -175,77 +166,48 @@ def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing(
 def test_placement_puts_the_hostile_where_it_says(placement: str) -> None:
     design = experiment("consortium=heart12", f"adversary.placement={placement}")
     sizes = {hospital.name: len(hospital.train) for hospital in design.consortium.hospitals}
-    hostile, others = [sizes[n] for n in design.hostile], [size for n, size in sizes.items() if n not in design.hostile]
+    hostile, others = (
+        [sizes[n] for n in design.attack_plan.hostile],
+        [size for n, size in sizes.items() if n not in design.attack_plan.hostile],
+    )
     assert len(hostile) == 3
     assert min(hostile) >= max(others) if placement == "largest" else max(hostile) <= min(others)
 
 
 def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_seeds() -> None:
-    drawn = {seed: experiment(f"seed={seed}").hostile for seed in range(5)}
+    drawn = {seed: experiment(f"seed={seed}").attack_plan.hostile for seed in range(5)}
     assert len(set(drawn.values())) > 1
-    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").hostile == drawn[0]
-    assert set(experiment("seed=0", "adversary.n_hostile=5").hostile) > set(drawn[0])
+    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").attack_plan.hostile == drawn[0]
+    assert set(experiment("seed=0", "adversary.n_hostile=5").attack_plan.hostile) > set(drawn[0])
 
 
 # --- what the aggregator gets
 
 
-def test_a_reply_is_read_once_a_round_and_again_when_its_content_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    trial, read = Trial(DESIGN), list[Any]()
-    first, *others = replies(trial)
-    usable = wire.read_report
+@pytest.mark.parametrize("words", [(), ("attack=[alie,inflated_count]",)], ids=str)
+def test_every_reply_is_read_once(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    read, usable = list[Any](), wire.read_report
     monkeypatch.setattr(wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits))
-    assert trial.strategy.read(first) is trial.strategy.read(first)
-    assert len(read) == 1
-    changed = wire.replaced(first, np.full(N, 7, np.float32))
-    np.testing.assert_array_equal(trial.strategy.read(changed).update, np.full(N, 7))
-    with pytest.raises(wire.UnusableError, match="not finite"):
-        trial.strategy.read(wire.replaced(first, np.full(N, np.nan, np.float32)))
-    trial.strategy.aggregate_train(1, [first, *others])
-    assert len(read) == 3 + len(others)
-    trial.strategy.read(first)
-    assert len(read) == 4 + len(others)
-
-
-def test_the_aggregator_works_with_nothing_of_the_experiment_but_its_own_settings() -> None:
-    settings = SimpleNamespace(seed=0, server=DESIGN.settings.server)
-    stub: Any = SimpleNamespace(settings=settings, chain=DESIGN.chain, secagg=DESIGN.secagg)
-    trial = Trial(DESIGN)
-    aggregator, full = Aggregator(stub, trial.enrolled), trial.strategy
-    models = []
-    for strategy in (aggregator, full):
-        strategy._weights = trial.initial
-        arrays, _ = strategy.aggregate_train(1, replies(trial))
-        assert arrays is not None
-        models.append(wire.vector(arrays, wire.WEIGHTS))
-    np.testing.assert_array_equal(*models)
+    finished(experiment("consortium=heart12", "model=logistic", "training.rounds=2", *words))
+    assert len({id(reply) for reply in read}) == len(read)  # all are held, so that no number stands for two of them
+    changed = 2 * 3 * 2 if words else 0  # of three hospitals in two rounds, by an attack and by a fault
+    assert len(read) == 2 * 12 + changed
 
 
 def test_the_aggregators_code_names_nothing_that_only_the_simulator_knows() -> None:
     tree = ast.parse(Path(server.__file__).read_text())
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert named & {"hostile", "consortium", "attacks", "dataset", "hospitals", "train", "test", "of_kind"} == set()
+    assert named & {"hostile", "consortium", "attacks", "dataset", "train", "test", "of_kind", "sites", "truth"} == set()
 
 
 # --- secure aggregation
 
 
-class Watched:
-    """Keeps the views that a curious aggregator gets."""
-
-    def __init__(self) -> None:
-        self.views: list[View] = []
-
-    def __call__(self, round_: int, weights: NDArray[np.float32], view: View, states: Sequence[State]) -> None:
-        self.views.append(view)
-
-
-def watched(*words: str) -> tuple[View, Trial]:
-    trial = Trial(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
-    watch = Watched()
-    trial.strategy.watch, trial.strategy._weights = watch, trial.initial
-    trial.strategy.aggregate_train(1, replies(trial))
-    return watch.views[0], trial
+def watched(*words: str) -> tuple[View, FederatedRun]:
+    run = FederatedRun(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
+    view = aggregated(run, 1, replies(run))[1].view
+    assert view is not None
+    return view, run
 
 
 def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() -> None:
@@ -277,36 +239,36 @@ def test_record_counts_cannot_weigh_a_secure_sum() -> None:
 def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -> None:
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
-        trial = Trial(experiment("consortium=heart12", f"defense={defense}", *words))
-        grid = LocalGrid(app, {node: partition for partition, node in enumerate(trial.enrolled)})
-        asked = wire.ask(1, wire.arrays(wire.WEIGHTS, trial.initial), wire.settings(trial.experiment.text), trial.enrolled)
-        trial.strategy._weights = trial.initial
-        trial.strategy.aggregate_train(1, grid.send_and_receive(asked))
-        (found,) = trial.curious.results.values()
-        assert found.records_in_row == in_row
-        assert found.n_attacked == 24
+        run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
+        state = run.observer(ReconstructionObserver).state
+        (details,), ((rate, _),) = state.details.values(), state.outcomes.values()
+        assert details.records_in_row == in_row
+        assert rate.n == 24
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=1")
     design = experiment("consortium=heart4", *words)
-    private = replace(design)
-    private.__dict__["consortium"] = replace(design.consortium, public=False)
+    terms = design.plan.terms.model_copy(update={"public": False})
+    consortium = replace(design.consortium, public=False)
+    truth = replace(design.truth, consortium=consortium)
+    private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
     guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", design, 1, view, guesses).gallery) == 1
-    hidden = score("x", private, 1, view, guesses)
-    assert (hidden.gallery, hidden.n_recovered) == ([], 1)
+    assert len(score("x", subject(design), 1, view, guesses)[0].gallery) == 1
+    hidden, (rate, error) = score("x", subject(private), 1, view, guesses)
+    assert hidden.gallery == []
+    assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 
 
 # --- who sees what, in words
 
 
 def sees(*words: str) -> dict[str, str]:
-    return {line.party: line.sees for line in sight(experiment("consortium=heart12", *words))}
+    return {line.party: line.sees for line in visibility(experiment("consortium=heart12", *words))}
 
 
-def test_sight_states_the_rows_that_the_aggregator_gets() -> None:
+def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
     assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
     noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")["the aggregator"]
@@ -321,13 +283,13 @@ def test_sight_states_the_rows_that_the_aggregator_gets() -> None:
         (("attack=[label_flip]",), "each its own update only"),
     ],
 )
-def test_sight_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
+def test_visibility_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
     (line,) = [text for party, text in sees(*words).items() if party.startswith("hostile hospitals")]
     assert line == f"the common model; {knows}"
 
 
 @pytest.mark.parametrize("words", [(), ("attack=[analytic_inversion]",)])
-def test_sight_names_no_hostile_hospital_where_none_acts(words: tuple[str, ...]) -> None:
+def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, ...]) -> None:
     assert not any(party.startswith("hostile") for party in sees(*words))
 
 
@@ -348,7 +310,7 @@ def test_conflicts_follow_from_the_parts_of_the_design(words: tuple[str, ...], f
     assert [conflict.id for conflict in conflicts(experiment("consortium=heart12", *words))] == found
 
 
-def test_every_conflict_that_a_design_can_have_is_in_the_catalogue() -> None:
+def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
     listed = yaml.safe_load((compose.CONF.parent / "threats/data/conflicts.yaml").read_text())
     text = str(listed)
     designs = [

@@ -18,7 +18,7 @@ from sim.datasets.table import Site, Table, consortium
 from sim.errors import InputError
 from sim.run import run
 from sim.seeds import stream
-from sim.types import Consortium, Field, Hospital, Records, Schema
+from sim.types import Consortium, Field, Hospital, ImageSchema, Records, TableSchema
 from tests.federation import experiment
 
 SECRET = 123456.75  # a patient's value, which no message may repeat
@@ -26,7 +26,7 @@ SECRET = 123456.75  # a patient's value, which no message may repeat
 
 def made(names: tuple[str, ...] = ("a", "b"), n_train: int = 8, n_test: int = 6, n_features: int = 3) -> Consortium:
     """A sound consortium of random records."""
-    schema = Schema(tuple(Field(f"x{i}", "continuous", (i,)) for i in range(n_features)), n_features)
+    schema = TableSchema(tuple(Field(f"x{i}", "continuous", (i,)) for i in range(n_features)), n_features)
     hospitals = tuple(Hospital(name, name, drawn(name, "train", n_train), drawn(name, "test", n_test)) for name in names)
     return Consortium("made", hospitals, schema, True, "0" * 64)
 
@@ -71,7 +71,7 @@ def renamed(*names: str) -> Consortium:
 def with_field(**changes: float) -> Consortium:
     sound = made()
     fields = (replace(sound.schema.fields[0], **changes), *sound.schema.fields[1:])
-    return replace(sound, schema=Schema(fields, 3))
+    return replace(sound, schema=TableSchema(fields, 3))
 
 
 PLACE = {"train": "hospital b, training records", "test": "hospital b, test records"}
@@ -129,6 +129,22 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
     "a center that is not finite": (lambda: with_field(center=np.nan), "field x0=a center of nan, a scale of a number"),
     "a scale that rounding made": (
         lambda: with_field(center=0.1, scale=2.8e-17), "field x0=a scale that is rounding beside its center: expected",
+    ),
+    "an image without columns": (
+        lambda: replace(made(), schema=ImageSchema(3, 0, 1, 0.0, 1.0)),
+        "width=0: expected a whole number of at least 1",
+    ),
+    "an image whose pixels have one value": (
+        lambda: replace(made(), schema=ImageSchema(1, 3, 1, 2.0, 2.0)),
+        "field pixel_0_0=a center of a number above 0, a scale of 0: expected finite",
+    ),
+    "an image of another size": (
+        lambda: replace(made(), schema=ImageSchema(2, 2, 1, 0.0, 1.0)),
+        "hospital a, training records=3 features: expected 4, as the schema has",
+    ),
+    "a schema of a kind that is none": (
+        lambda: replace(made(), schema=("x0", "x1", "x2")),
+        "schema=an object of type tuple: expected TableSchema or ImageSchema",
     ),
     "a field without columns of its own": (lambda: with_field(columns=(1,)), "schema=3 columns: expected each of 3 features"),
     **{
@@ -224,14 +240,14 @@ def test_a_hospital_without_test_patients_runs_and_has_no_figures(monkeypatch: p
     words = ("consortium=synthetic", "adversary.n_hostile=1", "attack=[label_flip]", "training.rounds=1", "seed=987653")
     record = run(experiment(*words))
     assert [(one.n_test, one.brier is None) for one in record.hospitals] == [(6, False), (0, True)]
-    assert record.outcome.n_test == 6
-    assert record.outcome.auroc is not None
+    assert record.n_test == 6
+    assert record.value("auroc") is not None
 
 
 # --- encoding
 
 
-def column(values: list[float | None], n_test: int = 0) -> tuple[pl.DataFrame, Schema]:
+def column(values: list[float | None], n_test: int = 0) -> tuple[pl.DataFrame, TableSchema]:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.Float64, strict=False)})
     return frame, lay_out(frame, np.arange(len(values) - n_test), {}, {})
 

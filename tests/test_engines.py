@@ -11,6 +11,7 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from clients import batched
 from sim import wire
 from sim.devices import device
 from sim.engines import ray
@@ -18,7 +19,8 @@ from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import group_bytes, needed_bytes, resident_bytes
-from sim.run import Trial, run
+from sim.federation.driver import Roster
+from sim.run import FederatedRun, run
 from tests.federation import experiment, plan
 
 NO_RAY = find_spec("ray") is None and "Ray is not installed: pip install 'wardround[ray]'"
@@ -27,13 +29,13 @@ SMALL = ("consortium=heart4", "training.rounds=3", "attack=[label_flip]", "aggre
 
 def traced(monkeypatch: pytest.MonkeyPatch, one: Experiment) -> tuple[RunRecord, np.ndarray]:
     """The record and the final model of a run."""
-    models, record = list[np.ndarray](), Trial.record
+    models, record = list[np.ndarray](), FederatedRun.record
 
-    def spy(trial: Trial, *rest: Any) -> RunRecord:
+    def spy(trial: FederatedRun, *rest: Any) -> RunRecord:
         models.append(trial.weights)
         return record(trial, *rest)
 
-    monkeypatch.setattr(Trial, "record", spy)
+    monkeypatch.setattr(FederatedRun, "record", spy)
     return run(one), models[0]
 
 
@@ -42,8 +44,9 @@ def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(monkeypatch: p
     there, model = traced(monkeypatch, experiment(*SMALL, "engine=ray"))
     here, expected = traced(monkeypatch, experiment(*SMALL))
     assert np.abs(model - expected).max() <= 1e-5
-    assert there.outcome.auroc == pytest.approx(here.outcome.auroc)
-    assert there.engagement.model_dump() == pytest.approx(here.engagement.model_dump(), rel=1e-4)
+    assert there.value("auroc") == pytest.approx(here.value("auroc"))
+    assert there.engagement == here.engagement
+    assert there.value("attack_distance") == pytest.approx(here.value("attack_distance"), rel=1e-4)
     assert there.config["engine"] == {"name": "ray"}
 
 
@@ -64,13 +67,13 @@ def test_hospitals_that_do_not_start_end_the_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_nodes_are_enrolled_as_the_hospitals_that_they_say_they_are() -> None:
-    trial = Trial(experiment(*SMALL))
     wire.enter_process()
     asked = wire.roll_call([10, 20, 30, 40])
     replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in asked]
-    trial.enroll(*wire.enrolled(replies, asked, 4))
-    assert list(trial.strategy.enrolled.items()) == list(zip([20, 40, 30, 10], trial.experiment.consortium.names, strict=True))
-    assert trial.adversary.enrolled == trial.strategy.enrolled
+    names = ("a", "b", "c", "d")
+    roster = Roster.enrolled(names, *wire.enrolled(replies, asked, 4))
+    assert list(roster.nodes.items()) == list(zip(names, [20, 40, 30, 10], strict=True))
+    assert roster.absent == {}
 
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,13 +95,13 @@ def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_the_batch_trains_on_the_device_of_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     used = list[torch.device]()
-    original: Callable[..., Any] = sys.modules["clients.batch"].updates
+    original: Callable[..., Any] = batched.updates
 
     def spy(network: Any, jobs: Any, optimizer: Any, where: torch.device) -> Any:
         used.append(where)
         return original(network, jobs, optimizer, torch.device("cpu"))
 
-    monkeypatch.setattr("clients.batch.updates", spy)
+    monkeypatch.setattr("clients.batched.updates", spy)
     one = experiment(*SMALL)
     monkeypatch.setattr("clients.app.device", lambda name: torch.device({"cpu": "meta"}[name]))
     run(one)
@@ -147,7 +150,7 @@ def plain_of(message: Message) -> dict[str, Any]:
 def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
     wire.enter_process()
     values = np.arange(3, dtype=np.float32)
-    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("{}")
+    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("0" * 64)
     content = RecordDict({wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})})
     asked = wire.ask(4, weights, config, [7, 9])
     for message, node in zip(asked, (7, 9), strict=True):

@@ -22,8 +22,8 @@ from sim.types import (
     Poison,
     Records,
     Rule,
-    Schema,
     SecureAggregation,
+    TableSchema,
     View,
 )
 from tests.conftest import N_HOSTILE
@@ -140,7 +140,7 @@ def test_byzantine_attack_sends_finite_rows_at_every_level_it_accepts(
 
 def test_poison_keeps_the_shape_and_does_not_write_to_the_records(each_poison: Poison) -> None:
     rng = np.random.default_rng(9)
-    schema = Schema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(3)), 3)
+    schema = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(3)), 3)
     records = Records(rng.normal(size=(20, 3)).astype(np.float32), rng.integers(2, size=20).astype(np.float32))
     records.features.setflags(write=False)
     records.labels.setflags(write=False)
@@ -153,7 +153,7 @@ def test_poison_keeps_the_shape_and_does_not_write_to_the_records(each_poison: P
 
 @pytest.mark.parametrize("row", [0.0, 1.0, 1e-45, 1e30])
 def test_inversion_survives_updates_that_say_nothing(each_inversion: Inversion, row: float) -> None:
-    schema = Schema((Field("age", "continuous", (0,)), Field("sex", "categorical", (1, 2), ("female", "male"))), 3)
+    schema = TableSchema((Field("age", "continuous", (0,)), Field("sex", "categorical", (1, 2), ("female", "male"))), 3)
     layout = (("0.weight", (4, 3)), ("0.bias", (4,)), ("2.weight", (1, 4)), ("2.bias", (1,)))
     rows = np.full((2, 21), row, np.float32)
     found = each_inversion(Observation(clear(rows), np.zeros(21), layout, schema), stream(0, "inversion"))

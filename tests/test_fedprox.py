@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from clients import batch
+from clients import batched
 from clients.training import train
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
 from sim.seeds import stream
@@ -53,9 +53,9 @@ def test_local_loss_with_the_proximal_term_written_out_gives_the_same_weights(op
 def test_batch_computes_the_proximal_term_as_one_hospital_at_a_time_does(optimizer: str) -> None:
     data, start = records(), NETWORK.initialize(stream(0, "model"))
     alone = train(NETWORK, start, data, rounds_of(20), training(optimizer, 0.7)) - start
-    job = batch.Job(start, data, batch.padded(rounds_of(20)))
-    short = batch.Job(start, data.take(slice(0, 8)), batch.padded(rounds_of(8)))
-    for found in batch.updates(NETWORK, [short, job, job], batch.Optimizer(optimizer, 0.2, 0.7))[1:]:
+    job = batched.Job(start, data, batched.padded(rounds_of(20)))
+    short = batched.Job(start, data.take(slice(0, 8)), batched.padded(rounds_of(8)))
+    for found in batched.updates(NETWORK, [short, job, job], batched.Optimizer(optimizer, 0.2, 0.7))[1:]:
         np.testing.assert_allclose(found, alone, atol=2e-6)
 
 

@@ -22,11 +22,14 @@ from numpy.typing import NDArray
 
 from sim import evidence, wire
 from sim.batches import sample_rate
+from sim.config.settings import Server
 from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
-from sim.run import Trial, _grid, _lockstep
+from sim.federation.driver import Roster, drive
+from sim.federation.protocols.plain import capped
+from sim.observers.evaluation import Evaluation
+from sim.run import FederatedRun, _grid
 from sim.run import run as finished_run
-from sim.server import Server, capped
 from tests.federation import answer_drawn, drawn_update, experiment, finished
 from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record, records, shared
 
@@ -36,12 +39,12 @@ MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logis
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
-N = MEAN.network.n_params
+N = MEAN.plan.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
 FORGED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
-Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], Trial]
+Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], FederatedRun]
 
 
 def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
@@ -53,15 +56,15 @@ def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
     return app
 
 
-def of_the_others(run: Trial) -> NDArray[np.float64]:
+def of_the_others(run: FederatedRun) -> NDArray[np.float64]:
     """The model that the honest hospitals make among themselves: their plain mean, round by round."""
     rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
     return run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0)
 
 
-def assert_held(run: Trial, reason: str) -> None:
+def assert_held(run: FederatedRun, reason: str) -> None:
     """The hostile hospital is named with ``reason`` in each round, and no other; the model is that of the others."""
-    log = run.strategy.log
+    log = run.log
     assert [(entry.round, entry.hospital) for entry in log.screened] == [(r, NAME) for r in range(1, ROUNDS + 1)]
     assert all(reason in entry.reason and "\n" not in entry.reason for entry in log.screened)
     assert log.skipped == []
@@ -108,13 +111,16 @@ def hostile_app(entries: Sequence[Entry]) -> ClientApp:
     return app
 
 
-def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> Trial:
+def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
     return finished(run, app_of(entries))
 
 
-def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> Trial:
-    trial, other = Trial(run), Trial(run, 1 + len(run.consortium))  # what happens to one run is no matter to the other
-    _lockstep([trial, other], _grid([trial, other], hostile_app(entries)), None)
+def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
+    trial, other = (
+        FederatedRun(run),
+        FederatedRun(run, 1 + len(run.consortium)),
+    )  # what happens to one run is no matter to the other
+    drive([trial, other], _grid([trial, other], lambda _: hostile_app(entries)), lambda _: None)
     np.testing.assert_array_equal(trial.weights, other.weights)
     return trial
 
@@ -136,18 +142,19 @@ class Network(LocalGrid):
         return replies
 
 
-def over_the_network(run: Experiment, entries: Sequence[Entry]) -> Trial:
-    trial = Trial(run)
-    grid = Network(hostile_app([]), dict(zip(trial.enrolled, range(len(trial.enrolled)), strict=True)))
-    grid._app = hostile_app([answer_drawn] * len(entries))
+def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
+    trial = FederatedRun(run)
+    nodes = trial.roster.nodes.values()
+    apps = dict.fromkeys(nodes, hostile_app([answer_drawn] * len(entries)))
+    grid = Network(apps, {node: place for place, node in enumerate(nodes)})
     grid.entries = entries
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     return trial
 
 
-def assert_alone_refused(run: Trial, names: Sequence[str], reasons: Sequence[str | None]) -> None:
+def assert_alone_refused(run: FederatedRun, names: Sequence[str], reasons: Sequence[str | None]) -> None:
     """Every hostile hospital is named in every round with its reason, no honest one is, and the model is the honest ones'."""
-    consortium, log = run.experiment.consortium.names, run.strategy.log
+    consortium, log = run.experiment.consortium.names, run.log
     for round_ in range(1, ROUNDS + 1):
         found = {entry.hospital: entry.reason for entry in log.screened if entry.round == round_}
         assert list(found) == list(consortium[N_HONEST:])
@@ -174,7 +181,7 @@ def test_whatever_an_app_does_its_hospital_alone_is_refused(part: int, path: Pat
     assert_alone_refused(run, list(entries), [reason for _, reason in entries.values()])
     record = run.record(lambda *_: [], 0.0)
     evidence.append(tmp_path, record)
-    assert evidence.read(tmp_path)[0].screened == record.screened == run.strategy.log.screened
+    assert evidence.read(tmp_path)[0].screened == record.screened == run.log.screened
 
 
 @pytest.mark.parametrize("part", range(len(list(chunks()))))
@@ -188,7 +195,7 @@ def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: in
 def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: int) -> None:
     entries = list(chunks())[part]
     words = ["adversary.n_hostile=9", "attack=[sign_flip,label_flip,inflated_count]"]
-    record = finished_run(federation(len(entries), *words), app=hostile_app([entry for entry, _ in entries.values()]))
+    record = finished_run(federation(len(entries), *words), app=lambda _: hostile_app([entry for entry, _ in entries.values()]))
     named = {(entry.round, entry.hospital) for entry in record.screened}
     names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
     assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
@@ -225,7 +232,7 @@ def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
     monkeypatch.setattr(Array, "numpy", lambda _: decoded.append(1))
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("0" * 64), [7])[0]
     replies = []
     for name, (entry, _) in HOSTILE.items():
         if name.startswith(("update", "bytes", "description", "records", "count", "number")):
@@ -248,7 +255,7 @@ KINDS_OF_FAILURE = ["update: nan first", "bytes: a bomb", "count: zero records"]
 def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(kind: str) -> None:
     run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))  # trims 1 of 4, and 1 of the 3 that are left at each end
     rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
-    assert len(run.strategy.log.screened) == ROUNDS
+    assert len(run.log.screened) == ROUNDS
     np.testing.assert_allclose(run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6)
 
 
@@ -260,7 +267,7 @@ def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_m
 
 def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
     run = finished(MEAN, answer_drawn)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     assert np.abs(run.weights - of_the_others(run)).max() > 1e-3
 
 
@@ -282,7 +289,7 @@ def test_no_hospital_can_change_what_another_one_gets() -> None:
         return reply
 
     run = finished(MEAN, app)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     assert all((weights == seen[i // 4 * 4]).all() for i, weights in enumerate(seen))
     assert np.isfinite(run.weights).all()
 
@@ -322,7 +329,7 @@ def test_a_reply_of_a_node_that_is_not_enrolled_changes_nothing() -> None:
         return [stranger, *replies]
 
     run = finished(MEAN, answer_drawn, tamper)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
 
 
@@ -335,7 +342,7 @@ def test_a_late_reply_to_something_else_does_not_spoil_the_right_one() -> None:
         return [*late, *replies] if replies else []
 
     run = finished(MEAN, answer_drawn, tamper)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_array_equal(run.weights, finished(MEAN, answer_drawn).weights)
 
 
@@ -353,7 +360,7 @@ def test_what_an_app_does_to_its_context_lasts_only_in_its_state() -> None:
 
     run = finished(MEAN, app)
     assert seen == [(place + 1, place, round_) for round_ in range(ROUNDS) for place in range(4)]
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
 
 
 def test_a_state_that_is_none_is_not_taken_over() -> None:
@@ -363,7 +370,7 @@ def test_a_state_that_is_none_is_not_taken_over() -> None:
         context.__dict__["state"] = Raises()
         return reply
 
-    assert finished(MEAN, app).strategy.log.screened == []
+    assert finished(MEAN, app).log.screened == []
 
 
 @pytest.mark.parametrize("swallowed", [False, True])
@@ -392,14 +399,14 @@ def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
             signal.raise_signal(signal.SIGINT)
             return answer_drawn(message, context)
 
-        assert finished(MEAN, app).strategy.log.screened == []
+        assert finished(MEAN, app).log.screened == []
         assert len(heard) == 4 * ROUNDS
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def test_apps_are_asked_in_other_threads_too() -> None:
-    runs: list[Trial] = []
+    runs: list[FederatedRun] = []
     thread = Thread(target=lambda: runs.append(finished(MEAN, one_hostile(HOSTILE["raises: an interrupt"][0]))))
     thread.start()
     thread.join()
@@ -415,7 +422,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
         "consortium=heart4", "training.rounds=1", "model=logistic", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=2"
     )
     spent = {
-        hospital.name: private.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
+        hospital.name: private.plan.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
     }
 
     def app(message: Message, context: Context) -> Message:
@@ -425,8 +432,8 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
 
     record = finished(private, app).record(lambda *_: [], 0.0)
     assert record.privacy is not None
-    assert {entry.hospital: entry.epsilon for entry in record.privacy.hospitals} == spent
-    assert record.privacy.epsilon == max(spent.values())
+    assert {name: record.value("epsilon", name) for name in spent} == spent
+    assert record.value("epsilon") == max(spent.values())
     assert [entry.hospital for entry in record.disputed] == [NAME]
     assert f"spent epsilon {epsilon:.6g}; the plan gives {spent[NAME]:.6g}" in record.disputed[0].reason
     assert record.screened == []
@@ -434,7 +441,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
 
 def _plan(private: Experiment, n_train: int) -> tuple[float, float, int]:
     training = private.settings.training
-    return private.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
+    return private.plan.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
 
 
 def test_what_the_projects_own_hospitals_report_is_the_plans() -> None:
@@ -514,9 +521,11 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
-    trial = Trial(MEAN)
-    trial.enroll({7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"])
-    grid = LocalGrid(hostile_app([]), {7: 0, 8: 1, 9: 3})
+    trial = FederatedRun(MEAN)
+    trial.roster = Roster.enrolled(
+        trial.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
+    )
+    grid = LocalGrid(dict.fromkeys((7, 8, 9), hostile_app([])), {7: 0, 8: 1, 9: 3})
     trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
     assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
 
@@ -528,9 +537,9 @@ def test_a_round_without_a_usable_reply_is_skipped_and_the_model_stays(rule: str
         return wire.replaced(reply, np.full(N, np.nan, np.float32)) if wire.read_task(message).round == 1 else reply
 
     run = finished(experiment("consortium=heart4", "training.rounds=2", "model=logistic", f"aggregator={rule}"), app)
-    assert run.strategy.log.skipped == [1]
-    assert len(run.strategy.log.screened) == 4
-    np.testing.assert_array_equal(run.scores[1], run.scores[0])
+    assert run.log.skipped == [1]
+    assert len(run.log.screened) == 4
+    np.testing.assert_array_equal(*run.observer(Evaluation).state.scores[:2])
     assert (run.weights != run.initial).any()
 
 
@@ -539,9 +548,9 @@ def test_a_round_with_too_few_replies_for_the_rule_is_skipped(absent: str, neede
     words = ("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum", f"server.absent={absent}")
     krum = experiment(*words)  # against 3 hostile ones it needs 9 rows; with 6 missing none is left to withstand, and it needs 3
     enough = finished(krum, answer_drawn, lambda replies: replies[:needed])
-    assert enough.strategy.log.skips == []
+    assert enough.log.skips == []
     run = finished(krum, answer_drawn, lambda replies: replies[: needed - 1])
-    (skipped,) = run.strategy.log.skips
+    (skipped,) = run.log.skips
     assert (skipped.round, skipped.cause, len(skipped.missing)) == (1, "absent", 12 - needed + 1)
     assert skipped.reason.startswith(f"n_rows={needed - 1}, n_hostile=")
     np.testing.assert_array_equal(run.weights, run.initial)
@@ -553,9 +562,9 @@ def test_updates_as_large_as_float32_holds_do_not_stop_the_run() -> None:
         return wire.replaced(reply, np.full(N, 3e38, np.float32)) if task.round < 6 else reply
 
     run = finished(experiment("consortium=heart4", "training.rounds=6", "model=logistic"), app)
-    assert run.strategy.log.skipped == [2, 3, 4, 5]  # what float32 cannot hold is no model
+    assert run.log.skipped == [2, 3, 4, 5]  # what float32 cannot hold is no model
     assert np.isfinite(run.weights).all()
-    assert np.isfinite(run.scores).all()
+    assert np.isfinite(run.observer(Evaluation).state.scores).all()
 
 
 def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
@@ -569,7 +578,7 @@ def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
         return wire.answer(np.full(N, float(liar), np.float32), lie if liar else 50, {}, message)
 
     run = finished(weighted, app)
-    assert run.strategy.log.screened == []
+    assert run.log.screened == []
     np.testing.assert_allclose(run.weights - run.initial, cap / (cap + 3), atol=1e-6)
 
 
@@ -580,7 +589,7 @@ def test_honest_counts_below_the_cap_keep_their_weight() -> None:
 
 def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("{}"), [7])[0]
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("0" * 64), [7])[0]
     asked.metadata.delivered_at = "2026-01-01"
     wire.stamp(asked, "1")
     ours = wire.answer(np.ones(3, np.float32), 5, {}, asked)
@@ -591,5 +600,7 @@ def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_messag
 
 
 def test_an_absence_of_others_leaves_replies_that_are_none_to_the_screening() -> None:
-    trial = Trial(experiment("consortium=heart4", "model=logistic", "adversary.n_hostile=0", "attack=[honest_absence]"))
-    assert trial.adversary.corrupt(1, trial.initial, [None, 3]) == [None, 3]
+    words = ("adversary.n_hostile=0", "attack=[honest_absence]", "attack.honest_absence.rate=0.01")
+    run = experiment("consortium=heart4", "model=logistic", "training.rounds=1", *words)
+    log = finished(run, answer_drawn, lambda replies: [None, 3, *replies[2:]]).log
+    assert [lost.reason for lost in log.screened] == ["no reply", "no reply"]

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 from flwr.app import Message
-from hydra.utils import get_object
 
-from clients.app import LEDGER, app, fit
+from clients import app
+from clients.app import LEDGER, hospital_app
 from sim import wire
 from sim.compose import options
 from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.run import TOGETHER, Trial, _grid, _lockstep, run, run_together
+from sim.federation.driver import drive
+from sim.run import FederatedRun, _grid, run, run_together
+from tests import federation
 from tests.federation import experiment, finished
 
 SMALL = (
@@ -42,17 +44,17 @@ def made(*words: str) -> Experiment:
 
 def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
     """The final model of each run, all in lockstep."""
-    trials, node = list[Trial](), 1
+    trials, node = list[FederatedRun](), 1
     for one in runs:
-        trials.append(Trial(one, node))
+        trials.append(FederatedRun(one, node))
         node += len(one.consortium)
-    _lockstep(trials, _grid(trials), None)
+    drive(trials, _grid(trials), lambda _: None)
     return [trial.weights for trial in trials]
 
 
 def one_by_one(one: Experiment) -> np.ndarray:
     """The final model of the run, each hospital asked through the ClientApp."""
-    return finished(one, fit).weights
+    return finished(one, federation.alone(one)).weights
 
 
 def gap(one: np.ndarray, other: np.ndarray) -> float:
@@ -158,7 +160,7 @@ def test_batched_and_one_by_one_leave_the_same_evidence(defense: str) -> None:
     words = ("consortium=heart12", "training.rounds=4", f"defense={defense}", "attack=[label_flip,analytic_inversion]")
     one = made(*words)
     (batched,) = run_together([one])
-    same(batched, run(one, app=app))
+    same(batched, run(one, app=hospital_app))
     same(batched, run(one))
 
 
@@ -179,19 +181,21 @@ PRIVATE = ("dp=record", "dp.delta=1e-3", "dp.accountant=rdp", "training.rounds=4
 def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(words: tuple[str, ...]) -> None:
     one = made(*SMALL, *PRIVATE, *words)
     assert gap(together([one])[0], one_by_one(one)) <= 1e-5
-    batched, alone = run_together([one])[0], run(one, app=app)
+    batched, alone = run_together([one])[0], run(one, app=hospital_app)
     assert batched.privacy is not None
     assert batched.privacy == alone.privacy
 
 
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
-    partitions = {node: partition for partition, node in enumerate(Trial(one).enrolled)}
-    grids = [LocalGrid(app, partitions, get_object(TOGETHER)), LocalGrid(app, partitions)]
-    first = wire.arrays(wire.WEIGHTS, Trial(one).initial)
+    partitions = {node: partition for partition, node in enumerate(FederatedRun(one).roster.nodes.values())}
+    sources = dict.fromkeys(partitions, one.source)
+    apps = dict.fromkeys(partitions, hospital_app(one.source))
+    grids = [LocalGrid({}, partitions, app.together(sources)), LocalGrid(apps, partitions)]
+    first = wire.arrays(wire.WEIGHTS, FederatedRun(one).initial)
     for round_ in (1, 2, 3):
         for grid in grids:
-            grid.send_and_receive(wire.ask(round_, first, wire.settings(one.text), partitions))
+            grid.send_and_receive(wire.ask(round_, first, wire.settings(one.plan.digest), partitions))
     for node in partitions:
         batched, alone = (grid._contexts[node].state.config_records[LEDGER] for grid in grids)
         assert dict(batched) == dict(alone)

@@ -21,6 +21,7 @@ from reports.page import write_report
 from reports.terminal import closing, run_table
 from sim import evidence, explain
 from sim import experiment as experiments
+from sim.config import build
 from sim.datasets import heart
 from sim.errors import InputError, PluginError
 from sim.run import run, run_together
@@ -73,7 +74,7 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 def forget() -> None:
     experiments._consortium.cache_clear()
-    experiments._built_once.cache_clear()
+    build._built_once.cache_clear()
     experiments.from_text.cache_clear()
     experiments._notes.cache_clear()
 
@@ -217,7 +218,7 @@ def test_the_words_of_a_hospitals_own_error_are_not_recorded(error: BaseExceptio
     def app(*_: Message | Context) -> Message:
         raise error
 
-    screened = finished(experiment(*SMALL), app).strategy.log.screened
+    screened = finished(experiment(*SMALL), app).log.screened
     assert screened
     for one in screened:
         check(one.reason)

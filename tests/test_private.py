@@ -13,18 +13,18 @@ from dp_accounting import pld
 from numpy.typing import NDArray
 from opacus.accountants import PRVAccountant, RDPAccountant
 
-from clients.app import fit
 from clients.private import RecordDP, spent
 from sim import batches
+from sim.config.settings import Training
 from sim.errors import InputError
-from sim.evidence import RunRecord
-from sim.experiment import Training
+from sim.evidence import RunRecord, Spent
 from sim.models.mlp import FullyConnected
+from sim.observers.privacy import PrivacyObserver
 from sim.privacy import NOT_COVERED
 from sim.run import run, run_together
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Records
-from tests.federation import experiment, finished
+from tests.federation import alone, experiment, finished
 
 DELTA = 1e-5
 TRAINING = Training(rounds=5, local_epochs=1, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd")
@@ -122,11 +122,18 @@ def federation() -> RunRecord:
     return run(experiment(*words.split()))
 
 
+def epsilon_of(hospital: Spent) -> float:
+    found = federation().value("epsilon", hospital.hospital)
+    assert found is not None
+    return found
+
+
 def test_the_consortium_spends_what_its_worst_hospital_spends() -> None:
     privacy = federation().privacy
     assert privacy is not None
-    assert privacy.epsilon == max(hospital.epsilon for hospital in privacy.hospitals)
-    assert len({hospital.epsilon for hospital in privacy.hospitals}) == 4
+    each = [federation().value("epsilon", hospital.hospital) for hospital in privacy.hospitals]
+    assert federation().value("epsilon") == max(each)
+    assert len(set(each)) == 4
 
 
 def test_equal_noise_makes_smaller_hospitals_spend_more() -> None:
@@ -135,7 +142,7 @@ def test_equal_noise_makes_smaller_hospitals_spend_more() -> None:
     assert {hospital.noise_multiplier for hospital in privacy.hospitals} == {1.5}
     pairs = [(a, b) for a in privacy.hospitals for b in privacy.hospitals if 1.1 * a.n_train < b.n_train]
     assert len(pairs) == 5  # two of the four are of a size
-    assert all(smaller.epsilon > 1.1 * larger.epsilon for smaller, larger in pairs)
+    assert all(epsilon_of(smaller) > 1.1 * epsilon_of(larger) for smaller, larger in pairs)
 
 
 def test_one_account_runs_over_all_steps_of_all_rounds() -> None:
@@ -146,19 +153,20 @@ def test_one_account_runs_over_all_steps_of_all_rounds() -> None:
         assert hospital.sample_rate == 16 / hospital.n_train
         by_hand = PRVAccountant()
         by_hand.history = [(1.5, 16 / hospital.n_train, hospital.steps)]
-        assert hospital.epsilon == pytest.approx(by_hand.get_epsilon(DELTA), rel=0.01)
+        assert epsilon_of(hospital) == pytest.approx(by_hand.get_epsilon(DELTA), rel=0.01)
         by_hand.history = [(1.5, 16 / hospital.n_train, hospital.steps // 5)]
-        assert hospital.epsilon > 1.5 * by_hand.get_epsilon(DELTA)
+        assert epsilon_of(hospital) > 1.5 * by_hand.get_epsilon(DELTA)
 
 
 def test_a_hospital_asked_alone_keeps_the_same_account_in_its_state() -> None:
     design = experiment("consortium=heart4", "model=logistic", "training.rounds=3", "dp=record", "dp.accountant=rdp")
-    reported = finished(design, fit).strategy.log.reported
+    reported = finished(design, alone(design)).observer(PrivacyObserver).state.numbers
     (together,) = run_together([design])
     assert together.privacy is not None
     for hospital in together.privacy.hospitals:
-        assert reported[hospital.hospital]["epsilon"] == pytest.approx(hospital.epsilon, rel=1e-6)
-        assert 0.99 * 8 <= hospital.epsilon <= 8
+        epsilon = together.value("epsilon", hospital.hospital)
+        assert reported[hospital.hospital]["epsilon"] == pytest.approx(epsilon, rel=1e-6)
+        assert 0.99 * 8 <= epsilon <= 8
 
 
 # --- what DP-SGD does
@@ -180,7 +188,7 @@ def gradients(data: Records) -> NDArray[np.float64]:
 
 def test_without_noise_and_with_a_large_norm_it_is_plain_sgd_on_the_same_batches() -> None:
     data, start = records(60), FullyConnected((4, 8, 1)).initialize(stream(0, "start"))
-    drawn = batches.poisson(0, 1, "va", 60, TRAINING.model_copy(update={"local_steps": 10}))
+    drawn = batches.poisson(key(0, "hospital", "va"), 1, 60, TRAINING.model_copy(update={"local_steps": 10}))
     x, y = torch.from_numpy(data.features), torch.from_numpy(data.labels)
     weights = torch.tensor(start, requires_grad=True)
     for batch in drawn:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients import batch
+from clients import batched
 from sim import batches, compare, evidence
+from sim.config.settings import Training
 from sim.evidence import RunRecord
-from sim.experiment import Experiment, Training
+from sim.experiment import Experiment
 from sim.run import run, run_together
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.types import Hospital
 from tests.federation import experiment, finished, plan
 
@@ -53,7 +54,7 @@ def test_the_same_seed_gives_the_same_evidence_twice(once: list[RunRecord], tmp_
 
 def test_another_seed_gives_other_results(once: list[RunRecord]) -> None:
     (other,) = run_together([experiment(*SMALL[:2], "seed=1")])
-    assert other.outcome.auroc != once[0].outcome.auroc
+    assert other.value("auroc") != once[0].value("auroc")
     assert other.hospitals != once[0].hospitals
 
 
@@ -70,17 +71,17 @@ def test_a_run_alone_and_among_others_gives_the_same_evidence(once: list[RunReco
 @pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
 def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
     design = experiment("consortium=heart12")
-    weights = design.network.initialize(stream(0, "model"))
+    weights = design.plan.network.initialize(stream(0, "model"))
 
-    def job(hospital: Hospital) -> batch.Job:
+    def job(hospital: Hospital) -> batched.Job:
         draw = batches.poisson if optimizer == "private" else batches.shuffled
-        rows = batch.padded(draw(0, 1, hospital.name, len(hospital.train), design.settings.training))
-        noise = batch.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name)) if optimizer == "private" else None
-        return batch.Job(weights, hospital.train, rows, noise)
+        rows = batched.padded(draw(key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training))
+        noise = batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name)) if optimizer == "private" else None
+        return batched.Job(weights, hospital.train, rows, noise)
 
     def updates(hospitals: Sequence[Hospital]) -> list[bytes]:
-        kind = batch.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
-        return [update.tobytes() for update in batch.updates(design.network, [job(h) for h in hospitals], kind)]
+        kind = batched.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
+        return [update.tobytes() for update in batched.updates(design.plan.network, [job(h) for h in hospitals], kind)]
 
     hospitals = design.consortium.hospitals
     alone = {hospital.name: updates([hospital])[0] for hospital in hospitals}
@@ -93,7 +94,7 @@ def test_hospitals_listed_in_another_order_change_nothing() -> None:
     for words in ([], ["attack=[sign_flip]", "aggregator=median", "adversary.n_hostile=2"]):
         first, second = (experiment(f"consortium.sites={order}", "training.rounds=2", *words) for order in orders)
         assert first.consortium.names == second.consortium.names
-        assert first.hostile == second.hostile
+        assert first.attack_plan.hostile == second.attack_plan.hostile
         np.testing.assert_array_equal(finished(first).weights, finished(second).weights)
 
 
@@ -121,7 +122,7 @@ def test_runs_leave_the_global_generators_alone() -> None:
 
 
 def drawn(draw: object, **changes: object) -> list[list[int]]:
-    names = {"seed": 0, "round_": 1, "hospital": "va", "n_train": 50, "training": TRAINING, **changes}
+    names = {"key": key(0, "hospital", "va"), "round_": 1, "n_train": 50, "training": TRAINING, **changes}
     return [batch.tolist() for batch in draw(**names)]
 
 
@@ -129,7 +130,8 @@ def drawn(draw: object, **changes: object) -> list[list[int]]:
 def test_batches_are_the_same_for_the_same_name_and_others_for_another(draw: object) -> None:
     first = drawn(draw)
     assert drawn(draw) == first
-    for change in ({"seed": 1}, {"round_": 2}, {"hospital": "cleveland"}, {"n_train": 49}):
+    others = [{"key": key(1, "hospital", "va")}, {"key": key(0, "hospital", "cleveland")}]
+    for change in (*others, {"round_": 2}, {"n_train": 49}):
         assert drawn(draw, **change) != first
 
 
@@ -150,7 +152,7 @@ def test_poisson_batches_draw_each_record_on_its_own_at_the_sample_rate() -> Non
     n, steps = 50, 4000
     training = TRAINING.model_copy(update={"local_steps": steps})
     member = np.zeros((steps, n))
-    for step, chosen in enumerate(batches.poisson(0, 1, "va", n, training)):
+    for step, chosen in enumerate(batches.poisson(key(0, "hospital", "va"), 1, n, training)):
         assert len(set(chosen.tolist())) == len(chosen)
         member[step, chosen] = 1
     rate = 16 / 50
@@ -169,7 +171,7 @@ def test_drawn_are_the_records_behind_an_update_each_once() -> None:
     for private, draw in ((False, batches.shuffled), (True, batches.poisson)):
         training = TRAINING.model_copy(update={"local_steps": 2})
         expected = sorted({row for batch in drawn(draw, training=training) for row in batch})
-        assert batches.drawn(0, 1, "va", 50, training, private=private).tolist() == expected
+        assert batches.drawn(key(0, "hospital", "va"), 1, 50, training, private=private).tolist() == expected
 
 
 # --- streams

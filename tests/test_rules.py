@@ -41,10 +41,10 @@ from aggregators.secure_sum import Sum
 from aggregators.signguard import Signguard
 from aggregators.smea import Smea
 from aggregators.trimmed_mean import TrimmedMean
+from sim.config.settings import Server
 from sim.errors import InputError, RefusedError
-from sim.experiment import Server
+from sim.federation.protocols.plain import capped
 from sim.seeds import stream
-from sim.server import capped
 from sim.types import Rule, Step, View
 from tests import oracles
 from tests.rounds import Rounds

@@ -62,4 +62,5 @@ def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
         if len(shape) == 2 and shape[1] == n_features and following == (bias, shape[:1]):
             end = shape[0] * n_features
             return slice(0, end), slice(end, end + shape[0])
-    raise RefusedError(f"layout={layout}: AnalyticInversion needs a first linear layer on {n_features} features, with a bias")
+    shown = ", ".join(f"{name} {shape}" for name, shape in layout[:2])
+    raise RefusedError(f"layout={shown}, ...: AnalyticInversion needs a first linear layer on {n_features} features, with a bias")

@@ -1,6 +1,6 @@
 """Words for records: ``chol:800/sex:male`` puts values on them; ``sex:female``, ``age:60+`` or ``age:40-`` picks some of them.
 
-On images, whose fields are named ``pixel_ROW_COLUMN``, ``patch:2x3:16`` sets the lower right 2 rows by 3 columns to 16.
+On images ``patch:2x3:16`` sets the lower right 2 rows by 3 columns to 16.
 A command line takes these words as they are: they hold no character that a shell or Hydra reads as its own.
 """
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import InputError
-from sim.types import Field, Schema
+from sim.types import Field, ImageSchema, Schema
 
 Features = NDArray[np.float32]
 Assignment = tuple[str, str]  # a field and its value, as written
 
-PATCH, PIXEL = "patch", re.compile(r"pixel_(\d+)_(\d+)")
+PATCH = "patch"
 FAR = 5.0  # standard deviations above the mean: hardly any patient is there, so that a mark there costs little accuracy
 
 
@@ -66,18 +66,17 @@ def _spelled_out(pair: Assignment, schema: Schema) -> list[Assignment]:
     """What a pair stands for: itself, or the pixels of a patch."""
     if pair[0] != PATCH:
         return [pair]
-    pixels = {tuple(map(int, found.groups())): field.name for field in schema.fields if (found := PIXEL.fullmatch(field.name))}
+    if not isinstance(schema, ImageSchema):
+        raise InputError("mark", ":".join(pair), "expected a consortium of images")
     size = re.fullmatch(r"([1-9]\d*)x([1-9]\d*):(.+)", pair[1])
-    if not pixels or size is None:
-        expected = (
-            "expected patch:ROWSxCOLUMNS:VALUE" if pixels else "expected a consortium of images, with fields pixel_ROW_COLUMN"
-        )
-        raise InputError("mark", ":".join(pair), expected)
-    n_rows, n_columns = (1 + max(place) for place in zip(*pixels, strict=True))
-    height, width = int(size[1]), int(size[2])
-    if height > n_rows or width > n_columns:
-        raise InputError("mark", ":".join(pair), f"expected a patch of at most {n_rows}x{n_columns} pixels")
-    return [(name, size[3]) for (row, column), name in pixels.items() if row >= n_rows - height and column >= n_columns - width]
+    if size is None:
+        raise InputError("mark", ":".join(pair), "expected patch:ROWSxCOLUMNS:VALUE")
+    height = int(size[1])
+    width = int(size[2])
+    if height > schema.height or width > schema.width:
+        largest = f"expected a patch of at most {schema.height}x{schema.width} pixels"
+        raise InputError("mark", ":".join(pair), largest)
+    return [(pixel.name, size[3]) for pixel in schema.corner(height, width)]
 
 
 def _pair(key: str, text: str) -> Assignment:

@@ -7,20 +7,15 @@ from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from sim.datasets.table import deal, split
 from sim.errors import InputError, number, whole
 from sim.seeds import stream
-from sim.types import Consortium, Field, Hospital, Records, Schema
+from sim.types import Consortium, Hospital, ImageSchema, Records
 
 SIDE, FULL = 8, 16.0  # pixels a side, and the value of one that is all ink
 SOURCE = "UCI Optical Recognition of Handwritten Digits (test set), doi:10.24432/C50P49, CC BY 4.0, as shipped with scikit-learn"
-PIXELS = tuple(
-    Field(f"pixel_{row}_{column}", "continuous", (SIDE * row + column,), scale=FULL)
-    for row in range(SIDE)
-    for column in range(SIDE)
-)
+SCHEMA = ImageSchema(SIDE, SIDE, channels=1, low=0.0, high=FULL)
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class Digits:
         parts = deal(np.arange(len(records)), records.labels, self.n_hospitals, stream(seed, "split", "digits"))
         width = len(str(self.n_hospitals))
         hospitals = [self._hospital(f"hospital_{i:0{width}d}", part, records, seed) for i, part in enumerate(parts, start=1)]
-        return Consortium(f"digits{self.n_hospitals}", tuple(hospitals), Schema(PIXELS, SIDE**2), True, data_hash, SOURCE)
+        return Consortium(f"digits{self.n_hospitals}", tuple(hospitals), SCHEMA, True, data_hash, SOURCE)
 
     def _hospital(self, name: str, rows: NDArray[np.int64], records: Records, seed: int) -> Hospital:
         train, test = split(rows, records.labels, self.test_fraction, stream(seed, "split", name))
@@ -55,6 +50,8 @@ class Digits:
 
 @cache
 def _source() -> tuple[Records, str]:
+    from sklearn.datasets import load_digits
+
     images, digits = load_digits(return_X_y=True)
     raw = (files("sklearn.datasets.data") / "digits.csv.gz").read_bytes()
     return Records((images / FULL).astype(np.float32), (digits % 2).astype(np.float32)), sha256(raw).hexdigest()

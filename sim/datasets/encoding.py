@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sim.data_check import is_constant
 from sim.errors import InputError
-from sim.types import Field, Schema
+from sim.types import Field, Schema, TableSchema
 
 MISSING = "missing"
 FLAG_TOLERANCE = 1e-2  # how far a guessed 0/1 column may lie from the true one
@@ -26,7 +26,7 @@ Row = NDArray[np.floating[Any]]
 
 def lay_out(
     frame: pl.DataFrame, train: NDArray[np.int64], levels: Mapping[str, tuple[str, ...]], units: Mapping[str, str]
-) -> Schema:
+) -> TableSchema:
     """The columns of each field, in the order of ``frame``.
 
     Fields named in ``levels`` are categorical, all others continuous; null is absent. Only the rows ``train`` shape the means
@@ -40,10 +40,10 @@ def lay_out(
         field = _continuous(column, train, units.get(name, ""), start) if known is None else _categorical(column, known, start)
         fields.append(field)
         start += len(field.columns) + (field.missing is not None)
-    return Schema(tuple(fields), start)
+    return TableSchema(tuple(fields), start)
 
 
-def encode(frame: pl.DataFrame, schema: Schema) -> NDArray[np.float32]:
+def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
     """Feature columns (n, n_features) of the rows of ``frame``.
 
     Raises ``InputError`` on a level that the schema does not have and on values that are no numbers. It names the field, how

@@ -17,18 +17,18 @@ from flwr.serverapp import Grid
 from sim import wire
 from sim.untrusted import described_error
 
-Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message | None]]
+Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]
 
 
 class LocalGrid(Grid):
-    """Delivers messages in this process to the apps of ``partitions`` (node id -> partition), each with a context of its own.
+    """Delivers messages in this process to the ``apps`` of nodes, each with a context of its own.
 
-    ``together`` answers many messages at once, better than one after the other, and gives None for those that it leaves to
-    ``app``. An exception in the app becomes the error reply that Flower's own runtimes send.
+    ``partitions``: of each node, by its id. ``together`` answers many messages at once, instead of the apps one after the
+    other. An exception in an app becomes the error reply that Flower's own runtimes send.
     """
 
-    def __init__(self, app: ClientApp, partitions: Mapping[int, int], together: Together | None = None) -> None:
-        self._app, self._together, self._run, self._sent = app, together, wire.enter_process(), 0
+    def __init__(self, apps: Mapping[int, ClientApp], partitions: Mapping[int, int], together: Together | None = None) -> None:
+        self._apps, self._together, self._run, self._sent = apps, together, wire.enter_process(), 0
         self._contexts = {node: wire.context(node, partition) for node, partition in partitions.items()}
         self._replies: dict[str, Message] = {}
 
@@ -71,14 +71,14 @@ class LocalGrid(Grid):
         """Replies in the order of the messages."""
         return self.pull_messages(self.push_messages(messages))
 
-    def answer(self, messages: Sequence[Message], contexts: Sequence[Context] | None = None) -> list[Message]:
-        """The reply of each message's hospital. ``contexts``: others than those that this grid keeps for the hospitals."""
-        contexts = contexts or [self._contexts[message.metadata.dst_node_id] for message in messages]
-        answered = self._together(messages, contexts) if self._together else [None] * len(messages)
-        return [
-            call(self._app, message, context) if reply is None else reply
-            for reply, message, context in zip(answered, messages, contexts, strict=True)
-        ]
+    def answer(self, messages: Sequence[Message]) -> list[Message]:
+        """The reply of each message's hospital."""
+        nodes = [wire.receiver(message) for message in messages]
+        contexts = [self._contexts[node] for node in nodes]
+        if self._together is not None:
+            return list(self._together(messages, contexts))
+        asked = zip(nodes, messages, contexts, strict=True)
+        return [call(self._apps[node], message, context) for node, message, context in asked]
 
     def _stamp(self, message: Message) -> str:
         self._sent += 1

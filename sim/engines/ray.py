@@ -14,7 +14,8 @@ from flwr.simulation import run_simulation
 
 from sim import wire
 from sim.errors import InputError, RefusedError
-from sim.run import Trial
+from sim.federation.driver import Roster
+from sim.run import FederatedRun
 
 BACKEND: dict[str, dict[str, Any]] = {
     "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
@@ -23,23 +24,24 @@ BACKEND: dict[str, dict[str, Any]] = {
 PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
-def serve(trial: Trial, app: ClientApp) -> None:
-    """Carry out ``trial`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
+def serve(run: FederatedRun, app: ClientApp) -> None:
+    """Carry out ``run`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
     if find_spec("ray") is None:
         raise InputError("engine", "ray", "expected engine=local, or Ray installed with: pip install 'wardround[ray]'")
     with warnings.catch_warnings(action="ignore"):  # that Ray will change its mind about accelerators some day
-        run_simulation(_enrolling(trial), app, len(trial.experiment.consortium), backend_config=BACKEND)
+        run_simulation(_enrolling(run), app, len(run.experiment.consortium), backend_config=BACKEND)
 
 
-def _enrolling(trial: Trial) -> ServerApp:
+def _enrolling(run: FederatedRun) -> ServerApp:
     """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes are there."""
-    server, inner = ServerApp(), trial.server_app()
+    server, inner = ServerApp(), run.server_app()
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:
-        n_hospitals = len(trial.experiment.consortium)
+        n_hospitals = len(run.experiment.consortium)
         asked = wire.roll_call(_nodes(grid, n_hospitals))
-        trial.enroll(*wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals))
+        found = wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals)
+        run.roster = Roster.enrolled(run.plan.hospitals, *found)
         inner(grid, context)
 
     return server

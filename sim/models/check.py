@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import torch
-
 from sim.models.network import Network, on_no_device
 from sim.returned import wrong
 from sim.untrusted import described, type_name
+
+SMALL = 1_000_000  # parameters
 
 
 def network(plugin: Any, value: Any, n_features: int) -> Network:
@@ -29,16 +29,30 @@ def network(plugin: Any, value: Any, n_features: int) -> Network:
 
 @lru_cache(maxsize=256)
 def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
-    """What is wrong with a network, and what was expected; nothing is computed."""
+    """What is wrong with a network, and what was expected.
+
+    Three records of zeros are tried. A large network has no memory and computes nothing meanwhile; a small one does, for
+    torch takes a second to load what the other way needs.
+    """
+    import torch
+    from torch.func import vmap
+
     module = on_no_device(found)
     if next(module.buffers(), None) is not None:
         return "a network with buffers", "one whose only state is its parameters"
     if not found.layout or not all(parameter.requires_grad for parameter in module.parameters()):
         return f"a network of {len(found.layout)} parameters", "parameters, all of them trained"
-    parameters = {name: torch.empty(shape, device="meta") for name, shape in found.layout}
+    zero = torch.zeros((), device="cpu" if found.n_params <= SMALL else "meta")
+    parameters = {name: zero.expand(shape) for name, shape in found.layout}
+    records = zero.expand(3, n_features)
     try:
-        logits = found.apply(parameters, torch.empty(3, n_features, device="meta"))
+        logits = found.apply(parameters, records)
     except RuntimeError as error:  # torch's word for shapes that do not fit
         return f"a network that fails: {described(str(error))}", f"one for {n_features} features"
+    try:
+        vmap(found.apply, in_dims=(None, 0))(parameters, records[None])
+    except RuntimeError as error:  # the word of vmap for draws, and for operations that it lacks
+        failed = f"a network that fails in a batch of models: {described(str(error))}"
+        return failed, "one that torch.func.vmap can take, without dropout"
     shape = tuple(logits.shape)
     return None if shape == (3,) else (f"outputs of shape {shape}", "shape (3,) for 3 records")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra import initialize_config_module
 
-from clients.app import app
+from clients.app import hospital_app
 from sim import compose
 from sim.run import run
 
@@ -15,5 +15,5 @@ def by_hospital(words: Sequence[str]) -> dict[str, Any]:
     """The evidence of ``wardround run WORDS``, where Flower's strategy asks one hospital after the other through its app."""
     with initialize_config_module("conf", version_base="1.3"):
         experiment = compose.single(list(words))
-    record: dict[str, Any] = json.loads(run(experiment, app=app).model_dump_json())
+    record: dict[str, Any] = json.loads(run(experiment, app=hospital_app).model_dump_json())
     return record

@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "byzantine": (
         f"compare consortium=heart12 training.rounds=3 aggregator=trimmed_mean {ALONE} defenses=[none]"
         " attacks=[aggregation_tailored,alie,alie_optimized,fang,fang_krum,free_rider,gaussian,ipm,ipm_optimized,"
-        "mimic,min_max,min_sum,model_replacement,neurotoxin,random,sign_flip,sybil,zero]"
+        "mimic,min_max,min_sum,model_replacement,neurotoxin,random,sign_flip,sybil]"
     ),
     "knowing_colluders": (
         f"compare {SMALL} training.rounds=4 adversary.knowledge=colluders aggregator=median {ALONE} defenses=[none]"
@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     # optimizers of the server and of the hospitals, data
     "adam": (
         f"compare consortium=heart4 training.rounds=3 training.optimizer=adam training.lr=0.01 training.proximal=0.1"
-        f" server_optimizer=fedadam {ALONE} defenses=[trimmed_mean] attacks=[label_flip]"
+        f" server_optimizer=fedadam {ALONE} defenses=[none,trimmed_mean] attacks=[label_flip]"
     ),
     "digits": f"compare consortium=digits training.rounds=3 {ALONE} defenses=[none] attacks=[label_flip]",
 }
@@ -85,8 +85,9 @@ BY_HOSPITAL: Final[Mapping[str, str]] = {
     "inversion": "consortium=heart4 training.rounds=2 training.batch_size=4 training.local_steps=1 attack=[analytic_inversion]",
     "adam_proximal": f"{SMALL} training.rounds=3 training.optimizer=adam training.lr=0.01 training.proximal=0.1",
     "all_steps": f"{SMALL} training.rounds=4 attack=[alie] steps=[momentum,bucketing,clip_to_median,normalize]",
-    "fedavgm": f"{SMALL} training.rounds=4 attack=[zero] server_optimizer=fedavgm",
-    "fedyogi": f"{SMALL} training.rounds=4 attack=[zero] server_optimizer=fedyogi aggregator=median",
+    "zero": f"{SMALL} training.rounds=4 attack=[zero]",  # with a defense, its distance from a mean of 0 would be rounding
+    "fedavgm": f"{SMALL} training.rounds=4 attack=[sign_flip] server_optimizer=fedavgm",
+    "fedyogi": f"{SMALL} training.rounds=4 attack=[sign_flip] server_optimizer=fedyogi aggregator=median",
     "fedadagrad": f"{SMALL} training.rounds=4 server_optimizer=fedadagrad",
     **{
         rule: f"{SMALL} training.rounds=4 adversary.n_hostile=2 attack=[sign_flip] aggregator={rule}{NEEDED.get(rule, '')}"

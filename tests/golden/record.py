@@ -14,7 +14,7 @@ import json
 import platform
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -31,15 +31,19 @@ LIBRARIES = ("flwr", "numpy", "opacus", "scikit-learn", "scipy", "torch")
 Evidence = dict[str, Any]
 
 
-def all_runs() -> dict[str, Evidence]:
-    """The evidence of every golden run: by command, attack and defense, or by ``hospital`` and name."""
+def runs(only: Collection[str] = ()) -> dict[str, Evidence]:
+    """The evidence of golden runs: by command, attack and defense, or by ``hospital`` and name.
+
+    ``only``: of these commands, and of these names of ``hospital``; of all where it is empty.
+    """
     found = dict[str, Evidence]()
     for name, words in COMMANDS.items():
-        for record in _lockstep(words):
-            found[f"{name}/{record['attack']}/{record['defense']}"] = record
+        if not only or name in only:
+            found |= {f"{name}/{record['attack']}/{record['defense']}": record for record in _lockstep(words)}
     by_hospital = import_module("tests.golden.adapter").by_hospital
     for name, words in BY_HOSPITAL.items():
-        found[f"hospital/{name}"] = by_hospital(words.split())
+        if not only or f"hospital/{name}" in only:
+            found[f"hospital/{name}"] = by_hospital(words.split())
     return found
 
 

@@ -1,0 +1,171 @@
+"""The resolved configuration of one run as typed values: strict, frozen, nothing unknown in it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from sim import limits, plain
+from sim.errors import InputError
+from sim.quorum import Absent
+from sim.types import Level
+
+ORDERED = ("attack", "steps")  # choices of several, in order
+
+
+class Values(BaseModel):
+    """Run-wide values: strict types, nothing unknown, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Training(Values):
+    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches.
+
+    ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
+    """
+
+    rounds: int = Field(ge=1, le=100_000)
+    local_epochs: int = Field(ge=1, le=limits.EPOCHS)
+    local_steps: int | None = Field(ge=1, le=limits.STEPS)
+    batch_size: int = Field(ge=1, le=limits.BATCH)
+    lr: float = Field(gt=0, allow_inf_nan=False)
+    optimizer: Literal["sgd", "adam"]
+    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+    @field_validator("lr", "proximal")
+    @classmethod
+    def _held_by_float32(cls, value: float) -> float:
+        if value > plain.LARGEST_FLOAT:
+            raise ValueError(f"expected a finite number of at most {plain.LARGEST_FLOAT:g}")
+        return value
+
+    @model_validator(mode="after")
+    def _pull_held_by_float32(self) -> Training:
+        if self.lr * self.proximal > plain.LARGEST_FLOAT:
+            raise ValueError(f"expected lr * proximal of at most {plain.LARGEST_FLOAT:g}")
+        return self
+
+    def steps(self, n_train: int) -> int:
+        """Batches that a hospital with ``n_train`` records trains on in one round."""
+        return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
+
+
+class Adversary(Values):
+    """How many hospitals are hostile, which, what they know, and in which rounds they attack.
+
+    They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the end), and are honest in others.
+    """
+
+    n_hostile: int = Field(ge=0)
+    placement: Literal["random", "largest", "smallest"]
+    knowledge: Level
+    first_round: int = Field(ge=1)
+    last_round: int | None = Field(ge=1)
+    every: int = Field(ge=1)
+
+    def attacks_in(self, round_: int) -> bool:
+        """Whether hostile hospitals attack in this round."""
+        last = round_ if self.last_round is None else self.last_round
+        return self.first_round <= round_ <= last and (round_ - self.first_round) % self.every == 0
+
+
+class Server(Values):
+    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
+
+    ``absent``: see ``sim.quorum``.
+    """
+
+    max_records: int = Field(ge=1)
+    weight_cap: float = Field(ge=1, allow_inf_nan=False)
+    absent: Absent = "keep"
+
+
+class Policy(Values):
+    """The least protection that ``hospitals`` accept, all of them if none is named. Null: what the plan promises, no more.
+
+    ``dp``: whether records must be protected by record-level DP. ``max_epsilon``: the most that a record may lose over all
+    rounds. ``secagg``: whether the aggregator must not see a hospital's update alone.
+    """
+
+    dp: bool | None = None
+    max_epsilon: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    secagg: bool | None = None
+    hospitals: list[str] = []
+
+
+class Metrics(Values):
+    """``min_class_rows``: test patients of each class that a hospital's own AUROC needs."""
+
+    min_class_rows: int = Field(ge=1)
+
+
+class ReportOptions(Values):
+    """What reports may show and from which loss of AUROC an attack counts as successful."""
+
+    show_reconstructions: bool
+    material_drop: float = Field(gt=0, le=1)
+
+
+class Named(Values):
+    """A group that only has a name, or several names joined with ``+``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_+-]{1,200}$")
+
+
+class Engine(Values):
+    """Where hospitals run: in this process, or in Flower's simulation on Ray."""
+
+    name: Literal["local", "ray"]
+
+
+class Settings(Values):
+    """The whole resolved configuration of one run; plug-ins are still nodes here."""
+
+    seed: int = Field(ge=0, lt=2**63)
+    consortium: dict[str, Any]
+    model: dict[str, Any]
+    training: Training
+    adversary: Adversary
+    attack: dict[str, dict[str, Any]]
+    defense: Named
+    aggregator: dict[str, Any]
+    steps: dict[str, dict[str, Any]]
+    server_optimizer: dict[str, Any]
+    secagg: dict[str, Any]
+    dp: dict[str, Any] | None
+    engine: Engine
+    device: Literal["auto", "cpu", "cuda"]
+    server: Server
+    policy: Policy = Policy()
+    metrics: Metrics
+    report: ReportOptions
+    plugins: dict[str, str] = {}  # packages of the user -> hash of their source
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_empty(cls, values: Any) -> Any:
+        """Read an empty choice (attack=none, steps=none) as an empty mapping, and pairs as one."""
+        return {**values, **{key: dict(values.get(key) or {}) for key in ORDERED}}
+
+
+def first(error: ValidationError) -> InputError:
+    """The first problem that pydantic found, as our error: key, value and what was expected."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"]
+    expected = message[0].lower() + message[1:]
+    if problem["type"] == "extra_forbidden":
+        expected = "unknown key"
+    if problem["type"] == "string_pattern_mismatch":
+        expected = "expected a name of letters, digits, _, + and -"
+    expected = expected.removeprefix("value error, ").replace("input should be", "expected")
+    return InputError(key, problem.get("input"), expected.replace("field required", "required"))

@@ -1,0 +1,90 @@
+"""Who is hostile, how they attack and what they know: the simulator's adversary holds it, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from sim import returned
+from sim.config.settings import Adversary, Training, first
+from sim.design.plan import FederationPlan
+from sim.design.site import Site
+from sim.errors import InputError
+from sim.kinds import TrainingAttack
+from sim.seeds import Key
+from sim.types import Absence, Backdoor, Byzantine, Divided, Fault, Inversion, Poison, Records
+
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
+KINDS = ("poison", "training", "byzantine", "faults", "inversion")
+
+
+@dataclass(frozen=True, eq=False)
+class AttackPlan:
+    """The attacks of a run by name, in order, and the hostile hospitals, sorted by name.
+
+    ``schedule``: in which rounds they attack, and what they know.
+    ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
+    """
+
+    hostile: tuple[str, ...]
+    schedule: Adversary
+    attacks: Mapping[str, Attack]
+    absent: Mapping[str, tuple[str, ...]]
+    key: Key
+
+    def of_kind(self, kind: str) -> dict[str, Any]:
+        """The attacks of one of ``KINDS``."""
+        return {name: attack for name, attack in self.attacks.items() if kind_of(attack) == kind}
+
+    def without(self, names: Collection[str]) -> AttackPlan:
+        """The same plan without the attacks of these names."""
+        attacks = {name: attack for name, attack in self.attacks.items() if name not in names}
+        absent = {name: concerned for name, concerned in self.absent.items() if name not in names}
+        return replace(self, attacks=attacks, absent=absent)
+
+    @property
+    def backdoors(self) -> dict[str, Backdoor]:
+        """The attacks that teach the model a trigger."""
+        return {name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)}
+
+    def attacks_in(self, round_: int) -> bool:
+        """Whether hostile hospitals attack in this round."""
+        return self.schedule.attacks_in(round_)
+
+    def corrupted(self, site: Site, plan: FederationPlan) -> Site:
+        """What a hostile hospital's site is while it attacks: other records where a poison runs, other training values.
+
+        Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a value is out of range.
+        """
+        return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
+
+    def poisoned(self, site: Site, plan: FederationPlan) -> Records:
+        """The records that a hostile hospital trains on while it attacks. Raises what its poisons raise."""
+        records, rank = site.records, self.hostile.index(site.name)
+        for name, poison in self.of_kind("poison").items():
+            mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison
+            rng = self.key.stream("poison", name, site.name)
+            records = mine(records, plan.columns, rng)
+            returned.records(poison, records, plan.columns.n_features)
+        return records
+
+    def training(self, plan: FederationPlan) -> Training:
+        """How a hostile hospital trains while it attacks. Raises ``InputError`` where a value is out of range."""
+        training = plan.training
+        for name, change in self.of_kind("training").items():
+            training = returned.instance(change, change(training), Training)
+            try:
+                Training.model_validate(training.model_dump())
+            except ValidationError as error:
+                problem = first(error)
+                where = f"attack.{name}: training.{problem.key}"
+                raise InputError(where, problem.value, problem.expected) from None
+        return training
+
+
+def kind_of(attack: Attack) -> str:
+    """The kind of an attack: the folder of its class."""
+    return type(attack).__module__.split(".")[1]

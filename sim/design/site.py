@@ -1,0 +1,78 @@
+"""What one hospital holds: its records, its privacy policy and its key. No other party holds any of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+from sim.batches import sample_rate
+from sim.config.settings import Training
+from sim.design.plan import FederationPlan
+from sim.refusals import Refusal
+from sim.seeds import Key
+from sim.types import Records
+
+
+@dataclass(frozen=True)
+class PrivacyPolicy:
+    """The least protection that a hospital accepts; a hospital refuses to train under a plan with less.
+
+    ``dp``: records must be protected by record-level differential privacy.
+    ``max_epsilon``: the most that one record may lose over all rounds, None for no limit.
+    ``secagg``: the aggregator must not see the hospital's update alone.
+    """
+
+    dp: bool = False
+    max_epsilon: float | None = None
+    secagg: bool = False
+
+    def refusal(self, plan: FederationPlan, n_records: int) -> Refusal | None:
+        """Why a hospital with so many records refuses the plan; None if it accepts it."""
+        if self.dp and plan.dp is None:
+            return "dp"
+        if self.max_epsilon is not None and spent(plan, n_records) > self.max_epsilon:
+            return "epsilon"
+        if self.secagg and plan.secagg.n_rows(len(plan.hospitals)) == len(plan.hospitals):
+            return "secagg"
+        return None
+
+
+@lru_cache(maxsize=1024)
+def spent(plan: FederationPlan, n_records: int) -> float:
+    """Epsilon that a record of a hospital with so many loses over all rounds of the plan; infinite without privacy."""
+    if plan.dp is None:
+        return math.inf
+    training = plan.training
+    steps = training.rounds * training.steps(n_records)
+    noise = plan.dp.noise(n_records, training)
+    return plan.dp.epsilon([(noise, sample_rate(n_records, training), steps)])
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One hospital as it knows itself. ``device``: where it trains, as in ``device=``.
+
+    ``training``: how it trains instead of as the plan says; only a hostile hospital has such a thing.
+    """
+
+    name: str
+    records: Records = field(repr=False)
+    policy: PrivacyPolicy
+    key: Key
+    device: str = "cpu"
+    training: Training | None = None
+
+
+class Source(Protocol):
+    """Where the app of a hospital gets its plan and its site from: never from a message."""
+
+    @property
+    def plan(self) -> FederationPlan:
+        """The plan that this hospital agreed to."""
+        ...
+
+    def site(self, partition: int, round_: int) -> Site:
+        """The site of a node by its partition, as it is in a round."""
+        ...

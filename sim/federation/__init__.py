@@ -1,0 +1,1 @@
+"""One run: hospitals, adversary, aggregator, and the rounds in which they talk."""

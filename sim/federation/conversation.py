@@ -1,0 +1,154 @@
+"""A round as a conversation: what the aggregator asks in each trip, what arrives, and what it is left to see.
+
+A protocol has two halves. The aggregator's half is a generator: it yields trips, is sent what arrived, and returns the end of the
+round. The hospital's half answers one trip at a time. Neither half knows on which engine, or beside which other runs, it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from sim import wire
+from sim.design.plan import FederationPlan
+from sim.federation.rounds import Weights
+from sim.seeds import Key
+from sim.types import SecureAggregation, View
+
+T = TypeVar("T")
+TRAIN = "train"  # the kind of a trip in which hospitals train and upload
+
+
+@dataclass(frozen=True, eq=False)
+class Trip:
+    """What the aggregator asks of some hospitals at once.
+
+    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks. ``model`` (n_params,): the
+    weights that they train for it; None: nothing is trained. ``common``: what each of them is sent. ``each``: what single ones
+    are sent beside that, by name.
+    """
+
+    kind: str
+    hospitals: tuple[str, ...]
+    model: Weights | None = None
+    common: wire.Content = wire.NOTHING
+    each: Mapping[str, wire.Content] = field(default_factory=dict)
+
+
+class Arrived:
+    """What arrived of one hospital in one trip: a message that nobody has looked into yet, or the reason why there is none."""
+
+    def __init__(self, message: Any = None, reason: str = "no reply") -> None:
+        self.message, self.reason = message, reason
+        self._report: wire.Report | wire.UnusableError | None = None
+
+    def content(self, form: wire.Form) -> wire.Content:
+        """The usable content, of an agreed form. Raises ``UnusableError`` for anything else."""
+        return wire.read_content(self._there(), form)
+
+    def report(self, n_params: int, max_records: int) -> wire.Report:
+        """The usable update and record count, read once. Raises ``UnusableError`` for anything else."""
+        if self._report is None:
+            try:
+                self._report = wire.read_report(self._there(), n_params, max_records)
+            except wire.UnusableError as error:
+                self._report = error
+        if isinstance(self._report, wire.UnusableError):
+            raise self._report
+        return self._report
+
+    def _there(self) -> Any:
+        if self.message is None:
+            raise wire.UnusableError(self.reason)
+        return self.message
+
+
+Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital that was asked, in order of their names
+
+
+@dataclass(frozen=True, eq=False)
+class Concluded:
+    """The end of a round's conversation.
+
+    ``view``: what the aggregator is left to see; None where that is nothing, and ``reason`` says why.
+    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the others, and why.
+    ``reported``: numbers that hospitals state beside their updates.
+    """
+
+    view: View | None
+    usable: tuple[str, ...] = ()
+    screened: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reason: str = "no usable reply"
+
+
+Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One trip, as it reached a hospital.
+
+    ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``: what its half held back in an
+    earlier trip of this round. ``key``: its own secret, from which it draws.
+    """
+
+    kind: str
+    hospital: str
+    number: int
+    plan: FederationPlan
+    content: wire.Content
+    held: wire.Content
+    key: Key
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a hospital answers in a trip, and what it holds back for the next ones of this round."""
+
+    content: wire.Content
+    held: wire.Content = wire.NOTHING
+
+
+@runtime_checkable
+class HospitalHalf(Protocol):
+    """The hospital's half of a protocol.
+
+    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any error for a trip that it
+    refuses; the aggregator is told that the hospital failed.
+    """
+
+    def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...
+
+
+@runtime_checkable
+class RoundProtocol(Protocol):
+    """Both halves of a round's conversation.
+
+    ``is_clear``: whether hospitals upload their updates as they are, in one trip.
+    """
+
+    @property
+    def is_clear(self) -> bool: ...
+
+    @property
+    def hospital(self) -> HospitalHalf: ...
+
+    def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation: ...
+
+
+@runtime_checkable
+class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
+    """A secure aggregation that is carried out in messages; called, it gives the view that these leave."""
+
+
+def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:
+    """What ``read`` gives for each usable reply, and why the others are not usable, both by hospital in the order given."""
+    usable, refused = dict[str, T](), dict[str, str]()
+    for hospital, arrived in replies.items():
+        try:
+            usable[hospital] = read(arrived)
+        except wire.UnusableError as error:
+            refused[hospital] = str(error)
+    return usable, refused

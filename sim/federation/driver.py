@@ -1,0 +1,232 @@
+"""The one driver: it advances one run or many, trip by trip and round by round, on any Flower grid, for any protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from sim import wire
+from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
+from sim.federation.adversary import Adversary, Grant
+from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
+from sim.federation.observing import Observer, Round, State
+from sim.federation.rounds import Weights
+from sim.federation.server import Aggregator
+from sim.seeds import Key
+from sim.untrusted import printable
+
+LONGEST_REASON = 300  # characters of why a hospital has no node
+PATIENCE = 3600.0  # seconds in which the replies of a trip must be there
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Which node each hospital is, in order of their names. ``absent``: hospitals without a node, and why."""
+
+    nodes: Mapping[str, int]
+    absent: Mapping[str, str]
+
+    @classmethod
+    def numbered(cls, hospitals: Sequence[str], first: int) -> Roster:
+        """Every hospital at a node of its own, numbered from ``first``."""
+        return cls({name: node for node, name in enumerate(hospitals, first)}, {})
+
+    @classmethod
+    def enrolled(cls, hospitals: Sequence[str], partitions: Mapping[int, int], refused: Sequence[str] = ()) -> Roster:
+        """The hospitals behind the nodes of ``partitions`` (node id -> place among the hospitals).
+
+        A hospital without a node sends nothing in the whole run; ``refused`` says why nodes were not enrolled.
+        """
+        found = {hospitals[place]: node for node, place in partitions.items()}
+        reason = printable("; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON)
+        nodes = {name: found[name] for name in hospitals if name in found}
+        return cls(nodes, {name: reason for name in hospitals if name not in found})
+
+
+class Parties:
+    """The parties of one run in progress, and how far it is: aggregator, hospitals behind nodes, adversary, and observers.
+
+    ``weights`` (n_params,): the model. ``number``: rounds done.
+    """
+
+    def __init__(
+        self,
+        plan: FederationPlan,
+        attack: AttackPlan,
+        key: Key,
+        initial: Weights,
+        roster: Roster,
+        observers: Sequence[Observer],
+    ) -> None:
+        """``key``: of the aggregator. ``initial``: the model before round 1."""
+        self.task = wire.settings(plan.digest)
+        self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
+        self.aggregator = Aggregator(plan, key)
+        self.adversary = Adversary(attack, plan.server.max_records)
+        self.initial = self.weights = initial
+        self.number = 0
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """What lasts from round to round beside the weights, by the part of the run that has it."""
+        observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
+        return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
+
+    def start(self) -> None:
+        """Tell the observers of the model before round 1."""
+        for observer in self.observers:
+            observer.start(self.weights)
+
+    def round(self, number: int) -> Conversation:
+        """Begin a round: the aggregator's half of it."""
+        self.adversary.start(number)
+        return self.aggregator.round(number, self.weights)
+
+    def conclude(self, number: int, end: Concluded) -> None:
+        """End a round: the next model, of which the observers are told."""
+        before = self.weights
+        self.weights, aggregated = self.aggregator.aggregate(number, before, end)
+        self.number = number
+        seen = Round(number, before, self.weights, aggregated, self.adversary.moved)
+        for observer in self.observers:
+            observer.round(seen)
+
+    def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
+        """What the adversary changes between training and upload, by hospital; nothing arrives of hospitals that are absent."""
+        away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
+        if not self.attack.attacks_in(number):
+            return away
+        model, most = self.weights, self.plan.server.max_records
+        present = {name: arrived for name, arrived in trained.items() if name not in away}
+        reports, _ = screened(present, lambda arrived: arrived.report(len(model), most))
+        grant = Grant(
+            level=self.attack.schedule.knowledge,
+            number=number,
+            model=model,
+            n_hospitals=len(self.plan.hospitals),
+            hostile=self.attack.hostile,
+            reports=reports,
+            preview=lambda would, rng: self.aggregator.preview(model, would, rng),
+            is_futile=self.plan.quorum.refusal(len(reports)) is not None,
+        )
+        hostile = {name: present[name] for name in self.attack.hostile if name in present}
+        return {**away, **self.adversary.upload(hostile, grant)}
+
+
+def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
+    """Advance all runs to their last rounds on one grid, trip by trip together; those that have begun go on.
+
+    ``after_round`` is called with the number of each round that any run made.
+    """
+    for run in runs:
+        if run.number == 0:
+            run.start()
+    for number in range(1, max(run.plan.training.rounds for run in runs) + 1):
+        running = [run for run in runs if run.number < number <= run.plan.training.rounds]
+        if running:
+            _round(running, number, grid)
+            after_round(number)
+
+
+def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
+    """One round of runs that may need different numbers of trips."""
+    talks = [run.round(number) for run in runs]
+    asked = dict[int, Trip]()
+    replies: Mapping[int, Replies | None] = dict.fromkeys(range(len(runs)))
+    while replies:
+        for i, arrived in replies.items():
+            following = _resumed(talks[i], arrived)
+            if isinstance(following, Trip):
+                asked[i] = following
+            else:
+                runs[i].conclude(number, following)
+        found = _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
+        replies, asked = dict(zip(asked, found, strict=True)), {}
+
+
+def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
+    """What the aggregator's half asks next, or the end of the round. ``replies`` None: it has not asked anything yet."""
+    try:
+        return next(talk) if replies is None else talk.send(replies)
+    except StopIteration as end:
+        concluded: Concluded = end.value
+        return concluded
+
+
+def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) -> list[Replies]:
+    """What arrives of the hospitals that each trip asks.
+
+    In simulation a trip in which the adversary acts has two steps: hospitals train and show the simulator their updates; then,
+    where they do not upload these as they are, each is given back what it is to upload.
+    """
+    acting = [trip.model is not None and run.adversary.acts_in(number) for run, trip in trips]
+    sent = [_messages(run, trip, number, acts) for (run, trip), acts in zip(trips, acting, strict=True)]
+    arrived: list[Replies] = _delivered(grid, sent)
+    again = [dict[str, Message]() for _ in trips]
+    for i, (run, _) in enumerate(trips):
+        if acting[i]:
+            changed = run.between(number, arrived[i])
+            arrived[i] = {**arrived[i], **changed}
+            if not run.aggregator.protocol.is_clear:
+                again[i] = _to_upload(run, sent[i], arrived[i], changed)
+    if any(again):
+        arrived = [{**before, **after} for before, after in zip(arrived, _delivered(grid, again), strict=True)]
+    return [_with_absent(run.roster, trip, found) for (run, trip), found in zip(trips, arrived, strict=True)]
+
+
+def _with_absent(roster: Roster, trip: Trip, found: Replies) -> Replies:
+    """What arrived, with those hospitals that have no node, in the order in which the trip names them."""
+    if not roster.absent:
+        return found
+    return {name: found[name] if name in found else Arrived(reason=roster.absent[name]) for name in trip.hospitals}
+
+
+def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Message]:
+    """The messages of a trip to the hospitals that have a node, by hospital."""
+    type_ = wire.TRIP if trip.model is None else wire.TRAIN
+    if acts and not run.aggregator.protocol.is_clear:
+        type_ = wire.CLEAR
+    nodes = {name: run.roster.nodes[name] for name in trip.hospitals if name in run.roster.nodes}
+    each = {nodes[name]: content for name, content in trip.each.items() if name in nodes}
+    sent = wire.trip(type_, trip.kind, number, trip.model, run.task, trip.common, each, nodes.values())
+    return dict(zip(nodes, sent, strict=True))
+
+
+def _to_upload(run: Parties, sent: Mapping[str, Message], shown: Replies, changed: Mapping[str, Arrived]) -> dict[str, Message]:
+    """The messages that give hospitals back what they are to upload; nothing to those of which nothing usable came."""
+    n_params, most = len(run.weights), run.plan.server.max_records
+    usable, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
+    upload = {name: shown[name].message for name in sent if name in usable or name in changed}
+    return {name: wire.to_upload(sent[name], message) for name, message in upload.items() if message is not None}
+
+
+def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
+    """Send the messages of all runs at once; what arrived of each hospital that was asked, run by run.
+
+    Who a reply is from, and to what, is told by its metadata; a late reply to something else neither counts nor spoils the right
+    one, and one of a node that was not asked counts for nobody.
+    """
+    asked = {wire.receiver(message): message for messages in sent for message in messages.values()}
+    by_node: dict[int, list[tuple[Any, wire.Stated]]] = {node: [] for node in asked}
+    for reply in grid.send_and_receive(list(asked.values()), timeout=PATIENCE):
+        stated = wire.metadata(reply)
+        node = wire.sender(stated)
+        if node in by_node:
+            by_node[node].append((reply, stated))
+    return [{name: _answer(message, by_node[wire.receiver(message)]) for name, message in messages.items()} for messages in sent]
+
+
+def _answer(asked: Message, replies: Sequence[tuple[Any, wire.Stated]]) -> Arrived:
+    """The one reply to what a node was asked, or why there is not exactly one."""
+    wrong = [wire.misdirected(stated, asked) for _, stated in replies]
+    fitting = [reply for (reply, _), reason in zip(replies, wrong, strict=True) if reason is None]
+    if len(fitting) == 1:
+        return Arrived(fitting[0])
+    if fitting:
+        return Arrived(reason="more than one reply")
+    return Arrived(reason=wrong[0] or "") if wrong else Arrived()

@@ -1,0 +1,181 @@
+"""Proof that attack and defense did something: the same hospital trained twice, with and without the thing in question.
+
+Both trainings draw from the same named streams, so they differ by nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from flwr.app import Message
+
+from sim import wire
+from sim.batches import poisson
+from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
+from sim.design.simulated import Simulated
+from sim.evidence import Engagement, outcome
+from sim.federation.adversary import ON_THE_WIRE
+from sim.federation.conversation import TRAIN
+from sim.federation.observing import Answer, Ended, Findings, Round, Subject
+from sim.federation.protocols.plain import protocol_of
+from sim.federation.rounds import Weights
+from sim.federation.server import mean_of, relative_distance
+from sim.kinds import LocalPrivacy
+from sim.observers.reconstruction import records_behind
+from sim.types import Vector
+
+IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
+NOT_FINITE = "an update that is compared is not finite"
+LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
+
+
+@dataclass
+class Moved:
+    """How far things were moved.
+
+    ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a reply each. ``aggregates``: of
+    each round with a view, the distance of the aggregate from the plain mean. ``n_rows``: rows of each aggregated view.
+    ``n_attacked``: records behind the rows of the rounds whose views are inverted.
+    """
+
+    sent: dict[str, list[float]] = field(default_factory=dict)
+    aggregates: list[float] = field(default_factory=list)
+    n_rows: list[int] = field(default_factory=list)
+    n_attacked: int = 0
+
+
+class EngagementObserver:
+    """Whether attack and defense do something in a run."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.state = Moved()
+
+    def start(self, weights: Weights) -> None:
+        """Nothing is moved before round 1."""
+
+    def round(self, seen: Round) -> None:
+        """Note how far replies and aggregate were moved in one round."""
+        for name, distances in seen.moved.items():
+            self.state.sent.setdefault(name, []).extend(distances)
+        view, skipped = seen.aggregated.view, seen.aggregated.skipped
+        if view is None:
+            return
+        for attack in self.subject.attack.of_kind("inversion").values():
+            if getattr(attack, "round", 1) == seen.number:
+                self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
+        if skipped is None and seen.aggregated.aggregate is not None:
+            self.state.n_rows.append(len(view.rows))
+            self.state.aggregates.append(relative_distance(seen.aggregated.aggregate, mean_of(view)))
+        elif skipped is not None and skipped.cause != "not_finite":
+            self.state.aggregates.append(1.0)  # no step is as far from the plain mean as that mean is long
+
+    def findings(self, ended: Ended) -> Findings:
+        """The engagement of attack and defense."""
+        attack = _attack(self.subject, ended.answer, ended.initial, self.state) if self.subject.attack.attacks else None
+        defense = _defense(self.subject, ended.initial, self.state)
+        found = Engagement(
+            attack_engaged=_engaged(attack),
+            defense_engaged=_engaged(defense),
+        )
+        distances = {"attack_distance": attack, "defense_distance": defense}
+        stated = [
+            outcome(metric, _stated(distance), undefined=NOT_FINITE)
+            for metric, distance in distances.items()
+            if distance is not None
+        ]
+        return Findings(stated, {"engagement": found})
+
+
+def moved(one: Vector, other: Vector) -> float:
+    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where none is: nothing can be told."""
+    finite = [bool(np.isfinite(update).all()) for update in (one, other)]
+    if all(finite):
+        return relative_distance(one, other)
+    return math.inf if any(finite) else math.nan
+
+
+def _least(distances: Sequence[float]) -> float:
+    return math.nan if any(math.isnan(distance) for distance in distances) else min(distances)
+
+
+def _engaged(distance: float | None) -> bool | None:
+    return None if distance is None or math.isnan(distance) else distance > LEAST
+
+
+def _stated(distance: float) -> float | None:
+    """A distance as evidence states it: None where there is no figure for it."""
+    return distance if math.isfinite(distance) else None
+
+
+def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:
+    """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
+    sent = state.sent
+    found = [
+        float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in subject.attack.of_kind(kind)
+    ]
+    for kind in IN_THE_HOSPITAL:
+        if attacks := subject.attack.of_kind(kind):
+            others = {name: one for name, one in subject.attack.attacks.items() if name not in attacks}
+            found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
+    if subject.attack.of_kind("inversion"):
+        found.append(float(state.n_attacked))
+    return _least(found)
+
+
+def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
+    """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
+    found, plan = list[float](), subject.plan
+    n_hospitals = len(plan.hospitals)
+    if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
+        found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
+    if plan.secagg.n_rows(n_hospitals) < n_hospitals:
+        found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
+    if plan.dp is not None:
+        found.append(_noised(subject, plan.dp, weights))
+    return _least(found) if found else None
+
+
+def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
+    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
+    site, plan = subject.truth.sites[0], subject.plan
+    batches = poisson(site.key, 1, len(site.records), plan.training)
+    updates = []
+    for one in (dp, dp.unprotected()):
+        rng = site.key.stream("dp-noise", 1)
+        trained, _ = one.train(plan.network, weights, site.records, batches, plan.training, [], rng)
+        updates.append(trained - weights)
+    return moved(*updates)
+
+
+def _is_plain_mean(plan: FederationPlan) -> bool:
+    node = plan.terms.aggregator
+    return str(node["_target_"]).endswith(".Mean") and node.get("weighting", "uniform") == "uniform"
+
+
+def _differences(subject: Subject, other: AttackPlan, answer: Answer, weights: Weights) -> list[float]:
+    """How far each hostile hospital's update is from its update under another attack plan; 0 where one of them fails."""
+    wire.enter_process()
+    plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile
+    number, places = subject.attack.schedule.first_round, [plan.hospitals.index(name) for name in hostile]
+    sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
+    by_node = dict(enumerate((source for source in sources for _ in places), 1))
+    shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
+    asked = wire.trip(shown, TRAIN, number, weights, wire.settings(plan.digest), wire.NOTHING, {}, by_node)
+    contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
+    replies = answer(by_node, asked, contexts)
+    updates = [_update(plan, reply, len(weights)) for reply in replies]
+    pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
+    return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]
+
+
+def _update(plan: FederationPlan, reply: Message, n_params: int) -> Weights | None:
+    """The update in a reply; None where it is not usable."""
+    with suppress(wire.UnusableError):
+        return wire.read_report(reply, n_params, plan.server.max_records).update
+    return None

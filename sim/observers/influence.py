@@ -1,0 +1,160 @@
+"""How much of each hospital's update reaches the model, and how different that update is, in a few rounds of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.errors import RefusedError
+from sim.evidence import Outcome, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
+from sim.states import State
+from sim.types import View
+
+EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
+STEP = 1e-6  # how far an entry is moved, relative to the typical size of an entry
+JUMP = 1e3  # steps: an entry of the aggregate that moves further has jumped, and has no slope there
+SAME = 1e-3  # equal shares: up to this difference the shares that a rule states are its slopes
+ENOUGH = 10  # entries of a row, on average, that a slope is the mean of at least
+
+Rows = NDArray[np.float64]
+
+
+@dataclass
+class Measured:
+    """Figures of each hospital by name, one a measured round.
+
+    ``influence``: the slopes. ``distance``: of its update. ``shares``: stated by the rule, in units of an equal share, one a
+    round; ``agree``: whether they have been the slopes so far.
+    """
+
+    influence: dict[str, list[float]] = field(default_factory=dict)
+    distance: dict[str, list[float]] = field(default_factory=dict)
+    shares: dict[str, list[float]] = field(default_factory=dict)
+    agree: bool = True
+
+
+class Influence:
+    """Two figures for each hospital, from what the aggregator sees in rounds 1, 21, 41, ...
+
+    Influence: how far an entry of the aggregate follows that entry of the hospital's update, in units of an equal share 1 / n,
+    mean over entries and rounds: 1 under the plain mean, n or 0 in a round of Krum. It is the mean diagonal of the Jacobian of
+    steps and rule. Where the shares that a rule states agree with it, it is their mean over all rounds.
+    Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.state = Measured()
+
+    def start(self, weights: Weights) -> None:
+        """There is nothing to measure before round 1."""
+
+    def round(self, seen: Round) -> None:
+        """Measure one round in ``EVERY``. Nothing is measured where rows are sums over hospitals."""
+        shares = seen.aggregated.shares or {}
+        for name, share in shares.items():
+            self.state.shares.setdefault(name, []).append(len(shares) * share)
+        view = seen.aggregated.view
+        if seen.number % EVERY == 1 and view is not None:
+            self.measure(seen.number, view, seen.aggregated.states)
+
+    def measure(self, number: int, view: View, states: Sequence[State] = ()) -> None:
+        """Note both figures for the hospitals of a view. ``states``: of the chain before the round."""
+        if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
+            return
+        rows = view.rows.astype(np.float64)
+        try:
+            slopes = self._slopes(number, view, rows, states)
+        except RefusedError:  # the aggregator skipped this round
+            return
+        for (name,), slope, distance in zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True):
+            self.state.distance.setdefault(name, []).append(distance)
+            if np.isfinite(slope):
+                self.state.influence.setdefault(name, []).append(slope)
+
+    def influence(self, hospital: str) -> float | None:
+        """None where nothing was measured."""
+        return _mean(self._slopes_of(hospital))
+
+    def distance(self, hospital: str) -> float | None:
+        """None where nothing was measured."""
+        return _mean(self.state.distance.get(hospital, []))
+
+    def findings(self, ended: Ended) -> Findings:
+        """Both figures at each hospital."""
+        return Findings([one for name in self.subject.plan.hospitals for one in self._outcomes(name)])
+
+    def _outcomes(self, hospital: str) -> list[Outcome]:
+        """Both outcomes of a hospital; none where nothing was measured."""
+        if not (measured := self.state.distance.get(hospital, [])):
+            return []
+        n = len(self._slopes_of(hospital))
+        still = "no entry of its update is far enough from 0 to be moved"
+        return [
+            outcome("influence", self.influence(hospital), n, hospital=hospital, undefined=still),
+            outcome("update_distance", self.distance(hospital), len(measured), hospital=hospital),
+        ]
+
+    def _slopes_of(self, hospital: str) -> list[float]:
+        """The slopes of the measured rounds; where the shares that the rule states are the slopes, those of all rounds."""
+        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        return stated if found and stated and self.state.agree else found
+
+    def _slopes(self, number: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
+        n, stated = len(rows), list[Rows | None]()
+        chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
+
+        def aggregate(changed: Rows) -> Rows:
+            draws = self.subject.key.stream("rule", number)  # the aggregator's own, repeated
+            found = chain.run(replace(view, rows=changed), draws, states)
+            stated.append(found.shares)
+            return np.asarray(found.move, dtype=np.float64)
+
+        slopes = slopes_of(
+            aggregate, rows, self.subject.truth.key.stream("kept", number)
+        )  # a stream keeps its name, and so its draws
+        gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
+        self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
+        return slopes
+
+
+def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Generator) -> Rows:
+    """Mean slope of ``aggregate`` (n, n_params) -> (n_params,) along each row's own entries, times n, (n,).
+
+    Each entry is moved in one row, drawn by lot; all at once, by a small step with a random sign, so that what they do to each
+    other's entries cancels (Hutchinson 1990). Exact for the entries drawn where they do nothing to each other: in rules that work
+    on each entry by itself or select rows. Repeated until a row has had about ``ENOUGH`` entries. An entry of 0 is not moved:
+    there is nothing to keep. NaN for a row of which none is.
+    """
+    n, n_params = rows.shape
+    step, before = STEP * float(np.sqrt(np.mean(rows**2))), aggregate(rows)
+    follows, counts, entry = np.zeros(n), np.zeros(n), np.arange(n_params)
+    for _ in range(-(-ENOUGH * n // n_params)):
+        owner, signs = rng.integers(0, n, n_params), 2.0 * rng.integers(0, 2, n_params) - 1
+        moving = np.abs(rows[owner, entry]) > step
+        moved = rows.copy()
+        moved[owner, entry] += step * signs * moving
+        change = signs * (aggregate(moved) - before)
+        moving &= np.abs(change) < JUMP * step
+        follows += np.bincount(owner, weights=change * moving, minlength=n)
+        counts += np.bincount(owner, weights=moving, minlength=n)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(n * follows / (step * counts))
+
+
+def distances(rows: Rows) -> Rows:
+    """How far each row is from the mean of the others, relative to the length of that mean, (n,)."""
+    total, n = rows.sum(axis=0), len(rows)
+    own, along = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,j->i", rows, total)
+    gaps = n**2 * own - 2 * n * along + total @ total  # of n * row and the total: (n - 1) times the distance asked for, squared
+    sizes = np.maximum(own - 2 * along + total @ total, 1e-30)  # and of the mean of the others
+    return np.asarray(np.sqrt(np.maximum(gaps, 0) / sizes))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,249 @@
+"""A hospital trains by its own plan and policy: what it refuses, how that is recorded, and that messages hold no secret."""
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from clients.app import fit, hospital_app, together
+from sim import wire
+from sim.design.plan import read
+from sim.design.site import PrivacyPolicy, spent
+from sim.engines.local import LocalGrid
+from sim.errors import InputError
+from sim.evidence import RunRecord
+from sim.experiment import Experiment
+from sim.refusals import REFUSED, SENTENCES
+from sim.run import run, run_together
+from sim.seeds import Key, key
+from tests.federation import experiment
+from tests.searching import encodings
+
+SMALL = ("consortium=heart4", "model=logistic", "training.rounds=2", "training.local_steps=2")
+PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0", "dp.accountant=rdp")
+SEED = 7_340_918_273_645_111_999
+NAMES = experiment(*SMALL).consortium.names
+
+ENGINES: dict[str, Callable[[Experiment], RunRecord]] = {
+    "lockstep": lambda design: run_together([design])[0],
+    "one by one": lambda design: run(design, app=hospital_app),
+}
+each_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+# --- what a policy refuses
+
+
+@each_engine
+def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_recorded_by_name(engine: str) -> None:
+    record = ENGINES[engine](experiment(*SMALL, "policy.dp=true"))
+    assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
+    assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["dp"]}
+    assert record.skipped_rounds == [1, 2]
+    assert record.outcome.auroc is None
+
+
+@each_engine
+def test_where_one_hospital_refuses_the_others_go_on(engine: str) -> None:
+    record = ENGINES[engine](experiment(*SMALL, "policy.dp=true", f"policy.hospitals=[{NAMES[1]}]"))
+    assert {entry.hospital for entry in record.screened} == {NAMES[1]}
+    assert record.skipped_rounds == []
+    assert record.outcome.auroc is not None
+
+
+@each_engine
+def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str) -> None:
+    words = ("aggregator=trimmed_mean", "adversary.n_hostile=1", "policy.secagg=true")
+    record = ENGINES[engine](experiment(*SMALL, *words, f"policy.hospitals=[{NAMES[0]},{NAMES[2]}]"))
+    assert {entry.hospital for entry in record.screened} == {NAMES[0], NAMES[2]}
+    assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["secagg"]}
+    assert record.skipped_rounds == [1, 2]
+
+
+@each_engine
+def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(engine: str) -> None:
+    design = experiment(*SMALL, *PRIVATE)
+    by_name = {site.name: spent(design.plan, len(site.records)) for site in design.truth.sites}
+    ordered = sorted(by_name.values())
+    between = (ordered[-2] + ordered[-1]) / 2
+    record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
+    worst = max(by_name, key=lambda name: by_name[name])
+    assert [(entry.hospital, entry.reason) for entry in record.screened] == 2 * [(worst, REFUSED + SENTENCES["epsilon"])]
+    assert record.skipped_rounds == []
+
+
+@pytest.mark.parametrize(
+    ("words", "policy", "reason"),
+    [
+        ([], PrivacyPolicy(), None),
+        ([], PrivacyPolicy(dp=True), "dp"),
+        ([], PrivacyPolicy(max_epsilon=1e6), "epsilon"),
+        ([], PrivacyPolicy(secagg=True), "secagg"),
+        (["secagg=sum"], PrivacyPolicy(secagg=True), None),
+        (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e3), None),
+        (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e-3), "epsilon"),
+        (PRIVATE, PrivacyPolicy(dp=True, secagg=True), "secagg"),
+    ],
+)
+def test_a_policy_says_which_plans_it_refuses(words: list[str], policy: PrivacyPolicy, reason: str | None) -> None:
+    assert policy.refusal(experiment(*SMALL, *words).plan, 100) == reason
+
+
+def test_without_a_policy_of_its_own_a_hospital_asks_for_what_the_plan_promises() -> None:
+    assert {site.policy for site in experiment(*SMALL).truth.sites} == {PrivacyPolicy()}
+    promised = experiment(*SMALL, *PRIVATE, "secagg=sum")
+    assert {site.policy for site in promised.truth.sites} == {PrivacyPolicy(dp=True, secagg=True)}
+    assert "policy" not in promised.config
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("policy.hospitals=[nobody]", "policy.hospitals"),
+        ("policy.max_epsilon=-1", "policy.max_epsilon"),
+        ("policy.dp=maybe", "policy.dp"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_before_round_1(word: str, key: str) -> None:
+    with pytest.raises(InputError) as error:
+        experiment(*SMALL, word)
+    assert error.value.key == key
+
+
+# --- what a task must be
+
+
+def asked(design: Experiment, *, round_: int = 1, n_params: int | None = None, digest: str | None = None) -> Message:
+    wire.enter_process()
+    weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
+    return wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(digest or design.plan.digest), [1])[0]
+
+
+def replies(design: Experiment, message: Message) -> Iterator[str | None]:
+    """Why the first hospital's reply to the message is not used, one by one and together with others."""
+    contexts = [wire.context(1, 0), wire.context(1, 0)]
+    alone = fit(design.source, message, contexts[0])
+    (batched,) = together({1: design.source})([message], contexts[1:])
+    for reply in (alone, batched):
+        try:
+            wire.read_report(reply, design.plan.network.n_params, 10**6)
+            yield None
+        except wire.UnusableError as error:
+            yield str(error)
+
+
+def test_a_hospital_trains_by_its_plan_and_refuses_every_other_task() -> None:
+    design = experiment(*SMALL, *PRIVATE)
+    assert list(replies(design, asked(design))) == [None, None]
+    weaker = experiment(*SMALL).plan.digest
+    for message, reason in (
+        (asked(design, digest=weaker), "plan"),
+        (asked(design, digest="0" * 64), "plan"),
+        (asked(design, round_=3), "round"),
+        (asked(design, round_=0), "round"),
+        (asked(design, n_params=5), "weights"),
+    ):
+        assert list(replies(design, message)) == 2 * [REFUSED + SENTENCES[reason]]
+
+
+def test_a_refusal_brings_no_words_of_the_hospital() -> None:
+    design = experiment(*SMALL)
+    message = asked(design)
+    for words in ({"why": "patient 17 has it"}, {"why": "dp", "more": "patient 17"}, {"why": 3}, {}):
+        content = RecordDict({wire.REFUSAL: ConfigRecord(words)})
+        with pytest.raises(wire.UnusableError) as error:
+            wire.read_report(Message(content, reply_to=message), design.plan.network.n_params, 10**6)
+        assert not str(error.value).startswith(REFUSED)
+        assert "patient" not in str(error.value)
+
+
+# --- what messages hold
+
+
+def stored(message: Message) -> bytes:
+    """All that a message holds, metadata and content."""
+    return pickle.dumps((vars(message.metadata), message.content))
+
+
+@contextmanager
+def captured() -> Iterator[list[bytes]]:
+    """Every message to a hospital and every reply, in both directions of the grid."""
+    found, inner = list[bytes](), LocalGrid.answer
+
+    def answer(grid: LocalGrid, messages: Sequence[Message]) -> list[Message]:
+        replies = inner(grid, messages)
+        found.extend(map(stored, (*messages, *replies)))
+        return replies
+
+    with patch.object(LocalGrid, "answer", answer):
+        yield found
+
+
+def secrets(design: Experiment) -> set[int]:
+    """The seed, and the secret of every key of the run."""
+    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
+    return {design.settings.seed, *(one._secret for one in keys)}
+
+
+def written(content: bytes, design: Experiment) -> list[bytes]:
+    """The ways in which a secret of the run is in the content."""
+    return [one for secret in secrets(design) for one in encodings(secret) if one in content]
+
+
+@each_engine
+@pytest.mark.parametrize("words", [PRIVATE, ("attack=[sign_flip,label_flip]", "defense=median")])
+def test_no_message_of_a_run_holds_the_seed_or_a_key(engine: str, words: tuple[str, ...]) -> None:
+    design = experiment(*SMALL, f"seed={SEED}", *words)
+    with captured() as messages:
+        ENGINES[engine](design)
+    assert len(messages) >= 2 * 2 * 4
+    assert not [one for message in messages for one in written(message, design)]
+
+
+@pytest.mark.parametrize("form", [int, str, "{:x}".format, lambda n: n.to_bytes(8, "big"), lambda n: n.to_bytes(8, "little")])
+def test_the_search_finds_a_seed_that_is_in_a_message(form: Callable[[int], Any]) -> None:
+    design = experiment(*SMALL, f"seed={SEED}")
+    message = asked(design)
+    message.content["more"] = ConfigRecord({"seed": form(SEED)})
+    assert written(stored(message), design)
+
+
+@each_engine
+def test_a_message_holds_a_round_weights_and_the_digest_of_the_plan_and_nothing_else(engine: str) -> None:
+    design, seen = experiment(*SMALL), list[Message]()
+    read_task = wire.read_task
+    with patch.object(wire, "read_task", lambda message: seen.append(message) or read_task(message)):
+        ENGINES[engine](design)
+    for message in seen:
+        assert set(message.content) == {wire.ARRAYS, wire.CONFIG}
+        assert set(message.content[wire.ARRAYS]) == {wire.WEIGHTS}
+        assert dict(message.content[wire.CONFIG])["plan"] == design.plan.digest
+        assert set(message.content[wire.CONFIG]) == {"plan", "round"}
+
+
+def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
+    """Whoever has the hospital's key repeats its update to the last digit. No number of a message is such a key."""
+    design = experiment(*SMALL, *PRIVATE, f"seed={SEED}")
+    message = asked(design)
+    sent = wire.sent(fit(design.source, message, wire.context(1, 0)))
+    source = design.source
+    site = source.sites[0]
+
+    def redrawn(by: Key) -> np.ndarray:
+        guessed = replace(source, sites=(replace(site, key=by), *source.sites[1:]))
+        return wire.sent(fit(guessed, message, wire.context(1, 0)))
+
+    assert np.array_equal(redrawn(site.key), sent)  # which is what a message with the seed in it gave away
+    digest = bytes.fromhex(design.plan.digest)
+    numbers = {0, 1, 2, int.from_bytes(digest, "big"), int.from_bytes(digest, "little")}
+    numbers |= {int.from_bytes(digest[at : at + 8], order) % 2**63 for at in range(0, 32, 8) for order in ("big", "little")}
+    numbers |= {int(value) for value in vars(message.metadata).values() if type(value) in (int, float)}
+    assert read(design.plan.text).digest == design.plan.digest  # which names no number that a key is made of
+    for number in numbers:
+        assert not np.array_equal(redrawn(key(number, "hospital", site.name)), sent)

@@ -1,0 +1,206 @@
+"""The threats, the taxonomies they point to, and the conflicts between controls: data, checked when it is loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sim.errors import InputError
+from sim.evidence.metrics import METRICS
+
+Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
+Control = Literal["attack_free", "undefended"]
+Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
+
+
+class Fact(BaseModel):
+    """Base of everything in the catalog: nothing unknown, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Entry(Fact):
+    """One id of a taxonomy. ``renamed`` maps a later release to the title that the id has there."""
+
+    id: str
+    title: str = Field(min_length=1)
+    verified: bool
+    read_in: Literal["publisher", "copy", "ours"]
+    note: str = ""
+    renamed: dict[str, str] = {}
+
+
+class Taxonomy(Fact):
+    """One list of ids, pinned to ``release``. ``titles`` says whose words the titles are."""
+
+    name: str
+    release: str
+    titles: Literal["issuer", "ours"]
+    source: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every id of the list."""
+        return frozenset(entry.id for entry in self.entries)
+
+
+class Taxonomies(Fact):
+    """Every list that the catalog refers to."""
+
+    stride: Taxonomy
+    linddun: Taxonomy
+    pasta: Taxonomy
+    owasp: Taxonomy
+    atlas: Taxonomy
+    nist_aml: Taxonomy
+    ai_rmf: Taxonomy
+    hipaa: Taxonomy
+    mitigations: Taxonomy
+
+
+class Technique(Fact):
+    """An ATLAS technique; ``near`` says that it was written for something similar, for no entry covers federated learning."""
+
+    id: str
+    fit: Literal["direct", "near"]
+
+
+class Provision(Fact):
+    """A provision that a technical result may bear on. Whether it applies is for counsel to say."""
+
+    cite: str
+    relevance: Literal["direct", "indirect", "conditional", "contextual"]
+    why: str
+
+
+class Untested(Fact):
+    """What the register says of a threat without a run."""
+
+    status: Literal["literature_only", "not_tested", "not_testable_by_simulation"]
+    reason: str
+
+
+class Measured(Fact):
+    """A metric that shows a threat, the direction that is harm, and the control that it is compared with.
+
+    ``beside``: the metric of the same run that holds the control's figure, where the run itself has it.
+    """
+
+    metric: str
+    harm: Literal["lower", "higher"]
+    control: Control
+    beside: str | None = None
+
+
+class Threat(Fact):
+    """One thing that can go wrong. Runs of ``attacks`` are its evidence.
+
+    ``metrics``: what is stated of them; of several the first that was measured in the runs.
+    """
+
+    id: str
+    name: str
+    plain: str
+    violation: tuple[Violation, ...]
+    adversary: str
+    stride: tuple[str, ...]
+    linddun: tuple[str, ...] = ()
+    owasp: tuple[str, ...] = ()
+    atlas: tuple[Technique, ...] = ()
+    nist_aml: tuple[str, ...] = ()
+    hipaa: tuple[Provision, ...]
+    ai_rmf: tuple[str, ...]
+    mitigations: tuple[str, ...] = ()
+    unmapped: str = ""
+    attacks: tuple[str, ...] = ()
+    metrics: tuple[Measured, ...] = ()
+    untested: Untested
+
+
+class Clash(Fact):
+    """Two controls that work against each other."""
+
+    id: str
+    between: str
+    mitigations: tuple[str, ...]
+    text: str
+
+
+class Catalog(Fact):
+    """Threats and conflicts, every id of which is in ``taxonomies``."""
+
+    taxonomies: Taxonomies
+    threats: tuple[Threat, ...]
+    conflicts: tuple[Clash, ...]
+
+
+@cache
+def load() -> Catalog:
+    """The catalog of this package."""
+    folder = resources.files(__package__) / "data"
+    texts = [(folder / name).read_text("utf-8") for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")]
+    return check(*map(yaml.safe_load, texts))
+
+
+def check(taxonomies: dict[str, Any], threats: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> Catalog:
+    """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or repetition."""
+    try:
+        catalog = Catalog.model_validate({"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(".".join(map(str, first["loc"])), first["input"], first["msg"]) from None
+    for key, ids in _identities(catalog):
+        _refuse_repeated(key, ids)
+    for threat in catalog.threats:
+        _check_threat(threat, catalog.taxonomies)
+    for clash in catalog.conflicts:
+        _refuse_unknown(f"conflicts.{clash.id}.mitigations", clash.mitigations, catalog.taxonomies.mitigations)
+    return catalog
+
+
+def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
+    yield "threats", [threat.id for threat in catalog.threats]
+    yield "conflicts", [clash.id for clash in catalog.conflicts]
+    for key, taxonomy in catalog.taxonomies:
+        yield f"taxonomies.{key}", [entry.id for entry in taxonomy.entries]
+
+
+def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
+    for key in ("stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations"):
+        _refuse_unknown(f"threats.{threat.id}.{key}", getattr(threat, key), getattr(taxonomies, key))
+    _refuse_unknown(f"threats.{threat.id}.atlas", [technique.id for technique in threat.atlas], taxonomies.atlas)
+    _refuse_unknown(f"threats.{threat.id}.hipaa", [provision.cite for provision in threat.hipaa], taxonomies.hipaa)
+    if not threat.unmapped and not (threat.owasp and threat.atlas and threat.nist_aml):
+        raise InputError(f"threats.{threat.id}.unmapped", threat.unmapped, "expected why owasp, atlas or nist_aml is empty")
+    if bool(threat.attacks) != bool(threat.metrics):
+        expected = "expected metrics if and only if attacks are named"
+        raise InputError(f"threats.{threat.id}.metrics", list(threat.metrics), expected)
+    for measured in threat.metrics:
+        _check_measured(f"threats.{threat.id}.metrics", measured)
+
+
+def _check_measured(key: str, measured: Measured) -> None:
+    for name in (measured.metric, *([measured.beside] if measured.beside else [])):
+        if name not in METRICS:
+            raise InputError(key, name, f"expected one of {', '.join(METRICS)}")
+    if measured.harm != METRICS[measured.metric].harm:
+        raise InputError(f"{key}.harm", measured.harm, f"expected the harm of {measured.metric}, {METRICS[measured.metric].harm}")
+
+
+def _refuse_unknown(key: str, ids: Sequence[str], taxonomy: Taxonomy) -> None:
+    for name in ids:
+        if name not in taxonomy.ids:
+            raise InputError(key, name, f"expected an id of {taxonomy.name} {taxonomy.release}")
+
+
+def _refuse_repeated(key: str, ids: list[str]) -> None:
+    for name, count in Counter(ids).items():
+        if count > 1:
+            raise InputError(f"{key}.id", name, f"expected each id once, found {count}")
