@@ -32,6 +32,7 @@ from sim.types import (
     Rule,
     Schema,
     SecureAggregation,
+    ServerOptimizer,
     Step,
     Vector,
 )
@@ -54,14 +55,6 @@ class TrainingAttack(Protocol):
     about: ClassVar[About]
 
     def __call__(self, training: Training) -> Training: ...
-
-
-class ServerOptimizer(Protocol):
-    """The aggregate (n_params,) and the aggregator's memory -> the step of the model (n_params,)."""
-
-    about: ClassVar[About]
-
-    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector: ...
 
 
 class LocalPrivacy(Protocol):

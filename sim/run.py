@@ -121,7 +121,7 @@ class FederatedRun(Parties):
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
-                "clipped": clipped(self.aggregator.state.memory),
+                "clipped": clipped(self.aggregator.state.states),
                 **details,
             }
         )

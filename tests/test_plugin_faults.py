@@ -36,7 +36,7 @@ PLACES = {  # kind of plug-in -> the group of its node, and the module that is p
 BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
     "step": ("view, rng", "view"),
-    "optimizer": ("aggregate, memory", "aggregate"),
+    "optimizer": ("aggregate, rng", "aggregate"),
     "secure aggregation": ("updates, hospitals, weights", "View(updates, tuple((name,) for name in hospitals), weights)"),
     "byzantine attack": ("known, rng", "-known.own"),
     "fault": ("reply, rng", "Forged(reply.update, reply.count)"),
