@@ -43,6 +43,7 @@ from sim.models.mlp import FullyConnected
 from sim.run import run, run_together
 from tests.federation import experiment
 from tests.golden.adapter import by_hospital
+from tests.golden.difference import flat
 
 spied(aggregators.flame.Flame, "weigh", lambda _, view, *rest: view.rows.shape[1] > 3)  # not its tries before round 1
 spied(clients.batched.layers, "train")
@@ -51,7 +52,8 @@ spied(FullyConnected, "scores")
 threadpool_limits(int(sys.argv[1]))
 (together,) = run_together([experiment(*sys.argv[2:])])
 alone = by_hospital(sys.argv[2:])
-result = {"before": before, "during": seen, "after": threads(), "brier": [together.outcome.brier, alone["outcome"]["brier"]]}
+evidence = [flat(json.loads(together.model_dump_json())), flat(alone)]
+result = {"before": before, "during": seen, "after": threads(), "evidence": evidence}
 print(json.dumps(result))
 """
 
@@ -71,7 +73,8 @@ def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_
     assert {n for calls in three["during"].values() for counts in calls for n in counts} == {1}
     assert max(map(len, three["during"]["weigh"])) >= len(three["before"])
     assert set(three["after"]) == {3}
-    assert three["brier"] == one["brier"]
+    assert three["evidence"] == one["evidence"]
+    assert all(len(fields) > 100 for fields in one["evidence"])
 
 
 def counts() -> list[int]:
