@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sim.evidence import Conflict, Visibility
 from sim.experiment import Experiment
-from sim.types import LEVELS
+from sim.types import BY_AGGREGATOR, LEVELS
 
 KNOWN = {
     "own": "each its own update only",
@@ -29,7 +29,8 @@ def visibility(experiment: Experiment) -> list[Visibility]:
         Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
         Visibility(party="whoever gets the final model", sees="the common model after the last round"),
     ]
-    idle = {*experiment.attack_plan.of_kind("inversion"), *experiment.attack_plan.absent}  # neither is done by a hostile hospital
+    attack = experiment.attack_plan
+    idle = set(attack.absent).union(*map(attack.of_kind, BY_AGGREGATOR))  # what no hostile hospital does
     acting = [name for name in experiment.attack_plan.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"

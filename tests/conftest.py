@@ -25,6 +25,7 @@ KINDS = {
     "each_fault": ("attack", "attacks.faults."),
     "each_absence": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
+    "each_aggregator_attack": ("attack", "attacks.aggregator."),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -10,15 +10,15 @@ from pydantic import ValidationError
 
 from sim import returned
 from sim.config.settings import Adversary, Training, first
-from sim.design.plan import FederationPlan
+from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
 from sim.seeds import Key
-from sim.types import Absence, Backdoor, Byzantine, Divided, Fault, Inversion, Poison, Records
+from sim.types import Absence, AggregatorAttack, Backdoor, Byzantine, Demand, Divided, Fault, Inversion, Poison, Records
 
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
-KINDS = ("poison", "training", "byzantine", "faults", "inversion")
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+KINDS = ("poison", "training", "byzantine", "faults", "inversion", "aggregator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +39,30 @@ class AttackPlan:
         """The attacks of one of ``KINDS``."""
         return {name: attack for name, attack in self.attacks.items() if kind_of(attack) == kind}
 
-    def without(self, names: Collection[str]) -> AttackPlan:
-        """The same plan without the attacks of these names."""
-        attacks = {name: attack for name, attack in self.attacks.items() if name not in names}
-        absent = {name: concerned for name, concerned in self.absent.items() if name not in names}
-        return replace(self, attacks=attacks, absent=absent)
-
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that teach the model a trigger."""
         return {name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)}
+
+    def demanded(self, plan: FederationPlan) -> FederationPlan:
+        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its attacks make of it.
+
+        Raises ``InputError`` where an attack makes a value out of range.
+        """
+        attacks = self.of_kind("aggregator")
+        if not attacks:
+            return plan
+        demand = Demand(plan.dp is not None, plan.training.local_steps, plan.training.batch_size)
+        for attack in attacks.values():
+            demand = returned.instance(attack, attack(demand), Demand)
+        asked = {"local_steps": demand.local_steps, "batch_size": demand.batch_size}
+        try:
+            training = Training.model_validate({**plan.training.model_dump(), **asked})
+        except ValidationError as error:
+            problem = first(error)
+            raise InputError(f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected) from None
+        dp = plan.terms.dp if demand.dp else None
+        return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
     def attacks_in(self, round_: int) -> bool:
         """Whether hostile hospitals attack in this round."""

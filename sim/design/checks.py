@@ -16,7 +16,7 @@ from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.seeds import stream
-from sim.types import LEVELS, Absence, Byzantine, Inversion, Knowledge, Observation, View
+from sim.types import BY_AGGREGATOR, LEVELS, Absence, Byzantine, Inversion, Knowledge, Observation, View
 
 
 def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
@@ -30,7 +30,7 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
     _check_poisons(plan, attack, truth)
-    _ = attack.training(plan)  # which an attack on training may refuse
+    _ = attack.training(plan), attack.demanded(plan)  # which an attack may refuse
     plans.check(plan)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
@@ -77,7 +77,7 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) 
     kind = kind_of(attack)
     if kind not in KINDS:
         raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
-    if kind != "inversion" and not isinstance(attack, Absence) and adversary.n_hostile == 0:
+    if kind not in BY_AGGREGATOR and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         expected = f"expected at least 1 hostile hospital for attack={name}"
         raise UndefinedError("adversary.n_hostile", 0, expected)
     if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):

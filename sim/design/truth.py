@@ -24,11 +24,6 @@ class GroundTruth:
     sites: tuple[Site, ...]
     key: Key
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the hospitals, sorted."""
-        return self.consortium.names
-
     def site(self, hospital: str) -> Site:
         """The site of a hospital by its name."""
         return next(site for site in self.sites if site.name == hospital)

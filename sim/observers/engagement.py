@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flwr.app import Message
 
-from sim import wire
 from sim.batches import poisson
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
+from sim.federation import wire
 from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.conversation import TRAIN
 from sim.federation.observing import Answer, Ended, Findings, Round, Subject
@@ -125,6 +125,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    if subject.attack.of_kind("aggregator"):
+        found.append(float(subject.attack.demanded(subject.plan).digest != subject.plan.digest))
     return _least(found)
 
 
