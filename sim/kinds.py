@@ -178,6 +178,8 @@ def _check_class(key: str, target: str, found: Any, group: str) -> None:
         raise InputError(key, target, "expected the name of a dataclass in the module that defines it")
     if not vars(found)["__dataclass_params__"].frozen:
         raise InputError(key, target, "expected a frozen dataclass")
+    if hasattr(found, "advance") and not is_dataclass(getattr(found, "state", None)):
+        raise InputError(key, target, "expected a dataclass as its attribute state, because it has advance (sim.types.Stateful)")
     possible = kinds_of(group, module)
     if not possible:
         folders = ", ".join(dict.fromkeys(kind.folder for kind in KINDS if kind.group == group))
