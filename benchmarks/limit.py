@@ -1,4 +1,4 @@
-"""Batched training against the bare matrix products that it cannot do without."""
+"""Batched training against the bare products, or convolutions, that it cannot do without."""
 
 from __future__ import annotations
 
@@ -9,52 +9,68 @@ from itertools import pairwise
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from torch.nn.functional import conv2d
 
 from benchmarks.tools import Result, best_seconds
 from clients import batched
 from clients.batched.engine import chunk
 from reports.style import COLORS, guide
+from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
+from sim.models.network import Network
 from sim.seeds import stream
 from sim.types import Records
 
-ROWS, STEPS, FEATURES = 16, 4, 35  # as heart12 has them
-MODELS = {"mlp": (FEATURES, 64, 32, 1), "logistic": (FEATURES, 1)}
+ROWS, STEPS = 16, 4
+CNN = Convolutional((1, 8, 8), channels=(8, 16), strides=(1, 2), kernel=3, activation="relu")
+MODELS: dict[str, tuple[Network, int]] = {  # and features: of heart12, of digits
+    "mlp": (FullyConnected((35, 64, 32, 1)), 35),
+    "logistic": (FullyConnected((35, 1)), 35),
+    "cnn": (CNN, 64),
+}
 
 
 def measure(quick: bool) -> Result:
     """Seconds of a round of ``STEPS`` steps for 12 to 2400 models."""
     rows = []
-    for model, widths in MODELS.items():
+    for model, (network, n_features) in MODELS.items():
         for n in (24, 12) if quick else (2400, 1200, 300, 60, 12):
-            jobs = _jobs(widths, n)
+            jobs = _jobs(network, n_features, n)
             sides: dict[str, Callable[[], object]] = {
-                "training": partial(batched.updates, FullyConnected(widths), jobs, batched.Optimizer("sgd", 0.1)),
-                "products": _products(widths, n),
+                "training": partial(batched.updates, network, jobs, batched.Optimizer("sgd", 0.1)),
+                "bare": _bare(network, n_features, n),
             }
             for side in sides.values():
                 side()
             seconds = best_seconds(sides, 1 if quick else max(20, 6000 // n))
-            rows.append({"model": model, "models": n, **seconds, "ratio": seconds["training"] / seconds["products"]})
+            ratio = seconds["training"] / seconds["bare"]
+            rows.append({"model": model, "models": n, **seconds, "ratio": ratio})
     worst = {f"{model}, worst ratio": max(row["ratio"] for row in rows if row["model"] == model) for model in MODELS}
-    return {"title": "Batched training / bare matrix products", "rows": rows, "ratios": worst}
+    return {"title": "Batched training / bare products or convolutions", "rows": rows, "ratios": worst}
 
 
-def _jobs(widths: tuple[int, ...], n: int) -> list[batched.Job]:
+def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
     """As many jobs, 12 hospitals among them, as the runs of a comparison have."""
     rng, n_rows = stream(0, "benchmark"), ROWS * STEPS
-    drawn = [rng.normal(size=(n_rows, FEATURES)).astype(np.float32) for _ in range(12)]
+    drawn = [rng.normal(size=(n_rows, n_features)).astype(np.float32) for _ in range(12)]
     sites = [Records(features, np.ones(n_rows, np.float32)) for features in drawn]
     order = rng.permutation(n_rows).reshape(STEPS, ROWS)
-    weights = [FullyConnected(widths).initialize(rng) for _ in range(0, n, 12)]
+    weights = [network.initialize(rng) for _ in range(0, n, 12)]
     return [batched.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 
-def _products(widths: tuple[int, ...], n: int) -> Callable[[], None]:
-    """Forward, backward and weight gradient of each layer, in the chunks in which batched training makes them."""
-    size = min(n, chunk(FullyConnected(widths), FEATURES, ROWS, private=False))
+def _bare(network: Network, n_features: int, n: int) -> Callable[[], None]:
+    """The bare work of ``STEPS`` steps, in the chunks in which batched training does it."""
+    size = min(n, chunk(network, n_features, ROWS, private=False))
     chunks = [min(size, n - at) for at in range(0, n, size)]
-    largest = [_operands(pair, size) for pair in pairwise(widths)]
+    if isinstance(network, FullyConnected):
+        return _products(network.widths, chunks)
+    return _convolutions(chunks)
+
+
+def _products(widths: tuple[int, ...], chunks: Sequence[int]) -> Callable[[], None]:
+    """Forward, backward and weight gradient of each layer."""
+    largest = [_operands(pair, max(chunks)) for pair in pairwise(widths)]
 
     def multiply() -> None:
         for m in chunks:
@@ -74,14 +90,35 @@ def _operands(pair: tuple[int, int], n: int) -> Sequence[torch.Tensor]:
     return [torch.full((n, *shape), 0.5) for shape in shapes]
 
 
+def _convolutions(chunks: Sequence[int]) -> Callable[[], None]:
+    """Forward, backward and weight gradient of each convolution of ``CNN``, one group a model."""
+    backward = torch.ops.aten.convolution_backward
+    n_first, n_second = CNN.channels
+
+    def convolve() -> None:
+        for m in chunks:
+            images = torch.full((ROWS, m, 8, 8), 0.5)
+            first = torch.full((m * n_first, 1, 3, 3), 0.5)
+            second = torch.full((m * n_second, n_first, 3, 3), 0.5)
+            for _ in range(STEPS):
+                hidden = conv2d(images, first, stride=1, padding=1, groups=m)
+                out = conv2d(hidden, second, stride=2, padding=1, groups=m)
+                form = ([1, 1], [1, 1], False, [0, 0], m)
+                backward(out, hidden, second, None, [2, 2], *form, [True, True, False])
+                backward(hidden, images, first, None, [1, 1], *form, [False, True, False])
+
+    return convolve
+
+
 def draw(result: Result, axes: Axes) -> None:
     """The ratio by number of models."""
     for model, color in zip(MODELS, COLORS, strict=False):
         chosen = [row for row in result["rows"] if row["model"] == model]
-        axes.plot([row["models"] for row in chosen], [row["ratio"] for row in chosen], "o-", color=color, label=model)
+        sizes, ratios = ([row[key] for row in chosen] for key in ("models", "ratio"))
+        axes.plot(sizes, ratios, "o-", color=color, label=model)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("models trained together")
-    axes.set_ylabel("times the products")
+    axes.set_ylabel("times the bare work")
     axes.legend()
     guide(axes)

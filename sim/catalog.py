@@ -19,7 +19,7 @@ from sim.config.groups import STACK
 from sim.config.settings import ORDERED
 from sim.errors import InputError
 from sim.screen import Screen
-from sim.types import About
+from sim.types import BY_AGGREGATOR, About
 from threats.catalog import Threat
 from threats.catalog import load as load_threats
 
@@ -121,7 +121,7 @@ def facts(group: str, name: str) -> dict[str, str]:
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
     """What a data sheet says; an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
-    by_hospital = bool(kind) and kind != "inversion"
+    by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
         "kind": kind,
         "knowledge": about.needs if by_hospital else "",

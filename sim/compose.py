@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -20,9 +20,11 @@ from sim.choices import CONF as CONF  # where others look for it
 from sim.choices import options
 from sim.config.groups import OF_COMMANDS, STACK
 from sim.errors import LONGEST_VALUE, InputError, RefusedError, UndefinedError, cut
-from sim.experiment import Experiment, load
 from sim.near import choice
 from sim.stacks import key_of as _key
+
+if TYPE_CHECKING:
+    from sim.experiment import Experiment
 
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
@@ -74,11 +76,15 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     for, the reason of the first is raised. A cell in which nobody is hostile and whose attack takes hostile hospitals is left
     out without a word. Every other refusal is raised.
     """
+    from sim.experiment import load  # which takes long: configurations are shown without it
+
     words = [word for word in overrides if _key(word) not in (*OF_COMMANDS, "seed")]
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
     stacks.make(cell.defense for cell in cells)
-    made, refused, refusals = list[Experiment](), list[Refused](), dict[Cell, InputError | RefusedError]()
+    made: list[Experiment] = []
+    refused = list[Refused]()
+    refusals = dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
         choices.check_present(cell.attack, config.get("attack"))
         name = cell.defense if cell.undefended else label(cell.defense, overrides)
@@ -192,6 +198,8 @@ def single(overrides: Sequence[str]) -> Experiment:
 
 def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
     """The one experiment of the ``config`` that Hydra composed with ``overrides``."""
+    from sim.experiment import load
+
     values = {key: value for key, value in config.items() if key not in OF_COMMANDS}
     return load(values, label(str(values["defense"]["name"]), overrides))
 

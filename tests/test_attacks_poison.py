@@ -314,20 +314,20 @@ def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fai
 
 def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loop() -> None:
     words = ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean")
-    plan = federation.experiment(*words, "training.rounds=3", "model=logistic")
-    settings, hospitals = plan.settings, plan.consortium.hospitals
-    weights = plan.network.initialize(stream(settings.seed, "model"))
+    run = federation.experiment(*words, "training.rounds=3", "model=logistic")
+    plan, training = run.plan, run.plan.training
+    weights = plan.first_weights(run.aggregator_key)
     for round_ in range(1, 4):
         updates = []
-        for site in hospitals:
-            hostile = site.name in plan.hostile
-            records = plan.poisoned(site) if hostile else site.train
-            drawn = shuffled(settings.seed, round_, site.name, len(records), settings.training)
-            update = train(plan.network, weights, records, drawn, settings.training) - weights
+        for site in run.truth.sites:
+            hostile = site.name in run.attack_plan.hostile
+            records = run.attack_plan.poisoned(site, plan) if hostile else site.records
+            drawn = shuffled(site.key, round_, len(records), training)
+            update = train(plan.network, weights, records, drawn, training) - weights
             updates.append([float(value) * (4 if hostile else 1) for value in update])
         kept = [sorted(column)[3:9] for column in zip(*updates, strict=True)]
         weights = (weights + np.array([sum(values) / 6 for values in kept])).astype(np.float32)
-    np.testing.assert_allclose(federation.finished(plan).weights, weights, atol=1e-5)
+    np.testing.assert_allclose(federation.finished(run).weights, weights, atol=1e-5)
 
 
 def test_a_backdoor_is_partly_forgotten_when_the_attack_stops() -> None:
@@ -390,7 +390,7 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
 def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
     """A network's output, layer by layer, from weights (out, in) and biases as they lie in the vector."""
     at, values = 0, features
-    for layer, (fan_in, fan_out) in enumerate(pairwise(run.network.widths)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(run.plan.network.widths)):
         matrix, bias = weights[at : at + fan_in * fan_out].reshape(fan_out, fan_in), weights[at + fan_in * fan_out :][:fan_out]
         values = (np.maximum(values, 0) if layer else values) @ matrix.T + bias
         at += fan_out * (fan_in + 1)

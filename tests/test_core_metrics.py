@@ -72,11 +72,11 @@ def test_sensitivity_at_a_specificity_is_the_best_of_all_thresholds(
 
 
 DESIGN = experiment("consortium=heart12")
-WEIGHTS = DESIGN.network.initialize(stream(0, "weights"))
+WEIGHTS = DESIGN.plan.network.initialize(stream(0, "weights"))
 
 
 def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
-    return Evaluator(consortium, DESIGN.network, min_class_rows)
+    return Evaluator(consortium, DESIGN.plan.network, min_class_rows)
 
 
 def pooled(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
@@ -85,7 +85,7 @@ def pooled(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
 
 
 def scores_of(hospital: Hospital) -> np.ndarray:
-    return DESIGN.network.scores(WEIGHTS, hospital.test.features)
+    return DESIGN.plan.network.scores(WEIGHTS, hospital.test.features)
 
 
 def test_each_hospitals_figures_equal_scikit_learns_on_its_test_patients() -> None:
@@ -148,7 +148,7 @@ def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
     features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
     assert not fits
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, DESIGN.network.scores(large.astype(float), features.astype(float)))
+    np.testing.assert_array_equal(scores, DESIGN.plan.network.scores(large.astype(float), features.astype(float)))
     labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
     assert pooled(examiner().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
 
@@ -198,7 +198,7 @@ def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
 
 
 def test_the_figures_of_many_rounds_at_once_are_those_of_each_round() -> None:
-    models = [DESIGN.network.initialize(stream(i, "weights")) for i in range(3)]
+    models = [DESIGN.plan.network.initialize(stream(i, "weights")) for i in range(3)]
     together = examiner().by_round([examiner().scores(model) for model in models])
     for i, model in enumerate(models):
         for metric, values in examiner().by_hospital(model).items():

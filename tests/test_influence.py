@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.observers.influence import Influence, distances, slopes_of
-from sim.run import run
+from sim.run import run, subject
 from sim.seeds import stream
 from sim.types import View
 from tests.federation import experiment, finished
@@ -24,7 +24,7 @@ SMALL = (
 def measured(rows: np.ndarray, *words: str, memory: dict[str, Any] | None = None) -> list[float | None]:
     """The share kept of each row under a defense, in round 1."""
     design = experiment(*SMALL, *words)
-    observer = Influence(design)
+    observer = Influence(subject(design))
     members = tuple((name,) for name in design.consortium.names)
     observer.measure(1, View(rows.astype(np.float32), members, memory={} if memory is None else memory))
     return [observer.influence(name) for name in design.consortium.names]

@@ -16,7 +16,8 @@ from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.federation.rounds import Aggregated, Round
+from sim.federation.observing import Round
+from sim.federation.rounds import Aggregated
 from sim.observers.evaluation import Evaluated, Evaluation
 from sim.run import FederatedRun, answering, run, run_together
 from tests.federation import experiment

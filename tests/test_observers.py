@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sim.evidence import RunRecord, outcome
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.run import STANDARD, FederatedRun, run, run_together
 from tests.federation import experiment
 
@@ -29,8 +29,8 @@ class Drift:
 
     made: list[Drift] = []  # noqa: RUF012  each run's, for the tests
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Lengths()
         self.seen: list[Round] = []
         self.first: Weights | None = None
@@ -93,7 +93,7 @@ def test_observers_are_told_which_replies_were_moved_and_which_were_not_used() -
     (drift,) = Drift.made
     for seen in drift.seen:
         assert {name: len(distances) for name, distances in seen.moved.items()} == {"sign_flip": 1, "dropout": 1}
-        assert [lost.hospital for lost in seen.aggregated.screened] == list(drift.experiment.hostile)
+        assert [lost.hospital for lost in seen.aggregated.screened] == list(drift.subject.truth.hostile)
 
 
 def test_every_standard_observer_is_there_once() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sim import blame, kinds
+from sim.config import build
 from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
 from sim.experiment import Experiment, load
 from sim.run import run, run_together
@@ -102,7 +103,7 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     path.write_text(source)
     good = experiment(*SMALL)
     module = ModuleType(name)
-    module.__dict__.update(__file__=str(path), HEART=good.dataset)
+    module.__dict__.update(__file__=str(path), HEART=build.built("consortium", good.settings.consortium))
     monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False)
     exec(compile(source, str(path), "exec"), module.__dict__)
@@ -120,7 +121,6 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
-    from sim import build
     from sim import experiment as module
 
     build._built_once.cache_clear()
@@ -143,7 +143,8 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
 @pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
 @pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
-    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind != "fault" else "{}['missing']")
+    n_checked = {"fault": 0, "inversion": 1}.get(kind, 4)  # calls before round 1, at most
+    one = faulty(kind, f"if CALLS[0] > {n_checked}: {{}}['missing']")
     expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
     with pytest.raises(PluginError, match=expected):
         [engine(one) for _ in range(3)]

@@ -19,9 +19,9 @@ CHUNK_BYTES = 14_000_000  # trained at a time: fewer cost more calls, more leave
 def updates(network: Network, jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR) -> list[Weights]:
     """Trained minus received weights of each job, (n_params,) float32.
 
-    An update is the same to the last digit whatever the other jobs are. All jobs have noise, or
-    none has. Noise is drawn on the processor whatever the ``device``, so that it is the same
-    everywhere.
+    An update is the same whatever the other jobs are: to the last digit, and with activations other
+    than ReLU to float32 rounding. All jobs have noise, or none has. Noise is drawn on the processor
+    whatever the ``device``, so that it is the same everywhere.
     """
     shapes = [job.batches.shape for job in jobs]
     order = sorted(range(len(jobs)), key=shapes.__getitem__, reverse=True)

@@ -13,8 +13,8 @@ from torch.func import grad, vmap
 
 from clients.batched import dp
 from clients.batched.optimizers import Moments, Optimizer, adam
-from clients.batched.schedule import Schedule, Weights
-from sim.devices import one_thread
+from clients.batched.schedule import REGISTERS, Schedule, Weights
+from sim.devices import float32_convolutions, one_thread
 from sim.models.network import Network, on_no_device, skeleton
 from sim.models.store import named
 
@@ -33,7 +33,7 @@ def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weigh
     received = torch.from_numpy(schedule.received[schedule.which]).to(schedule.pool.device)
     weights = received.clone()
     labels = torch.from_numpy(schedule.labels).to(weights.device)
-    with one_thread():
+    with one_thread(), float32_convolutions():
         change = _change(network, schedule, optimizer, received)
         for step, n in enumerate(schedule.n_left):
             change(weights[:n], _batch(schedule, labels, step, n), step)
@@ -45,10 +45,15 @@ def gradients(network: Network, weights: torch.Tensor, batch: Batch) -> torch.Te
     skeleton(network)
     leaf = weights.detach().requires_grad_()
     logits = vmap(network.apply)(named(network.layout, leaf), batch.features)
-    losses = vmap(network.loss)(logits, batch.labels, batch.share)
     # One pass backward for all models: no model's loss depends on the weights of another.
-    (found,) = torch.autograd.grad(losses.sum(), leaf)
+    loss = network.loss(_whole(logits), _whole(batch.labels), _whole(batch.share))
+    (found,) = torch.autograd.grad(loss, leaf)
     return found
+
+
+def _whole(values: torch.Tensor) -> torch.Tensor:
+    """``values`` in one row, filled up to whole registers: what is left over has other last digits."""
+    return nn.functional.pad(values.flatten(), (0, -values.numel() % REGISTERS))
 
 
 def record_gradients(network: Network, weights: torch.Tensor, batch: Batch) -> torch.Tensor:

@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 
 from clients.batched import dp
 from clients.batched.optimizers import Moments, Optimizer, adam
-from clients.batched.schedule import Schedule, Weights
+from clients.batched.schedule import REGISTERS, Schedule, Weights
 from sim.models.mlp import FullyConnected
-
-REGISTERS = 64  # values that a processor's vector unit takes at once, or a whole multiple of that
 
 Layers = list[torch.Tensor]  # of each layer (n_models, fan_in + 1, fan_out)
 

@@ -15,6 +15,7 @@ from clients.batched.dp import Noise
 from sim.types import Records
 
 WIDTH = 8  # batches are padded to whole multiples of this many rows
+REGISTERS = 64  # values that a processor's vector unit takes at once, or a whole multiple of that
 
 PROCESSOR = torch.device("cpu")
 

@@ -12,10 +12,10 @@ from scipy.special import expit
 from sklearn import config_context
 from sklearn.metrics import average_precision_score, roc_curve
 
-from sim import wire
 from sim.evidence import BackdoorGoal, Outcome, outcome
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.federation import wire
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.models.network import Network
 from sim.types import Backdoor, Consortium
 
@@ -257,12 +257,12 @@ class Evaluated:
 class Evaluation:
     """Clinical quality after each round, together and at each hospital; and how often a backdoor succeeds."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self._backdoor = next(iter(experiment.backdoors.items()), None)
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._backdoor = next(iter(subject.truth.backdoors.items()), None)
         backdoor = self._backdoor and self._backdoor[1]
-        least = experiment.settings.metrics.min_class_rows
-        self.evaluator = Evaluator(experiment.consortium, experiment.network, least, backdoor)
+        consortium, network = subject.truth.consortium, subject.plan.network
+        self.evaluator = Evaluator(consortium, network, subject.min_class_rows, backdoor)
         self.state = Evaluated()
 
     def start(self, weights: Weights) -> None:
@@ -271,7 +271,7 @@ class Evaluation:
 
     def round(self, seen: Round) -> None:
         """Score the model after a round."""
-        aggregated, hostile = seen.aggregated, self.experiment.hostile
+        aggregated, hostile = seen.aggregated, self.subject.truth.hostile
         honest = [lost for lost in aggregated.screened if lost.hospital not in hostile]
         overflowed = aggregated.skipped is not None and aggregated.skipped.cause == "not_finite"
         if overflowed or any(lost.reason == wire.NOT_FINITE for lost in honest):
@@ -293,7 +293,7 @@ class Evaluation:
         if self.state.backdoor:
             by_round[BACKDOOR] = np.array(self.state.backdoor)[:, None]
         details = {
-            "curve": curve(self.experiment.consortium.names, by_round),
+            "curve": curve(self.subject.plan.hospitals, by_round),
             "not_finite_from": min(self.state.not_finite, default=None),
             "backdoor": self._goal(),
         }

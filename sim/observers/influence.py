@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from sim.errors import RefusedError
 from sim.evidence import Outcome, outcome
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
-from sim.seeds import stream
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.types import View
 
 EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
@@ -48,8 +47,8 @@ class Influence:
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Measured()
 
     def start(self, weights: Weights) -> None:
@@ -88,7 +87,7 @@ class Influence:
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        return Findings([one for name in self.experiment.consortium.names for one in self._outcomes(name)])
+        return Findings([one for name in self.subject.plan.hospitals for one in self._outcomes(name)])
 
     def _outcomes(self, hospital: str) -> list[Outcome]:
         """Both outcomes of a hospital; none where nothing was measured."""
@@ -107,16 +106,18 @@ class Influence:
         return stated if found and stated and self.state.agree else found
 
     def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
-        seed, n, stated = self.experiment.settings.seed, len(rows), list[Rows | None]()
-        chain = replace(self.experiment.quorum.chain_for(n), optimizer=None)
+        n, stated = len(rows), list[Rows | None]()
+        chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
             seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(seen, stream(seed, "rule", number))  # the aggregator's own draws, repeated
+            found, shares = chain.run(seen, self.subject.key.stream("rule", number))  # the aggregator's own draws, repeated
             stated.append(shares)
             return np.asarray(found, dtype=np.float64)
 
-        slopes = slopes_of(aggregate, rows, stream(seed, "kept", number))  # a stream keeps its name, and so its draws
+        slopes = slopes_of(
+            aggregate, rows, self.subject.truth.key.stream("kept", number)
+        )  # a stream keeps its name, and so its draws
         gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes

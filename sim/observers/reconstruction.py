@@ -13,9 +13,8 @@ from scipy.spatial.distance import cdist
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
 from sim.evidence import Inverted, Outcome, Recovered, outcome
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
-from sim.seeds import stream
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.types import Inversion, Observation, View
 
 GALLERY = 12  # records kept for a report
@@ -34,9 +33,9 @@ class Inversions:
 class ReconstructionObserver:
     """Inverts the aggregator's view in the rounds that the run's inversions attack."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self.attacks: dict[str, Inversion] = experiment.of_kind("inversion")
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.attacks: dict[str, Inversion] = subject.attack.of_kind("inversion")
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:
@@ -47,10 +46,10 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = self.experiment.network.layout, self.experiment.consortium.schema
+                layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
-                guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
-                found = score(name, self.experiment, seen.number, view, guesses)
+                guesses = attack(observation, self.subject.attack.key.stream("attack", name, seen.number))
+                found = score(name, self.subject, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
@@ -65,9 +64,7 @@ class _Truth:
     rows: NDArray[np.float32]
 
 
-def score(
-    name: str, experiment: Experiment, round_: int, view: View, guesses: Sequence[Guesses]
-) -> tuple[Inverted, list[Outcome]]:
+def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
@@ -76,10 +73,10 @@ def score(
     gallery: list[Recovered] = []
     errors: list[float] = []
     for members, found in zip(view.members, guesses, strict=True):
-        truths = [_truth(experiment, round_, hospital) for hospital in members]
+        truths = [_truth(subject, round_, hospital) for hospital in members]
         for truth in truths:
             for record in truth.rows:
-                error, shown = _compare(experiment, truth.hospital, record, found)
+                error, shown = _compare(subject, truth.hospital, record, found)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
@@ -92,27 +89,27 @@ def score(
         attack=name,
         round=round_,
         n_guesses=sum(len(found) for found in guesses),
-        records_in_row=records_behind(experiment, round_, view),
-        gallery=_shown(gallery) if experiment.consortium.public or experiment.settings.report.show_reconstructions else [],
+        records_in_row=records_behind(subject, round_, view),
+        gallery=_shown(gallery) if subject.show_records else [],
     )
     return details, outcomes
 
 
-def records_behind(experiment: Experiment, round_: int, view: View) -> list[int]:
+def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
-    return [sum(len(_truth(experiment, round_, hospital).rows) for hospital in members) for members in view.members]
+    return [sum(len(_truth(subject, round_, hospital).rows) for hospital in members) for members in view.members]
 
 
-def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:
-    site = next(site for site in experiment.truth.sites if site.name == hospital)
-    private = experiment.plan.dp is not None
-    used = drawn(site.key, round_, len(site.records), experiment.plan.training, private=private)
+def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
+    site = next(site for site in subject.truth.sites if site.name == hospital)
+    private = subject.plan.dp is not None
+    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
     return _Truth(hospital, site.records.features[used])
 
 
-def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
+def _compare(subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
     """Relative error of the matching guess (infinite if none matches), and the record beside the nearest guess."""
-    schema = experiment.consortium.schema
+    schema = subject.plan.columns
     truth = decode(schema, record)
     if not len(found):
         return float("inf"), Recovered(hospital=hospital, exact=False, truth=truth, guess=None)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim.evidence import Outcome, outcome
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 
 FAINT = 0.1  # of an equal share; below it a hospital counts as left out
 
@@ -22,8 +22,8 @@ class Shares:
 class SelectionObserver:
     """Which hospitals the rule leaves out, over all rounds."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Shares()
 
     def start(self, weights: Weights) -> None:
@@ -36,7 +36,7 @@ class SelectionObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """The outcomes of ``selection``."""
-        return Findings(selection(self.state.by_round, self.experiment.hostile))
+        return Findings(selection(self.state.by_round, self.subject.truth.hostile))
 
 
 def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> list[Outcome]:
