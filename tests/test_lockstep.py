@@ -150,7 +150,7 @@ def same(one: RunRecord, other: RunRecord) -> None:
 def close(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
-    if isinstance(one, list):
+    if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(close(a, b) for a, b in zip(one, other, strict=True))
     return bool(one == pytest.approx(other, rel=1e-4, abs=1e-5)) if isinstance(one, float) else bool(one == other)
 
