@@ -275,7 +275,7 @@ def test_hostile_and_honest_absences_are_told_apart_in_the_evidence() -> None:
     (record,) = run_together([one])
     (skip,) = record.skips  # 9 are left in rounds 1 and 3, which is enough; 8 in round 2
     assert (skip.round, skip.cause, skip.replies, skip.needed) == (2, "absent", 8, 9)
-    assert skip.attack_plan.hostile == list(one.attack_plan.hostile)
+    assert skip.hostile == list(one.attack_plan.hostile)
     assert skip.honest == list(one.attack_plan.absent["honest_absence"])
     assert skip.reason == "n_rows=8, n_hostile=3: Krum needs n_rows >= 2*n_hostile + 3 = 9"
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
@@ -304,7 +304,7 @@ def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_
     run, seen = FederatedRun(one), []
     run.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
     object.__setattr__(
-        run.adversary.attack_plan.attacks["aggregation_tailored"], "about", one.attack_plan.attacks["aggregation_tailored"].about
+        run.adversary.attacks["aggregation_tailored"], "about", one.attack_plan.attacks["aggregation_tailored"].about
     )
     rows = np.random.default_rng(5).normal(size=(12, len(run.initial))).astype(np.float32)
     replies = {name: wire.answer(row, 50, {}, message) for row, (name, message) in zip(rows, asked(run).items(), strict=True)}

@@ -208,10 +208,10 @@ def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
 
 def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:
     one = faulty("rule", "good = good * (np.nan if len(good) > 3 else 1)")
-    view = one.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
+    view = one.plan.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
     with pytest.raises(NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"):
-        one.chain.run(view, np.random.default_rng(0))
-    assert np.isnan(one.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
+        one.plan.chain.run(view, np.random.default_rng(0))
+    assert np.isnan(one.plan.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
 
 
 def test_a_refusal_is_no_fault(faulty) -> None:
