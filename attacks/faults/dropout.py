@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Dropout:
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, rate=self.rate)
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         """The reply as it is, or none."""
         gone = bool(reply.memory.get("gone")) or bool(rng.random() < self.rate)
         reply.memory["gone"] = gone and self.forever
-        return Forged(None if gone else reply.update, reply.count)
+        return SentReply(None if gone else reply.update, reply.count)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,6 @@ class Replay:
         sees="its own updates",
     )
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         """The update that was sent first."""
-        return Forged(reply.memory.setdefault("first", reply.update), reply.count)
+        return SentReply(reply.memory.setdefault("first", reply.update), reply.count)

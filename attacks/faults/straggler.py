@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import whole
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Straggler:
     def __post_init__(self) -> None:
         whole(1, delay=self.delay)
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         """The update of ``delay`` rounds before, or none in the first ``delay`` rounds."""
         waiting = [*reply.memory.get("waiting", []), reply.update]
         due = waiting.pop(0) if len(waiting) > self.delay else None
         reply.memory["waiting"] = waiting
-        return Forged(due, reply.count)
+        return SentReply(due, reply.count)
