@@ -50,7 +50,7 @@ def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_record
     assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["dp"]}
     assert record.skipped_rounds == [1, 2]
-    assert record.outcome.auroc is None
+    assert record.value("auroc") is None
 
 
 @each_engine
