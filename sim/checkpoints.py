@@ -52,16 +52,17 @@ class Arrays(list[NDArray[Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: dict[int, int] = {}
+        self._places: dict[tuple[Any, ...], int] = {}
 
     def place(self, array: NDArray[Any]) -> int:
         """Where ``array`` is in the list, at the end if it was not there."""
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
-        if id(array) not in self._places:  # the list holds it, so that its id is nobody else's
-            self._places[id(array)] = len(self)
+        memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if memory not in self._places:  # the list holds the array, so that its memory is nobody else's
+            self._places[memory] = len(self)
             self.append(array)
-        return self._places[id(array)]
+        return self._places[memory]
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,16 @@ class Progress:
 
 
 def write(path: Path, runs: Mapping[str, Stored]) -> None:
-    """One file with the states of runs by their address. Raises ``UnstorableError`` where one cannot be told in plain values."""
+    """Write one file with the states of runs by their address.
+
+    Raises ``UnstorableError`` where one is not made of plain values.
+    """
     arrays = Arrays()
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
     whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
     shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
-    told = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
-    content = told + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
+    head = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
+    content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
@@ -164,8 +168,8 @@ def clear(folder: Path, done: Collection[str]) -> None:
 
 def _read(path: Path) -> dict[str, Stored]:
     with open(files.opened(path), "rb") as file:
-        told, _, content = file.read().partition(b"\n")
-    if sha256(content).hexdigest().encode() != told:
+        digest, _, content = file.read().partition(b"\n")
+    if sha256(content).hexdigest().encode() != digest:
         raise ValueError("it is not whole")
     head, _, body = content.partition(b"\n")
     values = json.loads(head)

@@ -184,7 +184,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Forged:
+class SentReply:
     """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape, ``array`` any name.
 
     ``update`` None: nothing is sent.
@@ -325,7 +325,7 @@ class Fault(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, reply: Reply, rng: np.random.Generator, /) -> Forged: ...
+    def __call__(self, reply: Reply, rng: np.random.Generator, /) -> SentReply: ...
 
 
 @runtime_checkable

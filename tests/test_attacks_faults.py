@@ -21,7 +21,7 @@ from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
-from sim.types import About, Fault, Forged, Knowledge, Reply, Stateful, View
+from sim.types import About, Fault, Knowledge, Reply, SentReply, Stateful, View
 from tests import federation
 from tests.rounds import Rounds
 
@@ -29,7 +29,7 @@ UPDATE = np.array([1.0, -2.0, 3.0], np.float32)
 SMALL = ("consortium=heart4", "adversary.n_hostile=1", "training.rounds=6", "model=logistic")
 
 
-def forged(fault: Fault, rounds: int, seed: int = 0) -> list[Forged]:
+def sent_replies(fault: Fault, rounds: int, seed: int = 0) -> list[SentReply]:
     """What a hospital sends in successive rounds, in which it would have sent 1, 2, 3, ... times ``UPDATE``."""
     work, replies = Rounds(fault), (Reply(number * UPDATE, 50, number) for number in range(1, rounds + 1))
     return [work(reply, stream(seed, "fault", reply.round)) for reply in replies]
@@ -37,7 +37,7 @@ def forged(fault: Fault, rounds: int, seed: int = 0) -> list[Forged]:
 
 def sent(fault: Fault, rounds: int, seed: int = 0) -> list[float]:
     """Multiples of ``UPDATE`` that arrive; 0 where nothing does."""
-    return [0.0 if reply.update is None else float(reply.update[0]) for reply in forged(fault, rounds, seed)]
+    return [0.0 if reply.update is None else float(reply.update[0]) for reply in sent_replies(fault, rounds, seed)]
 
 
 # --- one hospital
@@ -152,7 +152,7 @@ class EachInTurn:
 
     about: ClassVar[About] = Malformed.about
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         return Malformed(list(KINDS)[reply.round - 1])(reply, rng)
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Forged, Reply, Stateful
+from sim.types import About, Reply, SentReply, Stateful
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Dropout(Stateful[Reply, Forged, Gone]):
+class Dropout(Stateful[Reply, SentReply, Gone]):
     """Train and send nothing, now and then or for good.
 
     Args:
@@ -39,7 +39,7 @@ class Dropout(Stateful[Reply, Forged, Gone]):
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, rate=self.rate)
 
-    def advance(self, reply: Reply, state: Gone | None, rng: np.random.Generator) -> tuple[Forged, Gone]:
+    def advance(self, reply: Reply, state: Gone | None, rng: np.random.Generator) -> tuple[SentReply, Gone]:
         """The reply as it is, or none."""
         gone = (state is not None and state.forever) or bool(rng.random() < self.rate)
-        return Forged(None if gone else reply.update, reply.count), Gone(gone and self.forever)
+        return SentReply(None if gone else reply.update, reply.count), Gone(gone and self.forever)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sim.types import About, Forged, Reply, Stateful, Vector
+from sim.types import About, Reply, SentReply, Stateful, Vector
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class First:
 
 
 @dataclass(frozen=True)
-class Replay(Stateful[Reply, Forged, First]):
+class Replay(Stateful[Reply, SentReply, First]):
     """Send the update of the first round attacked in every later one: once right, well formed, and of no use any more."""
 
     state: ClassVar[type] = First
@@ -27,7 +27,7 @@ class Replay(Stateful[Reply, Forged, First]):
         sees="its own updates",
     )
 
-    def advance(self, reply: Reply, state: First | None, rng: np.random.Generator) -> tuple[Forged, First]:
+    def advance(self, reply: Reply, state: First | None, rng: np.random.Generator) -> tuple[SentReply, First]:
         """The update that was sent first."""
         first = state or First(reply.update)
-        return Forged(first.update, reply.count), first
+        return SentReply(first.update, reply.count), first

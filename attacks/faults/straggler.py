@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import whole
-from sim.types import About, Forged, Reply, Stateful, Vector
+from sim.types import About, Reply, SentReply, Stateful, Vector
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Straggler(Stateful[Reply, Forged, Waiting]):
+class Straggler(Stateful[Reply, SentReply, Waiting]):
     """Send every update some rounds late, made for a model that the others have left behind; until then, nothing.
 
     Args:
@@ -36,9 +36,9 @@ class Straggler(Stateful[Reply, Forged, Waiting]):
     def __post_init__(self) -> None:
         whole(1, delay=self.delay)
 
-    def advance(self, reply: Reply, state: Waiting | None, rng: np.random.Generator) -> tuple[Forged, Waiting]:
+    def advance(self, reply: Reply, state: Waiting | None, rng: np.random.Generator) -> tuple[SentReply, Waiting]:
         """The update of ``delay`` rounds before, or none in the first ``delay`` rounds."""
         waiting = (*(() if state is None else state.updates), reply.update)
         if len(waiting) <= self.delay:
-            return Forged(None, reply.count), Waiting(waiting)
-        return Forged(waiting[0], reply.count), Waiting(waiting[1:])
+            return SentReply(None, reply.count), Waiting(waiting)
+        return SentReply(waiting[0], reply.count), Waiting(waiting[1:])

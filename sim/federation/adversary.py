@@ -19,7 +19,7 @@ from sim.federation.conversation import Arrived, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
 from sim.states import State, advanced
-from sim.types import LEVELS, Absence, Byzantine, Fault, Forged, Knowledge, Level, Reply, Updates, Vector
+from sim.types import LEVELS, Absence, Byzantine, Fault, Knowledge, Level, Reply, SentReply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -61,7 +61,7 @@ class Grant:
         return np.array([self._reports[name].update for name in self.hostile])
 
     def knowledge(self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]) -> Knowledge:
-        """What an attack that declares to use ``uses`` is told, beside ``own``. ``rng``: the draws of a preview."""
+        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of a preview."""
         level = min(LEVELS.index(self._level), LEVELS.index(uses))
         return Knowledge(
             own=own,
@@ -177,8 +177,8 @@ class Adversary:
                 report = arrived.report(n_params, self.max_records)
                 given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
-                sent = returned.instance(fault, self._advance(name, hospital, fault, given, rng), Forged)
-                found[hospital] = Arrived() if sent.update is None else Arrived(wire.forged(arrived.message, sent))
+                sent = returned.instance(fault, self._advance(name, hospital, fault, given, rng), SentReply)
+                found[hospital] = Arrived() if sent.update is None else Arrived(wire.sent_reply(arrived.message, sent))
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
         return found
 
