@@ -192,7 +192,7 @@ def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism
         options = {"eps_error": error} if mechanism == "prv" else {}
         try:
             # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
-            with np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
+            with one_thread(), np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to say a little less
                 found = float(accountant.get_epsilon(delta=delta, **options))
             if not np.isfinite(found):

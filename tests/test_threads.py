@@ -12,7 +12,18 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sim.devices import one_thread
 
 ROOT = Path(__file__).parents[1]
-WORDS = ("consortium=heart4", "training.rounds=2", "attack=[sign_flip]", "aggregator=flame")  # flame loads HDBSCAN
+FLAME = ("consortium=heart4", "training.rounds=2", "attack=[sign_flip]", "aggregator=flame")  # which loads HDBSCAN
+CALIBRATION = """
+import sys
+import torch
+from threadpoolctl import threadpool_limits
+from opacus.accountants import create_accountant
+from clients.private import calibrated
+
+torch.set_num_threads(int(sys.argv[1]))
+threadpool_limits(int(sys.argv[1]))
+print(repr(calibrated(8.0, 1e-5, 16 / 42, 9, "prv")))
+"""
 NOTEBOOK = """
 import functools, json, sys
 import numpy, torch
@@ -58,16 +69,16 @@ print(json.dumps(result))
 """
 
 
-def notebook(n_threads: int) -> dict[str, list]:
+def notebook(n_threads: int, *words: str) -> dict[str, list]:
     """What a process sees that imports numpy and torch, has them use so many threads, and then runs something."""
-    words = [sys.executable, "-c", NOTEBOOK, str(n_threads), *WORDS]
-    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-c", NOTEBOOK, str(n_threads), *words]
+    ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
 
 def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own_numbers() -> None:
-    three, one = notebook(3), notebook(1)
+    three, one = notebook(3, *FLAME), notebook(1, *FLAME)
     assert set(three["before"]) == {3}
     assert three["during"].keys() == {"weigh", "train", "tensors", "scores"}
     assert {n for calls in three["during"].values() for counts in calls for n in counts} == {1}
@@ -75,6 +86,12 @@ def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_
     assert set(three["after"]) == {3}
     assert three["evidence"] == one["evidence"]
     assert all(len(fields) > 100 for fields in one["evidence"])
+
+
+def test_noise_is_calibrated_to_the_same_digits_on_any_number_of_threads() -> None:
+    programs = [[sys.executable, "-c", CALIBRATION, n] for n in ("1", "2")]
+    one, two = (subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout for words in programs)
+    assert one == two
 
 
 def counts() -> list[int]:
