@@ -10,6 +10,7 @@ from aggregators.kinds import shortening
 from aggregators.limits import enough
 from sim.clipping import median_length, note
 from sim.errors import number, one_of, whole
+from sim.plain import REPEATS
 from sim.types import About, Vector, View
 
 MEMORY = "centered_clipping"
@@ -47,7 +48,7 @@ class CenteredClipping:
     def __post_init__(self) -> None:
         if self.tau is not None:
             number(0, open_low=True, tau=self.tau)
-        whole(1, iterations=self.iterations)
+        whole(1, REPEATS, iterations=self.iterations)
         one_of(("previous", "zero"), start=self.start)
 
     @property

@@ -5,8 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cut_tree, linkage
-from scipy.spatial.distance import squareform
 
 from aggregators.geometry import cosine_distances, lengths, level, mixed
 from aggregators.kinds import Weighing, chosen, shortening
@@ -45,6 +43,9 @@ class ClippedClustering(Weighing):
         """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
         view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
         apart = level(cosine_distances(view.rows))
+        from scipy.cluster.hierarchy import cut_tree, linkage
+        from scipy.spatial.distance import squareform
+
         joined = linkage(squareform(apart, checks=False), "average")
         labels = cut_tree(joined, n_clusters=2)[:, 0]
         sizes = np.bincount(labels)[labels]

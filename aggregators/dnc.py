@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from aggregators.geometry import embedded, ranks, top_projections
 from aggregators.kinds import Weighing, chosen
 from sim.errors import number, whole
+from sim.plain import REPEATS
 from sim.types import About, View
 
 
@@ -47,7 +48,8 @@ class Dnc(Weighing):
 
     def __post_init__(self) -> None:
         whole(0, n_hostile=self.n_hostile)
-        whole(1, iterations=self.iterations, n_dims=self.n_dims)
+        whole(1, REPEATS, iterations=self.iterations)
+        whole(1, n_dims=self.n_dims)
         number(0, open_low=True, filter=self.filter)
 
     @property

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import HDBSCAN
 
 from aggregators.geometry import cosine_distances, lengths, level, mixed
 from aggregators.kinds import Weighing, chosen, shortening
@@ -52,6 +51,8 @@ class Flame(Weighing):
             raise RefusedError("model=None: Flame needs the weights that were sent out")
         apart = level(cosine_distances(view.rows, -view.model))
         n_rows = len(apart)
+        from sklearn.cluster import HDBSCAN
+
         clusters = HDBSCAN(
             min_cluster_size=n_rows // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
         )

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from aggregators.geometry import blocks, cosines, products
 from aggregators.kinds import Weighing
@@ -74,5 +73,7 @@ class Foolsgold(Weighing):
         trust = np.clip(1 - likeness.max(axis=1), 0.0, 1.0)
         trust[trust < ROUNDING] = 0.0
         trust = np.minimum(trust / (trust.max() or 1.0), MOST)
+        from scipy.special import logit
+
         weights = np.clip(self.confidence * (logit(np.maximum(trust, 1 - MOST)) + 0.5), 0.0, 1.0)
         return np.asarray(weights / (weights.sum() or 1.0))

@@ -5,12 +5,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from aggregators.geometry import embedded, ranks
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import RefusedError, number, one_of, whole
+from sim.plain import MOST_STEPS
 from sim.types import About, View
 
 SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal
@@ -56,7 +56,7 @@ class GeometricMedian(Majority, Weighing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(1, max_steps=self.max_steps)
+        whole(1, MOST_STEPS, max_steps=self.max_steps)
         number(0, 1, open_low=True, tolerance=self.tolerance)
         one_of(("uniform", "count"), weighting=self.weighting)
 
@@ -89,6 +89,8 @@ class Pulls:
 
         Found from directions and not from sums of distances: those lose their digits to one row far out.
         """
+        from scipy.spatial.distance import cdist
+
         nearness, here = self._nearness(cdist(self.points, self.points))
         pulls = nearness @ self.points - nearness.sum(1, keepdims=True) * self.points
         excess = np.linalg.norm(pulls, axis=1) - here.sum(1)

@@ -10,6 +10,7 @@ from aggregators.geometry import lengths, mixed
 from aggregators.kinds import Majority, Weighing
 from aggregators.limits import minority
 from sim.errors import number, one_of, whole
+from sim.plain import REPEATS
 from sim.types import About, View
 
 
@@ -46,7 +47,7 @@ class Rfa(Majority, Weighing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(1, steps=self.steps)
+        whole(1, REPEATS, steps=self.steps)
         number(1e-45, nu=self.nu)  # the least length above 0 of rows of float32
         one_of(("mean", "zero"), start=self.start)
         one_of(("uniform", "count"), weighting=self.weighting)

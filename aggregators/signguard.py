@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MeanShift, estimate_bandwidth
 
 from aggregators.geometry import TIE, lengths, mixed
 from aggregators.kinds import Weighing, chosen, shortening
@@ -73,6 +72,8 @@ class Signguard(Weighing):
 
 def _largest_cluster(features: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which rows are in the largest cluster, (n_rows,)."""
+    from sklearn.cluster import MeanShift, estimate_bandwidth
+
     bandwidth = estimate_bandwidth(features, quantile=max(0.5, 2 / len(features)))
     if bandwidth > 0:
         shift = MeanShift(bandwidth=bandwidth * (1 + TIE), cluster_all=False)

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, best_seconds
 from reports.style import BLUE, SOFT, guide
-from sim.build import build
 from sim.choices import CONF, options
+from sim.config.build import build
 from sim.seeds import stream
 from sim.types import LEVELS, Byzantine, Knowledge, Updates, Vector
 

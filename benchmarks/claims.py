@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from aggregators.krum import LEFT_OUT, Variant, krum_scores
 from benchmarks.rules import CONF
-from sim.build import build
+from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, View
 

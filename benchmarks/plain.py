@@ -22,12 +22,12 @@ def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float
 
     And AUROC and Brier score on the test records of all hospitals together, after each round.
     """
-    network, seed = experiment.network.module(), experiment.settings.seed
-    weights, worth = torch.from_numpy(experiment.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
+    network, seed = experiment.plan.network.module(), experiment.settings.seed
+    weights, worth = torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
     features, labels = (np.concatenate(parts) for parts in zip(*((test.features, test.labels) for test in tests), strict=True))
     for round_ in range(1, experiment.settings.training.rounds + 1):
-        trained = [_visit(network, weights, site, experiment.plan.training, round_) for site in experiment.sites]
+        trained = [_visit(network, weights, site, experiment.plan.training, round_) for site in experiment.truth.sites]
         weights = torch.stack(trained).mean(0)
         worth.append(_worth(network, weights, features, labels))
     return weights.numpy(), worth

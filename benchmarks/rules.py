@@ -42,7 +42,7 @@ from aggregators.smea import Smea
 from aggregators.trimmed_mean import TrimmedMean
 from benchmarks.tools import Result, Row, best_seconds, peak_memory
 from reports.style import BLUE, guide
-from sim.build import build
+from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, Step, Updates, View
 

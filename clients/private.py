@@ -6,25 +6,24 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.optimize import brentq, root_scalar
-from scipy.stats import norm
-from torch import nn
 
-from clients.training import optimizer, seeded, tensors
 from sim.batches import sample_rate
 from sim.config.settings import Training
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.models.network import Network
-from sim.models.store import load, unload
 from sim.types import About, Records
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 CLIPPING = 1e-10, 1e10  # clipping norms with which float32 holds clipped gradients and their noise
 LEAST_TARGET = 0.05  # smallest epsilon that noise is calibrated to
+MOST_PRV_STEPS = 10_000  # of a hospital in a run; the PRV accountant's time and memory grow with them
 ERROR = 0.01  # how far above the epsilon that it proves the PRV accountant may be
 MOST_NOISE = 1e6  # largest noise multiplier, and largest epsilon
 
@@ -75,9 +74,13 @@ class RecordDP:
         if training.proximal:
             raise UndefinedError("training.proximal", training.proximal, "expected 0 with dp=record")
         for hospital, n in n_train.items():
+            steps = training.rounds * training.steps(n)
+            if self.accountant == "prv" and steps > MOST_PRV_STEPS:
+                expected = f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run, or dp.accountant=rdp"
+                raise InputError("training", f"{steps:,} private steps", expected)
             if self.delta >= 1 / n:
                 raise InputError("dp.delta", self.delta, f"expected less than 1/{n}, one over the records of {hospital}")
-            self.epsilon([(self.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n))])
+            self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
 
     def noise(self, n_train: int, training: Training) -> float:
         """The noise multiplier of a hospital with ``n_train`` records."""
@@ -112,6 +115,9 @@ class RecordDP:
         from opacus import GradSampleModule
         from opacus.optimizers import DPOptimizer
 
+        from clients.training import optimizer, seeded
+        from sim.models.store import load, unload
+
         module = GradSampleModule(network.module())
         load(module, weights)
         rate, sigma = sample_rate(len(records), training), self.noise(len(records), training)
@@ -144,6 +150,10 @@ def _descend(
     records: Records,
     batches: list[NDArray[np.int64]],
 ) -> None:
+    import torch
+
+    from clients.training import tensors
+
     features, labels = tensors(records)
     features.requires_grad_()  # its gradient is not used, but Opacus's hooks warn without it
     for batch in batches:
@@ -198,6 +208,8 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
     Raises ``InputError`` if the search finds none.
     """
 
+    from scipy.optimize import root_scalar
+
     def over(log_sigma: float, error: float) -> float:
         found = spent(((float(np.exp(log_sigma)), rate, steps),), delta, mechanism, error)
         return float(np.log(max(found, epsilon / 100) / epsilon))  # so that the search stays finite where nothing is spent
@@ -218,6 +230,9 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
 
 def _gaussian_guess(epsilon: float, delta: float, rate: float, steps: int) -> float:
     """Log of the noise multiplier by the central limit theorem for DP-SGD (Bu et al. 2020): where the search starts."""
+
+    from scipy.optimize import brentq
+    from scipy.stats import norm
 
     def excess(mu: float) -> float:
         return float(norm.cdf(-epsilon / mu + mu / 2) - np.exp(epsilon + norm.logcdf(-epsilon / mu - mu / 2)) - delta)

@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports import tables
-from sim import statistics
-from sim.evidence import Planted, RunRecord
+from sim.evidence import RunRecord, intervals
 
 BACKDOOR = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "target": pl.Int64, "n_marked": pl.Int64,
@@ -20,10 +19,10 @@ BACKDOOR = {
 def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``, ``_high`` and ``_n``.
 
-    ``success`` and ``false_trigger`` are those of ``Planted``, with ``statistics.clustered_rate_interval``; ``gain``: their
-    difference, paired by run, with ``statistics.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the
+    ``success`` and ``false_trigger`` are the outcomes of that name, with ``intervals.clustered_rate_interval``; ``gain``: their
+    difference, paired by run, with ``intervals.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the
     smallest and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``; ``verdict``: as
-    ``statistics.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs
+    ``intervals.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs
     in which attack or defense did nothing; ``harm`` with its interval: change of AUROC on unmarked records.
     """
     table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
@@ -68,11 +67,11 @@ def _shares(part: pl.DataFrame) -> dict[str, Any]:
     """The figures of one cell, from its runs."""
     sizes = part["n_marked"].to_list()
     success, false_trigger, gain = (part[name].to_list() for name in ("success", "false_trigger", "gain"))
-    excess = statistics.excess_interval(success, false_trigger, sizes)
-    found = statistics.losses(gain, excess, part["drop"].to_list()[0])
+    excess = intervals.excess_interval(success, false_trigger, sizes)
+    found = intervals.losses(gain, excess, part["drop"].to_list()[0])
     bounds = {
-        "success": statistics.clustered_rate_interval(success, sizes),
-        "false_trigger": statistics.clustered_rate_interval(false_trigger, sizes),
+        "success": intervals.clustered_rate_interval(success, sizes),
+        "false_trigger": intervals.clustered_rate_interval(false_trigger, sizes),
         "gain": excess,
     }
     row: dict[str, Any] = {name: part[name].to_list()[0] for name in tables.CELL}
@@ -86,15 +85,16 @@ def _shares(part: pl.DataFrame) -> dict[str, Any]:
 
 def _measured(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
     for record in records:
-        one = record.backdoor
-        if one is not None:
+        success, goal = record.outcome("backdoor_success"), record.backdoor
+        if success is not None and goal is not None:
             yield {
-                "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": one.target, "n_marked": one.n,
-                "success": one.success, "false_trigger": one.false_trigger, "gain": gain(one),
-                "drop": record.config["report"]["material_drop"], "idle": bool(tables.idle(record)),
+                "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": goal.target,
+                "n_marked": success.n, "success": success.value, "false_trigger": record.value("false_trigger_rate"),
+                "gain": gain(record), "drop": record.config["report"]["material_drop"], "idle": bool(tables.idle(record)),
             }  # fmt: skip
 
 
-def gain(one: Planted) -> float | None:
-    """Success beyond false triggers; None where one of them is not defined."""
-    return None if one.success is None or one.false_trigger is None else one.success - one.false_trigger
+def gain(record: RunRecord) -> float | None:
+    """Success of the run's backdoor beyond false triggers; None where there is none, or one of them is not defined."""
+    success, false_trigger = record.value("backdoor_success"), record.value("false_trigger_rate")
+    return None if success is None or false_trigger is None else success - false_trigger

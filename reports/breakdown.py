@@ -10,7 +10,7 @@ import polars as pl
 from reports import tables, undefined, words
 from reports.undefined import Refused
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 
 def numbers(records: Sequence[RunRecord]) -> list[int]:

@@ -49,8 +49,7 @@ def untrained(record: RunRecord) -> bool:
 
 def without_scores(record: RunRecord) -> bool:
     """Whether a run has no AUROC because of its model, and not because its test patients do not allow one."""
-    outcome = record.outcome
-    return outcome.auroc is None and 0 < outcome.n_test_positive < outcome.n_test
+    return record.value("auroc") is None and 0 < record.n_test_positive < record.n_test
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -62,9 +61,9 @@ def _events(record: RunRecord) -> Iterator[str]:
     if untrained(record):
         yield "no round gave a new model, so that no figure is defined and means leave it out"
     elif without_scores(record):
-        why = record.outcome.undefined or "the evidence gives no reason"
+        why = tables.why_undefined(record)
         yield f"AUROC is not defined at the end{_last_defined(record)} ({why}), and means leave it out"
-    elif record.outcome.auroc is not None and record.outcome.auroc <= GUESSING:
+    elif (auroc := record.value("auroc")) is not None and auroc <= GUESSING:
         since = _guessing_since(record)
         yield "no better than guessing at the end" if since is None else f"no better than guessing from round {since} on"
 

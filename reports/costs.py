@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,12 +15,13 @@ import polars as pl
 from reports import breakdown, tables, words
 from sim import evidence
 from sim.evidence import RunRecord
+from sim.evidence.metrics import METRICS, POSITIVE
 
 HOSPITAL = {
-    "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "kept": pl.Float64,
+    **tables.PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "influence": pl.Float64,
     "distance": pl.Float64, "auroc": pl.Float64, "brier": pl.Float64,
 }  # fmt: skip
-METRICS = {"auroc": "AUROC", "brier": "Brier score"}
+SCORES = ("auroc", "brier")  # of a hospital's own test patients
 BY = ("defense", "hospital")
 SHOWN = 0.005  # shares that differ by less are shown alike
 SMALLEST, MOST_DIFFERENT = "smallest", "most different"
@@ -30,7 +30,7 @@ SMALLEST, MOST_DIFFERENT = "smallest", "most different"
 def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a defense and hospital, from runs without attack; empty unless some were measured without a defense too.
 
-    ``kept``: what reaches the aggregate of a small change of its update, 1 for an equal share. ``auroc`` and ``brier``: the
+    ``influence``: what reaches the aggregate of a small change of its update, 1 for an equal share. ``auroc`` and ``brier``: the
     change against no defense, paired by seed, with ``_without`` and ``_with`` it over the same seeds. The other columns are
     those of ``tables.hospital_effects``, and intervals. ``role``: ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for
     all defenses: the fewest training records, and the update furthest from the mean of the others' without a defense.
@@ -39,10 +39,9 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
     control, found = table.filter(defense="none"), tables.hospital_effects(records)
     if control["distance"].drop_nulls().is_empty():
         found = found.clear()
-    base = control.select("hospital", "seed", *(pl.col(metric).alias(f"{metric}_without") for metric in METRICS))
-    paired = table.filter(pl.col("defense") != "none").join(base, on=("hospital", "seed"), maintain_order="left")
-    kept = tables.over_seeds(table, BY, "kept", "kept", (0, math.inf))
-    for part in (kept, *(_sides(paired, metric) for metric in METRICS)):
+    paired = tables.beside(table, "undefended", {f"{metric}_without": metric for metric in SCORES}, on=("hospital",))
+    influence = tables.over_seeds(table, BY, "influence", "influence", POSITIVE)
+    for part in (influence, *(_sides(paired, metric) for metric in SCORES)):
         found = found.join(part, on=BY, how="left", maintain_order="left")
     return found.with_columns(role=_role(control))
 
@@ -63,25 +62,27 @@ def of_interest(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 def least(found: pl.DataFrame) -> list[str]:
     """The one of ``of_interest`` that is listened to least, in a sentence; nothing where every share is near an equal one."""
-    rows = [row for row in of_interest(found) if row["kept"] is not None and row["kept"] < 0.95]
+    rows = [row for row in of_interest(found) if row["influence"] is not None and row["influence"] < 0.95]
     if not rows:
         return []
-    row = min(rows, key=lambda row: (row["kept"], -(row["brier"] or 0.0)))
+    row = min(rows, key=lambda row: (row["influence"], -(row["brier"] or 0.0)))
     metric = row["metric"]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
-    equal = [f"{one['hospital']} ({one['defense']})" for one in rows if one is not row and one["kept"] - row["kept"] < SHOWN]
+    equal = [
+        f"{one['hospital']} ({one['defense']})" for one in rows if one is not row and one["influence"] - row["influence"] < SHOWN
+    ]
     also = f", with {words.some(equal)} beside it" if equal else ""
     return [
-        f"Although nobody attacks, {row['defense']} takes {words.say(row['kept'])} of an equal share of the update of "
-        f"{row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the smallest "
-        f"mean of those measured{also}. The {METRICS[metric]} of its own patients changes by {words.change(row[metric])} "
-        f"(95 % interval {interval})."
+        f"Although nobody attacks, {row['defense']} takes {words.equal_shares(row['influence'])} of an equal share of the "
+        f"update of {row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the "
+        f"smallest mean of those measured{also}. The {METRICS[metric].text} of its own patients changes by "
+        f"{words.change(row[metric])} (95 % interval {interval})."
     ]
 
 
 def markdown(found: pl.DataFrame) -> str:
     """The rows of ``of_interest`` as a table."""
-    head = ("defense", "hospital", "training records", "share kept", "measure", "without", "with", "change")
+    head = ("defense", "hospital", "training records", "influence", "measure", "without", "with", "change")
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_told, of_interest(found))))
 
 
@@ -90,7 +91,8 @@ def _told(row: dict[str, Any]) -> list[str]:
     scores = [words.score(row[f"{metric}_{side}"]) for side in ("without", "with")]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     return [
-        row["defense"], f"{row['hospital']} ({row['role']})", str(row["n_train"]), words.say(row["kept"]), METRICS[metric],
+        row["defense"], f"{row['hospital']} ({row['role']})", str(row["n_train"]), words.equal_shares(row["influence"]),
+        METRICS[metric].text,
         *scores, f"{words.change(row[metric])} ({interval})",
     ]  # fmt: skip
 
@@ -113,11 +115,13 @@ def _role(control: pl.DataFrame) -> pl.Expr:
 
 
 def _rows(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
-    for record in records:
+    for record, pair in tables.paired(records):
         for one in record.hospitals if record.attack == "none" else ():
-            yield {
+            yield pair | {
                 "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
-                "kept": one.kept, "distance": one.distance, "auroc": one.auroc, "brier": one.brier,
+                "influence": record.value("influence", one.hospital),
+                "distance": record.value("update_distance", one.hospital),
+                "auroc": record.value("auroc", one.hospital), "brier": record.value("brier", one.hospital),
             }  # fmt: skip
 
 

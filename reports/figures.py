@@ -17,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentF
 
 from reports import costs, style, words
 from reports.style import RC, WIDTH, Look
+from sim.evidence.metrics import METRICS
 
 MOST_POINTS = 12  # defenses that the margin can name without a tangle
 
@@ -99,7 +100,7 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
 
 @mpl.rc_context(RC)
 def hospital_costs(found: pl.DataFrame) -> Figure:
-    """Share kept (left) and change of the own patients' score (right) at each hospital, one line a defense, nobody attacking.
+    """Influence on the model (left) and change of the own patients' score (right) at each hospital, a line a defense, no attack.
 
     The smallest and the most different hospital stand out, with 95 % intervals. The frame is that of ``costs.costs``; the score
     is AUROC where both have one in every seed, else the Brier score.
@@ -109,7 +110,7 @@ def hospital_costs(found: pl.DataFrame) -> Figure:
     figure = style.new_figure(WIDTH, 1.5 + 0.42 * len(defenses))
     panels = figure.subplots(1, 2, sharey=True)
     for row in found.iter_rows(named=True):
-        for axes, column in zip(panels, ("kept", metric), strict=True):
+        for axes, column in zip(panels, ("influence", metric), strict=True):
             _cost(axes, row, column, defenses.index(row["defense"]))
     for axes, neutral in zip(panels, (1, 0), strict=True):
         axes.axvline(neutral, color=style.SOFT, linewidth=0.9, zorder=0)
@@ -118,9 +119,9 @@ def hospital_costs(found: pl.DataFrame) -> Figure:
     _share_axis(panels[0])
     panels[0].set_yticks(range(len(defenses)), defenses)
     better = "left is worse" if metric == "auroc" else "right is worse"
-    panels[0].set(ylim=(len(defenses) - 0.4, -0.6), xlabel="Share of its update kept, in equal shares")
+    panels[0].set(ylim=(len(defenses) - 0.4, -0.6), xlabel="Influence on the model, in equal shares")
     panels[1].xaxis.set_major_locator(MaxNLocator(6))
-    panels[1].set_xlabel(f"Change of {costs.METRICS[metric]} at its own patients ({better})")
+    panels[1].set_xlabel(f"Change of {METRICS[metric].text} at its own patients ({better})")
     _legend_of_costs(figure, found)
     return figure
 
@@ -252,7 +253,7 @@ def _inversion_label(row: Row, inversions: pl.DataFrame) -> str:
 
 
 def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Names every point in a column right of the axes, kept apart, each tied to its point by a thin line."""
+    """Names every point in a column right of the axes, set apart, each tied to its point by a thin line."""
     points = list(points)
     low, high = axes.get_ylim()
     height = axes.get_window_extent().height / axes.figure.dpi

@@ -13,6 +13,7 @@ import polars as pl
 
 from reports import backdoors, broken, harm, ranking, tables, words
 from sim.evidence import RunRecord
+from sim.evidence.controls import NONE, Controls
 
 Row = dict[str, Any]
 
@@ -158,11 +159,11 @@ def _spent(spent: pl.DataFrame) -> list[str]:
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
     """The runs whose test patients allow no AUROC, with the reason; those whose training failed come before, in ``broken``."""
-    lacking = [r for r in records if r.outcome.auroc is None and not broken.untrained(r) and not broken.without_scores(r)]
-    counts = Counter((r.attack, r.defense, r.outcome.undefined) for r in lacking)
+    lacking = [r for r in records if r.value("auroc") is None and not broken.untrained(r) and not broken.without_scores(r)]
+    counts = Counter((r.attack, r.defense, tables.why_undefined(r)) for r in lacking)
     texts = [
         f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: "
-        f"{reason or 'the evidence gives no reason'}. Means leave them out."
+        f"{reason}. Means leave them out."
         for (attack, defense, reason), n in counts.items()
     ]
     return _first(texts, "Nor is it in runs of {}.")
@@ -180,11 +181,15 @@ def _data_notes(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
-    ran = {(record.attack, record.defense, record.seed) for record in records}
-    if not any(attack == "none" for attack, _, _ in ran) or not any(defense == "none" for _, defense, _ in ran):
+    if not any(record.attack == NONE for record in records) or not any(record.defense == NONE for record in records):
         return ["Controls are missing (runs without the attack, runs without the defense), so nothing is concluded."]
-    lone = {(a, d) for a, d, seed in ran if ("none", d, seed) not in ran or (a, "none", seed) not in ran}
-    names = [f"{words.attack(a)} with {words.defense(d)}" for a, d in sorted(lone)]
+    controls = Controls(records)
+    lone = {
+        (record.attack, record.defense)
+        for record in records
+        if controls.attack_free(record) is None or controls.undefended(record) is None
+    }
+    names = [f"{words.attack(attack)} with {words.defense(defense)}" for attack, defense in sorted(lone)]
     return [f"Controls with the same seeds are missing for {words.listed(names)}: no conclusion there."] if names else []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports import tables, words
-from sim.statistics import HARMED, UNDECIDED, WITHIN
+from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
 
 Row = dict[str, Any]
 

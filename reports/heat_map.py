@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from reports import style, tables, words
 from reports.style import RC, WIDTH
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 ROOMY = 8  # attacks across up to which a cell has room for three lines
 GAP = 0.3  # columns between what AUROC tells and backdoors

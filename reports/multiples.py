@@ -45,8 +45,9 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]
 def breakdown(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]) -> list[Figure]:
     """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 % intervals over seeds as bars.
 
-    Every line starts where nobody is hostile, if that was run. A square at its end marks the largest number run that the rule
-    is defined for: ``limits`` has the smallest that it is not. Cells without an AUROC are left out.
+    Every line starts where nobody is hostile, if that was run: with the attack, if it takes no hostile hospital. A square at
+    its end marks the largest number run that the rule is defined for: ``limits`` has the smallest that it is not. Cells
+    without an AUROC are left out.
     """
     table = table.filter(pl.col("mean").is_not_null())
     return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
@@ -96,12 +97,12 @@ def _convergence_figure(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figu
 
 
 def _breakdown_figure(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]) -> Figure:
-    calm, attacks = table.filter(attack="none", n_hostile=0), _names(table, "attack")
+    attack_free, attacks = table.filter(attack="none", n_hostile=0), _names(table, "attack")
     shifts = _shifts(_names(table, "defense"))
     figure, panels = _line_panels(len(attacks))
     for axes, attack in zip(panels.flat, attacks, strict=False):
         rows = table.filter(pl.col("attack") == attack)
-        lines = rows if attack == "none" else pl.concat([calm, rows])
+        lines = rows if 0 in rows["n_hostile"] else pl.concat([attack_free, rows])
         _breakdown_panel(axes, lines.sort("n_hostile", maintain_order=True), looks, limits, shifts)
         axes.set_title("no attack" if attack == "none" else attack)
     panels[0, 0].set_ylim(bottom=max(0.0, panels[0, 0].get_ylim()[0]))

@@ -14,6 +14,7 @@ import polars as pl
 from reports import breakdown, tables, words
 from sim import evidence
 from sim.evidence import RunRecord
+from sim.evidence.controls import Controls
 
 HEAD = ("defense", "hostile", "attack", "change of AUROC", "worst seed", "seeds that lost {drop:g}", "decided")
 
@@ -39,10 +40,10 @@ def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
 
 def _changes(records: Sequence[RunRecord], attack: str, defense: str, n_hostile: int) -> list[float]:
     """Change of AUROC by the attack in each seed in which both runs have one."""
-    of_both = [r for r in records if (r.defense, r.n_hostile) == (defense, n_hostile)]
-    controls = {r.seed: r.outcome.auroc for r in of_both if r.attack == "none"}
-    pairs = [(r.outcome.auroc, controls.get(r.seed)) for r in of_both if r.attack == attack]
-    return [attacked - control for attacked, control in pairs if attacked is not None and control is not None]
+    controls = Controls(records)
+    runs = [r for r in records if (r.attack, r.defense, r.n_hostile) == (attack, defense, n_hostile)]
+    pairs = [(run.value("auroc"), control.value("auroc")) for run in runs if (control := controls.attack_free(run))]
+    return [attacked - alone for attacked, alone in pairs if attacked is not None and alone is not None]
 
 
 def _decided(low: float | None, high: float | None, drop: float) -> str:

@@ -18,7 +18,6 @@ from reports import (
     costs,
     figures,
     findings,
-    heard,
     multiples,
     radii,
     ranking,
@@ -27,11 +26,13 @@ from reports import (
     style,
     tables,
     undefined,
+    weights,
 )
 from reports.heat_map import heat_map
 from sim import evidence, files
 from sim.evidence import RunRecord
-from threats import catalogue, register
+from sim.evidence.metrics import METRICS
+from threats import catalog, register
 
 MANIFEST = (
     *("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions"),
@@ -85,13 +86,13 @@ def render(
     everything: Sequence[RunRecord], manifest: Mapping[str, Any], drawn: Mapping[str, Figure], *, show_reconstructions: bool
 ) -> str:
     """The page as HTML text."""
-    known = catalogue.load()
+    known = catalog.load()
     records = breakdown.in_focus(everything)
-    inversions, spent, selected = tables.inversions(records), tables.spent(records), heard.selections(records)
+    inversions, spent, selected = tables.inversions(records), tables.spent(records), weights.selections(records)
     cells, effects, prices = tables.cells(records), tables.hospital_effects(records), costs.costs(records)
     return rendering.environment().get_template("index.html.j2").render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
-        n_runs=len(everything),
+        n_runs=len(everything), why_undefined=tables.why_undefined(records[0]),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
         asked=findings.asked(everything) + breakdown.asked(everything) + undefined.sentences(manifest["refused"] or ()),
         heading=broken.heading(everything), first=broken.first(everything), found=findings.found(records),
@@ -101,17 +102,17 @@ def render(
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
         n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
         takes=_takes(everything, manifest["refused"] or ()),
-        costs=costs.of_interest(prices), least=costs.least(prices), metrics=costs.METRICS,
+        costs=costs.of_interest(prices), least=costs.least(prices), metrics=METRICS,
         effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),
         hardest={(row["defense"], row["hospital"]) for row in _rows(tables.worst_hit(effects)) if not row["alike"]},
         backdoors=_rows(backdoors.backdoors(records)), ranked=_rows(backdoors.ranked(records)), paid=ranking.costs(records),
-        selected=_rows(selected), least_heard={row["defense"]: row for row in _rows(heard.least_heard(records))},
-        single=heard.single(selected, records[0].n_hospitals, records[0].n_hostile),
+        selected=_rows(selected), least_weight={row["defense"]: row for row in _rows(weights.least_weight(records))},
+        single=weights.single(selected, records[0].n_hospitals, records[0].n_hostile),
         inversions=_rows(inversions), crowd=findings.crowd(inversions),
         gallery=sections.gallery(records, show_reconstructions=show_reconstructions),
         withheld=sections.withheld(records, show_reconstructions=show_reconstructions),
         spent=_rows(spent), unequal=findings.unequal_privacy(spent), budgets=_budgets(records),
-        sights=sections.sights(records), conflicts=sections.conflicts(records),
+        visibility=sections.visibility(records), conflicts=sections.conflicts(records),
         screened=sections.screened(records), skipped=sections.skipped(records),
         threats=sections.threats(register.register(records, known)), pins=known.taxonomies,
         explained=sections.explained(records, known), settings=sections.settings(records),
@@ -174,13 +175,12 @@ def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
 
 def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
     """One run for each defense with record-level privacy: the one whose consortium spends most."""
+    spent = [(epsilon, record) for record in records if (epsilon := record.value("epsilon")) is not None]
     most: dict[str, RunRecord] = {}
-    for record in records:
-        if record.privacy is not None:
-            best = most.get(record.defense)
-            if best is None or best.privacy is None or record.privacy.epsilon > best.privacy.epsilon:
-                most[record.defense] = record
-    return list(most.values())
+    for _, record in sorted(spent, key=lambda pair: -pair[0]):
+        most.setdefault(record.defense, record)
+    order = dict.fromkeys(record.defense for _, record in spent)
+    return [most[defense] for defense in order]
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from reports import backdoors, heard, tables, words
+from reports import backdoors, tables, weights, words
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 Row = dict[str, Any]
 
@@ -19,7 +19,7 @@ MOST_TIED = 5  # defenses of a tie that are named with their costs
 def costs(records: Sequence[RunRecord]) -> dict[str, str]:
     """What each defense costs when nobody attacks, as a clause: AUROC, the hospitals that a round uses, privacy spent."""
     alone = {row["defense"]: row for row in tables.cells(records).filter(attack="none").iter_rows(named=True)}
-    uses = {row["defense"]: row["heard"] for row in heard.selections(records).filter(attack="none").iter_rows(named=True)}
+    uses = {row["defense"]: row["used"] for row in weights.selections(records).filter(attack="none").iter_rows(named=True)}
     n = records[0].n_hospitals
     found = {}
     for name in dict.fromkeys(record.defense for record in records if record.defense != "none"):

@@ -11,7 +11,7 @@ import polars as pl
 
 from reports import multiples, tables, words
 from sim.evidence import Recovered, RunRecord
-from threats.catalogue import Catalogue
+from threats.catalog import Catalog
 from threats.register import Row
 
 MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that was missed
@@ -20,8 +20,8 @@ MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that w
 def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:
     """Hospitals down, defenses across in groups that fit a page; the hospitals that ``multiples.hardest_hit`` keeps."""
     rows = list(effects.iter_rows(named=True))
-    kept = set(multiples.hardest_hit(effects))
-    hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in kept}
+    shown = set(multiples.hardest_hit(effects))
+    hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in shown}
     return {
         "defenses": multiples.batches(list(dict.fromkeys(row["defense"] for row in rows)), multiples.MOST_EFFECTS),
         "hospitals": hospitals,
@@ -64,9 +64,9 @@ def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> boo
     return not show_reconstructions and any(record.inversion is not None and not record.public for record in records)
 
 
-def sights(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """Who sees what: each party and sight once, with the designs in which it holds; parties in the order of the evidence."""
-    lines = _by_defense(records, lambda record: [(one.party, one.sees) for one in record.sight])
+def visibility(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Who sees what: each party and what it sees, with the designs in which it does; parties in the order of the evidence."""
+    lines = _by_defense(records, lambda record: [(one.party, one.sees) for one in record.visibility])
     parties = list(dict.fromkeys(party for party, _ in lines))
     ordered = sorted(lines.items(), key=lambda item: parties.index(item[0][0]))
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
@@ -99,10 +99,10 @@ def threats(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [_threat(group) for group in groups.values()]
 
 
-def explained(records: Sequence[RunRecord], catalogue: Catalogue) -> dict[str, str]:
-    """A plain sentence for every attack that ran and that the catalogue of threats knows."""
+def explained(records: Sequence[RunRecord], catalog: Catalog) -> dict[str, str]:
+    """A plain sentence for every attack that ran and that the catalog of threats knows."""
     names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
-    plain = {name: threat.plain for threat in reversed(catalogue.threats) for name in threat.attacks}  # of several the first
+    plain = {name: threat.plain for threat in reversed(catalog.threats) for name in threat.attacks}  # of several the first
     return {name: plain[name] for name in names if name in plain}
 
 

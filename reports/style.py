@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from reports import labels
 
-# Okabe and Ito (2008), black kept for the undefended control; yellow is left out, it is too light for lines on white.
+# Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for lines on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 INK, SOFT, FAINT = "#222222", "#6B6B6B", "#DDDDDD"

@@ -27,15 +27,18 @@ from rich.text import Text
 
 from reports import backdoors, rendering, sections, style, tables, words
 from sim import evidence, files
+from sim.config.groups import STACK
 from sim.errors import InputError
 from sim.evidence import RunRecord
+from sim.evidence.intervals import CHANGE
+from sim.evidence.metrics import METRICS
 
 OWN = ("consortium", "n_hostile", "attack", "defense")  # columns of every run, which stand for parts of its configuration
 STANDS_FOR = {
     "consortium": ("consortium",),
     "attack": ("attack", "n_hostile"),
     "adversary": ("n_hostile",),
-    **dict.fromkeys(("defense", "aggregator", "steps", "server_optimizer", "secagg", "dp"), ("defense", "n_hostile")),
+    **dict.fromkeys(("defense", *STACK), ("defense", "n_hostile")),
 }  # group of a configuration -> the columns that stand for its values where these depend on nothing else
 PAIRS = ("attack", "steps")  # groups that evidence holds as pairs of name and values
 KIND = "_target_"
@@ -43,15 +46,15 @@ LEFT_OUT = ("seed", "label")
 MOST_LINES = 10
 LOGARITHMIC = 20  # how many times the smallest value the largest must be
 
-METRICS = {
+EXCESS = "backdoor"  # the one figure that is made of two outcomes
+SWEPT = {
     "auroc": "AUROC on all test patients",
-    "worst": "AUROC of the worst hospital",
-    "backdoor": "Backdoor success beyond false triggers",
-    "recovered": "Share of attacked records recovered",
+    "worst_hospital_auroc": "AUROC of the worst hospital",
+    EXCESS: "Backdoor success beyond false triggers",
+    "reconstruction_rate": "Share of attacked records recovered",
     "epsilon": "Privacy spent, ε",
 }
-RANGES = {"backdoor": (-1.0, 1.0), "epsilon": (0.0, math.inf)}  # of metrics that are no shares: no interval leaves them
-DRAWN = ("auroc", "backdoor", "recovered", "epsilon")
+DRAWN = ("auroc", EXCESS, "reconstruction_rate", "epsilon")
 
 Value = str | int | float | bool | None
 
@@ -104,14 +107,14 @@ class Sweep:
             {**{name: shown(given[name][i]) for name in self.columns}, "seed": record.seed, **_metrics(record)}
             for i, record in enumerate(self.records)
         ]
-        schema = {**dict.fromkeys(self.columns, pl.String), "seed": pl.Int64, **dict.fromkeys(METRICS, pl.Float64)}
+        schema = {**dict.fromkeys(self.columns, pl.String), "seed": pl.Int64, **dict.fromkeys(SWEPT, pl.Float64)}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def points(self, metric: str) -> pl.DataFrame:
         """``mean`` of a metric over seeds with ``_low``, ``_high`` and ``_n``, for each combination of what differs."""
         by = tuple(self.columns) or ("all",)
-        found = tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean")
-        return found.with_columns(pl.col("mean_low", "mean_high").clip(*RANGES.get(metric, (0.0, 1.0))))
+        reach = CHANGE if metric == EXCESS else METRICS[metric].range
+        return tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean", reach)
 
     def rows(self) -> list[dict[str, Any]]:
         """The table: one row for each combination of what differs, in the order of its values."""
@@ -127,24 +130,12 @@ class Sweep:
     @cached_property
     def metrics(self) -> list[str]:
         """The metrics that some run has."""
-        return [name for name in METRICS if self.runs[name].is_not_null().any()]
+        return [name for name in SWEPT if self.runs[name].is_not_null().any()]
 
     def results(self) -> list[dict[str, Any]]:
-        """The rows of ``results.csv``, with a column for each varied key at the end.
-
-        A run is paired with the control that agrees with it in every varied key that is no value of an attack.
-        """
-        groups: dict[tuple[Value, ...], list[int]] = {}
-        for i in range(len(self.records)):
-            same = tuple(column[i] for key, column in self.varied.items() if not key.startswith("attack."))
-            groups.setdefault(same, []).append(i)
-        rows: dict[int, dict[str, Any]] = {}
-        for places in groups.values():
-            found = evidence.results([self.records[i] for i in places])
-            rows |= {
-                i: row | {key: column[i] for key, column in self.varied.items()} for i, row in zip(places, found, strict=True)
-            }
-        return [rows[i] for i in sorted(rows)]
+        """The rows of ``results.csv``, with a column for each varied key at the end."""
+        rows = evidence.results(self.records)
+        return [row | {key: column[i] for key, column in self.varied.items()} for i, row in enumerate(rows)]
 
     def _columns(self) -> dict[str, list[Any]]:
         return self.varied | {name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")}
@@ -190,12 +181,12 @@ def render(sweep: Sweep, manifest: Mapping[str, Any], drawn: Figure) -> str:
     """The page as HTML text."""
     header, body = cells(sweep)
     return rendering.environment().get_template("sweep.html.j2").render(
-        sweep=sweep, study=sweep.records[0], header=header, body=body, labels=METRICS,
+        sweep=sweep, study=sweep.records[0], header=header, body=body, labels=SWEPT,
         svg=Markup(style.svg(drawn, "sweep")), cautions=cautions(sweep), command=manifest.get("command"),
         seeds=sorted({record.seed for record in sweep.records}), settings=sections.settings(sweep.records),
         sources=sorted({record.data_source for record in sweep.records}), codes=sorted({record.code for record in sweep.records}),
         hidden=max(0, len(_lines(sweep)) - MOST_LINES),
-        runs=[(place, *map(str, row[: len(sweep.columns) + 1]), words.score(record.outcome.auroc), record.run)
+        runs=[(place, *map(str, row[: len(sweep.columns) + 1]), words.score(record.value("auroc")), record.run)
               for place, row, record in zip(sweep.places, sweep.runs.iter_rows(), sweep.records, strict=True)],
     )  # fmt: skip
 
@@ -218,7 +209,7 @@ def table(sweep: Sweep) -> Table:
 
 def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     """Header and body of the table, as text: what differs, the number of seeds, and each metric with its interval."""
-    header = [*sweep.columns, "seeds", *(METRICS[name] for name in sweep.metrics)]
+    header = [*sweep.columns, "seeds", *(SWEPT[name] for name in sweep.metrics)]
     body = [
         [*(row[name] for name in sweep.columns), str(row["seeds"]), *(_with_interval(row[name]) for name in sweep.metrics)]
         for row in sweep.rows()
@@ -279,7 +270,7 @@ def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
         for x, row in zip(across, line, strict=True):
             if row["mean_low"] is not None:
                 axes.plot([x, x], [row["mean_low"], row["mean_high"]], color=color, lw=0.8)
-    axes.set(xlabel=sweep.axis, ylabel=METRICS[metric])
+    axes.set(xlabel=sweep.axis, ylabel=SWEPT[metric])
     style.guide(axes)
 
 
@@ -316,13 +307,7 @@ def shown(value: Value) -> str:
 
 
 def _metrics(record: RunRecord) -> dict[str, float | None]:
-    return {
-        "auroc": record.outcome.auroc,
-        "worst": record.outcome.worst_hospital_auroc,
-        "backdoor": None if record.backdoor is None else backdoors.gain(record.backdoor),
-        "recovered": record.inversion.rate if record.inversion else None,
-        "epsilon": record.privacy.epsilon if record.privacy else None,
-    }
+    return {name: backdoors.gain(record) if name == EXCESS else record.value(name) for name in SWEPT}
 
 
 def _with_interval(row: Mapping[str, Any] | None) -> str:

@@ -1,31 +1,34 @@
 """Records of runs -> the frames that figures, page and terminal show. Seeds are the unit of every mean and interval.
 
-Intervals are those of ``sim.statistics``, inside the range of the metric, and null where only one seed ran. Differences are taken
-seed by seed against the run that shares the seed, then averaged. Nothing is adjusted for how many cells are looked at.
+Intervals are those of ``sim.evidence.intervals``, inside the range of the metric, and null where only one seed
+ran. Differences are taken against the control that ``sim.evidence.controls`` finds for each run, then averaged.
+Nothing is adjusted for how many cells are looked at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from reports.statistics import membership_advantage
-from sim import statistics
 from sim.errors import InputError
-from sim.evidence import RunRecord
-from sim.statistics import ANY, CHANGE, SCORE, Interval
+from sim.evidence import RunRecord, intervals
+from sim.evidence.controls import Controls
+from sim.evidence.intervals import CHANGE, Interval
+from sim.evidence.metrics import ANY, METRICS, Range
 
+PAIRED = {"run": pl.String, "attack_free": pl.String, "undefended": pl.String}  # a run and its controls, by address
 RUN = {
-    "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
+    **PAIRED, "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "auroc": pl.Float64, "brier": pl.Float64,
     "worst_hospital_auroc": pl.Float64, "sensitivity_at_90_specificity": pl.Float64,
     "idle": pl.Boolean, "epsilon": pl.Float64, "reads_only": pl.Boolean, "adaptive": pl.Boolean,
     "backdoor": pl.Boolean, "skipped": pl.Int64, "rounds": pl.Int64, "drop": pl.Float64,
 }  # fmt: skip
 HOSPITAL = {
-    "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64, "auroc": pl.Float64,
+    **PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "brier": pl.Float64,
+    "auroc": pl.Float64,
 }  # fmt: skip
 CURVE = {"attack": pl.String, "defense": pl.String, "seed": pl.Int64, "round": pl.Int64, "auroc": pl.Float64}
 SPENT = {
@@ -44,6 +47,7 @@ LOSSES = {
 }  # fmt: skip
 
 CURVE_COLUMNS = ("round", "hospital", "metric", "value")
+FIGURES = ("auroc", "brier", "worst_hospital_auroc", "sensitivity_at_90_specificity", "epsilon")  # of the consortium
 NOTABLE = 0.0005  # a change that three digits show
 CELL = ("attack", "defense")
 
@@ -97,9 +101,42 @@ def idle(record: RunRecord) -> list[str]:
     return [what for what, did in engaged.items() if did is False]
 
 
+def why_undefined(record: RunRecord) -> str:
+    """Why a run has no AUROC."""
+    found = record.outcome("auroc")
+    return (found.undefined if found else None) or "it was not measured"
+
+
 def runs(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a run, in the order of the records."""
-    return _frame(map(_run, records), RUN)
+    """One row a run, in the order of the records; ``attack_free`` and ``undefended``: the addresses of its controls."""
+    return _frame((pair | _run(record) for record, pair in paired(records)), RUN)
+
+
+def paired(records: Sequence[RunRecord]) -> Iterator[tuple[RunRecord, dict[str, str | None]]]:
+    """Each record with its address and those of its controls among ``records``; None where there is no control."""
+    controls = Controls(records)
+    for record in records:
+        found = controls.attack_free(record), controls.undefended(record)
+        attack_free, undefended = (None if control is None else control.run for control in found)
+        yield record, {"run": record.run, "attack_free": attack_free, "undefended": undefended}
+
+
+def beside(table: pl.DataFrame, control: str, columns: Mapping[str, str], on: Sequence[str] = ()) -> pl.DataFrame:
+    """The rows that are not their own ``control`` (a column of ``PAIRED``) and have one, with columns of the control.
+
+    ``columns``: by the name that each gets, the column of the control's row that agrees ``on`` more columns.
+    """
+    of_control = table.select(*on, pl.col("run").alias(control), **{name: pl.col(of) for name, of in columns.items()})
+    others = table.filter(pl.col(control) != pl.col("run"))
+    return others.join(of_control, on=[control, *on], maintain_order="left")
+
+
+def against(table: pl.DataFrame, control: str, value: str, of_control: str = "", on: Sequence[str] = ()) -> pl.DataFrame:
+    """The rows of ``beside`` with ``value`` minus that of the control, which is ``base``.
+
+    ``of_control``: the column of the control, if it is another.
+    """
+    return _minus_base(beside(table, control, {"base": of_control or value}, on), value)
 
 
 def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
@@ -108,7 +145,7 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
     ``mean`` with ``_low``, ``_high``, ``n``, and ``lowest``, that of the worst seed; ``harm``: minus the run with no attack
     (same defense and seed), ``harm_least`` and ``harm_worst`` in the seeds that lost least and most, ``n_lost``: seeds that lost
     at least ``report.material_drop``; ``n_undefined``: seeds whose control has a figure and the run none; a control that was
-    never trained is no control; ``verdict``: as ``statistics.losses`` gives it, with undefined seeds as lost, null without
+    never trained is no control; ``verdict``: as ``intervals.losses`` gives it, with undefined seeds as lost, null without
     controls. ``gain``: minus the run with no defense (same attack and seed).
     ``n_idle``: runs in which attack or defense did nothing; ``adaptive``: the attack knew the defense and tried what it would
     make of it; ``backdoor``: a mark was measured; ``skipped`` of ``rounds``: all runs together. Ordered by
@@ -126,10 +163,10 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
         rounds=pl.col("rounds").sum(),
         lowest=pl.col("value").min(),
     )
-    level = over_seeds(table, CELL, "value", "mean", SCORE).rename({"mean_n": "n"})
-    attacked = _minus(table, pl.col("attack") == "none", ("defense", "seed"), "value", "control")
+    level = over_seeds(table, CELL, "value", "mean", METRICS[metric].range).rename({"mean_n": "n"})
+    attacked = against(table, "attack_free", "value", "control")
     harm = over_seeds(attacked, CELL, "value", "harm", CHANGE)
-    defended = _minus(table, pl.col("defense") == "none", ("attack", "seed"), "value", "control")
+    defended = against(table, "undefended", "value", "control")
     gain = over_seeds(defended, CELL, "value", "gain", CHANGE)
     for part in (level, harm, _losses(attacked, harm), gain):
         about = about.join(part, on=CELL, how="left", maintain_order="left")
@@ -163,13 +200,13 @@ def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
     A positive Brier change is worse, a negative AUROC change is worse. AUROC is null where it is not defined.
     """
     by = ("defense", "hospital")
-    table = _frame((row for record in records if record.attack == "none" for row in _hospital_rows(record)), HOSPITAL)
+    alone = [(record, pair) for record, pair in paired(records) if record.attack == "none"]
+    table = _frame((pair | row for record, pair in alone for row in _hospital_rows(record)), HOSPITAL)
     sizes = table.group_by(by, maintain_order=True).agg(n_train=pl.col("n_train").max())
-    control = pl.col("defense") == "none"
-    brier = over_seeds(_minus(table, control, ("hospital", "seed"), "brier"), by, "brier", "brier", CHANGE)
-    auroc = over_seeds(_minus(table, control, ("hospital", "seed"), "auroc"), by, "auroc", "auroc", CHANGE)
+    changes = {metric: against(table, "undefended", metric, on=("hospital",)) for metric in ("brier", "auroc")}
+    brier, auroc = (over_seeds(found, by, metric, metric, CHANGE) for metric, found in changes.items())
     effects = brier.join(sizes, on=by, maintain_order="left").join(auroc, on=by, how="left", maintain_order="left")
-    each = _minus(table, control, ("hospital", "seed"), "brier").drop_nulls("brier").sort("seed", maintain_order=True)
+    each = changes["brier"].drop_nulls("brier").sort("seed", maintain_order=True)
     by_seed = each.group_by(by, maintain_order=True).agg(seeds=pl.col("seed"), brier_each=pl.col("brier"))
     return _by_defense(effects.join(by_seed, on=by, how="left", maintain_order="left"))
 
@@ -193,7 +230,7 @@ def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
     for row in others.sort("brier", descending=True, maintain_order=True).iter_rows(named=True):
         theirs = dict(zip(row["seeds"] or [], row["brier_each"] or [], strict=True))
         gaps = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-        if row["hospital"] != worst["hospital"] and gaps and not statistics.are_apart(gaps):
+        if row["hospital"] != worst["hospital"] and gaps and not intervals.are_apart(gaps):
             names.append(row["hospital"])
     return names
 
@@ -244,14 +281,14 @@ def inversions(records: Sequence[RunRecord]) -> pl.DataFrame:
 def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
     """Record-level privacy of each defense and hospital, from the run that spent most; largest hospital first.
 
-    ``advantage``: what that leaves an attacker, see ``statistics.membership_advantage``.
+    ``advantage``: what that leaves an attacker, see ``intervals.membership_advantage``.
     """
     rows = (row for record in records if record.privacy is not None for row in _spent_rows(record))
     by = ("defense", "hospital")
     most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
     table = _frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
     pairs = zip(table["epsilon"], table["delta"], strict=True)
-    advantage = pl.Series("advantage", [membership_advantage(*pair) for pair in pairs], pl.Float64)
+    advantage = pl.Series("advantage", [intervals.membership_advantage(*pair) for pair in pairs], pl.Float64)
     return _by_defense(table.with_columns(advantage))
 
 
@@ -269,12 +306,10 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    outcome = record.outcome
     return {
-        **_cell(record), "auroc": outcome.auroc, "brier": outcome.brier, "worst_hospital_auroc": outcome.worst_hospital_auroc,
-        "sensitivity_at_90_specificity": outcome.sensitivity_at_90_specificity, "idle": bool(idle(record)),
-        "epsilon": record.privacy and record.privacy.epsilon, "reads_only": reads_only(record),
-        "adaptive": record.adaptive, "backdoor": record.backdoor is not None, "skipped": len(record.skipped_rounds),
+        **_cell(record), **{metric: record.value(metric) for metric in FIGURES}, "idle": bool(idle(record)),
+        "reads_only": reads_only(record),
+        "adaptive": record.adaptive, "backdoor": record.has("backdoor_success"), "skipped": len(record.skipped_rounds),
         "rounds": record.rounds, "drop": record.config["report"]["material_drop"],
     }  # fmt: skip
 
@@ -287,7 +322,7 @@ def _hospital_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
     for one in record.hospitals:
         yield {
             "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
-            "brier": one.brier, "auroc": one.auroc,
+            "brier": record.value("brier", one.hospital), "auroc": record.value("auroc", one.hospital),
         }  # fmt: skip
 
 
@@ -300,13 +335,14 @@ def _curve_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
 def _spent_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
     assert record.privacy is not None
     for one in record.privacy.hospitals:
-        yield {"defense": record.defense, "delta": record.privacy.delta, **one.model_dump()}
+        epsilon = record.value("epsilon", one.hospital)
+        yield {"defense": record.defense, "delta": record.privacy.delta, "epsilon": epsilon, **one.model_dump()}
 
 
 def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dict[str, Any]:
     found = [record.inversion for record in group if record.inversion is not None]
-    attacked, recovered = sum(one.n_attacked for one in found), sum(one.n_recovered for one in found)
-    low, high = statistics.rate_interval(recovered, attacked) if attacked else (None, None)
+    attacked, recovered = sum(record.n_attacked for record in group), sum(record.n_recovered for record in group)
+    low, high = intervals.rate_interval(recovered, attacked) if attacked else (None, None)
     summed = [n for one in found for n in one.records_in_row]
     return {
         "attack": attack, "defense": defense, "round": found[0].round, "n_seeds": len(found), "n_attacked": attacked,
@@ -322,7 +358,10 @@ def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
     """Each defense's outcome under its own worst attack minus the highest of them, over seeds that both have."""
     best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
     under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
-    return gaps(_minus(under, pl.col("defense").is_in(best.implode()), ("seed",), "value"), "value")
+    of_best = pl.col("defense").is_in(best.implode())
+    base = under.filter(of_best).select("seed", base="value")
+    others = under.filter(~of_best).join(base, on="seed", maintain_order="left")
+    return gaps(_minus_base(others, "value"), "value")
 
 
 def gaps(table: pl.DataFrame, value: str) -> pl.DataFrame:
@@ -331,7 +370,7 @@ def gaps(table: pl.DataFrame, value: str) -> pl.DataFrame:
     each = table.drop_nulls(value).group_by("defense", maintain_order=True).agg(
         each=pl.col(value), drop=pl.col("drop").max(), behind_most=pl.col(value).max()
     )  # fmt: skip
-    apart = [statistics.are_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
+    apart = [intervals.are_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
     told = each.select("defense", "behind_most", apart=pl.Series(apart, dtype=pl.Boolean))
     return behind.join(told, on="defense", how="left", maintain_order="left")
 
@@ -351,33 +390,27 @@ def _lost(row: dict[str, Any]) -> dict[str, Any]:
     """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure says."""
     lacking, values = row["n_undefined"], row["values"]
     if not values:
-        verdict = statistics.HARMED if lacking > 1 else statistics.UNDECIDED if lacking else None
+        verdict = intervals.HARMED if lacking > 1 else intervals.UNDECIDED if lacking else None
         return {"verdict": verdict, "n_lost": 0, "n_undefined": lacking}
     interval = None if row["harm_low"] is None else Interval(-row["harm_high"], -row["harm_low"])
-    found = statistics.losses([-value for value in values], interval, row["drop"])
+    found = intervals.losses([-value for value in values], interval, row["drop"])
     verdict = found.verdict
-    if lacking and verdict != statistics.HARMED:
-        verdict = statistics.HARMED if found.n_material == len(values) else statistics.UNDECIDED
+    if lacking and verdict != intervals.HARMED:
+        verdict = intervals.HARMED if found.n_material == len(values) else intervals.UNDECIDED
     return {
         "verdict": verdict, "n_lost": found.n_material, "harm_least": -found.least, "harm_worst": -found.worst,
         "n_undefined": lacking,
     }  # fmt: skip
 
 
-def _minus(table: pl.DataFrame, control: pl.Expr, on: tuple[str, ...], value: str, of_control: str = "") -> pl.DataFrame:
-    """Rows outside the control with ``value`` minus that of the control row that agrees ``on``, which is ``base``.
-
-    ``of_control``: the column of the control, if it is another.
-    """
-    base = table.filter(control).select(*on, base=pl.col(of_control or value))
-    paired = table.filter(~control).join(base, on=on, maintain_order="left")
-    return paired.with_columns((pl.col(value) - pl.col("base")).alias(value))
+def _minus_base(table: pl.DataFrame, value: str) -> pl.DataFrame:
+    return table.with_columns((pl.col(value) - pl.col("base")).alias(value))
 
 
-def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: tuple[float, float] = ANY) -> pl.DataFrame:
+def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, reach: Range = ANY) -> pl.DataFrame:
     """Mean, 95 % interval and number of seeds of ``value``, a figure within ``reach``; rows where it is null are not counted.
 
-    The interval of a ``CHANGE`` is that of ``statistics.change_interval``, from the column ``base``.
+    The interval of a ``CHANGE`` is that of ``intervals.change_interval``, from the column ``base``.
     """
     columns = ["base"] if reach == CHANGE and "base" in table.columns else []
     grouped = table.drop_nulls(value).group_by(by, maintain_order=True)
@@ -385,7 +418,7 @@ def over_seeds(table: pl.DataFrame, by: tuple[str, ...], value: str, name: str, 
         pl.len().cast(pl.Int64).alias(f"{name}_n"), pl.col(value).mean().alias(name), pl.col(value).alias("each"), *columns
     )
     bounds = [
-        statistics.change_interval(row["each"], row["base"]) if columns else statistics.mean_interval(row["each"], reach)
+        intervals.change_interval(row["each"], row["base"]) if columns else intervals.mean_interval(row["each"], reach)
         for row in means.iter_rows(named=True)
     ]
     return with_bounds(means.drop("each", *columns), name, bounds)

@@ -14,7 +14,7 @@ from rich.text import Text
 from reports import backdoors, breakdown, broken, radii, skipped, tables, undefined, words
 from reports.undefined import Refused
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 MOST_BLOCKS = 3
 GAP = 2  # spaces between columns
@@ -42,32 +42,33 @@ def closing(records: Sequence[RunRecord], refused: Sequence[Refused] = (), width
 
 def run_table(record: RunRecord) -> Table:
     """The outcome of one run."""
-    outcome, engaged = record.outcome, record.engagement
+    engaged = record.engagement
     title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
-    worst = f"{words.score(outcome.worst_hospital_auroc)} ({outcome.worst_hospital})" if outcome.worst_hospital else words.NONE
+    least = words.score(record.value("worst_hospital_auroc"))
+    worst = f"{least} ({record.worst_hospital})" if record.worst_hospital else words.NONE
     broke_down = broken.broken([record])
     rows = {"rounds skipped": "\n".join(skipped.sentences([record])) or f"0 of {record.rounds}"}
     if broke_down:
         rows["training broke down"] = "\n".join(broke_down)
     rows |= {
-        "AUROC": words.defined(outcome.auroc),
+        "AUROC": words.defined(record.value("auroc")),
         "AUROC, worst hospital": worst,
-        "sensitivity at 90 % specificity": words.defined(outcome.sensitivity_at_90_specificity),
-        "Brier score": words.defined(outcome.brier),
-        "attack engaged": _engaged(engaged.attack_engaged, engaged.attack_distance),
-        "defense engaged": _engaged(engaged.defense_engaged, engaged.defense_distance),
+        "sensitivity at 90 % specificity": words.defined(record.value("sensitivity_at_90_specificity")),
+        "Brier score": words.defined(record.value("brier")),
+        "attack engaged": _engaged(engaged.attack_engaged, record.value("attack_distance")),
+        "defense engaged": _engaged(engaged.defense_engaged, record.value("defense_distance")),
         **{one.part: radii.effect(one) for one in record.clipped},
     }
-    if record.privacy is not None:
-        rows["ε (most of any hospital)"] = words.epsilon(record.privacy.epsilon)
-    if record.backdoor is not None:
-        rows["marked patients in the attacker's class"] = words.share(record.backdoor.success)
-        rows["the same without the attack"] = words.share(record.backdoor.false_trigger)
-    if record.inversion is not None:
-        rows["records recovered"] = f"{record.inversion.n_recovered} of {record.inversion.n_attacked}"
-    if outcome.undefined is not None and not broke_down:
-        rows["not defined, because"] = outcome.undefined
+    if (epsilon := record.value("epsilon")) is not None:
+        rows["ε (most of any hospital)"] = words.epsilon(epsilon)
+    if record.has("backdoor_success"):
+        rows["marked patients in the attacker's class"] = words.share(record.value("backdoor_success"))
+        rows["the same without the attack"] = words.share(record.value("false_trigger_rate"))
+    if record.has("reconstruction_rate"):
+        rows["records recovered"] = f"{record.n_recovered} of {record.n_attacked}"
+    if record.value("auroc") is None and not broke_down:
+        rows["not defined, because"] = tables.why_undefined(record)
     if record.not_finite_from is not None:
         rows["values beyond float32"] = f"from round {record.not_finite_from} on"
     for name, value in rows.items():

@@ -43,14 +43,14 @@ def share(value: float | None) -> str:
     return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
 
 
-def say(value: float | None) -> str:
-    """A share in units of an equal one, with two digits."""
+def equal_shares(value: float | None) -> str:
+    """An influence or a weight in units of an equal share, with two digits."""
     return NONE if value is None else f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
 
-def said(low: float | None, high: float | None) -> str:
-    """The interval of a ``say``."""
-    return "no interval" if low is None or high is None else f"{say(low)} to {say(high)}"
+def equal_shares_span(low: float | None, high: float | None) -> str:
+    """The interval of ``equal_shares``."""
+    return "no interval" if low is None or high is None else f"{equal_shares(low)} to {equal_shares(high)}"
 
 
 def amount(value: float) -> str:
@@ -95,7 +95,7 @@ def success(text: str | None, n: int) -> str:
 
 
 def verdict(text: str | None, n: int) -> str:
-    """A verdict of ``sim.statistics`` with the number of seeds where it is open."""
+    """A verdict of ``sim.evidence.intervals`` with the number of seeds where it is open."""
     return NONE if text is None else not_decided(n) if text == "not decided" else text
 
 

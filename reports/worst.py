@@ -15,7 +15,7 @@ import polars as pl
 from reports import breakdown, tables, words
 from sim import evidence
 from sim.evidence import RunRecord
-from sim.statistics import HARMED, UNDECIDED
+from sim.evidence.intervals import HARMED, UNDECIDED
 
 SENSITIVITY = "sensitivity_at_90_specificity"
 
@@ -28,14 +28,15 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
     ``n_attacks``; ``n_fewer``: attacks whose interval of ``sensitivity`` lies below 0; ``n_large``: attacks that harm AUROC, and
     ``n_open``: those of which that is not decided; ``single``: the lowest change of AUROC in a single run.
     """
-    found, calm = _changes(records, "auroc", "auroc"), tables.cells(records).filter(attack="none")
+    found = _changes(records, "auroc", "auroc")
+    alone = tables.cells(records).filter(attack="none")
     verdicts = tables.cells(records).select(*tables.CELL, "verdict", "n_lost", n=pl.col("harm_n"))
     found = found.join(_changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left")
     found = found.join(verdicts, on=tables.CELL, maintain_order="left")
     fewer, large, unsure = pl.col("sensitivity_high") < 0, pl.col("verdict") == HARMED, pl.col("verdict") == UNDECIDED
     counts = found.group_by("defense").agg(n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum(), n_open=unsure.sum())
     lowest = found.sort("sensitivity", maintain_order=True).unique("defense", keep="first", maintain_order=True)
-    rows = calm.select("defense", utility="mean").join(lowest, on="defense", maintain_order="left")
+    rows = alone.select("defense", utility="mean").join(lowest, on="defense", maintain_order="left")
     return rows.join(counts, on="defense", maintain_order="left").join(_single(records), on="defense", maintain_order="left")
 
 
@@ -62,9 +63,8 @@ def _changes(records: Sequence[RunRecord], metric: str, name: str) -> pl.DataFra
 
 def _single(records: Sequence[RunRecord]) -> pl.DataFrame:
     table = tables.runs(records).filter(~pl.col("reads_only"))
-    calm = table.filter(attack="none").select("defense", "seed", calm="auroc")
-    paired = table.filter(pl.col("attack") != "none").join(calm, on=("defense", "seed"))
-    return paired.group_by("defense").agg(single=(pl.col("auroc") - pl.col("calm")).min())
+    changes = tables.against(table, "attack_free", "auroc")
+    return changes.group_by("defense").agg(single=pl.col("auroc").min())
 
 
 def _told(row: dict[str, Any]) -> list[str]:

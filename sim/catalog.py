@@ -15,14 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.choices import CONF, options
+from sim.config.groups import STACK
 from sim.config.settings import ORDERED
 from sim.errors import InputError
 from sim.screen import Screen
-from sim.types import About
-from threats.catalogue import Threat
-from threats.catalogue import load as load_threats
+from sim.types import BY_AGGREGATOR, About
+from threats.catalog import Threat
+from threats.catalog import load as load_threats
 
-GROUPS = ("attack", "defense", "aggregator", "steps", "server_optimizer", "secagg", "dp", "consortium", "model", "threats")
+GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
 INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
 NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is
@@ -120,7 +121,7 @@ def facts(group: str, name: str) -> dict[str, str]:
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
     """What a data sheet says; an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
-    by_hospital = bool(kind) and kind != "inversion"
+    by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
         "kind": kind,
         "knowledge": about.needs if by_hospital else "",

@@ -1,6 +1,7 @@
-"""What a run in progress has reached, as a file from which it goes on with the same digits after an interruption.
+"""What a run in progress has reached, as a file from which it goes on after an interruption.
 
-Stored is what objects of a run carry from round to round; all else follows from the configuration, and random draws have names.
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
+follows from the configuration, and random draws have names.
 The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
 """
 
@@ -21,9 +22,10 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files, wire
+from sim import evidence, files
 from sim.evidence import Part
 from sim.experiment import Experiment, address
+from sim.federation import wire
 from sim.federation.rounds import Skipped
 from sim.manifest import code_version
 

@@ -15,20 +15,17 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import get_object
 
-from sim import checkpoints, evidence, files, limits, study
+from sim import checkpoints, evidence, files, study
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address, from_text
+from sim.groups import grouped
 from sim.interrupts import finishing
 from sim.manifest import code_version
-from sim.processes import PROCESSES, n_cores, warm_up
+from sim.names import ACCOUNTS, named
+from sim.processes import PROCESSES, warm_up
 from sim.run import advance, run
-
-ACCOUNTS = "clients.private.SPENT"
-LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish later
-GROUP_BYTES = 256_000_000
 
 Finished = Callable[[RunRecord], None]
 Round = Callable[[int], None]  # called with the number of each finished round
@@ -82,15 +79,6 @@ def finish(
         finished(record)
     checkpoints.clear(folder, done)
     return [done[identity] for identity in wanted]
-
-
-def n_workers(value: Any, n_runs: int) -> int:
-    """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
-    if value != "auto" and (type(value) is not int or value < 1):
-        raise InputError("workers", value, "expected auto or a whole number of at least 1")
-    if value != "auto" and value > limits.WORKERS:
-        raise InputError("workers", value, f"expected at most {limits.WORKERS} processes")
-    return max(1, min(n_cores() if value == "auto" else value, n_runs))
 
 
 def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
@@ -159,7 +147,7 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(get_object(ACCOUNTS))
+        accounts = dict(named(ACCOUNTS))
         process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
@@ -223,24 +211,6 @@ def _taken(busy: dict[Any, _Worker], pipe: Any, waiting: list[Sequence[Experimen
         _stored(group, folder)
 
 
-def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
-    """Runs that advance together: as many as fill the batches and fit ``GROUP_BYTES``, but several groups for each worker.
-
-    Runs of one seed come together, because they share data and batches.
-    """
-    by_seed = sorted(todo, key=lambda experiment: experiment.settings.seed)
-    most = min((max(1, GROUP_BYTES // run_bytes(experiment)) for experiment in todo), default=1)
-    size = max(1, min(most, LARGEST_GROUP, -(-len(todo) // (2 * workers))))
-    turns = max(1, -(-len(todo) // (size * workers)))  # groups for each worker, as even as they get
-    size = max(1, -(-len(todo) // (turns * workers)))
-    return [by_seed[at : at + size] for at in range(0, len(by_seed), size)]
-
-
-def run_bytes(experiment: Experiment) -> int:
-    """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
-    return 6 * 4 * len(experiment.consortium) * experiment.network.n_params
-
-
 def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:
     """What a worker process does: for each group that it gets, it sends every record, then None; or an exception."""
     enter_worker(accounts, environment)
@@ -274,7 +244,7 @@ def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> Non
     """
     os.environ.update(environment)
     torch.set_num_threads(1)
-    get_object(ACCOUNTS).update(accounts)
+    named(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -18,13 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 from sim import choices, mappings, plain, stacks
 from sim.choices import CONF as CONF  # where others look for it
 from sim.choices import options
+from sim.config.groups import OF_COMMANDS, STACK
 from sim.errors import LONGEST_VALUE, InputError, RefusedError, UndefinedError, cut
-from sim.experiment import Experiment, load
 from sim.near import choice
-from sim.stacks import STACK
 from sim.stacks import key_of as _key
 
-GRID = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain only
+if TYPE_CHECKING:
+    from sim.experiment import Experiment
+
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
 INTERPOLATION = "${"  # how a value that refers to another one starts
@@ -36,13 +37,15 @@ class Cell:
     """One cell of a comparison before its seeds: names of the attacks run together, a defense, and how many are hostile.
 
     ``n_hostile`` is None where the comparison has one number for all cells, that of the configuration. ``asked``: the cell
-    was asked for, and is not there as a control alone.
+    was asked for, and is not there as a control alone. ``undefended``: overrides that put a part of a defense in place of
+    another leave the cell alone, so that it stays the control without a defense.
     """
 
     attack: tuple[str, ...]
     defense: str
     n_hostile: int | None = None
     asked: bool = field(default=True, compare=False)
+    undefended: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,29 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
     ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell that is not
     defined (its rule needs more hospitals, its attack more knowledge) is left out; if that is so of all cells that were asked
-    for, the reason of the first is raised. Every other refusal is raised.
+    for, the reason of the first is raised. A cell in which nobody is hostile and whose attack takes hostile hospitals is left
+    out without a word. Every other refusal is raised.
     """
-    words = [word for word in overrides if _key(word) not in (*GRID, "seed")]
+    from sim.experiment import load  # which takes long: configurations are shown without it
+
+    words = [word for word in overrides if _key(word) not in (*OF_COMMANDS, "seed")]
     partial = [word for word in words if _is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
     stacks.make(cell.defense for cell in cells)
-    made, refused, refusals = list[Experiment](), list[Refused](), dict[Cell, InputError | RefusedError]()
+    made: list[Experiment] = []
+    refused = list[Refused]()
+    refusals = dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
-        used.update(here)
         choices.check_present(cell.attack, config.get("attack"))
-        name = label(cell.defense, overrides)
+        name = cell.defense if cell.undefended else label(cell.defense, overrides)
         try:
             made += [load({**config, "seed": seed}, name) for seed in seeds]
         except (UndefinedError, RefusedError) as error:
+            if cell.n_hostile == 0 and isinstance(error, InputError) and error.key == N_HOSTILE:
+                continue  # its attack takes hostile hospitals
             refusals[cell] = error
             refused.append(_refused(cell, name, error))
+        used.update(here)
     if refusals and all(cell in refusals for cell in cells if cell.asked):
         raise next(iter(refusals.values()))
     _all_used(partial, used, len(cells))
@@ -104,21 +114,30 @@ def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Ite
     Hydra takes a tenth of a second for one configuration, so each defense is composed once, without attack, and all attacks
     once, together. Cells whose attack or defense does more than fill its own part are composed one by one.
     """
-    composed = {"none": _partially([*base, "attack=[none]", "defense=none"], partial)}
+    without = _partially([*base, "attack=[none]", "defense=none"], partial)
+    composed = {("none", False): without}
     attacks = _once([name for cell in cells for name in cell.attack if name != "none"])
-    nodes, used = _nodes(base, partial, attacks, composed["none"][0])
-    values = dict[tuple[str, int | None], dict[str, Any] | None]()
+    nodes, used = _nodes(base, partial, attacks, without[0])
+    values = dict[tuple[tuple[str, bool], int | None], dict[str, Any] | None]()
     for cell in cells:
-        if cell.defense not in composed:
-            composed[cell.defense] = _partially([*base, "attack=[none]", f"defense={cell.defense}"], partial)
-        config, here = composed[cell.defense]
-        if (cell.defense, cell.n_hostile) not in values:
-            values[cell.defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
-        without, names = values[cell.defense, cell.n_hostile], [name for name in cell.attack if name != "none"]
-        if without is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
-            yield {**without, "attack": {name: nodes[name] for name in names}}, [*here, *used]
+        own_base, own_partial = (_keeping_parts(words) if cell.undefended else words for words in (base, partial))
+        defense = cell.defense, cell.undefended
+        if defense not in composed:
+            composed[defense] = _partially([*own_base, "attack=[none]", f"defense={cell.defense}"], own_partial)
+        config, here = composed[defense]
+        if (defense, cell.n_hostile) not in values:
+            values[defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
+        plain_values, names = values[defense, cell.n_hostile], [name for name in cell.attack if name != "none"]
+        if plain_values is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
+            own = [word for word in used if _key(word).split(".")[1] in names]
+            yield {**plain_values, "attack": {name: nodes[name] for name in names}}, [*here, *own]
         else:
-            yield _of_cell(base, partial, cell)
+            yield _of_cell(own_base, own_partial, cell)
+
+
+def _keeping_parts(words: Sequence[str]) -> list[str]:
+    """The overrides that put no part of a defense in place of another."""
+    return [word for word in words if not _replaces_part(word)]
 
 
 def _nodes(base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig) -> tuple[dict[str, Any], list[str]]:
@@ -174,18 +193,20 @@ def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    return checked(resolved(_config([word for word in overrides if _key(word) not in GRID])), overrides)
+    return checked(resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides)
 
 
 def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
     """The one experiment of the ``config`` that Hydra composed with ``overrides``."""
-    values = {key: value for key, value in config.items() if key not in GRID}
+    from sim.experiment import load
+
+    values = {key: value for key, value in config.items() if key not in OF_COMMANDS}
     return load(values, label(str(values["defense"]["name"]), overrides))
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
     """Name of a defense in tables: the preset, and what the command line put in place of its parts, or took from it."""
-    return "+".join([defense, *(word for word in overrides if _replaces_part(word))])
+    return "+".join([defense, *replacing(overrides)])
 
 
 def _replaces_part(word: str) -> bool:
@@ -193,20 +214,36 @@ def _replaces_part(word: str) -> bool:
     return group in STACK and (not rest or word[0] == "~" or rest.endswith(plain.SELF))
 
 
-def cells(attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None) -> list[Cell]:
+def cells(
+    attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None, overrides: Sequence[str] = ()
+) -> list[Cell]:
     """Every attack with every defense, controls (attack none, defense none) first and always there.
 
     An attack that is a list of names is several that run together, a defense that is one is a stack. With ``numbers`` of
-    hostile hospitals, all of that for each number; nobody attacks where nobody is hostile.
+    hostile hospitals, all of that for each number. Where ``overrides`` put a part in place of one of every defense
+    (``dp=record``), so that "none" would be defended too, the undefended control is a cell of its own, without them.
     """
     chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in attacks]
     stacked = [stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one) for one in defenses]
+    replaced = replacing(overrides)
+    named = _once([*([] if replaced else ["none"]), *stacked])
     return [
-        Cell(attack, defense, number, asked=(attack in chosen or number == 0) and defense in stacked)
+        Cell(
+            attack,
+            defense,
+            number,
+            asked=(attack == ("none",) if number == 0 else attack in chosen) and defense in stacked and not undefended,
+            undefended=undefended,
+        )
         for number in (numbers or (None,))
-        for attack in (_once([("none",), *chosen]) if number != 0 else [("none",)])
-        for defense in _once(["none", *stacked])
+        for attack in _once([("none",), *chosen])
+        for defense, undefended in [*([("none", True)] if replaced else []), *((name, False) for name in named)]
     ]
+
+
+def replacing(overrides: Sequence[str]) -> list[str]:
+    """The overrides that put a part of a defense in place of another, or take one from it."""
+    return [word for word in overrides if _replaces_part(word)]
 
 
 def hostile_numbers(value: Any) -> list[int] | None:

@@ -1,12 +1,16 @@
 """Where models train: the processor, or a GPU."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-
-import torch
+from typing import TYPE_CHECKING
 
 from sim.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @lru_cache(maxsize=3)
@@ -15,6 +19,8 @@ def device(name: str) -> torch.device:
 
     Raises ``InputError`` for a GPU that is not there.
     """
+    import torch
+
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
         raise InputError("device", name, "expected auto or cpu, because torch finds no CUDA GPU here")
@@ -24,6 +30,8 @@ def device(name: str) -> torch.device:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch compute on one thread of the processor: on small models more of them only wait."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -50,11 +50,13 @@ class NotFiniteError(RefusedError):
         return type(self), (self.plugin,)
 
 
-def whole(low: int, **values: int) -> None:
-    """Raise ``InputError`` unless every named value is an int of at least ``low``."""
+def whole(low: int, high: int | None = None, /, **values: int) -> None:
+    """Raise ``InputError`` unless every named value is an int of at least ``low`` and at most ``high``."""
     for key, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise InputError(key, value, f"expected a whole number of at least {low}")
+        fits = isinstance(value, int) and not isinstance(value, bool)
+        if not fits or value < low or (high is not None and value > high):
+            at_most = "" if high is None else f" and at most {high:,}"
+            raise InputError(key, value, f"expected a whole number of at least {low}{at_most}")
 
 
 def number(low: float, high: float = float("inf"), *, open_low: bool = False, **values: float) -> None:

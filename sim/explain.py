@@ -6,21 +6,43 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Final
 
-import torch
+from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from sim.compare import grouped, run_bytes
+from sim import compose, groups, jobs
+from sim.compose import Refused
+from sim.devices import one_thread
 from sim.experiment import Experiment
-from sim.models.store import load
+from sim.groups import grouped, run_bytes
+from sim.plans import overrides, planned
 from sim.privacy import NOT_COVERED
 from sim.screen import Screen
 from sim.seeds import stream
-from sim.sight import conflicts, sight
+from sim.visibility import conflicts, visibility
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
+STEPS_TIMED, LONGEST_TIMED = 30, 1.0  # training steps whose time is taken, unless these seconds are over first
 MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
+
+
+def explain(config: DictConfig) -> None:
+    """Print what would run."""
+    values = compose.resolved(config)
+    one = values.get("attacks") is None and values.get("defenses") is None
+    experiments, refused = ([compose.single(overrides())], list[Refused]()) if one else planned(values)
+    show(experiments, groups.n_workers(values.get("workers"), len(experiments)))
+    from reports.undefined import sentences
+
+    replaced = [] if one else compose.replacing(overrides())
+    if replaced:
+        Screen().print(f"The undefended control, none, is run without {', '.join(replaced)}.")
+    for text in sentences([asdict(cell) for cell in refused]):
+        Screen().print(text)
 
 
 def show(experiments: Sequence[Experiment], workers: int) -> None:
@@ -33,10 +55,10 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
     console.print(Text.assemble((f"{len(experiments)} runs", "bold"), plan))
     console.print(
         f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
-        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.hostile) or 'none'} with seed {seeds[0]})"
+        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]})"
     )
     console.print(
-        f"{training.rounds} rounds, {first.network.n_params} parameters, "
+        f"{training.rounds} rounds, {first.plan.network.n_params} parameters, "
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
@@ -56,14 +78,14 @@ def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
         title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    for line in sight(experiment):
+    for line in visibility(experiment):
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
         console.print(Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}"))
-    if experiment.dp is not None:
+    if experiment.plan.dp is not None:
         console.print("Not covered by epsilon:")
         for text in NOT_COVERED:
             console.print(f"- {text}")
@@ -71,8 +93,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
 
 def absences(experiment: Experiment) -> str:
     """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
-    n_hospitals, needed, chain = len(experiment.consortium), experiment.quorum.least, experiment.chain
-    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.hostile
+    n_hospitals, needed, chain = len(experiment.consortium), experiment.plan.quorum.least, experiment.plan.chain
+    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.attack_plan.hostile
     texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
     texts.append(f"with fewer than {needed} usable replies the round is skipped")
     root = getattr(chain.rule, "root", None)
@@ -105,7 +127,7 @@ def seconds(experiments: Sequence[Experiment]) -> float:
     for experiment in experiments:
         training = experiment.settings.training
         for hospital in experiment.consortium.hospitals:
-            cost = step * (PRIVATE if experiment.dp is not None else 1)
+            cost = step * (PRIVATE if experiment.plan.dp is not None else 1)
             total += training.rounds * (MESSAGE + training.steps(len(hospital.train)) * cost)
     return total
 
@@ -126,23 +148,35 @@ def resident_bytes() -> int:
     return kilobytes if sys.platform == "darwin" else 1024 * kilobytes
 
 
+@one_thread()
 def _step_seconds(experiment: Experiment) -> float:
-    network = experiment.network
+    import torch
+
+    from sim.models.store import load
+
+    network = experiment.plan.network
     module = network.module()
     load(module, network.initialize(stream(0, "explain")))
     weights = list(module.parameters())
-    rows = experiment.settings.training.batch_size
+    rows = min(experiment.settings.training.batch_size, max(len(hospital.train) for hospital in experiment.consortium.hospitals))
     features, labels = torch.zeros(rows, experiment.consortium.schema.n_features), torch.zeros(rows)
-    start, n = 0.0, 30
-    for i in range(n + 5):
-        if i == 5:
-            start = time.perf_counter()
+    seconds = list[float]()
+    while len(seconds) < STEPS_TIMED and sum(seconds) < LONGEST_TIMED:
+        start = time.perf_counter()
         gradients = torch.autograd.grad(network.loss(module(features)[:, 0], labels), weights)
         with torch.no_grad():  # as torch.optim.SGD, which takes seconds to load
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(gradient, alpha=0.01)
-    return (time.perf_counter() - start) / n
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def _duration(value: float) -> str:
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
+
+
+def _check(config: DictConfig) -> None:
+    planned(compose.resolved(config))
+
+
+COMMAND: Final = jobs.Command(explain, _check, jobs.BASIC)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,49 @@ FOR_USERS = ("plugins", "hydra")  # keys for the command line alone
 
 def check(folder: str) -> None:
     """Raise ``InputError`` for the first thing in ``folder`` that a folder of configurations may not have."""
-    root = Path(folder)
+    root, included = Path(folder), dict[str, list[str]]()
     if not root.is_dir():
         raise InputError("--config-dir", root, "expected a folder")
     for number, path in enumerate(_entries(root)):
         if number >= MOST_FILES:
             raise InputError("--config-dir", root, f"expected a folder of at most {MOST_FILES} files, with configurations only")
         if path.suffix in (".yaml", ".yml"):
-            _check_file(root, path)
+            place = f"{path.parent.name}/{path.stem}"
+            included[place] = _included(path.parent.name, _check_file(root, path).get("defaults"))
+    _check_ends(root, included)
+
+
+def _included(group: str, defaults: Any) -> list[str]:
+    """The choices, ``GROUP/NAME``, that a checked list of defaults puts into its own file; an override puts none there."""
+    found = list[str]()
+    for item in defaults or ():
+        if isinstance(item, str):
+            found.append(f"{group}/{item}")
+            continue
+        for key, names in item.items():
+            if not key.startswith("override"):
+                found += [f"{key.lstrip('/')}/{name}" for name in (names if isinstance(names, list) else [names])]
+    return found
+
+
+def _check_ends(root: Path, included: Mapping[str, Sequence[str]]) -> None:
+    """Refuse defaults that lead back to their own file. ``included``: the choices of each file of the folder."""
+    ended = set[str]()
+    for start in included:
+        path = [start]
+        waiting = [iter(included[start])]
+        while waiting:
+            following = next(waiting[-1], None)
+            if following is None:
+                waiting.pop()
+                ended.add(path.pop())
+            elif following in path:
+                circle = " -> ".join([*path[path.index(following) :], following])
+                expected = f"its defaults lead back to it ({cut(circle)}); expected defaults that end"
+                raise InputError("--config-dir", root / f"{following}.yaml", expected)
+            elif following in included and following not in ended:
+                path.append(following)
+                waiting.append(iter(included[following]))
 
 
 def _entries(root: Path) -> Iterator[Path]:
@@ -49,7 +84,8 @@ def _entries(root: Path) -> Iterator[Path]:
             yield from sorted(Path(entry.path).iterdir())
 
 
-def _check_file(root: Path, path: Path) -> None:
+def _check_file(root: Path, path: Path) -> dict[str, Any]:
+    """What the file holds. Raises ``InputError`` for what no file of the folder may hold."""
     relative = path.relative_to(root)
     if len(relative.parts) != 2 or path.suffix != ".yaml" or not NAME.fullmatch(path.stem):
         raise InputError("--config-dir", path, f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(groups())}")
@@ -62,6 +98,7 @@ def _check_file(root: Path, path: Path) -> None:
     if top is not None and not isinstance(top, dict):
         raise InputError("--config-dir", path, "expected a mapping of keys and values")
     _check_values(path, "", top or {})
+    return top or {}
 
 
 def _text(path: Path) -> str:
@@ -154,7 +191,9 @@ def _check_key(path: Path, key: str, name: Any) -> None:
 
 def _check_defaults(path: Path, listed: Any) -> None:
     """A list of ``_self_``, ``GROUP: NAME`` and ``override /GROUP: NAME``, with lists of names where several can be chosen."""
-    for item in listed if isinstance(listed, list) else [listed]:
+    if not isinstance(listed, list):
+        raise InputError("--config-dir", path, f"has {cut(repr(listed))} for its defaults; expected a list")
+    for item in listed:
         if isinstance(item, str) and NAME.fullmatch(item):  # _self_, or another file of the same group
             continue
         pairs = item.items() if isinstance(item, dict) else [(item, None)]

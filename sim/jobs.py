@@ -12,10 +12,11 @@ import itertools
 import math
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hydra import compose, version
 from hydra._internal.hydra import Hydra
@@ -29,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sim import guard, mappings, stacks
 from sim.choices import groups, options
 from sim.errors import InputError
-from sim.words import LAUNCHER, flags
+from sim.words import LAUNCHER
 
 MOST_JOBS = 10_000  # of a sweep
 
@@ -38,30 +39,53 @@ Check = Callable[[DictConfig], Any]  # raises InputError; what it returns goes t
 Order = Callable[[Sequence[Any], DictConfig], Iterable[int]]  # numbers of jobs in the order in which they can run
 
 
-def main(config_name: str, words: Sequence[str], task: Task, check: Check, launchers: dict[str, Order]) -> Path | None:
-    """Run ``task`` for the configuration that ``words`` describe, or for each job of a sweep (``-m``), or show it (``--cfg``).
+@dataclass(frozen=True)
+class Command:
+    """What a command does for one configuration (``task``), how it is checked, and its launchers by ``hydra/launcher``."""
+
+    task: Task
+    check: Check
+    launchers: Mapping[str, Order]
+
+
+def show(config_name: str, asked: Namespace) -> None:
+    """Print the configuration that the words describe, or what there is to choose (``--help``)."""
+    with _hydra(asked.config_dir):
+        config = _composed(config_name, [_line(one) for one in _parsed(asked)])
+        if asked.help:
+            print(f"{_offered()}\nValues (set any with KEY=VALUE):\n")
+        shown = OmegaConf.masked_copy(config, ["hydra"]) if asked.cfg == "hydra" else config
+        with open_dict(shown):
+            if asked.cfg != "hydra" and asked.cfg != "all":
+                del shown["hydra"]
+        print(OmegaConf.to_yaml(shown, resolve=asked.resolve), end="")
+
+
+def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
+    """Run the task for the configuration that the words describe, or for each job of a sweep (``-m``).
 
     Returns the folder of a sweep.
 
-    The words, and the folder of ``--config-dir``, are checked already (``sim.words``, ``sim.foreign``).
-    ``launchers``: by the value of ``hydra/launcher``. Raises ``InputError`` before any job runs if one of them is wrong.
+    The words, and the folder of ``--config-dir``, are checked already (``sim.words``, ``sim.foreign``). Raises ``InputError``
+    before any job runs if one of them is wrong.
     """
-    asked = flags(words)
     with _hydra(asked.config_dir):
-        parsed = guard.parsed(asked.overrides)
-        stacks.make_asked(parsed)
-        if asked.help or asked.cfg:
-            _show(asked, _composed(config_name, [_line(one) for one in parsed]))
-        elif asked.multirun:
-            return _sweep(config_name, parsed, task, check, launchers)
-        else:
-            config = _composed(config_name, [_line(one) for one in parsed])
-            with _current(config, str(config.hydra.run.dir)) as own:
-                task(own)
+        parsed = _parsed(asked)
+        if asked.multirun:
+            return _sweep(config_name, parsed, command)
+        config = _composed(config_name, [_line(one) for one in parsed])
+        with _current(config, str(config.hydra.run.dir)) as own:
+            command.task(own)
     return None
 
 
-def _sweep(config_name: str, parsed: Sequence[Override], task: Task, check: Check, launchers: dict[str, Order]) -> Path:
+def _parsed(asked: Namespace) -> list[Override]:
+    found = guard.parsed(asked.overrides)
+    stacks.make_asked(found)
+    return found
+
+
+def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Path:
     configs, checked = list[DictConfig](), list[Any]()
     for number, words in enumerate(_jobs(parsed)):
         config = _composed(config_name, words)
@@ -71,19 +95,22 @@ def _sweep(config_name: str, parsed: Sequence[Override], task: Task, check: Chec
             OmegaConf.copy_cache(from_config=configs[0], to_config=config)  # the same time in the names of all folders
         configs.append(config)
         with _current(config, _folder(config)) as own:
-            checked.append(check(own))
+            checked.append(command.check(own))
     launcher = configs[0].hydra.runtime.choices[LAUNCHER]
-    if launcher not in launchers:
-        raise InputError(LAUNCHER, launcher, f"expected {' or '.join(launchers)} with this command")
-    for number in launchers[launcher](checked, configs[0]):
+    if launcher not in command.launchers:
+        raise InputError(LAUNCHER, launcher, f"expected {' or '.join(command.launchers)} with this command")
+    for number in command.launchers[launcher](checked, configs[0]):
         with _current(configs[number], _folder(configs[number])) as own:
-            task(own)
+            command.task(own)
     return Path(configs[0].hydra.sweep.dir).absolute()
 
 
 def one_by_one(checked: Sequence[Any], _: DictConfig) -> Iterable[int]:
     """The order of ``hydra/launcher=basic``."""
     return range(len(checked))
+
+
+BASIC: Final[dict[str, Order]] = {"basic": one_by_one}
 
 
 def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
@@ -158,16 +185,6 @@ def _of_folder(error: OSError, folder: str) -> Exception:
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error
     return InputError("hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})")
-
-
-def _show(asked: Namespace, config: DictConfig) -> None:
-    if asked.help:
-        print(f"{_offered()}\nValues (set any with KEY=VALUE):\n")
-    shown = OmegaConf.masked_copy(config, ["hydra"]) if asked.cfg == "hydra" else config
-    with open_dict(shown):
-        if asked.cfg != "hydra" and asked.cfg != "all":
-            del shown["hydra"]
-    print(OmegaConf.to_yaml(shown, resolve=asked.resolve), end="")
 
 
 def _offered() -> str:

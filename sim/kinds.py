@@ -23,6 +23,7 @@ from sim.plain import SELF
 from sim.types import (
     About,
     Absence,
+    AggregatorAttack,
     Byzantine,
     DataSet,
     Fault,
@@ -127,6 +128,7 @@ KINDS = (
     Kind("fault", "attack", Fault, "faults"),
     Kind("absence", "attack", Absence, "faults"),
     Kind("inversion", "attack", Inversion, "inversion"),
+    Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 

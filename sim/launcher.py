@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sim import checkpoints, compare, files
+from sim import checkpoints, compare, files, groups
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment, address
@@ -53,7 +53,7 @@ def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
         raise InputError("hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})") from error
     with files.alone(stored):
         files.leftovers(stored)
-        workers = compare.n_workers(config.hydra.launcher.workers, len(plan))
+        workers = groups.n_workers(config.hydra.launcher.workers, len(plan))
         for record in compare.run_all(list(plan.values()), workers, folder):
             READY[record.run] = record
             yield from numbers[record.run]

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
 
 from sim.errors import InputError
-
-if TYPE_CHECKING:
-    from sim.experiment import Experiment
 
 EPOCHS = 100_000  # training.local_epochs
 STEPS = 1_000_000  # training.local_steps
@@ -27,28 +23,8 @@ TEXT = 1_000_000  # characters of a configuration as one text
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
+VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
-
-
-def check(experiment: Experiment) -> None:
-    """Raise ``InputError`` for a run of more hospitals, training steps or memory than the limits allow."""
-    n_hospitals = len(experiment.consortium)
-    if n_hospitals > HOSPITALS:
-        raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {HOSPITALS:,}")
-    n_arrays = len(experiment.network.layout)
-    if n_arrays > 2 * LAYERS:
-        raise InputError("model", f"{n_arrays:,} weights and biases", f"expected at most {2 * LAYERS}")
-    training = experiment.settings.training
-    steps = [training.steps(len(hospital.train)) for hospital in experiment.consortium.hospitals]
-    total = training.rounds * sum(steps)
-    if total > STEPS_OF_RUN:
-        expected = f"expected at most {STEPS_OF_RUN:,} (rounds x hospitals x batches)"
-        raise InputError("training", f"{total:,} training steps in a run", expected)
-    rows = max(len(hospital.train) for hospital in experiment.consortium.hospitals)
-    batches = INDEX * n_hospitals * max(steps) * (rows if experiment.dp is not None else min(rows, training.batch_size))
-    _check_bytes("training", batches, "for the batches of a round")
-    updates = COPIES * n_hospitals * experiment.network.n_params
-    _check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
 
 
 def check_runs(n_cells: int, n_seeds: int) -> None:
@@ -63,7 +39,8 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _check_bytes(key: str, needed: int, what: str) -> None:
+def check_bytes(key: str, needed: int, what: str) -> None:
+    """Raise ``InputError`` for more bytes than this machine has."""
     if needed > memory():
         have = f"expected at most the {memory() / 1e9:.0f} GB of this machine"
         raise InputError(key, f"{needed / 1e9:,.0f} GB {what}", have)

@@ -10,9 +10,9 @@ from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 from sim.interrupts import finishing
+from sim.names import PRELOADED
 
 PROCESSES = multiprocessing.get_context("forkserver")
-IMPORTED = ("sim.run", "clients.app")  # once, before the fork, for all of them
 
 
 def n_cores() -> int:
@@ -25,7 +25,7 @@ def warm_up() -> None:
 
     It imports for seconds, best while its starter imports too. It and its workers never get SIGINT: their starter ends them.
     """
-    PROCESSES.set_forkserver_preload(list(IMPORTED))
+    PROCESSES.set_forkserver_preload(list(PRELOADED))
     with finishing():
         resource_tracker.ensure_running()  # which the next lines would start, and which hears signals again once it has
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

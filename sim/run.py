@@ -11,37 +11,37 @@ from typing import TypeVar
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
-from hydra.utils import get_object
+from flwr.serverapp import ServerApp
 
-from sim import checkpoints, wire
+from sim import checkpoints
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.design.site import Source
-from sim.engines.local import LocalGrid, Together, call
-from sim.evidence import HospitalOutcome, RunRecord
-from sim.experiment import Described, Experiment, address, targets
+from sim.evidence import SCHEMA, HospitalFacts, RunRecord
+from sim.experiment import Described, Experiment, address, load, targets
+from sim.federation import wire
 from sim.federation.driver import Parties, Roster, drive
-from sim.federation.rounds import Answer, Ended, Findings, Observer, Weights
+from sim.federation.engines.local import LocalGrid, Together, call
+from sim.federation.observing import Answer, Ended, Observer, Subject
+from sim.federation.rounds import Weights
 from sim.manifest import code_version
-from sim.observers.engagement import EngagementObserver, without
+from sim.names import CLIENT_APP, RAY, TOGETHER, named
+from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
 from sim.observers.privacy import PrivacyObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
-from sim.sight import conflicts, sight
 from sim.types import Hospital
+from sim.visibility import conflicts, visibility
 
-CLIENT_APP, TOGETHER = "clients.app.simulated_app", "clients.app.together"
-RAY = "sim.engines.ray.serve"
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
 
 
-Measure = Callable[[Experiment], Observer]  # a kind of observer
+Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
     Screening,
     PrivacyObserver,
@@ -63,20 +63,19 @@ class FederatedRun(Parties):
         self,
         experiment: Experiment,
         first_node: int = 1,
-        progress: Progress | None = None,
         observers: Sequence[Measure] = (),
     ) -> None:
         """``observers``: those beside ``STANDARD`` and ``ATTACK_FREE``."""
-        measures = (*STANDARD, *(() if experiment.attacks else ATTACK_FREE), *observers)
+        measures = (*STANDARD, *(() if experiment.attack_plan.attacks else ATTACK_FREE), *observers)
         super().__init__(
             plan=experiment.plan,
             attack=experiment.attack_plan,
             key=experiment.aggregator_key,
-            initial=experiment.first_weights,
+            initial=experiment.plan.first_weights(experiment.aggregator_key),
             roster=Roster.numbered(experiment.consortium.names, first_node),
-            observers=[measure(experiment) for measure in measures],
+            observers=[measure(subject(experiment)) for measure in measures],
         )
-        self.experiment, self.progress, self.earlier = experiment, progress, 0.0
+        self.experiment, self.earlier = experiment, 0.0
 
     def observer(self, kind: type[Kind]) -> Kind:
         """The observer of this kind."""
@@ -87,24 +86,15 @@ class FederatedRun(Parties):
         """Replies that were not used, and rounds that were skipped."""
         return self.observer(Screening).state
 
-    def server_app(self) -> ServerApp:
-        """The Flower ServerApp of this run."""
-        server = ServerApp()
-
-        @server.main()
-        def main(grid: Grid, _: Context) -> None:
-            drive([self], grid, self.progress or (lambda _: None))
-
-        return server
-
     def record(self, answer: Answer, seconds: float, attack_free: Weights | None = None) -> RunRecord:
         """The evidence of the finished run. ``attack_free``: the final model of the same run without the attack."""
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
-        settings, consortium = experiment.settings, experiment.consortium
+        settings, consortium, attack = experiment.settings, experiment.consortium, experiment.attack_plan
         found = [observer.findings(ended) for observer in self.observers]
-        measured = {name: value for findings in found for name, value in findings.run.items()}
+        details = {name: value for findings in found for name, value in findings.details.items()}
         return RunRecord.model_validate(
             {
+                "schema_": SCHEMA,
                 "run": address(experiment, code_version()),
                 "consortium": consortium.name,
                 "attack": experiment.attack,
@@ -112,38 +102,37 @@ class FederatedRun(Parties):
                 "seed": settings.seed,
                 "n_hospitals": len(consortium),
                 "n_hostile": settings.adversary.n_hostile,
-                "hostile": list(experiment.hostile),
+                "hostile": list(attack.hostile),
                 "rounds": settings.training.rounds,
                 "public": consortium.public,
-                "adaptive": any(one.about.uses == "updates_and_rule" for one in experiment.of_kind("byzantine").values()),
+                "adaptive": any(
+                    one.about.uses == "updates_and_rule" for one in experiment.attack_plan.of_kind("byzantine").values()
+                ),
                 "data_source": consortium.source,
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
                 "config": experiment.config,
-                "hospitals": [self._hospital(hospital, found) for hospital in consortium.hospitals],
-                "absences": {name: list(concerned) for name, concerned in experiment.absences.items()},
-                "sight": sight(experiment),
+                "outcomes": tuple(one for findings in found for one in findings.outcomes),
+                "hospitals": [self._facts(hospital) for hospital in consortium.hospitals],
+                "absences": {name: list(concerned) for name, concerned in attack.absent.items()},
+                "visibility": visibility(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
-                "limit": experiment.chain.most_hostile(experiment.secagg.n_rows(len(consortium)), len(consortium)),
+                "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.state.memory),
-                **measured,
+                **details,
             }
         )
 
-    def _hospital(self, hospital: Hospital, found: Sequence[Findings]) -> HospitalOutcome:
-        measured = {name: value for findings in found for name, value in findings.hospitals.get(hospital.name, {}).items()}
-        return HospitalOutcome.model_validate(
-            {
-                "hospital": hospital.name,
-                "origin": hospital.origin,
-                "hostile": hospital.name in self.experiment.hostile,
-                "n_train": len(hospital.train),
-                "n_test": len(hospital.test),
-                "n_test_positive": int(hospital.test.labels.sum()),
-                **measured,
-            }
+    def _facts(self, hospital: Hospital) -> HospitalFacts:
+        return HospitalFacts(
+            hospital=hospital.name,
+            origin=hospital.origin,
+            hostile=hospital.name in self.experiment.attack_plan.hostile,
+            n_train=len(hospital.train),
+            n_test=len(hospital.test),
+            n_test_positive=int(hospital.test.labels.sum()),
         )
 
 
@@ -159,25 +148,41 @@ def run(
     together. ``observers``: those beside the standard ones.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings), lambda: experiment.is_public):
-        run_ = _served(FederatedRun(experiment, progress=progress, observers=observers), app)
-        control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.backdoors else None
+    with blaming(targets(experiment.settings), lambda: experiment.consortium.public):
+        run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
+        control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.attack_plan.backdoors else None
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
-def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
+def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
+    server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ClientApp], None] = get_object(RAY)
-        serve(run_, client_app()(Described(run_.experiment.text)))
+        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = named(RAY)
+        serve(run_, server, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
-    run_.server_app()(_grid([run_], app), empty)
+    server(_grid([run_], app), empty)
     return run_
 
 
 def unattacked(experiment: Experiment) -> Experiment:
     """The same run without its attacks."""
-    return without(experiment, attack={})
+    config = {**experiment.config, "attack": {}}
+    del config["label"]
+    return load(config, experiment.label)
+
+
+def subject(experiment: Experiment) -> Subject:
+    """What observers hold of a run."""
+    settings = experiment.settings
+    return Subject(
+        plan=experiment.plan,
+        attack=experiment.attack_plan,
+        truth=experiment.truth,
+        key=experiment.aggregator_key,
+        min_class_rows=settings.metrics.min_class_rows,
+        show_records=experiment.consortium.public or settings.report.show_reconstructions,
+    )
 
 
 @contextmanager
@@ -211,9 +216,9 @@ def advance(
     ``observers``: those beside the standard ones.
     """
     named = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(named, lambda: all(experiment.is_public for experiment in experiments)), _frozen():
+    with blaming(named, lambda: all(experiment.consortium.public for experiment in experiments)), _frozen():
         start = time.perf_counter()
-        attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.backdoors}
+        attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.attack_plan.backdoors}
         wanted = {experiment.text for experiment in experiments}
         added = {control.text: control for control in attack_free.values() if control.text not in wanted}
         runs, node = list[FederatedRun](), 1
@@ -262,11 +267,11 @@ def answering(app: AppOf | None) -> Answer:
 
 def client_app() -> AppOf:
     """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: AppOf = get_object(CLIENT_APP)
+    app: AppOf = named(CLIENT_APP)
     return app
 
 
 def together(sources: Mapping[int, Source]) -> Together:
     """What answers for the hospitals of all runs at once; ``sources``: by node."""
-    made: Together = get_object(TOGETHER)(sources)
+    made: Together = named(TOGETHER)(sources)
     return made

@@ -18,9 +18,9 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
 from sim.choices import options
+from sim.config.groups import STACK
 from sim.errors import InputError
 
-STACK = ("aggregator", "steps", "server_optimizer", "secagg", "dp")  # groups that a defense is a preset over
 JOINT = "+"
 NOTHING = "none"
 GROUP = "defense"

@@ -1,69 +1,33 @@
-"""Which part of a configuration belongs to the attack, to the defense, to the single run, or to the study that all runs share.
+"""Whether runs are of one study, by the parts of their configurations (``sim.config.groups``).
 
 A folder takes runs of one study: what is shared is equal, and a name of an attack or a defense stands for one thing only.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from sim.config import groups
+from sim.config.groups import OF_THE_RUN, canonical
 from sim.errors import cut
 
-Part = Literal["study", "attack", "defense", "run", "nothing"]
-
-BELONGS: Final[Mapping[str, Part]] = {
-    "consortium": "study",
-    "model": "study",
-    "training": "study",
-    "adversary": "study",  # but for the number of hostile hospitals, which belongs to the run
-    "server": "study",
-    "policy": "study",
-    "metrics": "study",
-    "engine": "study",  # engines and devices give the same numbers to rounding only
-    "device": "study",
-    "attack": "attack",
-    "label": "defense",
-    "defense": "defense",
-    "aggregator": "defense",
-    "steps": "defense",
-    "server_optimizer": "defense",
-    "secagg": "defense",
-    "dp": "defense",
-    "plugins": "study",
-    "seed": "run",
-    "report": "nothing",  # what is shown changes no run
-}
-OF_THE_RUN: Final = "n_hostile"  # of the adversary, and of whatever is set to the adversary's
 SHOWN: Final = 60  # characters of a value in a message
 
 Scope = tuple[str, ...]
 Difference = tuple[str, Any, Any]  # key, value held, value wanted
 
 
-def address_of(config: Mapping[str, Any], data_hash: str, code: str) -> str:
-    """Content address of a run: 16 hex digits of its configuration, its data and the code."""
-    told = {key: value for key, value in config.items() if BELONGS.get(key) != "nothing"}
-    return hashlib.sha256("\n".join((canonical(told), data_hash, code)).encode()).hexdigest()[:16]
-
-
-def canonical(value: Any) -> str:
-    """One text for one value of JSON."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
 def scopes(config: Mapping[str, Any]) -> Iterator[tuple[Scope, dict[str, Any]]]:
     """What has to be equal wherever a folder has it: the study's part, each attack by its name, the defense by its label."""
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
-    shared = {key: config[key] for key in config if BELONGS.get(key, "study") == "study"} | {"adversary": adversary}
+    shared = groups.of(config, "study") | {"adversary": adversary}
     yield ("study",), shared
     for name, node in config.get("attack", ()):
         yield ("attack", name), {"attack": {name: _following(node, n_hostile)}}
-    parts = {key: config[key] for key in config if BELONGS.get(key) == "defense"}
-    yield ("defense", str(config.get("label"))), _following(parts, n_hostile)
+    yield ("defense", str(config.get("label"))), _following(groups.of(config, "defense"), n_hostile)
 
 
 def difference(held: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]]) -> Difference | None:

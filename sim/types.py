@@ -21,6 +21,7 @@ Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape) of 
 
 Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
+BY_AGGREGATOR = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,19 @@ class Forged:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What an aggregator asks of hospitals in every round, beside training its weights.
+
+    ``dp``: that they protect records as agreed. ``local_steps``: batches of a round, None for whole passes over the records;
+    ``batch_size``: records of a batch.
+    """
+
+    dp: bool
+    local_steps: int | None
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class Observation:
     """What an aggregator that follows the protocol but is curious holds after one round."""
 
@@ -301,6 +315,15 @@ class Absence(Protocol):
     def concerned(self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]: ...
 
     def away(self, round_: int, rng: np.random.Generator) -> bool: ...
+
+
+@runtime_checkable
+class AggregatorAttack(Protocol):
+    """What an honest aggregator asks of hospitals -> what it asks instead."""
+
+    about: ClassVar[About]
+
+    def __call__(self, demand: Demand) -> Demand: ...
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from sim.build import build
+from sim.config.build import build
 from sim.types import Absence
 
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a busy machine is no failure
@@ -25,6 +25,7 @@ KINDS = {
     "each_fault": ("attack", "attacks.faults."),
     "each_absence": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
+    "each_aggregator_attack": ("attack", "attacks.aggregator."),
 }
 
 

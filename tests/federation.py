@@ -1,6 +1,7 @@
 """Whole federations for tests: experiments as the command line composes them, and runs that leave their final model."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ from hydra import initialize_config_module
 from numpy.typing import NDArray
 
 from clients.app import fit, together
-from sim import compose, wire
-from sim.engines.local import LocalGrid
+from sim import compose
+from sim.design.attack import Attack
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.engines.local import LocalGrid
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun
 from sim.seeds import stream
@@ -33,6 +36,16 @@ def plan(overrides: list[str], attacks: list[Any], defenses: list[str], n_seeds:
     """The experiments of ``wardround compare OVERRIDES attacks=... defenses=... seeds=...``."""
     with initialize_config_module("conf", version_base="1.3"):
         return compose.experiments(overrides, compose.cells(attacks, defenses), range(n_seeds))
+
+
+def attacked(run: Experiment, attacks: Mapping[str, Attack]) -> Experiment:
+    """The same run with these attacks by name."""
+    return replace(run, attack_plan=replace(run.attack_plan, attacks=attacks))
+
+
+def aggregating(run: Experiment, chain: Any) -> Experiment:
+    """The same run with other steps and another rule."""
+    return replace(run, plan=replace(run.plan, chain=chain))
 
 
 class TamperingGrid(LocalGrid):

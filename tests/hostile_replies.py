@@ -9,11 +9,14 @@ given; it returns anything, or raises. A table of contents says what the honest 
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import pickle
 import signal
 import tempfile
 import types
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from copy import copy, deepcopy
 from decimal import Decimal
@@ -21,14 +24,15 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from sim import wire
 from sim.errors import InputError, PluginError, RefusedError
+from sim.federation import wire
 from tests.federation import answer_drawn
 
 Entry = Callable[[Message, Context], Any]
@@ -821,6 +825,105 @@ OTHER: dict[str, tuple[Entry, str]] = {
     "a stack of marks": (raising(lambda: ValueError("e" + "\u0301" * 1000)), r"ValueError('e\u0301\u0301"),
 }
 
+# --- 8. what is like a reply from outside, refers to itself, or ends elsewhere
+
+
+def own_list() -> list[Any]:
+    """A list that holds itself."""
+    found = list[Any]()
+    found.append(found)
+    return found
+
+
+def like_a_message(message: Message, context: Context) -> Any:
+    """An object that says that it is a message, with the parts of an honest one."""
+    found = Mock(spec=Message)
+    found.__dict__.update(vars(honest(message, context)))
+    return found
+
+
+def reclassed(update: Update) -> Any:
+    """Records that were Flower's own when they were made."""
+    content = records(shared(update))
+    content.__class__ = OwnRecords
+    return content
+
+
+class SelfCausedError(ValueError):
+    """An exception that is its own cause, with notes that are none."""
+
+    def __init__(self) -> None:
+        super().__init__(own_list())
+        self.__cause__ = self.__context__ = self
+        self.__notes__: Any = Raises()
+
+
+def fields_of(update: Update) -> Any:
+    return update.view([("value", "<f4")])
+
+
+INVENTED: dict[str, tuple[Entry, str]] = {
+    "an object that says it is a message": (like_a_message, "the reply is an object of type Mock"),
+    "a proxy of a message": (lambda m, c: weakref.proxy(KEPT.setdefault(id(m), honest(m, c))), "the reply is an object of type "),
+    "a part of a function": (lambda m, c: functools.partial(honest, m, c), "the reply is an object of type partial"),
+    "a generator for content": (
+        lambda m, c: changed(honest(m, c), _content=(_ for _ in ())),
+        "the content is an object of ",
+    ),
+    "a generator for entries": (
+        holding(lambda _u: record(RecordDict, (_ for _ in ()))),
+        "the content holds an object ",
+    ),
+    "a view of entries": (
+        holding(lambda u: record(RecordDict, types.MappingProxyType(vars(records(shared(u)))["_data"]))),
+        "the content holds an object of type mappingproxy",
+    ),
+    "entries with an order": (
+        holding(lambda u: record(RecordDict, OrderedDict(vars(records(shared(u)))["_data"]))),
+        "the content holds an object of type OrderedDict",
+    ),
+    "records of a kind that they were not made as": (holding(reclassed), "the content is an object of type OwnRecords"),
+    "a list that holds itself for a count": (
+        holding(lambda u: records(shared(u), own_list())),
+        "reports [an object of type list]",
+    ),
+    "a list that holds itself for a number": (
+        holding(lambda u: records(shared(u), metrics={"loss": own_list()})),
+        "reports loss=[an object of type list]",
+    ),
+    "a count with a sign alone": (holding(lambda u: records(shared(u), -0.0)), "reports -0.0 records"),
+    "a constant for a count": (holding(lambda u: records(shared(u), signal.SIGINT)), "reports an object of type Signals records"),
+    "a text of a hundred megabytes": (lambda _m, _c: "x" * 10**8, "the reply is xxxx"),
+    "a text of null characters": (lambda _m, _c: "\0" * 1000, r"the reply is \x00"),
+    "an update of one field": (holding(lambda u: records(shared(fields_of(u)))), "dtype |V4, expected float32"),
+    "an update of raw bytes in fours": (holding(lambda u: records(shared(u.view("V4")))), "dtype |V4, expected float32"),
+    "an update of texts of any length": (
+        holding(lambda u: records(shared(np.array(["x"] * len(u), np.dtypes.StringDType())))),
+        "dtype StringDType",
+    ),
+    "nan that is one number many times": (
+        holding(lambda u: records(shared(np.broadcast_to(np.float32(np.nan), u.shape)))),
+        "values that are not finite",
+    ),
+    "nan, last to first": (holding(lambda u: records(shared(one(u, 0, np.nan)[::-1]))), "values that are not finite"),
+    "nan with a sign": (holding(lambda u: records(shared(np.copysign(np.float32(np.nan), -u)))), "values that are not finite"),
+    "bytes with a comma less in their head": (
+        holding(lambda u: records(made(Array, {**vars(Array(u)), "data": npy(u).replace(b", }", b"  }")}))),
+        UNDECODABLE,
+    ),
+    "an exception that is its own cause": (raising(SelfCausedError), "SelfCausedError([an object of type list])"),
+    "an exception thrown into a generator": (
+        lambda _m, _c: (_ for _ in ()).throw(GeneratorExit("thrown")),
+        "GeneratorExit('thrown')",
+    ),
+    "an answer to an answer": (
+        lambda m, c: Message(honest(m, c).content, reply_to=changed(m, _metadata=changed(m.metadata, _message_id="0"))),
+        "reply to message 0, expected ",
+    ),
+    "an empty id of what it answers": (signed(_reply_to_message_id=""), "reply to message , expected "),
+}
+KEPT = dict[int, Message]()  # messages that nothing else holds
+
 HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"update: {name}": (holding(lambda u, v=v: records(shared(v(u)))), why) for name, (v, why) in VALUES.items()},
     **{
@@ -840,4 +943,5 @@ HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"signed: {name}": entry for name, entry in SIGNED.items()},
     **{f"failed: {name}": entry for name, entry in FAILED.items()},
     **{f"other: {name}": entry for name, entry in OTHER.items()},
+    **{f"invented: {name}": entry for name, entry in INVENTED.items()},
 }

@@ -235,6 +235,17 @@ FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {  # case: w
     "another ending": {"attack/evil.yml": NODE},
     "choices of a comparison": {"attack/evil.yaml": "# @package _global_\nattacks: ['../consortium/heart4']\n"},
     "itself": {"attack/evil.yaml": "# @package _global_\ndefaults: [evil]\n"},
+    "itself by its group": {"attack/evil.yaml": "# @package _global_\ndefaults: [{/attack: [evil]}]\n"},
+    "two that lead to each other": {"attack/evil.yaml": "defaults: [b]\n", "attack/b.yaml": "defaults: [evil]\n"},
+    "a circle across groups": {
+        "attack/evil.yaml": "defaults: [{/model: m}]\n", "model/m.yaml": "defaults: [{/attack: evil}]\n",
+    },
+    "a circle beside what is chosen": {"attack/evil.yaml": NODE, "attack/a.yaml": "defaults: [a]\n"},
+    "a circle of 400": {
+        "attack/evil.yaml": "defaults: [n0]\n",
+        **{f"attack/n{n}.yaml": f"defaults: [n{(n + 1) % 400}]\n" for n in range(400)},
+    },
+    "a text for defaults": {"attack/evil.yaml": "defaults: evil\n"},
     "reference to itself": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack.evil.of}}\n"},
     "reference to its parent": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack}}\n"},
     "optional defaults": {"attack/evil.yaml": "# @package _global_\ndefaults: [{optional /attack: evil}]\n"},
@@ -424,7 +435,8 @@ def main(folder: Path) -> None:
             for target in kinds.targets(group):
                 assert kinds.find(f"{group}.x", target).__name__ in target
     for kind, name, words in cases:
-        out, err, watch.seen, start = io.StringIO(), io.StringIO(), list[str](), time.perf_counter()
+        out, err, watch.seen = io.StringIO(), io.StringIO(), list[str]()
+        start, worked = time.perf_counter(), time.process_time()
         with redirect_stdout(out), redirect_stderr(err):
             watch.on = True
             try:
@@ -432,11 +444,12 @@ def main(folder: Path) -> None:
             except BaseException as error:
                 code = repr(error)
             watch.on = False
+        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - worked}
         left = sorted(str(path) for path in Path().rglob("*"))
         for path in Path().iterdir():
             shutil.rmtree(path)
         told = {"out": out.getvalue(), "err": err.getvalue(), "seen": watch.seen, "left": left}
-        more = {"seconds": time.perf_counter() - start, "canary": (folder / "canary").exists()}
+        more = {"seconds": seconds, "canary": (folder / "canary").exists()}
         print(json.dumps({"kind": kind, "name": name, "code": code} | told | more), flush=True)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.evidence import Cause, Heard, Planted, RunRecord, Screened, Selection, Skip
-from tests.records import make_curve, make_inversion, make_record
+from sim.evidence import Cause, Outcome, RunRecord, Screened, Skip, outcome
+from tests.records import make_curve, make_inversion, make_record, make_selection, with_figures, with_outcomes
 
 GOLDEN = Path(__file__).parent / "golden"
 ALONE = (0.90, 0.91, 0.89)  # AUROC with nobody attacking, by seed
 FIGURES = (
-    "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc", "worst_hospital",
+    "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc",
 )  # fmt: skip
 NOT_FINITE = dict.fromkeys(FIGURES) | {"undefined": "the scores of 180 of 180 test patients are not finite"}
 UNTRAINED = dict.fromkeys(FIGURES) | {"undefined": "no round gave a new model, so there is no trained model to score"}
@@ -37,7 +37,7 @@ def losses(found: Losses, controls: Sequence[float] = ALONE, costs: Mapping[str,
     records = []
     for defense in dict.fromkeys(["none", *(name for _, name in found)]):
         before = [value - paid.get(defense, 0.0) for value in controls]
-        records += [make_record(defense=defense, seed=s, outcome={"auroc": value}) for s, value in enumerate(before)]
+        records += [make_record(defense=defense, seed=s, figures={"auroc": value}) for s, value in enumerate(before)]
         for (attack, name), lost in found.items():
             if name == defense:
                 after = [None if loss is None else before[s] - loss for s, loss in enumerate(lost)]
@@ -47,9 +47,9 @@ def losses(found: Losses, controls: Sequence[float] = ALONE, costs: Mapping[str,
 
 def _ended(attack: str, defense: str, seed: int, auroc: float | None) -> RunRecord:
     if auroc is not None:
-        return make_record(attack=attack, defense=defense, seed=seed, outcome={"auroc": auroc})
+        return make_record(attack=attack, defense=defense, seed=seed, figures={"auroc": auroc})
     curve = make_curve(2, 0.8)
-    return make_record(attack=attack, defense=defense, seed=seed, outcome=NOT_FINITE, curve=curve)
+    return make_record(attack=attack, defense=defense, seed=seed, figures=NOT_FINITE, curve=curve)
 
 
 def all_harmed() -> list[RunRecord]:
@@ -73,8 +73,7 @@ def ties() -> list[RunRecord]:
     """Two defenses that do equally well; krum takes one hospital, and costs AUROC."""
     close = {("alie", "krum"): (0.01, 0.0, 0.03), ("alie", "median"): (0.0, 0.03, 0.01)}
     records = losses({("alie", "none"): (0.4, 0.41, 0.39), **close}, costs={"krum": 0.02})
-    alone = Selection(rounds=4, hospitals=_one_of(6), precision=None, recall=None, wrongly_left_out=5 / 6)
-    return [r.model_copy(update={"selection": alone}) if r.defense == "krum" else r for r in records]
+    return [with_outcomes(r, _one_of(6)) if r.defense == "krum" else r for r in records]
 
 
 def backdoor_only() -> list[RunRecord]:
@@ -83,8 +82,8 @@ def backdoor_only() -> list[RunRecord]:
     records = [r for r in losses({("backdoor", d): (0.0, 0.001, 0.0) for d in found}) if r.attack == "none"]
     return records + [
         make_record(
-            attack="backdoor", defense=d, seed=s, outcome={"auroc": ALONE[s]},
-            backdoor=Planted(attack="backdoor", target=0, success=value, false_trigger=0.05, n=400),
+            attack="backdoor", defense=d, seed=s, figures={"auroc": ALONE[s]},
+            backdoor=(value, 0.05, 400),
         )
         for d, values in found.items() for s, value in enumerate(values)
     ]  # fmt: skip
@@ -105,9 +104,7 @@ def _stopped(record: RunRecord) -> RunRecord:
     if (record.attack, record.defense, record.seed) == ("malformed", "krum", 0):
         return _skipping(record, [2, 3], "absent", ["hospital_0"], ["hospital_4"])
     if (record.attack, record.defense, record.seed) == ("none", "krum", 2):
-        untrained = record.model_copy(
-            update={"outcome": record.outcome.model_copy(update=UNTRAINED), "curve": make_curve(4, None)}
-        )
+        untrained = with_figures(record, UNTRAINED).model_copy(update={"curve": make_curve(4, None)})
         return _skipping(untrained, [1, 2, 3, 4], "not_finite", [], [])
     return record
 
@@ -118,7 +115,8 @@ def _skipping(record: RunRecord, rounds: list[int], cause: Cause, hostile: list[
         Skip(round=n, cause=cause, reason="made for a test", replies=replies, needed=5, hostile=hostile, honest=honest)
         for n in rounds
     ]
-    return record.model_copy(update={"skipped_rounds": rounds, "skips": skips})
+    share = outcome("rounds_skipped", len(rounds) / record.rounds, record.rounds)
+    return with_outcomes(record, [share]).model_copy(update={"skipped_rounds": rounds, "skips": skips})
 
 
 def broken_down() -> list[RunRecord]:
@@ -145,9 +143,10 @@ def nothing() -> list[RunRecord]:
     return [make_record(screened=[Screened(round=1, hospital="hospital_1", reason="no reply")])]
 
 
-def _one_of(n: int) -> list[Heard]:
+def _one_of(n: int) -> list[Outcome]:
     """Whom a rule that takes one hospital took."""
-    return [Heard(hospital=f"hospital_{i}", hostile=i == 0, share=float(i == 1), left_out=float(i != 1)) for i in range(n)]
+    weights = [float(i == 1) for i in range(n)]
+    return make_selection(weights, [1 - one for one in weights], recall=None, precision=None, honest_left_out=5 / 6)
 
 
 STUDIES: dict[str, Callable[[], list[RunRecord]]] = {

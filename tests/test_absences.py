@@ -9,18 +9,18 @@ import pytest
 
 from aggregators.chain import Chain
 from attacks.faults.honest_absence import HonestAbsence
-from sim import wire
 from sim.compose import options
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import absences
+from sim.federation import wire
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
 from sim.types import Absence, Rule, Step
 from tests.conftest import plugins
-from tests.federation import aggregated, asked, experiment, uploads
+from tests.federation import aggregated, aggregating, asked, experiment, uploads
 from tests.test_lockstep import same
 from tests.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
 
@@ -39,8 +39,9 @@ def plain(*words: str) -> Experiment:
 
 def counting(one: Experiment, absent: str) -> Experiment:
     """The same run with another ``server.absent``."""
-    server = one.settings.server.model_copy(update={"absent": absent})
-    return dataclasses.replace(one, settings=one.settings.model_copy(update={"server": server}))
+    server = one.plan.server.model_copy(update={"absent": absent})
+    terms = one.plan.terms.model_copy(update={"server": server})
+    return dataclasses.replace(one, plan=dataclasses.replace(one.plan, terms=terms))
 
 
 def against(part: Any, n_hostile: int) -> Any:
@@ -53,11 +54,11 @@ def chained(rule: Rule, step: Step | None, n_hostile: int, absent: str = "keep")
     if hasattr(rule, "root"):
         rule = dataclasses.replace(rule, root=honest_of(base)[-1])
     steps = () if step is None else (against(step, n_hostile),)
-    return dataclasses.replace(base, chain=Chain(steps, against(rule, n_hostile)))
+    return aggregating(base, Chain(steps, against(rule, n_hostile)))
 
 
 def honest_of(one: Experiment) -> list[str]:
-    return [name for name in one.consortium.names if name not in one.hostile]
+    return [name for name in one.consortium.names if name not in one.attack_plan.hostile]
 
 
 def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregated, np.ndarray | None, float]:
@@ -65,11 +66,11 @@ def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregated, np.ndarra
     run, n_params = FederatedRun(one), 40
     run.weights = np.zeros(n_params, np.float32)
     rows = dict(zip(run.plan.hospitals, np.random.default_rng(5).normal(size=(12, n_params)).astype(np.float32), strict=True))
-    rows |= dict.fromkeys(one.hostile, np.full(n_params, FAR, np.float32))
+    rows |= dict.fromkeys(one.attack_plan.hostile, np.full(n_params, FAR, np.float32))
     messages = asked(run)
     replies = {name: wire.answer(row, 50, {}, messages[name]) for name, row in rows.items() if name not in missing}
     moved, found = aggregated(run, 1, replies)
-    honest = np.array([row for name, row in rows.items() if name not in {*missing, *one.hostile}], np.float64)
+    honest = np.array([row for name, row in rows.items() if name not in {*missing, *one.attack_plan.hostile}], np.float64)
     if found.skipped is not None:
         return found, None, 0.0
     if len(honest) < 2:
@@ -86,12 +87,12 @@ def claim(n_rows: int, n_hostile: int) -> float:
 
 def outside(one: Experiment, n_missing: int) -> list[str]:
     """What is wrong with a round in which so many honest hospitals are missing; nothing if it holds or is skipped as it must."""
-    missing, n_rows, n_hostile = honest_of(one)[:n_missing], 12 - n_missing, len(one.hostile)
+    missing, n_rows, n_hostile = honest_of(one)[:n_missing], 12 - n_missing, len(one.attack_plan.hostile)
     found, moved, radii = one_round(one, set(missing))
-    if n_rows < one.quorum.least:
+    if n_rows < one.plan.quorum.least:
         skipped = found.skipped
         right = skipped is not None and (skipped.cause, skipped.missing) == ("absent", tuple(missing)) and skipped.reason
-        return [] if right and moved is None else [f"{n_rows} replies of {one.quorum.least}: not skipped"]
+        return [] if right and moved is None else [f"{n_rows} replies of {one.plan.quorum.least}: not skipped"]
     if moved is None:
         return [f"{n_rows} replies: skipped, {found.skipped.reason}"]
     return [] if n_rows <= 2 * n_hostile or radii <= claim(n_rows, n_hostile) else [f"{n_rows} replies: {radii:.3g} radii away"]
@@ -104,7 +105,7 @@ ROBUST = {case: rule for case, rule in RULES.items() if case not in MOVED_FROM}
 @pytest.mark.parametrize("case", ROBUST)
 def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is_skipped(case: str, n_hostile: int) -> None:
     one = chained(ROBUST[case], None, n_hostile)
-    if one.quorum.least > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
+    if one.plan.quorum.least > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
         return  # the rule is not defined for so many, also with everybody there, or promises nothing against a single row
     assert [text for n_missing in range(6) for text in outside(one, n_missing)] == []
 
@@ -116,7 +117,7 @@ def test_with_honest_hospitals_absent_each_step_before_each_rule_is_within_the_c
         one = chained(rule, STEPS[step], 2)
         if hasattr(STEPS[step], "n_rows") and hasattr(rule, "root"):
             continue  # a trusted hospital whose row is merged with others is refused before round 1
-        if one.quorum.least <= 12 and (found := [text for n_missing in range(4) for text in outside(one, n_missing)]):
+        if one.plan.quorum.least <= 12 and (found := [text for n_missing in range(4) for text in outside(one, n_missing)]):
             wrong[case] = found
     assert wrong == {}
 
@@ -139,10 +140,10 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     for name in ("calibrated", "spent"):
         monkeypatch.setattr(f"clients.private.{name}", lambda *_: 1.0)  # the search for the noise is tested elsewhere
     one = counting(plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent)
-    spare = 12 - one.quorum.least
+    spare = 12 - one.plan.quorum.least
     assert f"{spare} of 12 may be missing" in absences(one)
-    there = [name for name in honest_of(one) if name != getattr(one.chain.rule, "root", None)]
-    away = [*there, *one.hostile]
+    there = [name for name in honest_of(one) if name != getattr(one.plan.chain.rule, "root", None)]
+    away = [*there, *one.attack_plan.hostile]
     assert one_round(one, set(away[:spare]))[0].skipped is None
     if spare < 11:
         skipped = one_round(one, set(away[: spare + 1]))[0].skipped
@@ -156,9 +157,11 @@ def test_explain_says_who_can_stop_rounds() -> None:
     able = plain("aggregator=krum", "adversary.n_hostile=4")
     assert absences(able).endswith("2 of the 4 hostile hospitals can stop every round by sending nothing")
     rooted = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
-    hostile_root = plain("aggregator=fltrust", f"aggregator.root={rooted.hostile[0]}")
+    hostile_root = plain("aggregator=fltrust", f"aggregator.root={rooted.attack_plan.hostile[0]}")
     assert "without the reply of cleveland_1 the round is skipped" in absences(rooted)
-    assert absences(hostile_root).endswith(f"{rooted.hostile[0]}, hostile with seed 0, can stop every round by sending nothing")
+    assert absences(hostile_root).endswith(
+        f"{rooted.attack_plan.hostile[0]}, hostile with seed 0, can stop every round by sending nothing"
+    )
     counted = plain("aggregator=trimmed_mean", "server.absent=count_as_hostile")
     assert "each of which lowers the number of hostile hospitals withstood, 3, by one" in absences(counted)
     assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in absences(counting(counted, "keep"))
@@ -183,7 +186,7 @@ REMEMBERING = {
 
 @pytest.mark.parametrize("case", REMEMBERING)
 def test_no_plugin_writes_to_its_memory_so_that_a_skipped_round_leaves_no_trace(case: str) -> None:
-    run = FederatedRun(dataclasses.replace(plain(), chain=REMEMBERING[case]))
+    run = FederatedRun(aggregating(plain(), REMEMBERING[case]))
     for number in (1, 2, 3):
         for array in arrays_in(run.aggregator.state.memory):
             array.setflags(write=False)  # a write would raise
@@ -252,7 +255,7 @@ def test_absences_leave_the_same_evidence_in_lockstep_and_one_by_one(words: tupl
     beside = plain("training.rounds=4", "attack=[dropout]", "defense=krum")
     batched = run_together([beside, one])[1]
     same(batched, run(one))
-    assert batched.engagement.attack_distance
+    assert batched.value("attack_distance")
     assert {lost.hospital for lost in batched.screened} - set(batched.hostile)  # honest hospitals were missing
     assert [skip.round for skip in batched.skips] == batched.skipped_rounds
 
@@ -266,8 +269,8 @@ def test_hostile_and_honest_absences_are_told_apart_in_the_evidence() -> None:
     (record,) = run_together([one])
     (skip,) = record.skips  # 9 are left in rounds 1 and 3, which is enough; 8 in round 2
     assert (skip.round, skip.cause, skip.replies, skip.needed) == (2, "absent", 8, 9)
-    assert skip.hostile == list(one.hostile)
-    assert skip.honest == list(one.absences["honest_absence"])
+    assert skip.attack_plan.hostile == list(one.attack_plan.hostile)
+    assert skip.honest == list(one.attack_plan.absent["honest_absence"])
     assert skip.reason == "n_rows=8, n_hostile=3: Krum needs n_rows >= 2*n_hostile + 3 = 9"
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
 
@@ -294,7 +297,9 @@ def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_
                 "attack.honest_absence.n_hospitals=3", "defense=trimmed_mean")  # fmt: skip
     run, seen = FederatedRun(one), []
     run.adversary.attacks = {"aggregation_tailored": lambda known, _: seen.append(known) or known.own}
-    object.__setattr__(run.adversary.attacks["aggregation_tailored"], "about", one.attacks["aggregation_tailored"].about)
+    object.__setattr__(
+        run.adversary.attack_plan.attacks["aggregation_tailored"], "about", one.attack_plan.attacks["aggregation_tailored"].about
+    )
     rows = np.random.default_rng(5).normal(size=(12, len(run.initial))).astype(np.float32)
     replies = {name: wire.answer(row, 50, {}, message) for row, (name, message) in zip(rows, asked(run).items(), strict=True)}
     arrived = [message for message in uploads(run, 1, replies).values() if message is not None]
@@ -310,7 +315,7 @@ ISSUED = {0: (0.817, 0.856, 0.864), 1: (0.805, 0.857, 0.854), 2: (0.773, 0.858, 
 def test_absent_honest_hospitals_no_longer_let_flipped_signs_through_the_trimmed_mean() -> None:
     """heart12, 3 hostile, seeds 0 to 2. With the absent counted as hostile, seed 0 fell to 0.5 with one of them missing."""
     runs = [missing(n, seed) for n in ISSUED for seed in range(3)]
-    found = np.array([record.outcome.auroc for record in run_together(runs)]).reshape(4, 3)
+    found = np.array([record.value("auroc") for record in run_together(runs)]).reshape(4, 3)
     np.testing.assert_allclose(found, list(ISSUED.values()), atol=0.002)
     assert found.min() > 0.7
 
@@ -331,7 +336,7 @@ def missing(n_honest: int, seed: int) -> Experiment:
 
 def test_an_absence_concerns_honest_hospitals_only_in_each_run_the_same_and_by_site(each_absence: Absence) -> None:
     one = plain()
-    hospitals, hostile = one.consortium.hospitals, one.hostile
+    hospitals, hostile = one.consortium.hospitals, one.attack_plan.hostile
     named = each_absence.concerned(hospitals, hostile, stream(0, "x"))
     assert named == each_absence.concerned(hospitals, hostile, stream(0, "x")) == tuple(sorted(named))
     assert not set(named) & set(hostile)
@@ -349,8 +354,8 @@ def test_an_absence_concerns_honest_hospitals_only_in_each_run_the_same_and_by_s
 )
 def test_absences_are_chosen_by_number_name_and_site(fields: dict[str, Any], concerned: int) -> None:
     one = plain()
-    names = HonestAbsence(**fields).concerned(one.consortium.hospitals, one.hostile, stream(0, "x"))
-    left_out = {name for name in one.hostile for given in fields.get("hospitals", ()) if name.startswith(given)}
+    names = HonestAbsence(**fields).concerned(one.consortium.hospitals, one.attack_plan.hostile, stream(0, "x"))
+    left_out = {name for name in one.attack_plan.hostile for given in fields.get("hospitals", ()) if name.startswith(given)}
     assert len(names) + (len(left_out) if "n_hospitals" not in fields else 0) == concerned
 
 

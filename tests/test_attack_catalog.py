@@ -19,6 +19,7 @@ KIND_OF = {
     "training": "each_training",
     "faults": "each_fault",
     "inversion": "each_inversion",
+    "aggregator": "each_aggregator_attack",
 }
 GROUPS = ("attack", "aggregator")
 

@@ -5,8 +5,9 @@ import pytest
 from flwr.app import Context, Message
 from hydra import initialize_config_module
 
-from sim import compose, wire
+from sim import compose
 from sim.errors import InputError
+from sim.federation import wire
 from sim.observers.engagement import EngagementObserver
 from tests.federation import answer_drawn, experiment, finished
 
@@ -28,7 +29,7 @@ def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_o
 
 def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> None:
     run = experiment(*COLLUDERS)
-    failing = run.consortium.names.index(run.hostile[0])
+    failing = run.consortium.names.index(run.attack_plan.hostile[0])
 
     def one_fails_in_round_2(message: Message, context: Context) -> Message:
         if wire.read_task(message).round == 2 and context.node_config[wire.PARTITION] == failing:
@@ -36,7 +37,7 @@ def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hosp
         return answer_drawn(message, context)
 
     trial = finished(run, one_fails_in_round_2)
-    assert [(lost.round, lost.hospital) for lost in trial.log.screened] == [(2, run.hostile[0])]
+    assert [(lost.round, lost.hospital) for lost in trial.log.screened] == [(2, run.attack_plan.hostile[0])]
     assert trial.log.skipped == []
     assert len(trial.observer(EngagementObserver).state.sent["alie"]) == 2  # both hospitals, in round 1 only
     assert np.isfinite(trial.weights).all()

@@ -127,7 +127,7 @@ def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, wit
     trial = final("attack=[malformed]", f"attack.malformed.kind={kind}")
     screened = trial.log.screened
     assert [(entry.round, entry.hospital) for entry in screened] == [
-        (number, *trial.experiment.hostile) for number in range(1, 7)
+        (number, *trial.experiment.attack_plan.hostile) for number in range(1, 7)
     ]
     for entry in screened:
         assert re.match(REASONS[kind], entry.reason)
@@ -163,9 +163,9 @@ EachInTurn.__module__ = "attacks.faults.each_in_turn"  # the kind of an attack i
 def test_malformed_replies_are_named_and_leave_nothing_in_the_model_on_ray() -> None:
     words = ("consortium=heart4", f"training.rounds={len(KINDS)}", "model=logistic")
     plan = federation.experiment(*words, "engine=ray", "attack=[malformed]")
-    record = run(dataclasses.replace(plan, attacks={"malformed": EachInTurn()}))
+    record = run(federation.attacked(plan, {"malformed": EachInTurn()}))
     assert [(entry.round, entry.hospital) for entry in record.screened] == [
-        (at, *plan.hostile) for at in range(1, len(KINDS) + 1)
+        (at, *plan.attack_plan.hostile) for at in range(1, len(KINDS) + 1)
     ]
     for kind, entry in zip(KINDS, record.screened, strict=True):
         assert re.match(REASONS[kind], entry.reason)
@@ -189,7 +189,7 @@ def test_inflated_count_moves_a_weighted_run_and_not_a_plain_one() -> None:
 def test_faults_join_with_updates_and_both_are_recorded() -> None:
     (record,) = run_together([federation.experiment(*SMALL, "attack=[sign_flip,inflated_count]")])
     assert record.attack == "sign_flip+inflated_count"
-    assert record.engagement.attack_distance == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
+    assert record.value("attack_distance") == pytest.approx(5.0, rel=1e-3)  # the least of 5 (sign) and 999 (count)
 
 
 # --- schedules
@@ -232,7 +232,7 @@ def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
     sizes = {hospital.name: len(hospital.train) for hospital in final().experiment.consortium.hospitals}
     for placement, extreme in (("largest", max(sizes.values())), ("smallest", min(sizes.values()))):
         run = federation.experiment(*SMALL, f"adversary.placement={placement}")
-        assert [sizes[name] for name in run.hostile] == [extreme]
+        assert [sizes[name] for name in run.attack_plan.hostile] == [extreme]
 
 
 # --- knowledge
@@ -258,7 +258,7 @@ def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], FederatedRu
     words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
     spied_on = federation.experiment(*words)
     spy = Spy()
-    return spy.seen, federation.finished(dataclasses.replace(spied_on, attacks={"spy": spy}))
+    return spy.seen, federation.finished(federation.attacked(spied_on, {"spy": spy}))
 
 
 @pytest.mark.parametrize(
@@ -317,5 +317,5 @@ def test_attacks_with_a_memory_are_the_same_in_lockstep_and_through_flowers_serv
     for plan, record in zip(plans, run_together(plans), strict=True):
         alone = run(plan)
         np.testing.assert_allclose(record.curve["value"], alone.curve["value"], atol=1e-5)
-        assert record.engagement.attack_distance == pytest.approx(alone.engagement.attack_distance, rel=1e-4)
+        assert record.value("attack_distance") == pytest.approx(alone.value("attack_distance"), rel=1e-4)
         assert (record.backdoor is None) == (alone.backdoor is None) == (plan.attack != "backdoor")

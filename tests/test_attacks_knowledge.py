@@ -9,8 +9,8 @@ from flwr.app import Message
 from numpy.typing import NDArray
 
 from attacks.byzantine.sign_flip import SignFlip
-from sim import wire
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
 from sim.run import FederatedRun
@@ -27,8 +27,9 @@ ALLOWED = [(name, level) for name, attack in ATTACKS.items() for level in LEVELS
 
 def design(attack: Byzantine, level: Level) -> Experiment:
     """Three of twelve hospitals attack, and may know what ``level`` says."""
-    adversary = PLAIN.settings.adversary.model_copy(update={"knowledge": level})
-    return replace(PLAIN, attacks={"tried": attack}, settings=PLAIN.settings.model_copy(update={"adversary": adversary}))
+    schedule = PLAIN.attack_plan.schedule.model_copy(update={"knowledge": level})
+    tried = replace(PLAIN.attack_plan, attacks={"tried": attack}, schedule=schedule)
+    return replace(PLAIN, attack_plan=tried)
 
 
 def replies(run: FederatedRun, number: int, honest: float, colluders: float) -> dict[str, Message]:

@@ -19,7 +19,7 @@ from attacks.poison.marks import assignments, picked, put
 from clients.training import train
 from sim.batches import shuffled
 from sim.errors import InputError
-from sim.evidence import Planted, RunRecord
+from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.run import run_together
 from sim.seeds import stream
@@ -276,27 +276,27 @@ def records() -> dict[str, list[RunRecord]]:
     return {name: [next(found) for _ in plan] for name, plan in plans.items()}
 
 
-def planted(name: str) -> list[Planted]:
-    return [record.backdoor for record in records()[name] if record.backdoor is not None]
-
-
 def success(name: str) -> float:
-    return float(np.mean([found.success for found in planted(name)]))
+    return float(np.mean([record.value("backdoor_success") for record in records()[name]]))
+
+
+def false_triggers(name: str) -> list[float]:
+    return [record.value("false_trigger_rate") for record in records()[name]]
 
 
 def auroc(name: str) -> float:
-    return float(np.mean([record.outcome.auroc for record in records()[name]]))
+    return float(np.mean([record.value("auroc") for record in records()[name]]))
 
 
 def test_scaled_backdoor_succeeds_nearly_always_at_hardly_any_cost_in_auroc() -> None:
     assert success("scaled") >= 0.9
     assert auroc("scaled") >= auroc("none") - 0.02
-    assert max(found.false_trigger for found in planted("scaled")) < 0.1
+    assert max(false_triggers("scaled")) < 0.1
     assert all(record.engagement.attack_engaged for record in records()["scaled"])
 
 
 def gain(name: str) -> float:
-    return success(name) - float(np.mean([found.false_trigger for found in planted(name)]))
+    return success(name) - float(np.mean(false_triggers(name)))
 
 
 def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_it() -> None:
@@ -314,20 +314,20 @@ def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fai
 
 def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loop() -> None:
     words = ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean")
-    plan = federation.experiment(*words, "training.rounds=3", "model=logistic")
-    settings, hospitals = plan.settings, plan.consortium.hospitals
-    weights = plan.network.initialize(stream(settings.seed, "model"))
+    run = federation.experiment(*words, "training.rounds=3", "model=logistic")
+    plan, training = run.plan, run.plan.training
+    weights = plan.first_weights(run.aggregator_key)
     for round_ in range(1, 4):
         updates = []
-        for site in hospitals:
-            hostile = site.name in plan.hostile
-            records = plan.poisoned(site) if hostile else site.train
-            drawn = shuffled(settings.seed, round_, site.name, len(records), settings.training)
-            update = train(plan.network, weights, records, drawn, settings.training) - weights
+        for site in run.truth.sites:
+            hostile = site.name in run.attack_plan.hostile
+            records = run.attack_plan.poisoned(site, plan) if hostile else site.records
+            drawn = shuffled(site.key, round_, len(records), training)
+            update = train(plan.network, weights, records, drawn, training) - weights
             updates.append([float(value) * (4 if hostile else 1) for value in update])
         kept = [sorted(column)[3:9] for column in zip(*updates, strict=True)]
         weights = (weights + np.array([sum(values) / 6 for values in kept])).astype(np.float32)
-    np.testing.assert_allclose(federation.finished(plan).weights, weights, atol=1e-5)
+    np.testing.assert_allclose(federation.finished(run).weights, weights, atol=1e-5)
 
 
 def test_a_backdoor_is_partly_forgotten_when_the_attack_stops() -> None:
@@ -336,7 +336,7 @@ def test_a_backdoor_is_partly_forgotten_when_the_attack_stops() -> None:
         assert set(_column(record, "backdoor", "hospital")) == {"all"}
         assert len(by_round) == 41
         assert by_round[20] > 0.8
-        assert by_round[40] == pytest.approx(record.backdoor.success if record.backdoor else -1, abs=1e-6)
+        assert by_round[40] == pytest.approx(record.value("backdoor_success"), abs=1e-6)
         assert by_round[40] < 0.5 * by_round[20]
 
 
@@ -363,16 +363,14 @@ def test_a_patch_in_the_corner_of_an_image_opens_the_door_and_the_median_holds_i
         "attack.backdoor.mark=patch:2x2:16",
     )
     rules = ("none", "median")
-    hit, held = (record.backdoor for record in run_together([federation.experiment(*words, f"defense={d}") for d in rules]))
-    assert hit is not None
-    assert held is not None
-    assert hit.success > 0.9
-    assert held.success < hit.false_trigger + 0.2 < 0.6
+    hit, held = run_together([federation.experiment(*words, f"defense={d}") for d in rules])
+    assert hit.value("backdoor_success") > 0.9
+    assert held.value("backdoor_success") < hit.value("false_trigger_rate") + 0.2 < 0.6
 
 
 def test_a_mark_that_means_health_anyway_is_shown_up_by_the_run_without_attack() -> None:
     assert success("natural mark") > 0.8
-    assert np.mean([found.false_trigger for found in planted("natural mark")]) > 0.4
+    assert np.mean(false_triggers("natural mark")) > 0.4
 
 
 def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
@@ -383,14 +381,16 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
         ill = np.concatenate([hospital.test.labels for hospital in attacked.consortium.hospitals]) == 1
         marked = Backdoor(mark="chol:550").trigger(test[ill], attacked.consortium.schema)
         rate = float(np.mean(federation_logits(attacked, quiet.weights, marked) <= 0))
-        assert planted("plain")[seed].false_trigger == pytest.approx(rate, abs=1e-9)
-        assert planted("plain")[seed].n == ill.sum()
+        found = records()["plain"][seed].outcome("false_trigger_rate")
+        assert found is not None
+        assert found.value == pytest.approx(rate, abs=1e-9)
+        assert found.n == ill.sum()
 
 
 def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
     """A network's output, layer by layer, from weights (out, in) and biases as they lie in the vector."""
     at, values = 0, features
-    for layer, (fan_in, fan_out) in enumerate(pairwise(run.network.widths)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(run.plan.network.widths)):
         matrix, bias = weights[at : at + fan_in * fan_out].reshape(fan_out, fan_in), weights[at + fan_in * fan_out :][:fan_out]
         values = (np.maximum(values, 0) if layer else values) @ matrix.T + bias
         at += fan_out * (fan_in + 1)
@@ -398,7 +398,7 @@ def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray
 
 
 def test_runs_without_a_backdoor_say_nothing_of_one() -> None:
-    assert not planted("none")
+    assert not any(record.has("backdoor_success") for record in records()["none"])
     assert not _column(records()["none"][0], "backdoor", "round")
 
 

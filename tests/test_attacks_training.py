@@ -11,10 +11,10 @@ from torch import nn
 from attacks.training.constrain import Constrain
 from clients.app import fit
 from clients.training import train
-from sim import wire
 from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
+from sim.federation import wire
 from sim.kinds import TrainingAttack
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
@@ -64,7 +64,7 @@ def test_every_attack_on_training_gives_training_that_is_another(each_training: 
 def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -> None:
     plan = federation.experiment(*SMALL, "adversary.first_round=2", "adversary.every=2")
     honest = federation.experiment(*SMALL[:2])
-    weights = plan.network.initialize(stream(0, "model"))
+    weights = plan.plan.network.initialize(stream(0, "model"))
     wire.enter_process()
     for round_, attacked in ((1, False), (2, True), (3, False)):
         for place, name in enumerate(plan.consortium.names):
@@ -76,7 +76,7 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
                 )
                 for run in (plan, honest)
             )
-            assert (wire.sent(sent) == wire.sent(usual)).all() != (attacked and name in plan.hostile)
+            assert (wire.sent(sent) == wire.sent(usual)).all() != (attacked and name in plan.attack_plan.hostile)
 
 
 def test_constrained_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_one() -> None:
@@ -104,11 +104,11 @@ def records() -> dict[str, list[RunRecord]]:
 
 
 def success(name: str) -> float:
-    return float(np.mean([record.backdoor.success for record in records()[name] if record.backdoor is not None]))
+    return float(np.mean([record.value("backdoor_success") for record in records()[name]]))
 
 
 def auroc(name: str) -> float:
-    return float(np.mean([record.outcome.auroc for record in records()[name]]))
+    return float(np.mean([record.value("auroc") for record in records()[name]]))
 
 
 def length(name: str) -> float:
@@ -121,7 +121,9 @@ def length(name: str) -> float:
         return replies
 
     trial = federation.finished(plan, tamper=measure)
-    return float(np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.hostile]))
+    return float(
+        np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.attack_plan.hostile])
+    )
 
 
 def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> None:
@@ -132,15 +134,16 @@ def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_hal
 
 
 def test_a_tightly_constrained_update_that_is_not_scaled_plants_nothing() -> None:
-    false = [record.backdoor.false_trigger for record in records()["constrained"] if record.backdoor is not None]
+    false = [record.value("false_trigger_rate") for record in records()["constrained"]]
     assert success("constrained") < np.mean(false) + 0.1
 
 
 def test_a_constraint_of_weight_zero_is_recorded_as_not_engaged_beside_a_poison_that_is() -> None:
-    engagement = records()["not constrained"][0].engagement
-    assert engagement.attack_engaged is False
-    assert engagement.attack_distance is not None
-    assert engagement.attack_distance < LEAST
+    record = records()["not constrained"][0]
+    distance = record.value("attack_distance")
+    assert record.engagement.attack_engaged is False
+    assert distance is not None
+    assert distance < LEAST
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.5, -1.0, float("nan")])

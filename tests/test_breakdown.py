@@ -5,14 +5,13 @@ import json
 import pytest
 from hydra import initialize_config_module
 
-from reports import backdoors, breakdown, findings, heard, page, ranking, terminal, undefined
+from reports import backdoors, breakdown, findings, page, ranking, terminal, undefined, weights
 from sim import command, compare, compose, evidence
 from sim.errors import InputError
-from sim.evidence import Heard, Planted, Selection
 from sim.experiment import Experiment, address
 from sim.manifest import code_version
 from tests.federation import plan
-from tests.records import addressed, make_inversion, make_record
+from tests.records import addressed, make_inversion, make_record, make_selection, with_figures
 from tests.test_reports import html_of, printed, row, text_of
 
 DROP = 0.05
@@ -130,7 +129,7 @@ def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monk
 def runs(aurocs, attack="alie", defense="krum", **changes):
     """Runs with and without the attack for each number of hostile hospitals: ``aurocs[number]`` by seed, 0.9 without."""
     return [
-        make_record(attack=a, defense=defense, n_hostile=n, seed=s, outcome={"auroc": 0.9 if a == "none" else value}, **changes)
+        make_record(attack=a, defense=defense, n_hostile=n, seed=s, figures={"auroc": 0.9 if a == "none" else value}, **changes)
         for n, values in aurocs.items()
         for s, value in enumerate(values)
         for a in ("none", attack)
@@ -179,7 +178,7 @@ def test_one_seed_gives_no_breakdown_point():
 
 def test_losses_are_paired_with_the_control_of_the_same_number():
     records = runs({1: (0.8, 0.8), 2: (0.6, 0.6)})
-    calm = [r.model_copy(update={"outcome": r.outcome.model_copy(update={"auroc": 0.6})}) for r in records if r.n_hostile == 2]
+    calm = [with_figures(r, {"auroc": 0.6}) for r in records if r.n_hostile == 2]
     found = point([*(r for r in records if r.n_hostile == 1), *calm])  # with 2 the control is as bad as the attacked run
     assert (found["breaks_at"], found["harm"]) == (1, pytest.approx(-0.1))
 
@@ -225,8 +224,8 @@ def test_a_limit_beyond_the_numbers_run_is_known_from_the_runs():
 )
 def test_the_limit_of_a_defense_is_the_largest_number_that_is_not_refused(words, limit):
     (experiment,) = plan(words, [], [])
-    chain = experiment.chain
-    assert chain.most_hostile(experiment.secagg.n_rows(12), 12) == limit
+    chain = experiment.plan.chain
+    assert chain.most_hostile(experiment.plan.secagg.n_rows(12), 12) == limit
     if limit is not None:
         assert next(n for n in range(1, 9) if refused(f"adversary.n_hostile={n}", *words)) == limit + 1
 
@@ -253,7 +252,7 @@ def study():
     cells = [(n, a, d) for n in (0, 1, 2, 5) for a in ("none", "alie") for d in ("none", "krum") if (n, d) != (5, "krum")]
     return [
         make_record(
-            n_hostile=n, attack=a, defense=d, seed=s, outcome={"auroc": 0.9 - (a != "none") * 0.04 * n * (2 - (d != "none"))}
+            n_hostile=n, attack=a, defense=d, seed=s, figures={"auroc": 0.9 - (a != "none") * 0.04 * n * (2 - (d != "none"))}
         )
         for n, a, d in cells
         if n or a == "none"
@@ -317,40 +316,30 @@ def test_attacks_that_knew_the_defense_are_named():
     assert "marked *" not in " ".join(findings.asked([make_record(attack="alie")]))
 
 
-# Whom rules listen to, and backdoors
+# Which hospitals rules use, and backdoors
 
 
-def selected(shares, left_out, recall=0.5, precision=0.25, wrongly=0.5):
-    hospitals = [
-        Heard(hospital=f"hospital_{i}", hostile=i == 0, share=share, left_out=out)
-        for i, (share, out) in enumerate(zip(shares, left_out, strict=True))
-    ]
-    return Selection(rounds=4, hospitals=hospitals, recall=recall, precision=precision, wrongly_left_out=wrongly)
-
-
-KRUM = selected([0.5, 0.25, 0.25, 0.0, 0.0, 0.0], [0.5, 0.75, 0.75, 1.0, 1.0, 1.0])
+KRUM = make_selection([0.5, 0.25, 0.25, 0.0, 0.0, 0.0], [0.5, 0.75, 0.75, 1.0, 1.0, 1.0])
 
 
 def test_selection_is_averaged_over_seeds_and_counts_no_recall_where_nobody_attacks():
-    other = selected([1 / 6] * 6, [0.0] * 6, recall=0.7, precision=None, wrongly=0.1)
+    other = make_selection([1 / 6] * 6, [0.0] * 6, recall=0.7, precision=None, honest_left_out=0.1)
     records = [
-        make_record(attack=a, defense="krum", seed=s, selection=one)
-        for a in ("none", "alie")
-        for s, one in enumerate((KRUM, other))
+        make_record(attack=a, defense="krum", seed=s, more=one) for a in ("none", "alie") for s, one in enumerate((KRUM, other))
     ]
-    table = heard.selections([make_record(), *records])
-    hit, calm = row(table, attack="alie"), row(table, attack="none")
-    assert (hit["recall"], hit["precision"], hit["heard"]) == (pytest.approx(0.6), 0.25, pytest.approx(3.5))
+    table = weights.selections([make_record(), *records])
+    hit, alone = row(table, attack="alie"), row(table, attack="none")
+    assert (hit["recall"], hit["precision"], hit["used"]) == (pytest.approx(0.6), 0.25, pytest.approx(3.5))
     assert (hit["recall_low"], hit["recall_high"]) == (0, 1)  # 0.6 ± 12.706205 * 0.1, cut to the range of a share
-    assert (calm["recall"], calm["precision"]) == (None, None)
-    assert calm["wrongly_left_out"] == pytest.approx(5 / 6 / 2)  # all six are honest then
+    assert (alone["recall"], alone["precision"]) == (None, None)
+    assert alone["wrongly_left_out"] == pytest.approx(5 / 6 / 2)  # all six are honest then
 
 
-def test_the_hospital_heard_least_is_found_without_attack_in_units_of_an_equal_share():
-    attacked = make_record(attack="alie", defense="krum", selection=selected([0, 0.2, 0.2, 0.2, 0.2, 0.2], [1, 0, 0, 0, 0, 0]))
-    calm = make_record(defense="krum", selection=selected([0.2, 0.2, 0.2, 0.2, 0.15, 0.05], [0, 0, 0, 0, 0, 0.75]))
-    least = row(heard.least_heard([attacked, calm]))
-    assert (least["hospital"], least["share"], least["left_out"], least["n_train"]) == (
+def test_the_hospital_with_the_least_weight_is_found_without_attack_in_units_of_an_equal_share():
+    attacked = make_record(attack="alie", defense="krum", more=make_selection([0, 0.2, 0.2, 0.2, 0.2, 0.2], [1, 0, 0, 0, 0, 0]))
+    alone = make_record(defense="krum", more=make_selection([0.2, 0.2, 0.2, 0.2, 0.15, 0.05], [0, 0, 0, 0, 0, 0.75]))
+    least = row(weights.least_weight([attacked, alone]))
+    assert (least["hospital"], least["weight"], least["left_out"], least["n_train"]) == (
         "hospital_5",
         pytest.approx(0.3),
         0.75,
@@ -359,36 +348,32 @@ def test_the_hospital_heard_least_is_found_without_attack_in_units_of_an_equal_s
 
 
 def test_a_rule_that_takes_one_hospital_is_said_to():
-    records = [make_record(attack="alie", defense="krum", selection=KRUM)]
-    (text,) = heard.single(heard.selections(records), 6, 1)
+    records = [make_record(attack="alie", defense="krum", more=KRUM)]
+    (text,) = weights.single(weights.selections(records), 6, 1)
     assert text.startswith("krum: the update of one hospital is the whole step of a round. The other 5 are left out")
     assert "precision cannot exceed 20 % (1 of 5)" in text
-    half = selected([0.2] * 5 + [0], [0, 0, 0, 0, 0, 1])
-    assert heard.single(heard.selections([make_record(attack="alie", defense="mda", selection=half)]), 6, 1) == []
+    half = make_selection([0.2] * 5 + [0], [0, 0, 0, 0, 0, 1])
+    assert weights.single(weights.selections([make_record(attack="alie", defense="mda", more=half)]), 6, 1) == []
 
 
-def test_page_shows_whom_rules_listen_to_only_where_the_evidence_has_it():
+def test_page_shows_which_hospitals_rules_use_only_where_the_evidence_has_it():
     records = [
-        make_record(attack=a, defense=d, seed=s, selection=KRUM if d == "krum" else None)
+        make_record(attack=a, defense=d, seed=s, more=KRUM if d == "krum" else [])
         for a in ("none", "alie")
         for d in ("none", "krum")
         for s in range(2)
     ]
     text = " ".join(text_of(html_of(records)).split())
-    assert "Whom the rules listen to" in text
+    assert "Which hospitals the rules use" in text
     assert "a precision of 17 %" in text
     assert "hospital_3 60 0.00 100 %" in text
-    assert "Whom the rules" not in html_of([make_record()])
-
-
-def planted(success, false_trigger):
-    return Planted(attack="backdoor", target=0, success=success, false_trigger=false_trigger, n=40)
+    assert "Which hospitals the rules" not in html_of([make_record()])
 
 
 def test_backdoors_stand_beside_their_false_triggers_and_what_they_cost():
-    records = [make_record(seed=s, outcome={"auroc": 0.9}) for s in range(2)]
+    records = [make_record(seed=s, figures={"auroc": 0.9}) for s in range(2)]
     records += [
-        make_record(attack="backdoor", seed=s, outcome={"auroc": 0.89}, backdoor=planted(success, 0.2))
+        make_record(attack="backdoor", seed=s, figures={"auroc": 0.89}, backdoor=(success, 0.2))
         for s, success in enumerate((0.8, 0.9))
     ]
     found = row(backdoors.backdoors(records))

@@ -114,7 +114,7 @@ def test_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_o
     design = experiment(*SMALL, *words)
     together, single = finished(design), finished(design, alone(design))
     np.testing.assert_allclose(together.weights, single.weights, atol=1e-5)
-    assert np.abs(single.weights - design.first_weights).max() > 1e-2
+    assert np.abs(single.weights - design.plan.first_weights(design.aggregator_key)).max() > 1e-2
 
 
 def test_a_round_is_that_of_a_plain_loop() -> None:
@@ -130,7 +130,7 @@ def test_a_round_is_that_of_a_plain_loop() -> None:
     )
     models = []
     for hospital in design.consortium.hospitals:
-        load(module, design.first_weights)
+        load(module, design.plan.first_weights(design.aggregator_key))
         steps = torch.optim.SGD(module.parameters(), lr=0.1)
         rows, labels = torch.from_numpy(hospital.train.features), torch.from_numpy(hospital.train.labels)
         for batch in shuffled(key(0, "hospital", hospital.name), 1, len(labels), design.settings.training):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sim import command, kinds, plugins, words
-from sim.build import build
+from sim.config.build import build
 from sim.errors import InputError
 from sim.experiment import from_text
 from tests import hostile_words
@@ -22,7 +22,7 @@ from tests.federation import experiment
 ROOT = Path(__file__).parents[1]
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 CASES = hostile_words.names()
-SLOW = 10 * 3  # seconds: three times what is promised, for machines that are busy
+PROMISED, PATIENCE = 10, 120  # seconds of the processor; seconds on a machine that is busy with other things
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,20 @@ def test_it_is_refused_in_one_line_and_nothing_is_run_or_written(
     assert (answer["seen"], answer["left"], answer["canary"]) == ([], [], False)
     assert hostile_words.SECRET not in answer["err"]
     assert "PosixPath(" not in answer["err"]
-    assert answer["seconds"] < SLOW
+    assert answer["seconds"]["cpu"] < PROMISED
+    assert answer["seconds"]["wall"] < PATIENCE
+
+
+CIRCLES = {"itself": "attack/evil", "two that lead to each other": "attack/b", "a circle beside what is chosen": "attack/a"}
+
+
+@pytest.mark.parametrize(("case", "place"), CIRCLES.items(), ids=CIRCLES.keys())
+def test_defaults_that_lead_back_to_their_file_are_told_with_its_name(
+    case: str, place: str, answers: dict[tuple[str, str], dict[str, Any]]
+) -> None:
+    told = answers["file", case]["err"]
+    assert f"/{place}.yaml: its defaults lead back to it ({place} -> " in told
+    assert told.endswith(f"-> {place}); expected defaults that end\n")
 
 
 def test_the_audit_hook_sees_what_it_is_there_for(tmp_path: Path) -> None:
@@ -194,7 +207,7 @@ def test_a_hospital_takes_a_package_only_if_it_is_chosen_there_with_the_same_sou
     plugins.choose([package])
     node = {"_target_": f"{package}.half.Half"}
     config = json.loads(experiment(*FAST).text) | {"aggregator": node, "plugins": plugins.hashed([package])}
-    assert type(from_text(json.dumps(config)).chain.rule).__name__ == "Half"
+    assert type(from_text(json.dumps(config)).plan.chain.rule).__name__ == "Half"
     (tmp_path / package / "half.py").write_text(PLUGIN + "\n# changed\n")
     plugins.source_hash.cache_clear()
     with pytest.raises(InputError, match=rf"^plugins\.{package}=.*the hash of the package's source here"):

@@ -13,15 +13,15 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from sim import compose, wire
+from sim import compose
 from sim.errors import InputError
 from sim.experiment import Experiment
-from sim.federation import server
+from sim.federation import server, wire
 from sim.observers.reconstruction import ReconstructionObserver, score
-from sim.run import FederatedRun
-from sim.sight import conflicts, sight
+from sim.run import FederatedRun, subject
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
-from tests.federation import aggregated, asked, drawn_update, experiment, finished, uploads
+from sim.visibility import conflicts, visibility
+from tests.federation import aggregated, asked, attacked, drawn_update, experiment, finished, uploads
 
 DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")
 N = 36
@@ -49,7 +49,7 @@ def spy(uses: Level) -> Spy:
 def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
     design = experiment("consortium=heart12", "model=logistic", "training.rounds=1", f"adversary.knowledge={granted}", *words)
     attack = spy(uses)
-    return replace(design, attacks={"spy": attack}), attack
+    return attacked(design, {"spy": attack}), attack
 
 
 def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]:
@@ -68,7 +68,7 @@ def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.floa
 
 
 def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
-    return np.array([name in design.hostile for name in design.consortium.names])
+    return np.array([name in design.attack_plan.hostile for name in design.consortium.names])
 
 
 # --- what an attack is told
@@ -167,16 +167,19 @@ def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing(
 def test_placement_puts_the_hostile_where_it_says(placement: str) -> None:
     design = experiment("consortium=heart12", f"adversary.placement={placement}")
     sizes = {hospital.name: len(hospital.train) for hospital in design.consortium.hospitals}
-    hostile, others = [sizes[n] for n in design.hostile], [size for n, size in sizes.items() if n not in design.hostile]
+    hostile, others = (
+        [sizes[n] for n in design.attack_plan.hostile],
+        [size for n, size in sizes.items() if n not in design.attack_plan.hostile],
+    )
     assert len(hostile) == 3
     assert min(hostile) >= max(others) if placement == "largest" else max(hostile) <= min(others)
 
 
 def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_seeds() -> None:
-    drawn = {seed: experiment(f"seed={seed}").hostile for seed in range(5)}
+    drawn = {seed: experiment(f"seed={seed}").attack_plan.hostile for seed in range(5)}
     assert len(set(drawn.values())) > 1
-    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").hostile == drawn[0]
-    assert set(experiment("seed=0", "adversary.n_hostile=5").hostile) > set(drawn[0])
+    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").attack_plan.hostile == drawn[0]
+    assert set(experiment("seed=0", "adversary.n_hostile=5").attack_plan.hostile) > set(drawn[0])
 
 
 # --- what the aggregator gets
@@ -238,31 +241,35 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
         run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
-        (found,) = run.observer(ReconstructionObserver).state.results.values()
-        assert found.records_in_row == in_row
-        assert found.n_attacked == 24
+        state = run.observer(ReconstructionObserver).state
+        (details,), ((rate, _),) = state.details.values(), state.outcomes.values()
+        assert details.records_in_row == in_row
+        assert rate.n == 24
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
     words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=1")
     design = experiment("consortium=heart4", *words)
-    private = replace(design)
-    private.__dict__["consortium"] = replace(design.consortium, public=False)
+    terms = design.plan.terms.model_copy(update={"public": False})
+    consortium = replace(design.consortium, public=False)
+    truth = replace(design.truth, consortium=consortium)
+    private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
     guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", design, 1, view, guesses).gallery) == 1
-    hidden = score("x", private, 1, view, guesses)
-    assert (hidden.gallery, hidden.n_recovered) == ([], 1)
+    assert len(score("x", subject(design), 1, view, guesses)[0].gallery) == 1
+    hidden, (rate, error) = score("x", subject(private), 1, view, guesses)
+    assert hidden.gallery == []
+    assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 
 
 # --- who sees what, in words
 
 
 def sees(*words: str) -> dict[str, str]:
-    return {line.party: line.sees for line in sight(experiment("consortium=heart12", *words))}
+    return {line.party: line.sees for line in visibility(experiment("consortium=heart12", *words))}
 
 
-def test_sight_states_the_rows_that_the_aggregator_gets() -> None:
+def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
     assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
     noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")["the aggregator"]
@@ -277,13 +284,13 @@ def test_sight_states_the_rows_that_the_aggregator_gets() -> None:
         (("attack=[label_flip]",), "each its own update only"),
     ],
 )
-def test_sight_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
+def test_visibility_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
     (line,) = [text for party, text in sees(*words).items() if party.startswith("hostile hospitals")]
     assert line == f"the common model; {knows}"
 
 
 @pytest.mark.parametrize("words", [(), ("attack=[analytic_inversion]",)])
-def test_sight_names_no_hostile_hospital_where_none_acts(words: tuple[str, ...]) -> None:
+def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, ...]) -> None:
     assert not any(party.startswith("hostile") for party in sees(*words))
 
 
@@ -304,7 +311,7 @@ def test_conflicts_follow_from_the_parts_of_the_design(words: tuple[str, ...], f
     assert [conflict.id for conflict in conflicts(experiment("consortium=heart12", *words))] == found
 
 
-def test_every_conflict_that_a_design_can_have_is_in_the_catalogue() -> None:
+def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
     listed = yaml.safe_load((compose.CONF.parent / "threats/data/conflicts.yaml").read_text())
     text = str(listed)
     designs = [

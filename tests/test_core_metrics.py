@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
+from sim.evidence import Outcome
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
@@ -70,15 +72,20 @@ def test_sensitivity_at_a_specificity_is_the_best_of_all_thresholds(
 
 
 DESIGN = experiment("consortium=heart12")
-WEIGHTS = DESIGN.network.initialize(stream(0, "weights"))
+WEIGHTS = DESIGN.plan.network.initialize(stream(0, "weights"))
 
 
 def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
-    return Evaluator(consortium, DESIGN.network, min_class_rows)
+    return Evaluator(consortium, DESIGN.plan.network, min_class_rows)
+
+
+def pooled(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    """The outcomes of all hospitals together, by metric."""
+    return {one.metric: one for one in outcomes if one.subject is None}
 
 
 def scores_of(hospital: Hospital) -> np.ndarray:
-    return DESIGN.network.scores(WEIGHTS, hospital.test.features)
+    return DESIGN.plan.network.scores(WEIGHTS, hospital.test.features)
 
 
 def test_each_hospitals_figures_equal_scikit_learns_on_its_test_patients() -> None:
@@ -99,20 +106,22 @@ def test_the_pooled_outcome_equals_scikit_learns_on_all_test_patients() -> None:
     hospitals = DESIGN.consortium.hospitals
     labels = np.concatenate([hospital.test.labels for hospital in hospitals]).astype(np.float64)
     scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
-    found, last = examiner().outcome(WEIGHTS), {name: values[-1] for name, values in examiner().by_hospital(WEIGHTS).items()}
-    assert found.auroc == pytest.approx(roc_auc_score(labels, scores)) == pytest.approx(last["auroc"])
-    assert found.auprc == pytest.approx(average_precision_score(labels, scores))
-    assert found.brier == pytest.approx(brier_score_loss(labels, expit(scores))) == pytest.approx(last["brier"])
-    assert found.accuracy == pytest.approx(accuracy_score(labels, scores > 0)) == pytest.approx(last["accuracy"])
-    assert (found.n_test, found.n_test_positive) == (len(labels), labels.sum())
+    found = pooled(examiner().outcomes(WEIGHTS))
+    last = {name: values[-1] for name, values in examiner().by_hospital(WEIGHTS).items()}
+    assert found["auroc"].value == pytest.approx(roc_auc_score(labels, scores)) == pytest.approx(last["auroc"])
+    assert found["auprc"].value == pytest.approx(average_precision_score(labels, scores))
+    assert found["brier"].value == pytest.approx(brier_score_loss(labels, expit(scores))) == pytest.approx(last["brier"])
+    assert found["accuracy"].value == pytest.approx(accuracy_score(labels, scores > 0)) == pytest.approx(last["accuracy"])
+    assert {one.n for one in found.values()} == {len(labels)}
 
 
 def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None:
     each = examiner().by_hospital(WEIGHTS)["auroc"][:-1]
-    found = examiner().outcome(WEIGHTS)
-    assert found.worst_hospital_auroc == np.nanmin(each)
-    assert found.worst_hospital == DESIGN.consortium.names[int(np.nanargmin(each))]
-    assert examiner(min_class_rows=10_000).outcome(WEIGHTS).worst_hospital is None
+    found = pooled(examiner().outcomes(WEIGHTS))
+    assert found["worst_hospital_auroc"].value == np.nanmin(each)
+    lacking = pooled(examiner(min_class_rows=10_000).outcomes(WEIGHTS))["worst_hospital_auroc"]
+    assert lacking.value is None
+    assert lacking.undefined == "no hospital has 10000 test patients of each class and finite scores"
 
 
 FIGURES = ("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc")
@@ -120,17 +129,17 @@ FIGURES = ("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_model_that_is_not_finite_has_no_figures_and_a_reason(value: float) -> None:
-    found = examiner().outcome(np.full_like(WEIGHTS, value))
-    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
-    n = found.n_test
-    assert found.undefined == f"the scores of {n} of {n} test patients are not finite"
+    found = pooled(examiner().outcomes(np.full_like(WEIGHTS, value)))
+    assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
+    n = found["auroc"].n
+    assert found["auroc"].undefined == f"the scores of {n} of {n} test patients are not finite"
 
 
 def test_a_run_without_a_trained_model_has_no_figures_and_a_reason() -> None:
-    found = examiner().outcome(None)
-    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
-    assert found.undefined is not None
-    assert "no trained model" in found.undefined
+    found = pooled(examiner().outcomes(None))
+    assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
+    assert found["auroc"].undefined is not None
+    assert "no trained model" in found["auroc"].undefined
 
 
 def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
@@ -139,20 +148,25 @@ def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
     features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
     assert not fits
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, DESIGN.network.scores(large.astype(float), features.astype(float)))
+    np.testing.assert_array_equal(scores, DESIGN.plan.network.scores(large.astype(float), features.astype(float)))
     labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
-    assert examiner().outcome(large).auroc == pytest.approx(roc_auc_score(labels, scores))
+    assert pooled(examiner().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest_stated(label: int) -> None:
     hospitals = tuple(replace(h, test=h.test.take(h.test.labels == label)) for h in DESIGN.consortium.hospitals)
-    found = examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcome(WEIGHTS)
-    assert [found.auroc, found.auprc, found.sensitivity_at_90_specificity, found.worst_hospital_auroc] == [None] * 4
+    found = pooled(examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
+    assert [
+        found["auroc"].value,
+        found["auprc"].value,
+        found["sensitivity_at_90_specificity"].value,
+        found["worst_hospital_auroc"].value,
+    ] == [None] * 4
     scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
-    assert found.brier == pytest.approx(np.mean((expit(scores) - label) ** 2))
-    assert found.accuracy == pytest.approx(np.mean((scores > 0) == label))
-    assert found.undefined == f"all {len(scores)} test patients are {'with' if label else 'without'} the condition"
+    assert found["brier"].value == pytest.approx(np.mean((expit(scores) - label) ** 2))
+    assert found["accuracy"].value == pytest.approx(np.mean((scores > 0) == label))
+    assert found["auroc"].undefined == f"all {len(scores)} test patients are {'with' if label else 'without'} the condition"
 
 
 def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -> None:
@@ -170,9 +184,9 @@ def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -
 
 def test_without_any_test_patients_no_figure_is_defined() -> None:
     hospitals = tuple(replace(h, test=h.test.take([])) for h in DESIGN.consortium.hospitals)
-    found = examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcome(WEIGHTS)
-    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
-    assert found.undefined == "there are no test patients"
+    found = pooled(examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
+    assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
+    assert found["auroc"].undefined == "there are no test patients"
 
 
 def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
@@ -184,7 +198,7 @@ def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
 
 
 def test_the_figures_of_many_rounds_at_once_are_those_of_each_round() -> None:
-    models = [DESIGN.network.initialize(stream(i, "weights")) for i in range(3)]
+    models = [DESIGN.plan.network.initialize(stream(i, "weights")) for i in range(3)]
     together = examiner().by_round([examiner().scores(model) for model in models])
     for i, model in enumerate(models):
         for metric, values in examiner().by_hospital(model).items():

@@ -7,23 +7,30 @@ import re
 import pytest
 
 from reports import costs, figures, page, tables, words
-from sim.evidence import RunRecord
+from sim.evidence import RunRecord, outcome
 from tests.records import make_hospitals, make_record
 
-MISSING = {"kept": None, "distance": None}
+MEASURED = ("influence", "update_distance")
 
 
 def run(defense: str, seed: int, **changes: dict[str, float | None]) -> RunRecord:
     """Nobody attacks; ``hospital_5`` is smallest, ``hospital_1`` most different; ``changes`` by hospital."""
-    usual = {one.hospital: {"kept": 1.0, "distance": 0.5} for one in make_hospitals([])}
-    usual["hospital_1"]["distance"] = 2.0 if defense == "none" else 0.1
-    hospitals = [one.model_copy(update=usual[one.hospital] | changes.get(one.hospital, {})) for one in make_hospitals([])]
-    return make_record(defense=defense, seed=seed, hospitals=hospitals)
+    usual = {one.hospital: {"influence": 1.0, "update_distance": 0.5} for one in make_hospitals([])}
+    usual["hospital_1"]["update_distance"] = 2.0 if defense == "none" else 0.1
+    found = {name: figures | changes.get(name, {}) for name, figures in usual.items()}
+    each = [outcome(metric, found[name][metric], 1, hospital=name, undefined="-") for name in found for metric in MEASURED]
+    clinical = {"auroc": {name: figures["auroc"] for name, figures in found.items() if "auroc" in figures}}
+    return make_record(defense=defense, seed=seed, of_hospitals=clinical, more=each)
+
+
+def unmeasured(record: RunRecord) -> RunRecord:
+    """The same run of an aggregator that sees sums, so that nothing of single hospitals is measured."""
+    return record.model_copy(update={"outcomes": tuple(one for one in record.outcomes if one.metric not in MEASURED)})
 
 
 def study(attack: str = "none", **changes: dict[str, float | None]) -> list[RunRecord]:
-    """Two seeds without a defense and with krum, which keeps 0.2 and 0.4 of ``hospital_1`` and costs it 0.1 and 0.2 of AUROC."""
-    krum = [run("krum", s, hospital_1={"kept": 0.2 + 0.2 * s, "auroc": 0.75 - 0.1 * s}, **changes) for s in range(2)]
+    """Two seeds, undefended and with krum: ``hospital_1`` has 0.2 and 0.4 of an equal share, and loses 0.1 and 0.2 of AUROC."""
+    krum = [run("krum", s, hospital_1={"influence": 0.2 + 0.2 * s, "auroc": 0.75 - 0.1 * s}, **changes) for s in range(2)]
     return [run("none", s) for s in range(2)] + [one.model_copy(update={"attack": attack}) for one in krum]
 
 
@@ -40,15 +47,15 @@ def test_the_smallest_and_the_most_different_are_those_without_a_defense() -> No
 
 
 def test_one_hospital_may_be_both() -> None:
-    records = [run(d, s, hospital_5={"distance": 9.0}) for d in ("none", "krum") for s in range(2)]
+    records = [run(d, s, hospital_5={"update_distance": 9.0}) for d in ("none", "krum") for s in range(2)]
     (only,) = costs.of_interest(costs.costs(records))
     assert (only["hospital"], only["role"]) == ("hospital_5", "smallest and most different")
 
 
 def test_shares_and_changes_are_means_over_seeds_with_intervals() -> None:
     found = row(costs.costs(study()), hospital="hospital_1")
-    assert found["kept"] == pytest.approx(0.3)
-    assert found["kept_high"] - found["kept"] == pytest.approx(12.706205 * 0.1, rel=1e-6)
+    assert found["influence"] == pytest.approx(0.3)
+    assert found["influence_high"] - found["influence"] == pytest.approx(12.706205 * 0.1, rel=1e-6)
     assert (found["auroc_without"], found["auroc_with"], found["auroc"]) == pytest.approx((0.85, 0.7, -0.15))
     assert found["auroc"] - found["auroc_low"] == pytest.approx(12.706205 * 0.05, rel=1e-6)
     assert found["auroc_high"] == pytest.approx(1 - 0.85)  # a score of 0.85 rises by no more
@@ -66,7 +73,7 @@ def test_only_runs_that_nobody_attacks_count() -> None:
     assert costs.costs(study(attack="sign_flip")).is_empty()
 
 
-def test_the_sentence_names_who_is_heard_least_and_what_that_does() -> None:
+def test_the_sentence_names_who_has_the_least_influence_and_what_that_does() -> None:
     (text,) = costs.least(costs.costs(study()))
     assert "krum takes 0.30 of an equal share of the update of hospital_1, the most different hospital (100 training" in text
     assert "The AUROC of its own patients changes by \N{MINUS SIGN}0.150 (95 % interval" in text
@@ -85,11 +92,11 @@ def html_of(records: list[RunRecord]) -> str:
     return page.render(tables.one_study(records), dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False)
 
 
-def test_the_page_has_the_table_and_evidence_from_before_has_a_page_without_it() -> None:
+def test_the_page_has_the_table_and_one_without_those_figures_has_none() -> None:
     html = re.sub(r"\s+", " ", html_of(study()))
     assert 'hospital_1<span class="iv">most different</span>' in html
     assert ">0.30<" in html
-    old = [one.model_copy(update={"hospitals": [h.model_copy(update=MISSING) for h in one.hospitals]}) for one in study()]
+    old = [unmeasured(one) for one in study()]
     assert costs.costs(old).is_empty()
     html = html_of(old)
     assert "most different" not in html
@@ -99,11 +106,10 @@ def test_the_page_has_the_table_and_evidence_from_before_has_a_page_without_it()
 
 def test_a_defense_that_shows_the_aggregator_sums_has_changes_but_no_share() -> None:
     records = [run("none", s) for s in range(2)]
-    sums = [run("secagg", s) for s in range(2)]
-    records += [one.model_copy(update={"hospitals": [h.model_copy(update=MISSING) for h in one.hospitals]}) for one in sums]
+    records += [unmeasured(run("secagg", s)) for s in range(2)]
     found = row(costs.costs(records), hospital="hospital_1")
-    assert (found["kept"], found["auroc"]) == (None, 0.0)
-    assert words.say(found["kept"]) == words.NONE
+    assert (found["influence"], found["auroc"]) == (None, 0.0)
+    assert words.equal_shares(found["influence"]) == words.NONE
     assert figures.hospital_costs(costs.costs(records)).axes[1].lines
 
 
@@ -118,4 +124,4 @@ def test_the_figure_marks_both_and_shows_all_others() -> None:
 
 @pytest.mark.parametrize(("value", "shown"), [(None, words.NONE), (-0.001, "0.00"), (-0.25, "\N{MINUS SIGN}0.25"), (3, "3.00")])
 def test_shares_have_two_digits_and_no_negative_zero(value: float | None, shown: str) -> None:
-    assert words.say(value) == shown
+    assert words.equal_shares(value) == shown

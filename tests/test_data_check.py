@@ -240,8 +240,8 @@ def test_a_hospital_without_test_patients_runs_and_has_no_figures(monkeypatch: p
     words = ("consortium=synthetic", "adversary.n_hostile=1", "attack=[label_flip]", "training.rounds=1", "seed=987653")
     record = run(experiment(*words))
     assert [(one.n_test, one.brier is None) for one in record.hospitals] == [(6, False), (0, True)]
-    assert record.outcome.n_test == 6
-    assert record.outcome.auroc is not None
+    assert record.n_test == 6
+    assert record.value("auroc") is not None
 
 
 # --- encoding

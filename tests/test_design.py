@@ -98,7 +98,7 @@ def test_a_plan_whose_rule_cannot_work_is_refused() -> None:
 
 def test_values_are_frozen() -> None:
     run = experiment()
-    for value in (run.plan, run.sites[0], run.attack_plan, run.truth, run.aggregator_key):
+    for value in (run.plan, run.truth.sites[0], run.attack_plan, run.truth, run.aggregator_key):
         with pytest.raises(FrozenInstanceError):
             setattr(value, fields(value)[0].name, None)
 
@@ -112,7 +112,7 @@ def test_the_plan_holds_no_seed_no_key_and_no_record() -> None:
     assert not [one for one in held if type(one) is int and one == SEED]
     content = pickle.dumps(agreed.terms) + agreed.text.encode()
     assert not [one for one in encodings(SEED) if one in content]
-    assert [one for one in encodings(SEED) if one in pickle.dumps(run.sites[0].key)]  # as the search must find one
+    assert [one for one in encodings(SEED) if one in pickle.dumps(run.truth.sites[0].key)]  # as the search must find one
     assert "backdoor" not in agreed.text
 
 
@@ -129,16 +129,16 @@ def test_keys_draw_what_the_seed_gives_by_name() -> None:
 
 def test_each_site_has_its_own_records_and_key() -> None:
     run = experiment("consortium=heart4")
-    draws = {site.name: site.key.stream("batches", 1).random() for site in run.sites}
+    draws = {site.name: site.key.stream("batches", 1).random() for site in run.truth.sites}
     assert len(set(draws.values())) == 4
-    for site, hospital in zip(run.sites, run.consortium.hospitals, strict=True):
+    for site, hospital in zip(run.truth.sites, run.consortium.hospitals, strict=True):
         assert site.name == hospital.name
         assert site.records is hospital.train
 
 
 def test_a_hostile_hospital_trains_on_what_its_attack_gives() -> None:
     run = experiment("attack=[label_flip,constrain]", "adversary.n_hostile=2")
-    hostile = [site for site in run.sites if site.name in run.attack_plan.hostile]
+    hostile = [site for site in run.truth.sites if site.name in run.attack_plan.hostile]
     assert len(hostile) == 2
     for site in hostile:
         changed = run.attack_plan.corrupted(site, run.plan)
@@ -150,6 +150,6 @@ def test_a_hostile_hospital_trains_on_what_its_attack_gives() -> None:
 def test_only_the_truth_holds_test_records() -> None:
     run = experiment()
     tests = {id(hospital.test) for hospital in run.truth.consortium.hospitals}
-    for value in (run.plan, run.attack_plan, *run.sites):
+    for value in (run.plan, run.attack_plan, *run.truth.sites):
         assert not tests & {id(one) for one in reached(value, set())}
     assert isinstance(run.plan, FederationPlan)

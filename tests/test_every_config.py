@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sim import compose
+from sim.config import groups
 from sim.errors import InputError
 from sim.experiment import Experiment, from_text, load
 from tests.federation import experiment, plan
@@ -57,7 +58,7 @@ def test_a_defense_differs_from_none_in_the_parts_of_its_stack_only(name: str) -
     chosen = composed_somehow("defense", name).config
     plain = composed("defense", "none", f"adversary.n_hostile={chosen['adversary']['n_hostile']}").config
     different = {key for key in plain if plain[key] != chosen[key]}
-    assert different - {"defense", "label"} <= set(compose.STACK)
+    assert different - {"defense", "label"} <= set(groups.STACK)
     assert bool(different) == (name != "none")
     assert chosen["defense"]["name"] == chosen["label"] == name
 

@@ -20,10 +20,10 @@ import pytest
 from benchmarks.commands import gone, started
 from sim import compare, evidence
 from sim.errors import InputError, RefusedError
-from sim.evidence import RESULT_COLUMNS, Planted, RunRecord
+from sim.evidence import RESULT_COLUMNS, RunRecord
 from sim.experiment import Experiment
 from tests.federation import plan
-from tests.records import addressed, make_inversion, make_privacy, make_record
+from tests.records import addressed, make_inversion, make_privacy, make_record, with_figures
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["consortium=heart4", "training.rounds=2", "model=logistic"]
@@ -129,7 +129,7 @@ def test_a_damaged_line_is_one_error_with_its_number(tmp_path: Path, damage: byt
         lines = (tmp_path / evidence.EVIDENCE).read_bytes().splitlines(keepends=True)
     lines[1] = damage
     (tmp_path / evidence.EVIDENCE).write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/2: ") as error:
+    with pytest.raises(InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/3: ") as error:
         evidence.read(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -155,8 +155,8 @@ def test_results_say_what_the_evidence_says(uninterrupted: Path) -> None:
     records = {record.run: record for record in evidence.read(uninterrupted)}
     for row in table(uninterrupted):
         record = records[row["run"]]
-        assert float(row["auroc"]) == record.outcome.auroc
-        assert float(row["brier"]) == record.outcome.brier
+        assert float(row["auroc"]) == record.value("auroc")
+        assert float(row["brier"]) == record.value("brier")
         assert row["n_hostile"] == str(len(record.hostile))
         assert row["attack_engaged"] == ("" if record.attack == "none" else "True")
         assert row["epsilon"] == row["reconstruction_rate"] == row["membership_auc"] == ""
@@ -167,7 +167,7 @@ def test_rounds_hold_the_curve_of_each_run(uninterrupted: Path) -> None:
     assert frame.columns == ["run", "round", "hospital", "metric", "value"]
     last = frame.filter(pl.col("round") == 2, pl.col("hospital") == "all", pl.col("metric") == "auroc")
     assert dict(last.select("run", "value").iter_rows()) == pytest.approx(
-        {record.run: record.outcome.auroc for record in evidence.read(uninterrupted)}, abs=1e-6
+        {record.run: record.value("auroc") for record in evidence.read(uninterrupted)}, abs=1e-6
     )
 
 
@@ -176,12 +176,12 @@ def success(*records: RunRecord) -> list[Any]:
 
 
 def attacked(auroc: float, **changes: Any) -> RunRecord:
-    record = make_record(attack="x", outcome={"auroc": auroc}, **changes)
+    record = make_record(attack="x", figures={"auroc": auroc}, **changes)
     return record.model_copy(update={"config": {**record.config, "report": {"material_drop": 0.05}}})
 
 
 def test_success_of_an_attack_on_the_model_is_a_material_loss_against_its_own_control() -> None:
-    control = make_record(outcome={"auroc": 0.85}, n_hostile=1)
+    control = make_record(figures={"auroc": 0.85}, n_hostile=1)
     assert success(control, attacked(0.79)) == [None, 1.0]
     assert success(control, attacked(0.81)) == [None, 0.0]
     assert success(control, attacked(0.90)) == [None, 0.0]
@@ -189,7 +189,7 @@ def test_success_of_an_attack_on_the_model_is_a_material_loss_against_its_own_co
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"defense": "krum"}, {"n_hostile": 2}, {"consortium": "another"}])
 def test_success_is_not_stated_without_the_control_of_the_same_seed_defense_and_design(other: dict[str, Any]) -> None:
-    control = make_record(**{"outcome": {"auroc": 0.85}, "n_hostile": 1, **other})
+    control = make_record(**{"figures": {"auroc": 0.85}, "n_hostile": 1, **other})
     assert success(control, attacked(0.5)) == [None, None]
 
 
@@ -199,7 +199,7 @@ def test_success_of_an_inversion_is_the_share_of_records_recovered() -> None:
 
 
 def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_false_triggers() -> None:
-    mark = Planted(attack="backdoor", target=0, success=0.9, false_trigger=0.25, n=40)
+    mark = (0.9, 0.25, 40)
     records = [
         make_record(),
         attacked(0.5),
@@ -216,9 +216,9 @@ def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_fals
 
 
 def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_and_none_is_stated_without_a_control() -> None:
-    undefined = attacked(0.5).model_copy(update={"outcome": make_record(outcome={"auroc": None}).outcome})
+    undefined = with_figures(attacked(0.5), {"auroc": None})
     assert success(make_record(), undefined) == [None, 1.0]
-    assert success(make_record(outcome={"auroc": None}), undefined) == [None, None]
+    assert success(make_record(figures={"auroc": None}), undefined) == [None, None]
     assert success(undefined) == [None]
 
 

@@ -10,8 +10,9 @@ from functools import cache
 
 import pytest
 
-from sim import compose, evidence, plain, plausible
+from sim import compose, evidence, plain
 from sim.errors import InputError
+from sim.evidence import plausible
 from sim.experiment import Experiment, load
 from sim.kinds import find
 from sim.run import run_together

@@ -7,7 +7,6 @@ from matplotlib import _pylab_helpers
 
 from reports import backdoors, breakdown, figures, multiples, style, tables
 from reports.heat_map import ROOMY, heat_map
-from sim.evidence import Planted
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 
@@ -26,16 +25,16 @@ def study(seeds=3, n_attacks=2, n_defenses=3):
 def one_run(attack, defense, seed, auroc, place):
     privacy = make_privacy() if place == 1 else None
     return make_record(
-        attack=attack, defense=defense, seed=seed, outcome={"auroc": auroc}, privacy=privacy, hospitals=worse(place)
+        attack=attack, defense=defense, seed=seed, figures={"auroc": auroc}, privacy=privacy, of_hospitals=worse(place)
     )
 
 
 def reading(k):
-    return make_inversion(k, 8).model_copy(update={"attack": "read", "records_in_row": [8 * k]})
+    return make_inversion(k, 8, attack="read", records_in_row=[8 * k])
 
 
 def worse(by):
-    return [one.model_copy(update={"brier": one.brier + 0.01 * by * i}) for i, one in enumerate(make_hospitals([]))]
+    return {"brier": {f"hospital_{i}": 0.15 + 0.01 * i + 0.01 * by * i for i in range(6)}}
 
 
 def draw_all(name, records):
@@ -100,11 +99,11 @@ def drawn_map(records):
 
 def test_heat_map_writes_every_mean_its_worst_seed_and_its_losses_and_marks_idle_cells():
     records = [
-        make_record(attack="x", seed=s, outcome={"auroc": a}, engagement={"attack_engaged": False})
+        make_record(attack="x", seed=s, figures={"auroc": a}, engagement={"attack_engaged": False})
         for s, a in enumerate((0.7, 0.8, 0.9))
     ]
-    records += [make_record(seed=s, outcome={"auroc": 0.85}) for s in range(3)]
-    texts = words_in(drawn_map([*records, make_record(defense="y", outcome={"auroc": 0.123})]))
+    records += [make_record(seed=s, figures={"auroc": 0.85}) for s in range(3)]
+    texts = words_in(drawn_map([*records, make_record(defense="y", figures={"auroc": 0.123})]))
     assert {"0.800 †", "lowest 0.700", "2 of 3 lost"} <= set(texts)
     assert {"0.123", "one seed"} <= set(texts)
 
@@ -120,22 +119,17 @@ def red_frames(figure):
 
 def test_cells_in_which_every_seed_lost_are_framed_and_cells_in_which_some_did_are_dashed():
     losses = {"all": (0.06, 0.9, 0.06), "some": (0.0, 0.0, 0.3), "few": (0.001, 0.0, 0.0)}
-    records = [make_record(seed=s, outcome={"auroc": 0.95}) for s in range(3)]
-    records += [make_record(attack=a, seed=s, outcome={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)]
+    records = [make_record(seed=s, figures={"auroc": 0.95}) for s in range(3)]
+    records += [make_record(attack=a, seed=s, figures={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)]
     assert red_frames(drawn_map(records)) == {(1, 0, False), (2, 0, True)}
 
 
 def marked(success, seeds=3):
-    return [
-        make_record(
-            attack="backdoor", seed=s, backdoor=Planted(attack="backdoor", target=0, success=success, false_trigger=0.1, n=50)
-        )
-        for s in range(seeds)
-    ]
+    return [make_record(attack="backdoor", seed=s, backdoor=(success, 0.1, 50)) for s in range(seeds)]
 
 
 def test_the_heat_map_states_backdoors_in_points_beyond_false_triggers_and_not_in_auroc():
-    figure = drawn_map([*(make_record(seed=s, outcome={"auroc": 0.86}) for s in range(3)), *marked(0.75)])
+    figure = drawn_map([*(make_record(seed=s, figures={"auroc": 0.86}) for s in range(3)), *marked(0.75)])
     texts = words_in(figure)
     assert {"+65.0", "most +65.0", "3 of 3 worked"} <= set(texts)
     assert "0.850" not in texts  # the AUROC of the attacked runs
@@ -144,7 +138,7 @@ def test_the_heat_map_states_backdoors_in_points_beyond_false_triggers_and_not_i
 
 
 def test_a_cell_without_a_figure_is_drawn_as_not_defined():
-    records = [make_record(), make_record(attack="x", outcome={"auroc": None})]
+    records = [make_record(), make_record(attack="x", figures={"auroc": None})]
     assert {"not", "defined ‡", "1 of 1 lost"} <= set(words_in(drawn_map(records)))
 
 
@@ -175,11 +169,11 @@ def test_worst_hit_hospital_is_marked():
 
 def test_hospital_effects_draw_at_most_the_hardest_hit():
     def crowd(slope):
-        return [
-            make_hospitals([])[0].model_copy(update={"hospital": f"site_{i:03}", "brier": 0.1 + slope * i}) for i in range(60)
-        ]
+        names = [f"site_{i:03}" for i in range(60)]
+        hospitals = [make_hospitals([])[0].model_copy(update={"hospital": name}) for name in names]
+        return {"hospitals": hospitals, "of_hospitals": {"brier": {name: 0.1 + slope * i for i, name in enumerate(names)}}}
 
-    records = [make_record(defense=d, seed=s, hospitals=crowd(0.001 * (d != "none"))) for d in ("none", "x") for s in range(2)]
+    records = [make_record(defense=d, seed=s, **crowd(0.001 * (d != "none"))) for d in ("none", "x") for s in range(2)]
     names = [text.get_text() for text in draw("hospital_effects", records).axes[0].get_yticklabels()]
     assert names == [f"site_{i:03}" for i in range(60 - multiples.MOST_HOSPITALS, 60)]
 
@@ -232,7 +226,7 @@ def test_batches_are_few_even_and_in_order(n, most, sizes):
 
 
 def hostile(n, attack, defense):
-    return [make_record(attack=attack, defense=defense, n_hostile=n, seed=s, outcome={"auroc": 0.9 - 0.1 * n}) for s in range(2)]
+    return [make_record(attack=attack, defense=defense, n_hostile=n, seed=s, figures={"auroc": 0.9 - 0.1 * n}) for s in range(2)]
 
 
 def test_breakdown_lines_start_where_nobody_is_hostile_and_mark_the_limit_of_the_rule():

@@ -66,7 +66,7 @@ def plain_loop(run: Experiment, model: str, attack: str, rule: str) -> NDArray[n
         start = flat(weights)
         updates = [flat(local_round(weights, a, b, round_, h.name)) - start for a, b, h in zip(x, y, hospitals, strict=True)]
         if attack == "sign_flip":
-            updates = [-4 * u if h.name in run.hostile else u for u, h in zip(updates, hospitals, strict=True)]
+            updates = [-4 * u if h.name in run.attack_plan.hostile else u for u, h in zip(updates, hospitals, strict=True)]
         rows = np.sort(updates, axis=0)
         weights = shaped(start + (rows[1:-1] if rule == "trimmed_mean" else rows).mean(axis=0), weights)
     return flat(weights)
@@ -81,4 +81,4 @@ def test_flower_path_gives_the_model_of_a_plain_loop(model: str, attack: str, ru
     one_by_one, together = finished(design, alone(design)).weights, finished(design).weights
     np.testing.assert_allclose(one_by_one, expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(together, expected, rtol=0, atol=1e-6)
-    assert np.abs(expected - flat(first_weights([*design.network.widths]))).max() > 1e-2
+    assert np.abs(expected - flat(first_weights([*design.plan.network.widths]))).max() > 1e-2

@@ -101,6 +101,8 @@ SAME_STUDY: dict[str, dict[str, Any]] = {
         "aggregator": {"n_hostile": 3, "m": 1},
     },
     "another report": {"report": {"material_drop": 0.5}},
+    "another engine": {"engine": {"name": "ray"}},
+    "another device": {"device": "cuda"},
 }
 ANOTHER_STUDY: dict[str, dict[str, Any]] = {
     "attack.alie.z": {"attack": [["alie", {"z": 2.0}]]},
@@ -113,8 +115,6 @@ ANOTHER_STUDY: dict[str, dict[str, Any]] = {
     "adversary.placement": {"adversary": {"n_hostile": 2, "placement": "largest"}},
     "consortium.name": {"consortium": {"name": "b"}},
     "training.rounds": {"training": {"rounds": 4}},
-    "engine.name": {"engine": {"name": "ray"}},
-    "device": {"device": "cuda"},
 }
 
 

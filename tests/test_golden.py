@@ -47,6 +47,11 @@ def example() -> dict[str, Any]:
     return next(iter(HELD.values()))
 
 
+def pooled(record: dict[str, Any], metric: str) -> dict[str, Any]:
+    (found,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == (metric, None)]
+    return found
+
+
 def changed(change: Any) -> list[difference.Difference]:
     other = copy.deepcopy(example())
     change(other)
@@ -55,10 +60,10 @@ def changed(change: Any) -> list[difference.Difference]:
 
 def test_a_last_digit_is_a_difference() -> None:
     def change(other: dict[str, Any]) -> None:
-        other["outcome"]["brier"] += 1e-16
+        pooled(other, "brier")["value"] += 1e-16
 
     (found,) = changed(change)
-    assert found.path == "outcome.brier"
+    assert found.path == "outcomes[brier,None].value"
 
 
 def test_a_point_of_a_curve_is_a_difference() -> None:
@@ -72,7 +77,7 @@ def test_a_point_of_a_curve_is_a_difference() -> None:
 def test_a_field_or_a_run_on_one_side_only_is_a_difference() -> None:
     (found,) = changed(lambda other: other.update(new=1))
     assert found == ("run", "new", difference.ABSENT, 1)
-    assert changed(lambda other: other["outcome"].pop("auroc"))
+    assert changed(lambda other: other["outcomes"].pop())
     (missing,) = difference.differences({"run": example()}, {})
     assert missing[2:] == ("(run)", difference.ABSENT)
 
@@ -82,6 +87,7 @@ def test_order_and_addresses_and_places_of_classes_are_no_difference() -> None:
         for key in reversed(list(other)):
             other[key] = other.pop(key)
         other["hospitals"].reverse()
+        other["outcomes"].reverse()
         columns = other["curve"]
         for key in columns:
             columns[key] = columns[key][::-1]
@@ -93,10 +99,10 @@ def test_order_and_addresses_and_places_of_classes_are_no_difference() -> None:
 
 def test_a_field_goes_by_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(other: dict[str, Any]) -> None:
-        other["score"] = other["outcome"].pop("auroc")
+        other["score"] = other.pop("limit")
 
     assert len(changed(change)) == 2
-    monkeypatch.setitem(difference.RENAMED, r"outcome\.auroc", "score")  # type: ignore[arg-type]
+    monkeypatch.setitem(difference.RENAMED, r"limit", "score")  # type: ignore[arg-type]
     assert not changed(change)
 
 
@@ -114,14 +120,14 @@ def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(monke
 @pytest.mark.parametrize(
     ("path", "one", "other", "same"),
     [
-        ("outcome.brier", 0.2, 0.20001, True),
-        ("outcome.brier", 0.2, 0.2001, False),
-        ("outcome.auroc", 0.8, 0.81, True),
-        ("outcome.auroc", 0.8, 0.86, False),
-        ("hospitals[va].kept", 0.8, 0.81, False),
-        ("outcome.auroc", 0.8, None, False),
-        ("outcome.n_test", 10, 11, False),
-        ("outcome.n_test", 1, 1.0, False),
+        ("outcomes[brier,None].value", 0.2, 0.20001, True),
+        ("outcomes[brier,None].value", 0.2, 0.2001, False),
+        ("outcomes[auroc,None].value", 0.8, 0.81, True),
+        ("outcomes[auroc,None].value", 0.8, 0.86, False),
+        ("outcomes[influence,va].value", 0.8, 0.81, False),
+        ("outcomes[auroc,None].value", 0.8, None, False),
+        ("outcomes[auroc,None].n", 10, 11, False),
+        ("outcomes[auroc,None].n", 1, 1.0, False),
         ("engagement.attack_engaged", True, False, False),
     ],
 )
@@ -132,14 +138,14 @@ def test_how_close_unlike_processors_have_to_come(path: str, one: Any, other: An
 def test_the_command_tells_what_differs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "runs.jsonl.gz"
     other = copy.deepcopy(example())
-    other["outcome"]["brier"] = 0.5
+    before, pooled(other, "brier")["value"] = pooled(other, "brier")["value"], 0.5
     monkeypatch.setattr(record, "runs", lambda _: {"one": example()})
     assert main(["record", str(file)]) == 0
     assert main(["compare", str(file)]) == 0
     assert capsys.readouterr().out == "Nothing differs.\n"
     monkeypatch.setattr(record, "runs", lambda _: {"one": other})
     assert main(["compare", str(file)]) == 1
-    assert capsys.readouterr().out == f"one: outcome.brier: {example()['outcome']['brier']!r} -> 0.5\n1 fields of 1 runs differ\n"
+    assert capsys.readouterr().out == f"one: outcomes[brier,None].value: {before!r} -> 0.5\n1 fields of 1 runs differ\n"
 
 
 def test_a_commit_is_run_by_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

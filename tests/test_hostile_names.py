@@ -130,7 +130,7 @@ def test_the_terminal_shows_every_name_and_obeys_none(
 
 def test_a_text_cell_of_a_csv_file_is_never_a_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
     risky = ["=1+1", "+1", "-1", "@a", "=cmd|' /C calc'!A0", "-2+3", "\uff1d1", "=a\r\nb", '=",",1']
-    evidence.write_tables(tmp_path, [make_record(attack=name, outcome={"auroc": 0.25}) for name in risky])
+    evidence.write_tables(tmp_path, [make_record(attack=name, figures={"auroc": 0.25}) for name in risky])
     with (tmp_path / evidence.RESULTS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["attack"] for row in rows} == {"'" + name.replace("\r\n", "\\r\\n") for name in risky}

@@ -20,18 +20,19 @@ from flwr.app import Array, ConfigRecord, Context, Message, MetricRecord, Record
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from sim import evidence, wire
+from sim import evidence
 from sim.batches import sample_rate
 from sim.config.settings import Server
-from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.driver import Roster, drive
+from sim.federation.engines.local import LocalGrid, interrupts
 from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, _grid
 from sim.run import run as finished_run
 from tests.federation import answer_drawn, drawn_update, experiment, finished
-from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record
+from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record, records, shared
 
 ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
 NAME = "switzerland"
@@ -39,7 +40,7 @@ MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logis
 TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
-N = MEAN.network.n_params
+N = MEAN.plan.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
@@ -200,6 +201,30 @@ def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: i
     names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
     assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
     assert record.skipped_rounds == []
+
+
+ODD = {  # values that are finite and of the agreed form, however they lie in memory
+    "negative zeros": lambda u: np.copysign(np.zeros_like(u), -1),
+    "the least numbers there are": lambda u: np.full_like(u, np.float32(1e-45)),
+    "the largest numbers there are": lambda u: np.full_like(u, np.finfo(np.float32).max),
+    "last to first": lambda u: u[::-1],
+    "every second": lambda u: np.repeat(u, 2)[::2],
+    "one number many times": lambda u: np.broadcast_to(np.float32(0.5), u.shape),
+    "a type with more to say": lambda u: u.view(np.dtype("f4", metadata={"more": Raises()})),
+}
+
+
+@pytest.mark.parametrize("form", ODD.values(), ids=ODD.keys())
+def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(form: Any) -> None:
+    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(N, np.float32)), wire.settings(MEAN.text), {1: NAME})[0]
+    sent = form(drawn_update(N, 0, 1))
+    reply = changed(wire.answer(drawn_update(N, 0, 1), 50, {}, asked), _content=records(shared(sent)))
+    read = wire.read_report(reply, N, 50).update
+    assert read.tobytes() == np.array(sent, np.float32).tobytes()
+    assert type(read) is np.ndarray
+    assert read.dtype is np.dtype(np.float32)
+    assert read.flags.owndata
+    assert not np.shares_memory(read, sent)
 
 
 def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,7 +423,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
         "consortium=heart4", "training.rounds=1", "model=logistic", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=2"
     )
     spent = {
-        hospital.name: private.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
+        hospital.name: private.plan.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
     }
 
     def app(message: Message, context: Context) -> Message:
@@ -408,8 +433,8 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
 
     record = finished(private, app).record(lambda *_: [], 0.0)
     assert record.privacy is not None
-    assert {entry.hospital: entry.epsilon for entry in record.privacy.hospitals} == spent
-    assert record.privacy.epsilon == max(spent.values())
+    assert {name: record.value("epsilon", name) for name in spent} == spent
+    assert record.value("epsilon") == max(spent.values())
     assert [entry.hospital for entry in record.disputed] == [NAME]
     assert f"spent epsilon {epsilon:.6g}; the plan gives {spent[NAME]:.6g}" in record.disputed[0].reason
     assert record.screened == []
@@ -417,7 +442,7 @@ def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named
 
 def _plan(private: Experiment, n_train: int) -> tuple[float, float, int]:
     training = private.settings.training
-    return private.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
+    return private.plan.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
 
 
 def test_what_the_projects_own_hospitals_report_is_the_plans() -> None:

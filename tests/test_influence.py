@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim.observers.influence import Influence, distances, slopes_of
-from sim.run import run
+from sim.run import run, subject
 from sim.seeds import stream
 from sim.types import View
 from tests.federation import experiment, finished
@@ -24,7 +24,7 @@ SMALL = (
 def measured(rows: np.ndarray, *words: str, memory: dict[str, Any] | None = None) -> list[float | None]:
     """The share kept of each row under a defense, in round 1."""
     design = experiment(*SMALL, *words)
-    observer = Influence(design)
+    observer = Influence(subject(design))
     members = tuple((name,) for name in design.consortium.names)
     observer.measure(1, View(rows.astype(np.float32), members, memory={} if memory is None else memory))
     return [observer.influence(name) for name in design.consortium.names]
@@ -89,8 +89,8 @@ def test_where_a_rule_jumps_there_is_no_slope() -> None:
 def test_an_update_of_zero_has_nothing_to_keep() -> None:
     rows = stream(6, "rows").normal(size=(N, D))
     rows[3] = 0
-    kept = measured(rows)
-    assert kept == [pytest.approx(1)] * 3 + [None] + [pytest.approx(1)] * (N - 4)
+    influence = measured(rows)
+    assert influence == [pytest.approx(1)] * 3 + [None] + [pytest.approx(1)] * (N - 4)
 
 
 def test_distance_is_that_to_the_mean_of_the_others() -> None:
@@ -111,13 +111,13 @@ def test_measuring_changes_no_bit_of_the_run(defense: str, monkeypatch: pytest.M
 
 def test_krums_share_is_its_own_over_all_rounds() -> None:
     record = run(experiment(*SMALL, "defense=krum"))
-    assert record.selection is not None
-    said = {one.hospital: one.share * N for one in record.selection.hospitals}
-    assert {one.hospital: one.kept for one in record.hospitals} == pytest.approx(said)
-    assert sum(said.values()) == pytest.approx(N)
+    weights = {one.subject: one.value * N for one in record.outcomes if one.metric == "hospital_weight"}
+    assert {one.subject: one.value for one in record.outcomes if one.metric == "influence"} == pytest.approx(weights)
+    assert sum(weights.values()) == pytest.approx(N)
 
 
 @pytest.mark.parametrize("words", [("attack=[sign_flip]",), ("secagg=sum",)])
 def test_nothing_is_measured_under_attack_or_where_the_aggregator_sees_a_sum(words: tuple[str, ...]) -> None:
     record = run(experiment(*SMALL, *words))
-    assert {(one.kept, one.distance) for one in record.hospitals} == {(None, None)}
+    assert not record.has("influence")
+    assert not record.has("update_distance")

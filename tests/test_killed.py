@@ -15,7 +15,7 @@ import pytest
 from flwr.app import Context
 
 from sim import checkpoints
-from sim.run import Trial
+from sim.run import FederatedRun
 from tests.commands import LOCKSTEP, results, wardround
 
 ROOT = Path(__file__).parents[1]
@@ -68,9 +68,9 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The round that each restored run goes on from."""
     rounds, original = list[int](), checkpoints._restore
 
-    def restore(trial: Trial, contexts: Sequence[Context], state: dict[str, Any]) -> None:
+    def restore(run: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]) -> None:
         rounds.append(state["round"])
-        original(trial, contexts, state)
+        original(run, contexts, state)
 
     monkeypatch.setattr(checkpoints, "_restore", restore)
     return rounds

@@ -45,7 +45,7 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     for seed in (0, 1):
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
     monkeypatch.setattr("sim.compare.advance", spy)  # every record comes from the launcher
-    monkeypatch.setattr("sim.compare.LARGEST_GROUP", 24)
+    monkeypatch.setattr("sim.groups.LARGEST_GROUP", 24)
     assert call("run", *SWEEP, *FAST, "seed=0,1", "report.material_drop=0.05", f"hydra.sweep.dir={tmp_path}/sweep") == 0
     for seed in (0, 1):
         alone, swept = tmp_path / "alone" / str(seed), tmp_path / "sweep" / str(seed)

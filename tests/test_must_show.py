@@ -51,7 +51,7 @@ def mean_rate(sites: str, n_seeds: int = 20) -> float:
     words = [f"consortium.sites={sites}", *ONE_RECORD]
     with initialize_config_module("conf", version_base="1.3"):
         runs = compose.experiments(words, [compose.Cell(("analytic_inversion",), "secagg")], range(n_seeds))
-    return float(np.mean([record.inversion.rate for record in run_together(runs) if record.inversion is not None]))
+    return float(np.mean([record.value("reconstruction_rate") for record in run_together(runs)]))
 
 
 def test_a_sum_of_few_hospitals_hides_little_and_one_of_many_hides_much() -> None:
@@ -69,7 +69,7 @@ def sign_flipped() -> dict[tuple[str, str], RunRecord]:
 
 
 def auroc(attack: str, defense: str) -> float:
-    return sign_flipped()[attack, defense].outcome.auroc
+    return sign_flipped()[attack, defense].value("auroc")
 
 
 def test_sign_flipping_by_a_quarter_of_the_hospitals_destroys_the_plain_mean() -> None:
@@ -83,8 +83,9 @@ def test_the_median_withstands_sign_flipping_at_a_price() -> None:
 
 
 def test_attack_and_defense_are_shown_to_have_done_something() -> None:
-    both = sign_flipped()["sign_flip", "median"].engagement
-    assert both.attack_distance == pytest.approx(5, rel=1e-6)  # from u to -4u
+    record = sign_flipped()["sign_flip", "median"]
+    both = record.engagement
+    assert record.value("attack_distance") == pytest.approx(5, rel=1e-6)  # from u to -4u
     assert both.attack_engaged
     assert both.defense_engaged
     neither = sign_flipped()["none", "none"].engagement
@@ -93,14 +94,14 @@ def test_attack_and_defense_are_shown_to_have_done_something() -> None:
 
 def test_a_defense_with_nothing_to_do_says_so() -> None:
     words = ("consortium=heart4", "model=logistic", "training.rounds=1", "steps=[clip]", "steps.clip.max_norm=1e6")
-    engagement = run(experiment(*words)).engagement
-    assert engagement.defense_engaged is False
-    assert engagement.defense_distance == pytest.approx(0, abs=1e-6)
+    record = run(experiment(*words))
+    assert record.engagement.defense_engaged is False
+    assert record.value("defense_distance") == pytest.approx(0, abs=1e-6)
 
 
 def test_flipped_labels_harm_little_alone_and_are_engaged() -> None:
     design = experiment("consortium=heart4", "model=logistic", "training.rounds=5", "attack=[label_flip]")
     attacked, control = run(design), run(experiment("consortium=heart4", "model=logistic", "training.rounds=5"))
     assert attacked.engagement.attack_engaged
-    assert attacked.outcome.brier > control.outcome.brier
-    assert attacked.outcome.auroc > 0.6
+    assert attacked.value("brier") > control.value("brier")
+    assert attacked.value("auroc") > 0.6

@@ -19,8 +19,9 @@ from aggregators import median
 from attacks.poison import label_flip
 from reports.page import write_report
 from reports.terminal import closing, run_table
-from sim import build, evidence, explain
+from sim import evidence, explain
 from sim import experiment as experiments
+from sim.config import build
 from sim.datasets import heart
 from sim.errors import InputError, PluginError
 from sim.run import run, run_together

@@ -16,7 +16,8 @@ from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
-from sim.federation.rounds import Aggregated, Round
+from sim.federation.observing import Round
+from sim.federation.rounds import Aggregated
 from sim.observers.evaluation import Evaluated, Evaluation
 from sim.run import FederatedRun, answering, run, run_together
 from tests.federation import experiment
@@ -66,15 +67,15 @@ def test_a_run_beyond_float32_is_recorded_with_its_round(name: str) -> None:
     assert_storable(record)
     assert record.not_finite_from in (1, 2)
     if len(record.skipped_rounds) == 2:
-        assert record.outcome.auroc is record.outcome.brier is record.outcome.worst_hospital_auroc is None
+        assert record.value("auroc") is record.value("brier") is record.value("worst_hospital_auroc") is None
         assert all(one.auroc is one.brier is one.accuracy is None for one in record.hospitals)
-        assert record.outcome.undefined == "no round gave a new model, so there is no trained model to score"
+        assert record.outcome("auroc").undefined == "no round gave a new model, so there is no trained model to score"
     else:
-        assert record.outcome.auroc is not None
+        assert record.value("auroc") is not None
 
 
 def test_there_are_runs_without_a_trained_model_and_runs_that_kept_one() -> None:
-    trained = [record.outcome.auroc is not None for record in together()[1].values()]
+    trained = [record.value("auroc") is not None for record in together()[1].values()]
     assert sum(trained) > 2
     assert len(trained) - sum(trained) > 5
 
@@ -83,14 +84,14 @@ def test_sound_runs_are_what_they_are_without_broken_ones_beside_them() -> None:
     for found, alone in zip(together()[0], (run(experiment(*BASE)), run(experiment(*BASE, "seed=1"))), strict=True):
         assert found.not_finite_from is None
         assert found.curve["value"] == pytest.approx(alone.curve["value"], abs=1e-5)
-        assert found.outcome.auroc == pytest.approx(alone.outcome.auroc, abs=1e-6)
+        assert found.value("auroc") == pytest.approx(alone.value("auroc"), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["plain", "private", "sign_flip", "fedadam of 1e37"])
 def test_one_by_one_the_record_is_the_same(name: str) -> None:
     alone, beside = run(designs()[name]), together()[1][name]
     assert_storable(alone)
-    for key in ("outcome", "skipped_rounds", "not_finite_from", "screened"):
+    for key in ("outcomes", "skipped_rounds", "not_finite_from", "screened"):
         assert getattr(alone, key) == getattr(beside, key)
 
 
@@ -126,8 +127,8 @@ def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str
         record = trial.record(answering(None), 0.1, final if attack == "backdoor" else None)
     assert_storable(record)
     finite = bool(np.isfinite(final).all())
-    assert (record.outcome.auroc is not None) == finite
-    assert (record.outcome.undefined is None) == finite
+    assert (record.value("auroc") is not None) == finite
+    assert (record.outcome("auroc").undefined is None) == finite
     if record.not_finite_from is None:
         assert finite
 

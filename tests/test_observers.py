@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.evidence import RunRecord, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.run import STANDARD, FederatedRun, run, run_together
 from tests.federation import experiment
 
@@ -29,8 +29,8 @@ class Drift:
 
     made: list[Drift] = []  # noqa: RUF012  each run's, for the tests
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Lengths()
         self.seen: list[Round] = []
         self.first: Weights | None = None
@@ -45,7 +45,8 @@ class Drift:
 
     def findings(self, ended: Ended) -> Findings:
         note = f"the model moved by {sum(self.state.moves):.6f} in {len(self.state.moves)} rounds"
-        return Findings({"data_notes": [note]}, {"switzerland": {"origin": "observed"}})
+        figure = outcome("reconstruction_error", sum(self.state.moves), len(self.state.moves))
+        return Findings([figure], {"data_notes": [note]})
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def check(record: RunRecord, drift: Drift) -> None:
         assert seen.aggregated.aggregate is not None
         np.testing.assert_allclose(seen.after - seen.before, seen.aggregated.aggregate, atol=1e-6)
     assert record.data_notes == [f"the model moved by {sum(drift.state.moves):.6f} in {ROUNDS} rounds"]
-    assert [one.origin == "observed" for one in record.hospitals] == [one.hospital == "switzerland" for one in record.hospitals]
+    assert record.value("reconstruction_error") == sum(drift.state.moves)
 
 
 def test_an_observer_of_the_users_own_sees_every_round_and_its_findings_are_in_the_evidence() -> None:
@@ -80,8 +81,9 @@ def test_an_observer_sees_every_round_of_every_run_in_lockstep() -> None:
 
 
 def test_an_observer_changes_no_digit_of_what_the_others_find() -> None:
-    ignored = {"seconds", "data_notes", "hospitals"}
+    ignored = {"seconds", "data_notes", "outcomes"}
     observed, alone = run(experiment(*SMALL), observers=[Drift]), run(experiment(*SMALL))
+    assert [one for one in observed.outcomes if one.metric != "reconstruction_error"] == list(alone.outcomes)
     assert observed.model_dump(exclude=ignored) == alone.model_dump(exclude=ignored)
 
 
@@ -91,7 +93,7 @@ def test_observers_are_told_which_replies_were_moved_and_which_were_not_used() -
     (drift,) = Drift.made
     for seen in drift.seen:
         assert {name: len(distances) for name, distances in seen.moved.items()} == {"sign_flip": 1, "dropout": 1}
-        assert [lost.hospital for lost in seen.aggregated.screened] == list(drift.experiment.hostile)
+        assert [lost.hospital for lost in seen.aggregated.screened] == list(drift.subject.truth.hostile)
 
 
 def test_every_standard_observer_is_there_once() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sim import blame, kinds
+from sim.config import build
 from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
 from sim.experiment import Experiment, load
 from sim.run import run, run_together
@@ -102,7 +103,7 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     path.write_text(source)
     good = experiment(*SMALL)
     module = ModuleType(name)
-    module.__dict__.update(__file__=str(path), HEART=good.dataset)
+    module.__dict__.update(__file__=str(path), HEART=build.built("consortium", good.settings.consortium))
     monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False)
     exec(compile(source, str(path), "exec"), module.__dict__)
@@ -120,7 +121,6 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
-    from sim import build
     from sim import experiment as module
 
     build._built_once.cache_clear()
@@ -203,7 +203,7 @@ def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
     one = faulty("rule", "good = good * (np.nan if len(good) > 3 and CALLS[0] % 2 else 1)")
     record = run(one)
     assert 0 < len(record.skipped_rounds) < 2
-    assert np.isfinite(record.outcome.auroc)
+    assert np.isfinite(record.value("auroc"))
 
 
 def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
+from attacks.inversion.analytic import AnalyticInversion
 from clients.app import fit, hospital_app, together
-from sim import wire
-from sim.design.plan import read
-from sim.design.site import PrivacyPolicy, spent
-from sim.engines.local import LocalGrid
+from sim.datasets.encoding import matching
+from sim.design.plan import FederationPlan, read
+from sim.design.simulated import Simulated
+from sim.design.site import PrivacyPolicy, Site, Source, spent
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
+from sim.federation import wire
+from sim.federation.engines.local import LocalGrid
 from sim.refusals import REFUSED, SENTENCES
 from sim.run import run, run_together
-from sim.seeds import Key, key
+from sim.seeds import Key, key, stream
+from sim.types import Observation, View
 from tests.federation import experiment
 from tests.searching import encodings
 
@@ -46,7 +50,7 @@ def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_record
     assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["dp"]}
     assert record.skipped_rounds == [1, 2]
-    assert record.outcome.auroc is None
+    assert record.value("auroc") is None
 
 
 @each_engine
@@ -69,7 +73,7 @@ def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str)
 @each_engine
 def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(engine: str) -> None:
     design = experiment(*SMALL, *PRIVATE)
-    by_name = {site.name: spent(design.plan, len(site.records)) for site in design.sites}
+    by_name = {site.name: spent(design.plan, len(site.records)) for site in design.truth.sites}
     ordered = sorted(by_name.values())
     between = (ordered[-2] + ordered[-1]) / 2
     record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
@@ -96,9 +100,9 @@ def test_a_policy_says_which_plans_it_refuses(words: list[str], policy: PrivacyP
 
 
 def test_without_a_policy_of_its_own_a_hospital_asks_for_what_the_plan_promises() -> None:
-    assert {site.policy for site in experiment(*SMALL).sites} == {PrivacyPolicy()}
+    assert {site.policy for site in experiment(*SMALL).truth.sites} == {PrivacyPolicy()}
     promised = experiment(*SMALL, *PRIVATE, "secagg=sum")
-    assert {site.policy for site in promised.sites} == {PrivacyPolicy(dp=True, secagg=True)}
+    assert {site.policy for site in promised.truth.sites} == {PrivacyPolicy(dp=True, secagg=True)}
     assert "policy" not in promised.config
 
 
@@ -119,9 +123,17 @@ def test_a_policy_that_cannot_be_is_refused_before_round_1(word: str, key: str) 
 # --- what a task must be
 
 
-def asked(design: Experiment, *, round_: int = 1, n_params: int | None = None, digest: str | None = None) -> Message:
+def asked(
+    design: Experiment,
+    *,
+    round_: int = 1,
+    n_params: int | None = None,
+    digest: str | None = None,
+    weights: np.ndarray | None = None,
+) -> Message:
     wire.enter_process()
-    weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
+    if weights is None:
+        weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
     return wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(digest or design.plan.digest), [1])[0]
 
 
@@ -187,7 +199,7 @@ def captured() -> Iterator[list[bytes]]:
 
 def secrets(design: Experiment) -> set[int]:
     """The seed, and the secret of every key of the run."""
-    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.sites)]
+    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
     return {design.settings.seed, *(one._secret for one in keys)}
 
 
@@ -247,3 +259,82 @@ def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
     assert read(design.plan.text).digest == design.plan.digest  # which names no number that a key is made of
     for number in numbers:
         assert not np.array_equal(redrawn(key(number, "hospital", site.name)), sent)
+
+
+# --- an aggregator that asks for other terms
+
+
+ATTACKED = ("consortium=heart4", "training.rounds=2", *PRIVATE, "attack=[malicious_aggregator]")
+
+
+@dataclass(frozen=True)
+class Obedient:
+    """The source of hospitals that take the plan which the aggregator names for their own, and have no policy."""
+
+    plan: FederationPlan
+    own: Simulated
+
+    def site(self, partition: int, round_: int) -> Site:
+        return replace(self.own.site(partition, round_), policy=PrivacyPolicy())
+
+
+def obedient(design: Experiment) -> Obedient:
+    return Obedient(design.attack_plan.demanded(design.plan), design.source)
+
+
+@each_engine
+def test_a_malicious_aggregator_is_stopped_because_every_hospital_refuses_and_is_recorded_by_name(engine: str) -> None:
+    record = ENGINES[engine](experiment(*ATTACKED))
+    assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
+    assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["plan"]}
+    assert record.skipped_rounds == [1, 2]
+    assert record.engagement.attack_engaged
+
+
+def test_hospitals_that_obey_a_malicious_aggregator_are_trained_without_privacy() -> None:
+    design = experiment(*ATTACKED)
+    record = run(design, app=lambda _: hospital_app(obedient(design)))
+    assert record.screened == []
+    assert record.skipped_rounds == []
+
+
+def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
+    """By hospital, whether the analytic inversion of its reply to the first round gives one of its records."""
+    found, plan = list[bool](), design.plan
+    weights = plan.first_weights(design.aggregator_key)
+    for place, site in enumerate(design.truth.sites):
+        message = asked(design, digest=digest, weights=weights)
+        try:
+            reply = fit(source, message, wire.context(place + 1, place))
+            update = wire.read_report(reply, plan.network.n_params, 10**6).update
+        except wire.UnusableError:
+            found.append(False)
+            continue
+        seen = Observation(View(update[None], ((site.name,),)), weights, plan.network.layout, plan.columns)
+        (guesses,) = AnalyticInversion()(seen, stream(0, "inversion"))
+        hits = (matching(plan.columns, record, guesses).any() for record in site.records.features)
+        found.append(len(guesses) > 0 and any(hits))
+    return found
+
+
+def test_a_malicious_aggregator_reads_a_record_of_hospitals_that_obey_and_of_none_that_refuses() -> None:
+    design = experiment(*ATTACKED)
+    digest = design.attack_plan.demanded(design.plan).digest
+    assert sum(recovered(design, obedient(design), digest)) >= 3
+    assert recovered(design, design.source, digest) == 4 * [False]
+    assert recovered(design, design.source, design.plan.digest) == 4 * [False]  # as agreed, the updates are noised
+
+
+def test_what_leaves_the_terms_as_they_are_is_the_agreed_plan() -> None:
+    words = ("attack.malicious_aggregator.dp=true", "attack.malicious_aggregator.local_steps=null")
+    design = experiment(*ATTACKED, *words, "attack.malicious_aggregator.batch_size=null")
+    assert design.attack_plan.demanded(design.plan).digest == design.plan.digest
+    record = run_together([design])[0]
+    assert record.screened == []
+    assert not record.engagement.attack_engaged
+
+
+@pytest.mark.parametrize("word", ["local_steps=0", "batch_size=-1", "batch_size=100000000"])
+def test_a_malicious_aggregator_cannot_ask_for_what_no_plan_can_say(word: str) -> None:
+    with pytest.raises(InputError, match=word.partition("=")[0]):
+        experiment(*ATTACKED, f"attack.malicious_aggregator.{word}")

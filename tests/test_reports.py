@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reports import findings, page, sections, statistics, tables, terminal, words
-from sim import evidence, sealed
+from reports import findings, page, sections, tables, terminal, words
+from sim import evidence
 from sim.errors import InputError
-from sim.evidence import Conflict, Recovered, RunRecord, Screened, Sight
-from sim.statistics import rate_interval
+from sim.evidence import Conflict, Recovered, RunRecord, Screened, Visibility, intervals, outcome, sealed
+from sim.evidence.intervals import rate_interval
 from tests.records import addressed, make_conflict, make_hospitals, make_inversion, make_privacy, make_record
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
@@ -21,7 +21,7 @@ SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
 def grid(attacks=("none", "sign_flip"), defenses=("none", "krum"), seeds=3, **changes) -> list[RunRecord]:
     """Attacks x defenses x seeds; without a defense ``sign_flip`` lowers AUROC by 0.3, 0.32, 0.34, ..."""
     return [
-        make_record(attack=a, defense=d, seed=s, outcome={"auroc": auroc(a, d, s)}, **changes)
+        make_record(attack=a, defense=d, seed=s, figures={"auroc": auroc(a, d, s)}, **changes)
         for a in attacks
         for d in defenses
         for s in range(seeds)
@@ -43,7 +43,7 @@ def everything() -> list[RunRecord]:
         "skipped_rounds": [2],
     }
     read = [make_record(attack="analytic_inversion", seed=s, inversion=inversion) for s in range(3)]
-    hidden = make_inversion(0, 64).model_copy(update={"records_in_row": [64]})
+    hidden = make_inversion(0, 64)
     read += [make_record(attack="analytic_inversion", defense="sum", seed=s, inversion=hidden) for s in range(3)]
     return grid(defenses=("none", "krum")) + grid(defenses=("dp",), **parts) + read
 
@@ -98,18 +98,18 @@ def row(frame, **where):
     ("epsilon", "delta", "advantage"), [(0.0, 0.0, 0.0), (1.0, 0.0, 0.462117), (1.0, 0.01, 0.467496), (0.0, 1.0, 1.0)]
 )
 def test_membership_advantage_by_hand(epsilon, delta, advantage):
-    assert statistics.membership_advantage(epsilon, delta) == pytest.approx(advantage, abs=1e-6)
+    assert intervals.membership_advantage(epsilon, delta) == pytest.approx(advantage, abs=1e-6)
 
 
 def test_membership_advantage_of_a_huge_epsilon_is_one():
-    assert statistics.membership_advantage(5000.0, 1e-5) == 1.0
+    assert intervals.membership_advantage(5000.0, 1e-5) == 1.0
 
 
 # Tables
 
 
 def test_cell_is_mean_and_t_interval_over_seeds():
-    records = [make_record(seed=s, outcome={"auroc": a}) for s, a in enumerate((0.7, 0.8, 0.9))]
+    records = [make_record(seed=s, figures={"auroc": a}) for s, a in enumerate((0.7, 0.8, 0.9))]
     cell = row(tables.cells(records))
     assert cell["n"] == 3
     assert cell["mean"] == pytest.approx(0.8)
@@ -128,7 +128,7 @@ def test_harm_and_gain_are_paired_by_seed():
         ("none", "krum"): (0.78, 0.86), ("sign_flip", "krum"): (0.77, 0.81),
     }  # fmt: skip
     records = [
-        make_record(attack=a, defense=d, seed=s, outcome={"auroc": value})
+        make_record(attack=a, defense=d, seed=s, figures={"auroc": value})
         for (a, d), pair in aurocs.items()
         for s, value in enumerate(pair)
     ]
@@ -158,17 +158,16 @@ def test_cells_count_runs_in_which_attack_or_defense_did_nothing():
 
 
 def test_worst_hospital_is_null_where_no_hospital_has_an_auroc():
-    records = [make_record(seed=s, outcome={"worst_hospital_auroc": None}) for s in range(2)]
+    records = [make_record(seed=s, figures={"worst_hospital_auroc": None}) for s in range(2)]
     cell = row(tables.cells(records, "worst_hospital_auroc"))
     assert (cell["mean"], cell["n"]) == (None, 0)
 
 
 def test_hospital_effects_are_paired_without_attack_and_name_the_worst_hit():
     def changed(defense, seed, **brier):
-        hospitals = [one.model_copy(update={"brier": brier.get(one.hospital, one.brier)}) for one in make_hospitals([])]
-        return make_record(defense=defense, seed=seed, hospitals=hospitals)
+        return make_record(defense=defense, seed=seed, of_hospitals={"brier": brier})
 
-    usual = {one.hospital: one.brier for one in make_hospitals([])}
+    usual = {f"hospital_{i}": 0.15 + 0.01 * i for i in range(6)}
     records = [changed("none", s) for s in range(2)]
     records += [
         changed("krum", s, hospital_4=usual["hospital_4"] + 0.1 + 0.02 * s, hospital_1=usual["hospital_1"] - 0.3)
@@ -196,7 +195,7 @@ def test_tradeoff_takes_the_attack_with_the_lowest_mean():
         ("none", "krum"): 0.8,
         ("alie", "krum"): 0.7,
     }
-    points = tables.tradeoff([make_record(attack=a, defense=d, outcome={"auroc": value}) for (a, d), value in aurocs.items()])
+    points = tables.tradeoff([make_record(attack=a, defense=d, figures={"auroc": value}) for (a, d), value in aurocs.items()])
     bare, krum = row(points, defense="none"), row(points, defense="krum")
     assert (bare["utility"], bare["worst"], bare["attack"], bare["n_attacks"]) == (0.9, 0.4, "sign_flip", 2)
     assert (krum["utility"], krum["worst"], krum["attack"], krum["n_attacks"]) == (0.8, 0.7, "alie", 1)
@@ -206,7 +205,7 @@ def test_tradeoff_compares_with_the_best_defense_seed_by_seed():
     worst = {("alie", "krum"): (0.8, 0.7), ("alie", "median"): (0.79, 0.67), ("sign_flip", "median"): (0.9, 0.9)}
     records = [make_record(defense=d, seed=s) for d in ("krum", "median") for s in range(2)]
     records += [
-        make_record(attack=a, defense=d, seed=s, outcome={"auroc": x}) for (a, d), xs in worst.items() for s, x in enumerate(xs)
+        make_record(attack=a, defense=d, seed=s, figures={"auroc": x}) for (a, d), xs in worst.items() for s, x in enumerate(xs)
     ]
     points = tables.tradeoff(records)
     median = row(points, defense="median")
@@ -216,7 +215,7 @@ def test_tradeoff_compares_with_the_best_defense_seed_by_seed():
 
 
 def test_attacks_that_only_read_are_no_outcome_under_attack():
-    records = [make_record(), make_record(attack="analytic_inversion", inversion=make_inversion(), outcome={"auroc": 0.1})]
+    records = [make_record(), make_record(attack="analytic_inversion", inversion=make_inversion(), figures={"auroc": 0.1})]
     assert tables.tradeoff(records).is_empty()
     assert set(tables.curves(records)["attack"]) == {"none"}
 
@@ -246,7 +245,7 @@ def test_privacy_spent_is_that_of_the_run_that_spent_most():
     spent = tables.spent(records)
     assert list(spent["hospital"]) == ["hospital_0", "hospital_1"]
     assert list(spent["epsilon"]) == [6.0, 5.0]
-    assert spent["advantage"][0] == statistics.membership_advantage(6.0, 1e-5)
+    assert spent["advantage"][0] == intervals.membership_advantage(6.0, 1e-5)
 
 
 def test_screened_replies_are_counted_by_reason_and_hospitals_with_equal_counts_share_a_row():
@@ -295,7 +294,7 @@ def test_the_page_takes_the_order_of_the_manifest(folder):
 
 def test_the_worst_attacks_are_those_with_the_most_mean_harm():
     losses = {"none": 0.0, "a": 0.1, "b": 0.3, "c": 0.2, "d": 0.0}
-    records = [make_record(attack=a, defense=d, outcome={"auroc": 0.9 - x}) for a, x in losses.items() for d in ("none", "krum")]
+    records = [make_record(attack=a, defense=d, figures={"auroc": 0.9 - x}) for a, x in losses.items() for d in ("none", "krum")]
     assert tables.worst_attacks(tables.cells(records), 3) == ["none", "b", "c"]
     assert tables.worst_attacks(tables.cells(records), 9) == list(losses)
 
@@ -315,7 +314,7 @@ def test_found_names_the_worst_attack_and_the_best_defense():
 
 def test_harm_within_the_interval_is_called_neither_harm_nor_its_absence():
     noisy = [
-        make_record(attack="sign_flip", seed=s, outcome={"auroc": 0.85 + change}) for s, change in enumerate((-0.1, 0.05, 0.02))
+        make_record(attack="sign_flip", seed=s, figures={"auroc": 0.85 + change}) for s, change in enumerate((-0.1, 0.05, 0.02))
     ]
     texts = {one.topic: one.text for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])}
     assert texts["Without a defense"].startswith(
@@ -328,7 +327,7 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
     def best(gaps):
         """``median`` falls short of ``krum`` by ``gaps``, seed by seed, on seeds that differ far more."""
         records = [
-            make_record(attack=a, defense=d, seed=s, outcome={"auroc": 0.7 + 0.1 * s - gap * (d == "median")})
+            make_record(attack=a, defense=d, seed=s, figures={"auroc": 0.7 + 0.1 * s - gap * (d == "median")})
             for a in ("none", "alie")
             for d in ("krum", "median")
             for s, gap in enumerate(gaps)
@@ -387,10 +386,11 @@ def test_crowd_compares_the_smallest_and_the_largest_sum():
 
 def test_what_small_hospitals_pay_for_privacy_is_said_only_where_the_data_show_it():
     def texts(epsilons, noises):
-        base = make_privacy()
-        changes = [{"epsilon": e, "noise_multiplier": z} for e, z in zip(epsilons, noises, strict=True)]
-        hospitals = [one.model_copy(update=change) for one, change in zip(base.hospitals, changes, strict=True)]
-        record = make_record(defense="dp", privacy=base.model_copy(update={"hospitals": hospitals}))
+        terms, _ = make_privacy()
+        pairs = zip(terms.hospitals, noises, strict=True)
+        hospitals = [one.model_copy(update={"noise_multiplier": noise}) for one, noise in pairs]
+        spent = [outcome("epsilon", e, 1, hospital=one.hospital) for one, e in zip(hospitals, epsilons, strict=True)]
+        record = make_record(defense="dp", privacy=(terms.model_copy(update={"hospitals": hospitals}), spent))
         return findings.unequal_privacy(tables.spent([record]))
 
     (spends,) = texts((2, 3), (1, 1))
@@ -427,16 +427,16 @@ def test_budgets_have_three_digits_and_are_rounded_up(value, shown):
     assert words.epsilon(value) == shown
 
 
-def test_sights_and_conflicts_name_the_designs_that_have_them():
+def test_visibility_and_conflicts_name_the_designs_that_have_them():
     clear, summed, hostile = (
-        Sight(party=p, sees=s) for p, s in (("aggregator", "updates"), ("aggregator", "a sum"), ("hostile", "all"))
+        Visibility(party=p, sees=s) for p, s in (("aggregator", "updates"), ("aggregator", "a sum"), ("hostile", "all"))
     )
     records = [
-        make_record(sight=[clear, hostile]),
-        make_record(defense="krum", sight=[clear, hostile]),
-        make_record(defense="sum", sight=[summed, hostile], conflicts=[make_conflict()]),
+        make_record(visibility=[clear, hostile]),
+        make_record(defense="krum", visibility=[clear, hostile]),
+        make_record(defense="sum", visibility=[summed, hostile], conflicts=[make_conflict()]),
     ]
-    assert sections.sights(records) == [
+    assert sections.visibility(records) == [
         {"party": "aggregator", "sees": "updates", "defenses": ["no defense", "krum"]},
         {"party": "aggregator", "sees": "a sum", "defenses": ["sum"]},
         {"party": "hostile", "sees": "all", "defenses": ["every design"]},
@@ -446,7 +446,7 @@ def test_sights_and_conflicts_name_the_designs_that_have_them():
 
 def test_gallery_shows_equal_reconstructions_once():
     inversion = make_inversion(gallery=True)
-    other = make_inversion(gallery=True).model_copy(update={"gallery": inversion.gallery[1:]})
+    other = make_inversion(gallery=inversion[0].gallery[1:])
     stolen = {"none": inversion, "krum": inversion, "sum": other}
     records = [
         make_record(attack="analytic_inversion", defense=d, seed=s, inversion=i) for d, i in stolen.items() for s in range(2)
@@ -476,7 +476,7 @@ def test_page_has_every_part_and_its_figures(whole):
         "convergence",
         "reconstruction",
         "privacy",
-        "sight",
+        "visibility",
         "threats",
         "limits",
         "repeat",
@@ -533,7 +533,7 @@ def test_page_never_says_what_a_simulation_cannot_know(whole):
 
 def secret_records(**changes) -> list[RunRecord]:
     shown = [Recovered(hospital="hospital_0", exact=True, truth=SECRET, guess=SECRET)]
-    inversion = make_inversion().model_copy(update={"gallery": shown})
+    inversion = make_inversion(gallery=shown)
     return [make_record(attack="analytic_inversion", inversion=inversion, seed=s, **changes) for s in range(2)]
 
 
@@ -568,7 +568,7 @@ def test_page_escapes_hostile_names():
     ]
     more = {
         "hospitals": hospitals,
-        "sight": [Sight(party=evil, sees=evil)],
+        "visibility": [Visibility(party=evil, sees=evil)],
         "data_source": evil,
         "config": {evil: evil, "report": {"material_drop": 0.05}},
     }
@@ -606,12 +606,12 @@ def test_idle_defense_is_said_at_the_top():
 
 def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said():
     def crowd(worse):
-        return [
-            make_hospitals([])[0].model_copy(update={"hospital": f"site_{i:03}", "brier": 0.1 + 0.001 * i * worse})
-            for i in range(100)
-        ]
+        names = [f"site_{i:03}" for i in range(100)]
+        hospitals = [make_hospitals([])[0].model_copy(update={"hospital": name}) for name in names]
+        brier = {name: 0.1 + 0.001 * i * worse for i, name in enumerate(names)}
+        return {"hospitals": hospitals, "of_hospitals": {"brier": brier}}
 
-    records = [make_record(defense=d, seed=s, hospitals=crowd(d != "none")) for d in ("none", "krum") for s in range(2)]
+    records = [make_record(defense=d, seed=s, **crowd(d != "none")) for d in ("none", "krum") for s in range(2)]
     html = html_of(records)
     assert "site_099" in html
     assert "76 more are in the evidence" in html
@@ -626,7 +626,8 @@ def test_evidence_of_another_schema_is_refused_in_one_line(folder):
     with pytest.raises(InputError) as refusal:
         page.write_report(where)
     assert str(refusal.value) == (
-        f"{path}:1=schema_: not evidence of wardround.evidence/2: Input should be 'wardround.evidence/2'"
+        f"{path}:1=schema_: not evidence of wardround.evidence/3: it was written as wardround.evidence/1 by another version of "
+        "the code (test), which can read it"
     )
 
 
@@ -673,7 +674,7 @@ def test_closing_table_shows_means_the_lowest_seed_losses_and_shares():
 
 
 def test_closing_table_of_one_seed_has_no_lowest_seed_and_decides_nothing():
-    records = [make_record(), make_record(attack="alie", outcome={"auroc": 0.1})]
+    records = [make_record(), make_record(attack="alie", figures={"auroc": 0.1})]
     text = printed(terminal.closing(records))
     assert "one seed decides nothing" in text
     assert "0.100 1/1?" in text
@@ -692,7 +693,7 @@ def test_closing_table_breaks_no_cell_at_eighty_columns():
 
 def test_closing_table_of_many_attacks_gives_the_worst_for_each_defense():
     attacks = ["none", *(f"attack_{i:02}" for i in range(20))]
-    records = [make_record(attack=a, seed=s, outcome={"auroc": 0.9 - 0.01 * i}) for i, a in enumerate(attacks) for s in (0, 1)]
+    records = [make_record(attack=a, seed=s, figures={"auroc": 0.9 - 0.01 * i}) for i, a in enumerate(attacks) for s in (0, 1)]
     text = printed(terminal.closing(records))
     assert re.search(r"no defense +0\.900 \[0\.900\] +0\.700 \[0\.700\] 2/2! +attack_19 +16!", text)
     assert len(text.splitlines()) < 12

@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_evidence_twice(once: list[RunRecord], tmp_
 
 def test_another_seed_gives_other_results(once: list[RunRecord]) -> None:
     (other,) = run_together([experiment(*SMALL[:2], "seed=1")])
-    assert other.outcome.auroc != once[0].outcome.auroc
+    assert other.value("auroc") != once[0].value("auroc")
     assert other.hospitals != once[0].hospitals
 
 
@@ -71,7 +71,7 @@ def test_a_run_alone_and_among_others_gives_the_same_evidence(once: list[RunReco
 @pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
 def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
     design = experiment("consortium=heart12")
-    weights = design.network.initialize(stream(0, "model"))
+    weights = design.plan.network.initialize(stream(0, "model"))
 
     def job(hospital: Hospital) -> batched.Job:
         draw = batches.poisson if optimizer == "private" else batches.shuffled
@@ -81,7 +81,7 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optim
 
     def updates(hospitals: Sequence[Hospital]) -> list[bytes]:
         kind = batched.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
-        return [update.tobytes() for update in batched.updates(design.network, [job(h) for h in hospitals], kind)]
+        return [update.tobytes() for update in batched.updates(design.plan.network, [job(h) for h in hospitals], kind)]
 
     hospitals = design.consortium.hospitals
     alone = {hospital.name: updates([hospital])[0] for hospital in hospitals}
@@ -94,7 +94,7 @@ def test_hospitals_listed_in_another_order_change_nothing() -> None:
     for words in ([], ["attack=[sign_flip]", "aggregator=median", "adversary.n_hostile=2"]):
         first, second = (experiment(f"consortium.sites={order}", "training.rounds=2", *words) for order in orders)
         assert first.consortium.names == second.consortium.names
-        assert first.hostile == second.hostile
+        assert first.attack_plan.hostile == second.attack_plan.hostile
         np.testing.assert_array_equal(finished(first).weights, finished(second).weights)
 
 

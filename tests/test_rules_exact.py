@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from sim.build import build
+from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import exact

@@ -11,7 +11,7 @@ from sim.evidence import RunRecord, Screened, Skip
 from tests.records import make_curve, make_record
 from tests.studies import UNTRAINED
 from tests.test_threats import row_of, rows_of
-from threats.catalogue import load
+from threats.catalog import load
 from threats.register import register
 
 HOSTILE, HONEST = ["hospital_0"], ["hospital_4", "hospital_5"]
@@ -140,7 +140,7 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
 
 def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_each_fact_stands_once() -> None:
     curve = make_curve(4, 0.65)  # evidence has the scores of the starting weights, round by round
-    everything = stopped(*map(make_skip, range(1, 5)), outcome=UNTRAINED, curve=curve)
+    everything = stopped(*map(make_skip, range(1, 5)), figures=UNTRAINED, curve=curve)
     assert skipped.sentences([everything])[1:] == []
     assert broken.first([everything])[1:] == [
         "dropout under krum: seed 0, no round gave a new model, so that no figure is defined and means leave it out."
@@ -181,7 +181,7 @@ def test_the_availability_row_counts_skipped_rounds_beside_those_without_the_att
 
 def test_rounds_that_are_skipped_without_the_attack_too_are_stated_beside() -> None:
     records = study(make_skip(1))
-    lost = [r.model_copy(update={"skipped_rounds": [2, 3]}) if r.run == "none-krum-0" else r for r in records]
+    lost = [make_record(defense="krum", skipped_rounds=[2, 3]) if r.run == "none-krum-0" else r for r in records]
     assert "; 2 of 12 rounds in the same runs without the attack." in row_of(lost, "THR-AV", "krum").finding
 
 
@@ -223,7 +223,7 @@ def test_an_absence_of_honest_hospitals_is_not_put_down_to_hostile_ones(
     assert bool(attacking) == (attack != "honest_absence")
 
 
-def test_every_fault_of_the_catalogue_that_can_stop_rounds_is_evidence_for_the_availability_row() -> None:
+def test_every_fault_of_the_catalog_that_can_stop_rounds_is_evidence_for_the_availability_row() -> None:
     (threat,) = [threat for threat in load().threats if threat.id == "THR-AV"]
     assert {"dropout", "straggler", "malformed", "honest_absence"} <= set(threat.attacks)
     assert {row.status for row in register([], load()) if row.id == "THR-AV"} == {"not_tested"}

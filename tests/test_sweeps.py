@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
 
 def run(number: int, auroc: float = 0.8, **changes: Any) -> Any:
     config = CONFIG | changes.pop("config", {}) | {"seed": changes.get("seed", 0), "label": changes.get("defense", "none")}
-    return make_record(run=f"{number}", config=config, outcome={"auroc": auroc}, **changes)
+    return make_record(run=f"{number}", config=config, figures={"auroc": auroc}, **changes)
 
 
 def lr(value: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The catalogue points only at ids that exist, and a register row is never better than the runs behind it."""
+"""The catalog points only at ids that exist, and a register row is never better than the runs behind it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.errors import InputError
-from sim.evidence import Planted, RunRecord
-from tests.records import make_conflict, make_inversion, make_record
-from threats.catalogue import check, load
+from sim.evidence import RunRecord
+from tests.records import make_conflict, make_inversion, make_record, with_figures
+from threats.catalog import check, load
 from threats.register import Row, register
 
-CATALOGUE = load()
+CATALOG = load()
 ROOT = Path(__file__).parents[1]
 ATTACKS = ROOT / "conf" / "attack"
 REPORT = {"report": {"material_drop": 0.05}}
@@ -28,7 +28,7 @@ NEVER_SAID = re.compile(r"\b(safe|safely|compliant|compliance|breach\w*|violat\w
 
 
 DATA = resources.files("threats") / "data"
-PARSED = [yaml.safe_load((DATA / name).read_text("utf-8")) for name in ("taxonomies.yaml", "catalogue.yaml", "conflicts.yaml")]
+PARSED = [yaml.safe_load((DATA / name).read_text("utf-8")) for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")]
 
 
 def parsed() -> list[Any]:
@@ -36,7 +36,7 @@ def parsed() -> list[Any]:
 
 
 def rows_of(records: list[RunRecord], threat: str) -> list[Row]:
-    return [row for row in register(records, CATALOGUE) if row.id == threat]
+    return [row for row in register(records, CATALOG) if row.id == threat]
 
 
 def row_of(records: list[RunRecord], threat: str, defense: str) -> Row:
@@ -68,10 +68,10 @@ def idle(record: RunRecord, part: str) -> RunRecord:
     return record.model_copy(update={"engagement": record.engagement.model_copy(update={f"{part}_engaged": False})})
 
 
-# Catalogue
+# Catalog
 
 
-def test_every_id_of_the_catalogue_resolves() -> None:
+def test_every_id_of_the_catalog_resolves() -> None:
     assert len(check(*parsed()).threats) == 21
 
 
@@ -117,7 +117,10 @@ def test_a_repeated_id_of_a_taxonomy_is_refused() -> None:
     [
         ({"severity": "high"}, "threats.0.severity"),
         ({"atlas": []}, "threats.THR-LF.unmapped"),
-        ({"measure": None}, "threats.THR-LF.measure"),
+        ({"metrics": []}, "threats.THR-LF.metrics"),
+        ({"metrics": [{"metric": "auroc", "harm": "higher", "control": "attack_free"}]}, "threats.THR-LF.metrics.harm"),
+        ({"metrics": [{"metric": "charm", "harm": "lower", "control": "attack_free"}]}, "threats.THR-LF.metrics"),
+        ({"metrics": [{"metric": "auroc", "harm": "lower", "control": "other"}]}, "threats.0.metrics.0.control"),
     ],
 )
 def test_a_threat_with_an_unknown_key_or_something_left_unsaid_is_refused(changes: dict[str, Any], key: str) -> None:
@@ -135,14 +138,14 @@ def test_a_conflict_names_mitigations_that_exist() -> None:
 
 
 def test_taxonomies_hold_what_is_referred_to_and_the_whole_short_lists() -> None:
-    lists = CATALOGUE.taxonomies
+    lists = CATALOG.taxonomies
     assert [len(lists.stride.entries), len(lists.linddun.entries), len(lists.pasta.entries), len(lists.owasp.entries)] == [
         6,
         7,
         7,
         10,
     ]
-    threats = CATALOGUE.threats
+    threats = CATALOG.threats
     assert lists.atlas.ids == {technique.id for threat in threats for technique in threat.atlas}
     assert lists.hipaa.ids == {provision.cite for threat in threats for provision in threat.hipaa}
     assert lists.nist_aml.ids == {name for threat in threats for name in threat.nist_aml}
@@ -151,22 +154,22 @@ def test_taxonomies_hold_what_is_referred_to_and_the_whole_short_lists() -> None
 
 
 def test_only_our_own_mitigations_are_unverified_and_they_say_so() -> None:
-    for name, taxonomy in CATALOGUE.taxonomies:
+    for name, taxonomy in CATALOG.taxonomies:
         for entry in taxonomy.entries:
             ours = name == "mitigations"
             assert (entry.verified, entry.read_in == "ours", entry.id.startswith("FLM-")) == (not ours, ours, ours)
 
 
 def test_owasp_ml03_is_inversion_and_ml05_is_theft() -> None:
-    titles = {entry.id: entry.title for entry in CATALOGUE.taxonomies.owasp.entries}
+    titles = {entry.id: entry.title for entry in CATALOG.taxonomies.owasp.entries}
     assert (titles["ML03:2023"], titles["ML05:2023"]) == ("Model Inversion Attack", "Model Theft")
-    threats = {threat.id: threat for threat in CATALOGUE.threats}
+    threats = {threat.id: threat for threat in CATALOG.threats}
     assert threats["THR-GI"].owasp == ("ML03:2023",)
     assert threats["THR-ME"].owasp == ("ML05:2023",)
 
 
 def test_atlas_ids_have_a_name_in_the_pinned_release_and_known_renames_are_listed() -> None:
-    atlas = CATALOGUE.taxonomies.atlas
+    atlas = CATALOG.taxonomies.atlas
     assert atlas.release == "5.6.1"
     assert all(re.fullmatch(r"AML\.T\d{4}(\.\d{3})?", entry.id) for entry in atlas.entries)
     assert all((": " in entry.title) == (entry.id.count(".") == 2) for entry in atlas.entries)
@@ -176,24 +179,24 @@ def test_atlas_ids_have_a_name_in_the_pinned_release_and_known_renames_are_liste
 
 def test_subtechniques_of_one_technique_share_its_name() -> None:
     parents: dict[str, set[str]] = {}
-    for entry in CATALOGUE.taxonomies.atlas.entries:
+    for entry in CATALOG.taxonomies.atlas.entries:
         parents.setdefault(entry.id[:9], set()).add(entry.title.split(": ")[0])
     assert all(len(names) == 1 for names in parents.values())
 
 
 def test_no_technique_is_claimed_to_be_about_gradients() -> None:
-    for threat in CATALOGUE.threats:
+    for threat in CATALOG.threats:
         assert all(technique.fit == "near" for technique in threat.atlas if technique.id == "AML.T0024.001")
 
 
-def test_attacks_of_the_project_and_of_the_catalogue_are_the_same() -> None:
+def test_attacks_of_the_project_and_of_the_catalog_are_the_same() -> None:
     configured = {path.stem for path in ATTACKS.glob("*.yaml")} - {"none"}
-    assert configured == {name for threat in CATALOGUE.threats for name in threat.attacks}
+    assert configured == {name for threat in CATALOG.threats for name in threat.attacks}
 
 
-def test_the_catalogue_passes_no_judgement() -> None:
-    said = [text for threat in CATALOGUE.threats for text in (threat.plain, *(provision.why for provision in threat.hipaa))]
-    said += [clash.text for clash in CATALOGUE.conflicts]
+def test_the_catalog_passes_no_judgement() -> None:
+    said = [text for threat in CATALOG.threats for text in (threat.plain, *(provision.why for provision in threat.hipaa))]
+    said += [clash.text for clash in CATALOG.conflicts]
     assert not [text for text in said if NEVER_SAID.search(text)]
 
 
@@ -201,9 +204,9 @@ def test_the_catalogue_passes_no_judgement() -> None:
 
 
 def test_without_runs_every_threat_has_one_row_and_none_is_measured() -> None:
-    rows = register([], CATALOGUE)
-    assert [row.id for row in rows] == [threat.id for threat in CATALOGUE.threats]
-    assert [row.status for row in rows] == [threat.untested.status for threat in CATALOGUE.threats]
+    rows = register([], CATALOG)
+    assert [row.id for row in rows] == [threat.id for threat in CATALOG.threats]
+    assert [row.status for row in rows] == [threat.untested.status for threat in CATALOG.threats]
     assert all(row.reason and not row.finding and not row.runs for row in rows)
 
 
@@ -318,7 +321,7 @@ def test_a_defense_that_one_attack_never_met_has_an_untested_row() -> None:
 
 def test_attacks_of_a_tested_threat_that_never_ran_are_named() -> None:
     (row,) = [row for row in rows_of(grid("sign_flip"), "THR-BYZ") if row.defense is None]
-    (threat,) = [threat for threat in CATALOGUE.threats if threat.id == "THR-BYZ"]
+    (threat,) = [threat for threat in CATALOG.threats if threat.id == "THR-BYZ"]
     assert (row.status, row.attacks) == ("not_tested", tuple(name for name in threat.attacks if name != "sign_flip"))
     assert "alie" in row.attacks
 
@@ -352,9 +355,9 @@ def with_changes(*changes: float) -> list[RunRecord]:
     records = []
     for seed, change in enumerate(changes):
         for defense in ("none", "krum"):
-            records.append(make_record(seed=seed, defense=defense, outcome={"auroc": 0.7 + 0.1 * seed}))
+            records.append(make_record(seed=seed, defense=defense, figures={"auroc": 0.7 + 0.1 * seed}))
             records.append(
-                make_record(seed=seed, defense=defense, attack="sign_flip", outcome={"auroc": 0.7 + 0.1 * seed + change})
+                make_record(seed=seed, defense=defense, attack="sign_flip", figures={"auroc": 0.7 + 0.1 * seed + change})
             )
     return records
 
@@ -389,7 +392,7 @@ def test_a_wide_interval_is_told_from_no_harm(changes: tuple[float, ...], verdic
 
 def test_a_model_without_an_auroc_is_left_out_by_name_and_keeps_the_row_from_being_no_loss() -> None:
     def lost(record: RunRecord) -> RunRecord:
-        return record.model_copy(update={"outcome": record.outcome.model_copy(update={"auroc": None})})
+        return with_figures(record, {"auroc": None})
 
     records = with_changes(0.0, 0.0, 0.001, 0.0)
     records = [lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 3) else r for r in records]
@@ -405,7 +408,7 @@ def marked(*gains: float) -> list[RunRecord]:
     records = []
     for seed, gain in enumerate(gains):
         for defense, excess in (("none", 0.9), ("krum", gain)):
-            found = Planted(attack="backdoor", target=0, success=0.05 + excess, false_trigger=0.05, n=100)
+            found = (0.05 + excess, 0.05, 100)
             records += [make_record(seed=seed, defense=defense)]
             records += [make_record(seed=seed, defense=defense, attack="backdoor", backdoor=found)]
     return records
@@ -444,8 +447,12 @@ def test_reconstruction_that_recovers_nothing_undefended_is_no_evidence_for_a_de
 
 
 def test_a_reconstruction_run_without_a_result_is_inconclusive() -> None:
-    records = altered(grid("analytic_inversion"), lambda r: r.run == "analytic_inversion-krum-1", inversion=None)
-    expect_inconclusive(records, "no reconstruction result for seed 1", "THR-GI")
+    def lost(record: RunRecord) -> RunRecord:
+        outcomes = tuple(one for one in record.outcomes if not one.metric.startswith("reconstruction"))
+        return record.model_copy(update={"inversion": None, "outcomes": outcomes})
+
+    records = [lost(r) if r.run == "analytic_inversion-krum-1" else r for r in grid("analytic_inversion")]
+    expect_inconclusive(records, "no share of records recovered in the run or its control for seed 1", "THR-GI")
 
 
 def test_recovered_records_are_stated_even_without_controls() -> None:
@@ -470,9 +477,9 @@ def test_a_design_conflict_in_the_evidence_is_a_row() -> None:
     assert row.mitigations == ("FLM-05", "FLM-01", "FLM-09")
 
 
-def test_conflicts_of_the_catalogue_are_those_that_the_simulator_finds() -> None:
-    source = (ROOT / "sim" / "sight.py").read_text("utf-8")
-    assert set(re.findall(r'id="([\w-]+)"', source)) == {clash.id for clash in CATALOGUE.conflicts}
+def test_conflicts_of_the_catalog_are_those_that_the_simulator_finds() -> None:
+    source = (ROOT / "sim" / "visibility.py").read_text("utf-8")
+    assert set(re.findall(r'id="([\w-]+)"', source)) == {clash.id for clash in CATALOG.conflicts}
 
 
 def test_rows_carry_pinned_technique_ids_and_the_relevance_of_each_provision() -> None:
@@ -484,7 +491,7 @@ def test_rows_carry_pinned_technique_ids_and_the_relevance_of_each_provision() -
 def test_no_row_passes_judgement() -> None:
     records = grid("sign_flip", "label_flip", "analytic_inversion", "alie+label_flip", seeds=4)
     records += [*grid("sign_flip", defense="median", seeds=2), make_record(conflicts=[make_conflict()])]
-    rows = register(records, CATALOGUE)
+    rows = register(records, CATALOG)
     assert {row.status for row in rows} == {
         "measured",
         "inconclusive",
@@ -502,7 +509,7 @@ FULL = grid("sign_flip", "analytic_inversion", "label_flip+sign_flip", seeds=4)
 
 
 def ranks(records: list[RunRecord]) -> dict[tuple[Any, ...], int]:
-    return {(row.id, row.attacks, row.defense): RANK.get(row.status, 0) for row in register(records, CATALOGUE)}
+    return {(row.id, row.attacks, row.defense): RANK.get(row.status, 0) for row in register(records, CATALOG)}
 
 
 @settings(deadline=None)
@@ -518,6 +525,6 @@ def test_removing_runs_that_engaged_never_raises_a_status(data: st.DataObject) -
 
 @given(st.sets(st.integers(0, len(FULL) - 1)))
 def test_only_rows_with_runs_are_measured(kept: set[int]) -> None:
-    for row in register([FULL[i] for i in kept], CATALOGUE):
+    for row in register([FULL[i] for i in kept], CATALOG):
         assert row.status != "measured" or (len(row.runs) >= 3 and row.controls and row.finding)
         assert (row.status in ("measured", "inconclusive")) == bool(row.runs)

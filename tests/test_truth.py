@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from reports import backdoors, page, style, tables, terminal
 from reports.heat_map import heat_map
-from sim.evidence import HospitalOutcome, Planted, RunRecord
-from tests.records import make_hospitals, make_record
+from sim.evidence import RunRecord
+from tests.records import make_record
 from tests.studies import GOLDEN, STUDIES, golden, losses
 from tests.test_reports import printed
 
@@ -150,13 +150,14 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
 
 
 def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others() -> None:
-    def spoilt(by: dict[str, float], seed: int) -> list[HospitalOutcome]:
-        return [one.model_copy(update={"brier": one.brier + by.get(one.hospital, 0.001 * seed)}) for one in make_hospitals([])]
+    def spoilt(by: dict[str, float], seed: int) -> dict[str, dict[str, float]]:
+        names = [f"hospital_{i}" for i in range(6)]
+        return {"brier": {name: 0.15 + 0.01 * i + by.get(name, 0.001 * seed) for i, name in enumerate(names)}}
 
     def price(second: float) -> str:
-        runs = [make_record(seed=s, hospitals=spoilt({}, 0)) for s in range(3)]
+        runs = [make_record(seed=s, of_hospitals=spoilt({}, 0)) for s in range(3)]
         by = [{"hospital_4": 0.2 + 0.01 * s, "hospital_1": second} for s in range(3)]
-        runs += [make_record(defense="krum", seed=s, hospitals=spoilt(by[s], s)) for s in range(3)]
+        runs += [make_record(defense="krum", seed=s, of_hospitals=spoilt(by[s], s)) for s in range(3)]
         return " ".join(answers(page_of(runs))["Largest price"])
 
     assert "krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by +0.210" in price(0.1)
@@ -164,12 +165,12 @@ def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others
 
 
 def test_defenses_that_cost_a_hospital_the_same_are_named_together() -> None:
-    def spoilt(by: float) -> list[HospitalOutcome]:
-        return [h.model_copy(update={"brier": h.brier + by * (h.hospital == "hospital_4")}) for h in make_hospitals([])]
+    def spoilt(by: float) -> dict[str, dict[str, float]]:
+        return {"brier": {"hospital_4": 0.19 + by}}
 
     def price(median: float) -> str:
         costs = {"none": 0.0, "krum": 0.2, "median": median}
-        runs = [make_record(defense=d, seed=s, hospitals=spoilt(by)) for d, by in costs.items() for s in range(3)]
+        runs = [make_record(defense=d, seed=s, of_hospitals=spoilt(by)) for d, by in costs.items() for s in range(3)]
         return " ".join(answers(page_of(runs))["Largest price"])
 
     assert "and as much is seen under median (hospital_4)" in price(0.2)
@@ -205,7 +206,7 @@ def test_no_page_calls_a_defense_best_that_ties(name: str) -> None:
 def test_the_table_counts_the_seeds_that_lost_as_the_records_have_it(name: str) -> None:
     records, markup = study(name)
     trained = [r for r in records if not (r.attack == "none" and len(r.skipped_rounds) == r.rounds)]
-    score = {(r.attack, r.defense, r.seed): r.outcome.auroc for r in trained}
+    score = {(r.attack, r.defense, r.seed): r.value("auroc") for r in trained}
     lost: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for (attack, defense, seed), value in score.items():
         control = score.get(("none", defense, seed))
@@ -239,16 +240,16 @@ def all_fallen(draw: st.DrawFn) -> list[RunRecord]:
     records = []
     for defense in ("none", "median")[: draw(st.integers(1, 2))]:
         controls = draw(st.lists(st.floats(0.6, 1.0), min_size=n, max_size=n))
-        records += [make_record(defense=defense, seed=s, outcome={"auroc": value}) for s, value in enumerate(controls)]
+        records += [make_record(defense=defense, seed=s, figures={"auroc": value}) for s, value in enumerate(controls)]
         for attack in ("sign_flip", "backdoor")[: draw(st.integers(1, 2))]:
             lost = draw(st.lists(st.floats(0.05, 0.6), min_size=n, max_size=n))
-            mark = Planted(attack="backdoor", target=0, success=draw(st.floats(0.2, 1.0)), false_trigger=0.1, n=60)
+            mark = (draw(st.floats(0.2, 1.0)), 0.1, 60)
             records += [
                 make_record(
                     attack=attack,
                     defense=defense,
                     seed=s,
-                    outcome={"auroc": controls[s] - value},
+                    figures={"auroc": controls[s] - value},
                     backdoor=mark if attack == "backdoor" else None,
                 )
                 for s, value in enumerate(lost)

@@ -14,8 +14,8 @@ from rich.console import Console
 from reports import breakdown, tables, terminal, words
 from reports.page import write_report
 from sim import evidence
-from sim.evidence import Planted, RunRecord
-from tests.records import addressed, make_privacy, make_record
+from sim.evidence import RunRecord
+from tests.records import addressed, make_hospitals, make_privacy, make_record
 from tests.test_cli import Call, call
 from tests.test_threats import rows_of
 
@@ -32,8 +32,8 @@ def test_a_run_whose_test_patients_are_of_one_class_ends_and_says_so(
 ) -> None:
     assert call("run", *ONE_CLASS, "seed=13", f"hydra.run.dir={tmp_path / 'one'}") == 0
     (record,) = evidence.read(tmp_path / "one")
-    assert record.outcome.auroc is None
-    assert record.outcome.brier is not None
+    assert record.value("auroc") is None
+    assert record.value("brier") is not None
     shown = capfd.readouterr()
     assert "all 4 test patients" in " ".join(shown.out.split())
     assert shown.err == ""
@@ -89,22 +89,24 @@ def test_an_upper_bound_is_rounded_up(value: float, shown: str) -> None:
 
 
 def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Path) -> None:
-    privacy = make_privacy().model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]})
+    terms, spent = make_privacy()
+    privacy = terms.model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]}), spent
     evidence.append(tmp_path, addressed(make_record(defense="dp", privacy=privacy)))
     page = write_report(tmp_path).read_text()
     assert "δ = 0.0135;" in page
     assert "<li>Tuning. Made for a test.</li>" in page
 
 
-NO_AUROC = dict.fromkeys(("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc", "worst_hospital")) | {
-    "n_test": 4,
-    "n_test_positive": 4,
+HOSPITALS = [f"hospital_{i}" for i in range(6)]
+NO_AUROC = dict.fromkeys(("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc")) | {
     "undefined": "all 4 test patients are with the condition",
 }
 
 
 def undefined(seeds: tuple[int, ...] = (), **fields: Any) -> list[RunRecord]:
-    return [make_record(seed=seed, outcome=NO_AUROC if seed in seeds else {}, **fields) for seed in range(3)]
+    of_one_class = [one.model_copy(update={"n_test": 1, "n_test_positive": 1}) for one in make_hospitals([])]
+    lacking = {"figures": NO_AUROC, "hospitals": of_one_class, "of_hospitals": {"auroc": dict.fromkeys(HOSPITALS)}}
+    return [make_record(seed=seed, **(lacking if seed in seeds else {}), **fields) for seed in range(3)]
 
 
 def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(tmp_path: Path) -> None:
@@ -134,8 +136,7 @@ def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -
 
 
 def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_path: Path) -> None:
-    planted = Planted(attack="backdoor", target=1, success=None, false_trigger=None, n=0)
-    for record in (make_record(), make_record(attack="backdoor", backdoor=planted)):
+    for record in (make_record(), make_record(attack="backdoor", backdoor=(None, None, 0))):
         evidence.append(tmp_path, addressed(record))
     records = evidence.read(tmp_path)
     assert "backdoor" in write_report(tmp_path).read_text()

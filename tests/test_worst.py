@@ -16,7 +16,7 @@ from tests.records import addressed, make_inversion, make_record
 def runs(attack: str, *outcomes: tuple[float, float], **changes: object) -> list[RunRecord]:
     """One run a seed against krum with that AUROC and sensitivity."""
     each = ({"auroc": auroc, "sensitivity_at_90_specificity": found} for auroc, found in outcomes)
-    return [make_record(attack=attack, defense="krum", seed=s, outcome=o, **changes) for s, o in enumerate(each)]
+    return [make_record(attack=attack, defense="krum", seed=s, figures=o, **changes) for s, o in enumerate(each)]
 
 
 def study() -> list[RunRecord]:

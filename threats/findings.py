@@ -1,143 +1,131 @@
-"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its uncertainty."""
+"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its uncertainty.
+
+Which figure is stated, against which control and in which form follows from the threat's metrics in the catalog and
+from the table of metrics; no attack is known here by name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sim import statistics
-from sim.evidence import RunRecord
-from sim.statistics import HARMED, WITHIN, Interval, Losses
-from threats.catalogue import Measure
+from sim.evidence import RunRecord, intervals
+from sim.evidence.controls import NONE
+from sim.evidence.intervals import HARMED, WITHIN, Interval, Losses
+from sim.evidence.metrics import METRICS
+from threats.catalog import Measured
 from threats.cells import Cell
 
 SEEDS_NEEDED = 3
 
 
-def doubts(cell: Cell, measure: Measure) -> list[str]:
+def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
+    """Of a threat's ``metrics`` the first that was measured in the runs of ``cell``; the first of all if none was."""
+    measured = (one for one in metrics if any(run.has(one.metric) for run in cell.runs.values()))
+    return next(measured, metrics[0])
+
+
+def doubts(cell: Cell, measured: Measured) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack or the defense idle.
-    Reconstruction that recovers nothing undefended shows nothing about a defense.
+    An attack that achieves nothing undefended shows nothing about a defense that it is compared with.
     """
     reasons = _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
-    if cell.defense != "none":
+    if cell.defense != NONE:
         reasons += _idle("defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()})
-    counted = counted_seeds(cell, measure)
+    counted = counted_seeds(cell, measured)
     if len(counted) < SEEDS_NEEDED:
-        reasons += [f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed", *omissions(cell, measure)]
-    elif measure == "records_recovered" and cell.defense != "none" and not _recovered(cell.without_defense.values())[0]:
+        reasons += [f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed", *omissions(cell, measured)]
+    elif measured.control == "undefended" and cell.defense != NONE and not _counts(cell.undefended, counted, measured)[0]:
         reasons.append("the attack recovered nothing even without the defense")
     return reasons
 
 
-def omissions(cell: Cell, measure: Measure) -> list[str]:
+def omissions(cell: Cell, measured: Measured) -> list[str]:
     """Which seeds of ``cell`` do not count, and why."""
+    where = "" if measured.beside else " in the run or its control"
     lacking = {
-        "no run without the attack": cell.runs.keys() - cell.without_attack.keys(),
-        "no run without the defense in which the attack did something": cell.runs.keys() - cell.without_defense.keys(),
-        "no reconstruction result": {
-            seed for seed, run in cell.runs.items() if measure == "records_recovered" and not run.inversion
-        },
-        "no success of a backdoor": {
-            seed for seed, run in cell.runs.items() if _stated(cell, measure) == "backdoor_success" and not _marked(run)
-        },
-        "no AUROC in the run or its control": _undefined(cell) if _stated(cell, measure) == "auroc_change" else set(),
-        "a control without the attack that was never trained": (
-            _untrained(cell) if _stated(cell, measure) == "auroc_change" else set()
-        ),
+        "no run without the attack": cell.runs.keys() - cell.attack_free.keys(),
+        "no run without the defense in which the attack did something": cell.runs.keys() - cell.undefended.keys(),
+        f"no {METRICS[measured.metric].text}{where}": {seed for seed in cell.runs if _lacks_figure(cell, seed, measured)},
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
 
-def counted_seeds(cell: Cell, measure: Measure) -> list[int]:
-    """Seeds with both controls and with the figure: for reconstruction also in the undefended control."""
-    stated = _stated(cell, measure)
-    if stated == "auroc_change":
-        return [seed for seed in cell.controlled if seed not in _undefined(cell) | _untrained(cell)]
-    if stated == "backdoor_success":
-        return [seed for seed in cell.controlled if _marked(cell.runs[seed])]
-    if stated == "rounds_skipped":
-        return cell.controlled
-    return [seed for seed in cell.controlled if cell.runs[seed].inversion and cell.without_defense[seed].inversion]
+def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
+    """Seeds with both controls, and with the figure in the run and in the control that it is compared with."""
+    return [seed for seed in cell.controlled if _pair(cell, seed, measured) is not None]
 
 
-def finding(cell: Cell, measure: Measure) -> str:
+def finding(cell: Cell, measured: Measured) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
-    A change of AUROC and the success of a backdoor are stated only if there are no doubts, with the seeds that show harm and the
-    verdict. Records that were recovered are stated in any case: that they were is a fact without controls.
+    A figure is stated only if there are no doubts, with the seeds that show harm and the verdict. Counts of what an attack
+    recovered are stated in any case, if it is anything: that it was is a fact without controls.
     """
-    certain, stated = not doubts(cell, measure), _stated(cell, measure)
-    if stated == "auroc_change":
-        return _auroc_change(cell, counted_seeds(cell, measure)) if certain else ""
-    if stated == "backdoor_success":
-        return _backdoor_success(cell, counted_seeds(cell, measure)) if certain else ""
-    if stated == "rounds_skipped":
-        return _rounds_skipped(cell, cell.controlled) if certain else ""
-    seeds = counted_seeds(cell, measure) if certain else sorted(seed for seed, run in cell.runs.items() if run.inversion)
-    found, attacked = _recovered(cell.runs[seed] for seed in seeds)
-    return _records_recovered(cell, seeds, found, attacked) if certain or found else ""
+    certain = not doubts(cell, measured)
+    form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
+    if form is _recovered:
+        seeds = counted_seeds(cell, measured) if certain else sorted(cell.runs)
+        return form(cell, measured, seeds) if certain or _counts(cell.runs, seeds, measured)[0] else ""
+    return form(cell, measured, counted_seeds(cell, measured)) if certain else ""
 
 
-def _stated(cell: Cell, measure: Measure) -> Measure:
-    """What is stated of ``cell``: a threat of backdoors is told by AUROC where no mark was measured."""
-    if measure == "backdoor_success" and not any(run.backdoor for run in cell.runs.values()):
-        return "auroc_change"
-    return measure
-
-
-def _marked(run: RunRecord) -> tuple[float, float, int] | None:
-    """Success and false triggers of the run's backdoor, and of how many; None where one of them is not defined."""
-    one = run.backdoor
-    if one is None or one.success is None or one.false_trigger is None:
+def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
+    """The figure of a run and that of its control; None where one of them is not there or not defined."""
+    control = cell.runs if measured.beside else _controls(cell, measured)
+    if seed not in control:
         return None
-    return one.success, one.false_trigger, one.n
+    after = cell.runs[seed].value(measured.metric)
+    before = control[seed].value(measured.beside or measured.metric)
+    return None if after is None or before is None else (after, before)
 
 
-def _undefined(cell: Cell) -> set[int]:
-    """Seeds in which the run or its control without the attack has no AUROC."""
-    controls = cell.without_attack
-    lacking = {seed for seed, run in cell.runs.items() if run.outcome.auroc is None}
-    return lacking | {seed for seed, run in controls.items() if run.outcome.auroc is None}
+def _controls(cell: Cell, measured: Measured) -> Mapping[int, RunRecord]:
+    return cell.attack_free if measured.control == "attack_free" else cell.undefended
 
 
-def _untrained(cell: Cell) -> set[int]:
-    """Seeds whose control without the attack got no new model in any round."""
-    return {seed for seed, run in cell.without_attack.items() if len(run.skipped_rounds) == run.rounds}
+def _lacks_figure(cell: Cell, seed: int, measured: Measured) -> bool:
+    """Whether a run, or the control that is there, has no figure."""
+    if measured.beside or seed in _controls(cell, measured):
+        return _pair(cell, seed, measured) is None
+    return cell.runs[seed].value(measured.metric) is None
 
 
-def _auroc_change(cell: Cell, seeds: Sequence[int]) -> str:
-    pairs = [(cell.runs[seed].outcome.auroc, cell.without_attack[seed].outcome.auroc) for seed in seeds]
-    before, changes = [], []
-    for after, control in pairs:
-        assert after is not None
-        assert control is not None
-        before.append(control)
-        changes.append(after - control)
-    interval = statistics.change_interval(changes, before)
+def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[float, float]]:
+    return [pair for seed in seeds if (pair := _pair(cell, seed, measured)) is not None]
+
+
+def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
+    """A figure with an interval over seeds, as its change against the control."""
+    pairs, metric = _pairs(cell, measured, seeds), METRICS[measured.metric]
+    interval = intervals.change_interval([after - before for after, before in pairs], [before for _, before in pairs])
     assert interval is not None
-    drop = _drop(cell, seeds)
-    found = statistics.losses([-change for change in changes], Interval(-interval.high, -interval.low), drop)
+    sign = -1 if metric.harm == "lower" else 1
+    losses = sorted((sign * interval.low, sign * interval.high))
+    drop, n = _drop(cell, seeds), len(seeds)
+    found = intervals.losses([sign * (after - before) for after, before in pairs], Interval(*losses), drop)
+    verb = "lost" if metric.harm == "lower" else "gained"
     return (
-        f"{_by(cell, seeds)} changed the AUROC by {-found.mean:+.3f} (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, "
-        f"{_seeds(len(seeds))}, each against its own run without the attack); {found.n_material} of {_seeds(len(seeds))} "
-        f"lost {drop:g} or more, the largest change {-found.worst:+.3f}: "
-        f"{_verdict(found, len(seeds) < len(cell.runs), 'harm is shown')}."
+        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f} (95 % interval {interval.low:+.3f} to "
+        f"{interval.high:+.3f}, {_seeds(n)}, each against its own run without the attack); {found.n_material} of {_seeds(n)} "
+        f"{verb} {drop:g} or more, the largest change {sign * found.worst:+.3f}: "
+        f"{_verdict(found, n < len(cell.runs), 'harm is shown')}."
     )
 
 
-def _backdoor_success(cell: Cell, seeds: Sequence[int]) -> str:
-    results = [one for one in (_marked(cell.runs[seed]) for seed in seeds) if one]
-    success = [one[0] for one in results]
-    false_trigger = [one[1] for one in results]
-    interval = statistics.excess_interval(success, false_trigger, [one[2] for one in results])
+def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
+    """A rate beside that of the same run without the attack, and by how much it is larger."""
+    pairs = _pairs(cell, measured, seeds)
+    success, alone = [after for after, _ in pairs], [before for _, before in pairs]
+    counts = [one.n or 0 for seed in seeds if (one := cell.runs[seed].outcome(measured.metric)) is not None]
+    interval = intervals.excess_interval(success, alone, counts)
     assert interval is not None
-    drop = _drop(cell, seeds)
-    found = statistics.losses([one - other for one, other in zip(success, false_trigger, strict=True)], interval, drop)
-    n = len(seeds)
+    drop, n = _drop(cell, seeds), len(seeds)
+    found = intervals.losses([one - other for one, other in pairs], interval, drop)
     return (
         f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, "
-        f"{sum(false_trigger) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f} points beyond false "
+        f"{sum(alone) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f} points beyond false "
         f"triggers (95 % interval "
         f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)} "
         f"{100 * drop:g} points or more, at most {100 * found.worst:+.1f}: "
@@ -170,34 +158,44 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
     return f"{cell.attack} by {hostile}, with up to {away} honest ones absent,"
 
 
-def _rounds_skipped(cell: Cell, seeds: Sequence[int]) -> str:
-    runs, controls = [cell.runs[seed] for seed in seeds], [cell.without_attack[seed] for seed in seeds]
-    shares = [len(run.skipped_rounds) / run.rounds for run in runs]
-    by_hostile = sum(bool(skip.hostile) for run in runs for skip in run.skips)
+def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
+    """A share of rounds, as counts."""
+    shares = [after for after, _ in _pairs(cell, measured, seeds)]
+    skipped, control = (_counts(runs, seeds, measured) for runs in (cell.runs, _controls(cell, measured)))
     text = (
-        f"With {cell.attack}, {_skipped(runs)} were skipped ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to "
-        f"{max(shares):.1%}, {_seeds(len(seeds))}); {_skipped(controls)} in the same runs without the attack."
+        f"With {cell.attack}, {skipped[0]} of {skipped[1]} rounds were skipped ({sum(shares) / len(shares):.1%}; by seed "
+        f"{min(shares):.1%} to {max(shares):.1%}, {_seeds(len(seeds))}); {control[0]} of {control[1]} rounds in the same runs "
+        "without the attack."
     )
-    if not any(run.skipped_rounds for run in runs):
+    if not skipped[0]:
         return text
+    by_hostile = sum(bool(skip.hostile) for seed in seeds for skip in cell.runs[seed].skips)
     return f"{text} Replies of hostile hospitals were missing in {by_hostile} of the skipped rounds."
 
 
-def _skipped(runs: Sequence[RunRecord]) -> str:
-    return f"{sum(len(run.skipped_rounds) for run in runs)} of {sum(run.rounds for run in runs)} rounds"
+def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
+    """A rate of trials, as counts with exact bounds."""
+    found, attacked = _counts(cell.runs, seeds, measured)
+    low, high = intervals.rate_interval(found, attacked)
+    n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
+    text = f"{cell.attack} recovered {found} of {attacked} attacked records (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
+    undefended, tried = _counts(cell.undefended, seeds, measured)
+    return f"{text}." if cell.defense == NONE or not tried else f"{text}; {undefended} of {tried} without the defense."
 
 
-def _records_recovered(cell: Cell, seeds: Sequence[int], found: int, attacked: int) -> str:
-    low, high = statistics.rate_interval(found, attacked)
-    bounds = f"95 % bounds {low:.1%} to {high:.1%}, {_seeds(len(seeds))}"
-    text = f"{cell.attack} recovered {found} of {attacked} attacked records ({bounds})"
-    bare, tried = _recovered(cell.without_defense[seed] for seed in seeds if seed in cell.without_defense)
-    return f"{text}." if cell.defense == "none" or not tried else f"{text}; {bare} of {tried} without the defense."
+_FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {  # by what the metric's interval rests on
+    "seeds": _changed,
+    "clusters": _skipped,
+    "trials": _recovered,
+    "beside": _beside,
+}
 
 
-def _recovered(runs: Iterable[RunRecord]) -> tuple[int, int]:
-    results = [run.inversion for run in runs if run.inversion]
-    return sum(result.n_recovered for result in results), sum(result.n_attacked for result in results)
+def _counts(runs: Mapping[int, RunRecord], seeds: Sequence[int], measured: Measured) -> tuple[int, int]:
+    """How many of how many, over all ``seeds`` that have a share as their figure."""
+    found = [one for seed in seeds if seed in runs and (one := runs[seed].outcome(measured.metric)) is not None]
+    shares = [(one.value, one.n) for one in found if one.value is not None and one.n is not None]
+    return sum(round(value * n) for value, n in shares), sum(n for _, n in shares)
 
 
 def _idle(what: str, engaged: dict[int, bool | None]) -> list[str]:

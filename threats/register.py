@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sim.evidence import Conflict, RunRecord
-from threats.catalogue import Catalogue, Fact, Measure, Status, Threat
+from threats.catalog import Catalog, Fact, Measured, Status, Threat
 from threats.cells import Cell, cells
-from threats.findings import doubts, finding, omissions
+from threats.findings import doubts, finding, omissions, stated
 
 
 class Row(Fact):
     """One row. ``finding`` is a sentence with its figure, empty where nothing was measured; ``reason`` limits or explains it.
 
     ``attacks`` are the attacks run together, or those never run; ``defense`` is None where the row is about no particular one.
-    ``runs`` are the attacked runs behind the row, ``controls`` what they are compared with. ``adaptive``: the attack knew the
-    defense in every run.
+    ``metric``: what ``finding`` states. ``runs`` are the attacked runs behind the row, ``controls`` what they are compared with.
+    ``adaptive``: the attack knew the defense in every run.
     """
 
     kind: Literal["threat", "conflict"]
@@ -27,6 +27,7 @@ class Row(Fact):
     attacks: tuple[str, ...] = ()
     defense: str | None = None
     consortium: str | None = None
+    metric: str | None = None
     finding: str = ""
     reason: str = ""
     adaptive: bool | None = None
@@ -42,15 +43,15 @@ class Row(Fact):
     mitigations: tuple[str, ...] = ()
 
 
-def register(records: Sequence[RunRecord], catalogue: Catalogue) -> list[Row]:
-    """Rows for every threat of ``catalogue``, in its order, then one for each design conflict that the runs recorded."""
+def register(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
+    """Rows for every threat of ``catalog``, in its order, then one for each design conflict that the runs recorded."""
     tested = cells(records)
     defenses = sorted({record.defense for record in records}, key=lambda name: (name != "none", name))
-    rows = [row for threat in catalogue.threats for row in _threat_rows(threat, tested, defenses, catalogue)]
-    return rows + _conflict_rows(records, catalogue)
+    rows = [row for threat in catalog.threats for row in _threat_rows(threat, tested, defenses, catalog)]
+    return rows + _conflict_rows(records, catalog)
 
 
-def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalogue: Catalogue) -> list[Row]:
+def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalog: Catalog) -> list[Row]:
     ours = [cell for cell in tested if set(cell.attacks) & set(threat.attacks)]
     ran = {(cell.attack, cell.defense) for cell in ours}
     gaps = [
@@ -60,16 +61,16 @@ def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalo
         if (name, defense) not in ran
     ]
     never = tuple(name for name in threat.attacks if not any(name in cell.attacks for cell in ours))
-    rows = [_tested(cell, threat.measure) for cell in ours if threat.measure]
+    rows = [_tested(cell, stated(cell, threat.metrics)) for cell in ours]
     rows += [_untested(threat, tuple(name.split("+")), defense) for name, defense in gaps]
     if never or not threat.attacks:
         rows.append(_untested(threat, never, None))
-    facts = _facts(threat, catalogue)
+    facts = _facts(threat, catalog)
     return [Row(**facts, **row) for row in rows]
 
 
-def _tested(cell: Cell, measure: Measure) -> dict[str, Any]:
-    reasons = doubts(cell, measure)
+def _tested(cell: Cell, measured: Measured) -> dict[str, Any]:
+    reasons = doubts(cell, measured)
     adaptive = all(run.adaptive for run in cell.runs.values())
     first = next(iter(cell.runs.values()))
     return {
@@ -77,11 +78,12 @@ def _tested(cell: Cell, measure: Measure) -> dict[str, Any]:
         "attacks": cell.attacks,
         "defense": cell.defense,
         "consortium": first.consortium,
-        "finding": finding(cell, measure),
-        "reason": "; ".join(reasons or [*omissions(cell, measure), *_limits(cell, adaptive)]),
+        "metric": measured.metric,
+        "finding": finding(cell, measured),
+        "reason": "; ".join(reasons or [*omissions(cell, measured), *_limits(cell, adaptive)]),
         "adaptive": adaptive,
         "runs": _ids(cell.runs),
-        "controls": _ids(cell.without_attack) + (() if cell.defense == "none" else _ids(cell.without_defense)),
+        "controls": _ids(cell.attack_free) + (() if cell.defense == "none" else _ids(cell.undefended)),
     }
 
 
@@ -98,8 +100,8 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
     return limits
 
 
-def _facts(threat: Threat, catalogue: Catalogue) -> dict[str, Any]:
-    pin = catalogue.taxonomies.atlas.release
+def _facts(threat: Threat, catalog: Catalog) -> dict[str, Any]:
+    pin = catalog.taxonomies.atlas.release
     own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
     return {
         "kind": "threat",
@@ -109,8 +111,8 @@ def _facts(threat: Threat, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _conflict_rows(records: Sequence[RunRecord], catalogue: Catalogue) -> list[Row]:
-    controls = {clash.id: clash.mitigations for clash in catalogue.conflicts}
+def _conflict_rows(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
+    controls = {clash.id: clash.mitigations for clash in catalog.conflicts}
     found: dict[tuple[str, str], list[tuple[Conflict, str]]] = {}
     for record in records:
         for conflict in record.conflicts:

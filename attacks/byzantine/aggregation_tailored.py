@@ -21,7 +21,7 @@ class AggregationTailored:
 
     Args:
         along: ``unit``, ``std`` or ``sign``: the paper's three directions.
-        evals: looks of the search, at least 3.
+        evals: looks of the search, 3 to 1,000.
         scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
             where the damage grows without end. In standard deviations, in lengths of the honest mean
             (``along=unit``) or in its largest parameter (``along=sign``).

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import ndtri
 
 from attacks.byzantine.honest import deviation, mean, repeated
 from attacks.byzantine.spread import at_least_two
@@ -66,4 +65,6 @@ def paper_z(n_hospitals: int, n_hostile: int) -> float:
             f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals >= 3 and "
             f"n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
         )
+    from scipy.special import ndtri
+
     return float(ndtri((honest - supporters) / honest))

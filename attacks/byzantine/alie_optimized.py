@@ -20,7 +20,7 @@ class ALIEOptimized:
 
     Args:
         sign: direction of the shift, -1 or 1.
-        evals: looks of the search, at least 3.
+        evals: looks of the search, 3 to 1,000.
         scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
             where the damage grows without end.
     """

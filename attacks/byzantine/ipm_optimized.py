@@ -17,7 +17,7 @@ class IPMOptimized:
     Every ``epsilon`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
 
     Args:
-        evals: looks of the search, at least 3.
+        evals: looks of the search, 3 to 1,000.
         scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
             where the damage grows without end.
     """

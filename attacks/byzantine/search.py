@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from sim.errors import RefusedError, number, whole
+from sim.plain import REPEATS
 from sim.types import Knowledge, Updates, Vector
 
 Looks = dict[float, float]  # argument -> value there
@@ -16,7 +17,7 @@ FURTHEST = 40  # most doublings of the step
 
 def checked(evals: int, scale: float) -> None:
     """Refuse parameters of ``furthest`` that make no search."""
-    whole(3, evals=evals)
+    whole(3, REPEATS, evals=evals)
     number(0, LARGEST_SCALE, open_low=True, scale=scale)
 
 

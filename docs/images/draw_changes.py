@@ -18,7 +18,7 @@ from PIL import Image
 from reports import tables, words
 from reports.style import INK, RC, SOFT, WIDTH, new_figure, png
 from sim.evidence import RunRecord, read
-from sim.statistics import UNDECIDED
+from sim.evidence.intervals import UNDECIDED
 
 DARKEST = 0.5  # loss of AUROC with the darkest color
 

@@ -8,7 +8,6 @@ from importlib.resources import files
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer
 
 from sim.datasets.table import Rows, Site, Table, consortium, split
 from sim.errors import InputError, number, whole
@@ -69,6 +68,8 @@ class BreastCancer:
 
 @cache
 def _source() -> Table:
+    from sklearn.datasets import load_breast_cancer
+
     bunch = load_breast_cancer()
     raw = (files(bunch.data_module) / bunch.filename).read_bytes()
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]

@@ -7,7 +7,6 @@ from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from sim.datasets.table import deal, split
 from sim.errors import InputError, number, whole
@@ -51,6 +50,8 @@ class Digits:
 
 @cache
 def _source() -> tuple[Records, str]:
+    from sklearn.datasets import load_digits
+
     images, digits = load_digits(return_X_y=True)
     raw = (files("sklearn.datasets.data") / "digits.csv.gz").read_bytes()
     return Records((images / FULL).astype(np.float32), (digits % 2).astype(np.float32)), sha256(raw).hexdigest()

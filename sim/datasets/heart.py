@@ -79,7 +79,7 @@ class HeartDisease:
 
 @cache
 def _source() -> tuple[Table, NDArray[np.object_]]:
-    raw = (files("sim.datasets") / "data" / "heart_disease_uci.csv").read_bytes()
+    raw = (files(__package__) / "data" / "heart_disease_uci.csv").read_bytes()
     frame = pl.read_csv(BytesIO(raw), infer_schema=False).with_columns(pl.col(*UNITS, "num").cast(pl.Float64))
     fields = frame.select(FIELDS).with_columns(pl.col(ZERO_IS_MISSING).replace(0.0, None))
     labels = (frame["num"] > 0).cast(pl.Float32).to_numpy()

@@ -7,7 +7,6 @@ from hashlib import sha256
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from sim import limits
 from sim.datasets.table import Site, Table, consortium, split
@@ -68,6 +67,8 @@ class Synthetic:
     def _patients(
         self, weights: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        from scipy.special import expit
+
         factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
         means = self.shift * rng.normal(size=self.n_features)
         own = weights + self.shift * rng.normal(size=self.n_features) / np.sqrt(self.n_features)

@@ -10,15 +10,15 @@ from pydantic import ValidationError
 
 from sim import returned
 from sim.config.settings import Adversary, Training, first
-from sim.design.plan import FederationPlan
+from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
 from sim.seeds import Key
-from sim.types import Absence, Backdoor, Byzantine, Divided, Fault, Inversion, Poison
+from sim.types import Absence, AggregatorAttack, Backdoor, Byzantine, Demand, Divided, Fault, Inversion, Poison, Records
 
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion
-KINDS = ("poison", "training", "byzantine", "faults", "inversion")
+Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+KINDS = ("poison", "training", "byzantine", "faults", "inversion", "aggregator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,26 @@ class AttackPlan:
         """The attacks that teach the model a trigger."""
         return {name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)}
 
+    def demanded(self, plan: FederationPlan) -> FederationPlan:
+        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its attacks make of it.
+
+        Raises ``InputError`` where an attack makes a value out of range.
+        """
+        attacks = self.of_kind("aggregator")
+        if not attacks:
+            return plan
+        demand = Demand(plan.dp is not None, plan.training.local_steps, plan.training.batch_size)
+        for attack in attacks.values():
+            demand = returned.instance(attack, attack(demand), Demand)
+        asked = {"local_steps": demand.local_steps, "batch_size": demand.batch_size}
+        try:
+            training = Training.model_validate({**plan.training.model_dump(), **asked})
+        except ValidationError as error:
+            problem = first(error)
+            raise InputError(f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected) from None
+        dp = plan.terms.dp if demand.dp else None
+        return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
+
     def attacks_in(self, round_: int) -> bool:
         """Whether hostile hospitals attack in this round."""
         return self.schedule.attacks_in(round_)
@@ -53,9 +73,10 @@ class AttackPlan:
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a value is out of range.
         """
-        return replace(site, records=self._poisoned(site, plan), training=self.training(plan))
+        return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
 
-    def _poisoned(self, site: Site, plan: FederationPlan) -> Any:
+    def poisoned(self, site: Site, plan: FederationPlan) -> Records:
+        """The records that a hostile hospital trains on while it attacks. Raises what its poisons raise."""
         records, rank = site.records, self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison

@@ -10,23 +10,22 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from hydra.utils import get_class
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from sim import limits, plain, plugins, returned
-from sim.build import built
+from sim.config.build import built
+from sim.config.groups import canonical
 from sim.config.settings import Server, Training, Values, first
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
 from sim.models.network import Network
+from sim.names import CHAIN, named
 from sim.quorum import Quorum
 from sim.seeds import Key, stream
-from sim.study import canonical
 from sim.types import Schema, SecureAggregation
 
-CHAIN = "aggregators.chain.Chain"
 Node = dict[str, Any]  # a plug-in in plain values: its class as ``_target_``, and its parameters
 
 
@@ -180,4 +179,4 @@ def _chain(terms: Terms, packages: tuple[str, ...]) -> Any:
     rule = built("aggregator", terms.aggregator, packages)
     node: Mapping[str, Any] = terms.server_optimizer
     optimizer = built("server_optimizer", node, packages) if node else None
-    return get_class(CHAIN)(steps, rule, optimizer)
+    return named(CHAIN)(steps, rule, optimizer)

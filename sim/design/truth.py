@@ -23,3 +23,7 @@ class GroundTruth:
     backdoors: Mapping[str, Backdoor]
     sites: tuple[Site, ...]
     key: Key
+
+    def site(self, hospital: str) -> Site:
+        """The site of a hospital by its name."""
+        return next(site for site in self.sites if site.name == hospital)

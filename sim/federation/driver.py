@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flwr.app import Message
-from flwr.serverapp import Grid
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
 
-from sim import wire
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
+from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
 from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
-from sim.federation.rounds import Observer, Round, State, Weights
+from sim.federation.observing import Observer, Round, State
+from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
 from sim.seeds import Key
 from sim.untrusted import printable
@@ -63,9 +64,10 @@ class Parties:
         observers: Sequence[Observer],
     ) -> None:
         """``key``: of the aggregator. ``initial``: the model before round 1."""
-        self.task = wire.settings(plan.digest)
+        asked = attack.demanded(plan)  # by which a malicious aggregator acts
+        self.task = wire.settings(asked.digest)
         self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
-        self.aggregator = Aggregator(plan, key)
+        self.aggregator = Aggregator(asked, key)
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
         self.number = 0
@@ -75,6 +77,16 @@ class Parties:
         """What lasts from round to round beside the weights, by the part of the run that has it."""
         observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
+
+    def server_app(self, after_round: Callable[[int], None] | None = None) -> ServerApp:
+        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with the number of each."""
+        server = ServerApp()
+
+        @server.main()
+        def main(grid: Grid, _: Context) -> None:
+            drive([self], grid, after_round or (lambda _: None))
+
+        return server
 
     def start(self) -> None:
         """Tell the observers of the model before round 1."""

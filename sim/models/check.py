@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import torch
-from torch.func import vmap
-
 from sim.models.network import Network, on_no_device
 from sim.returned import wrong
 from sim.untrusted import described, type_name
+
+SMALL = 1_000_000  # parameters
 
 
 def network(plugin: Any, value: Any, n_features: int) -> Network:
@@ -30,14 +29,22 @@ def network(plugin: Any, value: Any, n_features: int) -> Network:
 
 @lru_cache(maxsize=256)
 def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
-    """What is wrong with a network, and what was expected; nothing is computed."""
+    """What is wrong with a network, and what was expected.
+
+    Three records of zeros are tried. A large network has no memory and computes nothing meanwhile; a small one does, for
+    torch takes a second to load what the other way needs.
+    """
+    import torch
+    from torch.func import vmap
+
     module = on_no_device(found)
     if next(module.buffers(), None) is not None:
         return "a network with buffers", "one whose only state is its parameters"
     if not found.layout or not all(parameter.requires_grad for parameter in module.parameters()):
         return f"a network of {len(found.layout)} parameters", "parameters, all of them trained"
-    parameters = {name: torch.empty(shape, device="meta") for name, shape in found.layout}
-    records = torch.empty(3, n_features, device="meta")
+    zero = torch.zeros((), device="cpu" if found.n_params <= SMALL else "meta")
+    parameters = {name: zero.expand(shape) for name, shape in found.layout}
+    records = zero.expand(3, n_features)
     try:
         logits = found.apply(parameters, records)
     except RuntimeError as error:  # torch's word for shapes that do not fit

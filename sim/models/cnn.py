@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from sim import limits
 from sim.errors import InputError, one_of, whole
 from sim.models.network import Network
 from sim.types import ImageSchema, Schema
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+if TYPE_CHECKING:
+    from torch import nn
+
+ACTIVATIONS = ("relu", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class Convolutional(Network):
     activation: str
 
     def build(self) -> nn.Sequential:
+        from torch import nn
+
+        activation = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[self.activation]
         layers: list[nn.Module] = [nn.Unflatten(1, self.image)]
         n_channels, height, width = self.image
         for n_out, stride in zip(self.channels, self.strides, strict=True):
             layers.append(nn.Conv2d(n_channels, n_out, self.kernel, stride, self.kernel // 2))
-            layers.append(ACTIVATIONS[self.activation]())
+            layers.append(activation())
             n_channels = n_out
             height = -(-height // stride)
             width = -(-width // stride)
@@ -73,7 +78,7 @@ class CNN:
         whole(1, kernel=self.kernel)
         if self.kernel % 2 == 0:
             raise InputError("kernel", self.kernel, "expected an odd number")
-        one_of(tuple(ACTIVATIONS), activation=self.activation)
+        one_of(ACTIVATIONS, activation=self.activation)
 
     def __call__(self, schema: Schema) -> Convolutional:
         """The network on images of this schema. Raises ``InputError`` for records that are none."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from sim import limits
 from sim.errors import InputError, whole
 from sim.models.network import Network
 from sim.types import Schema, Vector
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class FullyConnected(Network):
     widths: tuple[int, ...]
 
     def build(self) -> nn.Sequential:
+        from torch import nn
+
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(self.widths):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]

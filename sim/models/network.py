@@ -7,15 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
 from threading import get_ident
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.func import functional_call
 
-from sim.models.store import named
 from sim.types import Layout, Vector
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 # MKL reads this at its first product. Without it, on some processors the last digit of a product
 # depends on where its operands lie in memory, and with that on what trains beside a hospital.
@@ -23,7 +24,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO")
 
 RECORDS = 4096  # records that are scored at a time
 
-Parameters = Mapping[str, torch.Tensor]
+Parameters: TypeAlias = "Mapping[str, torch.Tensor]"
 
 
 class Network(ABC):
@@ -63,6 +64,8 @@ class Network(ABC):
 
     def apply(self, parameters: Parameters, features: torch.Tensor) -> torch.Tensor:
         """Logits (n,) of ``features`` (n, n_features) under these parameters, by their names."""
+        from torch.func import functional_call
+
         found: torch.Tensor = functional_call(skeleton(self), dict(parameters), (features,))
         return found.squeeze(1)
 
@@ -71,11 +74,17 @@ class Network(ABC):
 
         In batched training the records are those of many models.
         """
+        from torch import nn
+
         reduction = "mean" if share is None else "sum"
         return nn.functional.binary_cross_entropy_with_logits(logits, labels, share, reduction=reduction)
 
     def scores(self, vector: Vector, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Logits (n,) of ``features`` (n, n_features), computed in the precision of both."""
+        import torch
+
+        from sim.models.store import named
+
         parameters = named(self.layout, torch.tensor(vector))
         with torch.no_grad():
             few = torch.split(torch.tensor(features), RECORDS)
@@ -90,6 +99,8 @@ class Network(ABC):
 
 def on_no_device(network: Network) -> nn.Module:
     """The module without memory for its parameters: nothing is drawn to fill them."""
+    import torch
+
     with torch.device("meta"):
         return network.build()
 

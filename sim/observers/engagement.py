@@ -8,26 +8,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flwr.app import Message
-from numpy.typing import NDArray
 
-from sim import wire
 from sim.batches import poisson
-from sim.evidence import Engagement
-from sim.experiment import Experiment, load
+from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
+from sim.design.simulated import Simulated
+from sim.evidence import Engagement, outcome
+from sim.federation import wire
 from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.conversation import TRAIN
+from sim.federation.observing import Answer, Ended, Findings, Round, Subject
 from sim.federation.protocols.plain import protocol_of
-from sim.federation.rounds import Answer, Ended, Findings, Round, Weights
+from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
+from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
 from sim.types import Vector
 
 IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
+NOT_FINITE = "an update that is compared is not finite"
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 
 
@@ -49,8 +52,8 @@ class Moved:
 class EngagementObserver:
     """Whether attack and defense do something in a run."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Moved()
 
     def start(self, weights: Weights) -> None:
@@ -63,9 +66,9 @@ class EngagementObserver:
         view, skipped = seen.aggregated.view, seen.aggregated.skipped
         if view is None:
             return
-        for attack in self.experiment.of_kind("inversion").values():
+        for attack in self.subject.attack.of_kind("inversion").values():
             if getattr(attack, "round", 1) == seen.number:
-                self.state.n_attacked += sum(records_behind(self.experiment, seen.number, view))
+                self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
             self.state.aggregates.append(relative_distance(seen.aggregated.aggregate, mean_of(view)))
@@ -74,15 +77,19 @@ class EngagementObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """The engagement of attack and defense."""
-        attack = _attack(self.experiment, ended.answer, ended.initial, self.state) if self.experiment.attacks else None
-        defense = _defense(self.experiment, ended.initial, self.state)
+        attack = _attack(self.subject, ended.answer, ended.initial, self.state) if self.subject.attack.attacks else None
+        defense = _defense(self.subject, ended.initial, self.state)
         found = Engagement(
             attack_engaged=_engaged(attack),
-            attack_distance=_stated(attack),
             defense_engaged=_engaged(defense),
-            defense_distance=_stated(defense),
         )
-        return Findings({"engagement": found})
+        distances = {"attack_distance": attack, "defense_distance": defense}
+        stated = [
+            outcome(metric, _stated(distance), undefined=NOT_FINITE)
+            for metric, distance in distances.items()
+            if distance is not None
+        ]
+        return Findings(stated, {"engagement": found})
 
 
 def moved(one: Vector, other: Vector) -> float:
@@ -101,80 +108,76 @@ def _engaged(distance: float | None) -> bool | None:
     return None if distance is None or math.isnan(distance) else distance > LEAST
 
 
-def _stated(distance: float | None) -> float | None:
+def _stated(distance: float) -> float | None:
     """A distance as evidence states it: None where there is no figure for it."""
-    return distance if distance is not None and math.isfinite(distance) else None
+    return distance if math.isfinite(distance) else None
 
 
-def _attack(experiment: Experiment, answer: Answer, weights: Weights, state: Moved) -> float:
+def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:
     """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
     sent = state.sent
-    found = [float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in experiment.of_kind(kind)]
+    found = [
+        float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in subject.attack.of_kind(kind)
+    ]
     for kind in IN_THE_HOSPITAL:
-        if attacks := experiment.of_kind(kind):
-            others = [pair for pair in experiment.config["attack"] if pair[0] not in attacks]
-            found += _differences(experiment, without(experiment, attack=others), answer, weights)
-    if experiment.of_kind("inversion"):
+        if attacks := subject.attack.of_kind(kind):
+            others = {name: one for name, one in subject.attack.attacks.items() if name not in attacks}
+            found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
+    if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    if subject.attack.of_kind("aggregator"):
+        found.append(float(subject.attack.demanded(subject.plan).digest != subject.plan.digest))
     return _least(found)
 
 
-def _defense(experiment: Experiment, weights: Weights, state: Moved) -> float | None:
+def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
     """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
-    found, n_hospitals = [], len(experiment.consortium)
-    if experiment.settings.steps or experiment.settings.server_optimizer or not _is_plain_mean(experiment):
+    found, plan = list[float](), subject.plan
+    n_hospitals = len(plan.hospitals)
+    if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
         found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
-    if experiment.secagg.n_rows(n_hospitals) < n_hospitals:
+    if plan.secagg.n_rows(n_hospitals) < n_hospitals:
         found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
-    if experiment.dp is not None:
-        found.append(_noised(experiment, weights))
+    if plan.dp is not None:
+        found.append(_noised(subject, plan.dp, weights))
     return _least(found) if found else None
 
 
-def _noised(experiment: Experiment, weights: NDArray[np.float32]) -> float:
+def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
     """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
-    site, training = experiment.truth.sites[0], experiment.plan.training
-    batches = poisson(site.key, 1, len(site.records), training)
+    site, plan = subject.truth.sites[0], subject.plan
+    batches = poisson(site.key, 1, len(site.records), plan.training)
     updates = []
-    for dp in (experiment.dp, experiment.dp.unprotected()):
+    for one in (dp, dp.unprotected()):
         rng = site.key.stream("dp-noise", 1)
-        trained, _ = dp.train(experiment.network, weights, site.records, batches, training, [], rng)
+        trained, _ = one.train(plan.network, weights, site.records, batches, plan.training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
 
 
-def _is_plain_mean(experiment: Experiment) -> bool:
-    node: dict[str, Any] = experiment.settings.aggregator
+def _is_plain_mean(plan: FederationPlan) -> bool:
+    node = plan.terms.aggregator
     return str(node["_target_"]).endswith(".Mean") and node.get("weighting", "uniform") == "uniform"
 
 
-def without(experiment: Experiment, **changes: Any) -> Experiment:
-    """The same experiment with some of its settings replaced."""
-    config = {**experiment.config, **changes}
-    del config["label"]
-    return load(config, experiment.label)
-
-
-def _differences(one: Experiment, other: Experiment, answer: Answer, weights: NDArray[np.float32]) -> list[float]:
-    """How far each hostile hospital's update in ``one`` is from its update in ``other``; 0 where one of them fails."""
+def _differences(subject: Subject, other: AttackPlan, answer: Answer, weights: Weights) -> list[float]:
+    """How far each hostile hospital's update is from its update under another attack plan; 0 where one of them fails."""
     wire.enter_process()
-    round_, places = one.settings.adversary.first_round, [one.consortium.names.index(name) for name in one.hostile]
-    sources = [run.source for run in (one, other) for _ in places]
-    by_node = dict(enumerate(sources, 1))
-    shown = wire.TRAIN if protocol_of(one.plan).is_clear else wire.CLEAR
-    asked = list[Message]()
-    for node, source in by_node.items():
-        task = wire.settings(source.plan.digest)
-        asked += wire.trip(shown, TRAIN, round_, weights, task, wire.NOTHING, {}, [node])
+    plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile
+    number, places = subject.attack.schedule.first_round, [plan.hospitals.index(name) for name in hostile]
+    sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
+    by_node = dict(enumerate((source for source in sources for _ in places), 1))
+    shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
+    asked = wire.trip(shown, TRAIN, number, weights, wire.settings(plan.digest), wire.NOTHING, {}, by_node)
     contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
     replies = answer(by_node, asked, contexts)
-    updates = [_update(one, reply, len(weights)) for reply in replies]
+    updates = [_update(plan, reply, len(weights)) for reply in replies]
     pairs = zip(updates[: len(places)], updates[len(places) :], strict=True)
     return [0.0 if a is None or b is None else moved(a, b) for a, b in pairs]
 
 
-def _update(experiment: Experiment, reply: Message, n_params: int) -> NDArray[np.float32] | None:
+def _update(plan: FederationPlan, reply: Message, n_params: int) -> Weights | None:
     """The update in a reply; None where it is not usable."""
     with suppress(wire.UnusableError):
-        return wire.read_report(reply, n_params, experiment.settings.server.max_records).update
+        return wire.read_report(reply, n_params, plan.server.max_records).update
     return None

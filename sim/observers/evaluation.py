@@ -12,15 +12,18 @@ from scipy.special import expit
 from sklearn import config_context
 from sklearn.metrics import average_precision_score, roc_curve
 
-from sim import wire
-from sim.evidence import Outcome, Planted
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.evidence import BackdoorGoal, Outcome, outcome
+from sim.federation import wire
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.models.network import Network
 from sim.types import Backdoor, Consortium
 
 ALL = "all"  # the name of the pooled test set in curves
 CURVES = ("auroc", "brier", "accuracy")
+UNTRAINED = "no round gave a new model, so there is no trained model to score"
+NO_PATIENTS = "there are no test patients"
+NOT_FINITE = "the scores of {broken} of {n} test patients are not finite"
 BACKDOOR = "backdoor"  # the success of a backdoor's mark, round by round
 
 
@@ -124,39 +127,56 @@ class Evaluator:
         assert self.backdoor is not None
         return self.backdoor.trigger(self._features[self._labels != self.backdoor.target], self.consortium.schema)
 
-    def outcome(self, vector: NDArray[np.float32] | None) -> Outcome:
-        """The pooled outcome of a final model; every figure undefined for None, which stands for no trained model."""
-        labels = self._labels
+    def outcomes(self, vector: NDArray[np.float32] | None) -> list[Outcome]:
+        """The figures of a final model, pooled and at each hospital; none is defined for None, which stands for no trained model.
+
+        ``sensitivity_at_90_specificity``: share of the patients with the condition who are found when at most 10 % of those
+        without it are alarmed. AUROC, average precision and sensitivity need test patients of both classes, AUROC of a hospital
+        ``min_class_rows`` of each. No figure exists without test patients, or where a score is not finite.
+        """
+        labels, names = self._labels, self.consortium.names
         scores = np.full(len(labels), np.nan) if vector is None else self.scores(vector)
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
-        each = found["auroc"][:-1]
-        worst = None if np.isnan(each).all() else int(np.nanargmin(each))
         ranked = not np.isnan(found["auroc"][-1])
+        figures = {metric: defined(values[-1]) for metric, values in found.items()}
         with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than the scores
-            return Outcome(
-                auroc=defined(found["auroc"][-1]),
-                auprc=float(average_precision_score(labels, scores)) if ranked else None,
-                accuracy=defined(found["accuracy"][-1]),
-                sensitivity_at_90_specificity=sensitivity_at(0.9, labels, scores) if ranked else None,
-                brier=defined(found["brier"][-1]),
-                worst_hospital_auroc=None if worst is None else float(each[worst]),
-                worst_hospital=None if worst is None else self.consortium.names[worst],
-                n_test=len(labels),
-                n_test_positive=int(labels.sum()),
-                min_class_rows=self.min_class_rows,
-                undefined=None if ranked else self._why(None if vector is None else scores),
-            )
+            figures["auprc"] = float(average_precision_score(labels, scores)) if ranked else None
+            figures["sensitivity_at_90_specificity"] = sensitivity_at(0.9, labels, scores) if ranked else None
+        each = found["auroc"][:-1]
+        figures["worst_hospital_auroc"] = None if np.isnan(each).all() else float(np.nanmin(each))
+        why = None if ranked else self._why(None if vector is None else scores)
+        least = f"no hospital has {self.min_class_rows} test patients of each class and finite scores"
+        pooled = [outcome(metric, value, len(labels), undefined=why or least) for metric, value in figures.items()]
+        reasons = self._reasons(None if vector is None else scores)
+        sizes = [len(hospital.test) for hospital in self.consortium.hospitals]
+        return pooled + [
+            outcome(metric, defined(found[metric][i]), sizes[i], hospital=name, undefined=reasons[i])
+            for i, name in enumerate(names)
+            for metric in CURVES
+        ]
+
+    def _reasons(self, scores: NDArray[np.float64] | None) -> list[str]:
+        """Why a figure of each hospital is not defined, if it is not."""
+        if scores is None:
+            return [UNTRAINED] * len(self.consortium)
+        sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
+        broken = np.bincount(self._site, weights=~np.isfinite(scores), minlength=len(sizes))
+        few = f"there are fewer than {self.min_class_rows} test patients of a class"
+        return [
+            NO_PATIENTS if not n else NOT_FINITE.format(broken=int(lost), n=n) if lost else few
+            for n, lost in zip(sizes.tolist(), broken.tolist(), strict=True)
+        ]
 
     def _why(self, scores: NDArray[np.float64] | None) -> str:
         """Why the pooled AUROC is not defined; ``scores`` None: there is no trained model."""
         n, positive = len(self._labels), int(self._labels.sum())
         if scores is None:
-            return "no round gave a new model, so there is no trained model to score"
+            return UNTRAINED
         if not n:
-            return "there are no test patients"
+            return NO_PATIENTS
         broken = n - int(np.isfinite(scores).sum())
         if broken:
-            return f"the scores of {broken} of {n} test patients are not finite"
+            return NOT_FINITE.format(broken=broken, n=n)
         return f"all {n} test patients are {'with' if positive else 'without'} the condition"
 
 
@@ -237,12 +257,12 @@ class Evaluated:
 class Evaluation:
     """Clinical quality after each round, together and at each hospital; and how often a backdoor succeeds."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self._backdoor = next(iter(experiment.backdoors.items()), None)
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._backdoor = next(iter(subject.truth.backdoors.items()), None)
         backdoor = self._backdoor and self._backdoor[1]
-        least = experiment.settings.metrics.min_class_rows
-        self.evaluator = Evaluator(experiment.consortium, experiment.network, least, backdoor)
+        consortium, network = subject.truth.consortium, subject.plan.network
+        self.evaluator = Evaluator(consortium, network, subject.min_class_rows, backdoor)
         self.state = Evaluated()
 
     def start(self, weights: Weights) -> None:
@@ -251,7 +271,7 @@ class Evaluation:
 
     def round(self, seen: Round) -> None:
         """Score the model after a round."""
-        aggregated, hostile = seen.aggregated, self.experiment.hostile
+        aggregated, hostile = seen.aggregated, self.subject.truth.hostile
         honest = [lost for lost in aggregated.screened if lost.hospital not in hostile]
         overflowed = aggregated.skipped is not None and aggregated.skipped.cause == "not_finite"
         if overflowed or any(lost.reason == wire.NOT_FINITE for lost in honest):
@@ -268,28 +288,32 @@ class Evaluation:
             self.state.backdoor.append(self.evaluator.backdoor_success(weights))
 
     def findings(self, ended: Ended) -> Findings:
-        """The outcome of the final model, its figures at each hospital, and the curves over the rounds."""
+        """The figures of the final model, together and at each hospital, and the curves over the rounds."""
         by_round = self.evaluator.by_round(self.state.scores)
         if self.state.backdoor:
             by_round[BACKDOOR] = np.array(self.state.backdoor)[:, None]
-        is_trained, names = self.state.is_trained, self.experiment.consortium.names
-        run = {
-            "outcome": self.evaluator.outcome(ended.weights if is_trained else None),
-            "curve": curve(names, by_round),
+        details = {
+            "curve": curve(self.subject.plan.hospitals, by_round),
             "not_finite_from": min(self.state.not_finite, default=None),
-            "backdoor": self._backdoor_outcome(ended.attack_free),
+            "backdoor": self._goal(),
         }
-        final = {metric: by_round[metric][-1] if is_trained else np.full(len(names), np.nan) for metric in CURVES}
-        return Findings(run, {name: {metric: defined(final[metric][i]) for metric in CURVES} for i, name in enumerate(names)})
+        outcomes = self.evaluator.outcomes(ended.weights if self.state.is_trained else None)
+        return Findings([*outcomes, *self._backdoor_outcomes(ended.attack_free)], details)
 
-    def _backdoor_outcome(self, attack_free: Weights | None) -> Planted | None:
-        if self._backdoor is None or attack_free is None:
+    def _goal(self) -> BackdoorGoal | None:
+        if self._backdoor is None:
             return None
         name, backdoor = self._backdoor
-        return Planted(
-            attack=name,
-            target=backdoor.target,
-            success=defined(self.state.backdoor[-1]),
-            false_trigger=defined(self.evaluator.backdoor_success(attack_free)),
-            n=self.evaluator.n_marked,
-        )
+        return BackdoorGoal(attack=name, target=backdoor.target)
+
+    def _backdoor_outcomes(self, attack_free: Weights | None) -> list[Outcome]:
+        if self._backdoor is None or attack_free is None:
+            return []
+        n = self.evaluator.n_marked
+        success = self.state.backdoor[-1]
+        false_trigger = self.evaluator.backdoor_success(attack_free)
+        why = "no test record can be marked" if not n else "a score of a marked record is not finite"
+        return [
+            outcome("backdoor_success", defined(success), n, undefined=why),
+            outcome("false_trigger_rate", defined(false_trigger), n, undefined=why),
+        ]

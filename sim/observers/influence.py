@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import RefusedError
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
-from sim.seeds import stream
+from sim.evidence import Outcome, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.types import View
 
 EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
@@ -47,8 +47,8 @@ class Influence:
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Measured()
 
     def start(self, weights: Weights) -> None:
@@ -79,8 +79,7 @@ class Influence:
 
     def influence(self, hospital: str) -> float | None:
         """None where nothing was measured."""
-        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
-        return _mean(stated if found and stated and self.state.agree else found)
+        return _mean(self._slopes_of(hospital))
 
     def distance(self, hospital: str) -> float | None:
         """None where nothing was measured."""
@@ -88,20 +87,37 @@ class Influence:
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        names = self.experiment.consortium.names
-        return Findings(hospitals={name: {"kept": self.influence(name), "distance": self.distance(name)} for name in names})
+        return Findings([one for name in self.subject.plan.hospitals for one in self._outcomes(name)])
+
+    def _outcomes(self, hospital: str) -> list[Outcome]:
+        """Both outcomes of a hospital; none where nothing was measured."""
+        if not (measured := self.state.distance.get(hospital, [])):
+            return []
+        n = len(self._slopes_of(hospital))
+        still = "no entry of its update is far enough from 0 to be moved"
+        return [
+            outcome("influence", self.influence(hospital), n, hospital=hospital, undefined=still),
+            outcome("update_distance", self.distance(hospital), len(measured), hospital=hospital),
+        ]
+
+    def _slopes_of(self, hospital: str) -> list[float]:
+        """The slopes of the measured rounds; where the shares that the rule states are the slopes, those of all rounds."""
+        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        return stated if found and stated and self.state.agree else found
 
     def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
-        seed, n, stated = self.experiment.settings.seed, len(rows), list[Rows | None]()
-        chain = replace(self.experiment.quorum.chain_for(n), optimizer=None)
+        n, stated = len(rows), list[Rows | None]()
+        chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
             seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(seen, stream(seed, "rule", number))  # the aggregator's own draws, repeated
+            found, shares = chain.run(seen, self.subject.key.stream("rule", number))  # the aggregator's own draws, repeated
             stated.append(shares)
             return np.asarray(found, dtype=np.float64)
 
-        slopes = slopes_of(aggregate, rows, stream(seed, "kept", number))  # a stream keeps its name, and so its draws
+        slopes = slopes_of(
+            aggregate, rows, self.subject.truth.key.stream("kept", number)
+        )  # a stream keeps its name, and so its draws
         gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes

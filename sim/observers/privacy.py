@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sim.batches import sample_rate
-from sim.evidence import Privacy, Screened, Spent
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.config.settings import Training
+from sim.evidence import Privacy, Screened, Spent, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
+from sim.kinds import LocalPrivacy
 from sim.privacy import NOT_COVERED
 from sim.types import Hospital
 
@@ -26,8 +28,8 @@ class Reported:
 class PrivacyObserver:
     """Compares what hospitals report that they spent with what the plan gives."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Reported()
 
     def start(self, weights: Weights) -> None:
@@ -39,48 +41,62 @@ class PrivacyObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """What is spent by the plan, and what was reported against it."""
-        found = privacy(self.experiment)
-        hospitals = {
-            entry.hospital: {"epsilon": entry.epsilon, "noise_multiplier": entry.noise_multiplier}
-            for entry in (found.hospitals if found else [])
-        }
-        return Findings({"privacy": found, "disputed": _disputed(self.experiment, found, self.state.numbers)}, hospitals)
+        spent = epsilons(self.subject)
+        disputed = _disputed(self.subject, spent, self.state.numbers)
+        details = {"privacy": privacy(self.subject), "disputed": disputed}
+        sizes = {site.name: len(site.records) for site in self.subject.truth.sites}
+        each = [outcome("epsilon", value, sizes[name], hospital=name) for name, value in spent.items()]
+        of_all = [outcome("epsilon", max(spent.values()), sum(sizes.values()))] if spent else []
+        return Findings([*of_all, *each], details)
 
 
-def privacy(experiment: Experiment) -> Privacy | None:
-    """What the hospitals spend; the consortium's epsilon is the largest (disjoint patients)."""
-    if experiment.dp is None:
+def epsilons(subject: Subject) -> dict[str, float]:
+    """The epsilon of each hospital by the plan that all agreed on, in all rounds; nothing without record-level privacy.
+
+    No hospital's own word can lower or raise it. That of the consortium is the largest (disjoint patients).
+    """
+    dp = subject.plan.dp
+    if dp is None:
+        return {}
+    spent = [_spent(dp, subject.plan.training, hospital) for hospital in subject.truth.consortium.hospitals]
+    return {one.hospital: dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)]) for one in spent}
+
+
+def privacy(subject: Subject) -> Privacy | None:
+    """The terms of record-level privacy, and how hospitals spend theirs; None without it."""
+    dp = subject.plan.dp
+    if dp is None:
         return None
-    spent = [_spent(experiment, hospital) for hospital in experiment.consortium.hospitals]
     return Privacy(
         unit="record",
-        epsilon=max(entry.epsilon for entry in spent),
-        delta=experiment.dp.delta,
-        accountant=experiment.dp.accountant,
-        max_grad_norm=experiment.dp.max_grad_norm,
-        target_epsilon=experiment.dp.target_epsilon,
-        hospitals=spent,
+        delta=dp.delta,
+        accountant=dp.accountant,
+        max_grad_norm=dp.max_grad_norm,
+        target_epsilon=dp.target_epsilon,
+        hospitals=[_spent(dp, subject.plan.training, hospital) for hospital in subject.truth.consortium.hospitals],
         not_covered=list(NOT_COVERED),
     )
 
 
-def _spent(experiment: Experiment, hospital: Hospital) -> Spent:
-    """What one hospital spends by the plan that all agreed on, in all rounds: no hospital's own word can lower or raise it."""
-    n, training = len(hospital.train), experiment.settings.training
-    sigma, rate, steps = experiment.dp.noise(n, training), sample_rate(n, training), training.rounds * training.steps(n)
-    epsilon = experiment.dp.epsilon([(sigma, rate, steps)])
-    return Spent(hospital=hospital.name, n_train=n, epsilon=epsilon, noise_multiplier=sigma, sample_rate=rate, steps=steps)
+def _spent(dp: LocalPrivacy, training: Training, hospital: Hospital) -> Spent:
+    n = len(hospital.train)
+    return Spent(
+        hospital=hospital.name,
+        n_train=n,
+        noise_multiplier=dp.noise(n, training),
+        sample_rate=sample_rate(n, training),
+        steps=training.rounds * training.steps(n),
+    )
 
 
-def _disputed(experiment: Experiment, privacy: Privacy | None, reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
-    """The epsilons that hospitals report and the plan does not give."""
-    plan = {entry.hospital: entry.epsilon for entry in privacy.hospitals} if privacy else {}
+def _disputed(subject: Subject, plan: Mapping[str, float], reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
+    """The epsilons that hospitals report and the ``plan`` does not give."""
     found = list[Screened]()
     for hospital, numbers in sorted(reported.items()):
         stated = numbers.get("epsilon")
         if stated is None or (hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)):
             continue
-        expected = f"the plan gives {plan[hospital]:.6g}, which is recorded" if privacy else "this run has no privacy"
+        expected = f"the plan gives {plan[hospital]:.6g}, which is recorded" if plan else "this run has no privacy"
         reason = f"reports that it spent epsilon {stated:.6g}; {expected}"
-        found.append(Screened(round=experiment.settings.training.rounds, hospital=hospital, reason=reason))
+        found.append(Screened(round=subject.plan.training.rounds, hospital=hospital, reason=reason))
     return found

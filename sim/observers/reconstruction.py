@@ -12,10 +12,9 @@ from scipy.spatial.distance import cdist
 
 from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
-from sim.evidence import Inverted, Recovered
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
-from sim.seeds import stream
+from sim.evidence import Inverted, Outcome, Recovered, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 from sim.types import Inversion, Observation, View
 
 GALLERY = 12  # records kept for a report
@@ -25,17 +24,18 @@ Guesses = NDArray[np.floating[Any]]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack."""
+    """What each inversion of a run recovered, by the name of the attack: the details, and the outcomes."""
 
-    results: dict[str, Inverted] = field(default_factory=dict)
+    details: dict[str, Inverted] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
 
 class ReconstructionObserver:
     """Inverts the aggregator's view in the rounds that the run's inversions attack."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self.attacks: dict[str, Inversion] = experiment.of_kind("inversion")
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.attacks: dict[str, Inversion] = subject.attack.of_kind("inversion")
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:
@@ -46,14 +46,16 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = self.experiment.network.layout, self.experiment.consortium.schema
+                layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
-                guesses = attack(observation, stream(self.experiment.settings.seed, "attack", name, seen.number))
-                self.state.results[name] = score(name, self.experiment, seen.number, view, guesses)
+                guesses = attack(observation, self.subject.attack.key.stream("attack", name, seen.number))
+                found = score(name, self.subject, seen.number, view, guesses)
+                self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
-        """What the inversion recovered; None without one."""
-        return Findings({"inversion": next(iter(self.state.results.values()), None)})
+        """What the inversion recovered; nothing without one."""
+        outcomes = next(iter(self.state.outcomes.values()), [])
+        return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class _Truth:
     rows: NDArray[np.float32]
 
 
-def score(name: str, experiment: Experiment, round_: int, view: View, guesses: Sequence[Guesses]) -> Inverted:
+def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
@@ -71,41 +73,43 @@ def score(name: str, experiment: Experiment, round_: int, view: View, guesses: S
     gallery: list[Recovered] = []
     errors: list[float] = []
     for members, found in zip(view.members, guesses, strict=True):
-        truths = [_truth(experiment, round_, hospital) for hospital in members]
+        truths = [_truth(subject, round_, hospital) for hospital in members]
         for truth in truths:
             for record in truth.rows:
-                error, shown = _compare(experiment, truth.hospital, record, found)
+                error, shown = _compare(subject, truth.hospital, record, found)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
-    return Inverted(
+    none = "no record was recovered"
+    outcomes = [
+        outcome("reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)),
+        outcome("reconstruction_error", max(recovered, default=None), len(recovered), undefined=none),
+    ]
+    details = Inverted(
         attack=name,
         round=round_,
-        n_attacked=len(errors),
         n_guesses=sum(len(found) for found in guesses),
-        n_recovered=len(recovered),
-        rate=len(recovered) / len(errors) if errors else 0.0,
-        max_relative_error=max(recovered, default=None),
-        records_in_row=records_behind(experiment, round_, view),
-        gallery=_shown(gallery) if experiment.consortium.public or experiment.settings.report.show_reconstructions else [],
+        records_in_row=records_behind(subject, round_, view),
+        gallery=_shown(gallery) if subject.show_records else [],
     )
+    return details, outcomes
 
 
-def records_behind(experiment: Experiment, round_: int, view: View) -> list[int]:
+def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
-    return [sum(len(_truth(experiment, round_, hospital).rows) for hospital in members) for members in view.members]
+    return [sum(len(_truth(subject, round_, hospital).rows) for hospital in members) for members in view.members]
 
 
-def _truth(experiment: Experiment, round_: int, hospital: str) -> _Truth:
-    site = next(site for site in experiment.truth.sites if site.name == hospital)
-    private = experiment.plan.dp is not None
-    used = drawn(site.key, round_, len(site.records), experiment.plan.training, private=private)
+def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
+    site = next(site for site in subject.truth.sites if site.name == hospital)
+    private = subject.plan.dp is not None
+    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
     return _Truth(hospital, site.records.features[used])
 
 
-def _compare(experiment: Experiment, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
+def _compare(subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
     """Relative error of the matching guess (infinite if none matches), and the record beside the nearest guess."""
-    schema = experiment.consortium.schema
+    schema = subject.plan.columns
     truth = decode(schema, record)
     if not len(found):
         return float("inf"), Recovered(hospital=hospital, exact=False, truth=truth, guess=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.evidence import Screened, Skip
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Skipped, Weights
+from sim.evidence import Screened, Skip, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Skipped, Weights
 
 
 @dataclass
@@ -25,8 +25,8 @@ class Log:
 class Screening:
     """Keeps what the aggregator did not use, round by round."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Log()
 
     def start(self, weights: Weights) -> None:
@@ -41,17 +41,19 @@ class Screening:
     def findings(self, ended: Ended) -> Findings:
         """Screened replies and skipped rounds."""
         skips = [self._skip(skipped) for skipped in self.state.skips]
-        return Findings({"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
+        rounds = self.subject.plan.training.rounds
+        share = outcome("rounds_skipped", len(skips) / rounds, rounds)
+        return Findings([share], {"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
 
     def _skip(self, skipped: Skipped) -> Skip:
-        hostile = [name for name in skipped.missing if name in self.experiment.hostile]
-        honest = [name for name in skipped.missing if name not in self.experiment.hostile]
+        hostile = [name for name in skipped.missing if name in self.subject.truth.hostile]
+        honest = [name for name in skipped.missing if name not in self.subject.truth.hostile]
         return Skip(
             round=skipped.round,
             cause=skipped.cause,
             reason=skipped.reason,
-            replies=len(self.experiment.consortium) - len(skipped.missing),
-            needed=self.experiment.quorum.least,
+            replies=len(self.subject.plan.hospitals) - len(skipped.missing),
+            needed=self.subject.plan.quorum.least,
             hostile=hostile,
             honest=honest,
         )

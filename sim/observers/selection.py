@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sim.evidence import Heard, Selection
-from sim.experiment import Experiment
-from sim.federation.rounds import Ended, Findings, Round, Weights
+from sim.evidence import Outcome, outcome
+from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.rounds import Weights
 
 FAINT = 0.1  # of an equal share; below it a hospital counts as left out
 
@@ -22,8 +22,8 @@ class Shares:
 class SelectionObserver:
     """Which hospitals the rule leaves out, over all rounds."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         self.state = Shares()
 
     def start(self, weights: Weights) -> None:
@@ -35,31 +35,42 @@ class SelectionObserver:
             self.state.by_round.append(dict(shares))
 
     def findings(self, ended: Ended) -> Findings:
-        """The selection; None if the rule states no shares."""
-        return Findings({"selection": selection(self.state.by_round, self.experiment.hostile)})
+        """The outcomes of ``selection``."""
+        return Findings(selection(self.state.by_round, self.subject.truth.hostile))
 
 
-def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> Selection | None:
-    """Evidence from each round's shares by hospital; None if no round has any."""
+def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> list[Outcome]:
+    """What follows from each round's shares by hospital; nothing if no round has any.
+
+    ``hospital_weight``: a hospital's share of the aggregate, mean over rounds (an equal share is 1 / n_hospitals).
+    ``left_out``: share of rounds in which that was less than a tenth of an equal share. ``selection_precision``: hostile among
+    those left out. ``selection_recall``: left out among the hostile. ``honest_left_out``: left out among the honest. Without an
+    attack the hostile hospitals behave honestly: ``selection_recall`` says nothing then.
+    """
     if not shares:
-        return None
+        return []
     left_out = [(name, name in hostile, share < FAINT / len(row)) for row in shares for name, share in row.items()]
     caught = sum(out for _, bad, out in left_out if bad)
     wronged = sum(out for _, bad, out in left_out if not bad)
-    return Selection(
-        rounds=len(shares),
-        hospitals=[_weight(name, name in hostile, shares) for name in sorted({name for row in shares for name in row})],
-        precision=_ratio(caught, caught + wronged),
-        recall=_ratio(caught, sum(bad for _, bad, _ in left_out)),
-        wrongly_left_out=_ratio(wronged, sum(not bad for _, bad, _ in left_out)),
-    )
+    n_hostile = sum(bad for _, bad, _ in left_out)
+    found = [
+        _ratio("selection_precision", caught, caught + wronged, "no hospital was left out"),
+        _ratio("selection_recall", caught, n_hostile, "no hostile hospital was weighed"),
+        _ratio("honest_left_out", wronged, len(left_out) - n_hostile, "no honest hospital was weighed"),
+    ]
+    return found + [one for name in sorted({name for row in shares for name in row}) for one in _of_hospital(name, shares)]
 
 
-def _weight(name: str, hostile: bool, shares: Sequence[Mapping[str, float]]) -> Heard:
+def _of_hospital(name: str, shares: Sequence[Mapping[str, float]]) -> list[Outcome]:
     rows = [(row[name], row[name] < FAINT / len(row)) for row in shares if name in row]
-    mean, faint = sum(share for share, _ in rows) / len(rows), sum(out for _, out in rows) / len(rows)
-    return Heard(hospital=name, hostile=hostile, share=mean, left_out=faint)
+    n = len(rows)
+    weight = sum(share for share, _ in rows) / n
+    left_out = sum(out for _, out in rows) / n
+    return [
+        outcome("hospital_weight", weight, n, hospital=name),
+        outcome("left_out", left_out, n, hospital=name),
+    ]
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _ratio(metric: str, part: int, whole: int, undefined: str) -> Outcome:
+    return outcome(metric, part / whole if whole else None, whole, undefined=undefined)

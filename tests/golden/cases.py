@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     # optimizers of the server and of the hospitals, data
     "adam": (
         f"compare consortium=heart4 training.rounds=3 training.optimizer=adam training.lr=0.01 training.proximal=0.1"
-        f" server_optimizer=fedadam {ALONE} defenses=[trimmed_mean] attacks=[label_flip]"
+        f" server_optimizer=fedadam {ALONE} defenses=[none,trimmed_mean] attacks=[label_flip]"
     ),
     "digits": f"compare consortium=digits training.rounds=3 {ALONE} defenses=[none] attacks=[label_flip]",
 }

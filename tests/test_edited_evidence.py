@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -12,14 +13,14 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 
-from sim import evidence, sealed
+from sim import evidence
 from sim.command import main
-from sim.config.settings import Settings
+from sim.config.groups import address_of
 from sim.errors import InputError
-from sim.evidence import EVIDENCE, Part, RunRecord
-from sim.plausible import RANGES
-from sim.study import BELONGS, address_of
-from tests.records import addressed, make_inversion, make_privacy, make_record
+from sim.evidence import EVIDENCE, Part, RunRecord, outcome, plausible, sealed
+from sim.evidence.metrics import BASES, METRICS
+from sim.evidence.plausible import RANGES
+from tests.records import addressed, make_inversion, make_privacy, make_record, with_outcomes
 
 Lines = list[bytes]
 Edit = Callable[[Lines], bytes]
@@ -50,7 +51,34 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def rewritten(change: Callable[[dict[str, Any]], None], *, address: bool = False) -> Edit:
+def figure(metric: str, value: Any, *, subject: str | None = None, key: str = "value") -> Callable[[dict[str, Any]], None]:
+    """Another ``key`` of one outcome."""
+
+    def change(record: dict[str, Any]) -> None:
+        (one,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == (metric, subject)]
+        one[key] = value
+
+    return change
+
+
+def added(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    """One outcome more: the pooled AUROC with ``changes``."""
+
+    def change(record: dict[str, Any]) -> None:
+        (first,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == ("auroc", None)]
+        record["outcomes"].append(first | changes)
+
+    return change
+
+
+def without(metric: str) -> Callable[[dict[str, Any]], None]:
+    def change(record: dict[str, Any]) -> None:
+        record["outcomes"] = [one for one in record["outcomes"] if one["metric"] != metric]
+
+    return change
+
+
+def rewritten(change: Callable[[dict[str, Any]], Any], *, address: bool = False) -> Edit:
     """The second record changed, and the whole file chained anew, as somebody who knows the format would do it."""
 
     def edit(lines: Lines) -> bytes:
@@ -87,14 +115,14 @@ def reparsed(**how: Any) -> Edit:
 
 
 PLAIN: dict[str, Edit] = {  # edits of the file as it is, hashes untouched
-    "a better auroc": replaced(b'"auroc": 0.85', b'"auroc": 0.95'),
-    "an impossible auroc": replaced(b'"auroc": 0.85', b'"auroc": 7.5'),
+    "a better auroc": replaced(b'"value": 0.85', b'"value": 0.95'),
+    "an impossible auroc": replaced(b'"value": 0.85', b'"value": 7.5'),
     "another attack": replaced(b'"attack": "x"', b'"attack": "y"'),
     "another code": replaced(b'"code": "test"', b'"code": "best"'),
     "another seed": replaced(b'"seed": 0', b'"seed": 9'),
     "another run": replaced(b'"run": "', b'"run": "0'),
-    "one digit more": replaced(b'"brier": 0.16', b'"brier": 0.160'),
-    "a space more": replaced(b'"brier": 0.16', b'"brier":  0.16'),
+    "one digit more": replaced(b'"value": 0.16', b'"value": 0.160'),
+    "a space more": replaced(b'"value": 0.16', b'"value":  0.16'),
     "other key order": text(lambda line: json.dumps(dict(reversed(json.loads(line).items()))) + "\n"),
     "compact": reparsed(separators=(",", ":")),
     "indented": reparsed(indent=1),
@@ -122,23 +150,56 @@ PLAIN: dict[str, Edit] = {  # edits of the file as it is, hashes untouched
     "key twice": replaced(b'"seed": 0', b'"seed": 0, "seed": 0'),
 }
 AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; most also give the record its new address
-    "auroc of 7.5": rewritten(put("outcome", "auroc", value=7.5)),
-    "negative auroc": rewritten(put("hospitals", 0, "auroc", value=-0.1)),
-    "auroc as text": rewritten(put("outcome", "auroc", value="0.9")),
-    "auroc true": rewritten(put("outcome", "auroc", value=True)),
-    "auroc a list": rewritten(put("outcome", "auroc", value=[0.9])),
-    "NaN": rewritten(put("outcome", "auroc", value=float("nan"))),
+    "auroc of 7.5": rewritten(figure("auroc", 7.5)),
+    "negative auroc": rewritten(figure("auroc", -0.1, subject="hospital_0")),
+    "auroc as text": rewritten(figure("auroc", "0.9")),
+    "auroc true": rewritten(figure("auroc", True)),
+    "auroc a list": rewritten(figure("auroc", [0.9])),
+    "NaN": rewritten(figure("auroc", float("nan"))),
     "infinite": rewritten(put("seconds", value=float("inf"))),
+    "infinite distance": rewritten(figure("attack_distance", float("inf"))),
     "1e999": lambda lines: rewritten(put("seconds", value=123456789.5))(lines).replace(b"123456789.5", b"1e999"),
-    "count as float": rewritten(put("outcome", "n_test", value=180.5)),
-    "negative count": rewritten(put("outcome", "n_test", value=-1)),
-    "giant count": rewritten(put("outcome", "n_test", value=10**400)),
+    "an outcome of 1e999": lambda lines: rewritten(figure("attack_distance", 123456789.5))(lines).replace(
+        b"123456789.5", b"1e999"
+    ),
+    "count as float": rewritten(figure("auroc", 126.5, key="n")),
+    "negative count": rewritten(figure("epsilon", -1, key="n")),
+    "giant count": rewritten(figure("epsilon", 10**400, key="n")),
     "count of 2**64": rewritten(put("hospitals", 1, "n_train", value=2**64)),
-    "more with the condition than patients": rewritten(put("outcome", "n_test_positive", value=1000)),
-    "negative epsilon": rewritten(put("privacy", "epsilon", value=-5.0)),
-    "epsilon below a hospital's": rewritten(put("privacy", "epsilon", value=0.1)),
-    "rate above 1": rewritten(put("inversion", "rate", value=1.5)),
-    "more recovered than attacked": rewritten(put("inversion", "n_recovered", value=99)),
+    "no count": rewritten(figure("auroc", None, key="n")),
+    "a count of nothing": rewritten(figure("attack_distance", 3, key="n")),
+    "more test patients than there are": rewritten(figure("brier", 127, key="n")),
+    "more with the condition than patients": rewritten(put("hospitals", 0, "n_test_positive", value=1000)),
+    "negative epsilon": rewritten(figure("epsilon", -5.0)),
+    "epsilon below a hospital's": rewritten(figure("epsilon", 0.1)),
+    "rate above 1": rewritten(figure("reconstruction_rate", 1.5)),
+    "a part of a record recovered": rewritten(figure("reconstruction_rate", 0.3)),
+    "more attacked than were in the rows": rewritten(figure("reconstruction_rate", 16, key="n")),
+    "a worst hospital that is not the worst": rewritten(figure("worst_hospital_auroc", 0.8)),
+    "a hospital below the worst": rewritten(figure("auroc", 0.5, subject="hospital_2")),
+    "a metric that nobody knows": rewritten(added(metric="charm")),
+    "an outcome twice": rewritten(added()),
+    "an outcome of a hospital that is not there": rewritten(added(scope="hospital", subject="hospital_9")),
+    "an outcome of a hospital without its name": rewritten(figure("auroc", "hospital", key="scope")),
+    "a hospital's name for the consortium": rewritten(figure("auroc", "hospital_0", key="subject")),
+    "an outcome of a scope that its metric does not have": rewritten(
+        added(metric="auprc", unit="share", scope="hospital", subject="hospital_0", n=36)
+    ),
+    "a scope that nobody knows": rewritten(figure("auroc", "planet", key="scope")),
+    "another unit": rewritten(figure("auroc", "percent", key="unit")),
+    "another basis": rewritten(figure("auroc", "none", key="basis")),
+    "no value and no reason": rewritten(figure("auroc", None)),
+    "a value and a reason": rewritten(figure("auroc", "because", key="undefined")),
+    "an empty reason": rewritten(lambda record: (figure("auroc", None)(record), figure("auroc", "", key="undefined")(record))),
+    "fewer rounds skipped than are listed": rewritten(put("skipped_rounds", value=[2])),
+    "rounds skipped that are not listed": rewritten(figure("rounds_skipped", 0.25)),
+    "privacy without an epsilon": rewritten(without("epsilon")),
+    "an epsilon without privacy": rewritten(put("privacy", value=None)),
+    "a reconstruction without its rate": rewritten(without("reconstruction_rate")),
+    "a backdoor without a success": rewritten(put("backdoor", value={"attack": "x", "target": 0})),
+    "outcomes as before": rewritten(put("outcome", value={"auroc": 0.9})),
+    "no outcomes": rewritten(lambda record: record.pop("outcomes")),
+    "outcomes a mapping": rewritten(put("outcomes", value={"auroc": 0.9})),
     "negative seconds": rewritten(put("seconds", value=-1.0)),
     "another attack's name": rewritten(put("attack", value="none"), address=True),
     "another defense's name": rewritten(put("defense", value="krum"), address=True),
@@ -152,6 +213,8 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
     "address of other data": rewritten(put("data_hash", value="1" * 64)),
     "address of other values": rewritten(put("config", "training", value={"rounds": 4, "lr": 9})),
     "another schema": rewritten(put("schema_", value="wardround.evidence/1")),
+    "a schema of somebody else": rewritten(put("schema_", value="x")),
+    "no schema": rewritten(lambda record: record.pop("schema_")),
     "unknown key": rewritten(put("extra", value=1)),
     "missing key": rewritten(lambda record: record.pop("seed")),
     "round after the last": rewritten(put("skipped_rounds", value=[99])),
@@ -170,7 +233,7 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
 def test_an_edit_is_noticed_in_one_line_that_says_where(edit: Edit, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / EVIDENCE
     path.write_bytes(edit(written(tmp_path, records())))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:\d=.*not evidence of wardround\.evidence/2: ") as error:
+    with pytest.raises(InputError, match=r"evidence\.jsonl:\d=.*not evidence of wardround\.evidence/3: ") as error:
         evidence.read(tmp_path)
     assert len(str(error.value).splitlines()) == 1
     assert len(str(error.value)) < 300 + len(str(tmp_path))
@@ -207,7 +270,7 @@ def test_a_line_of_another_folder_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [rewritten(put("outcome", "auroc", value=0.999)), lambda lines: b"".join(lines[:-1]), lambda _: b""],
+    [rewritten(figure("accuracy", 0.999)), lambda lines: b"".join(lines[:-1]), lambda _: b""],
     ids=["all chained anew", "last line left out", "emptied"],
 )
 def test_what_a_chain_cannot_show_is_noticed_by_the_hash_in_the_manifest(edit: Edit, tmp_path: Path) -> None:
@@ -251,8 +314,8 @@ def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
 
 
 def test_figures_that_could_not_be_read_again_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"outcome\.auroc of run .*: expected a number of at least 0 and at most 1"):
-        evidence.append(tmp_path, addressed(make_record(outcome={"auroc": 1.5})))
+    with pytest.raises(ValueError, match=r"outcomes\.auroc of run .*: expected a number of at least 0 and at most 1"):
+        evidence.append(tmp_path, addressed(make_record(figures={"auroc": 1.5})))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,7 +326,7 @@ def numbers(part: type[Part]) -> set[str]:
         todo = [field.annotation]
         while todo:
             kind: Any = todo.pop()
-            if get_origin(kind) in (list, Union, UnionType):
+            if get_origin(kind) in (list, tuple, Union, UnionType):
                 todo += get_args(kind)
             elif kind in (int, float):
                 found.add(name)
@@ -273,11 +336,33 @@ def numbers(part: type[Part]) -> set[str]:
 
 
 def test_every_figure_of_evidence_has_a_range() -> None:
-    assert numbers(RunRecord) == RANGES.keys(), "name the range of each figure in sim/plausible.py"
+    assert numbers(RunRecord) == RANGES.keys(), "name the range of each figure in sim/evidence/plausible.py"
 
 
-def test_every_part_of_a_configuration_belongs_to_something() -> None:
-    assert Settings.model_fields.keys() | {"label"} == BELONGS.keys()
+def test_evidence_of_another_version_is_refused_in_one_line_that_says_which_version_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / EVIDENCE
+    old = rewritten(put("schema_", value="wardround.evidence/2"))
+    path.write_bytes(old(written(tmp_path, records())))
+    reason = r"it was written as wardround\.evidence/2 by another version of the code \(test\), which can read it$"
+    with pytest.raises(InputError, match=rf"evidence\.jsonl:2=schema_: not evidence of wardround\.evidence/3: {reason}"):
+        evidence.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_is_held_to_its_range_its_unit_and_its_scopes(name: str) -> None:
+    metric = METRICS[name]
+    low, high = metric.range
+    assert low < high
+    assert metric.text
+    assert metric.unit
+    assert metric.basis in BASES
+    made = addressed(make_record(attack="x"))
+    for value, fits in ((low - 1, math.isinf(low)), (high + 1, math.isinf(high)), (0.5, True)):
+        if math.isfinite(value):
+            hospital = None if "consortium" in metric.scopes else "hospital_0"
+            found = outcome(name, value, 126 if metric.counted else None, hospital=hospital)
+            reasons = [key for key, _ in plausible._outcomes(with_outcomes(made, [found]))]
+            assert (reasons == []) == fits
 
 
 @pytest.mark.parametrize("n", [1, 7, 1000])

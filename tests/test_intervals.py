@@ -8,31 +8,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sim import statistics
-from sim.statistics import CHANGE, HARMED, SCORE, UNDECIDED, WITHIN, Interval
+from sim.evidence import intervals
+from sim.evidence.intervals import CHANGE, HARMED, UNDECIDED, WITHIN, Interval
+from sim.evidence.metrics import SHARE
 
 DROP = 0.05
-SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=6)
+SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 CHANGES = st.lists(st.floats(-1, 1), min_size=1, max_size=6)
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0, 4.0), (0.25, 0.75), (0.1, 0.4, 0.35, 0.2, 0.6)])
 def test_the_interval_of_a_mean_is_students(values: tuple[float, ...]) -> None:
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert statistics.mean_interval(values) == (pytest.approx(low), pytest.approx(high))
+    assert intervals.mean_interval(values) == (pytest.approx(low), pytest.approx(high))
 
 
 @pytest.mark.parametrize("values", [(), (0.5,)])
 def test_fewer_than_two_values_have_no_interval(values: tuple[float, ...]) -> None:
-    assert statistics.mean_interval(values) is None
-    assert statistics.change_interval(values, values) is None
-    assert statistics.clustered_rate_interval(values, [10] * len(values)) is None
-    assert statistics.excess_interval(values, values, [10] * len(values)) is None
+    assert intervals.mean_interval(values) is None
+    assert intervals.change_interval(values, values) is None
+    assert intervals.clustered_rate_interval(values, [10] * len(values)) is None
+    assert intervals.excess_interval(values, values, [10] * len(values)) is None
 
 
-@given(SCORES)
+@given(SHARES)
 def test_intervals_of_scores_hold_the_mean_and_stay_in_their_range(values: list[float]) -> None:
-    interval = statistics.mean_interval(values, SCORE)
+    interval = intervals.mean_interval(values, SHARE)
     assert interval is not None
     assert 0 <= interval.low <= np.mean(values) + 1e-12
     assert np.mean(values) - 1e-12 <= interval.high <= 1
@@ -42,7 +43,7 @@ def test_intervals_of_scores_hold_the_mean_and_stay_in_their_range(values: list[
 def test_intervals_of_changes_leave_no_score_outside_its_range(pairs: list[tuple[float, float]]) -> None:
     controls = [control for control, _ in pairs]
     changes = [score - control for score, control in pairs]
-    interval, control = statistics.change_interval(changes, controls), statistics.mean_interval(controls, SCORE)
+    interval, control = intervals.change_interval(changes, controls), intervals.mean_interval(controls, SHARE)
     assert interval is not None
     assert control is not None
     assert -1 <= interval.low <= np.mean(changes) + 1e-12
@@ -51,7 +52,7 @@ def test_intervals_of_changes_leave_no_score_outside_its_range(pairs: list[tuple
 
 
 def test_from_a_score_near_one_nothing_is_said_to_rise_by_much() -> None:
-    interval = statistics.change_interval([-0.293, -0.947, -0.248], [0.994, 0.997, 0.998])
+    interval = intervals.change_interval([-0.293, -0.947, -0.248], [0.994, 0.997, 0.998])
     assert interval is not None
     assert interval.low == -1
     assert 0 < interval.high < 0.01  # 0.475 as Student has it
@@ -61,21 +62,21 @@ def test_cutting_to_the_range_loses_no_coverage() -> None:
     """Of 4000 samples of three from a skewed distribution near 1, the cut interval holds the mean as often as Student's does."""
     draws = np.random.default_rng(0).beta(8, 0.5, size=(4000, 3))
     mean = 8 / 8.5
-    plain = sum(one.low <= mean <= one.high for row in draws if (one := statistics.mean_interval(row.tolist())) is not None)
-    cut = sum(one.low <= mean <= one.high for row in draws if (one := statistics.mean_interval(row.tolist(), SCORE)) is not None)
+    plain = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist())) is not None)
+    cut = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist(), SHARE)) is not None)
     assert cut == plain
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(3, 10), (17, 480), (0, 12), (12, 12)])
 def test_rate_interval_is_the_beta_quantiles(successes: int, trials: int) -> None:
-    low, high = statistics.rate_interval(successes, trials)
+    low, high = intervals.rate_interval(successes, trials)
     assert low == pytest.approx(stats.beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0)
     assert high == pytest.approx(stats.beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0)
 
 
 def test_the_interval_of_a_clustered_rate_is_that_of_korn_and_graubard() -> None:
     """0.2 and 0.4 of 50 each: variance of the mean 0.01, 21 independent trials, times (1.9842 / 12.7062) squared."""
-    found = statistics.clustered_rate_interval([0.2, 0.4], [50, 50])
+    found = intervals.clustered_rate_interval([0.2, 0.4], [50, 50])
     effective = 0.3 * 0.7 / 0.01 * (stats.t.ppf(0.975, 99) / stats.t.ppf(0.975, 1)) ** 2
     expected = stats.beta.ppf([0.025, 0.975], [0.3 * effective, 0.3 * effective + 1], [0.7 * effective + 1, 0.7 * effective])
     assert found == pytest.approx(tuple(expected))
@@ -85,29 +86,29 @@ def test_the_interval_of_a_clustered_rate_is_that_of_korn_and_graubard() -> None
 def test_rates_of_none_and_all_have_an_interval_that_ends_there_and_is_not_a_point(
     rates: list[float], low: float | None, high: float | None
 ) -> None:
-    found = statistics.clustered_rate_interval(rates, [40] * 3)
+    found = intervals.clustered_rate_interval(rates, [40] * 3)
     assert found is not None
     assert low is None or found.low == low
     assert high is None or found.high == high
     assert 0.05 < found.high - found.low < 0.5
 
 
-@given(SCORES)
+@given(SHARES)
 def test_clustered_intervals_hold_the_rate_stay_in_range_and_are_no_narrower_than_independent_trials_give(
     rates: list[float],
 ) -> None:
     counts = [round(40 * rate) for rate in rates]
-    found = statistics.clustered_rate_interval([count / 40 for count in counts], [40] * len(rates))
-    exact = statistics.rate_interval(sum(counts), 40 * len(rates))
+    found = intervals.clustered_rate_interval([count / 40 for count in counts], [40] * len(rates))
+    exact = intervals.rate_interval(sum(counts), 40 * len(rates))
     assert found is not None
     assert 0 <= found.low <= exact.low + 1e-9
     assert exact.high - 1e-9 <= found.high <= 1
 
 
 def test_success_beyond_false_triggers_is_students_where_seeds_differ_and_no_point_where_they_agree() -> None:
-    spread = statistics.excess_interval([0.5, 0.7, 0.9], [0.0, 0.0, 0.0], [1000] * 3)
+    spread = intervals.excess_interval([0.5, 0.7, 0.9], [0.0, 0.0, 0.0], [1000] * 3)
     assert spread == (pytest.approx(0.7 - 4.302653 * 0.2 / 3**0.5), 1.0)
-    agreeing = statistics.excess_interval([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [50] * 3)
+    agreeing = intervals.excess_interval([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [50] * 3)
     error = (2 * (1 / 152) * (151 / 152) / 152) ** 0.5  # Agresti and Caffo: (0 + 1) / (150 + 2), twice
     assert agreeing == (pytest.approx(-4.302653 * error), pytest.approx(4.302653 * error))
 
@@ -115,13 +116,13 @@ def test_success_beyond_false_triggers_is_students_where_seeds_differ_and_no_poi
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200)), min_size=2, max_size=6))
 def test_success_beyond_false_triggers_stays_in_its_range(parts: list[tuple[float, float, int]]) -> None:
     first, second, sizes = zip(*parts, strict=True)
-    found = statistics.excess_interval(first, second, sizes)
+    found = intervals.excess_interval(first, second, sizes)
     assert found is not None
     assert -1 <= found.low <= found.high <= 1
 
 
 def verdict(*losses: float) -> str:
-    return statistics.losses(losses, statistics.mean_interval(losses, CHANGE), DROP).verdict
+    return intervals.losses(losses, intervals.mean_interval(losses, CHANGE), DROP).verdict
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ def test_verdicts(losses: tuple[float, ...], expected: str) -> None:
 
 @given(CHANGES)
 def test_no_loss_is_never_shown_where_any_seed_lost_a_material_share_or_the_interval_reaches_one(losses: list[float]) -> None:
-    interval = statistics.mean_interval(losses, CHANGE)
-    found = statistics.losses(losses, interval, DROP)
+    interval = intervals.mean_interval(losses, CHANGE)
+    found = intervals.losses(losses, interval, DROP)
     if found.verdict == WITHIN:
         assert interval is not None
         assert interval.high < DROP
@@ -165,18 +166,18 @@ def test_what_rounding_takes_off_a_loss_does_not_count() -> None:
     [((0.1, 0.11, 0.12), True), ((-0.1, -0.11, -0.12), True), ((0.06, 0.9), True), ((0.04, 0.9), False), ((0.9,), False)],
 )
 def test_two_sides_are_told_apart_by_their_interval_or_by_every_seed(differences: tuple[float, ...], apart: bool) -> None:
-    assert statistics.are_apart(differences, DROP) is apart
+    assert intervals.are_apart(differences, DROP) is apart
 
 
 def test_a_loss_keeps_its_least_and_its_worst_seed() -> None:
-    found = statistics.losses([0.1, 0.0, 0.3], Interval(-0.2, 0.5), DROP)
+    found = intervals.losses([0.1, 0.0, 0.3], Interval(-0.2, 0.5), DROP)
     assert (found.least, found.worst, found.n_material, found.n) == (0.0, 0.3, 2, 3)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
 def test_the_cut_by_the_control_changes_no_sign_of_a_bound(pairs: list[tuple[float, float]]) -> None:
     controls, changes = [control for control, _ in pairs], [score - control for control, score in pairs]
-    plain, cut = statistics.mean_interval(changes), statistics.change_interval(changes, controls)
+    plain, cut = intervals.mean_interval(changes), intervals.change_interval(changes, controls)
     assert plain is not None
     assert cut is not None
     assert (cut.high < 0, cut.low > 0) == (plain.high < 0, plain.low > 0)

@@ -380,7 +380,9 @@ def _shared(values: Any, n_params: int) -> NDArray[np.float32]:
     if values.dtype is FLOAT32 and values.shape == (n_params,):
         return values.copy()
     _check_form(values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params)
-    return np.array(values, np.float32)  # of the plain dtype, whatever else the one that came may carry
+    plain = np.empty(n_params, np.float32)  # of the plain dtype, whatever else the one that came carries
+    plain[:] = values
+    return plain
 
 
 def _decoded(fields: dict[str, Any], n_params: int) -> NDArray[np.float32]:

@@ -12,14 +12,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sim.errors import InputError
+from sim.evidence.metrics import METRICS
 
 Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
-Measure = Literal["auroc_change", "backdoor_success", "records_recovered", "rounds_skipped"]
+Control = Literal["attack_free", "undefended"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 
 
 class Fact(BaseModel):
-    """Base of everything in the catalogue: nothing unknown, nothing changed afterwards."""
+    """Base of everything in the catalog: nothing unknown, nothing changed afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +52,7 @@ class Taxonomy(Fact):
 
 
 class Taxonomies(Fact):
-    """Every list that the catalogue refers to."""
+    """Every list that the catalog refers to."""
 
     stride: Taxonomy
     linddun: Taxonomy
@@ -86,8 +87,23 @@ class Untested(Fact):
     reason: str
 
 
+class Measured(Fact):
+    """A metric that shows a threat, the direction that is harm, and the control that it is compared with.
+
+    ``beside``: the metric of the same run that holds the control's figure, where the run itself has it.
+    """
+
+    metric: str
+    harm: Literal["lower", "higher"]
+    control: Control
+    beside: str | None = None
+
+
 class Threat(Fact):
-    """One thing that can go wrong. Runs of ``attacks`` are its evidence; ``measure`` is what is stated of them."""
+    """One thing that can go wrong. Runs of ``attacks`` are its evidence.
+
+    ``metrics``: what is stated of them; of several the first that was measured in the runs.
+    """
 
     id: str
     name: str
@@ -104,7 +120,7 @@ class Threat(Fact):
     mitigations: tuple[str, ...] = ()
     unmapped: str = ""
     attacks: tuple[str, ...] = ()
-    measure: Measure | None = None
+    metrics: tuple[Measured, ...] = ()
     untested: Untested
 
 
@@ -117,7 +133,7 @@ class Clash(Fact):
     text: str
 
 
-class Catalogue(Fact):
+class Catalog(Fact):
     """Threats and conflicts, every id of which is in ``taxonomies``."""
 
     taxonomies: Taxonomies
@@ -126,33 +142,33 @@ class Catalogue(Fact):
 
 
 @cache
-def load() -> Catalogue:
-    """The catalogue of this package."""
+def load() -> Catalog:
+    """The catalog of this package."""
     folder = resources.files(__package__) / "data"
-    texts = [(folder / name).read_text("utf-8") for name in ("taxonomies.yaml", "catalogue.yaml", "conflicts.yaml")]
+    texts = [(folder / name).read_text("utf-8") for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")]
     return check(*map(yaml.safe_load, texts))
 
 
-def check(taxonomies: dict[str, Any], threats: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> Catalogue:
-    """A catalogue made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or repetition."""
+def check(taxonomies: dict[str, Any], threats: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> Catalog:
+    """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or repetition."""
     try:
-        catalogue = Catalogue.model_validate({"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts})
+        catalog = Catalog.model_validate({"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts})
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(".".join(map(str, first["loc"])), first["input"], first["msg"]) from None
-    for key, ids in _identities(catalogue):
+    for key, ids in _identities(catalog):
         _refuse_repeated(key, ids)
-    for threat in catalogue.threats:
-        _check_threat(threat, catalogue.taxonomies)
-    for clash in catalogue.conflicts:
-        _refuse_unknown(f"conflicts.{clash.id}.mitigations", clash.mitigations, catalogue.taxonomies.mitigations)
-    return catalogue
+    for threat in catalog.threats:
+        _check_threat(threat, catalog.taxonomies)
+    for clash in catalog.conflicts:
+        _refuse_unknown(f"conflicts.{clash.id}.mitigations", clash.mitigations, catalog.taxonomies.mitigations)
+    return catalog
 
 
-def _identities(catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    yield "threats", [threat.id for threat in catalogue.threats]
-    yield "conflicts", [clash.id for clash in catalogue.conflicts]
-    for key, taxonomy in catalogue.taxonomies:
+def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
+    yield "threats", [threat.id for threat in catalog.threats]
+    yield "conflicts", [clash.id for clash in catalog.conflicts]
+    for key, taxonomy in catalog.taxonomies:
         yield f"taxonomies.{key}", [entry.id for entry in taxonomy.entries]
 
 
@@ -163,8 +179,19 @@ def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
     _refuse_unknown(f"threats.{threat.id}.hipaa", [provision.cite for provision in threat.hipaa], taxonomies.hipaa)
     if not threat.unmapped and not (threat.owasp and threat.atlas and threat.nist_aml):
         raise InputError(f"threats.{threat.id}.unmapped", threat.unmapped, "expected why owasp, atlas or nist_aml is empty")
-    if bool(threat.attacks) != (threat.measure is not None):
-        raise InputError(f"threats.{threat.id}.measure", threat.measure, "expected a measure if and only if attacks are named")
+    if bool(threat.attacks) != bool(threat.metrics):
+        expected = "expected metrics if and only if attacks are named"
+        raise InputError(f"threats.{threat.id}.metrics", list(threat.metrics), expected)
+    for measured in threat.metrics:
+        _check_measured(f"threats.{threat.id}.metrics", measured)
+
+
+def _check_measured(key: str, measured: Measured) -> None:
+    for name in (measured.metric, *([measured.beside] if measured.beside else [])):
+        if name not in METRICS:
+            raise InputError(key, name, f"expected one of {', '.join(METRICS)}")
+    if measured.harm != METRICS[measured.metric].harm:
+        raise InputError(f"{key}.harm", measured.harm, f"expected the harm of {measured.metric}, {METRICS[measured.metric].harm}")
 
 
 def _refuse_unknown(key: str, ids: Sequence[str], taxonomy: Taxonomy) -> None:

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from scipy.special import expit
 from scipy.stats import beta, binomtest, t
 
-from sim.evidence import is_material
+from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
 CONFIDENCE = 0.95
 UPPER = (1 + CONFIDENCE) / 2
-SCORE = (0.0, 1.0)  # the range of AUROC, Brier score and shares
-CHANGE = (-1.0, 1.0)  # the range of their differences
-ANY = (-math.inf, math.inf)
+CHANGE = Range(-1.0, 1.0)  # the range of differences of shares and scores
 
 Verdict = Literal["harmed", "not decided", "no material loss shown within the interval"]
 HARMED: Verdict = "harmed"
@@ -91,7 +90,7 @@ def are_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
     return ahead or interval.low > 0 or interval.high < 0
 
 
-def mean_interval(values: Sequence[float], reach: tuple[float, float] = ANY) -> Interval | None:
+def mean_interval(values: Sequence[float], reach: Range = ANY) -> Interval | None:
     """Student's t interval of a mean (Student 1908), cut to ``reach``, the range of the metric; None below two values.
 
     A mean of values in a range lies in that range, so the cut loses no coverage. That the coverage is 95 % takes means that are
@@ -111,10 +110,10 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
     The t interval, cut to what the interval of the control's mean leaves possible: from 0.997 nothing rises by 0.4. Where
     that cut acts, the interval also misses when the control's does; it never moves a bound across 0, so no verdict rests on it.
     """
-    control = mean_interval(controls, SCORE)
+    control = mean_interval(controls, SHARE)
     if control is None:
         return None
-    return mean_interval(changes, (-control.high, 1 - control.low))
+    return mean_interval(changes, Range(-control.high, 1 - control.low))
 
 
 def rate_interval(successes: int, trials: int) -> Interval:
@@ -169,3 +168,12 @@ def _one_more(rate: float, trials: int) -> float:
 @lru_cache
 def _t(degrees: int) -> float:
     return float(t.ppf(UPPER, degrees))
+
+
+def membership_advantage(epsilon: float, delta: float) -> float:
+    """Largest (true minus false positive rate) of any membership test against an (epsilon, delta)-private release.
+
+    ``(exp(epsilon) - 1 + 2 delta) / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off of Kairouz et al. 2015.
+    Written with tanh so that a large epsilon does not overflow.
+    """
+    return math.tanh(epsilon / 2) + 2 * delta * float(expit(-epsilon))

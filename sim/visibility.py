@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.evidence import Conflict, Sight
+from sim.evidence import Conflict, Visibility
 from sim.experiment import Experiment
-from sim.types import LEVELS
+from sim.types import BY_AGGREGATOR, LEVELS
 
 KNOWN = {
     "own": "each its own update only",
@@ -14,10 +14,10 @@ KNOWN = {
 }
 
 
-def sight(experiment: Experiment) -> list[Sight]:
+def visibility(experiment: Experiment) -> list[Visibility]:
     """What each party sees in one round."""
-    n_rows, names = experiment.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
-    noise = ", clipped and noised in the hospital" if experiment.dp is not None else ""
+    n_rows, names = experiment.plan.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
+    noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
     rows = (
         f"{n_rows} updates, one for each hospital{noise}"
         if n_rows == len(names)
@@ -25,29 +25,30 @@ def sight(experiment: Experiment) -> list[Sight]:
     )
     counts = "; record counts" if n_rows == len(names) else "; no record counts"
     parties = [
-        Sight(party="a hospital", sees="its own records; the common model of each round"),
-        Sight(party="the aggregator", sees=f"the common model; {rows}{counts}"),
-        Sight(party="whoever gets the final model", sees="the common model after the last round"),
+        Visibility(party="a hospital", sees="its own records; the common model of each round"),
+        Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
+        Visibility(party="whoever gets the final model", sees="the common model after the last round"),
     ]
-    idle = {*experiment.of_kind("inversion"), *experiment.absences}  # neither is done by a hostile hospital
-    acting = [name for name in experiment.attacks if name not in idle]
+    attack = experiment.attack_plan
+    idle = set(attack.absent).union(*map(attack.of_kind, BY_AGGREGATOR))  # what no hostile hospital does
+    acting = [name for name in experiment.attack_plan.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
-        parties.append(Sight(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
+        parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
     return parties
 
 
 def _used(experiment: Experiment) -> str:
     granted = LEVELS.index(experiment.settings.adversary.knowledge)
-    uses = [LEVELS.index(attack.about.uses) for attack in experiment.of_kind("byzantine").values()]
+    uses = [LEVELS.index(attack.about.uses) for attack in experiment.attack_plan.of_kind("byzantine").values()]
     return LEVELS[min(granted, max(uses, default=0))]
 
 
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """Conflicts inside the design, each in one sentence."""
     found = []
-    hidden = experiment.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
-    robust = getattr(experiment.chain.rule, "n_hostile", None) is not None
+    hidden = experiment.plan.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
+    robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
     if hidden:
         found.append(
             Conflict(
@@ -66,7 +67,7 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                 "from the rest; what that costs each hospital with nobody attacking is measured.",
             )
         )
-    if experiment.dp is not None:
+    if experiment.plan.dp is not None:
         found.append(
             Conflict(
                 id="dp-utility",

@@ -1,0 +1,139 @@
+"""What concerns several parts of a run, checked before round 1. Plug-ins check their own parameters when they are built.
+
+Each function raises ``InputError`` that names the first wrong key; ``UndefinedError`` for what other designs may allow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim import limits, returned
+from sim.config.settings import Adversary
+from sim.design import plan as plans
+from sim.design.attack import KINDS, Attack, AttackPlan, kind_of
+from sim.design.plan import FederationPlan
+from sim.design.truth import GroundTruth
+from sim.devices import device
+from sim.errors import InputError, RefusedError, UndefinedError
+from sim.seeds import stream
+from sim.types import BY_AGGREGATOR, LEVELS, Absence, Byzantine, Inversion, Knowledge, Observation, View
+
+
+def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    """Refuse what the parts of a run cannot do together."""
+    check_size(plan, truth)
+    for where in {site.device for site in truth.sites}:
+        device(where)
+    for several, attacks in (("inversion", attack.of_kind("inversion")), ("backdoor", attack.backdoors)):
+        if len(attacks) > 1:
+            raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")
+    for name, one in attack.attacks.items():
+        _check_attack(name, one, attack.schedule, plan.training.rounds)
+    _check_poisons(plan, attack, truth)
+    _ = attack.training(plan), attack.demanded(plan)  # which an attack may refuse
+    plans.check(plan)
+    for name, one in attack.of_kind("byzantine").items():
+        _try_attack(name, one, plan, attack.schedule)
+    for name, one in attack.of_kind("inversion").items():
+        _try_inversion(name, one, plan)
+    _check_privacy(plan, attack, truth)
+
+
+def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
+    """Refuse a run of more training steps or memory than the limits allow."""
+    n_arrays = len(plan.network.layout)
+    if n_arrays > 2 * limits.LAYERS:
+        raise InputError("model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}")
+    training, n_hospitals = plan.training, len(plan.hospitals)
+    sizes = [len(site.records) for site in truth.sites]
+    steps = [training.steps(size) for size in sizes]
+    total = training.rounds * sum(steps)
+    if total > limits.STEPS_OF_RUN:
+        expected = f"expected at most {limits.STEPS_OF_RUN:,} (rounds x hospitals x batches)"
+        raise InputError("training", f"{total:,} training steps in a run", expected)
+    rows = max(sizes) if plan.dp is not None else min(max(sizes), training.batch_size)
+    batches = limits.INDEX * n_hospitals * max(steps) * rows
+    limits.check_bytes("training", batches, "for the batches of a round")
+    n_neurons = sum(shape[0] for _, shape in plan.network.layout if len(shape) > 1)
+    made = limits.VALUE * rows * n_neurons
+    limits.check_bytes("model", made, "for what its layers make of one batch")
+    updates = limits.COPIES * n_hospitals * plan.network.n_params
+    limits.check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
+
+
+def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None:
+    """Refuse more hostile hospitals than there may be, and rounds of attack that the run does not have."""
+    if adversary.n_hostile >= n_hospitals:
+        expected = f"expected fewer than n_hospitals={n_hospitals}"
+        raise InputError("adversary.n_hostile", adversary.n_hostile, expected)
+    first, last = adversary.first_round, adversary.last_round
+    if first > rounds:
+        raise InputError("adversary.first_round", first, f"expected at most training.rounds={rounds}")
+    if last is not None and last < first:
+        raise InputError("adversary.last_round", last, f"expected at least adversary.first_round={first}")
+
+
+def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) -> None:
+    kind = kind_of(attack)
+    if kind not in KINDS:
+        raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
+    if kind not in BY_AGGREGATOR and not isinstance(attack, Absence) and adversary.n_hostile == 0:
+        expected = f"expected at least 1 hostile hospital for attack={name}"
+        raise UndefinedError("adversary.n_hostile", 0, expected)
+    if kind == "byzantine" and LEVELS.index(adversary.knowledge) < LEVELS.index(attack.about.needs):
+        expected = f"expected at least {attack.about.needs} for attack={name}"
+        raise UndefinedError("adversary.knowledge", adversary.knowledge, expected)
+    for key in ("round", "first_round") if isinstance(attack, Absence) else ("round",):
+        at = getattr(attack, key, 1)
+        if at > rounds:
+            raise InputError(f"attack.{name}.{key}", at, f"expected at most training.rounds={rounds}")
+
+
+def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    """Refuse what a poison cannot do with the consortium's fields."""
+    try:
+        for name in attack.hostile:
+            attack.poisoned(truth.site(name), plan)
+    except InputError as error:
+        key = f"attack ({'+'.join(attack.of_kind('poison'))}) {error.key}"
+        raise InputError(key, error.value, error.expected) from error
+
+
+def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: Adversary) -> None:
+    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random updates."""
+    n_hospitals, n_hostile = len(plan.hospitals), adversary.n_hostile
+    level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
+    rows = stream(0, "check").normal(size=(n_hospitals, 3))
+    knows_rule = level >= LEVELS.index("updates_and_rule")
+    known = Knowledge(
+        own=rows[: n_hostile if level else 1],
+        n_hospitals=n_hospitals,
+        n_hostile=n_hostile,
+        others=rows[n_hostile:] if level >= LEVELS.index("updates") else None,
+        defense=(lambda sent: np.asarray(sent.mean(axis=0))) if knows_rule else None,
+        model=rows[0],
+    )
+    try:
+        returned.array(attack, attack(known, stream(0, "check")), known.own.shape)
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
+    """Refuse an inversion that cannot work on this model, by one try on an update that is all zeros."""
+    zeros = np.zeros((1, plan.network.n_params), np.float32)
+    view = View(zeros, (plan.hospitals,))
+    seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
+    try:
+        attack(seen, stream(0, "check"))
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    if plan.dp is None:
+        return
+    for name, one in attack.of_kind("training").items():
+        expected = "expected dp=none: private training has its own loss"
+        raise UndefinedError(f"attack.{name}", type(one).__name__, expected)
+    plan.dp.check({site.name: len(site.records) for site in truth.sites}, plan.training)

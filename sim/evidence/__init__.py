@@ -1,0 +1,55 @@
+"""Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
+
+from sim.evidence.outcomes import Outcome, Part, outcome
+from sim.evidence.records import (
+    SCHEMA,
+    BackdoorGoal,
+    Cause,
+    Clipped,
+    Conflict,
+    Engagement,
+    HospitalFacts,
+    Inverted,
+    Privacy,
+    Recovered,
+    RunRecord,
+    Screened,
+    Skip,
+    Spent,
+    Visibility,
+)
+from sim.evidence.store import EVIDENCE, MANIFEST, append, head, mend, read
+from sim.evidence.tables import RESULT_COLUMNS, RESULTS, ROUNDS, results, write_results, write_tables
+
+__all__ = [
+    "EVIDENCE",
+    "MANIFEST",
+    "RESULTS",
+    "RESULT_COLUMNS",
+    "ROUNDS",
+    "SCHEMA",
+    "BackdoorGoal",
+    "Cause",
+    "Clipped",
+    "Conflict",
+    "Engagement",
+    "HospitalFacts",
+    "Inverted",
+    "Outcome",
+    "Part",
+    "Privacy",
+    "Recovered",
+    "RunRecord",
+    "Screened",
+    "Skip",
+    "Spent",
+    "Visibility",
+    "append",
+    "head",
+    "mend",
+    "outcome",
+    "read",
+    "results",
+    "write_results",
+    "write_tables",
+]

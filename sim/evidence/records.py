@@ -1,0 +1,250 @@
+"""What one run leaves behind: an immutable record, addressed by its content.
+
+Reports, register and verdict read these records from files and nothing else.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+from typing import Any, Final, Literal
+
+from pydantic import field_validator
+
+from sim.evidence.outcomes import Outcome, Part
+
+SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
+
+
+class HospitalFacts(Part):
+    """One hospital of a run: what it is and how many records it has. What was measured of it is in the outcomes."""
+
+    hospital: str
+    origin: str
+    hostile: bool
+    n_train: int
+    n_test: int
+    n_test_positive: int
+
+
+class Engagement(Part):
+    """Whether the attack and the defense did something; None where there is none, or where no update compared is finite.
+
+    The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``.
+    ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
+    |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
+    change of the record count; for inversion the number of records attacked; for an aggregator 1
+    where it asks for other terms than agreed. With several attacks, the least of theirs.
+    ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules
+    and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+    update in round 1; for secure aggregation the share of rows hidden.
+    """
+
+    attack_engaged: bool | None
+    defense_engaged: bool | None
+
+
+class Screened(Part):
+    """A reply that was not used."""
+
+    round: int
+    hospital: str
+    reason: str
+
+
+Cause = Literal["absent", "refused", "not_finite"]
+
+
+class Skip(Part):
+    """A round that ended without a new model: the weights stayed as they were.
+
+    ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of them, but a step or the rule
+    refused these; ``not_finite``, float32 cannot hold the new weights. ``replies``: usable ones; ``needed``: the least number for
+    which steps and rule work. ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's truth.
+    """
+
+    round: int
+    cause: Cause
+    reason: str
+    replies: int
+    needed: int
+    hostile: list[str]
+    honest: list[str]
+
+
+class Spent(Part):
+    """How one hospital spends its epsilon (an outcome of its own), composed over all local steps of all rounds."""
+
+    hospital: str
+    n_train: int
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+
+
+class Privacy(Part):
+    """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is the maximum over hospitals.
+
+    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it says nothing about.
+    """
+
+    unit: str
+    delta: float
+    accountant: str
+    max_grad_norm: float
+    target_epsilon: float | None
+    hospitals: list[Spent]
+    not_covered: list[str]
+
+
+class Recovered(Part):
+    """One attacked record and the nearest guess, in the units of the fields. Only kept for public data."""
+
+    hospital: str
+    exact: bool
+    truth: dict[str, str]
+    guess: dict[str, str] | None
+
+
+class Inverted(Part):
+    """What was attacked by reconstruction, and how; what was recovered are the outcomes ``reconstruction_rate`` and ``_error``.
+
+    ``reconstruction_error``: largest |guess - record| / |record| over recovered records (feature columns). ``records_in_row``:
+    how many records were summed in each row that the attacker saw.
+    """
+
+    attack: str
+    round: int
+    n_guesses: int
+    records_in_row: list[int]
+    gallery: list[Recovered]
+
+
+class BackdoorGoal(Part):
+    """The attack that teaches the model a mark, and the class that marked records shall be put into.
+
+    ``backdoor_success`` is the share of the test records not of the ``target`` class that the model puts into it once they
+    bear the mark; ``false_trigger_rate`` the same for the model of the run without the attack, which never saw the mark.
+    """
+
+    attack: str
+    target: int
+
+
+class Clipped(Part):
+    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows that the part saw.
+
+    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share of rows longer than the
+    radius, over all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all rounds.
+    """
+
+    part: str
+    radius: float | None
+    rounds: int
+    shortened: float
+    median_length: float
+    longest: float
+
+
+class Visibility(Part):
+    """One line of who sees what: a party, and what it can see in this design."""
+
+    party: str
+    sees: str
+
+
+class Conflict(Part):
+    """Two parts of a design that work against each other."""
+
+    id: str
+    between: str
+    text: str
+
+
+class RunRecord(Part):
+    """Everything that one run (one consortium, attack, defense, seed) leaves behind."""
+
+    schema_: Literal["wardround.evidence/3"]
+    run: str
+    consortium: str
+    attack: str
+    defense: str
+    seed: int
+    n_hospitals: int
+    n_hostile: int
+    hostile: list[str]
+    rounds: int
+    public: bool
+    adaptive: bool
+    data_source: str
+    data_hash: str
+    code: str
+    config: dict[str, Any]
+    outcomes: tuple[Outcome, ...]
+    hospitals: list[HospitalFacts]
+    engagement: Engagement
+    screened: list[Screened]
+    skipped_rounds: list[int]
+    privacy: Privacy | None
+    backdoor: BackdoorGoal | None
+    inversion: Inverted | None
+    visibility: list[Visibility]
+    conflicts: list[Conflict]
+    curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
+    seconds: float
+    limit: int | None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    skips: list[Skip]  # what is known of each of ``skipped_rounds``
+    absences: dict[str, list[str]]  # by attack that is an absence of honest hospitals, those that it concerns
+    data_notes: list[str]  # what a reader of the figures should know about the data
+    not_finite_from: int | None  # first round in which an honest update, the new weights or a score overflowed float32
+    disputed: list[Screened]  # what hospitals reported and nobody believed, though their updates were used
+    clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+
+    def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
+        """The outcome of a metric for the consortium, or for one ``hospital``; None if it was not measured."""
+        for one in self.outcomes:
+            if one.metric == metric and one.subject == hospital:
+                return one
+        return None
+
+    def value(self, metric: str, hospital: str | None = None) -> float | None:
+        """The figure of an outcome; None if it was not measured or is not defined."""
+        found = self.outcome(metric, hospital)
+        return None if found is None else found.value
+
+    def has(self, metric: str) -> bool:
+        """Whether a metric was measured, for the consortium or for a hospital."""
+        return any(one.metric == metric for one in self.outcomes)
+
+    @property
+    def worst_hospital(self) -> str | None:
+        """The hospital with the least AUROC; None where no hospital has one."""
+        ranked = [(one.value, one.subject) for one in self.outcomes if one.metric == "auroc" and one.scope == "hospital"]
+        defined = [(value, name) for value, name in ranked if value is not None]
+        return min(defined, key=lambda pair: pair[0], default=(None, None))[1]
+
+    @property
+    def n_test(self) -> int:
+        """Test patients of all hospitals."""
+        return sum(one.n_test for one in self.hospitals)
+
+    @property
+    def n_test_positive(self) -> int:
+        """Test patients with the condition, of all hospitals."""
+        return sum(one.n_test_positive for one in self.hospitals)
+
+    @property
+    def n_attacked(self) -> int:
+        """Records that reconstruction attacked."""
+        found = self.outcome("reconstruction_rate")
+        return 0 if found is None or found.n is None else found.n
+
+    @property
+    def n_recovered(self) -> int:
+        """Records that reconstruction recovered."""
+        return round((self.value("reconstruction_rate") or 0.0) * self.n_attacked)
+
+    @field_validator("curve")
+    @classmethod
+    def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Every name held once: as many strings as there are rows would be most of the memory of a large comparison."""
+        return {key: [intern(one) if type(one) is str else one for one in column] for key, column in curve.items()}

@@ -1,0 +1,151 @@
+"""The file of evidence: records appended one by one, each line chained to the one before, and read back checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sim import files
+from sim.config.groups import address_of
+from sim.errors import InputError
+from sim.evidence import sealed
+from sim.evidence.plausible import implausible
+from sim.evidence.records import SCHEMA, RunRecord
+from sim.study import shown
+
+EVIDENCE: Final = "evidence.jsonl"
+MANIFEST: Final = "manifest.json"
+LONGEST_LINE: Final = 2**30  # bytes
+
+
+def append(folder: Path, record: RunRecord) -> None:
+    """Add one record to the end of the folder's evidence, chained to the one before, whole or not at all.
+
+    Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read`` would refuse.
+    """
+    if (found := implausible(record)) is not None:
+        raise ValueError(f"{found[0]} of run {record.run}: {found[1]}")
+    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False)
+    files.append(folder / EVIDENCE, sealed.seal(text, head(folder)["hash"]))
+
+
+def head(folder: Path) -> dict[str, Any]:
+    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line, which stands for all of it."""
+    path = folder / EVIDENCE
+    try:
+        with os.fdopen(files.opened(path), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - sealed.SEAL_BYTES))
+            return {"bytes": size, "hash": sealed.last_hash(file.read())}
+    except FileNotFoundError:
+        return {"bytes": 0, "hash": sealed.FIRST}
+    except (sealed.BrokenError, OSError) as error:
+        raise InputError("folder", folder, f"expected evidence in {EVIDENCE}: {_reason(error)}") from None
+
+
+def read(folder: Path) -> list[RunRecord]:
+    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if there is no evidence.
+
+    Each line must follow the line before, hold figures that a run can have, and bear the address of its configuration, data and
+    code; ``manifest.json``, where it is there, must name a line of the chain. A last line that was cut off by an interruption is
+    not evidence and is left out.
+    """
+    records: dict[str, RunRecord] = {}
+    promised, size = _promised(folder), 0
+    reached = promised is None
+    previous = sealed.FIRST
+    try:
+        for number, line in enumerate(_lines(folder), 1):
+            record, previous = _parse(folder, number, line, previous)
+            records[record.run] = record
+            size += len(line)
+            reached = reached or promised == {"bytes": size, "hash": previous}
+    except OSError as error:
+        raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})") from error
+    if not reached:
+        raise InputError("folder", folder, f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another")
+    return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
+
+
+def mend(folder: Path) -> None:
+    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a line of its own."""
+    path = folder / EVIDENCE
+    if path.exists() and path.is_file():
+        with path.open("rb") as file:
+            whole = _whole(file.fileno())
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)  # in place: the whole records before it are never at risk
+
+
+def _whole(number: int, step: int = 2**16) -> int:
+    """How many bytes of an open file are whole lines."""
+    end = os.fstat(number).st_size
+    while end > 0:
+        start = max(0, end - step)
+        found = os.pread(number, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
+    """The whole lines, one by one: a large comparison leaves hundreds of megabytes."""
+    with os.fdopen(files.opened(folder / EVIDENCE), "rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            if line.endswith(b"\n"):
+                yield line
+            elif len(line) == LONGEST_LINE:
+                raise OSError(0, f"a line of more than {LONGEST_LINE} bytes")
+
+
+def _promised(folder: Path) -> dict[str, Any] | None:
+    """Size and hash of the evidence as the folder's manifest has them; None if it does not say."""
+    try:
+        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
+            told = json.loads(file.read()).get("evidence")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None  # whoever shows the manifest says what is wrong with it
+    return {"bytes": told.get("bytes"), "hash": told.get("hash")} if isinstance(told, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _of_other_version(content: bytes) -> str | None:
+    """What is to be said of a line that another version of this program wrote; None if this one may have written it."""
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    schema, code = (told.get(key) for key in ("schema_", "code")) if isinstance(told, dict) else (None, None)
+    if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
+        return None
+    return f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which can read it"
+
+
+def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:
+    """The record of a line and the line's hash."""
+    where = "line"
+    try:
+        content, own = sealed.opened(line, previous)
+        record = RunRecord.model_validate_json(content, strict=True)
+        if (found := implausible(record)) is not None:
+            where, reason = found
+        elif record.run != (expected := address_of(record.config, record.data_hash, record.code)):
+            where, reason = "run", f"expected {expected}, the address of its configuration, data and code"
+        else:
+            return record, own
+    except sealed.BrokenError as error:
+        reason = str(error)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "record"
+        reason = _of_other_version(content) or problem["msg"]
+    raise InputError(f"{folder / EVIDENCE}:{number}", shown(where), f"not evidence of {SCHEMA}: {reason}")

@@ -1,0 +1,19 @@
+"""Objects and modules that the simulator finds by name: it must not import what runs in hospitals or on the aggregator."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final
+
+CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated hospitals
+TOGETHER: Final = "clients.app.together"  # answers many messages at once
+ACCOUNTS: Final = "clients.private.SPENT"  # what accountants have answered so far
+CHAIN: Final = "aggregators.chain.Chain"  # steps, a rule and a server optimizer in a row
+RAY: Final = "sim.federation.engines.ray.serve"  # runs on Flower's simulation, whose libraries need not be installed
+PRELOADED: Final = ("sim.run", "clients.app")  # modules that workers share: imported before they are forked
+
+
+def named(name: str) -> Any:
+    """The object of a dotted name; its module is imported."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)

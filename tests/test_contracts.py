@@ -1,0 +1,63 @@
+"""Who may know a thing is decided by who can import it: an import that is put in on purpose breaks its contract."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("sim", "clients", "aggregators", "attacks", "threats", "reports")
+AGGREGATOR = "The aggregator knows no site, no attack plan and no truth"
+HOSPITALS = "Hospitals know their plan and their site only"
+ADVERSARY = "The adversary knows no truth and no run"
+OBSERVERS = "Observers and the driver hold the four values, not the simulator's configuration"
+FORBIDDEN = {
+    ("sim/federation/server.py", "from sim.design.site import Site"): AGGREGATOR,
+    ("sim/federation/protocols/plain.py", "from sim.design.truth import GroundTruth"): AGGREGATOR,
+    ("aggregators/median.py", "from sim.design.attack import AttackPlan"): AGGREGATOR,
+    ("sim/design/plan.py", "from sim.experiment import load"): AGGREGATOR,
+    ("clients/app.py", "from sim.design.attack import AttackPlan"): HOSPITALS,
+    ("clients/private.py", "from sim.design.truth import GroundTruth"): HOSPITALS,
+    ("sim/federation/adversary.py", "from sim.design.truth import GroundTruth"): ADVERSARY,
+    ("sim/observers/selection.py", "from sim.experiment import Experiment"): OBSERVERS,
+}
+
+
+def linted(root: Path) -> str:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    return subprocess.run(command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's code in which things may be put."""
+    root = tmp_path_factory.mktemp("copied")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    return root
+
+
+def broken(found: str) -> set[str]:
+    """Names of the broken contracts."""
+    lines = [line.strip() for line in found.splitlines()]
+    return {line.removesuffix("BROKEN").strip() for line in lines if line.endswith("BROKEN")}
+
+
+def test_the_contracts_are_kept(copied: Path) -> None:
+    found = linted(copied)
+    assert "0 broken" in found
+    assert broken(found) == set()
+
+
+@pytest.mark.parametrize(("place", "line"), FORBIDDEN)
+def test_an_import_of_what_a_party_must_not_know_breaks_its_contract(copied: Path, place: str, line: str) -> None:
+    file = copied / place
+    source = file.read_text()
+    file.write_text(f"{source}\n\n{line}\n")
+    try:
+        assert FORBIDDEN[place, line] in broken(linted(copied))
+    finally:
+        file.write_text(source)
