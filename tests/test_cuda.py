@@ -11,7 +11,7 @@ import torch
 
 from clients.batched import Job, Noise, Optimizer, padded, updates
 from sim import batches
-from sim.experiment import Training
+from sim.config.settings import Training
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
