@@ -70,7 +70,7 @@ def test_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_o
 
 
 def test_it_learns() -> None:
-    assert record("training.rounds=20").outcome.auroc > 0.8
+    assert record("training.rounds=20").value("auroc") > 0.8
 
 
 def test_its_own_loss_is_the_one_that_is_trained() -> None:
