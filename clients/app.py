@@ -185,7 +185,7 @@ class _Visit:
     def upload(self, report: wire.Report) -> Message:
         """The reply that uploads what was trained, or shows it as it is where the simulator asks for that."""
         if wire.type_of(self.message) == wire.CLEAR:
-            return wire.told(wire.clear(report), self.message)
+            return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
 
     def answer(self, report: wire.Report | None) -> Message:
@@ -195,7 +195,7 @@ class _Visit:
         asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
         found = protocol_of(self.plan).hospital.answer(asked, report)
         wire.hold(self.state, number, found.held)
-        return wire.told(found.content, self.message)
+        return wire.holding(found.content, self.message)
 
     def _spend(self) -> dict[str, float]:
         """What the training cost goes to the hospital's ledger; after the last round, it is also reported."""

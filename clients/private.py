@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim.batches import sample_rate
 from sim.config.settings import Training
+from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.models.network import Network
 from sim.types import About, Records
@@ -98,6 +99,7 @@ class RecordDP:
         """Epsilon spent by everything in ``history``."""
         return spent(tuple((float(s), float(q), int(n)) for s, q, n in history), self.delta, self.accountant)
 
+    @one_thread()
     def train(
         self,
         network: Network,

@@ -1,15 +1,44 @@
-"""What the parts of a defense that shorten updates did: noted by them round by round, summed up in the evidence."""
+"""What the parts of a defense that shorten updates did: counted by them round by round, summed up in the evidence."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.evidence import Clipped
+from sim.states import State
 
-NOTES = "clipped"  # where the notes are in the memory of the aggregator's steps and rule
+
+@dataclass(frozen=True)
+class Shortened:
+    """What one part of a defense has shortened so far.
+
+    ``radius``: the one of its configuration, None where it takes each round's median length. ``rows``: all of all ``rounds``,
+    and ``longer`` those beyond the radius. ``medians``: the sum of the rounds' median lengths; ``longest``: the greatest length.
+    """
+
+    part: str
+    radius: float | None
+    rounds: int = 0
+    rows: int = 0
+    longer: int = 0
+    medians: float = 0.0
+    longest: float = 0.0
+
+    def after(self, lengths: NDArray[np.float64], radius: float) -> Self:
+        """The same with one more round, in which rows of these ``lengths`` were shortened to ``radius``."""
+        return replace(
+            self,
+            rounds=self.rounds + 1,
+            rows=self.rows + len(lengths),
+            longer=self.longer + int(np.count_nonzero(lengths > radius)),
+            medians=self.medians + median_length(lengths),
+            longest=max(self.longest, float(lengths.max())),
+        )
 
 
 def median_length(lengths: NDArray[np.float64]) -> float:
@@ -20,25 +49,17 @@ def median_length(lengths: NDArray[np.float64]) -> float:
     return float(np.median(lengths))
 
 
-def note(memory: dict[str, Any], part: str, given: float | None, lengths: NDArray[np.float64], radius: float) -> None:
-    """Note one round of a part that shortens rows longer than ``radius``. ``given``: the radius of its configuration."""
-    notes: dict[str, float | None] = memory.setdefault(NOTES, {}).setdefault(part, {"radius": given})
-    rows, longer = len(lengths), int(np.count_nonzero(lengths > radius))
-    for name, value in (("rounds", 1), ("rows", rows), ("longer", longer), ("medians", median_length(lengths))):
-        notes[name] = (notes.get(name) or 0) + value
-    notes["longest"] = max(notes.get("longest") or 0.0, float(lengths.max()))
-
-
-def clipped(memory: dict[str, Any]) -> list[Clipped]:
-    """What was noted over all rounds, one entry a part."""
+def clipped(states: Iterable[State]) -> list[Clipped]:
+    """What was shortened over all rounds, one entry for each state of a part that shortens rows."""
     return [
         Clipped(
-            part=part,
-            radius=notes["radius"],
-            rounds=notes["rounds"],
-            shortened=notes["longer"] / notes["rows"],
-            median_length=notes["medians"] / notes["rounds"],
-            longest=notes["longest"],
+            part=state.part,
+            radius=state.radius,
+            rounds=state.rounds,
+            shortened=state.longer / state.rows,
+            median_length=state.medians / state.rounds,
+            longest=state.longest,
         )
-        for part, notes in memory.get(NOTES, {}).items()
+        for state in states
+        if isinstance(state, Shortened)
     ]

@@ -115,7 +115,7 @@ def _beside(experiment: Experiment, given: int | None) -> str:
     if given is None:
         unchecked = "how many of the others may be hostile is not checked"
         return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
-    if experiment.settings.server.absent == "keep":
+    if experiment.plan.server.absent == "keep":
         return f" beside {given} hostile hospitals"
     return f", each of which lowers the number of hostile hospitals withstood, {given}, by one"
 

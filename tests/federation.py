@@ -16,7 +16,7 @@ from sim import compose
 from sim.design.attack import Attack
 from sim.experiment import Experiment
 from sim.federation import wire
-from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.conversation import Arrived, Concluded
 from sim.federation.engines.local import LocalGrid
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun
@@ -87,7 +87,7 @@ def asked(run: FederatedRun, number: int = 1) -> dict[str, Message]:
     """The message of a plain round to each hospital of a run, by name."""
     wire.enter_process()
     nodes = run.roster.nodes
-    sent = wire.trip(wire.TRAIN, TRAIN, number, run.weights, run.task, wire.NOTHING, {}, nodes.values())
+    sent = wire.ask(number, run.weights, run.task, nodes.values())
     return dict(zip(nodes, sent, strict=True))
 
 

@@ -92,7 +92,7 @@ def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversar
             run=address(e, code_version()),
             attack=e.attack,
             defense=e.label,
-            n_hostile=len(e.hostile),
+            n_hostile=len(e.attack_plan.hostile),
             rounds=e.settings.training.rounds,
             config=json.loads(e.text),
             code=code_version(),

@@ -41,7 +41,7 @@ def recorded(experiment: Experiment) -> RunRecord:
         attack=experiment.attack,
         defense=experiment.label,
         seed=experiment.settings.seed,
-        hostile=list(experiment.hostile),
+        hostile=list(experiment.attack_plan.hostile),
         data_hash=experiment.consortium.data_hash,
     )
 

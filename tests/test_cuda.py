@@ -85,5 +85,5 @@ def test_noise_on_a_gpu_is_that_of_the_processor() -> None:
 def test_a_run_on_a_gpu_is_that_of_the_processor(model: str, defense: str) -> None:
     words = ("consortium=digits", f"model={model}", f"defense={defense}", "training.rounds=3")
     (here,), (there,) = (run_together([experiment(*words, f"device={device}")]) for device in ("cpu", "cuda"))
-    assert there.outcome.auroc == pytest.approx(here.outcome.auroc, abs=2e-3)
-    assert there.outcome.brier == pytest.approx(here.outcome.brier, abs=1e-4)
+    assert there.value("auroc") == pytest.approx(here.value("auroc"), abs=2e-3)
+    assert there.value("brier") == pytest.approx(here.value("brier"), abs=1e-4)

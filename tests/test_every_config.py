@@ -20,8 +20,13 @@ LISTS = ("attack", "steps")  # groups of which several can be chosen
 DEFAULT = yaml.safe_load((compose.CONF / "compare.yaml").read_text())
 
 
-# Designs beside the one that comes by default, for options that refuse it: fewer attackers, a trusted hospital.
-DESIGNS: tuple[tuple[str, ...], ...] = ((), ("adversary.n_hostile=1",), ("aggregator.root=cleveland_1",))
+# Designs beside the one that comes by default, for options that refuse it: fewer attackers, images, a trusted hospital.
+DESIGNS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("adversary.n_hostile=1",),
+    ("consortium=digits",),
+    ("aggregator.root=cleveland_1",),
+)
 
 
 @pytest.fixture(autouse=True)

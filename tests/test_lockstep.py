@@ -192,7 +192,7 @@ def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None
     sources = dict.fromkeys(partitions, one.source)
     apps = dict.fromkeys(partitions, hospital_app(one.source))
     grids = [LocalGrid({}, partitions, app.together(sources)), LocalGrid(apps, partitions)]
-    first = wire.arrays(wire.WEIGHTS, FederatedRun(one).initial)
+    first = FederatedRun(one).initial
     for round_ in (1, 2, 3):
         for grid in grids:
             grid.send_and_receive(wire.ask(round_, first, wire.settings(one.plan.digest), partitions))

@@ -36,10 +36,10 @@ PLACES = {  # kind of plug-in -> the group of its node, and the module that is p
 BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
     "step": ("view, rng", "view"),
-    "optimizer": ("aggregate, memory", "aggregate"),
+    "optimizer": ("aggregate, rng", "aggregate"),
     "secure aggregation": ("updates, hospitals, weights", "View(updates, tuple((name,) for name in hospitals), weights)"),
     "byzantine attack": ("known, rng", "-known.own"),
-    "fault": ("reply, rng", "Forged(reply.update, reply.count)"),
+    "fault": ("reply, rng", "SentReply(reply.update, reply.count)"),
     "poison": ("records, schema, rng", "records"),
     "training attack": ("training", "training"),
     "inversion": ("seen, rng", "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]"),
@@ -53,7 +53,7 @@ import numpy as np
 from torch import nn
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
-from sim.types import About, Forged, Records, View
+from sim.types import About, SentReply, Records, View
 CALLS = [0]
 
 @dataclass(frozen=True)
@@ -208,10 +208,10 @@ def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
 
 def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:
     one = faulty("rule", "good = good * (np.nan if len(good) > 3 else 1)")
-    view = one.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
+    view = one.plan.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
     with pytest.raises(NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"):
-        one.chain.run(view, np.random.default_rng(0))
-    assert np.isnan(one.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
+        one.plan.chain.run(view, np.random.default_rng(0))
+    assert np.isnan(one.plan.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
 
 
 def test_a_refusal_is_no_fault(faulty) -> None:

@@ -71,7 +71,7 @@ Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital that was asked, i
 class Concluded:
     """The end of a round's conversation.
 
-    ``view``: what the aggregator is left to see; None where that is nothing, and ``reason`` says why.
+    ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
     ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the others, and why.
     ``reported``: numbers that hospitals state beside their updates.
     """
@@ -116,7 +116,7 @@ class HospitalHalf(Protocol):
     """The hospital's half of a protocol.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any error for a trip that it
-    refuses; the aggregator is told that the hospital failed.
+    refuses; at the aggregator it counts as a failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...
