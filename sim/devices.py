@@ -43,5 +43,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def float32_convolutions() -> Iterator[None]:
     """Let a GPU convolve in float32, in the same order at each call; by default it rounds to TF32."""
+    import torch
+
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         yield
