@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, best_seconds
 from reports.style import BLUE, guide
-from sim import wire
-from sim.engines.local import LocalGrid
+from sim.federation import wire
+from sim.federation.engines.local import LocalGrid
 from sim.seeds import stream
 
 

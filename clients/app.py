@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from clients import batched, private
 from clients.private import History
 from clients.training import train
-from sim import batches, wire
+from sim import batches
 from sim.config.settings import Training
 from sim.design.plan import FederationPlan
 from sim.design.site import Site, Source
 from sim.devices import device
+from sim.federation import wire
 from sim.federation.conversation import Asked
 from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network

@@ -22,9 +22,10 @@ import numpy as np
 from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
-from sim import evidence, files, wire
+from sim import evidence, files
 from sim.evidence import Part
 from sim.experiment import Experiment, address
+from sim.federation import wire
 from sim.federation.rounds import Skipped
 from sim.manifest import code_version
 

@@ -9,7 +9,7 @@ CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated h
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
 ACCOUNTS: Final = "clients.private.SPENT"  # what accountants have answered so far
 CHAIN: Final = "aggregators.chain.Chain"  # steps, a rule and a server optimizer in a row
-RAY: Final = "sim.engines.ray.serve"  # runs on Flower's simulation, whose libraries need not be installed
+RAY: Final = "sim.federation.engines.ray.serve"  # runs on Flower's simulation, whose libraries need not be installed
 PRELOADED: Final = ("sim.run", "clients.app")  # modules that workers share: imported before they are forked
 
 

@@ -11,16 +11,17 @@ from typing import TypeVar
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 
-from sim import checkpoints, wire
+from sim import checkpoints
 from sim.blame import blaming
 from sim.clipping import clipped
 from sim.design.site import Source
-from sim.engines.local import LocalGrid, Together, call
 from sim.evidence import SCHEMA, HospitalFacts, RunRecord
 from sim.experiment import Described, Experiment, address, load, targets
+from sim.federation import wire
 from sim.federation.driver import Parties, Roster, drive
+from sim.federation.engines.local import LocalGrid, Together, call
 from sim.federation.observing import Answer, Ended, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
@@ -62,7 +63,6 @@ class FederatedRun(Parties):
         self,
         experiment: Experiment,
         first_node: int = 1,
-        progress: Progress | None = None,
         observers: Sequence[Measure] = (),
     ) -> None:
         """``observers``: those beside ``STANDARD`` and ``ATTACK_FREE``."""
@@ -75,7 +75,7 @@ class FederatedRun(Parties):
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(subject(experiment)) for measure in measures],
         )
-        self.experiment, self.progress, self.earlier = experiment, progress, 0.0
+        self.experiment, self.earlier = experiment, 0.0
 
     def observer(self, kind: type[Kind]) -> Kind:
         """The observer of this kind."""
@@ -85,16 +85,6 @@ class FederatedRun(Parties):
     def log(self) -> Log:
         """Replies that were not used, and rounds that were skipped."""
         return self.observer(Screening).state
-
-    def server_app(self) -> ServerApp:
-        """The Flower ServerApp of this run."""
-        server = ServerApp()
-
-        @server.main()
-        def main(grid: Grid, _: Context) -> None:
-            drive([self], grid, self.progress or (lambda _: None))
-
-        return server
 
     def record(self, answer: Answer, seconds: float, attack_free: Weights | None = None) -> RunRecord:
         """The evidence of the finished run. ``attack_free``: the final model of the same run without the attack."""
@@ -159,18 +149,19 @@ def run(
     """
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.consortium.public):
-        run_ = _served(FederatedRun(experiment, progress=progress, observers=observers), app)
+        run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
         control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.attack_plan.backdoors else None
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
-def _served(run_: FederatedRun, app: AppOf | None) -> FederatedRun:
+def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
+    server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ClientApp], None] = named(RAY)
-        serve(run_, client_app()(Described(run_.experiment.text)))
+        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = named(RAY)
+        serve(run_, server, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
-    run_.server_app()(_grid([run_], app), empty)
+    server(_grid([run_], app), empty)
     return run_
 
 

@@ -12,11 +12,12 @@ from hydra import initialize_config_module
 from numpy.typing import NDArray
 
 from clients.app import fit, together
-from sim import compose, wire
+from sim import compose
 from sim.design.attack import Attack
-from sim.engines.local import LocalGrid
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.engines.local import LocalGrid
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun
 from sim.seeds import stream

@@ -31,8 +31,8 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
-from sim import wire
 from sim.errors import InputError, PluginError, RefusedError
+from sim.federation import wire
 from tests.federation import answer_drawn
 
 Entry = Callable[[Message, Context], Any]

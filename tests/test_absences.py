@@ -9,12 +9,12 @@ import pytest
 
 from aggregators.chain import Chain
 from attacks.faults.honest_absence import HonestAbsence
-from sim import wire
 from sim.compose import options
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import absences
+from sim.federation import wire
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream

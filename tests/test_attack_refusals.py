@@ -5,8 +5,9 @@ import pytest
 from flwr.app import Context, Message
 from hydra import initialize_config_module
 
-from sim import compose, wire
+from sim import compose
 from sim.errors import InputError
+from sim.federation import wire
 from sim.observers.engagement import EngagementObserver
 from tests.federation import answer_drawn, experiment, finished
 

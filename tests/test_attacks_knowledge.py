@@ -9,8 +9,8 @@ from flwr.app import Message
 from numpy.typing import NDArray
 
 from attacks.byzantine.sign_flip import SignFlip
-from sim import wire
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
 from sim.run import FederatedRun

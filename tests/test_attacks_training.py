@@ -11,10 +11,10 @@ from torch import nn
 from attacks.training.constrain import Constrain
 from clients.app import fit
 from clients.training import train
-from sim import wire
 from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
+from sim.federation import wire
 from sim.kinds import TrainingAttack
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload

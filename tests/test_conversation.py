@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
-from sim import checkpoints, plugins, wire
-from sim.engines.local import LocalGrid
+from sim import checkpoints, plugins
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.driver import drive
+from sim.federation.engines.local import LocalGrid
 from sim.federation.protocols.plain import protocol_of
+from sim.federation.wire import Content
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, _grid, advance, run, run_together, together
-from sim.wire import Content
 from tests.federation import experiment, finished
 
 PACKAGES = Path(__file__).parent / "packages"

@@ -13,10 +13,10 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from sim import compose, wire
+from sim import compose
 from sim.errors import InputError
 from sim.experiment import Experiment
-from sim.federation import server
+from sim.federation import server, wire
 from sim.observers.reconstruction import ReconstructionObserver, score
 from sim.run import FederatedRun, subject
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View

@@ -12,14 +12,14 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from clients import batched
-from sim import wire
 from sim.devices import device
-from sim.engines import ray
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
 from sim.explain import group_bytes, needed_bytes, resident_bytes
+from sim.federation import wire
 from sim.federation.driver import Roster
+from sim.federation.engines import ray
 from sim.run import FederatedRun, run
 from tests.federation import experiment, plan
 
@@ -51,7 +51,7 @@ def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(monkeypatch: p
 
 
 def test_ray_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.engines.ray.find_spec", lambda _: None)
+    monkeypatch.setattr("sim.federation.engines.ray.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"^engine=ray: expected engine=local, or Ray installed with"):
         run(experiment(*SMALL, "engine=ray"))
 

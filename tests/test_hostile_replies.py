@@ -20,12 +20,13 @@ from flwr.app import Array, ConfigRecord, Context, Message, MetricRecord, Record
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from sim import evidence, wire
+from sim import evidence
 from sim.batches import sample_rate
 from sim.config.settings import Server
-from sim.engines.local import LocalGrid, interrupts
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.driver import Roster, drive
+from sim.federation.engines.local import LocalGrid, interrupts
 from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, _grid

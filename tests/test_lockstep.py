@@ -10,12 +10,12 @@ from flwr.app import Message
 
 from clients import app
 from clients.app import LEDGER, hospital_app
-from sim import wire
 from sim.compose import options
-from sim.engines.local import LocalGrid
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
+from sim.federation import wire
 from sim.federation.driver import drive
+from sim.federation.engines.local import LocalGrid
 from sim.run import FederatedRun, _grid, run, run_together
 from tests import federation
 from tests.federation import experiment, finished
@@ -134,7 +134,7 @@ def test_every_hospital_trains_in_a_batch_and_none_through_the_app(monkeypatch: 
     def refuse(*_: Any) -> Message:
         raise AssertionError("asked one by one")
 
-    monkeypatch.setattr("sim.engines.local.call", refuse)
+    monkeypatch.setattr("sim.federation.engines.local.call", refuse)
     assert len(together([made(*SMALL, "training.rounds=2", "attack=[label_flip]")])) == 1
 
 

@@ -143,7 +143,8 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
 @pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
 @pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
-    one = faulty(kind, "if CALLS[0] > 4: {}['missing']" if kind != "fault" else "{}['missing']")
+    n_checked = {"fault": 0, "inversion": 1}.get(kind, 4)  # calls before round 1, at most
+    one = faulty(kind, f"if CALLS[0] > {n_checked}: {{}}['missing']")
     expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
     with pytest.raises(PluginError, match=expected):
         [engine(one) for _ in range(6)]

@@ -13,15 +13,15 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from attacks.inversion.analytic import AnalyticInversion
 from clients.app import fit, hospital_app, together
-from sim import wire
 from sim.datasets.encoding import matching
 from sim.design.plan import FederationPlan, read
 from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site, Source, spent
-from sim.engines.local import LocalGrid
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.experiment import Experiment
+from sim.federation import wire
+from sim.federation.engines.local import LocalGrid
 from sim.refusals import REFUSED, SENTENCES
 from sim.run import run, run_together
 from sim.seeds import Key, key, stream
@@ -50,7 +50,7 @@ def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_record
     assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["dp"]}
     assert record.skipped_rounds == [1, 2]
-    assert record.outcome.auroc is None
+    assert record.value("auroc") is None
 
 
 @each_engine

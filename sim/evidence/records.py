@@ -29,12 +29,14 @@ class HospitalFacts(Part):
 class Engagement(Part):
     """Whether the attack and the defense did something; None where there is none, or where no update compared is finite.
 
-    The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``. ``attack_distance``: mean over hostile
-    hospitals and attacked rounds of |sent - honest| / |honest|; of a fault 1 where nothing usable was sent, else the larger of
-    that and the relative change of the record count; for inversion the number of records attacked. With several attacks, the
-    least of theirs. ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and steps, 1
-    where they refused a round; for DP, |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation
-    the share of rows hidden.
+    The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``.
+    ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
+    |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
+    change of the record count; for inversion the number of records attacked; for an aggregator 1
+    where it asks for other terms than agreed. With several attacks, the least of theirs.
+    ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules
+    and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+    update in round 1; for secure aggregation the share of rows hidden.
     """
 
     attack_engaged: bool | None

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from sim import returned, wire
+from sim import returned
 from sim.design.attack import AttackPlan
 from sim.errors import RefusedError
+from sim.federation import wire
 from sim.federation.conversation import Arrived, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance

@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from sim import wire
 from sim.design.plan import FederationPlan
+from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.seeds import Key
 from sim.types import SecureAggregation, View

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flwr.app import Message
-from flwr.serverapp import Grid
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
 
-from sim import wire
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
+from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
 from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
 from sim.federation.observing import Observer, Round, State
@@ -77,6 +77,16 @@ class Parties:
         """What lasts from round to round beside the weights, by the part of the run that has it."""
         observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
+
+    def server_app(self, after_round: Callable[[int], None] | None = None) -> ServerApp:
+        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with the number of each."""
+        server = ServerApp()
+
+        @server.main()
+        def main(grid: Grid, _: Context) -> None:
+            drive([self], grid, after_round or (lambda _: None))
+
+        return server
 
     def start(self) -> None:
         """Tell the observers of the model before round 1."""

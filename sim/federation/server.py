@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sim import wire, withheld
+from sim import withheld
 from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
+from sim.federation import wire
 from sim.federation.conversation import Concluded, Conversation, RoundProtocol
 from sim.federation.protocols.plain import functional, protocol_of
 from sim.federation.rounds import Aggregated, Skipped, Weights

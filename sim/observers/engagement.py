@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flwr.app import Message
 
-from sim import wire
 from sim.batches import poisson
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
+from sim.federation import wire
 from sim.federation.adversary import ON_THE_WIRE
 from sim.federation.conversation import TRAIN
 from sim.federation.observing import Answer, Ended, Findings, Round, Subject

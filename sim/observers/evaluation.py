@@ -12,8 +12,8 @@ from scipy.special import expit
 from sklearn import config_context
 from sklearn.metrics import average_precision_score, roc_curve
 
-from sim import wire
 from sim.evidence import BackdoorGoal, Outcome, outcome
+from sim.federation import wire
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.network import Network

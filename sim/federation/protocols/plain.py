@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import returned, wire
+from sim import returned
 from sim.config.settings import Server
+from sim.federation import wire
 from sim.federation.conversation import (
     TRAIN,
     Answer,

@@ -14,8 +14,8 @@ from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
 from sim.federation.conversation import Answer, Asked, Concluded, Conversation, Trip, screened
 from sim.federation.rounds import Weights
+from sim.federation.wire import Content, Entry, Form, Report
 from sim.types import About, Updates, View
-from sim.wire import Content, Entry, Form, Report
 
 RING = np.dtype(np.uint32)  # updates are added up modulo 2^32
 SCALE = 2**16  # steps a unit: values beyond +-2^15 would wrap around

@@ -14,7 +14,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
-from sim import wire
+from sim.federation import wire
 from sim.untrusted import described_error
 
 Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]

@@ -12,10 +12,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
-from sim import wire
 from sim.errors import InputError, RefusedError
-from sim.federation.driver import Roster
-from sim.run import FederatedRun
+from sim.federation import wire
+from sim.federation.driver import Parties, Roster
 
 BACKEND: dict[str, dict[str, Any]] = {
     "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
@@ -24,21 +23,21 @@ BACKEND: dict[str, dict[str, Any]] = {
 PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
-def serve(run: FederatedRun, app: ClientApp) -> None:
-    """Carry out ``run`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
+def serve(run: Parties, server: ServerApp, app: ClientApp) -> None:
+    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
     if find_spec("ray") is None:
         raise InputError("engine", "ray", "expected engine=local, or Ray installed with: pip install 'wardround[ray]'")
     with warnings.catch_warnings(action="ignore"):  # that Ray will change its mind about accelerators some day
-        run_simulation(_enrolling(run), app, len(run.experiment.consortium), backend_config=BACKEND)
+        run_simulation(_enrolling(run, server), app, len(run.plan.hospitals), backend_config=BACKEND)
 
 
-def _enrolling(run: FederatedRun) -> ServerApp:
+def _enrolling(run: Parties, inner: ServerApp) -> ServerApp:
     """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes are there."""
-    server, inner = ServerApp(), run.server_app()
+    server = ServerApp()
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:
-        n_hospitals = len(run.experiment.consortium)
+        n_hospitals = len(run.plan.hospitals)
         asked = wire.roll_call(_nodes(grid, n_hospitals))
         found = wire.enrolled(grid.send_and_receive(asked, timeout=PATIENCE), asked, n_hospitals)
         run.roster = Roster.enrolled(run.plan.hospitals, *found)
