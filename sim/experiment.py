@@ -89,11 +89,12 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
         settings = Settings.model_validate({**config, **several, "plugins": packages})
     except ValidationError as error:
         raise first(error) from None
-    read = list[Consortium]()  # once it has been read, it is known whether the data are public
-    with blaming(targets(settings), lambda: not read or read[0].public):
+    with blaming(targets(settings)):  # no data are read yet, and a message can quote none
         attacks = _plugins(settings)
-        read.append(_consortium(canonical(settings.consortium), settings.seed, tuple(packages)))
-        return _made(settings, label or settings.defense.name, read[0], attacks)
+    with blaming(targets(settings), public=lambda: False):
+        consortium = _consortium(canonical(settings.consortium), settings.seed, tuple(packages))
+    with blaming(targets(settings), public=lambda: consortium.public):
+        return _made(settings, label or settings.defense.name, consortium, attacks)
 
 
 def _plugins(settings: Settings) -> dict[str, Attack]:

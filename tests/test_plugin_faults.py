@@ -147,7 +147,7 @@ def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine
     one = faulty(kind, f"if CALLS[0] > {n_checked}: {{}}['missing']")
     expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
     with pytest.raises(PluginError, match=expected):
-        [engine(one) for _ in range(3)]
+        [engine(one) for _ in range(6)]
 
 
 WRONG = {
