@@ -8,9 +8,9 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
-from sim.clipping import Shortened, median_length
 from sim.errors import number, one_of, whole
 from sim.plain import REPEATS
+from sim.shortened import Shortened, median_length
 from sim.types import About, Stateful, Vector, View
 
 

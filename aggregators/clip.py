@@ -7,8 +7,8 @@ import numpy as np
 
 from aggregators.geometry import lengths
 from aggregators.kinds import scaled, shortening
-from sim.clipping import Shortened, median_length
 from sim.errors import number
+from sim.shortened import Shortened, median_length
 from sim.types import About, Stateful, View
 
 

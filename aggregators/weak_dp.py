@@ -8,8 +8,8 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
-from sim.clipping import Shortened, median_length
 from sim.errors import number
+from sim.shortened import Shortened, median_length
 from sim.types import About, Stateful, Vector, View
 
 

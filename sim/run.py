@@ -15,7 +15,6 @@ from flwr.serverapp import ServerApp
 
 from sim import checkpoints
 from sim.blame import blaming
-from sim.clipping import clipped
 from sim.design.site import Source
 from sim.devices import one_thread
 from sim.evidence import SCHEMA, HospitalFacts, RunRecord
@@ -27,6 +26,7 @@ from sim.federation.observing import Answer, Ended, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
 from sim.names import CLIENT_APP, RAY, TOGETHER, named
+from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from clients.app import fit, together
 from sim import compose
+from sim.config.hydra_errors import one_line
 from sim.design.attack import Attack
 from sim.experiment import Experiment
 from sim.federation import wire
@@ -28,7 +29,7 @@ Replies = Callable[[list[Message]], Iterable[Message]]
 
 def experiment(*overrides: str) -> Experiment:
     """The experiment of ``wardround run OVERRIDES``."""
-    with initialize_config_module("conf", version_base="1.3"), compose.one_line():
+    with initialize_config_module("conf", version_base="1.3"), one_line():
         return compose.single(list(overrides))
 
 

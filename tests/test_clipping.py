@@ -13,8 +13,8 @@ from aggregators.centered_clipping import CenteredClipping
 from aggregators.clip import Clip
 from aggregators.weak_dp import WeakDp
 from reports import radii
-from sim.clipping import clipped
 from sim.evidence import Clipped
+from sim.observers.clipping import clipped
 from sim.seeds import stream
 from sim.types import View
 from tests.commands import ALONE, FAST, wardround

@@ -1,16 +1,12 @@
-"""What the parts of a defense that shorten updates did: counted by them round by round, summed up in the evidence."""
+"""What the parts of a defense that shorten updates count, round by round."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sim.evidence import Clipped
-from sim.states import State
 
 
 @dataclass(frozen=True)
@@ -47,19 +43,3 @@ def median_length(lengths: NDArray[np.float64]) -> float:
     It lies between the shortest and the longest honest row as long as fewer than half of the rows are hostile.
     """
     return float(np.median(lengths))
-
-
-def clipped(states: Iterable[State]) -> list[Clipped]:
-    """What was shortened over all rounds, one entry for each state of a part that shortens rows."""
-    return [
-        Clipped(
-            part=state.part,
-            radius=state.radius,
-            rounds=state.rounds,
-            shortened=state.longer / state.rows,
-            median_length=state.medians / state.rounds,
-            longest=state.longest,
-        )
-        for state in states
-        if isinstance(state, Shortened)
-    ]
