@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from sim.design.plan import FederationPlan
 from sim.federation import wire
@@ -86,8 +86,7 @@ class Concluded:
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
+class Asked(NamedTuple):
     """One trip, as it reached a hospital.
 
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``: what its half held back in an
@@ -103,8 +102,7 @@ class Asked:
     key: Key
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """What a hospital answers in a trip, and what it holds back for the next ones of this round."""
 
     content: wire.Content

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
@@ -57,6 +57,7 @@ ANY_KIND = TRAIN  # a message without a kind is of this one
 
 Value: TypeAlias = bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
 T = TypeVar("T")
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
 
@@ -100,13 +101,12 @@ class Report:
     numbers: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class Content:
+class Content(NamedTuple):
     """What a message holds beside what every message has: arrays, numbers and other plain values, each by name."""
 
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    numbers: Mapping[str, int | float] = field(default_factory=dict)
-    values: Mapping[str, Value] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = EMPTY
+    numbers: Mapping[str, int | float] = EMPTY
+    values: Mapping[str, Value] = EMPTY
 
 
 NOTHING = Content()
@@ -200,7 +200,7 @@ def ask(
     if weights is not None:
         records[ARRAYS] = arrays(WEIGHTS, weights)
     if kind != ANY_KIND or common is not NOTHING:
-        records |= _carried(CARRIED[0], replace(common, values={**common.values, KIND: kind}))
+        records |= _carried(CARRIED[0], common._replace(values={**common.values, KIND: kind}))
     first = Message(RecordDict(records), SUPERLINK_NODE_ID, type_)
     shared, found = vars(first)["_content"], list[Message]()
     for node in nodes:
@@ -275,7 +275,7 @@ def isolated(message: Message) -> Message:
 
 def read_task(message: Message) -> Task:
     """What a message of ``ask`` asks."""
-    content = _entries(message.content)
+    content = _entries(vars(message)["_content"])
     config = _entries(content[CONFIG])
     weights = _entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
     return Task(config[ROUND], config[PLAN], weights)
@@ -294,9 +294,10 @@ def refused(refusal: Refusal, message: Message) -> Message:
 
 def _reply(content: Any, message: Message) -> Message:
     """What ``Message(content, reply_to=message)`` is, whatever the content is."""
-    asked, now = vars(message.metadata), time.time()
+    about = vars(message)["_metadata"]
+    asked, now = vars(about), time.time()
     metadata = _copy(
-        message.metadata,
+        about,
         _message_id="",
         _delivered_at="",
         _src_node_id=asked["_dst_node_id"],
@@ -492,13 +493,13 @@ def _metadata(reply: Any) -> Stated:
 
 def type_of(message: Message) -> str:
     """The type of a message of ours."""
-    found: str = vars(message.metadata)["_message_type"]
+    found: str = vars(vars(message)["_metadata"])["_message_type"]
     return found
 
 
 def receiver(message: Message) -> int:
     """The node that a message of ours is to."""
-    node: int = vars(message.metadata)["_dst_node_id"]
+    node: int = vars(vars(message)["_metadata"])["_dst_node_id"]
     return node
 
 
@@ -513,7 +514,7 @@ def misdirected(stated: Stated, asked: Message) -> str | None:
 
     None if it is one.
     """
-    expected = vars(asked.metadata)
+    expected = vars(vars(asked)["_metadata"])
     for name, of_asked, what in ANSWERS:
         found, value = stated.get(name), expected[of_asked]
         if type(found) is not type(value) or found != value:
@@ -594,7 +595,7 @@ def given(message: Message) -> Report:
 
 def read_trip(message: Message) -> tuple[str, Content]:
     """Kind and content of a message of ``ask``."""
-    records = _entries(message.content)
+    records = _entries(vars(message)["_content"])
     if records.keys() <= {ARRAYS, CONFIG}:
         return ANY_KIND, NOTHING
     parts = [_unpacked(records, part) for part in CARRIED[:2]]
@@ -612,10 +613,9 @@ def holding(content: Content, message: Message) -> Message:
     """A hospital's reply to ``message`` that holds ``content``."""
     records: dict[str, Any] = {}
     if content.arrays or not content.values:
-        shared = {name: SharedArray(values) for name, values in content.arrays.items()}
-        records[ARRAYS] = _copy(_NO_ARRAYS, _data=shared)
-        if content.numbers:
-            records[METRICS] = _copy(_NO_METRICS, _data=dict(content.numbers))
+        records[ARRAYS] = _copy(_NO_ARRAYS, _data={name: SharedArray(array) for name, array in content.arrays.items()})
+    if content.numbers:
+        records[METRICS] = _copy(_NO_METRICS, _data=content.numbers)
     if content.values:
         records[CONFIG] = ConfigRecord(dict(content.values))
     return _reply(_copy(_NO_RECORDS, _data=records), message)
@@ -731,7 +731,7 @@ def held(state: RecordDict, round_: int) -> Content:
     content = Content(*_unpacked(entries, HELD))
     if content.values.get(ROUND) != round_:
         return NOTHING
-    return replace(content, values={name: value for name, value in content.values.items() if name != ROUND})
+    return content._replace(values={name: value for name, value in content.values.items() if name != ROUND})
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:
@@ -741,7 +741,7 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
             if name in state:
                 del state[name]
     if content is not NOTHING:
-        for name, record in _carried(HELD, replace(content, values={**content.values, ROUND: round_})).items():
+        for name, record in _carried(HELD, content._replace(values={**content.values, ROUND: round_})).items():
             state[name] = record
 
 
