@@ -15,9 +15,9 @@ from rich.table import Table
 
 import benchmarks
 from benchmarks.tools import Result, machine
-from reports.style import RC, new_figure, png
+from reports.figures.style import RC, new_figure, png
+from sim.cli.screen import Screen
 from sim.devices import one_thread
-from sim.screen import Screen
 
 
 @one_thread()

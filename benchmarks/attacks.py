@@ -10,11 +10,11 @@ import numpy as np
 import yaml
 from matplotlib.axes import Axes
 
-from attacks.byzantine.history import Received
+from attacks._shared.history import Received
 from benchmarks.tools import Result, Row, best_seconds
-from reports.style import BLUE, SOFT, guide
-from sim.choices import CONF, options
+from reports.figures.style import BLUE, SOFT, guide
 from sim.config.build import build
+from sim.config.choices import CONF, options
 from sim.seeds import stream
 from sim.states import advanced
 from sim.types import LEVELS, Byzantine, Knowledge, Updates, Vector

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from aggregators.krum import LEFT_OUT, Variant, krum_scores
+from aggregators.rules.krum import LEFT_OUT, Variant, krum_scores
 from benchmarks.rules import CONF
 from sim.config.build import build
 from sim.seeds import stream

@@ -14,7 +14,7 @@ from signal import SIGKILL
 ROOT = Path(__file__).resolve().parents[1]
 START = """\
 import sys
-from sim.command import main
+from sim.cli.command import main
 if __name__ == "__main__":  # as in the command that is installed: workers read this file too
     sys.exit(main())
 """

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 
 from benchmarks import plain
 from benchmarks.tools import Result, Row, clocked, experiments, peak_memory
-from reports.style import BLUE, guide
-from sim import compare, processes
-from sim.experiment import Experiment
-from sim.run import run
+from reports.figures.style import BLUE, guide
+from sim.study import compare, processes
+from sim.study.experiment import Experiment
+from sim.study.run import run
 
 ATTACKS = ("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic", ("sign_flip", "label_flip"))  # and none
 DEFENSES = ("median", "trimmed_mean", "krum", "multi_krum", "geometric_median", "nnm_trimmed_mean", "secagg")  # and none

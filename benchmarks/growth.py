@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, experiments, peak_memory
-from reports.style import COLORS, guide
-from sim.experiment import Experiment
-from sim.run import run_together
+from reports.figures.style import COLORS, guide
+from sim.study.experiment import Experiment
+from sim.study.run import run_together
 
 ROUNDS = 50
 WIDTHS = {1_000: [28, 20], 10_000: [100, 80], 100_000: [300, 300], 1_000_000: [1000, 980], 10_000_000: [3200, 3100]}

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.commands import killed, started
-from sim import checkpoints, evidence
+from sim import evidence
 from sim.errors import InputError
+from sim.study import checkpoints
 
 ROUNDS, RUNS = 150, 36
 WORDS = (

@@ -14,7 +14,7 @@ from torch.nn.functional import conv2d
 from benchmarks.tools import Result, best_seconds
 from clients import batched
 from clients.batched.engine import chunk
-from reports.style import COLORS, guide
+from reports.figures.style import COLORS, guide
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network

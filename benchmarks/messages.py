@@ -10,7 +10,7 @@ from flwr.app import Array, ArrayRecord, Context, Message
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, best_seconds
-from reports.style import BLUE, guide
+from reports.figures.style import BLUE, guide
 from sim.federation import wire
 from sim.federation.engines.local import LocalGrid
 from sim.seeds import stream

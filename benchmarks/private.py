@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, best_seconds, experiments
-from reports.style import BLUE, guide
-from sim.run import client_app, run, run_together
+from reports.figures.style import BLUE, guide
+from sim.study.run import client_app, run, run_together
 
 
 def measure(quick: bool) -> Result:

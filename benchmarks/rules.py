@@ -23,25 +23,25 @@ from matplotlib.axes import Axes
 from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
-from aggregators.arc import Arc
-from aggregators.bulyan import Bulyan
-from aggregators.caf import Caf
-from aggregators.centered_clipping import CenteredClipping
-from aggregators.clip import Clip
-from aggregators.geometric_median import GeometricMedian
-from aggregators.krum import Krum
-from aggregators.mda import Mda
-from aggregators.meamed import Meamed
-from aggregators.mean import Mean
-from aggregators.median import Median
-from aggregators.monna import Monna
-from aggregators.multi_krum import MultiKrum
-from aggregators.nnm import Nnm
-from aggregators.rfa import Rfa
-from aggregators.smea import Smea
-from aggregators.trimmed_mean import TrimmedMean
+from aggregators.rules.bulyan import Bulyan
+from aggregators.rules.caf import Caf
+from aggregators.rules.centered_clipping import CenteredClipping
+from aggregators.rules.geometric_median import GeometricMedian
+from aggregators.rules.krum import Krum
+from aggregators.rules.mda import Mda
+from aggregators.rules.meamed import Meamed
+from aggregators.rules.mean import Mean
+from aggregators.rules.median import Median
+from aggregators.rules.monna import Monna
+from aggregators.rules.multi_krum import MultiKrum
+from aggregators.rules.rfa import Rfa
+from aggregators.rules.smea import Smea
+from aggregators.rules.trimmed_mean import TrimmedMean
+from aggregators.steps.arc import Arc
+from aggregators.steps.clip import Clip
+from aggregators.steps.nnm import Nnm
 from benchmarks.tools import Result, Row, best_seconds, peak_memory
-from reports.style import BLUE, guide
+from reports.figures.style import BLUE, guide
 from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, Step, Updates, View

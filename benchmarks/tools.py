@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import torch
 from hydra import initialize_config_module
 
-from sim import compose
-from sim.experiment import Experiment
+from sim.study import compose
+from sim.study.experiment import Experiment
 
 Row: TypeAlias = dict[str, Any]
 Result: TypeAlias = dict[str, Any]  # "title", "rows" (a table), "ratios" (name -> number)

@@ -18,19 +18,19 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batched, private
-from clients.private import History
+from clients import batched, dp_sgd
+from clients.dp_sgd import History
 from clients.training import train
-from sim import batches
 from sim.config.settings import Training
+from sim.design import batches
 from sim.design.plan import FederationPlan
+from sim.design.refusals import Refusal
 from sim.design.site import Site, Source
 from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked
 from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
-from sim.refusals import Refusal
 from sim.seeds import Key
 from sim.untrusted import described_error
 
@@ -204,7 +204,7 @@ class _Visit:
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-        return _account(self.plan, self.task.round, self.state, private.added(_ledger(self.state), steps))
+        return _account(self.plan, self.task.round, self.state, dp_sgd.added(_ledger(self.state), steps))
 
 
 @lru_cache(maxsize=8192)

@@ -11,24 +11,11 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import (
-    backdoors,
-    breakdown,
-    broken,
-    costs,
-    figures,
-    findings,
-    multiples,
-    radii,
-    ranking,
-    rendering,
-    sections,
-    style,
-    tables,
-    undefined,
-    weights,
-)
-from reports.heat_map import heat_map
+from reports import rendering, sections
+from reports.analysis import backdoors, breakdown, broken, costs, radii, ranking, tables, undefined, weights
+from reports.figures import charts, multiples, style
+from reports.figures.heat_map import heat_map
+from reports.text import findings
 from sim import evidence, files
 from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
@@ -70,13 +57,13 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] =
     lost = _not_defined(cells, records, refused)
     drawings = {
         "heat_map": (len(acting) + len(lost) > 1, partial(heat_map, acting, backdoors.backdoors(records), lost)),
-        "tradeoff": _drawing(figures.tradeoff, _tradeoff(records)),
+        "tradeoff": _drawing(charts.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
-        "hospital_costs": _drawing(figures.hospital_costs, costs.costs(records)),
+        "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
         "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
         "convergence": _drawing(multiples.convergence, curves, looks),
-        "reconstruction": _drawing(figures.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks),
-        "privacy_spent": _drawing(figures.privacy_spent, tables.spent(records), looks),
+        "reconstruction": _drawing(charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks),
+        "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
     return {title: figure for name, one in made.items() for title, figure in _numbered(name, one)}
@@ -100,7 +87,7 @@ def render(
         not_defined=_not_defined(cells, records, manifest["refused"] or ()),
         cells=_rows(tables.judged_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
         worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
-        n_points=len(_tradeoff(records)), most_points=figures.MOST_POINTS,
+        n_points=len(_tradeoff(records)), most_points=charts.MOST_POINTS,
         takes=_takes(everything, manifest["refused"] or ()),
         costs=costs.of_interest(prices), least=costs.least(prices), metrics=METRICS,
         effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),

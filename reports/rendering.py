@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports import safe, words
+from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST
 

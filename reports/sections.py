@@ -1,4 +1,4 @@
-"""What the page's tables list beyond the frames of ``reports.tables``: records -> plain lists and dicts for the template."""
+"""What tables of the page list beyond the frames of ``reports.analysis.tables``: records -> plain lists and dicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from reports import multiples, tables, words
+from reports.analysis import tables
+from reports.figures import multiples
+from reports.text import words
 from sim.evidence import Recovered, RunRecord
 from threats.catalog import Catalog
 from threats.register import Row

@@ -25,7 +25,10 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from rich.table import Table
 from rich.text import Text
 
-from reports import backdoors, rendering, sections, style, tables, words
+from reports import rendering, sections
+from reports.analysis import backdoors, tables
+from reports.figures import style
+from reports.text import words
 from sim import evidence, files
 from sim.config.groups import STACK
 from sim.errors import InputError

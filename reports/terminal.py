@@ -11,8 +11,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports import backdoors, breakdown, broken, radii, skipped, tables, undefined, words
-from reports.undefined import Refused
+from reports.analysis import backdoors, breakdown, broken, radii, skipped, tables, undefined
+from reports.analysis.undefined import Refused
+from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from sim import plugins
-from sim.choices import CONF
+from sim.config.choices import CONF
+from sim.config.plain import SELF
 from sim.errors import InputError
-from sim.plain import SELF
 from sim.types import (
     About,
     Absence,

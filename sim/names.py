@@ -7,10 +7,10 @@ from typing import Any, Final
 
 CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated hospitals
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
-ACCOUNTS: Final = "clients.private.SPENT"  # what accountants have answered so far
-CHAIN: Final = "aggregators.chain.Chain"  # steps, a rule and a server optimizer in a row
+ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
+CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
 RAY: Final = "sim.federation.engines.ray.serve"  # runs on Flower's simulation, whose libraries need not be installed
-PRELOADED: Final = ("sim.run", "clients.app")  # modules that workers share: imported before they are forked
+PRELOADED: Final = ("sim.study.run", "clients.app")  # modules that workers share: imported before they are forked
 
 
 def named(name: str) -> Any:

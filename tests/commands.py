@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from sim.command import main
+from sim.cli.command import main
 
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 ALONE = "workers=1"

@@ -12,16 +12,16 @@ from hydra import initialize_config_module
 from numpy.typing import NDArray
 
 from clients.app import fit, together
-from sim import compose
 from sim.config.hydra_errors import one_line
 from sim.design.attack import Attack
-from sim.experiment import Experiment
 from sim.federation import wire
 from sim.federation.conversation import Arrived, Concluded
 from sim.federation.engines.local import LocalGrid
 from sim.federation.rounds import Aggregated
-from sim.run import FederatedRun
 from sim.seeds import stream
+from sim.study import compose
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun
 
 App = Callable[[Message, Context], Message]
 Replies = Callable[[list[Message]], Iterable[Message]]
@@ -61,7 +61,7 @@ class TamperingGrid(LocalGrid):
 def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> FederatedRun:
     """The finished trial of ``run``; its ``weights`` are the final model.
 
-    Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as ``sim.run.run`` does.
+    Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as by ``run``.
     """
     trial = FederatedRun(run)
     partitions = {node: partition for partition, node in enumerate(trial.roster.nodes.values())}

@@ -59,10 +59,10 @@ WORDS: tuple[str, ...] = (
     f"run seed={MAKE}",
     f"run ++defense.name={MAKE}",
     "run consortium._target_=sim.datasets.table.Table",
-    "run aggregator._target_=aggregators.limits.refusal",
-    "run aggregator._target_=aggregators.median.np.save",
-    "run aggregator._target_=sim.run.get_object",
-    "run model._target_=clients.private.RecordDP",
+    "run aggregator._target_=aggregators.checks.refusal",
+    "run aggregator._target_=aggregators.rules.median.np.save",
+    "run aggregator._target_=sim.study.run.get_object",
+    "run model._target_=clients.dp_sgd.RecordDP",
     "run aggregator._target_=.os.system",
     "run aggregator._target_=os.\uff53ystem",
     "run aggregator._target_=[os.system]",
@@ -186,7 +186,7 @@ FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {  # case: w
     "target of a plug-in": {"attack/evil.yaml": f"# @package attack.evil\n{EVIL}"},
     "target in a parameter": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: {MAKE}\n"},
     "target in a list in a list": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: [[{MAKE}]]\n"},
-    "another kind": {"attack/evil.yaml": "# @package attack.evil\n_target_: aggregators.mean.Mean\n"},
+    "another kind": {"attack/evil.yaml": "# @package attack.evil\n_target_: aggregators.rules.mean.Mean\n"},
     "special key": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}_args_: [CANARY]\n"},
     "callbacks": {"attack/evil.yaml": f"# @package _global_\nhydra:\n  callbacks:\n    x: {MAKE}\n"},
     "callbacks by package": {"attack/evil.yaml": f"# @package hydra.callbacks.x\n{EVIL}"},
@@ -303,10 +303,10 @@ WRONG: tuple[str, ...] = (
     "run training.lr=" + "[" * 3_000 + "]" * 3_000,
     "run " + " ".join(["training.lr=1"] * 1_000),
     # parts of other kinds, and other types
-    "run model._target_=aggregators.mean.Mean",
+    "run model._target_=aggregators.rules.mean.Mean",
     "run aggregator._target_=attacks.byzantine.zero.Zero",
-    "run aggregator._target_=aggregators.nnm.Nnm",
-    "run steps=[clip] steps.clip._target_=aggregators.mean.Mean",
+    "run aggregator._target_=aggregators.steps.nnm.Nnm",
+    "run steps=[clip] steps.clip._target_=aggregators.rules.mean.Mean",
     "run consortium._target_=sim.models.mlp.MLP",
     "run model=mlp model.hidden=5",
     "run model=mlp model.hidden=[true]",
@@ -423,7 +423,8 @@ def _fast(words: list[str]) -> list[str]:
 
 def main(folder: Path) -> None:
     """Give all cases to the command in this process, after it has loaded everything that it loads."""
-    from sim import command, kinds
+    from sim import kinds
+    from sim.cli import command
 
     os.environ[VARIABLE] = SECRET
     (folder / "run").mkdir()

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregators.chain import Chain
+from aggregators.pipeline import Chain
 from attacks.faults.honest_absence import HonestAbsence
-from sim.compose import options
+from sim.cli.explain import absences
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.explain import absences
 from sim.federation import wire
 from sim.federation.rounds import Aggregated
-from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
+from sim.study.compose import options
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, run, run_together
 from sim.types import Absence, Rule, Step
 from tests.conftest import plugins
 from tests.federation import aggregated, aggregating, asked, experiment, uploads
@@ -138,7 +138,7 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     defense: str, absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("calibrated", "spent"):
-        monkeypatch.setattr(f"clients.private.{name}", lambda *_: 1.0)  # the search for the noise is tested elsewhere
+        monkeypatch.setattr(f"clients.dp_sgd.{name}", lambda *_: 1.0)  # the search for the noise is tested elsewhere
     one = counting(plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent)
     spare = 12 - one.plan.quorum.least
     assert f"{spare} of 12 may be missing" in absences(one)

@@ -9,22 +9,22 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from aggregators.arc import Arc
-from aggregators.bucketing import Bucketing
-from aggregators.caf import Caf
-from aggregators.centered_clipping import CenteredClipping
-from aggregators.clip import Clip
-from aggregators.krum import Krum
-from aggregators.mda import Mda
-from aggregators.meamed import Meamed
-from aggregators.mean import Mean
-from aggregators.median import Median
-from aggregators.monna import Monna
-from aggregators.multi_krum import MultiKrum
-from aggregators.nnm import Nnm
-from aggregators.rfa import Rfa
-from aggregators.smea import Smea
-from aggregators.trimmed_mean import TrimmedMean
+from aggregators.rules.caf import Caf
+from aggregators.rules.centered_clipping import CenteredClipping
+from aggregators.rules.krum import Krum
+from aggregators.rules.mda import Mda
+from aggregators.rules.meamed import Meamed
+from aggregators.rules.mean import Mean
+from aggregators.rules.median import Median
+from aggregators.rules.monna import Monna
+from aggregators.rules.multi_krum import MultiKrum
+from aggregators.rules.rfa import Rfa
+from aggregators.rules.smea import Smea
+from aggregators.rules.trimmed_mean import TrimmedMean
+from aggregators.steps.arc import Arc
+from aggregators.steps.bucketing import Bucketing
+from aggregators.steps.clip import Clip
+from aggregators.steps.nnm import Nnm
 from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import oracles

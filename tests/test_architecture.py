@@ -15,7 +15,7 @@ import pytest
 
 from sim import evidence
 from sim.federation.driver import Parties
-from sim.run import FederatedRun, run
+from sim.study.run import FederatedRun, run
 from tests.federation import experiment
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hydra.utils import get_class
 
-from sim import catalog
-from sim.choices import CONF, options
+from sim.cli import listing
+from sim.config.choices import CONF, options
 from sim.types import LEVELS
 from tests.conftest import plugins
 
@@ -26,7 +26,7 @@ GROUPS = ("attack", "aggregator")
 
 def shown(group: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
-    catalog.show([group])
+    listing.show([group])
     return capsys.readouterr().out.splitlines()
 
 
@@ -40,7 +40,7 @@ def test_list_keeps_to_the_width_and_breaks_no_word(
     assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == options(group)
     words = {word for line in lines for word in line.split()}
     for name in options(group):
-        for text in catalog.facts(group, name).values():
+        for text in listing.facts(group, name).values():
             assert set(text.split()) <= words
 
 
@@ -49,7 +49,7 @@ def test_an_attack_is_listed_with_its_kind_least_knowledge_and_paper(kind: str) 
     made = plugins(KIND_OF[kind])
     assert made
     for name, plugin in made.items():
-        known = catalog.facts("attack", name)
+        known = listing.facts("attack", name)
         assert known["kind"] == kind
         assert str(plugin.about.year) in known["paper"]
         assert known["is"] in (type(plugin).__doc__ or "").replace("``", "")
@@ -58,7 +58,7 @@ def test_an_attack_is_listed_with_its_kind_least_knowledge_and_paper(kind: str) 
 
 def test_a_rule_is_listed_with_its_limit_and_its_cost() -> None:
     for name, rule in plugins("each_rule").items():
-        known = catalog.facts("aggregator", name)
+        known = listing.facts("aggregator", name)
         assert known["needs"] == rule.about.limit
         assert known["cost"] == rule.about.cost != ""
 
@@ -69,7 +69,7 @@ def test_defaults_are_those_of_the_configuration_and_all_of_them(group: str) -> 
         node: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
         if not node:
             continue
-        listed = dict(pair.split("=", 1) for pair in catalog.facts(group, name).get("defaults", "").split("  ") if pair)
+        listed = dict(pair.split("=", 1) for pair in listing.facts(group, name).get("defaults", "").split("  ") if pair)
         assert set(listed) == {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
         for key, text in listed.items():
             value = node[key]

@@ -6,7 +6,7 @@ import pytest
 
 from docs.images.draw import KINDS, main
 from sim import evidence
-from sim.run import run_together
+from sim.study.run import run_together
 from tests import federation
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -5,10 +5,10 @@ import pytest
 from flwr.app import Context, Message
 from hydra import initialize_config_module
 
-from sim import compose
 from sim.errors import InputError
 from sim.federation import wire
 from sim.observers.engagement import EngagementObserver
+from sim.study import compose
 from tests.federation import answer_drawn, experiment, finished
 
 COLLUDERS = ("attack=alie", "adversary.n_hostile=2", "adversary.knowledge=colluders", "training.rounds=2")

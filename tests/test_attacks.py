@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregators.krum import Krum
-from aggregators.mean import Mean
-from aggregators.median import Median
-from aggregators.trimmed_mean import TrimmedMean
+from aggregators.rules.krum import Krum
+from aggregators.rules.mean import Mean
+from aggregators.rules.median import Median
+from aggregators.rules.trimmed_mean import TrimmedMean
+from attacks._shared.candidates import grouped, plausible
 from attacks.byzantine.alie import ALIE, paper_z
 from attacks.byzantine.sign_flip import SignFlip
 from attacks.inversion.analytic import AnalyticInversion
-from attacks.inversion.candidates import grouped, plausible
 from attacks.poison.label_flip import LabelFlip
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream

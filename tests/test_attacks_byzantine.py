@@ -13,27 +13,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregators.caf import Caf
-from aggregators.centered_clipping import CenteredClipping
-from aggregators.chain import Chain
-from aggregators.krum import Krum
-from aggregators.mda import Mda
-from aggregators.meamed import Meamed
-from aggregators.mean import Mean
-from aggregators.median import Median
-from aggregators.multi_krum import MultiKrum
-from aggregators.rfa import Rfa
-from aggregators.smea import Smea
-from aggregators.trimmed_mean import TrimmedMean
+from aggregators.pipeline import Chain
+from aggregators.rules.caf import Caf
+from aggregators.rules.centered_clipping import CenteredClipping
+from aggregators.rules.krum import Krum
+from aggregators.rules.mda import Mda
+from aggregators.rules.meamed import Meamed
+from aggregators.rules.mean import Mean
+from aggregators.rules.median import Median
+from aggregators.rules.multi_krum import MultiKrum
+from aggregators.rules.rfa import Rfa
+from aggregators.rules.smea import Smea
+from aggregators.rules.trimmed_mean import TrimmedMean
+from attacks._shared.directions import DIRECTIONS
+from attacks._shared.honest import cloud, repeated
+from attacks._shared.search import damage, furthest
 from attacks.byzantine.aggregation_tailored import AggregationTailored
 from attacks.byzantine.alie import ALIE
 from attacks.byzantine.alie_optimized import ALIEOptimized
-from attacks.byzantine.directions import DIRECTIONS
 from attacks.byzantine.fang import Fang
 from attacks.byzantine.fang_krum import FangKrum
 from attacks.byzantine.free_rider import FreeRider
 from attacks.byzantine.gaussian import Gaussian
-from attacks.byzantine.honest import cloud, repeated
 from attacks.byzantine.ipm import IPM
 from attacks.byzantine.ipm_optimized import IPMOptimized
 from attacks.byzantine.mimic import Mimic
@@ -42,7 +43,6 @@ from attacks.byzantine.min_sum import MinSum
 from attacks.byzantine.model_replacement import ModelReplacement
 from attacks.byzantine.neurotoxin import Neurotoxin
 from attacks.byzantine.random import Random
-from attacks.byzantine.search import damage, furthest
 from attacks.byzantine.sybil import Sybil
 from attacks.byzantine.zero import Zero
 from sim.errors import InputError, RefusedError

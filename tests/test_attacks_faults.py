@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from aggregators.mean import Mean
+from aggregators.rules.mean import Mean
 from attacks.faults.dropout import Dropout
 from attacks.faults.inflated_count import InflatedCount
 from attacks.faults.malformed import KINDS, Malformed
@@ -19,8 +19,8 @@ from sim.config.settings import Server
 from sim.errors import InputError
 from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
-from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
+from sim.study.run import FederatedRun, run, run_together
 from sim.types import About, Fault, Knowledge, Reply, SentReply, Stateful, View
 from tests import federation
 from tests.rounds import Rounds

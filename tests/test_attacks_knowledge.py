@@ -9,11 +9,11 @@ from flwr.app import Message
 from numpy.typing import NDArray
 
 from attacks.byzantine.sign_flip import SignFlip
-from sim.experiment import Experiment
 from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
-from sim.run import FederatedRun
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun
 from sim.types import LEVELS, Byzantine, Level, Vector
 from tests.conftest import plugins
 from tests.federation import asked, drawn_update, experiment, uploads

@@ -9,20 +9,20 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
+from attacks._shared.marks import assignments, picked, put
 from attacks.poison.backdoor import Backdoor
 from attacks.poison.clean_label import CleanLabel
 from attacks.poison.distributed_backdoor import DistributedBackdoor
 from attacks.poison.edge_case import EdgeCase, unlikeliness
 from attacks.poison.feature_noise import FeatureNoise
 from attacks.poison.label_flip import LabelFlip
-from attacks.poison.marks import assignments, picked, put
 from clients.training import train
-from sim.batches import shuffled
+from sim.design.batches import shuffled
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.run import run_together
 from sim.seeds import stream
+from sim.study.experiment import Experiment
+from sim.study.run import run_together
 from sim.types import Backdoor as Planting
 from sim.types import Field, ImageSchema, Poison, Records, TableSchema
 from tests import federation

@@ -19,8 +19,8 @@ from sim.kinds import TrainingAttack
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
 from sim.observers.engagement import LEAST
-from sim.run import run_together
 from sim.seeds import stream
+from sim.study.run import run_together
 from sim.types import Records
 from tests import federation
 

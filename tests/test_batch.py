@@ -16,8 +16,8 @@ from torch import nn
 
 from clients.batched import Job, Noise, Optimizer, engine, padded, updates
 from clients.training import seeded, train
-from sim import batches
 from sim.config.settings import Training
+from sim.design import batches
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network

@@ -5,11 +5,15 @@ import json
 import pytest
 from hydra import initialize_config_module
 
-from reports import backdoors, breakdown, findings, page, ranking, terminal, undefined, weights
-from sim import command, compare, compose, evidence
+from reports import page, terminal
+from reports.analysis import backdoors, breakdown, ranking, undefined, weights
+from reports.text import findings
+from sim import evidence
+from sim.cli import command
 from sim.errors import InputError
-from sim.experiment import Experiment, address
-from sim.manifest import code_version
+from sim.evidence.manifest import code_version
+from sim.study import compare, compose
+from sim.study.experiment import Experiment, address
 from tests.federation import plan
 from tests.records import addressed, make_inversion, make_record, make_selection, with_figures
 from tests.test_reports import html_of, printed, row, text_of

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Context, RecordDict
 
-from sim import checkpoints, compare, evidence
-from sim.checkpoints import FOLDER, Told, UnstorableError, states, write
+from sim import evidence
 from sim.evidence import RunRecord, Screened
-from sim.experiment import Experiment
 from sim.federation.rounds import Skipped
-from sim.run import FederatedRun, advance, run_together
+from sim.study import checkpoints, compare
+from sim.study.checkpoints import FOLDER, Told, UnstorableError, states, write
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, advance, run_together
 from tests.federation import experiment, finished, plan
 
 SMALL = ("consortium=heart4", "training.rounds=6", "model=logistic")
@@ -255,8 +256,8 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, cost, writes = [0.0], [0.001], list[float]()
-    monkeypatch.setattr("sim.checkpoints.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("sim.checkpoints.time.process_time", lambda: now[0])
+    monkeypatch.setattr("sim.study.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sim.study.checkpoints.time.process_time", lambda: now[0])
     monkeypatch.setattr(checkpoints, "_state", lambda *_: {})
 
     def timed(*_: Any) -> None:
@@ -306,7 +307,7 @@ OTHER_FORMS: dict[str, Any] = {
     "a state with another field": lambda state: _chain(state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])),
     "a state without its fields": lambda state: _chain(state, lambda found: (replace(found[0], fields={}), *found[1:])),
     "a state of an attack of nobody": lambda state: _part(
-        state, "adversary", {"states": {("a", ""): Told("attacks.byzantine.history.Received", {"model": np.zeros(1)})}}
+        state, "adversary", {"states": {("a", ""): Told("attacks._shared.history.Received", {"model": np.zeros(1)})}}
     ),
 }
 

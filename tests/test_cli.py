@@ -16,12 +16,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sim import processes
-from sim.command import main
-from sim.compare import enter_worker
-from sim.compose import CONF, resolved
+from sim.cli.command import main
 from sim.errors import InputError
-from sim.experiment import load
+from sim.study import processes
+from sim.study.compare import enter_worker
+from sim.study.compose import CONF, resolved
+from sim.study.experiment import load
 
 ROOT = Path(__file__).parents[1]
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
@@ -191,7 +191,9 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(tmp_path: Path) -> None:
     words = ["compare", "consortium=heart4", "attacks=[nope]", "defenses=[none]"]
-    call = "import sys; from sim.command import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
+    call = (
+        "import sys; from sim.cli.command import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", call, *words],
         cwd=tmp_path,
@@ -268,7 +270,7 @@ def test_help_and_version_are_printed(words: list[str], shown: str, call: Call, 
 
 
 def test_help_waits_for_no_library() -> None:
-    call = "import sys; from sim.command import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    call = "import sys; from sim.cli.command import main; main(['--help']); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
 
 
@@ -289,10 +291,10 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
 ) -> None:
     started = list[str]()
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sim.processes.n_cores", lambda: 2)
-    monkeypatch.setattr("sim.processes.warm_up", lambda: started.append("workers"))
-    monkeypatch.setattr("sim.cli.run_command", lambda _: started.append("command"))
-    monkeypatch.setattr("sim.processes.stop", lambda: None)
+    monkeypatch.setattr("sim.study.processes.n_cores", lambda: 2)
+    monkeypatch.setattr("sim.study.processes.warm_up", lambda: started.append("workers"))
+    monkeypatch.setattr("sim.cli.main.run_command", lambda _: started.append("command"))
+    monkeypatch.setattr("sim.study.processes.stop", lambda: None)
     main(words)
     assert started == [*(["workers"] if early else []), "command"]
 
@@ -308,6 +310,6 @@ def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim.compare.advance", interrupt)
+    monkeypatch.setattr("sim.study.compare.advance", interrupt)
     assert call("run", *FAST) == 130
     assert capfd.readouterr().err.startswith("Interrupted. ")

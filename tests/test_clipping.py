@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregators.centered_clipping import CenteredClipping
-from aggregators.clip import Clip
-from aggregators.weak_dp import WeakDp
-from reports import radii
+from aggregators.rules.centered_clipping import CenteredClipping
+from aggregators.rules.weak_dp import WeakDp
+from aggregators.steps.clip import Clip
+from reports.analysis import radii
 from sim.evidence import Clipped
 from sim.observers.clipping import clipped
 from sim.seeds import stream

@@ -12,9 +12,9 @@ from opacus import GradSampleModule
 from torch import nn
 
 from clients.batched import general
-from sim.batches import shuffled
-from sim.command import main
+from sim.cli.command import main
 from sim.datasets.digits import Digits
+from sim.design.batches import shuffled
 from sim.errors import InputError
 from sim.models.cnn import CNN, Convolutional
 from sim.models.mlp import FullyConnected, Logistic

@@ -9,9 +9,9 @@ from typing import Any
 import hydra
 import pytest
 
-from sim import compose
-from sim.compose import Cell
-from sim.experiment import load
+from sim.study import compose
+from sim.study.compose import Cell
+from sim.study.experiment import load
 
 ATTACKS = [(name,) for name in compose.options("attack")] + [("model_replacement", "backdoor"), ("backdoor", "model_replacement")]
 DEFENSES = compose.options("defense")

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from sim import command, kinds, plugins, words
+from sim import kinds, plugins
+from sim.cli import command
+from sim.config import words
 from sim.config.build import build
 from sim.errors import InputError
-from sim.experiment import from_text
+from sim.study.experiment import from_text
 from tests import hostile_words
 from tests.federation import experiment
 
@@ -92,7 +94,7 @@ MESSAGES = {  # what an aggregator may write into its message in place of the co
     "a target in a parameter": lambda c: c["aggregator"].update(weighting={"_target_": "os.mkdir", "path": "canary"}),
     "a target in a list": lambda c: c["consortium"].update(leave_out=[{"_target_": "os.mkdir", "path": "canary"}]),
     "arguments": lambda c: c["aggregator"].update(_args_=["canary"]),
-    "another kind": lambda c: c["model"].update(_target_="aggregators.mean.Mean"),
+    "another kind": lambda c: c["model"].update(_target_="aggregators.rules.mean.Mean"),
     "a package": lambda c: c.update(plugins={"antigravity": ""}, aggregator={"_target_": "antigravity.geohash"}),
     "a package of ours": lambda c: c.update(plugins={"sim": ""}),
     "an installed package": lambda c: c.update(plugins={"numpy": ""}),
@@ -284,7 +286,7 @@ def test_a_fault_of_the_program_is_never_told_as_wrong_input(
         raise error
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sim.compare.finish", fail)
+    monkeypatch.setattr("sim.study.compare.finish", fail)
     assert command.main(["run", *FAST]) == 70
     err = capfd.readouterr().err
     assert err.startswith(f"wardround: internal error {type(error).__name__} at tests/test_configurations.py:")
@@ -315,7 +317,7 @@ def test_a_folder_of_configurations_adds_choices(tmp_path: Path, monkeypatch: py
 def test_a_sweep_with_a_wrong_job_runs_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ran = list[object]()
-    monkeypatch.setattr("sim.compare.finish", lambda *_: ran.append(1))
+    monkeypatch.setattr("sim.study.compare.finish", lambda *_: ran.append(1))
     for launcher in ("basic", "lockstep"):
         assert command.main(["run", "-m", *FAST, "seed=0,x", f"hydra/launcher={launcher}"]) == 2
     assert ran == []
@@ -325,7 +327,7 @@ def test_a_sweep_with_a_wrong_job_runs_none_of_them(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("word", ["dance", "runn", "--nope", "-m"])
 def test_a_typo_is_answered_before_any_library_is_imported(word: str) -> None:
     program = (
-        "import sys; from sim.command import main; code = main(sys.argv[1:])\n"
+        "import sys; from sim.cli.command import main; code = main(sys.argv[1:])\n"
         "print(code, 'numpy' in sys.modules, 'hydra' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program, word], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -373,8 +375,8 @@ def test_a_defense_file_goes_by_its_own_name_and_has_no_key_twice(
     ("words_", "label"),
     [
         ("defense=median+clip ~steps.clip", "median+clip+~steps.clip"),
-        ("aggregator._target_=aggregators.median.Median ~aggregator.weighting +aggregator.n_hostile=1",
-         "none+aggregator._target_=aggregators.median.Median+~aggregator.weighting"),
+        ("aggregator._target_=aggregators.rules.median.Median ~aggregator.weighting +aggregator.n_hostile=1",
+         "none+aggregator._target_=aggregators.rules.median.Median+~aggregator.weighting"),
     ],
 )  # fmt: skip
 def test_a_defense_with_a_part_taken_or_put_in_its_place_says_so(

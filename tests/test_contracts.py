@@ -16,12 +16,12 @@ OBSERVERS = "Observers and the driver hold the four values, not the simulator's 
 FORBIDDEN = {
     ("sim/federation/server.py", "from sim.design.site import Site"): AGGREGATOR,
     ("sim/federation/protocols/plain.py", "from sim.design.truth import GroundTruth"): AGGREGATOR,
-    ("aggregators/median.py", "from sim.design.attack import AttackPlan"): AGGREGATOR,
-    ("sim/design/plan.py", "from sim.experiment import load"): AGGREGATOR,
+    ("aggregators/rules/median.py", "from sim.design.attack import AttackPlan"): AGGREGATOR,
+    ("sim/design/plan.py", "from sim.study.experiment import load"): AGGREGATOR,
     ("clients/app.py", "from sim.design.attack import AttackPlan"): HOSPITALS,
-    ("clients/private.py", "from sim.design.truth import GroundTruth"): HOSPITALS,
+    ("clients/dp_sgd.py", "from sim.design.truth import GroundTruth"): HOSPITALS,
     ("sim/federation/adversary.py", "from sim.design.truth import GroundTruth"): ADVERSARY,
-    ("sim/observers/selection.py", "from sim.experiment import Experiment"): OBSERVERS,
+    ("sim/observers/selection.py", "from sim.study.experiment import Experiment"): OBSERVERS,
 }
 
 

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import findings, tables
-from sim import compose, evidence
-from sim.compose import Cell
+from reports.analysis import tables
+from reports.text import findings
+from sim import evidence
 from sim.config.groups import BELONGS
 from sim.evidence import RunRecord
 from sim.evidence.controls import Controls, design_of
-from sim.experiment import Experiment
-from sim.run import unattacked
+from sim.study import compose
+from sim.study.compose import Cell
+from sim.study.experiment import Experiment
+from sim.study.run import unattacked
 from tests.records import make_record
 from threats.cells import cells
 

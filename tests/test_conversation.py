@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
-from sim import checkpoints, plugins
-from sim.experiment import Experiment
+from sim import plugins
 from sim.federation import wire
 from sim.federation.driver import drive
 from sim.federation.engines.local import LocalGrid
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.wire import Content
 from sim.observers.evaluation import Evaluation
-from sim.run import FederatedRun, _grid, advance, run, run_together, together
+from sim.study import checkpoints
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, _grid, advance, run, run_together, together
 from tests.federation import experiment, finished
 
 PACKAGES = Path(__file__).parent / "packages"

@@ -13,14 +13,14 @@ import yaml
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from sim import compose
 from sim.errors import InputError
-from sim.experiment import Experiment
 from sim.federation import server, wire
 from sim.observers.reconstruction import ReconstructionObserver, score
-from sim.run import FederatedRun, subject
+from sim.study import compose
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, subject
+from sim.study.visibility import conflicts, visibility
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
-from sim.visibility import conflicts, visibility
 from tests.federation import aggregated, asked, attacked, drawn_update, experiment, finished, uploads
 
 DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")

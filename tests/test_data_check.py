@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim import data_check
+from sim.datasets import checks
 from sim.datasets.encoding import decode, encode, lay_out
 from sim.datasets.synthetic import Synthetic
 from sim.datasets.table import Site, Table, consortium
 from sim.errors import InputError
-from sim.run import run
 from sim.seeds import stream
+from sim.study.run import run
 from sim.types import Consortium, Field, Hospital, ImageSchema, Records, TableSchema
 from tests.federation import experiment
 
@@ -175,7 +175,7 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
 def test_what_would_make_figures_wrong_is_refused_with_its_place_and_no_patients_value(case: str) -> None:
     build, expected = WRONG[case]
     with pytest.raises(InputError) as refusal:
-        data_check.check(build())
+        checks.check(build())
     text = str(refusal.value)
     assert expected in text
     assert len(text) < 300
@@ -185,8 +185,8 @@ def test_what_would_make_figures_wrong_is_refused_with_its_place_and_no_patients
 
 
 def test_a_sound_consortium_is_taken_without_a_note() -> None:
-    data_check.check(made())
-    assert data_check.notes(made()) == []
+    checks.check(made())
+    assert checks.notes(made()) == []
 
 
 def test_every_data_set_passes_the_check_before_round_1(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +197,14 @@ def test_every_data_set_passes_the_check_before_round_1(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["heart4", "heart12", "breast8", "digits", "synthetic"])
 def test_the_consortia_of_the_project_are_sound(name: str) -> None:
-    data_check.check(experiment(f"consortium={name}").consortium)
+    checks.check(experiment(f"consortium={name}").consortium)
 
 
 def test_test_records_that_equal_training_records_are_counted() -> None:
     sound = made()
     first, second = sound.hospitals
     copied = Records(np.concatenate([second.test.features[:4], first.train.features[:2]]), second.test.labels)
-    found = data_check.notes(replace(sound, hospitals=(first, replace(second, test=copied))))
+    found = checks.notes(replace(sound, hospitals=(first, replace(second, test=copied))))
     assert found[0].startswith("2 of 12 test records agree with a training record in every feature")
     assert found[1].startswith("2 records are found in more than one hospital")
     assert len(found) == 2
@@ -223,15 +223,15 @@ def test_zero_and_minus_zero_are_one_value() -> None:
     zeros = Records(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
     sound = made(names=("a",))
     hospital = replace(sound.hospitals[0], train=zeros, test=Records(-zeros.features, zeros.labels))
-    assert data_check.notes(replace(sound, hospitals=(hospital,)))[0].startswith("1 of 1 test records agree")
+    assert checks.notes(replace(sound, hospitals=(hospital,)))[0].startswith("1 of 1 test records agree")
 
 
 def test_records_of_one_class_and_values_far_off_are_noted() -> None:
     one = changed("train", lambda r: Records(r.features, np.ones(8, np.float32)))
-    assert data_check.notes(one) == []
+    assert checks.notes(one) == []
     ones = replace(one, hospitals=(replace(one.hospitals[1], name="a"),))
-    assert data_check.notes(ones) == ["All 8 training records are with the condition."]
-    (far,) = data_check.notes(changed("test", with_feature(0.0)))
+    assert checks.notes(ones) == ["All 8 training records are with the condition."]
+    (far,) = checks.notes(changed("test", with_feature(0.0)))
     assert far.startswith("field x0 of b has test records further than 10000 standard deviations from the mean")
 
 
@@ -303,7 +303,7 @@ def test_encoding_gives_finite_numbers_with_present_and_absent_apart_or_refuses(
         table = Table(frame, (np.arange(len(values)) % 2).astype(np.float32), {}, {}, "0" * 64, "made")
         site = Site("a", "a", np.arange(len(values) - 1), np.array([len(values) - 1]))
         found = consortium("made", table, [site], public=True)
-        data_check.check(found)
+        checks.check(found)
     except InputError:
         return
     features = np.concatenate([found.hospitals[0].train.features, found.hospitals[0].test.features])

@@ -67,7 +67,7 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
         ({"model": {"_target_": "os.getcwd"}}, "model._target_"),
         ({"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}}, "aggregator._target_"),
         ({"steps": [["clip", {"_target_": "os.system"}]]}, "steps.clip._target_"),
-        ({"dp": {"_target_": "clients.private.RecordDP", "wrong": 1}}, "dp.wrong"),
+        ({"dp": {"_target_": "clients.dp_sgd.RecordDP", "wrong": 1}}, "dp.wrong"),
         ({"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
         ({"seed": 3}, "seed"),
         ({"training": None}, "training"),

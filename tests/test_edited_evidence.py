@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 import pytest
 
 from sim import evidence
-from sim.command import main
+from sim.cli.command import main
 from sim.config.groups import address_of
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Part, RunRecord, outcome, plausible, sealed

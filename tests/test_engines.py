@@ -12,15 +12,15 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from clients import batched
+from sim.cli.explain import group_bytes, needed_bytes, resident_bytes
 from sim.devices import device
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.explain import group_bytes, needed_bytes, resident_bytes
 from sim.federation import wire
 from sim.federation.driver import Roster
 from sim.federation.engines import ray
-from sim.run import FederatedRun, run
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, run
 from tests.federation import experiment, plan
 
 NO_RAY = find_spec("ray") is None and "Ray is not installed: pip install 'wardround[ray]'"
@@ -112,8 +112,8 @@ MEASURE = """
 import re
 from pathlib import Path
 from tests.federation import plan
-from sim.explain import group_bytes
-from sim.run import run_together
+from sim.cli.explain import group_bytes
+from sim.study.run import run_together
 from tests.test_engines import LARGE
 runs = plan([*LARGE], ["sign_flip"], ["median"], 2)
 run_together(plan([*LARGE, "model.hidden=[2]"], ["sign_flip"], ["median"], 1))  # loads whatever is loaded late

@@ -8,10 +8,10 @@ from functools import cache
 import pytest
 import yaml
 
-from sim import compose
 from sim.config import groups
 from sim.errors import InputError
-from sim.experiment import Experiment, from_text, load
+from sim.study import compose
+from sim.study.experiment import Experiment, from_text, load
 from tests.federation import experiment, plan
 
 GROUPS = sorted(path.name for path in compose.CONF.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
@@ -32,8 +32,8 @@ DESIGNS: tuple[tuple[str, ...], ...] = (
 @pytest.fixture(autouse=True)
 def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested elsewhere."""
-    monkeypatch.setattr("clients.private.calibrated", lambda *_: 1.0)
-    monkeypatch.setattr("clients.private.spent", lambda *_: 1.0)
+    monkeypatch.setattr("clients.dp_sgd.calibrated", lambda *_: 1.0)
+    monkeypatch.setattr("clients.dp_sgd.spent", lambda *_: 1.0)
 
 
 @cache  # composing takes most of the time here

@@ -18,10 +18,11 @@ import polars as pl
 import pytest
 
 from benchmarks.commands import gone, started
-from sim import compare, evidence
+from sim import evidence
 from sim.errors import InputError, RefusedError
 from sim.evidence import RESULT_COLUMNS, RunRecord
-from sim.experiment import Experiment
+from sim.study import compare
+from sim.study.experiment import Experiment
 from tests.federation import plan
 from tests.records import addressed, make_inversion, make_privacy, make_record, with_figures
 
@@ -328,7 +329,7 @@ def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> N
 
 def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
     words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
-    command = [sys.executable, "-W", "ignore", "-m", "sim.command", "compare", *words]
+    command = [sys.executable, "-W", "ignore", "-m", "sim.cli.command", "compare", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120

@@ -10,12 +10,14 @@ from functools import cache
 
 import pytest
 
-from sim import compose, evidence, plain
+from sim import evidence
+from sim.config import plain
 from sim.errors import InputError
 from sim.evidence import plausible
-from sim.experiment import Experiment, load
 from sim.kinds import find
-from sim.run import run_together
+from sim.study import compose
+from sim.study.experiment import Experiment, load
+from sim.study.run import run_together
 from tests.federation import experiment
 
 BASE = (
@@ -31,8 +33,8 @@ EXTREMES = (plain.LARGEST_FLOAT, -plain.LARGEST_FLOAT, 1e-37, 5e-324)
 @pytest.fixture(autouse=True)
 def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested elsewhere."""
-    monkeypatch.setattr("clients.private.calibrated", lambda *_: 1.0)
-    monkeypatch.setattr("clients.private.spent", lambda *_: 1.0)
+    monkeypatch.setattr("clients.dp_sgd.calibrated", lambda *_: 1.0)
+    monkeypatch.setattr("clients.dp_sgd.spent", lambda *_: 1.0)
 
 
 @cache

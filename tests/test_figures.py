@@ -5,8 +5,9 @@ import matplotlib as mpl
 import pytest
 from matplotlib import _pylab_helpers
 
-from reports import backdoors, breakdown, figures, multiples, style, tables
-from reports.heat_map import ROOMY, heat_map
+from reports.analysis import backdoors, breakdown, tables
+from reports.figures import charts, multiples, style
+from reports.figures.heat_map import ROOMY, heat_map
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 
@@ -42,12 +43,12 @@ def draw_all(name, records):
     looks = style.looks(list(dict.fromkeys(record.defense for record in records)))
     makers = {
         "heat_map": lambda: [heat_map(tables.cells(records).filter(reads_only=False), backdoors.backdoors(records))],
-        "tradeoff": lambda: [figures.tradeoff(tables.tradeoff(records))],
+        "tradeoff": lambda: [charts.tradeoff(tables.tradeoff(records))],
         "hospital_effects": lambda: multiples.hospital_effects(tables.hospital_effects(records)),
         "convergence": lambda: multiples.convergence(tables.curves(records), looks),
         "breakdown": lambda: multiples.breakdown(breakdown.by_number(records), looks, {"defense_0": 4}),
-        "reconstruction": lambda: [figures.reconstruction(tables.inversions(records), looks)],
-        "privacy_spent": lambda: [figures.privacy_spent(tables.spent(records), looks)],
+        "reconstruction": lambda: [charts.reconstruction(tables.inversions(records), looks)],
+        "privacy_spent": lambda: [charts.privacy_spent(tables.spent(records), looks)],
     }
     return makers[name]()
 
@@ -196,9 +197,9 @@ def test_attacks_that_knew_the_defense_are_starred():
 
 
 def test_many_defenses_are_ranked_by_what_the_worst_attack_leaves():
-    figure = draw("tradeoff", many(2, figures.MOST_POINTS + 1))
+    figure = draw("tradeoff", many(2, charts.MOST_POINTS + 1))
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == ["no defense", "defense_0, ε = 8.00", *(f"defense_{i}" for i in range(1, figures.MOST_POINTS))]
+    assert names == ["no defense", "defense_0, ε = 8.00", *(f"defense_{i}" for i in range(1, charts.MOST_POINTS))]
     assert words_in(figure).count("attack_0") == len(names)
 
 

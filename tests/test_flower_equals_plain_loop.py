@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sim.experiment import Experiment
 from sim.seeds import stream
+from sim.study.experiment import Experiment
 from tests.federation import alone, experiment, finished
 
 Weights = list[torch.Tensor]

@@ -20,9 +20,10 @@ from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks.commands import killed, started
 from benchmarks.kills import stored, table
-from sim import evidence, files, interrupts, manifest, study
-from sim.command import main
+from sim import evidence, files, interrupts
+from sim.cli.command import main
 from sim.errors import InputError
+from sim.evidence import manifest, study
 from tests.records import addressed, make_record
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +71,7 @@ OTHER_STUDIES = {
 def test_a_command_of_another_study_is_refused_before_anything_is_run_or_written(
     words: str, key: str, filled: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.compare.advance", None)  # nothing runs
+    monkeypatch.setattr("sim.study.compare.advance", None)  # nothing runs
     before, times = content(filled), {path: path.stat().st_mtime_ns for path in filled.rglob("*")}
     model = ["model=mlp"] if key == "model" else []
     assert main([*COMPARE, *model, *words.split(), f"hydra.run.dir={filled}"]) == 2

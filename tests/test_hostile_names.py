@@ -15,11 +15,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from reports import labels, page, style
+from reports import page
+from reports.figures import labels, style
 from reports.terminal import closing, run_table
-from sim import evidence, spreadsheet
-from sim.evidence import RunRecord
-from sim.screen import Screen
+from sim import evidence
+from sim.cli.screen import Screen
+from sim.evidence import RunRecord, spreadsheet
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 NAMES = (

@@ -21,16 +21,16 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from sim import evidence
-from sim.batches import sample_rate
 from sim.config.settings import Server
-from sim.experiment import Experiment
+from sim.design.batches import sample_rate
 from sim.federation import wire
 from sim.federation.driver import Roster, drive
 from sim.federation.engines.local import LocalGrid, interrupts
 from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
-from sim.run import FederatedRun, _grid
-from sim.run import run as finished_run
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, _grid
+from sim.study.run import run as finished_run
 from tests.federation import answer_drawn, drawn_update, experiment, finished
 from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record, records, shared
 

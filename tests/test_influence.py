@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from aggregators.momentum import Averages
+from aggregators.steps.momentum import Averages
 from sim.observers.influence import Influence, distances, slopes_of
-from sim.run import run, subject
 from sim.seeds import stream
 from sim.states import State
+from sim.study.run import run, subject
 from sim.types import View
 from tests.federation import experiment, finished
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from flwr.app import Context
 
-from sim import checkpoints
-from sim.run import FederatedRun
+from sim.study import checkpoints
+from sim.study.run import FederatedRun
 from tests.commands import LOCKSTEP, results, wardround
 
 ROOT = Path(__file__).parents[1]
@@ -98,13 +98,13 @@ def test_a_killed_command_goes_on_from_what_was_stored_to_the_same_tables(
 
 def test_jobs_of_a_sweep_that_are_done_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("run", "-m", *LOCKSTEP, "consortium=heart4", "model=logistic", "training.rounds=1", f"hydra.sweep.dir={tmp_path}")
-    together, groups = sys.modules["sim.compare"].advance, list[int]()
+    together, groups = sys.modules["sim.study.compare"].advance, list[int]()
 
     def spy(group: Sequence[Any], *rest: Any) -> Any:
         groups.append(len(group))
         return together(group, *rest)
 
-    monkeypatch.setattr("sim.compare.advance", spy)
+    monkeypatch.setattr("sim.study.compare.advance", spy)
     assert wardround(*words, "seed=0,1") == 0
     ran = sum(groups)
     assert wardround(*words, "seed=0,1") == 0

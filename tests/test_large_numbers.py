@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from sim import errors, kinds, plain
-from sim.choices import CONF
+from sim import errors, kinds
+from sim.config import plain
+from sim.config.choices import CONF
 from sim.errors import InputError
-from sim.experiment import Settings
+from sim.study.experiment import Settings
 from tests.commands import wardround
 
 SECONDS = 10.0  # of the processor, until the command has answered

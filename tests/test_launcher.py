@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from sim.command import main
+from sim.cli.command import main
 
 FAST = ("consortium=heart4", "attack=[sign_flip]", "training.rounds=2", "model=logistic")
 SWEEP = ("-m", "hydra/launcher=lockstep", "hydra.launcher.workers=1")
@@ -36,7 +36,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, together = list[int](), import_module("sim.compare").advance
+    sizes, together = list[int](), import_module("sim.study.compare").advance
 
     def spy(group: list[object], *rest: object) -> object:
         sizes.append(len(group))
@@ -44,8 +44,8 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
 
     for seed in (0, 1):
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
-    monkeypatch.setattr("sim.compare.advance", spy)  # every record comes from the launcher
-    monkeypatch.setattr("sim.groups.LARGEST_GROUP", 24)
+    monkeypatch.setattr("sim.study.compare.advance", spy)  # every record comes from the launcher
+    monkeypatch.setattr("sim.study.sharing.LARGEST_GROUP", 24)
     assert call("run", *SWEEP, *FAST, "seed=0,1", "report.material_drop=0.05", f"hydra.sweep.dir={tmp_path}/sweep") == 0
     for seed in (0, 1):
         alone, swept = tmp_path / "alone" / str(seed), tmp_path / "sweep" / str(seed)

@@ -10,13 +10,13 @@ from flwr.app import Message
 
 from clients import app
 from clients.app import LEDGER, hospital_app
-from sim.compose import options
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
 from sim.federation import wire
 from sim.federation.driver import drive
 from sim.federation.engines.local import LocalGrid
-from sim.run import FederatedRun, _grid, run, run_together
+from sim.study.compose import options
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, _grid, run, run_together
 from tests import federation
 from tests.federation import experiment, finished
 

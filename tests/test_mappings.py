@@ -11,9 +11,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from sim import compose
+from sim.config.mappings import replace
 from sim.errors import InputError
-from sim.mappings import replace
+from sim.study import compose
 from tests.federation import experiment
 
 CONF = Path(__file__).parents[1] / "conf"

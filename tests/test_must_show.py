@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hydra import initialize_config_module
 
-from sim import compose
 from sim.evidence import Inverted, RunRecord
-from sim.run import run, run_together
+from sim.study import compose
+from sim.study.run import run, run_together
 from tests.federation import experiment
 
 ONE_RECORD = ("training.batch_size=1", "training.local_steps=1", "training.rounds=1")

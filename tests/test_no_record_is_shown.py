@@ -15,17 +15,18 @@ import polars as pl
 import pytest
 from flwr.app import Context, Message
 
-from aggregators import median
+from aggregators.rules import median
 from attacks.poison import label_flip
 from reports.page import write_report
 from reports.terminal import closing, run_table
-from sim import evidence, explain
-from sim import experiment as experiments
+from sim import evidence
+from sim.cli import explain
+from sim.cli.screen import Screen
 from sim.config import build
 from sim.datasets import heart
 from sim.errors import InputError, PluginError
-from sim.run import run, run_together
-from sim.screen import Screen
+from sim.study import experiment as experiments
+from sim.study.run import run, run_together
 from tests.federation import experiment, finished
 
 LEVEL, NUMBER, UNKNOWN = "zyxwvut", 7351.25, "qponmlk"

@@ -15,11 +15,11 @@ from reports.page import write_report
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
 from sim.federation.observing import Round
 from sim.federation.rounds import Aggregated
 from sim.observers.evaluation import Evaluated, Evaluation
-from sim.run import FederatedRun, answering, run, run_together
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, answering, run, run_together
 from tests.federation import experiment
 
 BASE = ("consortium=heart4", "model.hidden=[8]", "training.rounds=2", "training.local_steps=2")

@@ -10,7 +10,7 @@ import pytest
 from sim.evidence import RunRecord, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.run import STANDARD, FederatedRun, run, run_together
+from sim.study.run import STANDARD, FederatedRun, run, run_together
 from tests.federation import experiment
 
 ROUNDS = 3

@@ -55,7 +55,7 @@ def test_the_guard_notes_a_connection(guarded: dict[str, str]) -> None:
 def test_a_comparison_over_two_processes_contacts_nobody(guarded: dict[str, str], tmp_path: Path) -> None:
     words = ["consortium=heart4", "training.rounds=2", "seeds=1", "attacks=[sign_flip,label_flip,analytic_inversion]"]
     defenses = ["defenses=[median,dp_record]", "dp.target_epsilon=null", "dp.noise_multiplier=1", "workers=2"]
-    command = [sys.executable, "-m", "sim.command", "compare", *words, *defenses, f"hydra.run.dir={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "sim.cli.command", "compare", *words, *defenses, f"hydra.run.dir={tmp_path / 'out'}"]
     done = subprocess.run(command, cwd=tmp_path, env=guarded, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert len((tmp_path / "out/results.csv").read_text().splitlines()) == 1 + 12
@@ -67,7 +67,7 @@ def test_nothing_is_written_to_the_home_folder(guarded: dict[str, str], tmp_path
     home = tmp_path / "home"
     home.mkdir()
     words = ["consortium=heart4", "training.rounds=1", "model=logistic", f"hydra.run.dir={tmp_path / 'out'}"]
-    command = [sys.executable, "-m", "sim.command", "run", *words]
+    command = [sys.executable, "-m", "sim.cli.command", "run", *words]
     places = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home), "FLWR_HOME": str(home / "flwr")}
     done = subprocess.run(command, cwd=tmp_path, env=guarded | places, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,10 +15,10 @@ from torch import nn
 
 from sim import plugins
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
 from sim.models import check
 from sim.models.network import Network
-from sim.run import run_together
+from sim.study.experiment import Experiment
+from sim.study.run import run_together
 from sim.types import Schema
 from tests.federation import alone, experiment, finished
 

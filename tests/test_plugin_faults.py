@@ -15,8 +15,8 @@ import pytest
 from sim import blame, kinds
 from sim.config import build
 from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
-from sim.experiment import Experiment, load
-from sim.run import run, run_together
+from sim.study.experiment import Experiment, load
+from sim.study.run import run, run_together
 from tests.federation import experiment
 
 SMALL = ("consortium=heart4", "adversary.n_hostile=1", "model=logistic", "training.rounds=2")
@@ -121,7 +121,7 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
-    from sim import experiment as module
+    from sim.study import experiment as module
 
     build._built_once.cache_clear()
     module._consortium.cache_clear()
@@ -220,9 +220,9 @@ def test_a_refusal_is_no_fault(faulty) -> None:
 
 
 def test_a_fault_elsewhere_is_blamed_on_no_plug_in() -> None:
-    with pytest.raises(ZeroDivisionError), blame.blaming(["aggregators.median.Median"]):
+    with pytest.raises(ZeroDivisionError), blame.blaming(["aggregators.rules.median.Median"]):
         _ = 1 // 0
-    with pytest.raises(KeyboardInterrupt), blame.blaming(["aggregators.median.Median"]):
+    with pytest.raises(KeyboardInterrupt), blame.blaming(["aggregators.rules.median.Median"]):
         raise KeyboardInterrupt
 
 

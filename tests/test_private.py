@@ -13,16 +13,16 @@ from dp_accounting import pld
 from numpy.typing import NDArray
 from opacus.accountants import PRVAccountant, RDPAccountant
 
-from clients.private import RecordDP, spent
-from sim import batches
+from clients.dp_sgd import RecordDP, spent
 from sim.config.settings import Training
+from sim.design import batches
+from sim.design.not_covered import NOT_COVERED
 from sim.errors import InputError
 from sim.evidence import RunRecord, Spent
 from sim.models.mlp import FullyConnected
 from sim.observers.privacy import PrivacyObserver
-from sim.privacy import NOT_COVERED
-from sim.run import run, run_together
 from sim.seeds import key, stream
+from sim.study.run import run, run_together
 from sim.types import Records
 from tests.federation import alone, experiment, finished
 

@@ -15,16 +15,16 @@ from attacks.inversion.analytic import AnalyticInversion
 from clients.app import fit, hospital_app, together
 from sim.datasets.encoding import matching
 from sim.design.plan import FederationPlan, read
+from sim.design.refusals import REFUSED, SENTENCES
 from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site, Source, spent
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
 from sim.federation import wire
 from sim.federation.engines.local import LocalGrid
-from sim.refusals import REFUSED, SENTENCES
-from sim.run import FederatedRun, run, run_together
 from sim.seeds import Key, key, stream
+from sim.study.experiment import Experiment
+from sim.study.run import FederatedRun, run, run_together
 from sim.types import Observation, View
 from tests.federation import experiment
 from tests.searching import encodings

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reports import findings, page, sections, tables, terminal, words
+from reports import page, sections, terminal
+from reports.analysis import tables
+from reports.text import findings, words
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import Conflict, Recovered, RunRecord, Screened, Visibility, intervals, outcome, sealed

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from clients import batched
-from sim import batches, compare, evidence
+from sim import evidence
 from sim.config.settings import Training
+from sim.design import batches
 from sim.evidence import RunRecord
-from sim.experiment import Experiment
-from sim.run import run, run_together
 from sim.seeds import key, stream
+from sim.study import compare
+from sim.study.experiment import Experiment
+from sim.study.run import run, run_together
 from sim.types import Hospital
 from tests.federation import experiment, finished, plan
 

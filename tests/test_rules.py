@@ -13,34 +13,34 @@ from flwr.serverapp.strategy.multikrum import select_multikrum
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aggregators.bucketing import Bucketing
-from aggregators.bulyan import Bulyan
-from aggregators.caf import Caf
-from aggregators.centered_clipping import CenteredClipping
-from aggregators.chain import Chain
-from aggregators.clear import Clear
-from aggregators.clip import Clip
-from aggregators.clipped_clustering import ClippedClustering
-from aggregators.dnc import Dnc
-from aggregators.flame import Flame
-from aggregators.fltrust import Fltrust
-from aggregators.foolsgold import Foolsgold
-from aggregators.geometric_median import GeometricMedian, Pulls
-from aggregators.geometry import lengths, mixed, squared_distances
-from aggregators.krum import Krum, krum_scores
-from aggregators.limits import refusal
-from aggregators.mda import Mda
-from aggregators.mean import Mean
-from aggregators.median import Median
-from aggregators.momentum import Momentum
-from aggregators.monna import Monna
-from aggregators.nnm import Nnm
-from aggregators.rfa import Rfa
-from aggregators.rlr import Rlr
-from aggregators.secure_sum import Sum
-from aggregators.signguard import Signguard
-from aggregators.smea import Smea
-from aggregators.trimmed_mean import TrimmedMean
+from aggregators.checks import refusal
+from aggregators.linalg import lengths, mixed, squared_distances
+from aggregators.pipeline import Chain
+from aggregators.rules.bulyan import Bulyan
+from aggregators.rules.caf import Caf
+from aggregators.rules.centered_clipping import CenteredClipping
+from aggregators.rules.clipped_clustering import ClippedClustering
+from aggregators.rules.dnc import Dnc
+from aggregators.rules.flame import Flame
+from aggregators.rules.fltrust import Fltrust
+from aggregators.rules.foolsgold import Foolsgold
+from aggregators.rules.geometric_median import GeometricMedian, Pulls
+from aggregators.rules.krum import Krum, krum_scores
+from aggregators.rules.mda import Mda
+from aggregators.rules.mean import Mean
+from aggregators.rules.median import Median
+from aggregators.rules.monna import Monna
+from aggregators.rules.rfa import Rfa
+from aggregators.rules.rlr import Rlr
+from aggregators.rules.signguard import Signguard
+from aggregators.rules.smea import Smea
+from aggregators.rules.trimmed_mean import TrimmedMean
+from aggregators.secagg.clear import Clear
+from aggregators.secagg.sum import Sum
+from aggregators.steps.bucketing import Bucketing
+from aggregators.steps.clip import Clip
+from aggregators.steps.momentum import Momentum
+from aggregators.steps.nnm import Nnm
 from sim.config.settings import Server
 from sim.errors import InputError, RefusedError
 from sim.federation.protocols.plain import capped

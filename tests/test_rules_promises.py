@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregators.kinds import Weighing
-from aggregators.multi_krum import MultiKrum
+from aggregators.base import Weighing
+from aggregators.rules.multi_krum import MultiKrum
 from benchmarks import claims
 from sim.seeds import stream
 from sim.types import Rule, View

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from aggregators.chain import Chain
-from aggregators.kinds import Mixing, Scaling, Weighing
-from aggregators.limits import refusal
-from aggregators.mean import Mean
+from aggregators.base import Mixing, Scaling, Weighing
+from aggregators.checks import refusal
+from aggregators.pipeline import Chain
+from aggregators.rules.mean import Mean
 from sim.errors import RefusedError
 from sim.seeds import stream
 from sim.types import Rule, Step, View

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from aggregators.chain import Chain
-from aggregators.mean import Mean
-from aggregators.server_optimizer.adaptive import Adaptive
-from aggregators.server_optimizer.fedadagrad import Fedadagrad
-from aggregators.server_optimizer.fedadam import Fedadam
-from aggregators.server_optimizer.fedavgm import Fedavgm
-from aggregators.server_optimizer.fedyogi import Fedyogi
+from aggregators.pipeline import Chain
+from aggregators.rules.mean import Mean
+from aggregators.server_optimizers.adaptive import Adaptive
+from aggregators.server_optimizers.fedadagrad import Fedadagrad
+from aggregators.server_optimizers.fedadam import Fedadam
+from aggregators.server_optimizers.fedavgm import Fedavgm
+from aggregators.server_optimizers.fedyogi import Fedyogi
 from sim.errors import InputError
 from sim.seeds import stream
 from sim.types import View

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from reports import broken, findings, page, skipped, terminal
+from reports import page, terminal
+from reports.analysis import broken, skipped
+from reports.text import findings
 from sim.evidence import RunRecord, Screened, Skip
 from tests.records import make_curve, make_record
 from tests.studies import UNTRAINED

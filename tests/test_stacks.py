@@ -11,9 +11,10 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from sim import compose, stacks
-from sim.compose import Cell
+from sim.config import stacks
 from sim.errors import InputError
+from sim.study import compose
+from sim.study.compose import Cell
 from tests.commands import ALONE, FAST, results, wardround
 
 PARTS = {

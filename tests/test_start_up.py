@@ -13,7 +13,7 @@ import pytest
 from sim import names
 
 ROOT = Path(__file__).parents[1]
-TRAINS = ("flwr", "matplotlib", "opacus", "ray", "sklearn", "sim.run")
+TRAINS = ("flwr", "matplotlib", "opacus", "ray", "sklearn", "sim.study.run")
 COMPUTES = (*TRAINS, "torch", "scipy", "polars")
 ANYTHING = (*COMPUTES, "hydra", "numpy", "omegaconf", "pydantic", "rich")
 WITHOUT = {
@@ -28,11 +28,11 @@ WITHOUT = {
     # The network is tried, and a step of its training is timed: with torch, but not with what torch compiles with.
     "explain": (*TRAINS, "scipy", "sympy", "torch._dynamo"),
     "explain attacks=[sign_flip,label_flip] defenses=[krum,secagg]": (*TRAINS, "scipy", "sympy", "torch._dynamo"),
-    "explain model=cnn consortium=digits": ("flwr", "matplotlib", "opacus", "ray", "sim.run", "sympy", "torch._dynamo"),
+    "explain model=cnn consortium=digits": ("flwr", "matplotlib", "opacus", "ray", "sim.study.run", "sympy", "torch._dynamo"),
 }
 PROGRAM = """
 import json, sys
-from sim.command import main
+from sim.cli.command import main
 code = main(sys.argv[1:])
 print(json.dumps([code, sorted(sys.modules)]))
 """

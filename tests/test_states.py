@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from sim.choices import CONF
 from sim.config.build import build
+from sim.config.choices import CONF
 from sim.errors import PluginError
 from sim.seeds import stream
 from sim.states import advanced, is_stateful

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.terminal import closing, run_table
-from sim import brackets, catalog, explain, streams
-from sim.command import main
-from sim.screen import Screen
+from sim.cli import brackets, explain, listing, streams
+from sim.cli.command import main
+from sim.cli.screen import Screen
 from tests.federation import experiment
 from tests.records import make_inversion, make_privacy, make_record
 
@@ -71,7 +71,7 @@ from sim import streams
 @streams.settled
 def command(_):
     from rich.table import Table
-    from sim.screen import Screen
+    from sim.cli.screen import Screen
     table = Table("name", "value", title={SIGNS!a})
     table.add_row({SIGNS!a}, "0.850")
     Screen().print({SIGNS!a}, table)
@@ -80,7 +80,7 @@ def command(_):
     return 3
 sys.exit(command())
 """
-COMMAND = "import sys; from sim.command import main; sys.exit(main())"
+COMMAND = "import sys; from sim.cli.command import main; sys.exit(main())"
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic", "workers=1")
 
 
@@ -160,7 +160,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
 def _everything() -> None:
     record = make_record(attack="alie", defense="dp_record", privacy=make_privacy(), inversion=make_inversion())
-    catalog.show([])
+    listing.show([])
     explain.show([experiment(*FAST[:3], "dp=record", "aggregator=median")], 1)
     Screen().print(run_table(record))
     Screen().print(closing([make_record(), record, make_record(seed=1)]))
@@ -221,7 +221,14 @@ def test_everything_is_printed_through_one_screen_without_markup() -> None:
     assert columns
     assert all(any(key.arg == "markup" for key in node.keywords) for _, node in columns)
     printing = {file for file, node in calls("print") if isinstance(node.func, ast.Name) and file.startswith("sim/")}
-    assert printing <= {"sim/command.py", "sim/streams.py", "sim/cli.py", "sim/failures.py", "sim/jobs.py", "sim/checkpoints.py"}
+    assert printing <= {
+        "sim/cli/command.py",
+        "sim/cli/streams.py",
+        "sim/cli/main.py",
+        "sim/cli/failures.py",
+        "sim/cli/jobs.py",
+        "sim/study/checkpoints.py",
+    }
 
 
 def test_every_text_file_is_opened_as_utf_8() -> None:

@@ -15,7 +15,7 @@ from tests.records import make_record
 
 CONFIG: dict[str, Any] = {
     "training": {"rounds": 4, "lr": 0.1}, "model": {"_target_": "sim.models.mlp.MLP", "hidden": [16]}, "attack": [], "steps": [],
-    "aggregator": {"_target_": "aggregators.mean.Mean"}, "adversary": {"n_hostile": 1}, "report": {"material_drop": 0.05},
+    "aggregator": {"_target_": "aggregators.rules.mean.Mean"}, "adversary": {"n_hostile": 1}, "report": {"material_drop": 0.05},
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def alie(z: float) -> dict[str, Any]:
 
 FLIP = {"attack": [["sign_flip", {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 5}]]}
 LOGISTIC = {"model": {"_target_": "sim.models.mlp.Logistic"}}
-KRUM = {"aggregator": {"_target_": "aggregators.krum.Krum", "n_hostile": 1}}
+KRUM = {"aggregator": {"_target_": "aggregators.rules.krum.Krum", "n_hostile": 1}}
 SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.csv
     "one number": ([run(i, config=lr(v)) for i, v in enumerate((0.02, 0.05, 0.1))], ["training.lr"], ["training.lr"]),
     "a number and seeds": (

@@ -18,7 +18,7 @@ import sys
 import torch
 from threadpoolctl import threadpool_limits
 from opacus.accountants import create_accountant
-from clients.private import calibrated
+from clients.dp_sgd import calibrated
 
 torch.set_num_threads(int(sys.argv[1]))
 threadpool_limits(int(sys.argv[1]))
@@ -49,14 +49,14 @@ def spied(owner, name, counted=lambda *_: True):
 
     setattr(owner, name, spy)
 
-import aggregators.flame, clients.app, clients.batched.general, clients.batched.layers, clients.training
+import aggregators.rules.flame, clients.app, clients.batched.general, clients.batched.layers, clients.training
 from sim.models.mlp import FullyConnected
-from sim.run import run, run_together
+from sim.study.run import run, run_together
 from tests.federation import experiment
 from tests.golden.adapter import by_hospital
 from tests.golden.difference import flat
 
-spied(aggregators.flame.Flame, "weigh", lambda _, view, *rest: view.rows.shape[1] > 3)  # not its tries before round 1
+spied(aggregators.rules.flame.Flame, "weigh", lambda _, view, *rest: view.rows.shape[1] > 3)  # not its tries before round 1
 spied(clients.batched.layers, "train")
 spied(clients.training, "tensors")
 spied(FullyConnected, "scores")

@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from reports import backdoors, page, style, tables, terminal
-from reports.heat_map import heat_map
+from reports import page, terminal
+from reports.analysis import backdoors, tables
+from reports.figures import style
+from reports.figures.heat_map import heat_map
 from sim.evidence import RunRecord
 from tests.records import make_record
 from tests.studies import GOLDEN, STUDIES, golden, losses

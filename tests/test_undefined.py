@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import undefined
+from reports.analysis import undefined
 from tests.commands import ALONE, FAST, results, wardround
 
 # defense or attack of a comparison -> words, and what its cells are said to need

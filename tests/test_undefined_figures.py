@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from reports import breakdown, tables, terminal, words
+from reports import terminal
+from reports.analysis import breakdown, tables
 from reports.page import write_report
+from reports.text import words
 from sim import evidence
 from sim.evidence import RunRecord
 from tests.records import addressed, make_hospitals, make_privacy, make_record

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs.images import draw_changes
-from reports import worst
+from reports.analysis import worst
 from sim import evidence
 from sim.evidence import RunRecord
 from tests.records import addressed, make_inversion, make_record

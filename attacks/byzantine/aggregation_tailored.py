@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.directions import DIRECTIONS, PUSHES, Direction
-from attacks.byzantine.honest import cloud, repeated
-from attacks.byzantine.search import checked, damage, furthest
-from attacks.byzantine.spread import at_least_two
+from attacks._shared.directions import DIRECTIONS, PUSHES, Direction
+from attacks._shared.honest import cloud, repeated
+from attacks._shared.search import checked, damage, furthest
+from attacks._shared.spread import at_least_two
 from sim.errors import one_of
 from sim.types import About, Knowledge, Updates
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.byzantine.honest import deviation, mean, repeated
-from attacks.byzantine.search import checked, damage, furthest
-from attacks.byzantine.spread import at_least_two
+from attacks._shared.honest import deviation, mean, repeated
+from attacks._shared.search import checked, damage, furthest
+from attacks._shared.spread import at_least_two
 from sim.errors import InputError
 from sim.types import About, Knowledge, Updates
 

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.directions import trend
-from attacks.byzantine.honest import deviation, mean
-from attacks.byzantine.spread import at_least_two
+from attacks._shared.directions import trend
+from attacks._shared.honest import deviation, mean
+from attacks._shared.spread import at_least_two
 from sim.errors import InputError
 from sim.types import About, Knowledge, Updates
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.directions import signs
-from attacks.byzantine.honest import Cloud, cloud, repeated, seen
+from attacks._shared.directions import signs
+from attacks._shared.honest import Cloud, cloud, repeated, seen
 from sim.errors import RefusedError, number
 from sim.types import About, Knowledge, Updates, Vector
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.byzantine.history import Received, last_move
+from attacks._shared.history import Received, last_move
 from sim.errors import number, one_of
 from sim.types import About, Knowledge, Stateful, Updates
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.honest import mean, repeated, seen
+from attacks._shared.honest import mean, repeated, seen
 from sim.errors import number
 from sim.types import About, Knowledge, Updates
 

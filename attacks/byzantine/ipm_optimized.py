@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.honest import mean, repeated, seen
-from attacks.byzantine.search import checked, damage, furthest
+from attacks._shared.honest import mean, repeated, seen
+from attacks._shared.search import checked, damage, furthest
 from sim.types import About, Knowledge, Updates
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.byzantine.honest import cloud, combined, repeated
+from attacks._shared.honest import cloud, combined, repeated
 from sim.errors import RefusedError, one_of, whole
 from sim.types import About, Knowledge, Stateful, Updates, Vector
 

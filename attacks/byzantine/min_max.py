@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.directions import DIRECTIONS
-from attacks.byzantine.honest import Cloud
-from attacks.byzantine.spread import Within
+from attacks._shared.directions import DIRECTIONS
+from attacks._shared.honest import Cloud
+from attacks._shared.spread import Within
 from sim.types import About, Vector
 
 

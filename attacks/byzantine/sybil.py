@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.honest import mean, repeated
+from attacks._shared.honest import mean, repeated
 from sim.errors import number
 from sim.types import About, Knowledge, Updates
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.inversion.candidates import grouped, plausible
+from attacks._shared.candidates import grouped, plausible
 from sim.errors import RefusedError, number, whole
 from sim.types import About, Layout, Observation, Vector
 

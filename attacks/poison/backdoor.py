@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.poison.marks import assignments, put
+from attacks._shared.marks import assignments, put
 from sim.errors import InputError, number
 from sim.types import About, Records, Schema
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks._shared.marks import assignments, put
 from attacks.poison.backdoor import checked_target
-from attacks.poison.marks import assignments, put
 from sim.errors import number
 from sim.types import About, Records, Schema
 

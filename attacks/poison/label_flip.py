@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.poison.marks import picked
+from attacks._shared.marks import picked
 from sim.errors import number, one_of
 from sim.types import About, Records, Schema
 

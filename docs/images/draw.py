@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from PIL import Image
 
-from reports import tables, words
-from reports.backdoors import backdoors
-from reports.heat_map import heat_map as drawn_heat_map
-from reports.style import COLORS, RC, SOFT, Look, guide, looks, new_figure, png
+from reports.analysis import tables
+from reports.analysis.backdoors import backdoors
+from reports.figures.heat_map import heat_map as drawn_heat_map
+from reports.figures.style import COLORS, RC, SOFT, Look, guide, looks, new_figure, png
+from reports.text import words
 from sim.evidence import RunRecord, read
 
 WIDTH = 7.2

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from reports import tables, words
-from reports.style import INK, RC, SOFT, WIDTH, new_figure, png
+from reports.analysis import tables
+from reports.figures.style import INK, RC, SOFT, WIDTH, new_figure, png
+from reports.text import words
 from sim.evidence import RunRecord, read
 from sim.evidence.intervals import UNDECIDED
 

@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sim.choices import options
+from sim.config.choices import options
 from sim.errors import LONGEST_VALUE, InputError, cut
 from sim.near import choice
 

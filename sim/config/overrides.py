@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.config.groups import STACK
-from sim.stacks import key_of
+from sim.config.stacks import key_of
 
 FORCE = "++"  # Hydra's prefix for a value that may be new
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sim import limits, plain
+from sim.config import limits, plain
+from sim.design.quorum import Absent
 from sim.errors import InputError
-from sim.quorum import Absent
 from sim.types import Level
 
 ORDERED = ("attack", "steps")  # choices of several, in order
@@ -81,7 +74,7 @@ class Adversary(Values):
 class Server(Values):
     """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
 
-    ``absent``: see ``sim.quorum``.
+    ``absent``: see ``sim.design.quorum``.
     """
 
     max_records: int = Field(ge=1)

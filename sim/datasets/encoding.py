@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sim.data_check import is_constant
+from sim.datasets.checks import is_constant
 from sim.errors import InputError
 from sim.types import Field, Schema, TableSchema
 

@@ -16,7 +16,7 @@ from sim.errors import InputError
 from sim.evidence import sealed
 from sim.evidence.plausible import implausible
 from sim.evidence.records import SCHEMA, RunRecord
-from sim.study import shown
+from sim.evidence.study import shown
 
 EVIDENCE: Final = "evidence.jsonl"
 MANIFEST: Final = "manifest.json"

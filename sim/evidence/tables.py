@@ -8,7 +8,8 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from sim import files, spreadsheet
+from sim import files
+from sim.evidence import spreadsheet
 from sim.evidence.controls import NONE, Controls
 from sim.evidence.metrics import METRICS, is_material
 from sim.evidence.records import RunRecord

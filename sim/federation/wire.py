@@ -22,7 +22,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
-from sim.refusals import REFUSED, SENTENCES, Refusal
+from sim.design.refusals import REFUSED, SENTENCES, Refusal
 from sim.types import SentReply
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
 from sim.withheld import FAILED

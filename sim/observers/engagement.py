@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from flwr.app import Message
 
-from sim.batches import poisson
 from sim.design.attack import AttackPlan
+from sim.design.batches import poisson
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome

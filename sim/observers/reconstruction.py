@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from sim.batches import drawn
 from sim.datasets.encoding import decode, matching
+from sim.design.batches import drawn
 from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights

@@ -7,8 +7,8 @@ from typing import Any
 from hydra import initialize_config_module
 
 from clients.app import hospital_app
-from sim import compose
-from sim.run import run
+from sim.study import compose
+from sim.study.run import run
 
 
 def by_hospital(words: Sequence[str]) -> dict[str, Any]:

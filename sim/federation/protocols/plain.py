@@ -14,16 +14,7 @@ from numpy.typing import NDArray
 from sim import returned
 from sim.config.settings import Server
 from sim.federation import wire
-from sim.federation.conversation import (
-    TRAIN,
-    Answer,
-    Asked,
-    Concluded,
-    Conversation,
-    RoundProtocol,
-    Trip,
-    screened,
-)
+from sim.federation.conversation import TRAIN, Answer, Asked, Concluded, Conversation, RoundProtocol, Trip, screened
 from sim.types import View
 
 if TYPE_CHECKING:

@@ -1,0 +1,135 @@
+"""What rules that weigh rows, steps that scale rows and steps that mix rows have in common."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.checks import enough
+from aggregators.linalg import lengths, mixed, mixtures, precision
+from sim.errors import whole
+from sim.types import About, Kept, Stateful, Vector, View
+
+
+@dataclass(frozen=True)
+class Majority:
+    """A rule or step that is told how many rows are hostile, and is defined as long as the others are more."""
+
+    n_hostile: int
+
+    def __post_init__(self) -> None:
+        whole(0, n_hostile=self.n_hostile)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows: a majority of honest ones."""
+        return 2 * self.n_hostile + 1
+
+
+class Weighing(ABC):
+    """A rule that says how much it takes of each row. A subclass states ``weigh``."""
+
+    about: ClassVar[About]
+
+    @property
+    @abstractmethod
+    def min_rows(self) -> int:
+        """Least number of rows."""
+
+    @abstractmethod
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares of a view that has enough rows."""
+
+    def shares(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Share of each row, (n_rows,): at least 0, sum 1, or all 0 if no row is trusted. ``RefusedError`` for too few rows."""
+        enough(self, view)
+        return self.weigh(view, rng)
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,), once the shares are known."""
+        return mixed(shares, view.rows)
+
+    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,). Raises ``RefusedError`` for too few rows."""
+        return self.combined(view, self.shares(view, rng), rng)
+
+
+class Remembering(Weighing, Stateful[View, Vector, Kept]):
+    """A rule that says how much it takes of each row by what it keeps. A subclass states ``remember`` and ``weigh_by``."""
+
+    @abstractmethod
+    def remember(self, view: View, state: Kept | None) -> Kept:
+        """The next state: what is known after this round's rows."""
+
+    @abstractmethod
+    def weigh_by(self, view: View, state: Kept, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares of a view that has enough rows. ``state``: the next one."""
+
+    def combined_by(self, view: View, shares: NDArray[np.float64], state: Kept, rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,), once the shares are known. ``state``: the next one."""
+        return mixed(shares, view.rows)
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares in a first round."""
+        return self.weigh_by(view, self.remember(view, None), rng)
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The aggregated update of a first round, (n_params,)."""
+        return self.combined_by(view, shares, self.remember(view, None), rng)
+
+    def advance(self, view: View, state: Kept | None, rng: np.random.Generator) -> tuple[Vector, Kept]:
+        """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too few rows."""
+        enough(self, view)
+        after = self.remember(view, state)
+        return self.combined_by(view, self.weigh_by(view, after, rng), after, rng), after
+
+
+class Scaling(ABC):
+    """A step that changes the length of rows and nothing else. A subclass states ``factors``."""
+
+    @abstractmethod
+    def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each row of the given length is multiplied by, (n_rows,)."""
+
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with scaled rows; as it is where nothing changes."""
+        return scaled(view, self.factors(lengths(view.rows)))
+
+
+class Mixing(ABC):
+    """A step that replaces rows by averages of rows. A subclass states ``mixing``."""
+
+    @abstractmethod
+    def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Share of each row in each new row, (n_new_rows, n_rows); every line sums to 1."""
+
+    def mix(self, view: View, mixing: NDArray[np.float64]) -> View:
+        """The view with the new rows."""
+        return replace(view, rows=mixtures(mixing, view.rows))
+
+    def __call__(self, view: View, rng: np.random.Generator) -> View:
+        """The view with mixed rows."""
+        return self.mix(view, self.mixing(view, rng))
+
+
+def scaled(view: View, factors: NDArray[np.float64]) -> View:
+    """The view with each row multiplied by its factor; as it is where nothing changes."""
+    if np.count_nonzero(factors != 1) == 0:
+        return view
+    rows = np.empty_like(view.rows)
+    np.multiply(view.rows, factors.astype(precision(view.rows, factors))[:, None], out=rows, casting="same_kind")
+    return replace(view, rows=rows)
+
+
+def chosen(rows: NDArray[np.intp], n_rows: int) -> NDArray[np.float64]:
+    """Equal shares, (n_rows,), for the rows with the given numbers; all 0 if there are none."""
+    shares = np.zeros(n_rows)
+    shares[rows] = 1.0 / max(1, len(rows))
+    return shares
+
+
+def shortening(norms: NDArray[np.float64], max_norm: float) -> NDArray[np.float64]:
+    """What brings rows of the given lengths down to ``max_norm``, and leaves shorter ones alone, (n_rows,)."""
+    return max_norm / np.maximum(norms, max_norm) if max_norm > 0 else np.zeros_like(norms)

@@ -1,0 +1,203 @@
+"""Steps in order, then a rule, then the server's optimizer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.base import Mixing, Remembering, Weighing
+from aggregators.checks import enough, refusal
+from sim import returned
+from sim.errors import NotFiniteError, PluginError, RefusedError
+from sim.states import State, advanced
+from sim.types import Rule, ServerOptimizer, Step, Vector, View
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a chain makes of a view.
+
+    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
+    that works on each coordinate by itself. ``states``: of the chain's parts after this round.
+    """
+
+    move: Vector
+    shares: NDArray[np.float64] | None
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What the aggregator does with a view: every step on the rows, then the rule. All draw from the same generator.
+
+    ``optimizer`` turns the aggregate into the step of the model; None: the aggregate is the step. What the parts keep from round
+    to round comes in and goes out as their states, in the order of ``parts``.
+    """
+
+    steps: tuple[Step, ...]
+    rule: Rule
+    optimizer: ServerOptimizer | None = None
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Steps, rule and optimizer (None where there is none), in the order of their states."""
+        return (*self.steps, self.rule, self.optimizer)
+
+    @property
+    def min_rows(self) -> int:
+        """Least number of rows that the rule accepts."""
+        return self.rule.min_rows
+
+    def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
+        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
+        merged = ""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        for part in parts:
+            text = refusal(part, n_rows, n_rows if merged else n_hospitals) if hasattr(part, "min_rows") else None
+            if text is not None:
+                return text + merged
+            left = part.n_rows(n_rows) if hasattr(part, "n_rows") else n_rows
+            if left != n_rows:
+                merged += f"; {part.about.title} merges {n_rows} rows into {left}"
+            n_rows = left
+        return None
+
+    def without(self, n_missing: int) -> "Chain":
+        """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile ones.
+
+        Steps and rule then withstand that many fewer among the rows that did come: a risk, for the missing ones may be honest.
+        """
+        if n_missing == 0:
+            return self
+        steps = tuple(_without(step, n_missing) for step in self.steps)
+        return replace(self, steps=steps, rule=_without(self.rule, n_missing))
+
+    @property
+    def withstands(self) -> int | None:
+        """The least number of hostile rows that a step or the rule is given to withstand; None if none of them is given one."""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
+
+    def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
+        """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
+        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        if not any(hasattr(part, "n_hostile") for part in parts):
+            return None
+        numbers = range(n_hospitals + 1)
+        return next((n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None), n_hospitals)
+
+    def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
+        """What the chain makes of a view. ``states``: of the parts after the last round, none in the first.
+
+        Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
+        """
+        aggregated = self._run(view, rng, states, finite_rule=True)
+        returned.finite(self.optimizer, aggregated.move)
+        return aggregated
+
+    def check(self, view: View, rng: np.random.Generator) -> None:
+        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
+        try:
+            found = self._run(view, rng, (), finite_steps=True, finite_rule=True)
+            returned.finite(self.optimizer, found.move)
+        except NotFiniteError as error:
+            raise PluginError(error.plugin, "returned values that are not finite for small finite updates") from None
+
+    def _run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[State],
+        *,
+        finite_steps: bool = False,
+        finite_rule: bool = False,
+    ) -> Aggregate:
+        """As ``run``, but what steps and rule give need be finite only where it is asked for."""
+        text = self.refusal(len(view.rows), sum(map(len, view.members)))
+        if text is not None:
+            raise RefusedError(text)
+        *before, of_rule, of_optimizer = states or (None,) * len(self.parts)
+        view, after, origin = self._stepped(view, rng, before, finite=finite_steps)
+        aggregate, stated, kept = self._ruled(view, rng, of_rule)
+        returned.array(self.rule, aggregate, (view.rows.shape[1],))
+        if finite_rule:
+            returned.finite(self.rule, aggregate)
+        move, pace = aggregate, None
+        if self.optimizer is not None:
+            move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
+            returned.array(self.optimizer, move, aggregate.shape)
+        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, kept, pace))
+
+    def _ruled(self, view: View, rng: np.random.Generator, state: State) -> tuple[Vector, NDArray[np.float64] | None, State]:
+        """What the rule gives, the share that it states of each row, and its next state."""
+        rule: Any = self.rule
+        if isinstance(rule, Remembering):
+            enough(rule, view)
+            kept = rule.remember(view, state)
+            shares = rule.weigh_by(view, kept, rng)
+            returned.array(rule, shares, (len(view.rows),))
+            return rule.combined_by(view, shares, kept, rng), shares, kept
+        if isinstance(rule, Weighing):
+            shares = rule.shares(view, rng)
+            returned.array(rule, shares, (len(view.rows),))
+            return rule.combined(view, shares, rng), shares, None
+        aggregate, kept = advanced(rule, view, state, rng)
+        return aggregate, None, kept
+
+    def _stepped(
+        self, view: View, rng: np.random.Generator, states: Sequence[State], *, finite: bool
+    ) -> tuple[View, list[State], "_Origin"]:
+        """The view after all steps, their next states, and where its rows come from."""
+        after, origin = list[State](), _Origin()
+        for step, state in zip(self.steps, states, strict=True):
+            n_rows, kept = len(view.rows), None
+            if isinstance(step, Mixing):
+                mixing = step.mixing(view, rng)
+                returned.array(step, mixing, (len(mixing), n_rows))
+                view, origin = step.mix(view, mixing), origin.mixed(mixing)
+            else:
+                found, kept = advanced(step, view, state, rng)
+                view = returned.view(step, found, view.rows.shape[1])
+                origin = origin if len(view.rows) == n_rows else _Origin(known=False)
+            after.append(kept)
+            if finite:
+                returned.finite(step, view.rows)
+        return view, after, origin
+
+    def _against(self, n_hostile: int) -> "Chain":
+        def told(part: Any) -> Any:
+            return replace(part, n_hostile=n_hostile) if hasattr(part, "n_hostile") else part
+
+        return replace(self, steps=tuple(map(told, self.steps)), rule=told(self.rule))
+
+    def __call__(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Vector:
+        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
+        return self._run(view, rng, states).move
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The share of each row before all steps in each row after; None: each row is its own.
+
+    Not ``known``: a step does not state it.
+    """
+
+    mixing: NDArray[np.float64] | None = None
+    known: bool = True
+
+    def mixed(self, mixing: NDArray[np.float64]) -> "_Origin":
+        """The same after one more step, with its shares of rows in rows."""
+        return replace(self, mixing=mixing if self.mixing is None or not self.known else mixing @ self.mixing)
+
+    def shares(self, stated: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The share of each row before all steps, of those that are stated of rows after."""
+        if not self.known:
+            return None
+        return stated if self.mixing is None else stated @ self.mixing
+
+
+def _without(part: Any, n_missing: int) -> Any:
+    assumed = getattr(part, "n_hostile", None)
+    return replace(part, n_hostile=max(0, assumed - n_missing)) if assumed else part

@@ -1,0 +1,149 @@
+"""Geometric median (Chen et al., 2017, arXiv:1705.05491; Weiszfeld, 1937; Vardi and Zhang, 2000)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.base import Majority, Weighing
+from aggregators.checks import minority
+from aggregators.linalg import embedded, ranks
+from sim.config.plain import MOST_STEPS
+from sim.errors import RefusedError, number, one_of, whole
+from sim.types import About, View
+
+SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal
+ROUNDING = 1e-15  # of a distance, relative to the lengths of the two points
+HALVINGS = 60  # of one of Newton's steps, and such steps in the end
+
+
+@dataclass(frozen=True)
+class GeometricMedian(Majority, Weighing):
+    """The point with the least sum of Euclidean distances to all rows, without smoothing.
+
+    Steps of Weiszfeld's iteration (at a row that of Vardi and Zhang, so a row that is the minimizer is
+    returned itself) take turns with Newton's, which are shortened until they only descend. The
+    iteration starts from the row that the others pull least. It ends where the unit vectors to the
+    rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that point, plus rounding),
+    and the rule refuses if ``max_steps`` do not reach that.
+    Rows closer to each other than 1e-10 of their distance from the row of median length count as one.
+    By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
+    Where the sum of distances is level to rounding (between two clusters of one weight that are tighter
+    than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer
+    is not unique (an even number of rows on one line) that of the two middle rows which comes first is returned.
+
+    Args:
+        n_hostile: hostile rows to withstand.
+        tolerance: length of the gradient at which to stop, per row.
+        max_steps: most steps.
+        weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the party learns them.
+    """
+
+    tolerance: float = 1e-10
+    max_steps: int = 10_000
+    weighting: Literal["uniform", "count"] = "uniform"
+    about: ClassVar[About] = About(
+        title="GeometricMedian",
+        paper="Chen et al., Distributed Statistical Machine Learning in Adversarial Settings: Byzantine Gradient Descent",
+        year=2017,
+        sees="rows of few hospitals each; record counts with weighting=count",
+        limit="n_rows >= 2*n_hostile + 1",
+        cost="n²d",
+        variants=("weighting=count",),
+        promise=("with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii of the honest mean"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole(1, MOST_STEPS, max_steps=self.max_steps)
+        number(0, 1, open_low=True, tolerance=self.tolerance)
+        one_of(("uniform", "count"), weighting=self.weighting)
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """How much of each row the geometric median is. Raises ``RefusedError`` where it is not found."""
+        points = embedded(view.rows)
+        weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
+        pulls = Pulls(points, weights / weights.mean(), self.tolerance * len(points))
+        point = pulls.lightest_row()
+        for _ in range(self.max_steps):
+            if pulls.balanced(point):
+                return pulls.shares(pulls.settled(point))
+            point = pulls.refined(pulls.weiszfeld(point))
+        raise RefusedError(f"max_steps={self.max_steps}: GeometricMedian did not converge to tolerance={self.tolerance:g}")
+
+
+Floats = NDArray[np.float64]
+
+
+class Pulls:
+    """How weighted points pull at another point: each with its weight, in the direction of the point."""
+
+    def __init__(self, points: Floats, weights: Floats, tolerance: float) -> None:
+        self.points, self.weights, self.tolerance = points, weights, tolerance
+        self.lengths = np.linalg.norm(points, axis=1)
+        self.digits = SAME * self.lengths
+
+    def lightest_row(self) -> Floats:
+        """The point among all at which the pull of the others exceeds the weight there least.
+
+        Found from directions and not from sums of distances: those lose their digits to one row far out.
+        """
+        from scipy.spatial.distance import cdist
+
+        nearness, here = self._nearness(cdist(self.points, self.points))
+        pulls = nearness @ self.points - nearness.sum(1, keepdims=True) * self.points
+        excess = np.linalg.norm(pulls, axis=1) - here.sum(1)
+        row: Floats = self.points[ranks(excess, self.weights.sum()).argmin()]
+        return row
+
+    def balanced(self, point: Floats) -> bool:
+        """Whether the pulls cancel, or are no stronger than the weight that holds the point where it is."""
+        nearness, here, pull = self._at(point)
+        size = self.lengths + np.linalg.norm(point)
+        slack = self.tolerance + ROUNDING * float(nearness @ size)
+        return bool(np.linalg.norm(pull) <= here.sum() + slack)
+
+    def weiszfeld(self, point: Floats) -> Floats:
+        """The next point of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""
+        nearness, here, pull = self._at(point)
+        return np.asarray(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
+
+    def refined(self, point: Floats) -> Floats:
+        """The point after a step of Newton's, halved until the sum of distances only falls on the way."""
+        nearness, here, pull = self._at(point)
+        if here.any():
+            return point
+        units = (self.points - point) * (nearness / self.weights)[:, None]
+        curvature = nearness.sum() * np.eye(len(pull)) - (units.T * nearness) @ units
+        step = np.linalg.solve(curvature + ROUNDING * nearness.sum() * np.eye(len(pull)), pull)
+        for _ in range(HALVINGS):
+            if self._at(point + step)[2] @ step >= 0:
+                return np.asarray(point + step)
+            step = step / 2
+        return point
+
+    def settled(self, point: Floats) -> Floats:
+        """The point after Newton's steps until they move it no more; where the sum is nearly level they do long."""
+        for _ in range(HALVINGS):
+            moved = self.refined(point)
+            if np.linalg.norm(moved - point) <= SAME * np.median(np.linalg.norm(self.points - point, axis=1)):
+                return moved
+            point = moved
+        return point
+
+    def shares(self, point: Floats) -> Floats:
+        """How much of each row the point is."""
+        nearness, here, _ = self._at(point)
+        shares = here if here.any() else nearness
+        return np.asarray(shares / shares.sum())
+
+    def _at(self, point: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weight over distance, 0 for the rows that are here; the weight of each that is, 0 for the others; their pull."""
+        gaps = self.points - point
+        nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
+        return nearness, here, np.asarray(nearness @ gaps)
+
+    def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
+        here = lengths <= self.digits
+        return np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths), np.where(here, self.weights, 0.0)

@@ -1,0 +1,84 @@
+"""Minimum diameter averaging (El Mhamdi et al., 2021, arXiv:2008.00742, section 5; Rousseeuw, 1985)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.base import Majority, Weighing, chosen
+from aggregators.linalg import ranks, squared_distances
+from sim.types import About, View
+
+
+@dataclass(frozen=True)
+class Mda(Majority, Weighing):
+    """Average of the ``n_rows - n_hostile`` rows whose greatest distance from each other is least.
+
+    Exact. Several sets often share the least diameter (it is that of one pair of rows); the first in the order of the rows is
+    taken. Time grows as ``2**n_hostile`` at worst, and not with the number of sets.
+
+    Args:
+        n_hostile: hostile rows to withstand, and rows left out.
+    """
+
+    about: ClassVar[About] = About(
+        title="Mda",
+        paper="El Mhamdi et al., Collaborative Learning in the Jungle (Decentralized, Byzantine, Heterogeneous, Asynchronous)",
+        year=2021,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 2*n_hostile + 1",
+        cost="n²d + 2^f",
+        promise=("with at most n_hostile hostile rows the rows averaged are no farther from each other than honest ones"),
+    )
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the rows kept."""
+        gaps = ranks(squared_distances(view.rows))
+        low, high = 0, int(gaps.max())
+        while low < high:
+            middle = (low + high) // 2
+            fits = coverable(conflicts(gaps, middle), self.n_hostile)
+            low, high = (low, middle) if fits else (middle + 1, high)
+        return chosen(first_kept(conflicts(gaps, low), self.n_hostile), len(gaps))
+
+
+Conflicts = dict[int, frozenset[int]]  # row -> the rows that cannot be kept beside it
+
+
+def conflicts(gaps: NDArray[np.intp], diameter: int) -> Conflicts:
+    """For each row the rows that are farther from it than ``diameter``."""
+    return {row: frozenset(np.flatnonzero(far).tolist()) for row, far in enumerate(gaps > diameter)}
+
+
+def without(graph: Conflicts, rows: frozenset[int]) -> Conflicts:
+    """The conflicts that are left when ``rows`` are gone."""
+    return {row: others - rows for row, others in graph.items() if row not in rows}
+
+
+def coverable(graph: Conflicts, budget: int) -> bool:
+    """Whether leaving out at most ``budget`` rows settles all conflicts (a vertex cover of that size)."""
+    if budget < 0:
+        return False
+    row = max(graph, key=lambda row: len(graph[row]))
+    others = graph[row]
+    if len(others) <= 1:  # only separate pairs are left: one of each goes
+        return sum(map(len, graph.values())) // 2 <= budget
+    if sum(map(len, graph.values())) > 2 * budget * len(others):
+        return False
+    return coverable(without(graph, frozenset({row})), budget - 1) or coverable(without(graph, others), budget - len(others))
+
+
+def first_kept(graph: Conflicts, n_left_out: int) -> NDArray[np.intp]:
+    """The first set, in the order of the rows, of all but ``n_left_out`` rows without a conflict among them."""
+    kept: list[int] = []
+    size = len(graph) - n_left_out
+    for row in range(len(graph)):
+        if row not in graph or len(kept) == size:
+            continue
+        rest = without(graph, graph[row])
+        if coverable(rest, n_left_out - len(graph[row])):
+            kept, n_left_out, graph = [*kept, row], n_left_out - len(graph[row]), rest
+        else:
+            graph, n_left_out = without(graph, frozenset({row})), n_left_out - 1
+    return np.array(kept, dtype=np.intp)

@@ -1,0 +1,1 @@
+"""Steps: a view in, a view out, before a rule; one step a file."""

@@ -1,0 +1,40 @@
+"""Nearest neighbor mixing (Allouah et al., 2023, arXiv:2302.01772)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.base import Majority, Mixing
+from aggregators.linalg import ranks, squared_distances
+from sim.types import About, View
+
+
+@dataclass(frozen=True)
+class Nnm(Majority, Mixing):
+    """Replace every row by the average of the ``n_rows - n_hostile`` rows nearest to it, itself included.
+
+    Of rows that are as near the first are taken.
+
+    Args:
+        n_hostile: hostile rows to withstand.
+    """
+
+    about: ClassVar[About] = About(
+        title="Nnm",
+        paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
+        year=2023,
+        sees="rows of few hospitals each",
+        limit="n_rows >= 2*n_hostile + 1",
+        promise=("nothing by itself: a far row still moves the mean of the mixed rows, and a robust rule has to follow"),
+    )
+
+    def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the neighbors of each row."""
+        gaps = squared_distances(view.rows)
+        n_kept = len(gaps) - self.n_hostile
+        mixing = np.zeros_like(gaps)
+        for shares, row in zip(mixing, gaps, strict=True):
+            shares[ranks(row).argsort(kind="stable")[:n_kept]] = 1 / n_kept
+        return mixing

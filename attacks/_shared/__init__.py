@@ -1,0 +1,1 @@
+"""What several attacks share; no attack is in here."""

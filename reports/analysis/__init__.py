@@ -1,0 +1,1 @@
+"""Records of runs in, frames and sentences about them out; one question a file."""

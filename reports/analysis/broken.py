@@ -1,0 +1,91 @@
+"""What comes before every other result: rounds that were skipped, then what became of training that broke down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reports.analysis import skipped, tables
+from reports.text import words
+from sim.evidence import RunRecord
+
+GUESSING = 0.5  # the AUROC of a model that knows nothing
+MOST = 8  # sentences; the rest is counted
+
+
+def heading(records: Sequence[RunRecord]) -> str:
+    """What ``first`` is about; empty if there is nothing."""
+    parts = ["rounds were skipped"] if skipped.sentences(records) else []
+    parts += ["training broke down"] if broken(records) else []
+    return words.listed(parts).capitalize() if parts else ""
+
+
+def first(records: Sequence[RunRecord]) -> list[str]:
+    """What a reader has to know before any figure, in sentences; empty if every round of every run went as it should."""
+    return [*skipped.sentences(records), *broken(records)]
+
+
+def broken(records: Sequence[RunRecord]) -> list[str]:
+    """A sentence for each attack and what became of its training, with defenses, seeds and rounds; no attack comes first."""
+    cells: dict[tuple[str, str], dict[str, list[int]]] = {}
+    several = len({record.n_hostile for record in records}) > 1
+    for record in records:
+        name = words.attack(record.attack) + (f" with {record.n_hostile} hostile" if several else "")
+        for event in _events(record):
+            cells.setdefault((name, record.defense), {}).setdefault(event, []).append(record.seed)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (attack, defense), events in cells.items():
+        what = "; ".join(f"{_seeds(seeds)}, {event}" for event, seeds in events.items())
+        alike.setdefault((attack, what), []).append(words.under(defense))
+    order = sorted(alike.items(), key=lambda item: not item[0][0].startswith(words.attack("none")))
+    texts = [f"{attack} {words.listed(where)}: {what}." for (attack, what), where in order]
+    if len(texts) <= MOST:
+        return texts
+    return [*texts[: MOST - 1], f"Training broke down in {words.count(len(texts) - MOST + 1, 'more group')} of cells like these."]
+
+
+def untrained(record: RunRecord) -> bool:
+    """Whether no round of the run gave a model."""
+    return len(record.skipped_rounds) == record.rounds
+
+
+def without_scores(record: RunRecord) -> bool:
+    """Whether a run has no AUROC because of its model, and not because its test patients do not allow one."""
+    return record.value("auroc") is None and 0 < record.n_test_positive < record.n_test
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {words.ranges(sorted(set(seeds)))}"
+
+
+def _events(record: RunRecord) -> Iterator[str]:
+    """What went wrong in one run; skipped rounds are not told here."""
+    if untrained(record):
+        yield "no round gave a new model, so that no figure is defined and means leave it out"
+    elif without_scores(record):
+        why = tables.why_undefined(record)
+        yield f"AUROC is not defined at the end{_last_defined(record)} ({why}), and means leave it out"
+    elif (auroc := record.value("auroc")) is not None and auroc <= GUESSING:
+        since = _guessing_since(record)
+        yield "no better than guessing at the end" if since is None else f"no better than guessing from round {since} on"
+
+
+def _guessing_since(record: RunRecord) -> int | None:
+    """The round from which on AUROC on all test patients stayed at ``GUESSING`` or below; None if no curve tells."""
+    since = None
+    for number, value in _curve(record):
+        if value > GUESSING:
+            since = None
+        elif since is None and number > 0:
+            since = number
+    return since
+
+
+def _last_defined(record: RunRecord) -> str:
+    curve = _curve(record)
+    return f"; the last round with one is {curve[-1][0]}" if curve else " or in any round"
+
+
+def _curve(record: RunRecord) -> list[tuple[int, float]]:
+    curve = tables.pooled(record).curve
+    pairs = zip(curve.get("round", []), curve.get("value", []), strict=True)
+    return sorted((number, value) for number, value in pairs if value is not None)

@@ -1,0 +1,131 @@
+"""What each defense costs the smallest and the most different hospital when nobody attacks: records -> a frame, a sentence.
+
+``python -m reports.analysis.costs DIR`` prints the table of a folder's evidence as Markdown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reports.analysis import breakdown, tables
+from reports.text import words
+from sim import evidence
+from sim.evidence import RunRecord
+from sim.evidence.metrics import METRICS, POSITIVE
+
+HOSPITAL = {
+    **tables.PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "influence": pl.Float64,
+    "distance": pl.Float64, "auroc": pl.Float64, "brier": pl.Float64,
+}  # fmt: skip
+SCORES = ("auroc", "brier")  # of a hospital's own test patients
+BY = ("defense", "hospital")
+SHOWN = 0.005  # shares that differ by less are shown alike
+SMALLEST, MOST_DIFFERENT = "smallest", "most different"
+
+
+def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row a defense and hospital, from runs without attack; empty unless some were measured without a defense too.
+
+    ``influence``: what reaches the aggregate of a small change of its update, 1 for an equal share. ``auroc`` and ``brier``: the
+    change against no defense, paired by seed, with ``_without`` and ``_with`` it over the same seeds. The other columns are
+    those of ``tables.hospital_effects``, and intervals. ``role``: ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for
+    all defenses: the fewest training records, and the update furthest from the mean of the others' without a defense.
+    """
+    table = pl.DataFrame(list(_rows(records)), schema=HOSPITAL, orient="row")
+    control, found = table.filter(defense="none"), tables.hospital_effects(records)
+    if control["distance"].drop_nulls().is_empty():
+        found = found.clear()
+    paired = tables.beside(table, "undefended", {f"{metric}_without": metric for metric in SCORES}, on=("hospital",))
+    influence = tables.over_seeds(table, BY, "influence", "influence", POSITIVE)
+    for part in (influence, *(_sides(paired, metric) for metric in SCORES)):
+        found = found.join(part, on=BY, how="left", maintain_order="left")
+    return found.with_columns(role=_role(control))
+
+
+def of_interest(found: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows of ``costs`` with a role, each with the ``metric`` to state: AUROC where every seed has one, else Brier score.
+
+    In order of the defenses, the smallest hospital first.
+    """
+    place = pl.col("defense").replace_strict({name: i for i, name in enumerate(found["defense"].unique(maintain_order=True))})
+    rows = (
+        found.filter(pl.col("role") != "")
+        .sort(place, pl.col("role") == MOST_DIFFERENT, maintain_order=True)
+        .iter_rows(named=True)
+    )
+    return [row | {"metric": "auroc" if row["auroc_n"] == row["brier_n"] else "brier"} for row in rows]
+
+
+def least(found: pl.DataFrame) -> list[str]:
+    """The one of ``of_interest`` that is listened to least, in a sentence; nothing where every share is near an equal one."""
+    rows = [row for row in of_interest(found) if row["influence"] is not None and row["influence"] < 0.95]
+    if not rows:
+        return []
+    row = min(rows, key=lambda row: (row["influence"], -(row["brier"] or 0.0)))
+    metric = row["metric"]
+    interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
+    equal = [
+        f"{one['hospital']} ({one['defense']})" for one in rows if one is not row and one["influence"] - row["influence"] < SHOWN
+    ]
+    also = f", with {words.some(equal)} beside it" if equal else ""
+    return [
+        f"Although nobody attacks, {row['defense']} takes {words.equal_shares(row['influence'])} of an equal share of the "
+        f"update of {row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the "
+        f"smallest mean of those measured{also}. The {METRICS[metric].text} of its own patients changes by "
+        f"{words.change(row[metric])} (95 % interval {interval})."
+    ]
+
+
+def markdown(found: pl.DataFrame) -> str:
+    """The rows of ``of_interest`` as a table."""
+    head = ("defense", "hospital", "training records", "influence", "measure", "without", "with", "change")
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_told, of_interest(found))))
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    metric = row["metric"]
+    scores = [words.score(row[f"{metric}_{side}"]) for side in ("without", "with")]
+    interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
+    return [
+        row["defense"], f"{row['hospital']} ({row['role']})", str(row["n_train"]), words.equal_shares(row["influence"]),
+        METRICS[metric].text,
+        *scores, f"{words.change(row[metric])} ({interval})",
+    ]  # fmt: skip
+
+
+def _sides(paired: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """Mean with and without the defense, over the seeds in which both have it."""
+    both = paired.drop_nulls([metric, f"{metric}_without"]).group_by(BY, maintain_order=True)
+    return both.agg(pl.col(f"{metric}_without").mean(), pl.col(metric).mean().alias(f"{metric}_with"))
+
+
+def _role(control: pl.DataFrame) -> pl.Expr:
+    """The role of a hospital among those of the runs without a defense."""
+    means = control.group_by("hospital", maintain_order=True).agg(pl.col("n_train", "distance").mean()).sort("hospital")
+    smallest = means.sort("n_train", maintain_order=True)["hospital"].head(1)
+    furthest = means.drop_nulls("distance").sort("distance", descending=True, maintain_order=True)["hospital"].head(1)
+    roles = dict.fromkeys([*smallest], SMALLEST)
+    for name in furthest:
+        roles[name] = f"{roles[name]} and {MOST_DIFFERENT}" if name in roles else MOST_DIFFERENT
+    return pl.col("hospital").replace_strict(roles, default="", return_dtype=pl.String)
+
+
+def _rows(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+    for record, pair in tables.paired(records):
+        for one in record.hospitals if record.attack == "none" else ():
+            yield pair | {
+                "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
+                "influence": record.value("influence", one.hospital),
+                "distance": record.value("update_distance", one.hospital),
+                "auroc": record.value("auroc", one.hospital), "brier": record.value("brier", one.hospital),
+            }  # fmt: skip
+
+
+if __name__ == "__main__":
+    for folder in sys.argv[1:]:
+        print(markdown(costs(breakdown.in_focus(tables.one_study(evidence.read(Path(folder)))))))

@@ -1,0 +1,54 @@
+"""Cells of a comparison that did not run because a rule, a step or an attack is not defined there.
+
+Each is a mapping with ``attack``, ``defense``, ``n_hostile`` (None: the same in all cells), ``reason``, and ``part``: what is
+not defined, the ``attack`` or the ``defense``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports.text import words
+
+Refused = Mapping[str, Any]
+SHORT = 28  # characters up to which a cell of a table has room for what is needed
+
+
+def sentences(refused: Sequence[Refused]) -> list[str]:
+    """One sentence for each defense, and each attack, that is not defined, with the reason for the fewest hostile hospitals."""
+    groups: dict[tuple[str, str], list[Refused]] = {}
+    for one in refused:
+        what = part(one)
+        groups.setdefault((what, one[what]), []).append(one)
+    return [_sentence(what, name, group) for (what, name), group in groups.items()]
+
+
+def cells(refused: Sequence[Refused], n_hostile: int) -> dict[tuple[str, str], str]:
+    """By attack and defense, what stands in a table in place of a figure."""
+    here = [one for one in refused if one["n_hostile"] in (None, n_hostile)]
+    return {(one["attack"], one["defense"]): f"not defined{_needs(one['reason'])}" for one in here}
+
+
+def part(one: Refused) -> str:
+    """What is not defined, ``attack`` or ``defense``."""
+    return str(one.get("part", "defense"))
+
+
+def _sentence(what: str, name: str, group: Sequence[Refused]) -> str:
+    first = min(group, key=lambda one: one["n_hostile"] or 0)
+    numbers = sorted({one["n_hostile"] for one in group if one["n_hostile"] is not None})
+    where = f" with n_hostile={words.ranges(numbers)}" if numbers else ""
+    if what == "attack":
+        where = f" {words.under(words.some(dict.fromkeys(words.defense(one['defense']) for one in group)))}{where}"
+    return f"{name} is not defined{where}: {first['reason']}"
+
+
+def _needs(reason: str) -> str:
+    """``: needs 5`` of a reason that ends so, if that is short."""
+    found = re.search(r"(?:needs|expected) (.+?)(?: for |[;:]|$)", reason)
+    text = found[1].rpartition(" = ")[2].strip() if found else ""
+    if (number := re.match(r"\d+", text)) is not None:
+        text = number[0]
+    return f": needs {text}" if 0 < len(text) <= SHORT else ""

@@ -1,0 +1,1 @@
+"""Frames in, labelled matplotlib figures out."""

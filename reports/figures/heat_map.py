@@ -1,0 +1,203 @@
+"""The heat map: attacks across, defenses down, what each attack left of the model and how well each backdoor worked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from reports.analysis import tables
+from reports.figures import style
+from reports.figures.style import RC, WIDTH
+from reports.text import words
+from sim.evidence.intervals import HARMED, UNDECIDED
+
+ROOMY = 8  # attacks across up to which a cell has room for three lines
+GAP = 0.3  # columns between what AUROC tells and backdoors
+
+Row = Mapping[str, Any]
+
+
+class _Look(NamedTuple):
+    """How one kind of cell is drawn: the column of its mean, of its worst seed, and how both are colored and written."""
+
+    scale: mpl.cm.ScalarMappable
+    mean: str
+    worst: str
+    low_is_bad: bool
+
+
+@mpl.rc_context(RC)
+def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple[str, str], str] | None = None) -> Figure:
+    """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and ``backdoors.backdoors``.
+
+    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
+    the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a dashed one
+    that some seeds show it and the mean does not decide it; controls come first, framed in black. A dagger marks
+    cells with runs in which attack or defense did nothing, a double one those with seeds without an AUROC, an
+    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` says by attack and defense
+    what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and state mean and worst
+    seed.
+    """
+    without = undefined or {}
+    shown = tables.judged_by_auroc(cells)
+    bad = list(marked["attack"].unique(maintain_order=True))
+    never_run = [attack for attack, _ in without if attack not in bad]
+    attacks = list(dict.fromkeys([*shown["attack"], *never_run]))
+    defenses = list(dict.fromkeys([*cells["defense"], *(defense for _, defense in without)]))
+    n_across = len(attacks) + len(bad)
+    roomy = n_across <= ROOMY
+    places = {name: float(place) for place, name in enumerate(attacks)}
+    start = len(attacks) + (GAP if attacks else 0)
+    marked_places = {name: start + place for place, name in enumerate(bad)}
+    figure = style.new_figure(*_size(n_across, len(defenses), roomy))
+    looks = _looks(shown, marked)
+    axes, *strips = figure.subplots(1, 1 + len(looks), width_ratios=(n_across, *[0.15 if roomy else 0.35] * len(looks)))
+    for where, look, frame in ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked)):
+        if look is not None:
+            _ground(axes, where, len(defenses))
+            for row in frame.iter_rows(named=True):
+                _cell(axes, where[row["attack"]], defenses.index(row["defense"]), row, look, roomy)
+    for (attack, defense), text in without.items():
+        place = marked_places[attack] if attack in marked_places else places[attack]
+        _not_defined(axes, place, defenses.index(defense), text, roomy)
+    _frame_controls(axes, places, marked_places, defenses)
+    _labels(axes, cells, places, marked_places, defenses, roomy)
+    titles = {"AUROC": "AUROC on all test patients", "backdoors": "Backdoors: success beyond\nfalse triggers, in points"}
+    for strip, (name, look) in zip(strips, looks.items(), strict=True):
+        bar = figure.colorbar(look.scale, cax=strip, label=titles[name])
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _looks(shown: pl.DataFrame, marked: pl.DataFrame) -> dict[str, _Look]:
+    """How cells of AUROC and of backdoors are drawn, for those that there are."""
+    looks = {}
+    if not shown.is_empty():
+        scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *shown["mean"].drop_nulls()]), 1.0), "cividis")
+        looks["AUROC"] = _Look(scale, "mean", "lowest", low_is_bad=True)
+    if not marked.is_empty():
+        looks["backdoors"] = _Look(mpl.cm.ScalarMappable(Normalize(0, 100), "cividis_r"), "gain", "gain_worst", low_is_bad=False)
+    return looks
+
+
+def _size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
+    if roomy:
+        return min(WIDTH + 2, 3.4 + 1.25 * n_attacks), 1.0 + 0.62 * n_defenses
+    return max(WIDTH, 2.6 + 0.36 * n_attacks), 1.9 + 0.34 * n_defenses
+
+
+def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
+    """What cells that were not run look like."""
+    first = min(places.values()) - 0.5
+    look: dict[str, Any] = {"facecolor": "#F4F4F4", "edgecolor": style.FAINT, "hatch": "///"}
+    axes.add_patch(Rectangle((first, -0.5), len(places), n_defenses, **look))
+
+
+def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> None:
+    value = row[look.mean]
+    known = (1.0, 1.0, 1.0) if value is None else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
+    face = tuple(map(float, known[:3]))
+    ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
+    _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
+    lines = _lines(row, look) if roomy else _few_lines(row, look)
+    heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
+    for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
+        size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
+        weight = "bold" if place == 0 else "normal"
+        axes.text(x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink)
+
+
+def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
+    """What stands in a hatched cell that no run can fill."""
+    shown = text.replace(": ", ":\n") if roomy else "n. d."
+    box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.5}
+    axes.text(x, y, shown, ha="center", va="center", fontsize=7, bbox=box)
+
+
+def _frame_verdict(axes: Axes, x: float, y: int, row: Row, width: float) -> None:
+    """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame lies inside the cell."""
+    kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
+    if row["verdict"] not in kinds or (
+        row["verdict"] == UNDECIDED and not any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
+    ):
+        return
+    look: dict[str, Any] = {"fill": False, "edgecolor": style.VERMILION, "linewidth": width, "linestyle": kinds[row["verdict"]]}
+    axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))
+
+
+def _lines(row: Row, look: _Look) -> list[str]:
+    dagger = _daggers(row, " ")
+    if row[look.mean] is None:
+        return ["not", f"defined{dagger}", *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost")]
+    if look.low_is_bad:
+        worst = "one seed" if row["n"] == 1 else f"lowest {words.score(row['lowest'])}"
+        return [words.score(row["mean"]) + dagger, worst, *_counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost")]
+    worst = "one seed" if row["gain_n"] == 1 else f"most {words.signed_points(row['gain_worst'])}"
+    return [words.signed_points(row["gain"]) + dagger, worst, *_counted(row["n_worked"], row["gain_n"], "worked")]
+
+
+def _lost(row: Row) -> int:
+    """Seeds that lost a material share of AUROC, or left a model without one."""
+    return int(row["n_lost"] + row["n_undefined"])
+
+
+def _daggers(row: Row, space: str) -> str:
+    """The signs for runs in which something did nothing, and for seeds without a figure."""
+    signs = ("†" if row["n_idle"] else "") + ("‡" if row.get("n_undefined") else "")
+    return space + signs if signs else ""
+
+
+def _counted(number: int, of: int, what: str) -> list[str]:
+    return [f"{number} of {of} {what}"] if of else []
+
+
+def _few_lines(row: Row, look: _Look) -> list[str]:
+    """Mean and worst seed: no zero before the point, no words."""
+    dagger = _daggers(row, "")
+    if row[look.mean] is None:
+        return ["n.d.", dagger]
+    if look.low_is_bad:
+        mean, worst = (words.score(row[name]).removeprefix("0") for name in ("mean", "lowest"))
+        return [mean + dagger, "" if row["n"] == 1 else f"\N{DOWNWARDS ARROW}{worst}"]
+    mean, worst = (f"{100 * row[name]:+.0f}".replace("-", "\N{MINUS SIGN}") for name in ("gain", "gain_worst"))
+    return [mean + dagger, "" if row["gain_n"] == 1 else f"\N{UPWARDS ARROW}{worst}"]
+
+
+def _frame_controls(axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]) -> None:
+    outline: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
+    if "none" in places:
+        axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
+    for where in (places, marked):
+        if "none" in defenses and where:
+            axes.add_patch(Rectangle((min(where.values()) - 0.49, -0.49), len(where) - 0.02, 0.98, **outline))
+
+
+def _labels(
+    axes: Axes,
+    cells: pl.DataFrame,
+    places: Mapping[str, float],
+    marked: Mapping[str, float],
+    defenses: Sequence[str],
+    roomy: bool,
+) -> None:
+    adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
+    names = [*places, *marked]
+    slant: dict[str, Any] = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
+    titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
+    axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
+    axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
+    right = max([*places.values(), *marked.values()]) + 0.52
+    axes.set(xlim=(-0.52, right), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")
+    axes.xaxis.set_label_position("top")
+    axes.xaxis.labelpad = 10
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,92 @@
+"""One look for every figure: colors that color-blind readers can tell apart, and files that come out byte for byte the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from io import BytesIO, StringIO
+from itertools import cycle
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.figures import labels
+
+# Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for lines on white.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+INK, SOFT, FAINT = "#222222", "#6B6B6B", "#DDDDDD"
+WIDTH = 9.6  # inches; one inch is 96 pixels on the page
+
+RC: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"], "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK, "text.color": INK, "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK, "axes.linewidth": 0.8, "axes.grid": False, "grid.color": FAINT, "grid.linewidth": 0.6,
+    "legend.frameon": False, "figure.facecolor": "white", "svg.fonttype": "path", "hatch.linewidth": 0.5,
+    "text.parse_math": False,
+}  # fmt: skip
+
+Dashes = Literal["-", "--", ":", "-."]
+Look = tuple[str, Dashes]  # color, line style
+
+
+def looks(defenses: Sequence[str]) -> dict[str, Look]:
+    """A color and line style for each defense, the same in every figure that is given the same defenses in the same order."""
+    others = [name for name in defenses if name != "none"]
+    kinds: tuple[Dashes, ...] = ("-", "--", ":", "-.")
+    styles = (kind for kind in cycle(kinds) for _ in COLORS)
+    chosen = zip(cycle(COLORS), styles, strict=False)
+    control: dict[str, Look] = {"none": (BLACK, "-")}
+    return control | dict(zip(others, chosen, strict=False))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of the given size in inches that lays itself out; belongs to no global state."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
+    """Faint grid lines behind the data along ``axis``."""
+    axes.set_axisbelow(True)
+    axes.grid(True, axis=axis)
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """``places`` moved apart until neighbors are ``gap`` apart, in the order given, keeping their mean where they crowd."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    blocks: list[tuple[float, list[int]]] = []  # center of a block of touching labels, and who is in it
+    for i in order:
+        blocks.append((places[i], [i]))
+        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2:
+            (right, later), (left, earlier) = blocks.pop(), blocks.pop()
+            both = earlier + later
+            blocks.append(((left * len(earlier) + right * len(later)) / len(both), both))
+    moved = [0.0] * len(places)
+    for center, members in blocks:
+        for rank, i in enumerate(members):
+            moved[i] = center + gap * (rank - (len(members) - 1) / 2)
+    return moved
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or namespaces."""
+    out = StringIO()
+    labels.plain(figure)
+    with mpl.rc_context(RC | {"svg.hashsalt": name}):
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = out.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file of 200 dots an inch, without date or program name."""
+    out = BytesIO()
+    labels.plain(figure)
+    with mpl.rc_context(RC):
+        figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,185 @@
+"""``wardround list``: what there is to choose from, as the plug-ins and their configuration state it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+from hydra.utils import get_class
+from rich.table import Table
+from rich.text import Text
+
+from sim.cli.screen import Screen
+from sim.config.choices import CONF, options
+from sim.config.groups import STACK
+from sim.config.settings import ORDERED
+from sim.errors import InputError
+from sim.types import BY_AGGREGATOR, About
+from threats.catalog import Threat
+from threats.catalog import load as load_threats
+
+GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
+IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
+INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
+NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is
+PLURALS = {f"{group}s": group for group in GROUPS} | {"consortia": "consortium", "threat": "threats"}
+USAGE = f"""\
+wardround list           everything there is to choose from
+wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
+wardround list WORD...   every choice in whose name or description the word occurs, as in: wardround list krum
+"""
+
+
+def show(words: Sequence[str]) -> None:
+    """Print what the named groups offer, and all choices in which another word occurs; everything if there is no word.
+
+    Raises ``InputError`` for a word that is neither a group nor occurs anywhere, before anything is printed.
+    """
+    screen = Screen()
+    if "--help" in words or "-h" in words:
+        screen.print(USAGE, end="", soft_wrap=True)
+        return
+    parts = [(PLURALS.get(word, word), _chosen(PLURALS.get(word, word))) for word in words]
+    for word, chosen in parts or [(group, _all(group)) for group in GROUPS]:
+        for group, names in chosen.items():
+            if group in ("defense", "threats"):
+                screen.print(_presets(names) if group == "defense" else _threats(names))
+            else:
+                for line in _plugins(group, names, screen.width):
+                    screen.print(line, soft_wrap=True)
+        if word not in GROUPS:
+            screen.print(f"{sum(map(len, chosen.values()))} choices with {word!r}")
+
+
+def _chosen(word: str) -> dict[str, list[str]]:
+    """Choices by group: all of a group, or those in which the word occurs."""
+    if word in GROUPS:
+        return _all(word)
+    found = {group: [name for name in _names(group) if _occurs(word, group, name)] for group in GROUPS}
+    found = {group: names for group, names in found.items() if names}
+    if not found or not word.strip():
+        known = [*GROUPS, *PLURALS, *dict.fromkeys(name for group in GROUPS for name in _names(group))]
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError("list", word, f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}")
+    return found
+
+
+def _all(group: str) -> dict[str, list[str]]:
+    return {group: _names(group)}
+
+
+def _names(group: str) -> list[str]:
+    return [threat.id for threat in _known_threats()] if group == "threats" else options(group)
+
+
+def _occurs(word: str, group: str, name: str) -> bool:
+    """Whether ``word`` occurs in what is shown of a choice, upper and lower case alike."""
+    if group == "threats":
+        shown = next(_threat_row(threat) for threat in _known_threats() if threat.id == name)
+    elif group == "defense":
+        shown = (name, _stands_for(name))
+    else:
+        shown = (name, *facts(group, name).values())
+    return word.casefold() in " ".join(shown).casefold()
+
+
+def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
+    """A heading, then for each choice of a group its name and a block of labeled lines, none longer than ``width``."""
+    key = f"{group}.NAME" if group in ORDERED else group
+    yield Text.assemble((group, "bold"), f"  (set a value with {key}.KEY=VALUE)")
+    room = max(NARROWEST, width - INDENT - LABEL)
+    for name in names:
+        known = dict(facts(group, name))
+        yield Text.assemble((name, "bold"), *(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known))
+        for label, text in known.items():
+            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+            for place, line in enumerate(lines):
+                yield Text.assemble(" " * INDENT, (f"{'' if place else label:{LABEL}}", "dim"), line)
+
+
+@cache
+def facts(group: str, name: str) -> dict[str, str]:
+    """What there is to know of one choice of a group, by label; nothing that its plug-in or configuration does not state."""
+    node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
+    if node is None:
+        return {"is": "nothing"}
+    found: Any = get_class(node["_target_"])
+    about: About | None = getattr(found, "about", None)
+    defaults = [f"{key}={_shown(value)}" for key, value in node.items() if key != "_target_"]
+    stated = {"is": (found.__doc__ or "").strip().splitlines()[0].replace("``", ""), "defaults": "  ".join(defaults)}
+    if about is not None:
+        stated |= _sheet(about, "" if group != "attack" else node["_target_"].split(".")[1])
+        stated["variants"] = "  ".join(variant for variant in about.variants if variant not in defaults)
+    return {label: text for label, text in stated.items() if text}
+
+
+def _sheet(about: About, kind: str) -> dict[str, str]:
+    """What a data sheet says; an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
+    by_hospital = bool(kind) and kind not in BY_AGGREGATOR
+    return {
+        "kind": kind,
+        "knowledge": about.needs if by_hospital else "",
+        "needs": about.limit,
+        "promise": about.promise,
+        "sees": "" if about.limit else about.sees,
+        "cost": about.cost,
+        "variants": "",
+        "paper": f"{about.paper} ({about.year})",
+    }
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written on the command line."""
+    if isinstance(value, str) and value.startswith("${"):
+        return value.removeprefix("${").removesuffix("}")
+    return value if isinstance(value, str) and value else json.dumps(value, separators=(",", ":"))
+
+
+def _plugin(node: Any) -> Mapping[str, Any] | None:
+    """The first part of a configuration that describes a plug-in."""
+    if not isinstance(node, dict):
+        return None
+    return node if "_target_" in node else next((found for value in node.values() if (found := _plugin(value))), None)
+
+
+def _presets(names: Sequence[str]) -> Table:
+    table = _table("defense", ("name", "stands for"))
+    for name in names:
+        table.add_row(name, _stands_for(name))
+    return table
+
+
+def _stands_for(name: str) -> str:
+    node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
+    parts = [f"{key.removeprefix('override /')}={value}" for item in node.get("defaults", []) for key, value in item.items()]
+    return " ".join(parts) or "plain mean"
+
+
+@cache
+def _known_threats() -> tuple[Threat, ...]:
+    return tuple(load_threats().threats)
+
+
+def _threats(ids: Sequence[str]) -> Table:
+    table = _table("threats", ("id", "threat", "attacks", "when not run"))
+    for threat in _known_threats():
+        if threat.id in ids:
+            table.add_row(*_threat_row(threat))
+    return table
+
+
+def _threat_row(threat: Threat) -> tuple[str, ...]:
+    return threat.id, threat.name, ", ".join(threat.attacks), threat.untested.status.replace("_", " ")
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,71 @@
+"""The commands ``wardround run | compare | explain | list | report``: each imports what it needs, when it is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sim.cli import failures
+from sim.config.words import HYDRA_COMMANDS, flags
+from sim.errors import InputError, RefusedError
+
+CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}  # name of the configuration that a command starts from
+REPORT_USAGE = """\
+wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
+"""
+
+
+def run_command(words: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    command, rest = words[0], words[1:]
+    try:
+        if command in HYDRA_COMMANDS:
+            _hydra(command, rest)
+        elif command == "list":
+            from sim.cli import listing
+
+            listing.show(rest)
+        else:
+            _report(rest)
+    except (InputError, RefusedError) as error:
+        return failures.wrong_input(error)
+    except Exception as error:
+        return failures.internal(error)
+    return 0
+
+
+def _hydra(command: str, words: Sequence[str]) -> None:
+    """Run the command for the configuration, or the sweep of configurations, that the words describe, or show it."""
+    from sim.cli import jobs
+    from sim.config import overrides
+    from sim.config.hydra_errors import one_line
+
+    start = time.perf_counter()
+    given = list(words) if command == "run" else [*map(overrides.forced, words)]
+    asked = flags(given)
+    with one_line():
+        if asked.help or asked.cfg:
+            jobs.show(CONFIG[command], asked)
+        elif command == "explain":
+            from sim.cli.explain import COMMAND
+
+            jobs.main(CONFIG[command], asked, COMMAND)
+        else:
+            from sim.cli import repeat, tasks
+
+            swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
+            if swept is not None:
+                tasks.end_sweep(swept, repeat.of_words(command, words), start)
+
+
+def _report(words: Sequence[str]) -> None:
+    if "--help" in words or "-h" in words:
+        from sim.cli.screen import Screen
+
+        Screen().print(REPORT_USAGE, end="", soft_wrap=True)
+        return
+    if not words:
+        raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    from sim.cli import tasks
+
+    tasks.report(words)

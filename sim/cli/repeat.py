@@ -1,0 +1,43 @@
+"""The command that repeats what a folder holds: every flag and override that matters, and none that says where to write."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from sim.config import stacks
+from sim.config.guard import FOREIGN
+from sim.config.words import flags
+
+WHERE = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")  # where results are written, and what -m sets
+OF_SWEEPS = ("hydra/launcher", "hydra.launcher")  # what one job has no need of
+
+
+def of_job(command: str, task: Sequence[str]) -> str:
+    """The command of the job that Hydra is running; ``task``: its overrides. A job of a sweep is repeated alone."""
+    hydra = HydraConfig.get()
+    given = OmegaConf.to_container(hydra.overrides.hydra)  # as written: not resolved
+    words = [str(word) for word in given or () if not _is_one_of(str(word), (*WHERE, *OF_SWEEPS))]
+    places = [source.path for source in hydra.runtime.config_sources if source.provider == FOREIGN]
+    return _line(command, places[0] if places else None, [*task, *words])
+
+
+def of_words(command: str, words: Sequence[str]) -> str:
+    """The command that these words of a command line were."""
+    given = flags(words)
+    overrides = [word for word in given.overrides if not _is_one_of(word, WHERE)]
+    return _line(command, given.config_dir, [*(["-m"] if given.multirun else []), *overrides])
+
+
+def _line(command: str, config_dir: str | None, words: Sequence[str]) -> str:
+    flags = [] if config_dir is None else ["--config-dir", str(Path(config_dir).absolute())]
+    return shlex.join(["wardround", command, *flags, *words])
+
+
+def _is_one_of(word: str, keys: Sequence[str]) -> bool:
+    key = stacks.key_of(word)
+    return any(key == one or key.startswith(f"{one}.") for one in keys)

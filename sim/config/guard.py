@@ -1,0 +1,112 @@
+"""What Hydra has read is checked before anything acts on it: names are names, and values refer to nothing outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.config import choices, plain
+from sim.config.hydra_errors import one_line
+from sim.errors import InputError
+
+SEVERAL = ("attack", "steps")  # groups of which several are chosen together
+DEFENSE = "defense"
+FOREIGN = "command-line"  # what Hydra calls the folder of --config-dir
+
+
+@contextmanager
+def hydra_errors() -> Iterator[None]:
+    """Turn everything that Hydra raises while it reads words or files into an ``InputError``: no code of ours runs in it."""
+    with one_line():
+        try:
+            yield
+        except (HydraException, OmegaConfBaseException, InputError):
+            raise
+        except (ArithmeticError, RecursionError, ValueError) as error:
+            raise InputError("configuration", "...", f"cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def parsed(words: Sequence[str]) -> list[Override]:
+    """The overrides as Hydra reads them. Raises ``InputError`` for a choice that is no name."""
+    with hydra_errors():
+        found = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words))
+    for one in found:
+        values = list(one.sweep_iterator()) if one.is_choice_sweep() else [one.value()]
+        _check_name(one.key_or_group, values)
+        if one.key_or_group in choices.groups():
+            for value in values:
+                choices.check_choice(one.key_or_group, _text(value))
+        elif not one.is_hydra_override():
+            for value in values:
+                plain.references(one.key_or_group, _text(value))
+    return found
+
+
+def _check_name(key: str, values: Sequence[Any]) -> None:
+    """Refuse what would let a run go by the name of another: two choices where one counts, a name put in its place."""
+    group, _, rest = key.partition(".")
+    if key in choices.groups() and key not in SEVERAL and any(isinstance(value, list) for value in values):
+        raise InputError(
+            key, values[0], f"expected one name{'; defenses stack with +, as in secagg+clip' if key == DEFENSE else ''}"
+        )
+    if key == f"{DEFENSE}.name":
+        raise InputError(key, _text(values[0]), f"expected {DEFENSE}=NAME, for the name stands for what it does")
+    name, _, last = rest.rpartition(".")
+    if group == "attack" and last == plain.SELF and name in choices.options(group):
+        raise InputError(key, _text(values[0]), f"expected a class under a name of its own: {name} stands for another attack")
+
+
+def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
+    """Refuse a defense that goes by another name than the one that chose it."""
+    chosen = str(config.hydra.runtime.choices.get(DEFENSE))
+    node = values.get(DEFENSE)
+    name = node.get("name") if isinstance(node, Mapping) else None
+    if name != chosen.replace(" ", ""):
+        raise InputError(f"{DEFENSE}.name", name, f"expected {chosen}, the name under which it is chosen")
+
+
+def check(config: DictConfig, words: Sequence[str]) -> None:
+    """Raise ``InputError`` for a composed configuration that reads anything outside, or whose chosen attack is not in it.
+
+    ``words``: what it is composed of.
+    """
+    values = {key: value for key, value in _container(config).items() if key != "hydra"}
+    plain.references("", values)
+    for key in ("attacks", "defenses"):
+        choices.check_listed(key, values.get(key))
+    _check_defense(config, values)
+    choices.check_present(_attacks(str(config.hydra.job.config_name), words), values.get("attack"))
+
+
+def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
+    """Names of the attacks whose files make a configuration; files of the project choose none beside those of the words."""
+    loader = GlobalHydra.instance().config_loader()
+    if any(source.provider == FOREIGN for source in loader.get_sources()):
+        paths = [
+            default.config_path or "" for default in loader.compute_defaults_list(config_name, list(words), RunMode.RUN).defaults
+        ]
+        yield from (path.removeprefix("attack/") for path in paths if path.startswith("attack/"))
+        return
+    chosen = [one.value() for one in OverridesParser.create().parse_overrides(list(words)) if one.key_or_group == "attack"]
+    for value in chosen[-1:]:
+        yield from map(str, value if isinstance(value, list) else [value])
+
+
+def _text(value: Any) -> Any:
+    """A value of an override without Hydra's marks of quotes."""
+    return Override._convert_value(value)
+
+
+def _container(config: Any) -> dict[str, Any]:
+    plain_values = OmegaConf.to_container(config)
+    assert isinstance(plain_values, dict)
+    return {str(key): value for key, value in plain_values.items()}

@@ -1,0 +1,135 @@
+"""Defenses that stack: ``secagg+dp_record`` or ``median+clip``, made of presets and of single parts of a defense.
+
+A stack becomes a preset of its own, which includes the presets it is made of, so that Hydra composes it like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+
+from sim.config.choices import options
+from sim.config.groups import STACK
+from sim.errors import InputError
+
+JOINT = "+"
+NOTHING = "none"
+GROUP = "defense"
+MADE = set[str]()  # names of the stacks made so far in this process
+
+Choice = tuple[str, str]  # group, name
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where presets and parts come from."""
+
+    loader: ConfigLoader
+
+    @cached_property
+    def known(self) -> dict[str, list[str]]:
+        """Names of presets and of parts by group, without the stacks made."""
+        return {group: self._options(group) for group in (GROUP, *STACK)}
+
+    def defaults(self, preset: str) -> list[Choice]:
+        """The options of the groups of a defense that Hydra takes with a preset."""
+        words = ["attack=[none]", f"{GROUP}={preset}"]
+        found = self.loader.compute_defaults_list("config", words, RunMode.RUN).defaults
+        pairs = [str(default.config_path).rpartition("/") for default in found]
+        return [(group, option) for group, _, option in pairs if group in STACK]
+
+    def _options(self, group: str) -> list[str]:
+        found = self.loader.get_group_options(group, config_name="config", overrides=[])
+        return sorted(set(found) - (MADE if group == GROUP else set()))
+
+
+def key_of(word: str) -> str:
+    """The key of an override."""
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def plain(name: str) -> str:
+    """The name of a stack without spaces around its parts. Raises ``InputError`` for a part without a name."""
+    parts = [part.strip() for part in name.split(JOINT)]
+    if any(not re.fullmatch(r"\w+", part) for part in parts):
+        raise InputError(GROUP, name, f"expected names of defenses, joined with {JOINT} where they stack, as in secagg+dp_record")
+    return JOINT.join(parts)
+
+
+def make(names: Iterable[str]) -> None:
+    """Make a preset of each name that is none yet. Hydra must be initialized.
+
+    Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict each other.
+    """
+    source = Source(GlobalHydra.instance().config_loader())
+    for name in dict.fromkeys(names):
+        if name not in source.known[GROUP]:
+            parts = plain(name).split(JOINT)
+            _store(name, [part for part in parts if part in source.known[GROUP]], _choices(name, parts, source))
+
+
+def make_asked(overrides: Sequence[Override]) -> None:
+    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must be initialized."""
+    names = [name for override in overrides if override.key_or_group == GROUP for name in _values(override)]
+    make(name for name in names if JOINT in name or name not in options(GROUP))
+
+
+def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
+    """What a stack chooses of each group. Only steps may be several, and each only once."""
+    chosen, by = defaultdict[str, list[str]](list), dict[str, str]()
+    if repeated := [part for part in parts if parts.count(part) > 1]:
+        raise InputError(GROUP, name, f"expected {repeated[0]} once")
+    for part in parts:
+        for group, option in _of_part(name, part, source):
+            if option in chosen[group]:
+                raise InputError(GROUP, name, f"expected {group}={option} once: {by[group]} and {part} both have it")
+            if chosen[group] and group != "steps":
+                raise InputError(
+                    GROUP,
+                    name,
+                    f"expected one {group}; {by[group]} has {group}={chosen[group][0]} and {part} has {group}={option}",
+                )
+            chosen[group].append(option)
+            by[group] = part
+    return chosen
+
+
+def _of_part(name: str, part: str, source: Source) -> list[Choice]:
+    """What a preset chooses, or the single part of a defense with that name."""
+    if part == NOTHING:
+        raise InputError(GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack")
+    known = source.known
+    if part in known[GROUP]:
+        without = source.defaults(NOTHING)
+        return [choice for choice in source.defaults(part) if choice not in without]
+    groups = [group for group in STACK if part in known[group]]
+    if len(groups) == 1:
+        return [(groups[0], part)]
+    if groups:
+        raise InputError(GROUP, part, f"expected a name of one group; it is one of {' and of '.join(groups)}")
+    single = sorted({option for group in STACK for option in known[group]} - {NOTHING, *known[GROUP]})
+    presets = [option for option in known[GROUP] if option not in MADE]
+    raise InputError(GROUP, part, f"expected one of {', '.join(presets)}, or a part of a defense: {', '.join(single)}")
+
+
+def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> None:
+    chosen = [{f"override /{group}": options if group == "steps" else options[0]} for group, options in choices.items()]
+    node = {"defaults": [*presets, *chosen, "_self_"], GROUP: {"name": plain(name)}}
+    ConfigStore.instance().store(group=GROUP, name=name, node=node, package="_global_")
+    MADE.add(name)
+
+
+def _values(override: Override) -> list[str]:
+    """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is left out."""
+    if override.is_sweep_override():
+        return [str(value) for value in override.sweep_string_iterator()] if override.is_choice_sweep() else []
+    return [value] if isinstance(value := override.value(), str) else []

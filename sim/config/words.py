@@ -1,0 +1,138 @@
+"""The words of a command, checked before anything is imported, read or run: flags, keys of Hydra, names, sizes.
+
+What is not listed here as allowed is refused by its name; the values are checked again where Hydra has read them.
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import NoReturn
+
+from sim import plugins
+from sim.config.choices import groups, options
+from sim.config.plain import SELF
+from sim.errors import InputError
+from sim.near import choice
+
+HYDRA_COMMANDS = ("run", "compare", "explain")
+COMMANDS = (*HYDRA_COMMANDS, "list", "report")
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+LAUNCHER, WORKERS = "hydra/launcher", "hydra.launcher.workers"
+LAUNCHERS = ("basic", "lockstep")
+LISTS = ("attacks", "defenses")  # of names of choices
+OF_HYDRA = (*FOLDERS, LAUNCHER, WORKERS)
+OFFERED = "--help, --cfg job|hydra|all, --resolve, -m and --config-dir are offered"
+
+MOST_WORDS, LONGEST_WORD, LONGEST_KEY, DEEPEST = 500, 4_000, 200, 12
+KEY = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
+SPECIAL = re.compile(r"_\w*_", re.ASCII)
+SPECIAL_KEY = re.compile(r"(?<!\w)_\w*_['\"]?\s*:", re.ASCII)  # in a mapping
+PACKAGE = re.compile(r"(\[)?\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)?\s*(?(1)\])", re.ASCII)
+OF_JOB = r"now:[%\w:. -]*|hydra\.job\.(?:name|num|id|override_dirname)"
+IN_FOLDERS = re.compile(rf"\$\{{(?:{OF_JOB}|(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*)\}}", re.ASCII)
+
+
+def flags(words: Sequence[str]) -> Namespace:
+    """The flags and the other words (``overrides``). Raises ``InputError`` for any flag that is not offered, or cut short."""
+    return _parser(words).parse_intermixed_args(list(words))
+
+
+def check(words: Sequence[str]) -> None:
+    """Raise ``InputError`` for the first word of ``run``, ``compare`` or ``explain`` that is not one that they may be given."""
+    if len(words) > MOST_WORDS:
+        raise InputError("overrides", f"{len(words)} words", f"expected at most {MOST_WORDS}")
+    for word in words:
+        _check_size(word)
+    for word in flags(words).overrides:
+        _check_override(word)
+
+
+def chosen(words: Sequence[str]) -> tuple[str, ...]:
+    """Packages that these words choose with ``plugins=[PACKAGE]``; only here can a package be chosen."""
+    found = list[str]()
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        if key == "plugins":
+            listed = PACKAGE.fullmatch(value)
+            if listed is None:
+                raise InputError(key, value, f"expected a list of at most {plugins.MOST} names of packages, as in [my_package]")
+            found += re.findall(r"\w+", listed[2] or "", re.ASCII)
+    return tuple(found)
+
+
+class _Parser(ArgumentParser):
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+        self.given = " ".join(word for word in words if word.startswith("-"))
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError("flags", self.given, f"{message}; {OFFERED}")
+
+
+def _parser(words: Sequence[str]) -> ArgumentParser:
+    parser = _Parser(words)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    return parser
+
+
+def _check_size(word: str) -> None:
+    key = word.partition("=")[0]
+    if len(word) > LONGEST_WORD:
+        raise InputError(key, word.partition("=")[2], f"expected at most {LONGEST_WORD:,} characters")
+    if re.search(r"[0-9_]{60}", word) and re.search(r"[0-9]{50}", word.replace("_", "")):
+        raise InputError(key, word.partition("=")[2], "expected numbers of fewer than 50 digits")
+    if not word.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in word):
+        raise InputError("override", repr(word), "expected text without control characters")
+    depth = 0
+    for letter in word:
+        depth += (letter in "[{(") - (letter in ")}]")
+        if depth > DEEPEST:
+            raise InputError(key, word.partition("=")[2], f"expected at most {DEEPEST} brackets in one another")
+
+
+def _check_override(word: str) -> None:
+    """One override: its key is a key of the configuration, or one of ``OF_HYDRA``; its value reads nothing from outside."""
+    left, equal, value = word.partition("=")
+    key = re.sub(r"^(\+\+|\+|~)", "", left)
+    if "@" in key:
+        raise InputError(key, value, "expected a key without @: parts of a configuration stay where they belong")
+    if key.split(".")[0].split("/")[0].lower() == "hydra":
+        if key not in OF_HYDRA or left != key or not equal:
+            raise InputError(left, value, f"not offered, because Hydra acts on it; expected one of {', '.join(OF_HYDRA)}")
+        _check_hydra(key, value)
+        return
+    if "/" in key or len(key) > LONGEST_KEY or (equal and not KEY.fullmatch(key)):
+        raise InputError(key, value, "expected a key of letters, digits and _, with dots between its parts, as in training.lr")
+    if key.startswith("plugins."):
+        raise InputError(key, value, "expected plugins=[PACKAGE], with all packages")
+    special = next((part for part in key.split(".") if SPECIAL.fullmatch(part) and part != SELF), None) or SPECIAL_KEY.search(
+        value
+    )
+    if special:
+        raise InputError(key, value, "expected no key like _args_ or _target_ among values: they are special to Hydra")
+    if key in (*groups(), *LISTS) and re.search(r"[^\w\s\[\],'\"+()*-]", value, re.ASCII):
+        group = key if key in groups() else key.removesuffix("s")
+        raise InputError(key, value, f"expected {choice(value, options(group), f'wardround list {group}')}")
+    if re.search(r"\$\{[^}]*:", value):
+        raise InputError(key, value, "expected no resolver: a configuration reads nothing from outside; only ${KEY} is read")
+    if found := re.match(r"\s*(shuffle|sort|tag|interval)\s*\(", value):
+        raise InputError(key, value, f"expected values, or choice(...) or range(...) with -m, and not {found[1]}(...)")
+
+
+def _check_hydra(key: str, value: str) -> None:
+    if key == LAUNCHER and value not in LAUNCHERS:
+        raise InputError(key, value, f"expected {choice(value, LAUNCHERS)}")
+    if key == WORKERS and not re.fullmatch(r"auto|[1-9]\d{0,3}", value, re.ASCII):
+        raise InputError(key, value, "expected auto or a whole number of at least 1")
+    if key in FOLDERS and not value.strip("'\" "):
+        raise InputError(key, value, "expected a folder")
+    if key in FOLDERS and "${" in IN_FOLDERS.sub("", value):
+        raise InputError(key, value, "expected no resolver but ${now:...}, ${hydra.job.num} and other keys of the configuration")

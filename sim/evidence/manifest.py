@@ -1,0 +1,53 @@
+"""Where a result comes from: code, versions, machine, command."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
+COMPUTE = ("flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic", "scikit-learn", "scipy", "torch")
+DEPENDENCIES = ("flwr", "torch", "opacus", "numpy", "scipy", "scikit-learn", "hydra-core", "pydantic", "polars", "matplotlib")
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """12 hex digits of the source of the simulator and its plug-ins and of the versions of what they compute with."""
+    digest = hashlib.sha256()
+    for package in CODE:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    for name in COMPUTE:
+        digest.update(f"{name}=={version(name)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def manifest(command: str, seconds: float) -> dict[str, Any]:
+    """What ``manifest.json`` says of a folder's evidence. ``command`` repeats it."""
+    return {
+        "command": command,
+        "code": code_version(),
+        "commit": _commit(),
+        "versions": {name: version(name) for name in DEPENDENCIES},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "seconds": round(seconds, 1),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of a checkout, with ``+`` if files differ from it; None outside a checkout."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

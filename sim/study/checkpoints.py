@@ -1,0 +1,323 @@
+"""What a run in progress has reached, as a file from which it goes on after an interruption.
+
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
+follows from the configuration, and random draws have names.
+The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from flwr.app import ConfigRecord, Context
+from numpy.typing import NDArray
+
+from sim import evidence, files
+from sim.evidence import Part
+from sim.evidence.manifest import code_version
+from sim.federation import wire
+from sim.federation.rounds import Skipped
+from sim.states import is_stateful
+from sim.study.experiment import Experiment, address
+
+if TYPE_CHECKING:
+    from sim.study.run import FederatedRun
+
+SCHEMA: Final = "wardround.progress/1"
+EVERY: Final = 3.0  # seconds between two files
+DEAREST: Final = 0.01  # share of the processor's time that writing may take; where it takes more, files come less often
+FOLDER: Final = ".progress"
+FILE: Final = "*.state"
+
+CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
+PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
+
+UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
+
+Stored = dict[str, Any]  # of one run, by name
+
+
+class Arrays(list[NDArray[Any]]):
+    """Arrays in order, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[tuple[Any, ...], int] = {}
+
+    def place(self, array: NDArray[Any]) -> int:
+        """Where ``array`` is in the list, at the end if it was not there."""
+        if array.dtype.kind not in PLAIN:
+            raise UnstorableError(f"arrays of {array.dtype}")
+        memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if memory not in self._places:  # the list holds the array, so that its memory is nobody else's
+            self._places[memory] = len(self)
+            self.append(array)
+        return self._places[memory]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
+
+    kind: str
+    fields: Mapping[str, Any]
+
+
+class UnstorableError(TypeError):
+    """A plug-in's state holds something that is neither JSON nor an array."""
+
+
+class Progress:
+    """The progress of some runs that advance together, in one file of the folder ``.progress`` within a folder of evidence."""
+
+    def __init__(self, folder: Path, experiments: Sequence[Experiment]) -> None:
+        identities = "".join(address(experiment, code_version()) for experiment in experiments)
+        self.folder = folder / FOLDER
+        self.path = self.folder / FILE.replace("*", sha256(identities.encode()).hexdigest()[:16])
+        self._start = time.monotonic()
+        self._next, self._off = self._start + EVERY, False
+
+    def restore(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
+        """Take every run to the last round of which any whole file of the folder holds its state."""
+        if not self.folder.is_dir():
+            return
+        held = states(self.folder)
+        for run in runs:
+            if (state := held.get(address(run.experiment, code_version()))) is not None:
+                at = [contexts[node] for node in run.roster.nodes.values()]
+                try:
+                    state["parts"] = _made(state["parts"], _state_types(run))
+                    _check_fits(run, len(at), state)
+                except UNUSABLE as error:
+                    print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
+                else:
+                    _restore(run, at, state)
+
+    def after_round(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
+        """Write the state of all runs, if it is time to."""
+        now, worked = time.monotonic(), time.process_time()
+        if self._off or now < self._next:
+            return
+        try:
+            each = (now - self._start) / len(runs)
+            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
+            write(self.path, {address(run.experiment, code_version()): state for run, state in found})
+        except UnstorableError as error:
+            self._off = True
+            print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
+        self._next = time.monotonic() + max(EVERY, (time.process_time() - worked) / DEAREST)
+
+    def done(self) -> None:
+        """Remove the file: all its runs are evidence now."""
+        self.path.unlink(missing_ok=True)
+
+
+def write(path: Path, runs: Mapping[str, Stored]) -> None:
+    """Write one file with the states of runs by their address.
+
+    Raises ``UnstorableError`` where one is not made of plain values.
+    """
+    arrays = Arrays()
+    tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
+    whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
+    shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
+    head = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
+    content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
+    files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
+
+
+def states(folder: Path) -> dict[str, Stored]:
+    """The furthest state of each run in the files of ``folder`` that are whole and of this code; a line for each other file."""
+    found: dict[str, Stored] = {}
+    for path in sorted(folder.glob(FILE)):
+        try:
+            for identity, state in _read(path).items():
+                if identity not in found or found[identity]["round"] < state["round"]:
+                    found[identity] = state
+        except UNUSABLE as error:
+            print(f"wardround: progress in {path} is not used ({_reason(error)})", file=sys.stderr)
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:100]
+
+
+def clear(folder: Path, done: Collection[str]) -> None:
+    """Remove the files of runs that are ``done``, and those that cannot be used; files of other runs stay."""
+    for path in (folder / FOLDER).glob(FILE):
+        try:
+            over = any(identity in done for identity in _read(path))
+        except UNUSABLE:
+            over = True
+        if over:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # there are other files, or there is no folder
+        (folder / FOLDER).rmdir()
+
+
+def _read(path: Path) -> dict[str, Stored]:
+    with open(files.opened(path), "rb") as file:
+        digest, _, content = file.read().partition(b"\n")
+    if sha256(content).hexdigest().encode() != digest:
+        raise ValueError("it is not whole")
+    head, _, body = content.partition(b"\n")
+    values = json.loads(head)
+    if values["schema"] != SCHEMA or values["code"] != code_version():
+        raise ValueError("it is of other code")
+    arrays, at = Arrays(), 0
+    for name, shape, order in values["arrays"]:
+        dtype, n = np.dtype(name), math.prod(shape)
+        if dtype.kind not in PLAIN:
+            raise ValueError(f"it holds {dtype}")
+        flat = np.frombuffer(body, dtype, n, at).copy()
+        arrays.append(flat.reshape(shape, order=order))
+        at += n * dtype.itemsize
+    return {identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()}
+
+
+def _checked(state: Any) -> Stored:
+    if not isinstance(state, dict) or type(state["round"]) is not int or not np.isfinite(state["weights"]).all():
+        raise ValueError("it holds no state of a run")
+    return state
+
+
+def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
+    return {
+        "round": run.number,
+        "seconds": run.earlier + seconds,
+        "weights": run.weights,
+        "ledgers": [_ledgers(context) for context in contexts],
+        "parts": {name: vars(state) for name, state in run.states.items()},
+    }
+
+
+def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
+    """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
+    names = {"round", "seconds", "weights", "ledgers", "parts"}
+    if state.keys() != names or not 0 < state["round"] <= run.experiment.settings.training.rounds:
+        raise ValueError("it is of another form")
+    if state["weights"].shape != run.initial.shape or state["weights"].dtype != run.initial.dtype:
+        raise ValueError("its weights are of another form")
+    if not isinstance(state["seconds"], float) or type(state["ledgers"]) is not list or type(state["parts"]) is not dict:
+        raise ValueError("its parts are of another form")
+    if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
+        raise ValueError("its accounts are of another form")
+    if state["parts"].keys() != run.states.keys():
+        raise ValueError("it has other parts")
+    for part, now in run.states.items():
+        found = state["parts"][part]
+        if type(found) is not dict or found.keys() != vars(now).keys():
+            raise ValueError(f"its {part} is of another form")
+        if any(type(found[name]) is not type(value) for name, value in vars(now).items() if value is not None):
+            raise ValueError(f"its {part} is of another form")
+    parts, found = run.plan.chain.parts, state["parts"]["aggregator"]["states"]
+    if found and [type(one) for one in found] != [part.state if is_stateful(part) else type(None) for part in parts]:
+        raise ValueError("its states of plug-ins are of another form")
+
+
+def _state_types(run: FederatedRun) -> dict[str, type]:
+    """The types of the states that plug-ins of a run keep, by name."""
+    plugins = [*run.plan.chain.parts, *run.experiment.attack_plan.attacks.values()]
+    return {_name(plugin.state): plugin.state for plugin in plugins if is_stateful(plugin)}
+
+
+def _made(value: Any, types: Mapping[str, type]) -> Any:
+    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE`` for one of another type."""
+    if isinstance(value, Told):
+        return types[value.kind](**value.fields)
+    if isinstance(value, dict):
+        return {key: _made(item, types) for key, item in value.items()}
+    return tuple(_made(item, types) for item in value) if isinstance(value, tuple) else value
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
+    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
+    for context, records in zip(contexts, state["ledgers"], strict=True):
+        for name, values in records.items():
+            context.state[name] = ConfigRecord(values)
+    for part, now in run.states.items():
+        for name, value in state["parts"][part].items():
+            setattr(now, name, value)
+
+
+def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
+    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
+    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    if len(records) != len(lasting):
+        raise UnstorableError("a hospital's state holds more than settings")
+    return records
+
+
+def _order(array: NDArray[Any]) -> str:
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def _packed(value: Any, arrays: Arrays) -> Any:
+    """``value`` as JSON, its arrays as their places in ``arrays``; one array that is there twice stays one."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
+        return value
+    if pack := _PACKERS.get(kind):
+        return pack(value, arrays)
+    if isinstance(value, dict):
+        return {"dict": [[_packed(key, arrays), _packed(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, Part) and CLASSES.get(kind.__name__) is kind:
+        return {"part": kind.__name__, "text": value.model_dump_json()}
+    if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
+        return {"number": arrays.place(np.asarray(value))}
+    if is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen:
+        return {"state": _name(kind), "fields": _packed(vars(value), arrays)}
+    raise UnstorableError(f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array")
+
+
+_PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
+    float: lambda value, _: {"float": value.hex()},
+    list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
+    tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
+    Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
+    Told: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
+    np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
+}
+
+
+def _unpacked(tree: Any, arrays: Arrays) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    (kind, value), *more = tree.items()
+    match kind:
+        case "float":
+            return float.fromhex(value)
+        case "list":
+            return [_unpacked(item, arrays) for item in value]
+        case "tuple":
+            return tuple(_unpacked(item, arrays) for item in value)
+        case "dict":
+            return {_unpacked(key, arrays): _unpacked(item, arrays) for key, item in value}
+        case "Skipped":
+            given = _unpacked(value, arrays)
+            return Skipped(**{field.name: given[field.name] for field in fields(Skipped)})
+        case "state":
+            return Told(value, _unpacked(more[0][1], arrays))
+        case "array":
+            return arrays[value]
+        case "number":
+            return arrays[value][()]
+        case "part":
+            return CLASSES[value].model_validate_json(more[0][1])
+    raise ValueError(f"unknown kind {kind}")

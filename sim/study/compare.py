@@ -1,0 +1,252 @@
+"""Many runs: each once, over several processes, every finished one kept at once, the rest made up for by the next call."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+from sim import evidence, files
+from sim.errors import InputError, RefusedError
+from sim.evidence import RunRecord, study
+from sim.evidence.manifest import code_version
+from sim.interrupts import finishing
+from sim.names import ACCOUNTS, named
+from sim.study import checkpoints
+from sim.study.experiment import Experiment, address, from_text
+from sim.study.processes import PROCESSES, warm_up
+from sim.study.run import advance, run
+from sim.study.sharing import grouped
+
+Finished = Callable[[RunRecord], None]
+Round = Callable[[int], None]  # called with the number of each finished round
+
+
+def complete(experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished) -> list[RunRecord]:
+    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their order.
+
+    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder holds runs of something else, or
+    if another command is at work in it.
+    """
+    with entered(folder, experiments) as held:
+        return finish(experiments, folder, workers, finished, held)
+
+
+@contextmanager
+def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[str, RunRecord]]:
+    """Have the folder for oneself, with the records that it holds, by address; nothing in it is changed if it is refused.
+
+    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another command is at work in it.
+    """
+    with files.alone(folder):
+        found = {record.run: record for record in held(folder, experiments)}
+        files.leftovers(folder)
+        evidence.mend(folder)
+        try:
+            yield found
+        finally:
+            files.leftovers(folder / checkpoints.FOLDER)  # of workers that were ended
+
+
+def finish(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    workers: int,
+    finished: Finished,
+    held: dict[str, RunRecord],
+    progress: Round | None = None,
+) -> list[RunRecord]:
+    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if there is one worker."""
+    wanted = {address(experiment, code_version()): experiment for experiment in experiments}
+    done = dict(held)
+    for identity in wanted.keys() & done.keys():
+        finished(done[identity])
+    todo = [experiment for identity, experiment in wanted.items() if identity not in done]
+    for record in run_all(todo, workers, folder, progress):
+        if record.run not in wanted:
+            raise RefusedError("the project's files changed while the comparison ran; start it again in a new folder")
+        evidence.append(folder, record)
+        done[record.run] = record
+        finished(record)
+    checkpoints.clear(folder, done)
+    return [done[identity] for identity in wanted]
+
+
+def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
+    """The records that a folder holds; none where there is no such folder.
+
+    Raises ``InputError`` if they are of another study than ``wanted``.
+    """
+    if not os.path.lexists(folder / evidence.EVIDENCE):
+        return []
+    records = evidence.read(folder)
+    other = next((record.code for record in records if record.code != code_version()), None)
+    if other is not None:
+        _refuse(folder, f"of other code ({other}, now {code_version()})")
+    found = study.difference((record.config for record in records), (experiment.config for experiment in wanted))
+    if found is not None:
+        key, was, now = found
+        _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
+    hashes = {record.seed: record.data_hash for record in records}
+    for experiment in wanted:
+        was_of, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
+        if was_of is not None and was_of != now:
+            _refuse(folder, f"of other data ({was_of[:12]}, now {now[:12]})")
+    return records
+
+
+def _refuse(folder: Path, what: str) -> None:
+    raise InputError("hydra.run.dir", folder, f"holds runs {what}; expected a new folder")
+
+
+def run_all(
+    todo: Sequence[Experiment], workers: int, folder: Path | None = None, progress: Round | None = None
+) -> Iterator[RunRecord]:
+    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores.
+
+    With a ``folder``, what runs on this machine's own engine have reached is stored there as they go.
+    """
+    yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
+    groups = grouped([experiment for experiment in todo if experiment.settings.engine.name == "local"], workers)
+    if workers > 1 and len(groups) > 1:
+        yield from _shared_out(groups, min(workers, len(groups)), folder)
+        return
+    for group in groups:
+        yield from advance(group, progress, folder)
+        _stored(group, folder)
+
+
+def _stored(group: Sequence[Experiment], folder: Path | None) -> None:
+    """All records of the group are evidence now."""
+    if folder is not None:
+        checkpoints.Progress(folder, group).done()
+
+
+class _Raised(NamedTuple):
+    """An exception of a worker process as it can be sent, and the lines in which it was raised."""
+
+    error: Exception
+    lines: str
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Any
+    group: Sequence[Experiment] = ()
+
+    @classmethod
+    def start(cls) -> _Worker:
+        ours, theirs = PROCESSES.Pipe()
+        accounts = dict(named(ACCOUNTS))
+        process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
+        with finishing():  # so that an interrupt finds it among the processes to end
+            process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def give(self, group: Sequence[Experiment], folder: Path | None) -> None:
+        self.group = group
+        self.pipe.send(([experiment.text for experiment in group], folder))
+
+    def answers(self) -> Iterator[Any]:
+        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was raised in it."""
+        try:
+            while self.pipe.poll():
+                answer = self.pipe.recv()
+                if isinstance(answer, _Raised):
+                    raise answer.error from RuntimeError(answer.lines)
+                yield answer
+        except (EOFError, ConnectionError):
+            raise RefusedError(
+                "a worker process was ended from outside, perhaps for lack of memory; finished runs are kept, "
+                "and the same command with the same hydra.run.dir completes the rest"
+            ) from None
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _shared_out(groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None) -> Iterator[RunRecord]:
+    """Records of all groups, from processes of which each takes the next group when it is done with one."""
+    warm_up()
+    waiting, workers = list(reversed(groups)), list[_Worker]()
+    try:
+        for _ in range(n_workers):
+            workers.append(_Worker.start())
+            workers[-1].give(waiting.pop(), folder)
+        busy = {worker.pipe: worker for worker in workers}
+        while busy:
+            for pipe in connection.wait(list(busy)):
+                yield from _taken(busy, pipe, waiting, folder)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _taken(busy: dict[Any, _Worker], pipe: Any, waiting: list[Sequence[Experiment]], folder: Path | None) -> Iterator[RunRecord]:
+    """The records that one worker has sent; it gets its next group before they are dealt with."""
+    worker = busy[pipe]
+    group, answers = worker.group, list(worker.answers())
+    ended = answers[-1:] == [None]
+    if ended and waiting:
+        worker.give(waiting.pop(), folder)
+    elif ended:
+        del busy[pipe]
+    for answer in answers:
+        if answer is not None:
+            yield RunRecord.model_validate_json(answer)
+    if ended:
+        _stored(group, folder)
+
+
+def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:
+    """What a worker process does: for each group that it gets, it sends every record, then None; or an exception."""
+    enter_worker(accounts, environment)
+    while True:
+        try:
+            texts, folder = pipe.recv()
+        except EOFError:
+            return
+        try:
+            for record in advance([from_text(text) for text in texts], folder=folder):
+                pipe.send(record.model_dump_json())
+            pipe.send(None)
+        except Exception as error:
+            pipe.send(_raised(error))
+
+
+def _raised(error: Exception) -> _Raised:
+    lines = "".join(traceback.format_exception(error))
+    try:
+        ForkingPickler.dumps(error)
+    except Exception:
+        return _Raised(RuntimeError(lines), lines)
+    return _Raised(error, lines)
+
+
+def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
+    """Take over the accountants' answers so far.
+
+    ``environment``: of the parent, which may have changed since the fork server was started.
+    The process ends when its parent does, however that ended.
+    """
+    os.environ.update(environment)
+    named(ACCOUNTS).update(accounts)
+    if (parent := multiprocessing.parent_process()) is not None:
+        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,290 @@
+"""One run in the simulator's hands: resolved configuration in, the four values of the run out, before round 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from sim import plugins, returned
+from sim.blame import blaming
+from sim.config import limits, plain
+from sim.config.build import build, built
+from sim.config.groups import address_of, canonical
+from sim.config.settings import ORDERED, Adversary, Policy, Settings, first
+from sim.datasets import checks
+from sim.design.attack import Attack, AttackPlan
+from sim.design.checks import check, check_adversary
+from sim.design.plan import FederationPlan, Terms, agreed
+from sim.design.simulated import Simulated
+from sim.design.site import PrivacyPolicy, Site
+from sim.design.truth import GroundTruth
+from sim.errors import InputError
+from sim.seeds import Key, key
+from sim.types import Absence, Consortium, DataSet
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One run: its configuration, and the values made of it. ``label`` is the name of the defense in tables."""
+
+    settings: Settings
+    label: str
+    plan: FederationPlan
+    attack_plan: AttackPlan
+    truth: GroundTruth
+
+    @property
+    def attack(self) -> str:
+        """Names of the attacks joined with ``+``, or ``none``."""
+        return "+".join(self.settings.attack) or "none"
+
+    @property
+    def consortium(self) -> Consortium:
+        """The hospitals of this run's seed."""
+        return self.truth.consortium
+
+    @property
+    def aggregator_key(self) -> Key:
+        """The key of the aggregator's own draws: the first weights, and those of the rule."""
+        return key(self.settings.seed, "aggregator")
+
+    @cached_property
+    def source(self) -> Simulated:
+        """Where the app of this run's hospitals gets the plan and their sites from."""
+        return Simulated(self.plan, self.truth.sites, self.attack_plan)
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What a reader of the figures should know about the data of this run's seed."""
+        settings = self.settings
+        return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
+        settings = self.settings.model_dump(mode="json")
+        pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
+        if self.settings.policy == Policy():
+            del settings["policy"]  # it asks for nothing that the plan does not give
+        return {**settings, **pairs, "label": self.label}
+
+    @cached_property
+    def text(self) -> str:
+        """The configuration as one line of JSON: what processes of the simulator give each other."""
+        return canonical(self.config)
+
+
+def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
+    """The run of a resolved configuration: its plug-ins built, its values made and checked against each other.
+
+    Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
+    """
+    plain.check("", config)
+    packages = plugins.hashed(config.get("plugins"))
+    several = {name: _mapping(name, config.get(name)) for name in ORDERED}
+    try:
+        settings = Settings.model_validate({**config, **several, "plugins": packages})
+    except ValidationError as error:
+        raise first(error) from None
+    with blaming(targets(settings)):  # no data are read yet, and a message can quote none
+        attacks = _plugins(settings)
+    with blaming(targets(settings), public=lambda: False):
+        consortium = _consortium(canonical(settings.consortium), settings.seed, tuple(packages))
+    with blaming(targets(settings), public=lambda: consortium.public):
+        return _made(settings, label or settings.defense.name, consortium, attacks)
+
+
+def _plugins(settings: Settings) -> dict[str, Attack]:
+    """The attacks, after all other plug-ins have been built too: what is wrong in one is told before any data are read."""
+    packages = tuple(settings.plugins)
+    for group in ("consortium", "model"):
+        built(group, getattr(settings, group), packages)
+    attacks = {name: built(f"attack.{name}", node, packages) for name, node in settings.attack.items()}
+    for name, node in settings.steps.items():
+        built(f"steps.{name}", node, packages)
+    for group in ("aggregator", "server_optimizer", "secagg", "dp"):
+        if getattr(settings, group):
+            built(group, getattr(settings, group), packages)
+    return attacks
+
+
+def _made(settings: Settings, label: str, consortium: Consortium, attacks: Mapping[str, Attack]) -> Experiment:
+    n_hospitals, seed = len(consortium), settings.seed
+    if n_hospitals > limits.HOSPITALS:
+        raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {limits.HOSPITALS:,}")
+    plan = _plan(settings, consortium)
+    check_adversary(settings.adversary, n_hospitals, settings.training.rounds)
+    hostile = _hostile(settings.adversary, consortium, seed)
+    attack = AttackPlan(
+        hostile=hostile,
+        schedule=settings.adversary,
+        attacks=attacks,
+        absent=_absent(attacks, consortium, hostile, seed),
+        key=key(seed, "adversary"),
+    )
+    truth = GroundTruth(
+        consortium=consortium,
+        hostile=hostile,
+        backdoors=attack.backdoors,
+        sites=_sites(settings, consortium, plan),
+        key=key(seed, "simulator"),
+    )
+    check(plan, attack, truth)
+    return Experiment(settings, label, plan, attack, truth)
+
+
+def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
+    try:
+        terms = Terms(
+            hospitals=consortium.names,
+            columns=consortium.schema,
+            public=consortium.public,
+            model=settings.model,
+            training=settings.training,
+            aggregator=settings.aggregator,
+            steps=tuple(settings.steps.items()),
+            server_optimizer=settings.server_optimizer,
+            secagg=settings.secagg,
+            dp=settings.dp,
+            server=settings.server,
+            plugins=settings.plugins,
+        )
+    except ValidationError as error:
+        raise first(error) from None
+    return agreed(terms)
+
+
+def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
+    for name in settings.policy.hospitals:
+        if name not in consortium.names:
+            raise InputError("policy.hospitals", name, f"expected names among {', '.join(consortium.names)}")
+    return tuple(
+        Site(
+            name=hospital.name,
+            records=hospital.train,
+            policy=_policy(settings.policy, hospital.name, plan),
+            key=key(settings.seed, "hospital", hospital.name),
+            device=settings.device,
+        )
+        for hospital in consortium.hospitals
+    )
+
+
+def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy:
+    """What a hospital asks for: what its policy says, and beyond that what the plan promises."""
+    if asked.hospitals and hospital not in asked.hospitals:
+        asked = Policy()
+    hides = plan.secagg.n_rows(len(plan.hospitals)) < len(plan.hospitals)
+    return PrivacyPolicy(
+        dp=plan.dp is not None if asked.dp is None else asked.dp,
+        max_epsilon=asked.max_epsilon,
+        secagg=hides if asked.secagg is None else asked.secagg,
+    )
+
+
+def _hostile(chosen: Adversary, consortium: Consortium, seed: int) -> tuple[str, ...]:
+    """Names of the hostile hospitals, sorted. The same hospitals in every run of one seed and placement."""
+    names = list(consortium.names)
+    if chosen.placement == "random":
+        names = [names[i] for i in key(seed, "simulator").stream("placement").permutation(len(names))]
+    else:
+        sign = -1 if chosen.placement == "largest" else 1
+        by_size = sorted(consortium.hospitals, key=lambda hospital: (sign * len(hospital.train), hospital.name))
+        names = [hospital.name for hospital in by_size]
+    return tuple(sorted(names[: chosen.n_hostile]))
+
+
+def _absent(
+    attacks: Mapping[str, Attack], consortium: Consortium, hostile: tuple[str, ...], seed: int
+) -> dict[str, tuple[str, ...]]:
+    """By name of each attack that is an absence, the honest hospitals that it concerns."""
+    found = dict[str, tuple[str, ...]]()
+    for name, attack in attacks.items():
+        if isinstance(attack, Absence):
+            rng = key(seed, "adversary").stream("attack", name, "concerned")
+            try:
+                found[name] = attack.concerned(consortium.hospitals, hostile, rng)
+            except InputError as error:
+                raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+    return found
+
+
+def targets(settings: Settings) -> list[str]:
+    """Dotted names of the classes of a run's plug-ins."""
+    single = [
+        settings.consortium,
+        settings.model,
+        settings.aggregator,
+        settings.server_optimizer,
+        settings.secagg,
+        settings.dp or {},
+    ]
+    nodes = [*single, *settings.attack.values(), *settings.steps.values()]
+    return [str(node["_target_"]) for node in nodes if node and "_target_" in node]
+
+
+@lru_cache(maxsize=1024)
+def from_text(text: str) -> Experiment:
+    """The experiment of ``Experiment.text``, for another process of the simulator."""
+    if len(text) > limits.TEXT:
+        raise InputError("experiment", text, f"expected at most {limits.TEXT:,} characters")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("experiment", text, "expected a configuration in JSON") from error
+    if not isinstance(config, dict) or not isinstance(config.get("label"), str):
+        raise InputError("experiment", text, "expected a configuration with a label")
+    plain.check("label", config["label"])
+    return load({key: value for key, value in config.items() if key != "label"}, config["label"])
+
+
+@dataclass(frozen=True)
+class Described:
+    """The source of a run's hospitals in processes of their own, which make it from ``Experiment.text``."""
+
+    text: str
+
+    @property
+    def plan(self) -> FederationPlan:
+        """The plan of the run."""
+        return from_text(self.text).plan
+
+    def site(self, partition: int, round_: int) -> Site:
+        """The site of a hospital in a round."""
+        return from_text(self.text).source.site(partition, round_)
+
+
+def address(experiment: Experiment, code: str) -> str:
+    """Content address of a run: 16 hex digits of its configuration, its data and the code."""
+    return address_of(experiment.config, experiment.consortium.data_hash, code)
+
+
+def _mapping(key: str, value: Any) -> dict[str, Any]:
+    """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or empty."""
+    pairs = list(value.items()) if isinstance(value, Mapping) else value or []
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
+        name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
+        if not isinstance(name, str) or not plain.NAME.fullmatch(name):
+            raise InputError(key, pair, "expected names of letters, digits, _ and -, each with its values")
+    return dict(pairs)
+
+
+@lru_cache(maxsize=64)
+def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
+    dataset: DataSet = build("consortium", json.loads(node), packages)
+    try:
+        made = returned.instance(dataset, dataset(seed), Consortium)
+        checks.check(made)
+        return made
+    except InputError as error:
+        raise InputError(f"consortium.{error.key}", error.value, error.expected) from error
+
+
+@lru_cache(maxsize=64)
+def _notes(node: str, seed: int, packages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(checks.notes(_consortium(node, seed, packages)))

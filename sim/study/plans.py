@@ -1,0 +1,31 @@
+"""What the words of a command ask for: its overrides, and the experiments that they plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from sim.config import limits
+from sim.config.overrides import unforced
+from sim.study import compose
+from sim.study.compose import Refused
+from sim.study.experiment import Experiment
+
+
+def overrides() -> list[str]:
+    """The overrides of the current job, as they were given."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task)
+    return [unforced(str(word)) for word in words or ()]
+
+
+def planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
+    """The experiments of a comparison with the configuration ``values``, and the cells that are left out."""
+    attacks = compose.names("attacks", values.get("attacks") or ["none"])
+    defenses = compose.names("defenses", values.get("defenses") or ["none"])
+    compose.only_lists(overrides())
+    numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
+    seeds = compose.seeds(values.get("seeds"), values.get("seed"))
+    limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
+    return compose.planned(overrides(), compose.cells(attacks, defenses, numbers, overrides()), seeds)

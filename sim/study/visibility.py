@@ -1,0 +1,79 @@
+"""Who sees what in a design, and which of its parts work against each other: read off the configuration, before any run."""
+
+from __future__ import annotations
+
+from sim.evidence import Conflict, Visibility
+from sim.study.experiment import Experiment
+from sim.types import BY_AGGREGATOR, LEVELS
+
+KNOWN = {
+    "own": "each its own update only",
+    "colluders": "the updates of all hostile hospitals",
+    "updates": "the updates of all hospitals",
+    "updates_and_rule": "the updates of all hospitals, and the aggregation rule",
+}
+
+
+def visibility(experiment: Experiment) -> list[Visibility]:
+    """What each party sees in one round."""
+    n_rows, names = experiment.plan.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
+    noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
+    rows = (
+        f"{n_rows} updates, one for each hospital{noise}"
+        if n_rows == len(names)
+        else f"{n_rows} sum of {len(names)} updates{noise}"
+    )
+    counts = "; record counts" if n_rows == len(names) else "; no record counts"
+    parties = [
+        Visibility(party="a hospital", sees="its own records; the common model of each round"),
+        Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
+        Visibility(party="whoever gets the final model", sees="the common model after the last round"),
+    ]
+    attack = experiment.attack_plan
+    idle = set(attack.absent).union(*map(attack.of_kind, BY_AGGREGATOR))  # what no hostile hospital does
+    acting = [name for name in experiment.attack_plan.attacks if name not in idle]
+    if acting:
+        sees = f"the common model; {KNOWN[_used(experiment)]}"
+        parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
+    return parties
+
+
+def _used(experiment: Experiment) -> str:
+    granted = LEVELS.index(experiment.settings.adversary.knowledge)
+    uses = [LEVELS.index(attack.about.uses) for attack in experiment.attack_plan.of_kind("byzantine").values()]
+    return LEVELS[min(granted, max(uses, default=0))]
+
+
+def conflicts(experiment: Experiment) -> list[Conflict]:
+    """Conflicts inside the design, each in one sentence."""
+    found = []
+    hidden = experiment.plan.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
+    robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
+    if hidden:
+        found.append(
+            Conflict(
+                id="secagg-robustness",
+                between="secure aggregation and robust aggregation",
+                text="The aggregator sees a sum only, so no rule can tell a hostile hospital's update from an honest one; "
+                "one hostile hospital can move the model as far as it likes.",
+            )
+        )
+    if robust:
+        found.append(
+            Conflict(
+                id="robustness-weights",
+                between="robust aggregation and record counts",
+                text="The rule gives every hospital one vote whatever its size, and leaves out or outvotes those that differ "
+                "from the rest; what that costs each hospital with nobody attacking is measured.",
+            )
+        )
+    if experiment.plan.dp is not None:
+        found.append(
+            Conflict(
+                id="dp-utility",
+                between="differential privacy and model quality",
+                text="Noise protects records and costs accuracy, most where hospitals are small; it also widens the spread of "
+                "honest updates, in which a hostile one can hide.",
+            )
+        )
+    return found
