@@ -89,11 +89,13 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
         settings = Settings.model_validate({**config, **several, "plugins": packages})
     except ValidationError as error:
         raise first(error) from None
-    read = list[Consortium]()  # once it has been read, it is known whether the data are public
-    with blaming(targets(settings), lambda: not read or read[0].public):
+    is_public = [True]  # whether an exception may be quoted: no data have been read yet
+    with blaming(targets(settings), lambda: is_public[0]):
         attacks = _plugins(settings)
-        read.append(_consortium(canonical(settings.consortium), settings.seed, tuple(packages)))
-        return _made(settings, label or settings.defense.name, read[0], attacks)
+        is_public[0] = False  # while data are read, nobody knows yet whether they are public
+        consortium = _consortium(canonical(settings.consortium), settings.seed, tuple(packages))
+        is_public[0] = consortium.public
+        return _made(settings, label or settings.defense.name, consortium, attacks)
 
 
 def _plugins(settings: Settings) -> dict[str, Attack]:
