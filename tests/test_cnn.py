@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -146,10 +146,9 @@ def test_a_round_is_that_of_a_plain_loop() -> None:
 def test_a_run_from_the_command_line_learns(model: str, tmp_path: Path) -> None:
     words = ("consortium=digits", f"model={model}", "attack=none", f"hydra.run.dir={tmp_path}")
     assert main(["run", *words]) == 0
-    (line,) = (tmp_path / "evidence.jsonl").read_text().splitlines()
-    outcomes = json.loads(line)["outcomes"]
-    (auroc,) = [one["value"] for one in outcomes if (one["metric"], one["scope"]) == ("auroc", "consortium")]
-    assert auroc > 0.93
+    with (tmp_path / "results.csv").open(newline="") as table:
+        (row,) = csv.DictReader(table)
+    assert float(row["auroc"]) > 0.93
 
 
 def test_a_backdoor_with_a_patch_is_planted_in_a_cnn() -> None:

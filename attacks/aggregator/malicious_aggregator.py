@@ -25,7 +25,7 @@ class MaliciousAggregator:
     local_steps: int | None = 1
     batch_size: int | None = 1
     about: ClassVar[About] = About(
-        title="Malicious aggregator",
+        title="MaliciousAggregator",
         paper="Boenisch et al., Reconstructing Individual Data Points in Federated Learning Hardened with DP and SecAgg",
         year=2023,
         sees="what the aggregator sees; it changes what hospitals are asked",
