@@ -1,6 +1,6 @@
 """Centered clipping (Karimireddy et al., 2021, arXiv:2012.10333)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -8,16 +8,21 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
-from sim.clipping import median_length, note
 from sim.errors import number, one_of, whole
 from sim.plain import REPEATS
-from sim.types import About, Vector, View
-
-MEMORY = "centered_clipping"
+from sim.shortened import Shortened, median_length
+from sim.types import About, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
-class CenteredClipping:
+class Center(Shortened):
+    """The point moved to in the last round, (n_params,), beside what has been shortened so far."""
+
+    center: Vector | None = None
+
+
+@dataclass(frozen=True)
+class CenteredClipping(Stateful[View, Vector, Center]):
     """From a start, move by the average of what leads to each row, each at most ``tau`` long; ``iterations`` times.
 
     Ends at most ``iterations * tau`` from its start whatever is sent. The paper's theorem covers up to a tenth of hostile rows,
@@ -33,6 +38,7 @@ class CenteredClipping:
     tau: float | None
     iterations: int = 3
     start: Literal["previous", "zero"] = "previous"
+    state: ClassVar[type] = Center
     about: ClassVar[About] = About(
         title="CenteredClipping",
         paper="Karimireddy et al., Learning from History for Byzantine Robust Optimization",
@@ -56,18 +62,18 @@ class CenteredClipping:
         """Least number of rows."""
         return 1
 
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The point moved to, (n_params,); it is kept in the memory. Raises ``RefusedError`` for too few rows."""
+    def advance(self, view: View, state: Center | None, rng: np.random.Generator) -> tuple[Vector, Center]:
+        """The point moved to, (n_params,), alone and with what is kept of it. Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        center = np.zeros(view.rows.shape[1])
-        if self.start == "previous":
-            center = view.memory.get(MEMORY, center)
+        before = state or Center("centered_clipping", self.tau)
+        center: Vector = np.zeros(view.rows.shape[1])
+        if self.start == "previous" and before.center is not None:
+            center = before.center
         gaps = lengths(view.rows, center)
         radius = median_length(gaps) if self.tau is None else self.tau
-        note(view.memory, MEMORY, self.tau, gaps, radius)
+        after = before.after(gaps, radius)
         for iteration in range(self.iterations):
             gaps = gaps if iteration == 0 else lengths(view.rows, center)
             shares = shortening(gaps, radius) / len(view.rows)
             center = mixed(shares, view.rows) + (1 - shares.sum()) * center
-        view.memory[MEMORY] = center
-        return center
+        return center, replace(after, center=center)

@@ -1,29 +1,49 @@
 """Steps in order, then a rule, then the server's optimizer."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.kinds import Mixing, Weighing
-from aggregators.limits import refusal
+from aggregators.kinds import Mixing, Remembering, Weighing
+from aggregators.limits import enough, refusal
 from sim import returned
 from sim.errors import NotFiniteError, PluginError, RefusedError
-from sim.types import Rule, Step, Vector, View
+from sim.states import State, advanced
+from sim.types import Rule, ServerOptimizer, Step, Vector, View
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a chain makes of a view.
+
+    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
+    that works on each coordinate by itself. ``states``: of the chain's parts after this round.
+    """
+
+    move: Vector
+    shares: NDArray[np.float64] | None
+    states: tuple[State, ...]
 
 
 @dataclass(frozen=True)
 class Chain:
     """What the aggregator does with a view: every step on the rows, then the rule. All draw from the same generator.
 
-    ``optimizer`` turns the aggregate and the view's memory into the step of the model; None: the aggregate is the step.
+    ``optimizer`` turns the aggregate into the step of the model; None: the aggregate is the step. What the parts keep from round
+    to round comes in and goes out as their states, in the order of ``parts``.
     """
 
     steps: tuple[Step, ...]
     rule: Rule
-    optimizer: Callable[[Vector, dict[str, Any]], Vector] | None = None
+    optimizer: ServerOptimizer | None = None
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """Steps, rule and optimizer (None where there is none), in the order of their states."""
+        return (*self.steps, self.rule, self.optimizer)
 
     @property
     def min_rows(self) -> int:
@@ -68,60 +88,83 @@ class Chain:
         numbers = range(n_hospitals + 1)
         return next((n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None), n_hospitals)
 
-    def run(self, view: View, rng: np.random.Generator) -> tuple[Vector, NDArray[np.float64] | None]:
-        """The step of the model, (n_params,), and the share of each row of ``view`` in the aggregate, (n_rows,).
+    def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
+        """What the chain makes of a view. ``states``: of the parts after the last round, none in the first.
 
-        Shares are None for a rule that works on each coordinate by itself. Raises ``RefusedError`` where a step or the rule does,
-        and where the result is not finite.
+        Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
-        aggregate, shares = self._aggregate(view, rng)
-        returned.finite(self.rule, aggregate)
-        return returned.finite(self.optimizer, self._step(aggregate, view)), shares
+        aggregated = self._run(view, rng, states, finite_rule=True)
+        returned.finite(self.optimizer, aggregated.move)
+        return aggregated
 
     def check(self, view: View, rng: np.random.Generator) -> None:
         """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
         try:
-            aggregate, _ = self._aggregate(view, rng, strict=True)
-            returned.finite(self.optimizer, self._step(aggregate, view))
+            found = self._run(view, rng, (), finite_steps=True, finite_rule=True)
+            returned.finite(self.optimizer, found.move)
         except NotFiniteError as error:
             raise PluginError(error.plugin, "returned values that are not finite for small finite updates") from None
 
-    def _aggregate(
-        self, view: View, rng: np.random.Generator, *, strict: bool = False
-    ) -> tuple[Vector, NDArray[np.float64] | None]:
-        """What the rule gives, and shares as in ``run``. ``strict``: what each part gives must be finite."""
+    def _run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[State],
+        *,
+        finite_steps: bool = False,
+        finite_rule: bool = False,
+    ) -> Aggregate:
+        """As ``run``, but what steps and rule give need be finite only where it is asked for."""
         text = self.refusal(len(view.rows), sum(map(len, view.members)))
         if text is not None:
             raise RefusedError(text)
-        view, origin = self._stepped(view, rng, strict=strict)
-        shares = None
-        if isinstance(self.rule, Weighing):
-            stated = self.rule.shares(view, rng)
-            returned.array(self.rule, stated, (len(view.rows),))
-            shares = None if origin is None else stated @ origin
-            aggregate = self.rule.combined(view, stated, rng)
-        else:
-            aggregate = self.rule(view, rng)
+        *before, of_rule, of_optimizer = states or (None,) * len(self.parts)
+        view, after, origin = self._stepped(view, rng, before, finite=finite_steps)
+        aggregate, stated, kept = self._ruled(view, rng, of_rule)
         returned.array(self.rule, aggregate, (view.rows.shape[1],))
-        if strict:
+        if finite_rule:
             returned.finite(self.rule, aggregate)
-        return aggregate, shares
+        move, pace = aggregate, None
+        if self.optimizer is not None:
+            move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
+            returned.array(self.optimizer, move, aggregate.shape)
+        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, kept, pace))
 
-    def _stepped(self, view: View, rng: np.random.Generator, *, strict: bool) -> tuple[View, NDArray[np.float64] | None]:
-        """The view after all steps, and the share of each row before in each row after; None where a step does not state it."""
-        origin: NDArray[np.float64] | None = np.eye(len(view.rows))
-        for step in self.steps:
-            n_rows = len(view.rows)
+    def _ruled(self, view: View, rng: np.random.Generator, state: State) -> tuple[Vector, NDArray[np.float64] | None, State]:
+        """What the rule gives, the share that it states of each row, and its next state."""
+        rule: Any = self.rule
+        if isinstance(rule, Remembering):
+            enough(rule, view)
+            kept = rule.remember(view, state)
+            shares = rule.weigh_by(view, kept, rng)
+            returned.array(rule, shares, (len(view.rows),))
+            return rule.combined_by(view, shares, kept, rng), shares, kept
+        if isinstance(rule, Weighing):
+            shares = rule.shares(view, rng)
+            returned.array(rule, shares, (len(view.rows),))
+            return rule.combined(view, shares, rng), shares, None
+        aggregate, kept = advanced(rule, view, state, rng)
+        return aggregate, None, kept
+
+    def _stepped(
+        self, view: View, rng: np.random.Generator, states: Sequence[State], *, finite: bool
+    ) -> tuple[View, list[State], "_Origin"]:
+        """The view after all steps, their next states, and where its rows come from."""
+        after, origin = list[State](), _Origin()
+        for step, state in zip(self.steps, states, strict=True):
+            n_rows, kept = len(view.rows), None
             if isinstance(step, Mixing):
                 mixing = step.mixing(view, rng)
                 returned.array(step, mixing, (len(mixing), n_rows))
-                view, origin = step.mix(view, mixing), None if origin is None else mixing @ origin
+                view, origin = step.mix(view, mixing), origin.mixed(mixing)
             else:
-                view = returned.view(step, step(view, rng), view.rows.shape[1])
-                origin = origin if len(view.rows) == n_rows else None
-            if strict:
+                found, kept = advanced(step, view, state, rng)
+                view = returned.view(step, found, view.rows.shape[1])
+                origin = origin if len(view.rows) == n_rows else _Origin(known=False)
+            after.append(kept)
+            if finite:
                 returned.finite(step, view.rows)
-        return view, origin
+        return view, after, origin
 
     def _against(self, n_hostile: int) -> "Chain":
         def told(part: Any) -> Any:
@@ -129,14 +172,30 @@ class Chain:
 
         return replace(self, steps=tuple(map(told, self.steps)), rule=told(self.rule))
 
-    def _step(self, aggregate: Vector, view: View) -> Vector:
-        if self.optimizer is None:
-            return aggregate
-        return returned.array(self.optimizer, self.optimizer(aggregate, view.memory), aggregate.shape)
-
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
+    def __call__(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Vector:
         """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
-        return self._step(self._aggregate(view, rng)[0], view)
+        return self._run(view, rng, states).move
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The share of each row before all steps in each row after; None: each row is its own.
+
+    Not ``known``: a step does not state it.
+    """
+
+    mixing: NDArray[np.float64] | None = None
+    known: bool = True
+
+    def mixed(self, mixing: NDArray[np.float64]) -> "_Origin":
+        """The same after one more step, with its shares of rows in rows."""
+        return replace(self, mixing=mixing if self.mixing is None or not self.known else mixing @ self.mixing)
+
+    def shares(self, stated: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The share of each row before all steps, of those that are stated of rows after."""
+        if not self.known:
+            return None
+        return stated if self.mixing is None else stated @ self.mixing
 
 
 def _without(part: Any, n_missing: int) -> Any:

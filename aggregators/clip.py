@@ -7,13 +7,13 @@ import numpy as np
 
 from aggregators.geometry import lengths
 from aggregators.kinds import scaled, shortening
-from sim.clipping import median_length, note
 from sim.errors import number
-from sim.types import About, View
+from sim.shortened import Shortened, median_length
+from sim.types import About, Stateful, View
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(Stateful[View, View, Shortened]):
     """Scale every row that is longer than ``max_norm`` down to that length; leave the others as they are.
 
     Args:
@@ -22,6 +22,7 @@ class Clip:
     """
 
     max_norm: float | None
+    state: ClassVar[type] = Shortened
     about: ClassVar[About] = About(
         title="Clip",
         paper="Sun et al., Can You Really Backdoor Federated Learning?",
@@ -35,9 +36,9 @@ class Clip:
         if self.max_norm is not None:
             number(0, open_low=True, max_norm=self.max_norm)
 
-    def __call__(self, view: View, rng: np.random.Generator) -> View:
-        """The view with rows of at most that length; what was shortened is noted in the view's memory."""
+    def advance(self, view: View, state: Shortened | None, rng: np.random.Generator) -> tuple[View, Shortened]:
+        """The view with rows of at most that length, and what has been shortened so far."""
         norms = lengths(view.rows)
         radius = median_length(norms) if self.max_norm is None else self.max_norm
-        note(view.memory, "clip", self.max_norm, norms, radius)
-        return scaled(view, shortening(norms, radius))
+        before = state or Shortened("clip", self.max_norm)
+        return scaled(view, shortening(norms, radius)), before.after(norms, radius)

@@ -7,14 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import cosine_distances, lengths, level, mixed
-from aggregators.kinds import Weighing, chosen, shortening
+from aggregators.kinds import Remembering, chosen, shortening
 from sim.types import About, Vector, View
-
-MEMORY = "clipped_clustering"
 
 
 @dataclass(frozen=True)
-class ClippedClustering(Weighing):
+class Lengths:
+    """The lengths of all rows of all rounds so far, (n_rows of all rounds,)."""
+
+    all: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClippedClustering(Remembering[Lengths]):
     """Average of the larger of two clusters of rows, clipped to the median length of all rows of all rounds so far.
 
     The two clusters with the least average cosine distance between their rows are joined until two are
@@ -22,6 +27,7 @@ class ClippedClustering(Weighing):
     row counts.
     """
 
+    state: ClassVar[type] = Lengths
     about: ClassVar[About] = About(
         title="ClippedClustering",
         paper="Li et al., An Experimental Study of Byzantine-Robust Aggregation Schemes in Federated Learning",
@@ -39,18 +45,21 @@ class ClippedClustering(Weighing):
         """Least number of rows of which two clusters have a larger one."""
         return 3
 
-    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows in the larger cluster; lengths are kept in the memory."""
-        view.memory[MEMORY] = np.append(view.memory.get(MEMORY, ()), lengths(view.rows))
-        apart = level(cosine_distances(view.rows))
+    def remember(self, view: View, state: Lengths | None) -> Lengths:
+        """All lengths with those of this round."""
+        return Lengths(np.append(() if state is None else state.all, lengths(view.rows)))
+
+    def weigh_by(self, view: View, state: Lengths, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Equal shares for the rows in the larger cluster."""
         from scipy.cluster.hierarchy import cut_tree, linkage
         from scipy.spatial.distance import squareform
 
+        apart = level(cosine_distances(view.rows))
         joined = linkage(squareform(apart, checks=False), "average")
         labels = cut_tree(joined, n_clusters=2)[:, 0]
         sizes = np.bincount(labels)[labels]
         return chosen(np.flatnonzero(labels == labels[sizes.argmax()]), len(labels))
 
-    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+    def combined_by(self, view: View, shares: NDArray[np.float64], state: Lengths, rng: np.random.Generator) -> Vector:
         """The average of clipped rows, (n_params,)."""
-        return mixed(shares * shortening(lengths(view.rows), float(np.median(view.memory[MEMORY]))), view.rows)
+        return mixed(shares * shortening(lengths(view.rows), float(np.median(state.all))), view.rows)

@@ -47,12 +47,12 @@ class Flame(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows in the cluster. Raises ``RefusedError`` without the weights sent out."""
+        from sklearn.cluster import HDBSCAN
+
         if view.model is None:
             raise RefusedError("model=None: Flame needs the weights that were sent out")
         apart = level(cosine_distances(view.rows, -view.model))
         n_rows = len(apart)
-        from sklearn.cluster import HDBSCAN
-
         clusters = HDBSCAN(
             min_cluster_size=n_rows // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
         )

@@ -1,5 +1,6 @@
 """FoolsGold (Fung et al., 2020, arXiv:1808.04866)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -7,17 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.geometry import blocks, cosines, products
-from aggregators.kinds import Weighing
+from aggregators.kinds import Remembering
 from sim.errors import number, one_of
-from sim.types import About, View
+from sim.types import About, Vector, View
 
-MEMORY = "foolsgold"
 ROUNDING = 1e-9  # rows whose cosine is this close to 1 are alike
 MOST = 1 - 1e-5  # the greatest value that the logit is taken of
 
 
 @dataclass(frozen=True)
-class Foolsgold(Weighing):
+class Sums:
+    """The sum (n_params,), in float64, of all rows of each group of hospitals."""
+
+    rows: Mapping[tuple[str, ...], Vector]
+
+
+@dataclass(frozen=True)
+class Foolsgold(Remembering[Sums]):
     """The more alike two hospitals' updates, summed over all rounds, the less both weigh: sybils send much the same.
 
     Honest hospitals must differ more from each other than sybils do; a single hostile hospital is not held back at all.
@@ -33,6 +40,7 @@ class Foolsgold(Weighing):
 
     confidence: float = 1.0
     variant: Literal["authors", "signed"] = "authors"
+    state: ClassVar[type] = Sums
     about: ClassVar[About] = About(
         title="Foolsgold",
         paper="Fung et al., The Limitations of Federated Learning in Sybil Settings",
@@ -53,14 +61,20 @@ class Foolsgold(Weighing):
         """Least number of rows: likeness needs two."""
         return 2
 
-    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Weights over their sum; the sums over rounds are kept in the memory."""
-        history = view.memory.setdefault(MEMORY, {})
+    def remember(self, view: View, state: Sums | None) -> Sums:
+        """The sums with this round's rows."""
+        sums = {} if state is None else dict(state.rows)
         for group, row in zip(view.members, view.rows, strict=True):
-            history[group] = history[group] + row if group in history else row.astype(np.float64)
+            sums[group] = sums[group] + row if group in sums else row.astype(np.float64)
+        return Sums(sums)
+
+    def weigh_by(self, view: View, state: Sums, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Weights over their sum."""
+        from scipy.special import logit
+
         gram = np.zeros((len(view.rows), len(view.rows)))
         for block in blocks(view.rows):
-            gram += products(np.stack([history[group][block] for group in view.members]))
+            gram += products(np.stack([state.rows[group][block] for group in view.members]))
         alike = cosines(gram)
         nobody = 0.0 if self.variant == "authors" else -np.inf
         np.fill_diagonal(alike, nobody)
@@ -73,7 +87,5 @@ class Foolsgold(Weighing):
         trust = np.clip(1 - likeness.max(axis=1), 0.0, 1.0)
         trust[trust < ROUNDING] = 0.0
         trust = np.minimum(trust / (trust.max() or 1.0), MOST)
-        from scipy.special import logit
-
         weights = np.clip(self.confidence * (logit(np.maximum(trust, 1 - MOST)) + 0.5), 0.0, 1.0)
         return np.asarray(weights / (weights.sum() or 1.0))

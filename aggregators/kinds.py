@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aggregators.geometry import lengths, mixed, mixtures, precision
 from aggregators.limits import enough
 from sim.errors import whole
-from sim.types import About, Vector, View
+from sim.types import About, Kept, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,36 @@ class Weighing(ABC):
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,). Raises ``RefusedError`` for too few rows."""
         return self.combined(view, self.shares(view, rng), rng)
+
+
+class Remembering(Weighing, Stateful[View, Vector, Kept]):
+    """A rule that says how much it takes of each row by what it keeps. A subclass states ``remember`` and ``weigh_by``."""
+
+    @abstractmethod
+    def remember(self, view: View, state: Kept | None) -> Kept:
+        """The next state: what is known after this round's rows."""
+
+    @abstractmethod
+    def weigh_by(self, view: View, state: Kept, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares of a view that has enough rows. ``state``: the next one."""
+
+    def combined_by(self, view: View, shares: NDArray[np.float64], state: Kept, rng: np.random.Generator) -> Vector:
+        """The aggregated update, (n_params,), once the shares are known. ``state``: the next one."""
+        return mixed(shares, view.rows)
+
+    def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The shares in a first round."""
+        return self.weigh_by(view, self.remember(view, None), rng)
+
+    def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
+        """The aggregated update of a first round, (n_params,)."""
+        return self.combined_by(view, shares, self.remember(view, None), rng)
+
+    def advance(self, view: View, state: Kept | None, rng: np.random.Generator) -> tuple[Vector, Kept]:
+        """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too few rows."""
+        enough(self, view)
+        after = self.remember(view, state)
+        return self.combined_by(view, self.weigh_by(view, after, rng), after, rng), after
 
 
 class Scaling(ABC):

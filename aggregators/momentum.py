@@ -1,5 +1,6 @@
 """Worker momentum (Karimireddy et al., 2021, arXiv:2012.10333; El Mhamdi et al., 2021, arXiv:2003.00010)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -7,13 +8,18 @@ import numpy as np
 
 from aggregators.geometry import blocks
 from sim.errors import number
-from sim.types import About, Updates, View
-
-MEMORY = "momentum"
+from sim.types import About, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Averages:
+    """The running average (n_params,) of the row of each group of hospitals."""
+
+    rows: Mapping[tuple[str, ...], Vector]
+
+
+@dataclass(frozen=True)
+class Momentum(Stateful[View, View, Averages]):
     """Replace every row by a running average of what these hospitals sent: ``beta`` of it as before, the rest new.
 
     A row's first average is the row itself. An honest hospital could do the same before it sends; here the aggregator does, so
@@ -24,6 +30,7 @@ class Momentum:
     """
 
     beta: float
+    state: ClassVar[type] = Averages
     about: ClassVar[About] = About(
         title="Momentum",
         paper="Karimireddy et al., Learning from History for Byzantine Robust Optimization",
@@ -35,14 +42,13 @@ class Momentum:
     def __post_init__(self) -> None:
         number(0, 1, beta=self.beta)
 
-    def __call__(self, view: View, rng: np.random.Generator) -> View:
-        """The view with averaged rows, which are kept in the memory."""
-        kept: dict[tuple[str, ...], Updates] = view.memory.setdefault(MEMORY, {})
+    def advance(self, view: View, state: Averages | None, rng: np.random.Generator) -> tuple[View, Averages]:
+        """The view with averaged rows, and the averages of all groups so far."""
+        kept = {} if state is None else state.rows
         rows = view.rows.copy()
         for block in blocks(rows):
             for group, row in zip(view.members, rows[:, block], strict=True):
                 if group in kept:
                     row *= 1 - self.beta
                     row += self.beta * kept[group][block]
-        kept.update(zip(view.members, rows, strict=True))
-        return replace(view, rows=rows)
+        return replace(view, rows=rows), Averages({**kept, **dict(zip(view.members, rows, strict=True))})

@@ -8,13 +8,13 @@ import numpy as np
 from aggregators.geometry import lengths, mixed
 from aggregators.kinds import shortening
 from aggregators.limits import enough
-from sim.clipping import median_length, note
 from sim.errors import number
-from sim.types import About, Vector, View
+from sim.shortened import Shortened, median_length
+from sim.types import About, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
-class WeakDp:
+class WeakDp(Stateful[View, Vector, Shortened]):
     """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes with it.
 
     Where ``max_norm`` is given, one row moves the mean by at most ``2 * max_norm / n_rows``.
@@ -27,6 +27,7 @@ class WeakDp:
 
     max_norm: float | None
     noise: float
+    state: ClassVar[type] = Shortened
     about: ClassVar[About] = About(
         title="WeakDp",
         paper="Sun et al., Can You Really Backdoor Federated Learning?",
@@ -49,11 +50,11 @@ class WeakDp:
         """Least number of rows."""
         return 1
 
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The noisy mean, (n_params,). Raises ``RefusedError`` for too few rows."""
+    def advance(self, view: View, state: Shortened | None, rng: np.random.Generator) -> tuple[Vector, Shortened]:
+        """The noisy mean, (n_params,), and what has been shortened so far. Raises ``RefusedError`` for too few rows."""
         enough(self, view)
         norms = lengths(view.rows)
         radius = median_length(norms) if self.max_norm is None else self.max_norm
-        note(view.memory, "weak_dp", self.max_norm, norms, radius)
         mean = mixed(shortening(norms, radius) / len(view.rows), view.rows)
-        return np.asarray(mean + self.noise * rng.normal(size=len(mean)))
+        before = state or Shortened("weak_dp", self.max_norm)
+        return np.asarray(mean + self.noise * rng.normal(size=len(mean))), before.after(norms, radius)

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import ModuleType
 
 import matplotlib as mpl
-import torch
 from rich.table import Table
 
 import benchmarks
 from benchmarks.tools import Result, machine
 from reports.style import RC, new_figure, png
+from sim.devices import one_thread
 from sim.screen import Screen
 
 
+@one_thread()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks named, or all."""
-    torch.set_num_threads(1)
     known = found()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(known)}; all if none is named")

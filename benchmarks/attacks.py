@@ -10,11 +10,13 @@ import numpy as np
 import yaml
 from matplotlib.axes import Axes
 
+from attacks.byzantine.history import Received
 from benchmarks.tools import Result, Row, best_seconds
 from reports.style import BLUE, SOFT, guide
 from sim.choices import CONF, options
 from sim.config.build import build
 from sim.seeds import stream
+from sim.states import advanced
 from sim.types import LEVELS, Byzantine, Knowledge, Updates, Vector
 
 LARGE, SMALL = (100, 25, 1_000_000), (12, 3, 700)  # hospitals, hostile, parameters
@@ -55,8 +57,9 @@ def _rows(n: int, f: int, d: int, repetitions: int) -> list[Row]:
 
 
 def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
-    """One call with the most knowledge that the attack can use, and with the memory of an earlier one's models only."""
+    """One call with the most knowledge that the attack can use; of earlier rounds it knows the model at most."""
     level, others = LEVELS.index(attack.about.uses), updates[f:]
+    before = Received(np.zeros(updates.shape[1])) if getattr(attack, "state", None) is Received else None
 
     def foresee(sent: Updates) -> Vector:
         return np.asarray(np.vstack([sent, others]).mean(axis=0))
@@ -69,9 +72,8 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
             others=others if level >= LEVELS.index("updates") else None,
             defense=foresee if level >= LEVELS.index("updates_and_rule") else None,
             model=updates[0],
-            memory={"model": np.zeros(updates.shape[1])},
         )
-        return [attack(known, stream(0, "attack")) for _ in range(1 if level else f)]
+        return [advanced(attack, known, before, stream(0, "attack")) for _ in range(1 if level else f)]
 
     return call
 

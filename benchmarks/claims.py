@@ -79,7 +79,7 @@ def moved(rule: Rule, directions: str, n_draws: int = DRAWS) -> int:
         honest = rows[N_HOSTILE:]
         center = honest.mean(axis=0)
         radius = np.linalg.norm(honest - center, axis=1).max()
-        view = View(rows, tuple((f"h{i:02}",) for i in range(N_ROWS)), np.ones(N_ROWS), {}, np.zeros(N_PARAMS))
+        view = View(rows, tuple((f"h{i:02}",) for i in range(N_ROWS)), np.ones(N_ROWS), np.zeros(N_PARAMS))
         bound = 2 * (N_ROWS - N_HOSTILE) / (N_ROWS - 2 * N_HOSTILE) * radius
         count += int(np.linalg.norm(rule(view, stream(0, "rule")) - center) > bound)
     return count

@@ -37,7 +37,7 @@ def _round(update: np.ndarray, n: int) -> None:
         return [wire.answer(update, 50, {}, message) for message in messages]
 
     grid = LocalGrid({}, {node: node for node in range(1, n + 1)}, together)
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, update), wire.settings("0" * 64), range(1, n + 1))
+    asked = wire.ask(1, update, wire.settings("0" * 64), range(1, n + 1))
     for reply in grid.send_and_receive(asked):
         wire.read_report(reply, len(update), 100)
 

@@ -109,7 +109,7 @@ def _together(sources: Mapping[int, Source], messages: Sequence[Message], contex
     refusals = [visit.refusal() for visit in visits]
     alike = defaultdict[Kind, list[int]](list)
     for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
-        if refusal is None and wire.type_of(visit.message) in TRAINING:
+        if refusal is None and visit.type_ in TRAINING:
             alike[visit.kind].append(i)
     updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
@@ -129,6 +129,7 @@ class _Visit:
     """One hospital asked once."""
 
     message: Message
+    type_: str
     state: RecordDict
     task: wire.Task
     plan: FederationPlan
@@ -141,7 +142,7 @@ class _Visit:
         task = wire.read_task(message)
         site = source.site(int(context.node_config[wire.PARTITION]), task.round)
         training = site.training or source.plan.training
-        return cls(message, context.state, task, source.plan, site, training)
+        return cls(message, wire.type_of(message), context.state, task, source.plan, site, training)
 
     def refusal(self) -> Refusal | None:
         """Why the hospital refuses the task; None if it does not."""
@@ -150,7 +151,7 @@ class _Visit:
             return "plan"
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
-        trains = wire.type_of(self.message) != wire.TRIP
+        trains = self.type_ != wire.TRIP
         if trains and (task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32):
             return "weights"
         return self.site.policy.refusal(plan, len(self.site.records))
@@ -178,14 +179,14 @@ class _Visit:
         try:
             if update is not None:
                 return self.upload(wire.Report(update, len(self.site.records), self._spend()))
-            return self.answer(wire.given(self.message) if wire.type_of(self.message) == wire.UPLOAD else None)
+            return self.answer(wire.given(self.message) if self.type_ == wire.UPLOAD else None)
         except Exception as error:  # a hospital's failure is the hospital's, never the run's
             return wire.failed(described_error(error), self.message)
 
     def upload(self, report: wire.Report) -> Message:
         """The reply that uploads what was trained, or shows it as it is where the simulator asks for that."""
-        if wire.type_of(self.message) == wire.CLEAR:
-            return wire.told(wire.clear(report), self.message)
+        if self.type_ == wire.CLEAR:
+            return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
 
     def answer(self, report: wire.Report | None) -> Message:
@@ -195,7 +196,7 @@ class _Visit:
         asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
         found = protocol_of(self.plan).hospital.answer(asked, report)
         wire.hold(self.state, number, found.held)
-        return wire.told(found.content, self.message)
+        return wire.holding(found.content, self.message)
 
     def _spend(self) -> dict[str, float]:
         """What the training cost goes to the hospital's ledger; after the last round, it is also reported."""

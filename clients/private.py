@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim.batches import sample_rate
 from sim.config.settings import Training
+from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.models.network import Network
 from sim.types import About, Records
@@ -98,6 +99,7 @@ class RecordDP:
         """Epsilon spent by everything in ``history``."""
         return spent(tuple((float(s), float(q), int(n)) for s, q, n in history), self.delta, self.accountant)
 
+    @one_thread()
     def train(
         self,
         network: Network,
@@ -190,7 +192,7 @@ def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism
         options = {"eps_error": error} if mechanism == "prv" else {}
         try:
             # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
-            with np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
+            with one_thread(), np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to say a little less
                 found = float(accountant.get_epsilon(delta=delta, **options))
             if not np.isfinite(found):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sim.config.settings import Training
+from sim.devices import one_thread
 from sim.models.network import Network
 from sim.models.store import load, unload
 from sim.types import Records
@@ -21,6 +22,7 @@ def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.o
     return kind(parameters, lr=training.lr)
 
 
+@one_thread()
 def train(
     network: Network,
     weights: NDArray[np.float32],

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,7 @@ from sim.experiment import Experiment, address
 from sim.federation import wire
 from sim.federation.rounds import Skipped
 from sim.manifest import code_version
+from sim.states import is_stateful
 
 if TYPE_CHECKING:
     from sim.run import FederatedRun
@@ -51,20 +52,29 @@ class Arrays(list[NDArray[Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._places: dict[int, int] = {}
+        self._places: dict[tuple[Any, ...], int] = {}
 
     def place(self, array: NDArray[Any]) -> int:
         """Where ``array`` is in the list, at the end if it was not there."""
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
-        if id(array) not in self._places:  # the list holds it, so that its id is nobody else's
-            self._places[id(array)] = len(self)
+        memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if memory not in self._places:  # the list holds the array, so that its memory is nobody else's
+            self._places[memory] = len(self)
             self.append(array)
-        return self._places[id(array)]
+        return self._places[memory]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
+
+    kind: str
+    fields: Mapping[str, Any]
 
 
 class UnstorableError(TypeError):
-    """A plug-in's memory holds something that is neither JSON nor an array."""
+    """A plug-in's state holds something that is neither JSON nor an array."""
 
 
 class Progress:
@@ -86,6 +96,7 @@ class Progress:
             if (state := held.get(address(run.experiment, code_version()))) is not None:
                 at = [contexts[node] for node in run.roster.nodes.values()]
                 try:
+                    state["parts"] = _made(state["parts"], _state_types(run))
                     _check_fits(run, len(at), state)
                 except UNUSABLE as error:
                     print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
@@ -112,13 +123,16 @@ class Progress:
 
 
 def write(path: Path, runs: Mapping[str, Stored]) -> None:
-    """One file with the states of runs by their address. Raises ``UnstorableError`` where one cannot be told in plain values."""
+    """Write one file with the states of runs by their address.
+
+    Raises ``UnstorableError`` where one is not made of plain values.
+    """
     arrays = Arrays()
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
     whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
     shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
-    told = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
-    content = told + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
+    head = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
+    content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
@@ -154,8 +168,8 @@ def clear(folder: Path, done: Collection[str]) -> None:
 
 def _read(path: Path) -> dict[str, Stored]:
     with open(files.opened(path), "rb") as file:
-        told, _, content = file.read().partition(b"\n")
-    if sha256(content).hexdigest().encode() != told:
+        digest, _, content = file.read().partition(b"\n")
+    if sha256(content).hexdigest().encode() != digest:
         raise ValueError("it is not whole")
     head, _, body = content.partition(b"\n")
     values = json.loads(head)
@@ -207,6 +221,28 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
             raise ValueError(f"its {part} is of another form")
         if any(type(found[name]) is not type(value) for name, value in vars(now).items() if value is not None):
             raise ValueError(f"its {part} is of another form")
+    parts, found = run.plan.chain.parts, state["parts"]["aggregator"]["states"]
+    if found and [type(one) for one in found] != [part.state if is_stateful(part) else type(None) for part in parts]:
+        raise ValueError("its states of plug-ins are of another form")
+
+
+def _state_types(run: FederatedRun) -> dict[str, type]:
+    """The types of the states that plug-ins of a run keep, by name."""
+    plugins = [*run.plan.chain.parts, *run.experiment.attack_plan.attacks.values()]
+    return {_name(plugin.state): plugin.state for plugin in plugins if is_stateful(plugin)}
+
+
+def _made(value: Any, types: Mapping[str, type]) -> Any:
+    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE`` for one of another type."""
+    if isinstance(value, Told):
+        return types[value.kind](**value.fields)
+    if isinstance(value, dict):
+        return {key: _made(item, types) for key, item in value.items()}
+    return tuple(_made(item, types) for item in value) if isinstance(value, tuple) else value
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
@@ -245,6 +281,8 @@ def _packed(value: Any, arrays: Arrays) -> Any:
         return {"part": kind.__name__, "text": value.model_dump_json()}
     if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
         return {"number": arrays.place(np.asarray(value))}
+    if is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen:
+        return {"state": _name(kind), "fields": _packed(vars(value), arrays)}
     raise UnstorableError(f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array")
 
 
@@ -253,6 +291,7 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
     Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
+    Told: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
 
@@ -273,6 +312,8 @@ def _unpacked(tree: Any, arrays: Arrays) -> Any:
         case "Skipped":
             given = _unpacked(value, arrays)
             return Skipped(**{field.name: given[field.name] for field in fields(Skipped)})
+        case "state":
+            return Told(value, _unpacked(more[0][1], arrays))
         case "array":
             return arrays[value]
         case "number":

@@ -36,12 +36,14 @@ def run_command(words: list[str]) -> int:
 
 def _hydra(command: str, words: Sequence[str]) -> None:
     """Run the command for the configuration, or the sweep of configurations, that the words describe, or show it."""
-    from sim import compose, jobs
+    from sim import jobs
+    from sim.config import overrides
+    from sim.config.hydra_errors import one_line
 
     start = time.perf_counter()
-    given = list(words) if command == "run" else [*map(compose.forced, words)]
+    given = list(words) if command == "run" else [*map(overrides.forced, words)]
     asked = flags(given)
-    with compose.one_line():
+    with one_line():
         if asked.help or asked.cfg:
             jobs.show(CONFIG[command], asked)
         elif command == "explain":

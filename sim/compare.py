@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
-import torch
-
 from sim import checkpoints, evidence, files, study
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
@@ -237,13 +235,12 @@ def _raised(error: Exception) -> _Raised:
 
 
 def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
-    """One torch thread a process, because the other cores have runs of their own; and the accountants' answers so far.
+    """Take over the accountants' answers so far.
 
     ``environment``: of the parent, which may have changed since the fork server was started.
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
-    torch.set_num_threads(1)
     named(ACCOUNTS).update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()

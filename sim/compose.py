@@ -1,26 +1,22 @@
-"""From command-line words to checked experiments, with Hydra's compose; and Hydra's errors as one line."""
+"""From command-line words to checked experiments, with Hydra's compose."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from sim import choices, mappings, plain, stacks
 from sim.choices import CONF as CONF  # where others look for it
 from sim.choices import options
 from sim.config.groups import OF_COMMANDS, STACK
-from sim.errors import LONGEST_VALUE, InputError, RefusedError, UndefinedError, cut
-from sim.near import choice
+from sim.config.hydra_errors import near, one_line
+from sim.config.overrides import is_partial
+from sim.errors import InputError, RefusedError, UndefinedError
 from sim.stacks import key_of as _key
 
 if TYPE_CHECKING:
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
 INTERPOLATION = "${"  # how a value that refers to another one starts
-FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
     from sim.experiment import load  # which takes long: configurations are shown without it
 
     words = [word for word in overrides if _key(word) not in (*OF_COMMANDS, "seed")]
-    partial = [word for word in words if _is_partial(word)]
+    partial = [word for word in words if is_partial(word)]
     base, used = [word for word in words if word not in partial], set[str]()
     stacks.make(cell.defense for cell in cells)
     made: list[Experiment] = []
@@ -188,7 +183,7 @@ def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[s
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
-            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {n_cells} cells{_near(_key(word))}")
+            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {n_cells} cells{near(_key(word))}")
 
 
 def single(overrides: Sequence[str]) -> Experiment:
@@ -279,27 +274,6 @@ def seeds(value: Any, first: Any) -> list[int]:
     raise InputError("seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]")
 
 
-def forced(word: str) -> str:
-    """A partial override as Hydra takes it where the cell that has the key is not composed yet; other words as they are."""
-    return f"{FORCE}{word}" if _is_partial(word) and word[0] not in "+~" else word
-
-
-def unforced(word: str) -> str:
-    """What ``forced`` was given."""
-    return word.removeprefix(FORCE) if _is_partial(word) else word
-
-
-@contextmanager
-def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else raises is no wrong input."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (HydraException, OmegaConfBaseException) as error:
-        raise _translated(error) from error
-
-
 def only_lists(overrides: Sequence[str]) -> None:
     """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change nothing."""
     for word in overrides:
@@ -338,60 +312,5 @@ def _has(config: dict[str, Any], key: str) -> bool:
     return True
 
 
-def _is_partial(word: str) -> bool:
-    """Whether an override concerns a value of an attack or of a part of a defense, which only some cells have."""
-    group, dot, _ = _key(word).partition(".")
-    return bool(dot) and group in ("attack", *STACK)
-
-
 def _once(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
-
-
-def _translated(error: Exception) -> InputError:
-    text = str(error)
-    first = text.splitlines()[0] if text else type(error).__name__
-    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
-        return InputError(found[1], found[2], f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}")
-    if isinstance(error, OverrideParseException):
-        return InputError("override", error.override, _unread(error.override, first))
-    if found := re.search(
-        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
-    ):
-        return InputError(found[1], _value(found[1], text), f"unknown key{_near(found[1])}" if "override" in first else first)
-    return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
-
-
-def _unread(word: str, reason: str) -> str:
-    """Why Hydra cannot read an override, and how to write it so that it can."""
-    key, equal, value = word.partition("=")
-    if (
-        equal
-        and 0 < len(value) <= LONGEST_VALUE
-        and not re.search(r"[\[\]{}'\"]", value)
-        and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
-    ):
-        quoted = f"'{key}=\"{value}\"'"
-        return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
-    return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
-
-
-def _value(key: str, text: str) -> str:
-    """The value given for ``key``, as Hydra's message repeats it."""
-    found = re.search(rf"{re.escape(key)}=([^'\n]*)", text)
-    return found[1] if found else "..."
-
-
-def _near(key: str) -> str:
-    ready = GlobalHydra.instance().is_initialized()
-    with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
-        known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield f"{prefix}{key}", value
-            yield from _flat(value, f"{prefix}{key}.")

@@ -1,11 +1,14 @@
-"""Where models train: the processor, or a GPU."""
+"""Where models train: the processor, on how many threads of it, or a GPU."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from threadpoolctl import ThreadpoolController
 
 from sim.errors import InputError
 
@@ -29,15 +32,27 @@ def device(name: str) -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread of the processor: on small models more of them only wait."""
+    """Let torch and the BLAS and OpenMP libraries of this process compute on one thread of the processor each.
+
+    The models are small: more threads only wait for each other, and take the cores from other runs. Digits depend on how a
+    product is shared out, so they are the same wherever a run is started from. Blocks may be nested; after each of them the
+    numbers of threads are as before it.
+    """
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with _libraries(len(sys.modules)).limit(limits=1):
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _libraries(_n_modules: int) -> ThreadpoolController:
+    """The libraries with threads of their own; finding them takes milliseconds, and modules bring them."""
+    return ThreadpoolController()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sim import choices, plain
-from sim.compose import one_line
+from sim.config.hydra_errors import one_line
 from sim.errors import InputError
 
 SEVERAL = ("attack", "steps")  # groups of which several are chosen together

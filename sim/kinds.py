@@ -32,6 +32,7 @@ from sim.types import (
     Rule,
     Schema,
     SecureAggregation,
+    ServerOptimizer,
     Step,
     Vector,
 )
@@ -54,14 +55,6 @@ class TrainingAttack(Protocol):
     about: ClassVar[About]
 
     def __call__(self, training: Training) -> Training: ...
-
-
-class ServerOptimizer(Protocol):
-    """The aggregate (n_params,) and the aggregator's memory -> the step of the model (n_params,)."""
-
-    about: ClassVar[About]
-
-    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector: ...
 
 
 class LocalPrivacy(Protocol):
@@ -185,6 +178,8 @@ def _check_class(key: str, target: str, found: Any, group: str) -> None:
         raise InputError(key, target, "expected the name of a dataclass in the module that defines it")
     if not vars(found)["__dataclass_params__"].frozen:
         raise InputError(key, target, "expected a frozen dataclass")
+    if hasattr(found, "advance") and not is_dataclass(getattr(found, "state", None)):
+        raise InputError(key, target, "expected a dataclass as its attribute state, because it has advance (sim.types.Stateful)")
     possible = kinds_of(group, module)
     if not possible:
         folders = ", ".join(dict.fromkeys(kind.folder for kind in KINDS if kind.group == group))

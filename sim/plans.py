@@ -9,13 +9,14 @@ from omegaconf import OmegaConf
 
 from sim import compose, limits
 from sim.compose import Refused
+from sim.config.overrides import unforced
 from sim.experiment import Experiment
 
 
 def overrides() -> list[str]:
     """The overrides of the current job, as they were given."""
     words = OmegaConf.to_container(HydraConfig.get().overrides.task)
-    return [compose.unforced(str(word)) for word in words or ()]
+    return [unforced(str(word)) for word in words or ()]
 
 
 def planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:

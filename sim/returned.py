@@ -55,6 +55,15 @@ def records(plugin: Any, value: Any, n_features: int) -> Records:
     return found
 
 
+def with_state(plugin: Any, value: Any) -> tuple[Any, object]:
+    """A result with the next state of a plug-in that keeps one."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise wrong(plugin, described(value), "a result and a state")
+    if type(value[1]) is not plugin.state:
+        raise wrong(plugin, f"a state of type {type_name(type(value[1]))}", plugin.state.__name__)
+    return value
+
+
 def finite(plugin: Any, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Values that are finite."""
     if not np.isfinite(values).all():

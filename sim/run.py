@@ -15,8 +15,8 @@ from flwr.serverapp import ServerApp
 
 from sim import checkpoints
 from sim.blame import blaming
-from sim.clipping import clipped
 from sim.design.site import Source
+from sim.devices import one_thread
 from sim.evidence import SCHEMA, HospitalFacts, RunRecord
 from sim.experiment import Described, Experiment, address, load, targets
 from sim.federation import wire
@@ -26,6 +26,7 @@ from sim.federation.observing import Answer, Ended, Observer, Subject
 from sim.federation.rounds import Weights
 from sim.manifest import code_version
 from sim.names import CLIENT_APP, RAY, TOGETHER, named
+from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
@@ -120,7 +121,7 @@ class FederatedRun(Parties):
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
                 "data_notes": experiment.data_notes,
-                "clipped": clipped(self.aggregator.state.memory),
+                "clipped": clipped(self.aggregator.state.states),
                 **details,
             }
         )
@@ -148,7 +149,7 @@ def run(
     together. ``observers``: those beside the standard ones.
     """
     start = time.perf_counter()
-    with blaming(targets(experiment.settings), lambda: experiment.consortium.public):
+    with blaming(targets(experiment.settings), lambda: experiment.consortium.public), one_thread():
         run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
         control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.attack_plan.backdoors else None
         return run_.record(answering(app), time.perf_counter() - start, control)
@@ -215,8 +216,8 @@ def advance(
     the runs have reached is stored there every few seconds, and they go on from what is stored, with the same digits.
     ``observers``: those beside the standard ones.
     """
-    named = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(named, lambda: all(experiment.consortium.public for experiment in experiments)), _frozen():
+    classes = {target for experiment in experiments for target in targets(experiment.settings)}
+    with blaming(classes, lambda: all(experiment.consortium.public for experiment in experiments)), _frozen(), one_thread():
         start = time.perf_counter()
         attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.attack_plan.backdoors}
         wanted = {experiment.text for experiment in experiments}

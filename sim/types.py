@@ -6,11 +6,12 @@ data sheet. Nothing here knows Flower, Hydra or torch.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,15 +139,13 @@ class View:
 
     ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum divided by its public size).
     Without secure aggregation a group is one hospital; with it nothing finer exists. ``members`` names the hospitals of each
-    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None. ``memory`` is what steps and the rule
-    keep from round to round, each under a name of its own; it starts empty in round 1. ``model`` (n_params,) are the weights that
-    the aggregator sent out this round, None where they are not given.
+    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None. ``model`` (n_params,) are the weights
+    that the aggregator sent out this round, None where they are not given.
     """
 
     rows: Updates
     members: tuple[tuple[str, ...], ...]
     weights: NDArray[np.float64] | None = None
-    memory: dict[str, Any] = field(default_factory=dict, compare=False)
     model: Vector | None = field(default=None, compare=False)
 
     @property
@@ -161,9 +160,9 @@ class Knowledge:
 
     ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile hospitals). ``others``:
     the honest hospitals' updates, from level ``updates`` on. ``defense``, at level ``updates_and_rule``: what the aggregate would
-    be if the hostile hospitals sent these rows, (n, n_params) -> (n_params,), with secure aggregation, steps, rule and the
-    aggregator's memory as they are, and random draws of its own. ``model``: the weights sent out in this round. ``n_hospitals``,
-    ``n_hostile``, ``model`` and ``round`` are public. ``memory`` is what the attack keeps from round to round.
+    be if the hostile hospitals sent these rows, (n, n_params) -> (n_params,), with secure aggregation, steps, rule and their
+    states as they are, and random draws of its own. ``model``: the weights sent out in this round. ``n_hospitals``,
+    ``n_hostile``, ``model`` and ``round`` are public.
     """
 
     own: Updates
@@ -173,24 +172,19 @@ class Knowledge:
     defense: Callable[[Updates], Vector] | None = None
     model: Vector | None = None
     round: int = 1
-    memory: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records it has.
-
-    ``memory`` is what the fault keeps from round to round, one for each hospital.
-    """
+    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records it has."""
 
     update: Vector
     count: int
     round: int = 1
-    memory: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
-class Forged:
+class SentReply:
     """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape, ``array`` any name.
 
     ``update`` None: nothing is sent.
@@ -224,6 +218,29 @@ class Observation:
     schema: Schema
 
 
+Given = TypeVar("Given", contravariant=True)
+Result = TypeVar("Result", covariant=True)
+Kept = TypeVar("Kept")
+
+
+class Stateful(Protocol[Given, Result, Kept]):
+    """A rule, step, optimizer, attack or fault that keeps something from round to round: a frozen value of the type ``state``.
+
+    The fields of ``state`` are numbers, texts, arrays, and tuples and mappings of these. Nobody edits a state: whoever works
+    with the plug-in hands the last one in and takes the next one, or drops it and asks again.
+    """
+
+    state: ClassVar[type]
+
+    @abstractmethod
+    def advance(self, given: Given, state: Kept | None, rng: np.random.Generator, /) -> tuple[Result, Kept]:
+        """The result and the next state. ``state``: the last one, None in the first round."""
+
+    def __call__(self, given: Given, rng: np.random.Generator, /) -> Result:
+        """The result of a first round."""
+        return self.advance(given, None, rng)[0]
+
+
 @runtime_checkable
 class Rule(Protocol):
     """View -> aggregated update (n_params,). Refuses fewer than ``min_rows`` rows."""
@@ -233,7 +250,7 @@ class Rule(Protocol):
     @property
     def min_rows(self) -> int: ...
 
-    def __call__(self, view: View, rng: np.random.Generator) -> Vector: ...
+    def __call__(self, view: View, rng: np.random.Generator, /) -> Vector: ...
 
 
 @runtime_checkable
@@ -242,7 +259,16 @@ class Step(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, view: View, rng: np.random.Generator) -> View: ...
+    def __call__(self, view: View, rng: np.random.Generator, /) -> View: ...
+
+
+@runtime_checkable
+class ServerOptimizer(Protocol):
+    """The aggregate (n_params,) -> the step of the model (n_params,)."""
+
+    about: ClassVar[About]
+
+    def __call__(self, aggregate: Vector, rng: np.random.Generator, /) -> Vector: ...
 
 
 @runtime_checkable
@@ -290,7 +316,7 @@ class Byzantine(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates: ...
+    def __call__(self, known: Knowledge, rng: np.random.Generator, /) -> Updates: ...
 
 
 @runtime_checkable
@@ -299,7 +325,7 @@ class Fault(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged: ...
+    def __call__(self, reply: Reply, rng: np.random.Generator, /) -> SentReply: ...
 
 
 @runtime_checkable

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from clients.app import fit, together
 from sim import compose
+from sim.config.hydra_errors import one_line
 from sim.design.attack import Attack
 from sim.experiment import Experiment
 from sim.federation import wire
-from sim.federation.conversation import TRAIN, Arrived, Concluded
+from sim.federation.conversation import Arrived, Concluded
 from sim.federation.engines.local import LocalGrid
 from sim.federation.rounds import Aggregated
 from sim.run import FederatedRun
@@ -28,7 +29,7 @@ Replies = Callable[[list[Message]], Iterable[Message]]
 
 def experiment(*overrides: str) -> Experiment:
     """The experiment of ``wardround run OVERRIDES``."""
-    with initialize_config_module("conf", version_base="1.3"), compose.one_line():
+    with initialize_config_module("conf", version_base="1.3"), one_line():
         return compose.single(list(overrides))
 
 
@@ -87,7 +88,7 @@ def asked(run: FederatedRun, number: int = 1) -> dict[str, Message]:
     """The message of a plain round to each hospital of a run, by name."""
     wire.enter_process()
     nodes = run.roster.nodes
-    sent = wire.trip(wire.TRAIN, TRAIN, number, run.weights, run.task, wire.NOTHING, {}, nodes.values())
+    sent = wire.ask(number, run.weights, run.task, nodes.values())
     return dict(zip(nodes, sent, strict=True))
 
 

@@ -28,6 +28,7 @@ from aggregators.trimmed_mean import TrimmedMean
 from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import oracles
+from tests.rounds import Rounds
 
 if importlib.util.find_spec("byzfl") is None:
     pytest.skip("ByzFL is not installed: make peers", allow_module_level=True)
@@ -85,10 +86,10 @@ def test_multi_krum_of_all_but_the_hostile_equals_byzfl(n: int, d: int, seed: in
 
 
 def test_centered_clipping_equals_byzfl_round_after_round() -> None:
-    rule, peer, view = CenteredClipping(0.5, 3), byzfl.CenteredClipping(L=3, tau=0.5), clear(drawn(9, 40, 0))
+    rule, peer, view = Rounds(CenteredClipping(0.5, 3)), byzfl.CenteredClipping(L=3, tau=0.5), clear(drawn(9, 40, 0))
     for seed in range(5):
         rows = drawn(9, 40, seed)
-        mine = rule(View(rows, view.members, memory=view.memory), stream(0, "byzfl"))
+        mine = rule(View(rows, view.members), stream(0, "byzfl"))
         np.testing.assert_allclose(mine, peer(rows), rtol=1e-5, atol=1e-7)
 
 

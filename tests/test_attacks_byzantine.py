@@ -50,6 +50,7 @@ from sim.seeds import stream
 from sim.types import Byzantine, Knowledge, Rule, Step, View
 from tests import attack_oracles as oracles
 from tests.conftest import N_HOSTILE, plugins
+from tests.rounds import Rounds
 
 RNG = stream(0, "unused")
 N, F, D = 10, 3, 200
@@ -84,14 +85,14 @@ class Federation:
 
     def run(self, attack: Byzantine | None, rounds: int = 40, attacked: int = 40) -> np.ndarray:
         """The final model, after the first ``attacked`` rounds with the attack and the others without."""
-        model, memory = np.zeros(D), {}
+        model, work = np.zeros(D), Rounds(attack)
         for number in range(rounds):
             updates = 0.5 * (self.targets - model)
             if attack is not None and number < attacked:
                 own, others = updates[: self.f], updates[self.f :]
                 foresee = partial(self.foresee, others)
-                known = Knowledge(own, len(updates), self.f, others, foresee, model, number + 1, memory)
-                updates = np.vstack([attack(known, stream(0, "attack", number)), others])
+                known = Knowledge(own, len(updates), self.f, others, foresee, model, number + 1)
+                updates = np.vstack([work(known, stream(0, "attack", number)), others])
             model = model + self.aggregate(updates)
         return model
 
@@ -200,12 +201,12 @@ def test_mimic_pulls_the_model_to_the_outermost_hospital_and_fails_where_it_is_o
 def test_mimic_keeps_to_the_hospital_of_the_warm_up() -> None:
     rows = stream(0, "rows").normal(size=(6, 4))
     rows[2] *= 10
-    known = Knowledge(rows[:2], 8, 2, rows.copy(), round=1)
-    np.testing.assert_allclose(Mimic(warm_up=1)(known, RNG)[0], rows[2])
+    known, mimic = Knowledge(rows[:2], 8, 2, rows.copy(), round=1), Rounds(Mimic(warm_up=1))
+    np.testing.assert_allclose(mimic(known, RNG)[0], rows[2])
     rows[4] *= 100
     later = dataclasses.replace(known, others=rows, round=2)
-    np.testing.assert_allclose(Mimic(warm_up=1)(later, RNG)[0], rows[2])
-    np.testing.assert_allclose(Mimic(warm_up=9)(dataclasses.replace(later, memory={}), RNG)[0], rows[4])
+    np.testing.assert_allclose(mimic(later, RNG)[0], rows[2])
+    np.testing.assert_allclose(Mimic(warm_up=9)(later, RNG)[0], rows[4])
     np.testing.assert_allclose(Mimic("first")(later, RNG)[0], rows[0])
 
 
@@ -247,12 +248,12 @@ def test_sybils_send_their_mean_each_with_its_own_disguise() -> None:
 
 def rides(attack: Byzantine, rule: Rule) -> tuple[float, float]:
     """Distance missed, and cosine of what the riders send with the honest mean in the second round."""
-    federation, seen = Federation(rule), list[float]()
+    federation, seen, work = Federation(rule), list[float](), Rounds(attack)
 
     @dataclasses.dataclass(frozen=True)
     class Watched:
         def __call__(self, known: Knowledge, rng: np.random.Generator) -> np.ndarray:
-            sent = attack(known, rng)
+            sent = work(known, rng)
             assert known.others is not None
             honest = known.others.mean(axis=0)
             seen.append(float(sent[0] @ honest / (np.linalg.norm(sent[0]) * np.linalg.norm(honest) + 1e-300)))
@@ -269,11 +270,10 @@ def test_free_rider_in_disguise_looks_honest_and_one_without_does_not() -> None:
 
 
 def test_free_rider_sends_the_last_move_of_the_model_and_at_first_nothing() -> None:
-    memory: dict[str, np.ndarray] = {}
-    known = Knowledge(np.ones((1, 2)), 4, 1, model=np.array([1.0, 1.0]), memory=memory)
-    np.testing.assert_array_equal(FreeRider("delta", 0.0)(known, RNG), [[0.0, 0.0]])
+    known, rider = Knowledge(np.ones((1, 2)), 4, 1, model=np.array([1.0, 1.0])), Rounds(FreeRider("delta", 0.0))
+    np.testing.assert_array_equal(rider(known, RNG), [[0.0, 0.0]])
     moved = dataclasses.replace(known, model=np.array([3.0, 0.0]))
-    np.testing.assert_array_equal(FreeRider("delta", 0.0)(moved, RNG), [[2.0, -1.0]])
+    np.testing.assert_array_equal(rider(moved, RNG), [[2.0, -1.0]])
 
 
 def test_model_replacement_puts_the_mean_where_the_hostile_want_it_and_fails_against_the_median() -> None:
@@ -294,12 +294,12 @@ def test_model_replacement_is_no_longer_than_allowed() -> None:
 
 
 def test_neurotoxin_keeps_off_the_parameters_that_the_model_moves_most() -> None:
-    memory: dict[str, np.ndarray] = {}
-    known = Knowledge(np.ones((2, 4)), 6, 2, model=np.zeros(4), memory=memory)
-    np.testing.assert_array_equal(Neurotoxin(0.5)(known, RNG), np.ones((2, 4)))  # nothing seen to move yet
+    known, half, tenth = Knowledge(np.ones((2, 4)), 6, 2, model=np.zeros(4)), Rounds(Neurotoxin(0.5)), Rounds(Neurotoxin(0.1))
+    np.testing.assert_array_equal(half(known, RNG), np.ones((2, 4)))  # nothing seen to move yet
     moved = dataclasses.replace(known, model=np.array([0.0, -3.0, 1.0, 0.5]))
-    np.testing.assert_array_equal(Neurotoxin(0.5)(moved, RNG), [[1.0, 0.0, 0.0, 1.0]] * 2)
-    np.testing.assert_array_equal(Neurotoxin(0.1)(dataclasses.replace(moved, model=np.ones(4)), RNG), np.ones((2, 4)))
+    np.testing.assert_array_equal(half(moved, RNG), [[1.0, 0.0, 0.0, 1.0]] * 2)
+    tenth(moved, RNG)
+    np.testing.assert_array_equal(tenth(dataclasses.replace(moved, model=np.ones(4)), RNG), np.ones((2, 4)))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e30])

@@ -21,23 +21,23 @@ from sim.federation.protocols.plain import capped
 from sim.observers.evaluation import Evaluation
 from sim.run import FederatedRun, run, run_together
 from sim.seeds import stream
-from sim.types import About, Fault, Forged, Knowledge, Reply, View
+from sim.types import About, Fault, Knowledge, Reply, SentReply, Stateful, View
 from tests import federation
+from tests.rounds import Rounds
 
 UPDATE = np.array([1.0, -2.0, 3.0], np.float32)
 SMALL = ("consortium=heart4", "adversary.n_hostile=1", "training.rounds=6", "model=logistic")
 
 
-def forged(fault: Fault, rounds: int, seed: int = 0) -> list[Forged]:
+def sent_replies(fault: Fault, rounds: int, seed: int = 0) -> list[SentReply]:
     """What a hospital sends in successive rounds, in which it would have sent 1, 2, 3, ... times ``UPDATE``."""
-    memory: dict[str, object] = {}
-    replies = (Reply(number * UPDATE, 50, number, memory) for number in range(1, rounds + 1))
-    return [fault(reply, stream(seed, "fault", reply.round)) for reply in replies]
+    work, replies = Rounds(fault), (Reply(number * UPDATE, 50, number) for number in range(1, rounds + 1))
+    return [work(reply, stream(seed, "fault", reply.round)) for reply in replies]
 
 
 def sent(fault: Fault, rounds: int, seed: int = 0) -> list[float]:
     """Multiples of ``UPDATE`` that arrive; 0 where nothing does."""
-    return [0.0 if reply.update is None else float(reply.update[0]) for reply in forged(fault, rounds, seed)]
+    return [0.0 if reply.update is None else float(reply.update[0]) for reply in sent_replies(fault, rounds, seed)]
 
 
 # --- one hospital
@@ -152,7 +152,7 @@ class EachInTurn:
 
     about: ClassVar[About] = Malformed.about
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         return Malformed(list(KINDS)[reply.round - 1])(reply, rng)
 
 
@@ -239,24 +239,31 @@ def test_placement_chooses_the_largest_or_the_smallest_hospitals() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Spy:
+class Sent:
+    """All that was sent so far, round by round."""
+
+    rows: tuple[np.ndarray, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spy(Stateful[Knowledge, np.ndarray, Sent]):
     """Sends honest updates and keeps what it was told."""
 
     seen: list[Knowledge] = dataclasses.field(default_factory=list, compare=False)
+    state: ClassVar[type] = Sent
     about: ClassVar[About] = About("Spy", "none", 2026, needs="own", uses="updates_and_rule")
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> np.ndarray:
-        known.memory["rounds"] = known.memory.get("rounds", 0) + 1
+    def advance(self, known: Knowledge, state: Sent | None, rng: np.random.Generator) -> tuple[np.ndarray, Sent]:
         self.seen.append(known)
-        return known.own
+        return known.own, Sent((*(() if state is None else state.rows), known.own))
 
 
 Spy.__module__ = "attacks.byzantine.spy"  # the kind of an attack is told by its package
 
 
-def spied(knowledge: str, rounds: int = 2) -> tuple[list[Knowledge], FederatedRun]:
+def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge], FederatedRun]:
     words = (f"training.rounds={rounds}", "attack=[sign_flip]", f"adversary.knowledge={knowledge}", "defense=median")
-    spied_on = federation.experiment(*words)
+    spied_on = federation.experiment(*words, *more)
     spy = Spy()
     return spy.seen, federation.finished(federation.attacked(spied_on, {"spy": spy}))
 
@@ -283,10 +290,12 @@ def test_an_attack_is_told_what_its_level_allows_and_no_more(
 
 
 @pytest.mark.parametrize("knowledge", ["own", "updates"])
-def test_memory_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
-    seen, _ = spied(knowledge, rounds=3)
-    assert {known.memory["rounds"] for known in seen} == {3}
-    assert len({id(known.memory) for known in seen}) == (3 if knowledge == "own" else 1)
+def test_a_state_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
+    seen, trial = spied(knowledge, rounds=3)
+    states = list(trial.adversary.state.states.values())
+    assert len(states) == (3 if knowledge == "own" else 1)
+    told = [[known.own.tobytes() for known in seen[at :: len(states)]] for at in range(len(states))]
+    assert [[rows.tobytes() for rows in state.rows] for state in states] == told
 
 
 def test_what_the_adversary_previews_is_what_the_aggregator_then_does() -> None:
@@ -295,13 +304,16 @@ def test_what_the_adversary_previews_is_what_the_aggregator_then_does() -> None:
     np.testing.assert_allclose(run.weights, (run.initial + preview).astype(np.float32), atol=1e-7)
 
 
-def test_a_preview_leaves_no_trace_in_the_aggregators_memory() -> None:
-    seen, trial = spied("updates_and_rule", rounds=1)
-    trial.aggregator.state.memory["kept"] = [1]
-    before = repr(trial.aggregator.state.memory)
-    assert seen[0].defense is not None
-    seen[0].defense(seen[0].own)
-    assert repr(trial.aggregator.state.memory) == before
+def test_a_preview_leaves_no_trace_in_the_states_of_the_defense() -> None:
+    seen, trial = spied("updates_and_rule", 2, "steps=[momentum]", "server_optimizer=fedadam")
+    before = trial.aggregator.state.states
+    shown = repr(before)
+    assert len([state for state in before if state is not None]) == 2
+    defense = seen[-1].defense
+    assert defense is not None
+    np.testing.assert_array_equal(defense(seen[-1].own), defense(seen[-1].own))
+    assert trial.aggregator.state.states is before
+    assert repr(before) == shown
 
 
 def test_adaptive_attacks_are_recorded_as_adaptive() -> None:

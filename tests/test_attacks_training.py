@@ -71,7 +71,7 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
             sent, usual = (
                 fit(
                     run.source,
-                    wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(run.plan.digest), [place + 1])[0],
+                    wire.ask(round_, weights, wire.settings(run.plan.digest), [place + 1])[0],
                     wire.context(place + 1, place),
                 )
                 for run in (plan, honest)

@@ -178,8 +178,8 @@ def test_one_seed_gives_no_breakdown_point():
 
 def test_losses_are_paired_with_the_control_of_the_same_number():
     records = runs({1: (0.8, 0.8), 2: (0.6, 0.6)})
-    calm = [with_figures(r, {"auroc": 0.6}) for r in records if r.n_hostile == 2]
-    found = point([*(r for r in records if r.n_hostile == 1), *calm])  # with 2 the control is as bad as the attacked run
+    alone = [with_figures(r, {"auroc": 0.6}) for r in records if r.n_hostile == 2]
+    found = point([*(r for r in records if r.n_hostile == 1), *alone])  # with 2 the control is as bad as the attacked run
     assert (found["breaks_at"], found["harm"]) == (1, pytest.approx(-0.1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from flwr.app import ArrayRecord, Context, RecordDict
 
 from sim import checkpoints, compare, evidence
-from sim.checkpoints import FOLDER, UnstorableError, states, write
+from sim.checkpoints import FOLDER, Told, UnstorableError, states, write
 from sim.evidence import RunRecord, Screened
 from sim.experiment import Experiment
 from sim.federation.rounds import Skipped
@@ -165,7 +165,7 @@ class Opaque:
 
 
 @pytest.mark.usefixtures("_often")
-def test_a_memory_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
+def test_a_state_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = [experiment(*SMALL)]
@@ -174,7 +174,7 @@ def test_a_memory_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
 
     def init(self: FederatedRun, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
-        self.aggregator.state.memory["opaque"] = Opaque()
+        self.adversary.state.states["opaque", ""] = Opaque()
 
     monkeypatch.setattr(FederatedRun, "__init__", init)
     assert told(list(advance(runs, None, tmp_path))) == whole
@@ -284,6 +284,11 @@ def _part(state: dict[str, Any], part: str, value: Any) -> dict[str, Any]:
     return {**state, "parts": {**state["parts"], part: value}}
 
 
+def _chain(state: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """With other states of steps, rule and optimizer."""
+    return _part(state, "aggregator", {"states": change(state["parts"]["aggregator"]["states"])})
+
+
 OTHER_FORMS: dict[str, Any] = {
     "no parts": lambda state: _without(state, "parts"),
     "a part is not there": lambda state: {**state, "parts": _without(state["parts"], "aggregator")},
@@ -293,7 +298,16 @@ OTHER_FORMS: dict[str, Any] = {
     "other weights": lambda state: {**state, "weights": np.zeros(3, np.float32)},
     "a text for a part": lambda state: _part(state, "adversary", "x"),
     "no accounts": lambda state: {**state, "ledgers": []},
-    "a text for a memory": lambda state: _part(state, "aggregator", {"memory": "x"}),
+    "a text for states": lambda state: _part(state, "aggregator", {"states": "x"}),
+    "one state too few": lambda state: _chain(state, lambda found: found[:-1]),
+    "no state of a part that keeps one": lambda state: _chain(state, lambda found: (None, *found[1:])),
+    "a state of a part that keeps nothing": lambda state: _chain(state, lambda found: (found[0], found[0], found[2])),
+    "a state of a type of nobody": lambda state: _chain(state, lambda found: (Told("os.system", {}), *found[1:])),
+    "a state with another field": lambda state: _chain(state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])),
+    "a state without its fields": lambda state: _chain(state, lambda found: (replace(found[0], fields={}), *found[1:])),
+    "a state of an attack of nobody": lambda state: _part(
+        state, "adversary", {"states": {("a", ""): Told("attacks.byzantine.history.Received", {"model": np.zeros(1)})}}
+    ),
 }
 
 
@@ -302,7 +316,7 @@ OTHER_FORMS: dict[str, Any] = {
 def test_progress_of_another_form_is_left_aside(
     change: Any, tmp_path: Path, resumed: list[int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    runs = [experiment(*SMALL)]
+    runs = [experiment(*SMALL, "steps=[momentum]")]
     interrupted(runs, tmp_path)
     (path,) = (tmp_path / FOLDER).glob(checkpoints.FILE)
     write(path, {identity: change(state) for identity, state in states(tmp_path / FOLDER).items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from aggregators.centered_clipping import CenteredClipping
 from aggregators.clip import Clip
 from aggregators.weak_dp import WeakDp
 from reports import radii
-from sim.clipping import clipped
 from sim.evidence import Clipped
+from sim.observers.clipping import clipped
 from sim.seeds import stream
 from sim.types import View
 from tests.commands import ALONE, FAST, wardround
 from tests.records import make_record
+from tests.rounds import Rounds
 
 PARTS = {"clip": Clip, "weak_dp": lambda radius: WeakDp(radius, 0.0), "centered_clipping": lambda tau: CenteredClipping(tau, 3)}
 
@@ -51,8 +51,7 @@ def test_a_minority_however_far_moves_the_result_no_further_than_the_longest_hon
 def test_a_radius_from_the_rows_shortens_some_of_them_at_every_size(name: str, part: Any, size: float) -> None:
     rows = size * np.random.default_rng(0).normal(size=(11, 6))
     seen = view(rows)
-    part(None)(seen, stream(0, "rule"))
-    [found] = clipped(seen.memory)
+    [found] = clipped([part(None).advance(seen, None, stream(0, "rule"))[1]])
     norms = np.linalg.norm(rows, axis=1)
     assert (found.part, found.radius, found.rounds) == (name, None, 1)
     assert found.shortened == pytest.approx(5 / 11)
@@ -63,11 +62,10 @@ def test_a_radius_from_the_rows_shortens_some_of_them_at_every_size(name: str, p
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_what_was_shortened_is_noted_over_all_rounds(part: Any) -> None:
-    memory: dict[str, Any] = {}
+    rounds = Rounds(part(5.0))
     for size in (1.0, 10.0):
-        rows = size * np.eye(4)
-        part(5.0)(dataclasses.replace(view(rows), memory=memory), stream(0, "rule"))
-    [found] = clipped(memory)
+        rounds(view(size * np.eye(4)), stream(0, "rule"))
+    [found] = clipped([None, rounds.state])
     assert (found.radius, found.rounds) == (5.0, 2)
     if part is not PARTS["centered_clipping"]:  # which measures from where it ended
         assert (found.shortened, found.median_length, found.longest) == (0.5, 5.5, 10.0)

@@ -21,7 +21,7 @@ TOGETHER = [Cell(attack, defense) for attack in ATTACKS for defense in DEFENSES]
 
 def together(words: list[str], cells: list[Cell]) -> dict[Cell, dict[str, Any]]:
     """The configurations of ``cells`` with all attacks and defenses in one plan."""
-    partial = [word for word in words if compose._is_partial(word)]
+    partial = [word for word in words if compose.is_partial(word)]
     made = compose._of_cells([word for word in words if word not in partial], partial, cells)
     return {cell: config for cell, (config, _) in zip(cells, made, strict=True)}
 

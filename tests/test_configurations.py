@@ -167,6 +167,11 @@ class Late(Half):
     def __call__(self, view, rng):
         return view.later if view.rows.shape[1] > 5 else super().__call__(view, rng)
 
+@dataclass(frozen=True)
+class Forgetful(Half):
+    def advance(self, view, state, rng):
+        return self(view, rng), state
+
 @dataclass
 class Thawed:
     factor: float = 0.5
@@ -222,6 +227,7 @@ def test_a_hospital_takes_a_package_only_if_it_is_chosen_there_with_the_same_sou
     ("target", "expected"),
     [
         ("half.Thawed", "a frozen dataclass"),
+        ("half.Forgetful", "a dataclass as its attribute state"),
         ("half.half", "a dataclass in the module that defines it"),
         ("half.dataclass", "a dataclass in the module that defines it"),
         ("half.About", "a dataclass in the module that defines it"),

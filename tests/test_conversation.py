@@ -211,11 +211,11 @@ def content(make: Callable[[Message], RecordDict]) -> Entry:
 
 
 def arrays(**values: np.ndarray) -> Entry:
-    return lambda message, _: wire.told(Content(arrays=values), message)
+    return lambda message, _: wire.holding(Content(arrays=values), message)
 
 
 def values(**given: Any) -> Entry:
-    return lambda message, _: wire.told(Content(values=given), message)
+    return lambda message, _: wire.holding(Content(values=given), message)
 
 
 def changed(reply: Message, name: str, value: Any) -> Message:
@@ -225,7 +225,7 @@ def changed(reply: Message, name: str, value: Any) -> Message:
     array = wire.SharedArray(np.zeros(N, np.uint32))
     array.__dict__["values"] = value
     vars(record)["_data"][name] = array
-    return wire._twin(reply, _content=wire._twin(reply.content, _data={key: record}))
+    return wire._copy(reply, _content=wire._copy(reply.content, _data={key: record}))
 
 
 EVERYWHERE: dict[str, tuple[Entry, str]] = {
@@ -237,7 +237,7 @@ EVERYWHERE: dict[str, tuple[Entry, str]] = {
     "no content": (content(lambda _: RecordDict()), "records [], expected"),
     "other records": (content(lambda _: RecordDict({"x": MetricRecord({"a": 1})})), "records ['x'], expected"),
     "a plain upload": (lambda message, _: wire.answer(np.zeros(N, np.float32), 5, {}, message), "records ['arrays', 'metrics']"),
-    "an empty reply": (lambda message, _: wire.told(wire.NOTHING, message), "expected"),
+    "an empty reply": (lambda message, _: wire.holding(wire.NOTHING, message), "expected"),
     "the message itself": (lambda message, _: message, "no reply"),
     "a number": (lambda *_: 7, "no reply"),
 }
@@ -264,7 +264,7 @@ OF_ARRAYS: dict[str, tuple[Callable[[str], Entry], str]] = {
     "another name": (lambda _: arrays(update=np.zeros(N, np.uint32)), "arrays ['update'], expected"),
     "two arrays": (lambda name: arrays(**{name: np.zeros(N, np.uint32), "x": np.zeros(N, np.uint32)}), "arrays ["),
     "values beside": (
-        lambda name: lambda m, _: wire.told(Content({name: np.zeros(N, np.uint32)}, {}, {"x": 1}), m),
+        lambda name: lambda m, _: wire.holding(Content({name: np.zeros(N, np.uint32)}, {}, {"x": 1}), m),
         "records ['arrays', 'config'], expected arrays",
     ),
     "a list for an array": (lambda name: lambda _, reply: changed(reply, name, [0] * N), "expected an array of numpy"),
@@ -311,7 +311,7 @@ def test_honest_replies_of_every_trip_are_usable_when_serialized() -> None:
             if isinstance(record, ArrayRecord):
                 record = ArrayRecord({key: wire.Array(array.numpy()) for key, array in record.items()})
             content[name] = record
-        return wire._twin(reply, _content=content)
+        return wire._copy(reply, _content=content)
 
     for kind in TRIPS:
         one = tampered(masked(), kind, through_bytes)

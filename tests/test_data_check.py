@@ -239,7 +239,10 @@ def test_a_hospital_without_test_patients_runs_and_has_no_figures(monkeypatch: p
     monkeypatch.setattr(Synthetic, "__call__", lambda _self, _seed: changed("test", lambda r: r.take([])))
     words = ("consortium=synthetic", "adversary.n_hostile=1", "attack=[label_flip]", "training.rounds=1", "seed=987653")
     record = run(experiment(*words))
-    assert [(one.n_test, one.brier is None) for one in record.hospitals] == [(6, False), (0, True)]
+    assert [(one.n_test, record.value("brier", one.hospital) is None) for one in record.hospitals] == [(6, False), (0, True)]
+    lacking = record.outcome("brier", record.hospitals[1].hospital)
+    assert lacking is not None
+    assert (lacking.n, lacking.undefined) == (0, "there are no test patients")
     assert record.n_test == 6
     assert record.value("auroc") is not None
 

@@ -152,7 +152,7 @@ def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
     values = np.arange(3, dtype=np.float32)
     weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("0" * 64)
     content = RecordDict({wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})})
-    asked = wire.ask(4, weights, config, [7, 9])
+    asked = wire.ask(4, values, config, [7, 9])
     for message, node in zip(asked, (7, 9), strict=True):
         assert plain_of(message) == plain_of(Message(content, node, "train"))
         assert message.content == content

@@ -216,7 +216,7 @@ ODD = {  # values that are finite and of the agreed form, however they lie in me
 
 @pytest.mark.parametrize("form", ODD.values(), ids=ODD.keys())
 def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(form: Any) -> None:
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(N, np.float32)), wire.settings(MEAN.text), {1: NAME})[0]
+    asked = wire.ask(1, np.zeros(N, np.float32), wire.settings(MEAN.text), {1: NAME})[0]
     sent = form(drawn_update(N, 0, 1))
     reply = changed(wire.answer(drawn_update(N, 0, 1), 50, {}, asked), _content=records(shared(sent)))
     read = wire.read_report(reply, N, 50).update
@@ -233,7 +233,7 @@ def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
     monkeypatch.setattr(Array, "numpy", lambda _: decoded.append(1))
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(5, np.float32)), wire.settings("0" * 64), [7])[0]
+    asked = wire.ask(1, np.zeros(5, np.float32), wire.settings("0" * 64), [7])[0]
     replies = []
     for name, (entry, _) in HOSTILE.items():
         if name.startswith(("update", "bytes", "description", "records", "count", "number")):
@@ -590,7 +590,7 @@ def test_honest_counts_below_the_cap_keep_their_weight() -> None:
 
 def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
     wire.enter_process()
-    asked = wire.ask(1, wire.arrays(wire.WEIGHTS, np.zeros(3, np.float32)), wire.settings("0" * 64), [7])[0]
+    asked = wire.ask(1, np.zeros(3, np.float32), wire.settings("0" * 64), [7])[0]
     asked.metadata.delivered_at = "2026-01-01"
     wire.stamp(asked, "1")
     ours = wire.answer(np.ones(3, np.float32), 5, {}, asked)

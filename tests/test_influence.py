@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
+from aggregators.momentum import Averages
 from sim.observers.influence import Influence, distances, slopes_of
 from sim.run import run, subject
 from sim.seeds import stream
+from sim.states import State
 from sim.types import View
 from tests.federation import experiment, finished
 
@@ -21,12 +22,12 @@ SMALL = (
 )  # fmt: skip
 
 
-def measured(rows: np.ndarray, *words: str, memory: dict[str, Any] | None = None) -> list[float | None]:
+def measured(rows: np.ndarray, *words: str, states: Sequence[State] = ()) -> list[float | None]:
     """The share kept of each row under a defense, in round 1."""
     design = experiment(*SMALL, *words)
     observer = Influence(subject(design))
     members = tuple((name,) for name in design.consortium.names)
-    observer.measure(1, View(rows.astype(np.float32), members, memory={} if memory is None else memory))
+    observer.measure(1, View(rows.astype(np.float32), members), states)
     return [observer.influence(name) for name in design.consortium.names]
 
 
@@ -71,13 +72,12 @@ def test_clipping_keeps_what_it_scales_by() -> None:
     assert kept == pytest.approx([1 / np.linalg.norm(rows[0])] + [1] * (N - 1), rel=0.02)
 
 
-def test_momentum_keeps_the_new_part_and_the_aggregators_memory_is_not_touched() -> None:
-    rows, memory = stream(4, "rows").normal(size=(N, D)), {"momentum": {}}
-    design = experiment(*SMALL)
-    memory["momentum"] = {(name,): np.zeros(D) for name in design.consortium.names}
-    kept = measured(rows, "steps=[momentum]", "steps.momentum.beta=0.75", memory=memory)
+def test_momentum_keeps_the_new_part_and_the_aggregators_states_are_not_touched() -> None:
+    rows = stream(4, "rows").normal(size=(N, D))
+    averages = Averages({(name,): np.zeros(D) for name in experiment(*SMALL).consortium.names})
+    kept = measured(rows, "steps=[momentum]", "steps.momentum.beta=0.75", states=(averages, None, None))
     assert kept == pytest.approx([0.25] * N)
-    assert all(not row.any() for row in memory["momentum"].values())
+    assert all(not row.any() for row in averages.rows.values())
 
 
 def test_where_a_rule_jumps_there_is_no_slope() -> None:

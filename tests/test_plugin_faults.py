@@ -36,10 +36,10 @@ PLACES = {  # kind of plug-in -> the group of its node, and the module that is p
 BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
     "step": ("view, rng", "view"),
-    "optimizer": ("aggregate, memory", "aggregate"),
+    "optimizer": ("aggregate, rng", "aggregate"),
     "secure aggregation": ("updates, hospitals, weights", "View(updates, tuple((name,) for name in hospitals), weights)"),
     "byzantine attack": ("known, rng", "-known.own"),
-    "fault": ("reply, rng", "Forged(reply.update, reply.count)"),
+    "fault": ("reply, rng", "SentReply(reply.update, reply.count)"),
     "poison": ("records, schema, rng", "records"),
     "training attack": ("training", "training"),
     "inversion": ("seen, rng", "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]"),
@@ -53,7 +53,7 @@ import numpy as np
 from torch import nn
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
-from sim.types import About, Forged, Records, View
+from sim.types import About, SentReply, Records, View
 CALLS = [0]
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def asked(
     wire.enter_process()
     if weights is None:
         weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
-    return wire.ask(round_, wire.arrays(wire.WEIGHTS, weights), wire.settings(digest or design.plan.digest), [1])[0]
+    return wire.ask(round_, weights, wire.settings(digest or design.plan.digest), [1])[0]
 
 
 def replies(design: Experiment, message: Message) -> Iterator[str | None]:

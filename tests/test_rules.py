@@ -47,6 +47,7 @@ from sim.federation.protocols.plain import capped
 from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import oracles
+from tests.rounds import Rounds
 
 RNG = stream(0, "unused")
 
@@ -400,13 +401,14 @@ def test_foolsgold_silences_sybils_and_not_a_lone_attacker() -> None:
 
 
 def test_foolsgold_remembers_sybils_that_hide_in_one_round() -> None:
-    memory: dict[str, Any] = {}
+    chain, states = Chain((), Foolsgold()), ()
     for seed in range(2):
         rows = normal(9, 200, seed=seed)
         rows[:3] = 5 if seed == 0 else rows[:3]
-        view = dataclasses.replace(clear(rows), memory=memory)
-        shares = Foolsgold().shares(view, RNG)
-    assert shares[:3].sum() < 1e-6
+        found = chain.run(clear(rows), RNG, states)
+        states = found.states
+    assert found.shares is not None
+    assert found.shares[:3].sum() < 1e-6
     assert Foolsgold().shares(clear(rows), RNG)[:3].sum() > 0.1
 
 
@@ -457,24 +459,24 @@ def test_clipped_clustering_leaves_out_the_smaller_side() -> None:
     assert ClippedClustering()(clear(rows), RNG).mean() < 0
 
 
-# --- memory
+# --- states
 
 
 def test_centered_clipping_starts_where_it_ended_and_comes_closer_each_round() -> None:
-    rows, memory = normal(9, 20) + 3, dict[str, Any]()
-    view = dataclasses.replace(clear(rows), memory=memory)
-    gaps = [np.linalg.norm(CenteredClipping(1.0, 1)(view, RNG) - rows.mean(axis=0)) for _ in range(5)]
+    rows = normal(9, 20) + 3
+    view, rule, from_start = clear(rows), Rounds(CenteredClipping(1.0, 1)), Rounds(CenteredClipping(1.0, 1, "zero"))
+    gaps = [np.linalg.norm(rule(view, RNG) - rows.mean(axis=0)) for _ in range(5)]
     assert gaps == sorted(gaps, reverse=True)
-    from_zero = [CenteredClipping(1.0, 1, "zero")(view, RNG) for _ in range(2)]
+    assert gaps[0] > gaps[-1]
+    from_zero = [from_start(view, RNG) for _ in range(2)]
     np.testing.assert_array_equal(from_zero[0], from_zero[1])
 
 
 def test_momentum_averages_each_hospitals_rounds_and_waits_for_those_that_miss_one() -> None:
-    step, memory = Momentum(0.75), dict[str, Any]()
-    names = (("a",), ("b",))
-    step(View(np.array([[4.0], [8.0]]), names, memory=memory), RNG)
-    step(View(np.array([[0.0]]), names[:1], memory=memory), RNG)
-    last = step(View(np.array([[0.0], [0.0]]), names, memory=memory), RNG)
+    step, names = Rounds(Momentum(0.75)), (("a",), ("b",))
+    step(View(np.array([[4.0], [8.0]]), names), RNG)
+    step(View(np.array([[0.0]]), names[:1]), RNG)
+    last = step(View(np.array([[0.0], [0.0]]), names), RNG)
     np.testing.assert_allclose(last.rows, [[4 * 0.75**2], [8 * 0.75]])
 
 
@@ -570,11 +572,12 @@ def test_foolsgold_counts_a_row_that_resembles_nobody_like_rows_that_resemble_li
 
 
 def test_foolsgold_forgets_no_hospital_after_rounds_of_the_greatest_numbers() -> None:
-    memory: dict[str, Any] = {}
+    rule, sums = Foolsgold(), None
     for size in (3e38, 3e38, 1.0, 1.0):
         rows = normal(9, 20).astype(np.float32)
         rows[:2] = size
-        shares = Foolsgold().shares(dataclasses.replace(clear(rows), memory=memory), RNG)
+        sums = rule.remember(clear(rows), sums)
+        shares = rule.weigh_by(clear(rows), sums, RNG)
         assert shares[:2].sum() == 0
         assert shares[2:].min() > 0.1
 

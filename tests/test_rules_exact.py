@@ -16,6 +16,7 @@ from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import exact
 from tests.conftest import CONF, N_HOSTILE
+from tests.rounds import Rounds
 from tests.test_rules_table import CASES, STEPS, name_of
 
 N, D = 12, 3
@@ -89,9 +90,9 @@ ROWS: dict[str, Make] = {
 }
 
 
-def view_of(rows: np.ndarray, memory: dict[str, Any]) -> View:
+def view_of(rows: np.ndarray) -> View:
     names = tuple((f"h{i:02}",) for i in range(len(rows)))
-    return View(rows, names, 1.0 + np.arange(len(rows)) % 2, memory, np.zeros(rows.shape[1]))
+    return View(rows, names, 1.0 + np.arange(len(rows)) % 2, np.zeros(rows.shape[1]))
 
 
 def oracle_of(rule: Rule) -> tuple[dict[str, Any], np.ndarray]:
@@ -118,9 +119,9 @@ def test_rule_equals_its_exact_oracle(case: str, kind: str) -> None:
     rule = CASES[case]
     fields, counts = oracle_of(rule)
     for seed in range(2):
-        rounds, memory = ROWS[kind](np.random.default_rng([seed, len(kind)])), dict[str, Any]()
+        rounds, work = ROWS[kind](np.random.default_rng([seed, len(kind)])), Rounds(rule)
         for rows in rounds:
-            got = rule(view_of(rows, memory), stream(0, "rule"))
+            got = work(view_of(rows), stream(0, "rule"))
         repeated = [exact.numbers(np.repeat(rows, counts, axis=0)) for rows in rounds]
         allowed = getattr(exact, name_of(rule))(repeated, **fields)
         digits = 2e-6 if rows.dtype == np.float32 or name_of(rule) == "geometric_median" else 1e-8
@@ -132,9 +133,9 @@ def test_rule_equals_its_exact_oracle(case: str, kind: str) -> None:
 def test_step_equals_its_exact_oracle(name: str, kind: str) -> None:
     step: Step = STEPS[name]
     for seed in range(2):
-        rounds, memory = ROWS[kind](np.random.default_rng([seed, len(kind)])), dict[str, Any]()
+        rounds, work = ROWS[kind](np.random.default_rng([seed, len(kind)])), Rounds(step)
         for rows in rounds:
-            got = step(view_of(rows, memory), stream(0, "step")).rows
+            got = work(view_of(rows), stream(0, "step")).rows
         expected = getattr(exact, name)([exact.numbers(rows) for rows in rounds], **dataclasses.asdict(step))
         digits = 2e-6 if rows.dtype == np.float32 else 1e-9
         assert len(got) == len(expected)
@@ -148,10 +149,10 @@ OPTIMIZERS = ("fedavgm", "fedadagrad", "fedadam", "fedyogi")
 @pytest.mark.parametrize("greatest", [1.0, 3.4e38])
 def test_server_optimizer_equals_its_exact_oracle_after_extremes(name: str, greatest: float) -> None:
     optimizer = build("server_optimizer", OmegaConf.to_container(OmegaConf.load(CONF / "server_optimizer" / f"{name}.yaml")))
-    rng, memory = np.random.default_rng(0), dict[str, Any]()
+    rng, work = np.random.default_rng(0), Rounds(optimizer)
     aggregates = [size * rng.normal(size=D) / 5 for size in (greatest, greatest, greatest, 1.0, 1.0, 1.0)]
     for aggregate in aggregates:
-        got = optimizer(aggregate, memory)
+        got = work(aggregate, stream(0, "rule"))
     given, fields = exact.numbers(np.array(aggregates)), dataclasses.asdict(optimizer)
     expected = exact.fedavgm(given, **fields) if name == "fedavgm" else exact.adaptive(given, **fields, kind=name)
     np.testing.assert_allclose(got, [float(value) for value in expected], rtol=1e-9)

@@ -388,7 +388,7 @@ def test_step_scales_rows_down_or_averages_them(step: Step, rows: np.ndarray, se
 @every_step
 def test_shares_of_a_chain_are_those_of_the_hospitals_rows(step: Step) -> None:
     rows = np.random.default_rng(8).normal(size=(11, 7))
-    shares = Chain((step,), Mean()).run(clear(rows), stream(0, "step"))[1]
+    shares = Chain((step,), Mean()).run(clear(rows), stream(0, "step")).shares
     assert shares is not None
     assert shares.shape == (11,)
     assert shares.sum() == pytest.approx(1, rel=1e-12)

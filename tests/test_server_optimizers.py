@@ -16,14 +16,16 @@ from aggregators.server_optimizer.fedyogi import Fedyogi
 from sim.errors import InputError
 from sim.seeds import stream
 from sim.types import View
+from tests.rounds import Rounds
 
+RNG = stream(0, "rule")  # of which optimizers draw nothing
 AGGREGATES = np.random.default_rng(0).normal(size=(8, 5))
 
 
 def path(optimizer: Any) -> np.ndarray:
     """Where the model is after each aggregate, (n_rounds, n_params)."""
-    memory: dict[str, Any] = {}
-    return np.cumsum([optimizer(aggregate, memory) for aggregate in AGGREGATES], axis=0)
+    work = Rounds(optimizer)
+    return np.cumsum([work(aggregate, RNG) for aggregate in AGGREGATES], axis=0)
 
 
 def torch_path(kind: Any, **options: Any) -> np.ndarray:
@@ -60,24 +62,29 @@ def test_fedadam_without_momentum_is_rmsprop_from_tau_squared() -> None:
 
 @pytest.mark.parametrize("kind", [Fedadagrad, Fedadam, Fedyogi])
 def test_momentum_starts_at_zero_and_is_not_corrected(kind: type[Adaptive]) -> None:
-    first = kind(1.0, 0.9, 0.99, 1e6)(AGGREGATES[0], {})
+    first = kind(1.0, 0.9, 0.99, 1e6)(AGGREGATES[0], RNG)
     np.testing.assert_allclose(first, 0.1 * AGGREGATES[0] / 2e6, rtol=1e-2)
 
 
 def test_yogi_forgets_a_large_aggregate_slower_than_adam() -> None:
     steps = {}
     for kind in (Fedadam, Fedyogi):
-        memory: dict[str, Any] = {}
-        optimizer = kind(1.0, 0.0, 0.9, 1e-3)
-        optimizer(np.array([100.0]), memory)
-        steps[kind] = [optimizer(np.array([0.1]), memory).item() for _ in range(60)][-1]
+        optimizer = Rounds(kind(1.0, 0.0, 0.9, 1e-3))
+        optimizer(np.array([100.0]), RNG)
+        steps[kind] = [optimizer(np.array([0.1]), RNG).item() for _ in range(60)][-1]
     assert steps[Fedyogi] < steps[Fedadam] / 5
 
 
 def test_a_chain_steps_by_its_optimizer_and_remembers_over_rounds() -> None:
     view = View(np.array([[1.0], [3.0]]), (("a",), ("b",)))
     chain = Chain((), Mean(), Fedavgm(1.0, 0.5))
-    assert [chain.run(view, stream(0, "rule"))[0].item() for _ in range(3)] == [2.0, 3.0, 3.5]
+    moves, states = list[float](), ()
+    for _ in range(3):
+        found = chain.run(view, RNG, states)
+        moves.append(found.move.item())
+        states = found.states
+    assert moves == [2.0, 3.0, 3.5]
+    assert chain.run(view, RNG).move.item() == 2.0
     assert Chain((), Mean())(view, stream(0, "rule")).item() == 2.0
 
 

@@ -524,7 +524,7 @@ def test_removing_runs_that_engaged_never_raises_a_status(data: st.DataObject) -
 
 
 @given(st.sets(st.integers(0, len(FULL) - 1)))
-def test_only_rows_with_runs_are_measured(kept: set[int]) -> None:
-    for row in register([FULL[i] for i in kept], CATALOG):
+def test_only_rows_with_runs_are_measured(chosen: set[int]) -> None:
+    for row in register([FULL[i] for i in chosen], CATALOG):
         assert row.status != "measured" or (len(row.runs) >= 3 and row.controls and row.finding)
         assert (row.status in ("measured", "inconclusive")) == bool(row.runs)

@@ -1,20 +1,28 @@
 """Adaptive federated optimization (Reddi et al., 2021, arXiv:2003.00295): what its three forms share."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import number
-from sim.types import Vector
+from sim.types import Stateful, Vector
 
 PAPER = "Reddi et al., Adaptive Federated Optimization"
 
 
 @dataclass(frozen=True)
-class Adaptive(ABC):
+class Moments:
+    """Momentum and second moment of every coordinate, (n_params,) each."""
+
+    first: Vector
+    second: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Adaptive(Stateful[Vector, Vector, Moments]):
     """Move every coordinate by ``lr`` times its momentum over ``tau`` plus the root of its second moment.
 
     As in the paper's algorithm 2: momentum starts at zero, the second moment at ``tau`` squared, and neither is corrected for it.
@@ -30,6 +38,7 @@ class Adaptive(ABC):
     beta1: float = 0.9
     beta2: float = 0.99
     tau: float = 0.001
+    state: ClassVar[type] = Moments
 
     def __post_init__(self) -> None:
         number(0, open_low=True, lr=self.lr, tau=self.tau)
@@ -39,10 +48,10 @@ class Adaptive(ABC):
     def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
         """The next second moment from the last one and the square of the aggregate."""
 
-    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector:
-        """The step of the model, (n_params,); both moments are kept in ``memory``."""
-        first, second = memory.get(type(self).__name__, (0.0, np.full(len(aggregate), self.tau**2)))
-        first = self.beta1 * first + (1 - self.beta1) * aggregate
-        second = self.second(second, np.square(aggregate, dtype=np.float64))
-        memory[type(self).__name__] = first, second
-        return np.asarray(self.lr * first / (np.sqrt(second) + self.tau))
+    def advance(self, aggregate: Vector, state: Moments | None, rng: np.random.Generator) -> tuple[Vector, Moments]:
+        """The step of the model, (n_params,), and both moments."""
+        momentum = 0.0 if state is None else state.first
+        moment = np.full(len(aggregate), self.tau**2) if state is None else state.second
+        first = self.beta1 * momentum + (1 - self.beta1) * aggregate
+        second = self.second(moment, np.square(aggregate, dtype=np.float64))
+        return np.asarray(self.lr * first / (np.sqrt(second) + self.tau)), Moments(first, second)

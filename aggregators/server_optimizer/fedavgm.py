@@ -1,18 +1,23 @@
 """Server momentum (Hsu et al., 2019, arXiv:1909.06335)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Vector
-
-MEMORY = "fedavgm"
+from sim.types import About, Stateful, Vector
 
 
 @dataclass(frozen=True)
-class Fedavgm:
+class Pace:
+    """The momentum, (n_params,): every aggregate so far, each the less the longer ago."""
+
+    momentum: Vector
+
+
+@dataclass(frozen=True)
+class Fedavgm(Stateful[Vector, Vector, Pace]):
     """Add ``beta`` times the last step to every aggregate, and move by ``lr`` times that.
 
     Args:
@@ -22,6 +27,7 @@ class Fedavgm:
 
     lr: float = 1.0
     beta: float = 0.9
+    state: ClassVar[type] = Pace
     about: ClassVar[About] = About(
         title="Fedavgm",
         paper="Hsu et al., Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification",
@@ -33,7 +39,7 @@ class Fedavgm:
         number(0, open_low=True, lr=self.lr)
         number(0, 1, beta=self.beta)
 
-    def __call__(self, aggregate: Vector, memory: dict[str, Any]) -> Vector:
-        """The step of the model, (n_params,); the momentum is kept in ``memory``."""
-        memory[MEMORY] = aggregate + self.beta * memory.get(MEMORY, 0.0)
-        return np.asarray(self.lr * memory[MEMORY])
+    def advance(self, aggregate: Vector, state: Pace | None, rng: np.random.Generator) -> tuple[Vector, Pace]:
+        """The step of the model, (n_params,), and the momentum."""
+        momentum = aggregate + self.beta * (0.0 if state is None else state.momentum)
+        return np.asarray(self.lr * momentum), Pace(momentum)

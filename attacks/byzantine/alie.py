@@ -58,6 +58,8 @@ class ALIE:
 
 def paper_z(n_hospitals: int, n_hostile: int) -> float:
     """The paper's ``z``. Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a hostile majority."""
+    from scipy.special import ndtri
+
     supporters = n_hospitals // 2 + 1 - n_hostile
     honest = n_hospitals - n_hostile
     if not 0 < supporters < honest:
@@ -65,6 +67,4 @@ def paper_z(n_hospitals: int, n_hostile: int) -> float:
             f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals >= 3 and "
             f"n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
         )
-    from scipy.special import ndtri
-
     return float(ndtri((honest - supporters) / honest))

@@ -5,13 +5,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from attacks.byzantine.history import last_move
+from attacks.byzantine.history import Received, last_move
 from sim.errors import number, one_of
-from sim.types import About, Knowledge, Updates
+from sim.types import About, Knowledge, Stateful, Updates
 
 
 @dataclass(frozen=True)
-class FreeRider:
+class FreeRider(Stateful[Knowledge, Updates, Received]):
     """Send an update made up without training, to get the model for nothing.
 
     Args:
@@ -22,6 +22,7 @@ class FreeRider:
 
     disguise: Literal["none", "delta"] = "delta"
     noise: float = 0.1
+    state: ClassVar[type] = Received
     about: ClassVar[About] = About(
         title="FreeRider",
         paper="Lin et al., Free-riders in Federated Learning: Attacks and Defenses",
@@ -34,11 +35,11 @@ class FreeRider:
         one_of(("none", "delta"), disguise=self.disguise)
         number(0, noise=self.noise)
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
-        move = last_move(known)
+    def advance(self, known: Knowledge, state: Received | None, rng: np.random.Generator) -> tuple[Updates, Received]:
+        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it is now."""
+        move, after = last_move(known, state)
         sent = rng.standard_normal(size=known.own.shape)
         sent *= self.noise * np.linalg.norm(move) / np.sqrt(move.size)
         if self.disguise == "delta":
             sent += move
-        return sent
+        return sent, after

@@ -7,11 +7,24 @@ import numpy as np
 
 from attacks.byzantine.honest import cloud, combined, repeated
 from sim.errors import RefusedError, one_of, whole
-from sim.types import About, Knowledge, Updates, Vector
+from sim.types import About, Knowledge, Stateful, Updates, Vector
 
 
 @dataclass(frozen=True)
-class Mimic:
+class Learned:
+    """What ``rounds`` of warming up have shown of ``n`` honest hospitals.
+
+    ``axis`` (n_params,): the direction of most variance, times its size. ``totals`` (n,): how far out along it each has been.
+    """
+
+    n: int
+    rounds: int
+    axis: Vector
+    totals: Vector
+
+
+@dataclass(frozen=True)
+class Mimic(Stateful[Knowledge, Updates, Learned]):
     """All send a copy of one honest hospital's update, so that this hospital counts too much and others too little.
 
     Args:
@@ -22,6 +35,7 @@ class Mimic:
 
     choice: Literal["variance", "first"] = "variance"
     warm_up: int = 1
+    state: ClassVar[type] = Learned
     about: ClassVar[About] = About(
         title="Mimic",
         paper="Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing",
@@ -36,23 +50,18 @@ class Mimic:
         one_of(("variance", "first"), choice=self.choice)
         whole(1, warm_up=self.warm_up)
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
+    def advance(self, known: Knowledge, state: Learned | None, rng: np.random.Generator) -> tuple[Updates, Learned]:
         """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses where no honest update is known."""
         rows = known.others
         if rows is None or not len(rows):
             raise RefusedError("n_known=0: Mimic needs an honest update to copy")
-        chosen = 0 if self.choice == "first" else self._outermost(rows, known)
-        return repeated(rows[chosen].astype(np.float64), known)
-
-    def _outermost(self, rows: Updates, known: Knowledge) -> int:
-        memory = known.memory
-        if memory.get("n") != len(rows):  # the first round, or hospitals came or went: rows are others than before
-            memory.update(n=len(rows), rounds=0, axis=np.zeros(rows.shape[1]), totals=np.zeros(len(rows)))
-        if memory["rounds"] < self.warm_up:
-            memory["rounds"] += 1
-            memory["axis"], offsets = _widest(rows, memory["axis"])
-            memory["totals"] = memory["totals"] + offsets
-        return int(np.abs(memory["totals"]).argmax())
+        if state is None or state.n != len(rows):  # the first round, or hospitals came or went: rows are others than before
+            state = Learned(len(rows), 0, np.zeros(rows.shape[1]), np.zeros(len(rows)))
+        if self.choice == "variance" and state.rounds < self.warm_up:
+            axis, offsets = _widest(rows, state.axis)
+            state = Learned(len(rows), state.rounds + 1, axis, state.totals + offsets)
+        outermost = 0 if self.choice == "first" else int(np.abs(state.totals).argmax())
+        return repeated(rows[outermost].astype(np.float64), known), state
 
 
 def _widest(rows: Updates, axis: Vector) -> tuple[Vector, Vector]:

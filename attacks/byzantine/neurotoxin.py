@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.byzantine.history import last_move
+from attacks.byzantine.history import Received, last_move
 from sim.errors import InputError
-from sim.types import About, Knowledge, Updates
+from sim.types import About, Knowledge, Stateful, Updates
 
 
 @dataclass(frozen=True)
-class Neurotoxin:
+class Neurotoxin(Stateful[Knowledge, Updates, Received]):
     """Leave out of the update the parameters that honest hospitals move most, so that they do not soon undo it.
 
     Which those are is told from how the common model moved in the round before; the first round attacked is left as it is.
@@ -22,6 +22,7 @@ class Neurotoxin:
     """
 
     share: float = 0.1
+    state: ClassVar[type] = Received
     about: ClassVar[About] = About(
         title="Neurotoxin",
         paper="Zhang et al., Neurotoxin: Durable Backdoors in Federated Learning",
@@ -33,10 +34,11 @@ class Neurotoxin:
         if not (isinstance(self.share, (int, float)) and 0 < self.share < 1):
             raise InputError("share", self.share, "expected a number above 0 and below 1")
 
-    def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
-        move, sent = np.abs(last_move(known)), known.own.astype(np.float64)
+    def advance(self, known: Knowledge, state: Received | None, rng: np.random.Generator) -> tuple[Updates, Received]:
+        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it is now."""
+        moved, after = last_move(known, state)
+        move, sent = np.abs(moved), known.own.astype(np.float64)
         n_left_out = round(self.share * move.size)
         if move.any() and n_left_out:
             sent[:, np.argpartition(move, -n_left_out)[-n_left_out:]] = 0
-        return sent
+        return sent, after

@@ -6,11 +6,18 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import number
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply, Stateful
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Gone:
+    """Whether the hospital has left for good."""
+
+    forever: bool
+
+
+@dataclass(frozen=True)
+class Dropout(Stateful[Reply, SentReply, Gone]):
     """Train and send nothing, now and then or for good.
 
     Args:
@@ -20,6 +27,7 @@ class Dropout:
 
     rate: float = 0.5
     forever: bool = False
+    state: ClassVar[type] = Gone
     about: ClassVar[About] = About(
         title="Dropout",
         paper="Bonawitz et al., Towards Federated Learning at Scale: System Design",
@@ -31,8 +39,7 @@ class Dropout:
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, rate=self.rate)
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def advance(self, reply: Reply, state: Gone | None, rng: np.random.Generator) -> tuple[SentReply, Gone]:
         """The reply as it is, or none."""
-        gone = bool(reply.memory.get("gone")) or bool(rng.random() < self.rate)
-        reply.memory["gone"] = gone and self.forever
-        return Forged(None if gone else reply.update, reply.count)
+        gone = (state is not None and state.forever) or bool(rng.random() < self.rate)
+        return SentReply(None if gone else reply.update, reply.count), Gone(gone and self.forever)

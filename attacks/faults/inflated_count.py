@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import InputError
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class InflatedCount:
         if not (isinstance(self.factor, (int, float)) and 1 < self.factor < float("inf")):
             raise InputError("factor", self.factor, "expected a number above 1")
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         """The same update with ``factor`` times the records."""
-        return Forged(reply.update, round(self.factor * reply.count))
+        return SentReply(reply.update, round(self.factor * reply.count))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import one_of
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply
 
 GIANT = 100_000_000  # parameters of a payload that no model here has
 
@@ -33,23 +33,23 @@ class Malformed:
     def __post_init__(self) -> None:
         one_of(tuple(KINDS), kind=self.kind)
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def __call__(self, reply: Reply, rng: np.random.Generator) -> SentReply:
         """The reply with one thing wrong."""
         return KINDS[self.kind](reply)
 
 
-def _first(reply: Reply, value: float) -> Forged:
+def _first(reply: Reply, value: float) -> SentReply:
     update = reply.update.copy()
     update[0] = value
-    return Forged(update, reply.count)
+    return SentReply(update, reply.count)
 
 
-KINDS: dict[str, Callable[[Reply], Forged]] = {
+KINDS: dict[str, Callable[[Reply], SentReply]] = {
     "not_a_number": lambda reply: _first(reply, np.nan),
     "infinity": lambda reply: _first(reply, np.inf),
-    "shape": lambda reply: Forged(reply.update[:-1], reply.count),
-    "key": lambda reply: Forged(reply.update, reply.count, array="weights"),
-    "dtype": lambda reply: Forged(reply.update.astype(np.float64), reply.count),
-    "giant": lambda reply: Forged(np.broadcast_to(np.float32(1), GIANT), reply.count),
-    "count": lambda reply: Forged(reply.update, -1.5),
+    "shape": lambda reply: SentReply(reply.update[:-1], reply.count),
+    "key": lambda reply: SentReply(reply.update, reply.count, array="weights"),
+    "dtype": lambda reply: SentReply(reply.update.astype(np.float64), reply.count),
+    "giant": lambda reply: SentReply(np.broadcast_to(np.float32(1), GIANT), reply.count),
+    "count": lambda reply: SentReply(reply.update, -1.5),
 }

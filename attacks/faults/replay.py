@@ -5,13 +5,21 @@ from typing import ClassVar
 
 import numpy as np
 
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply, Stateful, Vector
 
 
 @dataclass(frozen=True)
-class Replay:
+class First:
+    """The update (n_params,) of the first round attacked."""
+
+    update: Vector
+
+
+@dataclass(frozen=True)
+class Replay(Stateful[Reply, SentReply, First]):
     """Send the update of the first round attacked in every later one: once right, well formed, and of no use any more."""
 
+    state: ClassVar[type] = First
     about: ClassVar[About] = About(
         title="Replay",
         paper="Syverson, A Taxonomy of Replay Attacks",
@@ -19,6 +27,7 @@ class Replay:
         sees="its own updates",
     )
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def advance(self, reply: Reply, state: First | None, rng: np.random.Generator) -> tuple[SentReply, First]:
         """The update that was sent first."""
-        return Forged(reply.memory.setdefault("first", reply.update), reply.count)
+        first = state or First(reply.update)
+        return SentReply(first.update, reply.count), first

@@ -6,11 +6,18 @@ from typing import ClassVar
 import numpy as np
 
 from sim.errors import whole
-from sim.types import About, Forged, Reply
+from sim.types import About, Reply, SentReply, Stateful, Vector
 
 
 @dataclass(frozen=True)
-class Straggler:
+class Waiting:
+    """Updates (n_params,) that are not sent yet, the oldest first."""
+
+    updates: tuple[Vector, ...]
+
+
+@dataclass(frozen=True)
+class Straggler(Stateful[Reply, SentReply, Waiting]):
     """Send every update some rounds late, made for a model that the others have left behind; until then, nothing.
 
     Args:
@@ -18,6 +25,7 @@ class Straggler:
     """
 
     delay: int = 3
+    state: ClassVar[type] = Waiting
     about: ClassVar[About] = About(
         title="Straggler",
         paper="Xie et al., Asynchronous Federated Optimization",
@@ -28,9 +36,9 @@ class Straggler:
     def __post_init__(self) -> None:
         whole(1, delay=self.delay)
 
-    def __call__(self, reply: Reply, rng: np.random.Generator) -> Forged:
+    def advance(self, reply: Reply, state: Waiting | None, rng: np.random.Generator) -> tuple[SentReply, Waiting]:
         """The update of ``delay`` rounds before, or none in the first ``delay`` rounds."""
-        waiting = [*reply.memory.get("waiting", []), reply.update]
-        due = waiting.pop(0) if len(waiting) > self.delay else None
-        reply.memory["waiting"] = waiting
-        return Forged(due, reply.count)
+        waiting = (*(() if state is None else state.updates), reply.update)
+        if len(waiting) <= self.delay:
+            return SentReply(None, reply.count), Waiting(waiting)
+        return SentReply(waiting[0], reply.count), Waiting(waiting[1:])

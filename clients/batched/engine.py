@@ -10,12 +10,14 @@ import torch
 from clients.batched import general, layers
 from clients.batched.optimizers import Optimizer
 from clients.batched.schedule import PROCESSOR, Job, Schedule, Weights
+from sim.devices import one_thread
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 
 CHUNK_BYTES = 14_000_000  # trained at a time: fewer cost more calls, more leave the caches
 
 
+@one_thread()
 def updates(network: Network, jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR) -> list[Weights]:
     """Trained minus received weights of each job, (n_params,) float32.
 

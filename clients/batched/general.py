@@ -14,7 +14,7 @@ from torch.func import grad, vmap
 from clients.batched import dp
 from clients.batched.optimizers import Moments, Optimizer, adam
 from clients.batched.schedule import REGISTERS, Schedule, Weights
-from sim.devices import float32_convolutions, one_thread
+from sim.devices import float32_convolutions
 from sim.models.network import Network, on_no_device, skeleton
 from sim.models.store import named
 
@@ -33,7 +33,7 @@ def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weigh
     received = torch.from_numpy(schedule.received[schedule.which]).to(schedule.pool.device)
     weights = received.clone()
     labels = torch.from_numpy(schedule.labels).to(weights.device)
-    with one_thread(), float32_convolutions():
+    with float32_convolutions():
         change = _change(network, schedule, optimizer, received)
         for step, n in enumerate(schedule.n_left):
             change(weights[:n], _batch(schedule, labels, step, n), step)

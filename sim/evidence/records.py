@@ -97,7 +97,7 @@ class Privacy(Part):
 
 
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the units of the fields. Only kept for public data."""
+    """One attacked record and the nearest guess, in the units of the fields. Recorded for public data only."""
 
     hospital: str
     exact: bool

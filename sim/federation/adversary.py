@@ -18,21 +18,18 @@ from sim.federation import wire
 from sim.federation.conversation import Arrived, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
-from sim.types import LEVELS, Absence, Byzantine, Fault, Forged, Knowledge, Level, Reply, Updates, Vector
+from sim.states import State, advanced
+from sim.types import LEVELS, Absence, Byzantine, Fault, Knowledge, Level, Reply, SentReply, Updates, Vector
 
 ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
 
 
 @dataclass
-class Memories:
-    """What each attack keeps from round to round, by its name and the hospital that it attacks from ("": all of them)."""
+class Lasting:
+    """States of attacks, by the name of each and the hospital that it attacks from ("": all of them)."""
 
-    memories: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-
-    def of(self, attack: str, hospital: str) -> dict[str, Any]:
-        """The memory of an attack at a hospital, to be added to."""
-        return self.memories.setdefault((attack, hospital), {})
+    states: dict[tuple[str, str], State] = field(default_factory=dict)
 
 
 class Grant:
@@ -63,8 +60,8 @@ class Grant:
         """Updates of the hostile hospitals, (n_hostile, n_params)."""
         return np.array([self._reports[name].update for name in self.hostile])
 
-    def knowledge(self, uses: Level, own: Updates, memory: dict[str, Any], rng: Callable[[], np.random.Generator]) -> Knowledge:
-        """What an attack that declares to use ``uses`` is told, beside ``own``. ``rng``: the draws of a preview."""
+    def knowledge(self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]) -> Knowledge:
+        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of a preview."""
         level = min(LEVELS.index(self._level), LEVELS.index(uses))
         return Knowledge(
             own=own,
@@ -74,7 +71,6 @@ class Grant:
             defense=self._defense(rng) if level >= LEVELS.index("updates_and_rule") else None,
             model=self.model,
             round=self.number,
-            memory=memory,
         )
 
     def is_alone(self, uses: Level) -> bool:
@@ -112,7 +108,7 @@ class Adversary:
         self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
         self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
         self.moved: dict[str, list[float]] = {}
-        self.state = Memories()
+        self.state = Lasting()
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
@@ -165,9 +161,8 @@ class Adversary:
         key, number, uses = self.plan.key, grant.number, attack.about.uses
 
         def ask(rows: Updates, *identity: str) -> Updates:
-            memory = self.state.of(name, "".join(identity))
-            known = grant.knowledge(uses, rows, memory, lambda: key.stream("attack", name, number, "foreseen"))
-            found = attack(known, key.stream("attack", name, number, *identity))
+            known = grant.knowledge(uses, rows, lambda: key.stream("attack", name, number, "foreseen"))
+            found = self._advance(name, "".join(identity), attack, known, key.stream("attack", name, number, *identity))
             return returned.array(attack, found, rows.shape)
 
         if grant.is_alone(uses):
@@ -180,11 +175,20 @@ class Adversary:
         for hospital, arrived in uploads.items():
             with suppress(wire.UnusableError):
                 report = arrived.report(n_params, self.max_records)
-                given = Reply(report.update, report.count, number, self.state.of(name, hospital))
+                given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
-                sent = returned.instance(fault, fault(given, rng), Forged)
-                found[hospital] = Arrived() if sent.update is None else Arrived(wire.forged(arrived.message, sent))
+                sent = returned.instance(fault, self._advance(name, hospital, fault, given, rng), SentReply)
+                found[hospital] = Arrived() if sent.update is None else Arrived(wire.sent_reply(arrived.message, sent))
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
+        return found
+
+    def _advance(
+        self, name: str, hospital: str, attack: Byzantine | Fault, given: Knowledge | Reply, rng: np.random.Generator
+    ) -> Any:
+        """What an attack makes of ``given``; its state at this hospital is the next one then."""
+        found, state = advanced(attack, given, self.state.states.get((name, hospital)), rng)
+        if state is not None:
+            self.state.states[name, hospital] = state
         return found
 
     def _note(self, name: str, distances: Any) -> None:

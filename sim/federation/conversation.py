@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from sim.design.plan import FederationPlan
 from sim.federation import wire
@@ -71,7 +71,7 @@ Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital that was asked, i
 class Concluded:
     """The end of a round's conversation.
 
-    ``view``: what the aggregator is left to see; None where that is nothing, and ``reason`` says why.
+    ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
     ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the others, and why.
     ``reported``: numbers that hospitals state beside their updates.
     """
@@ -86,8 +86,7 @@ class Concluded:
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
+class Asked(NamedTuple):
     """One trip, as it reached a hospital.
 
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``: what its half held back in an
@@ -103,8 +102,7 @@ class Asked:
     key: Key
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """What a hospital answers in a trip, and what it holds back for the next ones of this round."""
 
     content: wire.Content
@@ -116,7 +114,7 @@ class HospitalHalf(Protocol):
     """The hospital's half of a protocol.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any error for a trip that it
-    refuses; the aggregator is told that the hospital failed.
+    refuses; at the aggregator it counts as a failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...

@@ -99,7 +99,7 @@ class Parties:
         return self.aggregator.round(number, self.weights)
 
     def conclude(self, number: int, end: Concluded) -> None:
-        """End a round: the next model, of which the observers are told."""
+        """End a round: the next model, which the observers are given."""
         before = self.weights
         self.weights, aggregated = self.aggregator.aggregate(number, before, end)
         self.number = number
@@ -204,7 +204,7 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
         type_ = wire.CLEAR
     nodes = {name: run.roster.nodes[name] for name in trip.hospitals if name in run.roster.nodes}
     each = {nodes[name]: content for name, content in trip.each.items() if name in nodes}
-    sent = wire.trip(type_, trip.kind, number, trip.model, run.task, trip.common, each, nodes.values())
+    sent = wire.ask(number, trip.model, run.task, nodes.values(), type_=type_, kind=trip.kind, common=trip.common, each=each)
     return dict(zip(nodes, sent, strict=True))
 
 
@@ -219,7 +219,7 @@ def _to_upload(run: Parties, sent: Mapping[str, Message], shown: Replies, change
 def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
     """Send the messages of all runs at once; what arrived of each hospital that was asked, run by run.
 
-    Who a reply is from, and to what, is told by its metadata; a late reply to something else neither counts nor spoils the right
+    Who a reply is from, and to what, is in its metadata; a late reply to something else neither counts nor spoils the right
     one, and one of a node that was not asked counts for nobody.
     """
     asked = {wire.receiver(message): message for messages in sent for message in messages.values()}

@@ -1,4 +1,4 @@
-"""What observers hold, what they are told of a run, round by round, and what they give to its evidence."""
+"""What observers hold, what they see of a run, round by round, and what they give to its evidence."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.evidence import Cause, Screened
+from sim.states import State
 from sim.types import Vector, View
 
 Weights: TypeAlias = NDArray[np.float32]  # (n_params,)
@@ -29,12 +30,14 @@ class Skipped:
 class Aggregated:
     """One round at the aggregator, after its end.
 
-    ``view``: what the aggregator saw, with its memory from before the round; None if there was no usable reply. ``aggregate``
-    (n_params,): by how much the weights changed; None if the round was ``skipped``. ``shares``: each hospital's share of the
-    aggregate, of a rule that selects or weighs hospitals. ``reported``: numbers that hospitals state beside their updates.
+    ``view``: what the aggregator saw; None if there was no usable reply. ``states``: of steps, rule and optimizer before the
+    round, in the order of ``Chain.parts``. ``aggregate`` (n_params,): by how much the weights changed; None if the round was
+    ``skipped``. ``shares``: each hospital's share of the aggregate, of a rule that selects or weighs hospitals. ``reported``:
+    numbers that hospitals state beside their updates.
     """
 
     view: View | None = None
+    states: Sequence[State] = ()
     aggregate: Vector | None = None
     shares: Mapping[str, float] | None = None
     skipped: Skipped | None = None

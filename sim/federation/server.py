@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,14 +20,15 @@ from sim.federation.conversation import Concluded, Conversation, RoundProtocol
 from sim.federation.protocols.plain import functional, protocol_of
 from sim.federation.rounds import Aggregated, Skipped, Weights
 from sim.seeds import Key
+from sim.states import State
 from sim.types import Vector, View
 
 
 @dataclass
-class Memory:
-    """What the aggregator's steps and rule keep from round to round, each under a name of its own."""
+class Lasting:
+    """States of the aggregator's steps, rule and optimizer, in the order of ``Chain.parts``; none before a first aggregate."""
 
-    memory: dict[str, Any] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
 
 
 class Aggregator:
@@ -38,7 +37,7 @@ class Aggregator:
     def __init__(self, plan: FederationPlan, key: Key) -> None:
         self.plan, self.key = plan, key
         self.protocol: RoundProtocol = protocol_of(plan)
-        self.state = Memory()
+        self.state = Lasting()
 
     def round(self, number: int, model: Weights) -> Conversation:
         """The conversation of a round to which the aggregator sends out ``model`` (n_params,)."""
@@ -57,25 +56,25 @@ class Aggregator:
         found = Aggregated(screened=screened, reported=end.reported)
         if end.view is None:
             return model, replace(found, skipped=self._skipped(number, end, "absent", end.reason))
-        found = replace(found, view=replace(end.view, memory=self.state.memory, model=model))
-        view = replace(end.view, memory=branched(self.state.memory), model=model)
+        view = replace(end.view, model=model)
+        found = replace(found, view=view, states=self.state.states)
         n_replies = len(end.usable)
         try:
             chain = self.plan.quorum.chain_for(n_replies)
-            aggregate, shares = chain.run(view, self.key.stream("rule", number))
+            made = chain.run(view, self.key.stream("rule", number), self.state.states)
         except RefusedError as refused:
             cause: Cause = "absent" if self.plan.quorum.refusal(n_replies) else "refused"
             return model, replace(found, skipped=self._skipped(number, end, cause, str(refused)))
         with np.errstate(over="ignore"):
-            weights = (model + aggregate).astype(np.float32)
+            weights = (model + made.move).astype(np.float32)
         if not np.isfinite(weights).all():
             reason = "float32 cannot hold the new weights"
             return model, replace(found, skipped=self._skipped(number, end, "not_finite", reason))
-        self.state.memory = view.memory
+        self.state.states = made.states
         by_name = None
-        if shares is not None and len(view.rows) == n_replies:
-            by_name = dict(zip(end.usable, shares.tolist(), strict=True))
-        return weights, replace(found, aggregate=aggregate, shares=by_name)
+        if made.shares is not None and len(view.rows) == n_replies:
+            by_name = dict(zip(end.usable, made.shares.tolist(), strict=True))
+        return weights, replace(found, aggregate=made.move, shares=by_name)
 
     def preview(self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
         """What the aggregate of these reports would be in this round, (n_params,); nothing of it lasts.
@@ -83,18 +82,12 @@ class Aggregator:
         Raises ``RefusedError`` where the rule does.
         """
         chain = self.plan.quorum.chain_for(len(reports))
-        seen = replace(functional(self.plan, reports), memory=deepcopy(self.state.memory), model=model)
-        aggregate: Vector = chain(seen, rng)
+        aggregate: Vector = chain(replace(functional(self.plan, reports), model=model), rng, self.state.states)
         return aggregate
 
     def _skipped(self, number: int, end: Concluded, cause: Cause, reason: str) -> Skipped:
         missing = tuple(sorted({*self.plan.hospitals} - {*end.usable}))
         return Skipped(number, cause, reason, missing)
-
-
-def branched(memory: dict[str, Any]) -> dict[str, Any]:
-    """A memory that can be added to without changing ``memory``; the arrays in it are shared, for no plug-in writes to them."""
-    return {key: branched(value) if isinstance(value, dict) else value for key, value in memory.items()}
 
 
 def mean_of(view: View) -> Vector:

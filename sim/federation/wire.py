@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
@@ -22,7 +23,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
 from sim.refusals import REFUSED, SENTENCES, Refusal
-from sim.types import Forged
+from sim.types import SentReply
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described, described_error
 from sim.withheld import FAILED
 
@@ -34,7 +35,7 @@ PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
 Stated: TypeAlias = dict[str, Any]  # of a message, by the names that Flower has for it
 NOBODY = -1  # no node has this number
-ANSWERS = (  # what a reply says of itself, what it repeats of the message that it answers, and what that is called
+ANSWERS = (  # what a reply states of itself, what it repeats of the message that it answers, and what that is called
     ("_run_id", "_run_id", "run"),
     ("_message_type", "_message_type", "message of type"),
     ("_src_node_id", "_dst_node_id", "sender"),
@@ -56,6 +57,7 @@ ANY_KIND = TRAIN  # a message without a kind is of this one
 
 Value: TypeAlias = bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
 T = TypeVar("T")
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
 
@@ -92,23 +94,23 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """A hospital's usable reply: its update (n_params,) float32, how many records it says it has, and other numbers."""
+    """A hospital's usable reply: its update (n_params,) float32, its record count, and other numbers."""
 
     update: NDArray[np.float32]
     count: int
     numbers: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class Content:
+class Content(NamedTuple):
     """What a message holds beside what every message has: arrays, numbers and other plain values, each by name."""
 
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    numbers: Mapping[str, int | float] = field(default_factory=dict)
-    values: Mapping[str, Value] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = EMPTY
+    numbers: Mapping[str, int | float] = EMPTY
+    values: Mapping[str, Value] = EMPTY
 
 
 NOTHING = Content()
+NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
 NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 
@@ -133,7 +135,7 @@ class Form:
 
 
 class UnusableError(ValueError):
-    """A reply that must not enter the aggregate; the text says why."""
+    """A reply that must not enter the aggregate; the text is the reason."""
 
 
 @lru_cache(maxsize=32)
@@ -141,14 +143,14 @@ def _name(dtype: np.dtype[Any]) -> str:
     return dtype.name  # which numpy puts together at each call
 
 
-def _twin(one: T, **changes: Any) -> T:
+def _copy(one: T, **changes: Any) -> T:
     """A copy of a Flower object with some attributes changed.
 
     Flower's own constructors check the type of everything, which costs more than the rest of a message.
     """
-    twin: T = object.__new__(type(one))
-    twin.__dict__ = {**one.__dict__, **changes}
-    return twin
+    copy: T = object.__new__(type(one))
+    copy.__dict__ = {**one.__dict__, **changes}
+    return copy
 
 
 def _entries(record: RecordDict | ArrayRecord | ConfigRecord | MetricRecord) -> dict[str, Any]:
@@ -162,7 +164,7 @@ _NO_ARRAYS, _NO_METRICS, _NO_RECORDS = ArrayRecord(), MetricRecord(), RecordDict
 
 def arrays(name: str, vector: NDArray[np.float32]) -> ArrayRecord:
     """A record with one array."""
-    return _twin(_NO_ARRAYS, _data={name: SharedArray(vector)})
+    return _copy(_NO_ARRAYS, _data={name: SharedArray(vector)})
 
 
 def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
@@ -176,11 +178,36 @@ def settings(plan: str) -> ConfigRecord:
     return ConfigRecord({PLAN: plan})
 
 
-def ask(round_: int, weights: ArrayRecord, config: ConfigRecord, nodes: Iterable[int]) -> list[Message]:
-    """The messages that ask nodes to train. They share their records, as Flower's own strategies do: see ``isolated``."""
-    content = RecordDict({ARRAYS: weights, CONFIG: ConfigRecord({**config, ROUND: round_})})
-    first = Message(content, SUPERLINK_NODE_ID, TRAIN)
-    return [_twin(first, _metadata=_twin(first.metadata, _dst_node_id=node)) for node in nodes]
+def ask(
+    round_: int,
+    weights: NDArray[np.float32] | None,
+    task: ConfigRecord,
+    nodes: Iterable[int],
+    *,
+    type_: str = TRAIN,
+    kind: str = ANY_KIND,
+    common: Content = NOTHING,
+    each: Mapping[int, Content] = NO_CONTENTS,
+) -> list[Message]:
+    """The messages of one trip to some nodes.
+
+    ``weights`` (n_params,): to be trained; None where nothing is. ``task``: what is the same in every round (``settings``).
+    ``type_`` and ``kind``: of the message, and of the trip. ``common``: what all nodes are sent; ``each``: what single ones are
+    sent beside that. Nodes that are sent nothing of their own share their records, as in Flower's own strategies: see
+    ``isolated``.
+    """
+    records: dict[str, Any] = {CONFIG: ConfigRecord({**task, ROUND: round_})}
+    if weights is not None:
+        records[ARRAYS] = arrays(WEIGHTS, weights)
+    if kind != ANY_KIND or common is not NOTHING:
+        records |= _carried(CARRIED[0], common._replace(values={**common.values, KIND: kind}))
+    first = Message(RecordDict(records), SUPERLINK_NODE_ID, type_)
+    shared, found = vars(first)["_content"], list[Message]()
+    for node in nodes:
+        own = each.get(node)
+        content = shared if own is None else RecordDict({**records, **_carried(CARRIED[1], own)})
+        found.append(_copy(first, _metadata=_copy(first.metadata, _dst_node_id=node), _content=content))
+    return found
 
 
 def roll_call(nodes: Iterable[int]) -> list[Message]:
@@ -247,8 +274,8 @@ def isolated(message: Message) -> Message:
 
 
 def read_task(message: Message) -> Task:
-    """What a message of ``ask`` asks, or of ``trip``."""
-    content = _entries(message.content)
+    """What a message of ``ask`` asks."""
+    content = _entries(vars(message)["_content"])
     config = _entries(content[CONFIG])
     weights = _entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
     return Task(config[ROUND], config[PLAN], weights)
@@ -256,8 +283,8 @@ def read_task(message: Message) -> Task:
 
 def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
     """A hospital's reply to ``message``."""
-    metrics = _twin(_NO_METRICS, _data={COUNT: count, **numbers})
-    return _reply(_twin(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
+    metrics = _copy(_NO_METRICS, _data={COUNT: count, **numbers})
+    return _reply(_copy(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
 
 
 def refused(refusal: Refusal, message: Message) -> Message:
@@ -267,9 +294,10 @@ def refused(refusal: Refusal, message: Message) -> Message:
 
 def _reply(content: Any, message: Message) -> Message:
     """What ``Message(content, reply_to=message)`` is, whatever the content is."""
-    asked, now = vars(message.metadata), time.time()
-    metadata = _twin(
-        message.metadata,
+    about = vars(message)["_metadata"]
+    asked, now = vars(about), time.time()
+    metadata = _copy(
+        about,
         _message_id="",
         _delivered_at="",
         _src_node_id=asked["_dst_node_id"],
@@ -280,7 +308,7 @@ def _reply(content: Any, message: Message) -> Message:
         _created_at=now,
         _ttl=asked["_created_at"] + asked["_ttl"] - now,
     )
-    return _twin(message, _metadata=metadata, _content=content)
+    return _copy(message, _metadata=metadata, _content=content)
 
 
 def sent(reply: Message) -> NDArray[np.float32]:
@@ -297,15 +325,15 @@ def failed(reason: str, message: Message) -> Message:
 def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
     """The same reply with another update in it."""
     content: Any = reply.content
-    return _twin(reply, _content=_twin(content, _data={ARRAYS: arrays(UPDATE, update), METRICS: content[METRICS]}))
+    return _copy(reply, _content=_copy(content, _data={ARRAYS: arrays(UPDATE, update), METRICS: content[METRICS]}))
 
 
-def forged(reply: Message, sent: Forged) -> Message:
-    """The same reply with whatever ``sent`` says in place of the update and the record count."""
+def sent_reply(reply: Message, sent: SentReply) -> Message:
+    """The same reply with whatever is ``sent`` in place of the update and the record count."""
     content: Any = reply.content
-    record = _twin(_NO_ARRAYS, _data={sent.array: SharedArray(np.asarray(sent.update))})
-    metrics = _twin(_NO_METRICS, _data={**_entries(content[METRICS]), COUNT: sent.count})
-    return _twin(reply, _content=_twin(content, _data={ARRAYS: record, METRICS: metrics}))
+    record = _copy(_NO_ARRAYS, _data={sent.array: SharedArray(np.asarray(sent.update))})
+    metrics = _copy(_NO_METRICS, _data={**_entries(content[METRICS]), COUNT: sent.count})
+    return _copy(reply, _content=_copy(content, _data={ARRAYS: record, METRICS: metrics}))
 
 
 def read_report(reply: Any, n_params: int, max_records: int) -> Report:
@@ -465,13 +493,13 @@ def _metadata(reply: Any) -> Stated:
 
 def type_of(message: Message) -> str:
     """The type of a message of ours."""
-    found: str = vars(message.metadata)["_message_type"]
+    found: str = vars(vars(message)["_metadata"])["_message_type"]
     return found
 
 
 def receiver(message: Message) -> int:
     """The node that a message of ours is to."""
-    node: int = vars(message.metadata)["_dst_node_id"]
+    node: int = vars(vars(message)["_metadata"])["_dst_node_id"]
     return node
 
 
@@ -486,7 +514,7 @@ def misdirected(stated: Stated, asked: Message) -> str | None:
 
     None if it is one.
     """
-    expected = vars(asked.metadata)
+    expected = vars(vars(asked)["_metadata"])
     for name, of_asked, what in ANSWERS:
         found, value = stated.get(name), expected[of_asked]
         if type(found) is not type(value) or found != value:
@@ -522,7 +550,7 @@ def context(node: int, partition: int) -> Context:
 
 def lent(context: Context) -> Context:
     """A copy of a context for one call of an app; it shares the state and nothing else that could be edited."""
-    return _twin(context, node_config=dict(context.node_config), run_config=dict(context.run_config))
+    return _copy(context, node_config=dict(context.node_config), run_config=dict(context.run_config))
 
 
 def take_back(lent: Context, context: Context) -> None:
@@ -541,42 +569,14 @@ def stamp(message: Message, identity: str) -> None:
 # --- trips of protocols: more than one message a round
 
 
-def trip(
-    type_: str,
-    kind: str,
-    round_: int,
-    weights: NDArray[np.float32] | None,
-    config: ConfigRecord,
-    common: Content,
-    each: Mapping[int, Content],
-    nodes: Iterable[int],
-) -> list[Message]:
-    """The messages of one trip, of a type and kind, to some nodes: those that are sent nothing of their own share their records.
-
-    ``common``: what all of them are sent; ``each``: what single nodes are sent beside that.
-    """
-    records: dict[str, Any] = {CONFIG: ConfigRecord({**config, ROUND: round_})}
-    if weights is not None:
-        records[ARRAYS] = arrays(WEIGHTS, weights)
-    if kind != ANY_KIND or common is not NOTHING:
-        records |= _carried(CARRIED[0], replace(common, values={**common.values, KIND: kind}))
-    first = Message(RecordDict(records), SUPERLINK_NODE_ID, type_)
-    shared, found = vars(first)["_content"], list[Message]()
-    for node in nodes:
-        own = each.get(node)
-        content = shared if own is None else RecordDict({**records, **_carried(CARRIED[1], own)})
-        found.append(_twin(first, _metadata=_twin(first.metadata, _dst_node_id=node), _content=content))
-    return found
-
-
 def to_upload(message: Message, trained: Message) -> Message:
     """The message that asks a hospital for the upload of what ``trained`` holds, its reply to ``message``."""
     given: Any = trained.content
     names = dict(zip((ARRAYS, METRICS), _names(CARRIED[2])[:2], strict=True))
     records = {**_entries(message.content), **{names[name]: given[name] for name in (ARRAYS, METRICS)}}
-    content = _twin(_NO_RECORDS, _data=records)
-    return _twin(
-        message, _metadata=_twin(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""), _content=content
+    content = _copy(_NO_RECORDS, _data=records)
+    return _copy(
+        message, _metadata=_copy(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""), _content=content
     )
 
 
@@ -594,8 +594,8 @@ def given(message: Message) -> Report:
 
 
 def read_trip(message: Message) -> tuple[str, Content]:
-    """Kind and content of a message of ``trip``."""
-    records = _entries(message.content)
+    """Kind and content of a message of ``ask``."""
+    records = _entries(vars(message)["_content"])
     if records.keys() <= {ARRAYS, CONFIG}:
         return ANY_KIND, NOTHING
     parts = [_unpacked(records, part) for part in CARRIED[:2]]
@@ -609,17 +609,16 @@ def clear(report: Report) -> Content:
     return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers})
 
 
-def told(content: Content, message: Message) -> Message:
+def holding(content: Content, message: Message) -> Message:
     """A hospital's reply to ``message`` that holds ``content``."""
     records: dict[str, Any] = {}
     if content.arrays or not content.values:
-        shared = {name: SharedArray(values) for name, values in content.arrays.items()}
-        records[ARRAYS] = _twin(_NO_ARRAYS, _data=shared)
-        if content.numbers:
-            records[METRICS] = _twin(_NO_METRICS, _data=dict(content.numbers))
+        records[ARRAYS] = _copy(_NO_ARRAYS, _data={name: SharedArray(array) for name, array in content.arrays.items()})
+    if content.numbers:
+        records[METRICS] = _copy(_NO_METRICS, _data=content.numbers)
     if content.values:
         records[CONFIG] = ConfigRecord(dict(content.values))
-    return _reply(_twin(_NO_RECORDS, _data=records), message)
+    return _reply(_copy(_NO_RECORDS, _data=records), message)
 
 
 def read_content(reply: Any, form: Form) -> Content:
@@ -675,7 +674,7 @@ def _check_array(what: str, dtype: Any, shape: Any, agreed: np.dtype[Any], expec
 
 
 def _value(name: str, value: Any, entry: Entry) -> Value:
-    """A value that is exactly what ``entry`` says."""
+    """A value that is exactly as ``entry`` asks."""
     several = entry.most_entries is not None
     parts = value if several and type(value) is list else [value]
     fits = type(value) is list if several else True
@@ -704,7 +703,7 @@ def _carried(part: str, content: Content) -> dict[str, Any]:
     names = _names(part)
     records: dict[str, Any] = {}
     if content.arrays:
-        records[names[0]] = _twin(_NO_ARRAYS, _data={name: SharedArray(values) for name, values in content.arrays.items()})
+        records[names[0]] = _copy(_NO_ARRAYS, _data={name: SharedArray(values) for name, values in content.arrays.items()})
     if content.numbers:
         records[names[1]] = MetricRecord(dict(content.numbers))
     if content.values:
@@ -732,7 +731,7 @@ def held(state: RecordDict, round_: int) -> Content:
     content = Content(*_unpacked(entries, HELD))
     if content.values.get(ROUND) != round_:
         return NOTHING
-    return replace(content, values={name: value for name, value in content.values.items() if name != ROUND})
+    return content._replace(values={name: value for name, value in content.values.items() if name != ROUND})
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:
@@ -742,7 +741,7 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
             if name in state:
                 del state[name]
     if content is not NOTHING:
-        for name, record in _carried(HELD, replace(content, values={**content.values, ROUND: round_})).items():
+        for name, record in _carried(HELD, content._replace(values={**content.values, ROUND: round_})).items():
             state[name] = record
 
 

@@ -94,7 +94,11 @@ class Network(ABC):
 
     def module(self) -> nn.Module:
         """A fresh torch module on the processor; its weights mean nothing until ``store.load``."""
-        return on_no_device(self).to_empty(device="cpu")
+        import torch
+
+        made = on_no_device(self)
+        made.load_state_dict({name: torch.empty(shape) for name, shape in self.layout}, assign=True)
+        return made
 
 
 def on_no_device(network: Network) -> nn.Module:

@@ -20,7 +20,6 @@ from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
 from sim.federation import wire
 from sim.federation.adversary import ON_THE_WIRE
-from sim.federation.conversation import TRAIN
 from sim.federation.observing import Answer, Ended, Findings, Round, Subject
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
@@ -168,7 +167,7 @@ def _differences(subject: Subject, other: AttackPlan, answer: Answer, weights: W
     sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
     by_node = dict(enumerate((source for source in sources for _ in places), 1))
     shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
-    asked = wire.trip(shown, TRAIN, number, weights, wire.settings(plan.digest), wire.NOTHING, {}, by_node)
+    asked = wire.ask(number, weights, wire.settings(plan.digest), by_node, type_=shown)
     contexts = [wire.context(node, place) for node, place in enumerate(2 * places, 1)]
     replies = answer(by_node, asked, contexts)
     updates = [_update(plan, reply, len(weights)) for reply in replies]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from sim.errors import RefusedError
 from sim.evidence import Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
+from sim.states import State
 from sim.types import View
 
 EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
@@ -61,15 +61,15 @@ class Influence:
             self.state.shares.setdefault(name, []).append(len(shares) * share)
         view = seen.aggregated.view
         if seen.number % EVERY == 1 and view is not None:
-            self.measure(seen.number, view)
+            self.measure(seen.number, view, seen.aggregated.states)
 
-    def measure(self, number: int, view: View) -> None:
-        """Note both figures for the hospitals of a view."""
+    def measure(self, number: int, view: View, states: Sequence[State] = ()) -> None:
+        """Note both figures for the hospitals of a view. ``states``: of the chain before the round."""
         if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)
         try:
-            slopes = self._slopes(number, view, rows)
+            slopes = self._slopes(number, view, rows, states)
         except RefusedError:  # the aggregator skipped this round
             return
         for (name,), slope, distance in zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True):
@@ -105,15 +105,15 @@ class Influence:
         found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
         return stated if found and stated and self.state.agree else found
 
-    def _slopes(self, number: int, view: View, rows: Rows) -> Rows:
+    def _slopes(self, number: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
         n, stated = len(rows), list[Rows | None]()
         chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
 
         def aggregate(changed: Rows) -> Rows:
-            seen = replace(view, rows=changed, memory=deepcopy(view.memory))
-            found, shares = chain.run(seen, self.subject.key.stream("rule", number))  # the aggregator's own draws, repeated
-            stated.append(shares)
-            return np.asarray(found, dtype=np.float64)
+            draws = self.subject.key.stream("rule", number)  # the aggregator's own, repeated
+            found = chain.run(replace(view, rows=changed), draws, states)
+            stated.append(found.shares)
+            return np.asarray(found.move, dtype=np.float64)
 
         slopes = slopes_of(
             aggregate, rows, self.subject.truth.key.stream("kept", number)

@@ -46,7 +46,7 @@ class PlainHospital:
 class Plain:
     """The aggregator's half: it asks all hospitals to train.
 
-    ``secagg`` of the plan says what of the updates the aggregator is left to see.
+    From the plan's ``secagg`` follows what of the updates the aggregator is left to see.
     """
 
     is_clear: bool = True

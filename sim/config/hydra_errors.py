@@ -1,0 +1,80 @@
+"""Hydra's and OmegaConf's errors about wrong input, as one line that names the key, the value and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sim.choices import options
+from sim.errors import LONGEST_VALUE, InputError, cut
+from sim.near import choice
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else raises is no wrong input."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> InputError:
+    text = str(error)
+    first = text.splitlines()[0] if text else type(error).__name__
+    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
+        return InputError(found[1], found[2], f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}")
+    if isinstance(error, OverrideParseException):
+        return InputError("override", error.override, _unread(error.override, first))
+    if found := re.search(
+        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
+    ):
+        return InputError(found[1], _value(found[1], text), f"unknown key{near(found[1])}" if "override" in first else first)
+    return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
+
+
+def _unread(word: str, reason: str) -> str:
+    """Why Hydra cannot read an override, and how to write it so that it can."""
+    key, equal, value = word.partition("=")
+    if (
+        equal
+        and 0 < len(value) <= LONGEST_VALUE
+        and not re.search(r"[\[\]{}'\"]", value)
+        and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
+    ):
+        quoted = f"'{key}=\"{value}\"'"
+        return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
+    return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
+
+
+def _value(key: str, text: str) -> str:
+    """The value given for ``key``, as Hydra's message repeats it."""
+    found = re.search(rf"{re.escape(key)}=([^'\n]*)", text)
+    return found[1] if found else "..."
+
+
+def near(key: str) -> str:
+    """The known key that ``key`` may stand for, as the end of a message; empty where none is like it."""
+    ready = GlobalHydra.instance().is_initialized()
+    with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
+        known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{prefix}{key}", value
+            yield from _flat(value, f"{prefix}{key}.")
