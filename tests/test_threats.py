@@ -478,7 +478,7 @@ def test_a_design_conflict_in_the_evidence_is_a_row() -> None:
 
 
 def test_conflicts_of_the_catalog_are_those_that_the_simulator_finds() -> None:
-    source = (ROOT / "sim" / "visibility.py").read_text("utf-8")
+    source = (ROOT / "sim" / "study" / "visibility.py").read_text("utf-8")
     assert set(re.findall(r'id="([\w-]+)"', source)) == {clash.id for clash in CATALOG.conflicts}
 
 
