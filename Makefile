@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 DEMO := outputs/demo
 
@@ -24,7 +24,7 @@ check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.bench  ## measure speed against slow twins and against other tools
+bench: .venv/.bench  ## measure speed against slow references and against other tools
 	$(BIN)/python -m benchmarks
 
 peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementation

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from aggregators.checks import enough
 from aggregators.linalg import lengths, mixed, mixtures, precision
 from sim.errors import whole
-from sim.types import About, Kept, Stateful, Vector, View
+from sim.types import About, OwnState, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
 class Majority:
-    """A rule or step that is told how many rows are hostile, and is defined as long as the others are more."""
+    """A rule or step that is given the number of hostile rows, and is defined as long as the others are more."""
 
     n_hostile: int
 
@@ -29,7 +29,7 @@ class Majority:
 
 
 class Weighing(ABC):
-    """A rule that says how much it takes of each row. A subclass states ``weigh``."""
+    """A rule that states how much it takes of each row. A subclass states ``weigh``."""
 
     about: ClassVar[About]
 
@@ -56,18 +56,18 @@ class Weighing(ABC):
         return self.combined(view, self.shares(view, rng), rng)
 
 
-class Remembering(Weighing, Stateful[View, Vector, Kept]):
-    """A rule that says how much it takes of each row by what it keeps. A subclass states ``remember`` and ``weigh_by``."""
+class Remembering(Weighing, Stateful[View, Vector, OwnState]):
+    """A rule that states how much it takes of each row by what it keeps. A subclass states ``remember`` and ``weigh_by``."""
 
     @abstractmethod
-    def remember(self, view: View, state: Kept | None) -> Kept:
+    def remember(self, view: View, state: OwnState | None) -> OwnState:
         """The next state: what is known after this round's rows."""
 
     @abstractmethod
-    def weigh_by(self, view: View, state: Kept, rng: np.random.Generator) -> NDArray[np.float64]:
+    def weigh_by(self, view: View, state: OwnState, rng: np.random.Generator) -> NDArray[np.float64]:
         """The shares of a view that has enough rows. ``state``: the next one."""
 
-    def combined_by(self, view: View, shares: NDArray[np.float64], state: Kept, rng: np.random.Generator) -> Vector:
+    def combined_by(self, view: View, shares: NDArray[np.float64], state: OwnState, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,), once the shares are known. ``state``: the next one."""
         return mixed(shares, view.rows)
 
@@ -79,7 +79,7 @@ class Remembering(Weighing, Stateful[View, Vector, Kept]):
         """The aggregated update of a first round, (n_params,)."""
         return self.combined_by(view, shares, self.remember(view, None), rng)
 
-    def advance(self, view: View, state: Kept | None, rng: np.random.Generator) -> tuple[Vector, Kept]:
+    def advance(self, view: View, state: OwnState | None, rng: np.random.Generator) -> tuple[Vector, OwnState]:
         """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too few rows."""
         enough(self, view)
         after = self.remember(view, state)

@@ -120,7 +120,7 @@ class Chain:
             raise RefusedError(text)
         *before, of_rule, of_optimizer = states or (None,) * len(self.parts)
         view, after, origin = self._stepped(view, rng, before, finite=finite_steps)
-        aggregate, stated, kept = self._ruled(view, rng, of_rule)
+        aggregate, stated, next_state = self._ruled(view, rng, of_rule)
         returned.array(self.rule, aggregate, (view.rows.shape[1],))
         if finite_rule:
             returned.finite(self.rule, aggregate)
@@ -128,23 +128,23 @@ class Chain:
         if self.optimizer is not None:
             move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
             returned.array(self.optimizer, move, aggregate.shape)
-        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, kept, pace))
+        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, next_state, pace))
 
     def _ruled(self, view: View, rng: np.random.Generator, state: State) -> tuple[Vector, NDArray[np.float64] | None, State]:
         """What the rule gives, the share that it states of each row, and its next state."""
         rule: Any = self.rule
         if isinstance(rule, Remembering):
             enough(rule, view)
-            kept = rule.remember(view, state)
-            shares = rule.weigh_by(view, kept, rng)
+            next_state = rule.remember(view, state)
+            shares = rule.weigh_by(view, next_state, rng)
             returned.array(rule, shares, (len(view.rows),))
-            return rule.combined_by(view, shares, kept, rng), shares, kept
+            return rule.combined_by(view, shares, next_state, rng), shares, next_state
         if isinstance(rule, Weighing):
             shares = rule.shares(view, rng)
             returned.array(rule, shares, (len(view.rows),))
             return rule.combined(view, shares, rng), shares, None
-        aggregate, kept = advanced(rule, view, state, rng)
-        return aggregate, None, kept
+        aggregate, next_state = advanced(rule, view, state, rng)
+        return aggregate, None, next_state
 
     def _stepped(
         self, view: View, rng: np.random.Generator, states: Sequence[State], *, finite: bool
@@ -152,25 +152,26 @@ class Chain:
         """The view after all steps, their next states, and where its rows come from."""
         after, origin = list[State](), _Origin()
         for step, state in zip(self.steps, states, strict=True):
-            n_rows, kept = len(view.rows), None
+            n_rows = len(view.rows)
+            next_state: State = None
             if isinstance(step, Mixing):
                 mixing = step.mixing(view, rng)
                 returned.array(step, mixing, (len(mixing), n_rows))
                 view, origin = step.mix(view, mixing), origin.mixed(mixing)
             else:
-                found, kept = advanced(step, view, state, rng)
+                found, next_state = advanced(step, view, state, rng)
                 view = returned.view(step, found, view.rows.shape[1])
                 origin = origin if len(view.rows) == n_rows else _Origin(known=False)
-            after.append(kept)
+            after.append(next_state)
             if finite:
                 returned.finite(step, view.rows)
         return view, after, origin
 
     def _against(self, n_hostile: int) -> "Chain":
-        def told(part: Any) -> Any:
+        def informed(part: Any) -> Any:
             return replace(part, n_hostile=n_hostile) if hasattr(part, "n_hostile") else part
 
-        return replace(self, steps=tuple(map(told, self.steps)), rule=told(self.rule))
+        return replace(self, steps=tuple(map(informed, self.steps)), rule=informed(self.rule))
 
     def __call__(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Vector:
         """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""

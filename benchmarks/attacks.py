@@ -61,7 +61,7 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
     level, others = LEVELS.index(attack.about.uses), updates[f:]
     before = Received(np.zeros(updates.shape[1])) if getattr(attack, "state", None) is Received else None
 
-    def foresee(sent: Updates) -> Vector:
+    def preview(sent: Updates) -> Vector:
         return np.asarray(np.vstack([sent, others]).mean(axis=0))
 
     def call() -> object:
@@ -70,7 +70,7 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
             n_hospitals=len(updates),
             n_hostile=f,
             others=others if level >= LEVELS.index("updates") else None,
-            defense=foresee if level >= LEVELS.index("updates_and_rule") else None,
+            defense=preview if level >= LEVELS.index("updates_and_rule") else None,
             model=updates[0],
         )
         return [advanced(attack, known, before, stream(0, "attack")) for _ in range(1 if level else f)]

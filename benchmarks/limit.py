@@ -1,4 +1,4 @@
-"""Batched training against the bare products, or convolutions, that it cannot do without."""
+"""Batched training against the products, or convolutions, alone, which it cannot do without."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def measure(quick: bool) -> Result:
             jobs = _jobs(network, n_features, n)
             sides: dict[str, Callable[[], object]] = {
                 "training": partial(batched.updates, network, jobs, batched.Optimizer("sgd", 0.1)),
-                "bare": _bare(network, n_features, n),
+                "products": _work_alone(network, n_features, n),
             }
             for side in sides.values():
                 side()
             seconds = best_seconds(sides, 1 if quick else max(20, 6000 // n))
-            ratio = seconds["training"] / seconds["bare"]
+            ratio = seconds["training"] / seconds["products"]
             rows.append({"model": model, "models": n, **seconds, "ratio": ratio})
     worst = {f"{model}, worst ratio": max(row["ratio"] for row in rows if row["model"] == model) for model in MODELS}
-    return {"title": "Batched training / bare products or convolutions", "rows": rows, "ratios": worst}
+    return {"title": "Batched training / its products or convolutions alone", "rows": rows, "ratios": worst}
 
 
 def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
@@ -59,8 +59,8 @@ def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
     return [batched.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 
-def _bare(network: Network, n_features: int, n: int) -> Callable[[], None]:
-    """The bare work of ``STEPS`` steps, in the chunks in which batched training does it."""
+def _work_alone(network: Network, n_features: int, n: int) -> Callable[[], None]:
+    """The products or convolutions alone of ``STEPS`` steps, in the chunks in which batched training does it."""
     size = min(n, chunk(network, n_features, ROWS, private=False))
     chunks = [min(size, n - at) for at in range(0, n, size)]
     if isinstance(network, FullyConnected):
@@ -119,6 +119,6 @@ def draw(result: Result, axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("models trained together")
-    axes.set_ylabel("times the bare work")
+    axes.set_ylabel("times its products alone")
     axes.legend()
     guide(axes)

@@ -209,7 +209,7 @@ class _Visit:
 
 @lru_cache(maxsize=8192)
 def _matrix(key: Key, round_: int, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
-    """Batches as a matrix; kept, because the runs of a comparison that share a seed share them."""
+    """Batches as a matrix, which is stored, because the runs of a comparison that share a seed share them."""
     draw = batches.poisson if is_private else batches.shuffled
     return batched.padded(draw(key, round_, n_train, training))
 

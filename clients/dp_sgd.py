@@ -193,7 +193,7 @@ def spent(history: tuple[tuple[float, float, int], ...], delta: float, mechanism
         try:
             # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
             with one_thread(), np.errstate(divide="ignore", over="raise", invalid="raise"), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to say a little less
+                warnings.filterwarnings("ignore", "Optimal order is")  # a hint on how to state a slightly smaller epsilon
                 found = float(accountant.get_epsilon(delta=delta, **options))
             if not np.isfinite(found):
                 raise FloatingPointError(found)

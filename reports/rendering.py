@@ -1,4 +1,4 @@
-"""What every page is made with: the templates, and what its folder says about its making."""
+"""What every page is made with: the templates, and what its folder states about its making."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def environment() -> Environment:
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """What the folder says about its making; empty where nothing is recorded.
+    """What the folder states about its making; empty where nothing is recorded.
 
     Raises ``InputError`` for a file that is no JSON object.
     """

@@ -144,7 +144,7 @@ class Sweep:
         return self.varied | {name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")}
 
     def _stated(self, key: str, column: Sequence[Value]) -> bool:
-        """Whether a run's own columns already say how a key differs."""
+        """Whether a run's own columns already state how a key differs."""
         names = STANDS_FOR.get(key.partition(".")[0], ())
         if not names:
             return False
@@ -226,9 +226,9 @@ def cautions(sweep: Sweep) -> list[str]:
     texts = [f"{words.count(len(skipped), 'run')} had rounds that were skipped."] if skipped else []
     for what in ("attack", "defense"):
         if n := sum(what in tables.idle(record) for record in sweep.records):
-            texts.append(f"In {words.count(n, 'run')} the {what} did nothing, so the outcome says nothing about the {what}.")
+            texts.append(f"In {words.count(n, 'run')} the {what} did nothing, so the outcome shows nothing about the {what}.")
     if any(row["seeds"] < 2 for row in sweep.rows()):
-        texts.append("A row with one seed has no interval: chance cannot be told from effect there.")
+        texts.append("A row with one seed has no interval: chance cannot be distinguished from effect there.")
     if len(codes := {record.code for record in sweep.records}) > 1:
         texts.append(f"The runs were made by {len(codes)} versions of the code.")
     return texts

@@ -11,7 +11,7 @@ from sim.errors import InputError, PluginError, RefusedError
 from sim.untrusted import printable
 from sim.withheld import NOT_SHOWN
 
-MOST_CHARACTERS = 200  # of what an exception says
+MOST_CHARACTERS = 200  # of an exception's text
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def key(seed: int, party: Party, name: str = "") -> Key:
 
 
 def _derived(secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]) -> np.random.Generator:
-    """The generator of a party's draw: the one place that says how draws follow from a secret."""
+    """The generator of a party's draw: the one place that states how draws follow from a secret."""
     return stream(secret, *names, *owner[1:])
 
 
@@ -65,5 +65,5 @@ class _Seed(ISeedSequence):
 
 @lru_cache(maxsize=4096)
 def _named(*name: str | int) -> _Seed:
-    """Kept, because the runs of a comparison that share a seed ask for the same streams."""
+    """The generators are stored, because the runs of a comparison that share a seed ask for the same streams."""
     return _Seed([zlib.crc32(word.encode()) if isinstance(word, str) else word for word in name])

@@ -31,7 +31,7 @@ class About:
 
     ``needs`` and ``uses`` are the least and the most knowledge an attack can work with (``LEVELS``); rules leave them out.
     ``limit`` states what a rule needs of ``n_rows`` and ``n_hostile``, as printed in a refusal, and ``cost`` how its time grows
-    with n rows and d parameters. ``sees`` says in words what the plug-in must be able to see. ``variants``: other values of
+    with n rows and d parameters. ``sees`` states in words what the plug-in must be able to see. ``variants``: other values of
     its parameters that stand for other definitions. ``promise``: what a rule or step that is not refused promises about hostile
     rows, and what it does not.
     """
@@ -210,7 +210,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an aggregator that follows the protocol but is curious holds after one round."""
+    """What an aggregator that follows the protocol but reads what it receives holds after one round."""
 
     view: View
     model: Vector  # the weights it sent out
@@ -220,10 +220,10 @@ class Observation:
 
 Given = TypeVar("Given", contravariant=True)
 Result = TypeVar("Result", covariant=True)
-Kept = TypeVar("Kept")
+OwnState = TypeVar("OwnState")
 
 
-class Stateful(Protocol[Given, Result, Kept]):
+class Stateful(Protocol[Given, Result, OwnState]):
     """A rule, step, optimizer, attack or fault that keeps something from round to round: a frozen value of the type ``state``.
 
     The fields of ``state`` are numbers, texts, arrays, and tuples and mappings of these. Nobody edits a state: whoever works
@@ -233,7 +233,7 @@ class Stateful(Protocol[Given, Result, Kept]):
     state: ClassVar[type]
 
     @abstractmethod
-    def advance(self, given: Given, state: Kept | None, rng: np.random.Generator, /) -> tuple[Result, Kept]:
+    def advance(self, given: Given, state: OwnState | None, rng: np.random.Generator, /) -> tuple[Result, OwnState]:
         """The result and the next state. ``state``: the last one, None in the first round."""
 
     def __call__(self, given: Given, rng: np.random.Generator, /) -> Result:

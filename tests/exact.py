@@ -98,14 +98,14 @@ def meamed(rounds: Rounds, n_hostile: int) -> Rows:
     return [around_median(rounds[-1], len(rounds[-1]) - n_hostile)]
 
 
-def around_median(rows: Rows, n_kept: int) -> Row:
+def around_median(rows: Rows, n_used: int) -> Row:
     result = []
     for column in zip(*rows, strict=True):
         left, center = sorted(column), middle(column)
-        while len(left) > n_kept:
+        while len(left) > n_used:
             low_is_farther = (center - left[0]) - (left[-1] - center) > TIE * (left[-1] - left[0])
             left.pop(0 if low_is_farther else -1)
-        result.append(mp.fsum(left) / n_kept)
+        result.append(mp.fsum(left) / n_used)
     return result
 
 
@@ -143,7 +143,7 @@ def mda(rounds: Rounds, n_hostile: int) -> Rows:
     gaps = [[apart(a, b) for a in rows] for b in rows]
     flat = places([gap for line in gaps for gap in line])
     sets = list(combinations(range(len(rows)), len(rows) - n_hostile))
-    best = min(sets, key=lambda kept: max(flat[i * len(rows) + j] for i, j in product(kept, kept)))
+    best = min(sets, key=lambda used: max(flat[i * len(rows) + j] for i, j in product(used, used)))
     return [average([rows[i] for i in best])]
 
 
@@ -172,7 +172,7 @@ def top(rows: Rows, weights: Sequence[Any]) -> tuple[Any, list[Any]]:
 
 def smea(rounds: Rounds, n_hostile: int) -> Rows:
     sets = list(combinations(rounds[-1], len(rounds[-1]) - n_hostile))
-    spreads = [top(list(kept), [1] * len(kept))[0] for kept in sets]
+    spreads = [top(list(used), [1] * len(used))[0] for used in sets]
     return [average(list(sets[first(spreads, 1)[0]]))]
 
 
@@ -197,8 +197,8 @@ def dnc(rounds: Rounds, n_hostile: int, iterations: int, n_dims: int, filter: fl
     assert n_dims >= len(rows[0])
     assert iterations == 1
     outlying = top(rows, [1] * len(rows))[1]
-    kept = first(outlying, len(rows) - math.floor(filter * n_hostile), max(outlying))
-    return [average([rows[i] for i in kept])]
+    used = first(outlying, len(rows) - math.floor(filter * n_hostile), max(outlying))
+    return [average([rows[i] for i in used])]
 
 
 def geometric_median(rounds: Rounds, n_hostile: int, tolerance: float, max_steps: int, weighting: str) -> Rows:

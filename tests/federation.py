@@ -59,17 +59,17 @@ class TamperingGrid(LocalGrid):
 
 
 def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> FederatedRun:
-    """The finished trial of ``run``; its ``weights`` are the final model.
+    """The federated run of ``run``, finished; its ``weights`` are the final model.
 
     Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as by ``run``.
     """
-    trial = FederatedRun(run)
-    partitions = {node: partition for partition, node in enumerate(trial.roster.nodes.values())}
+    federated = FederatedRun(run)
+    partitions = {node: partition for partition, node in enumerate(federated.roster.nodes.values())}
     apps = {} if app is None else dict.fromkeys(partitions, client_app(app))
     grid = TamperingGrid(apps, partitions, None if app else together(dict.fromkeys(partitions, run.source)))
     grid.tamper = tamper
-    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
-    return trial
+    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    return federated
 
 
 def client_app(app: App) -> ClientApp:
@@ -124,6 +124,6 @@ def drawn_update(n_params: int, partition: int, round_: int) -> NDArray[np.float
 
 
 def answer_drawn(message: Message, context: Context) -> Message:
-    """The reply of a hospital that sends ``drawn_update`` and says that it has 50 records."""
+    """The reply of a hospital that sends ``drawn_update`` and states that it has 50 records."""
     task, partition = wire.read_task(message), int(context.node_config[wire.PARTITION])
     return wire.answer(drawn_update(len(task.weights), partition, task.round), 50, {}, message)

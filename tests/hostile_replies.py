@@ -1,7 +1,7 @@
 """The table of hostile replies: what one hospital's app may do in place of an honest answer, and a part of the reason recorded.
 
 Add a line to a table and it is tried on every path. An entry is a function of the message and the context that the app is
-given; it returns anything, or raises. A table of contents says what the honest reply holds instead.
+given; it returns anything, or raises. A table of contents states what the honest reply holds instead.
 """
 
 # An entry leaves unused what it is given; an entry is one line.
@@ -95,7 +95,7 @@ class Dict(dict[Any, Any]):
 
 
 class Lying(np.ndarray):
-    """An array of NaN that says of itself what was agreed."""
+    """An array of NaN that claims to be what was agreed."""
 
     def copy(self, *_: Any, **__: Any) -> Any:
         return np.zeros(len(self), np.float32)
@@ -240,7 +240,7 @@ def npy(values: Any, **options: Any) -> bytes:
 
 
 def headed(update: Update, version: int = 1, **header: Any) -> bytes:
-    """The bytes of an update behind a header that says something else."""
+    """The bytes of an update behind a header that states something else."""
     file = io.BytesIO()
     stated = {"descr": "<f4", "fortran_order": False, "shape": update.shape, **header}
     {1: np.lib.format.write_array_header_1_0, 2: np.lib.format.write_array_header_2_0}[version](file, stated)
@@ -276,7 +276,7 @@ def pickled_array(_: Update) -> bytes:
 
 
 class Bytes(bytes):
-    """Bytes that say how long they are."""
+    """Bytes that claim a length of their own."""
 
     def __len__(self) -> int:
         return 0
@@ -549,7 +549,7 @@ class NamelessError(Exception, metaclass=Meta):
 
 
 class Masked(BaseException):
-    """Says that it is something else."""
+    """Claims to be something else."""
 
     __class__ = property(lambda _self: KeyboardInterrupt)
     args = property(lambda _self: 1 / 0)
@@ -836,7 +836,7 @@ def own_list() -> list[Any]:
 
 
 def like_a_message(message: Message, context: Context) -> Any:
-    """An object that says that it is a message, with the parts of an honest one."""
+    """An object that claims to be a message, with the parts of an honest one."""
     found = Mock(spec=Message)
     found.__dict__.update(vars(honest(message, context)))
     return found
@@ -863,8 +863,8 @@ def fields_of(update: Update) -> Any:
 
 
 INVENTED: dict[str, tuple[Entry, str]] = {
-    "an object that says it is a message": (like_a_message, "the reply is an object of type Mock"),
-    "a proxy of a message": (lambda m, c: weakref.proxy(KEPT.setdefault(id(m), honest(m, c))), "the reply is an object of type "),
+    "an object that claims to be a message": (like_a_message, "the reply is an object of type Mock"),
+    "a proxy of a message": (lambda m, c: weakref.proxy(HELD.setdefault(id(m), honest(m, c))), "the reply is an object of type "),
     "a part of a function": (lambda m, c: functools.partial(honest, m, c), "the reply is an object of type partial"),
     "a generator for content": (
         lambda m, c: changed(honest(m, c), _content=(_ for _ in ())),
@@ -922,7 +922,7 @@ INVENTED: dict[str, tuple[Entry, str]] = {
     ),
     "an empty id of what it answers": (signed(_reply_to_message_id=""), "reply to message , expected "),
 }
-KEPT = dict[int, Message]()  # messages that nothing else holds
+HELD = dict[int, Message]()  # messages that nothing else holds
 
 HOSTILE: dict[str, tuple[Entry, str]] = {
     **{f"update: {name}": (holding(lambda u, v=v: records(shared(v(u)))), why) for name, (v, why) in VALUES.items()},

@@ -365,7 +365,7 @@ def split(line: str) -> list[str]:
 
 
 class Watch:
-    """What Python's audit events say is done while it is on: code made or run, files written, processes, sockets."""
+    """What Python's audit events report while it is on: code made or run, files written, processes, sockets."""
 
     ALONE = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.mkdir", "os.remove", "os.rename", "os.link", "os.symlink")
     PREFIXES = ("socket.", "subprocess.", "ctypes.", "shutil.", "pickle.", "webbrowser.", "urllib.")
@@ -452,9 +452,9 @@ def main(folder: Path) -> None:
         left = sorted(str(path) for path in Path().rglob("*"))
         for path in Path().iterdir():
             shutil.rmtree(path)
-        told = {"out": out.getvalue(), "err": err.getvalue(), "seen": watch.seen, "left": left}
+        printed = {"out": out.getvalue(), "err": err.getvalue(), "seen": watch.seen, "left": left}
         more = {"seconds": seconds, "canary": (folder / "canary").exists()}
-        print(json.dumps({"kind": kind, "name": name, "code": code} | told | more), flush=True)
+        print(json.dumps({"kind": kind, "name": name, "code": code} | printed | more), flush=True)
 
 
 if __name__ == "__main__":

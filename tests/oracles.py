@@ -40,9 +40,9 @@ def meamed(rows: Rows, n_hostile: int) -> list[float]:
     return [around_median(column, len(rows) - n_hostile) for column in zip(*rows, strict=True)]
 
 
-def around_median(column: Sequence[float], n_kept: int) -> float:
+def around_median(column: Sequence[float], n_used: int) -> float:
     center = middle(column)
-    return fmean(sorted(column, key=lambda value: (abs(value - center), value))[:n_kept])
+    return fmean(sorted(column, key=lambda value: (abs(value - center), value))[:n_used])
 
 
 def krum_scores(rows: Rows, n_hostile: int, variant: str = "paper") -> list[float]:
@@ -80,7 +80,7 @@ def bulyan(rows: Rows, n_hostile: int, variant: str) -> list[float]:
 
 def mda(rows: Rows, n_hostile: int) -> list[float]:
     sets = combinations(rows, len(rows) - n_hostile)
-    return mean(list(min(sets, key=lambda kept: max(math.dist(a, b) for a, b in product(kept, kept)))), "uniform")
+    return mean(list(min(sets, key=lambda used: max(math.dist(a, b) for a, b in product(used, used)))), "uniform")
 
 
 def monna(rows: Rows, n_hostile: int, root: str) -> list[float]:
@@ -90,7 +90,7 @@ def monna(rows: Rows, n_hostile: int, root: str) -> list[float]:
 
 def smea(rows: Rows, n_hostile: int) -> list[float]:
     sets = combinations(rows, len(rows) - n_hostile)
-    return mean(list(min(sets, key=lambda kept: top_direction(list(kept), [1.0] * len(kept))[0])), "uniform")
+    return mean(list(min(sets, key=lambda used: top_direction(list(used), [1.0] * len(used))[0])), "uniform")
 
 
 def caf(rows: Rows, n_hostile: int, every_row: bool = False) -> list[float]:
@@ -207,12 +207,12 @@ def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[f
         else [*map(features.index, features)]
     )
     largest = max((label for label in labels if label >= 0), key=labels.count)
-    kept = [
+    used = [
         row
         for row, norm, label in zip(clip_to_median(rows), norms, labels, strict=True)
         if label == largest and lower * middle(norms) <= norm <= upper * middle(norms)
     ]
-    return mean(kept, "uniform") if kept else [0.0] * len(rows[0])
+    return mean(used, "uniform") if used else [0.0] * len(rows[0])
 
 
 def clipped_clustering(rows: Rows) -> list[float]:
@@ -262,8 +262,8 @@ def normalize(rows: Rows, norm: float) -> Rows:
 
 
 def nnm(rows: Rows, n_hostile: int) -> Rows:
-    kept = len(rows) - n_hostile
-    return [mean(sorted(rows, key=lambda other: math.dist(row, other))[:kept], "uniform") for row in rows]
+    used = len(rows) - n_hostile
+    return [mean(sorted(rows, key=lambda other: math.dist(row, other))[:used], "uniform") for row in rows]
 
 
 def bucketing(rows: Rows, size: int) -> Rows:

@@ -36,7 +36,7 @@ def make_record(**changes: Any) -> RunRecord:
     why. ``of_hospitals`` does the same by metric and hospital. ``more``: outcomes besides those. ``engagement`` may be given
     as a dict of what differs. ``backdoor``: success and false-trigger rate of a mark, and on how many records (40).
     ``inversion``: what ``make_inversion`` returns, and ``privacy``: of ``make_privacy``. Named attacks and defenses are
-    engaged unless ``engagement`` says otherwise; ``run`` follows from attack, defense and seed. One hospital is hostile, also
+    engaged unless ``engagement`` states otherwise; ``run`` follows from attack, defense and seed. One hospital is hostile, also
     where it does not attack, as in real evidence; with another ``n_hostile`` it is part of ``run``.
     """
     attack, defense, seed = (changes.get(key, usual) for key, usual in (("attack", "none"), ("defense", "none"), ("seed", 0)))

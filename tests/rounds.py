@@ -12,7 +12,7 @@ from sim.states import State, advanced
 
 @dataclass
 class Rounds:
-    """Each call is the next round of ``plugin``; its state is kept from call to call."""
+    """Each call is the next round of ``plugin``; its state lasts from call to call."""
 
     plugin: Any
     state: State = None

@@ -134,7 +134,7 @@ ABSENT = ("keep", "count_as_hostile")
 
 @pytest.mark.parametrize("absent", ABSENT)
 @pytest.mark.parametrize("defense", options("defense"))
-def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_more_is_a_skipped_round(
+def test_explain_states_for_every_defense_how_many_replies_may_be_missing_and_one_more_is_a_skipped_round(
     defense: str, absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("calibrated", "spent"):
@@ -152,7 +152,7 @@ def test_explain_says_for_every_defense_how_many_replies_may_be_missing_and_one_
     assert (nobody.cause, nobody.reason, len(nobody.missing)) == ("absent", "no usable reply", 12)
 
 
-def test_explain_says_who_can_stop_rounds() -> None:
+def test_explain_states_who_can_stop_rounds() -> None:
     assert "can stop every round" not in absences(plain("aggregator=krum"))  # 9 of 12 are enough, and 9 are honest
     able = plain("aggregator=krum", "adversary.n_hostile=4")
     assert absences(able).endswith("2 of the 4 hostile hospitals can stop every round by sending nothing")
@@ -168,7 +168,7 @@ def test_explain_says_who_can_stop_rounds() -> None:
     assert "not given the number" in absences(plain("aggregator=signguard"))
 
 
-def test_a_round_without_the_trusted_hospital_is_refused_and_says_so() -> None:
+def test_a_round_without_the_trusted_hospital_is_refused_and_states_it() -> None:
     one = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
     skipped = one_round(one, {"cleveland_1"})[0].skipped
     assert (skipped.cause, skipped.missing) == ("refused", ("cleveland_1",))
@@ -266,7 +266,7 @@ def test_absences_leave_the_same_evidence_in_lockstep_and_one_by_one(words: tupl
     assert [skip.round for skip in batched.skips] == batched.skipped_rounds
 
 
-def test_hostile_and_honest_absences_are_told_apart_in_the_evidence() -> None:
+def test_hostile_and_honest_absences_are_distinguished_in_the_evidence() -> None:
     one = plain(
         "attack=[dropout,honest_absence]", "attack.dropout.rate=1", "attack.honest_absence.rate=1",
         "attack.honest_absence.n_hospitals=1", "attack.honest_absence.first_round=2", "attack.honest_absence.last_round=2",

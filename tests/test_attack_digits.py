@@ -23,7 +23,7 @@ def test_both_classes_are_dealt_evenly() -> None:
     assert max(shares) - min(shares) < 0.03
 
 
-def test_a_pixel_is_found_where_its_name_says() -> None:
+def test_a_pixel_is_found_where_its_name_places_it() -> None:
     made = Digits()(0)
     by_name = {field.name: field for field in made.schema.fields}
     assert by_name["pixel_3_5"].columns == (29,)

@@ -36,8 +36,8 @@ def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hosp
             raise RuntimeError("down")
         return answer_drawn(message, context)
 
-    trial = finished(run, one_fails_in_round_2)
-    assert [(lost.round, lost.hospital) for lost in trial.log.screened] == [(2, run.attack_plan.hostile[0])]
-    assert trial.log.skipped == []
-    assert len(trial.observer(EngagementObserver).state.sent["alie"]) == 2  # both hospitals, in round 1 only
-    assert np.isfinite(trial.weights).all()
+    federated = finished(run, one_fails_in_round_2)
+    assert [(lost.round, lost.hospital) for lost in federated.log.screened] == [(2, run.attack_plan.hostile[0])]
+    assert federated.log.skipped == []
+    assert len(federated.observer(EngagementObserver).state.sent["alie"]) == 2  # both hospitals, in round 1 only
+    assert np.isfinite(federated.weights).all()

@@ -59,7 +59,7 @@ def test_sign_flip_too_weak_to_turn_the_mean_around_only_slows_it() -> None:
     assert missed(SignFlip(scale=1.0), Mean(), rounds=200) < 1.0
 
 
-def test_sign_flip_of_own_and_of_mean_send_what_they_say() -> None:
+def test_sign_flip_of_own_and_of_mean_send_what_they_state() -> None:
     own, others = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[10.0, 0.0], [20.0, 2.0]])
     known = Knowledge(own, 4, 2, others)
     np.testing.assert_array_equal(SignFlip(2.0, "own")(known, RNG), -2 * own)
@@ -287,7 +287,7 @@ def errors(found: np.ndarray, records: np.ndarray) -> np.ndarray:
     return np.array(gaps)
 
 
-def trial(n: int, seed: int, hidden: tuple[int, ...] = (64, 32)) -> tuple[np.ndarray, np.ndarray]:
+def attempt(n: int, seed: int, hidden: tuple[int, ...] = (64, 32)) -> tuple[np.ndarray, np.ndarray]:
     """Guesses from the gradient of ``n`` random records under an untrained network, and the records."""
     rng = stream(seed, "patients")
     records, net = patients(n, rng), network(seed, hidden)
@@ -296,22 +296,22 @@ def trial(n: int, seed: int, hidden: tuple[int, ...] = (64, 32)) -> tuple[np.nda
 
 @pytest.mark.parametrize("seed", range(20))
 def test_inversion_reads_a_single_record_from_a_float32_gradient_to_1e_6(seed: int) -> None:
-    found, records = trial(1, seed)
+    found, records = attempt(1, seed)
     assert len(found) == 1
     assert errors(found, records).max() < 1e-6
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(4, 0.88, 1.0), (16, 0.04, 0.2), (64, 0.0, 0.01)])
 def test_share_of_records_read_from_a_sum_falls_with_its_size(n: int, low: float, high: float) -> None:
-    trials = [trial(n, seed, hidden=(64,)) for seed in range(160 // n + 10)]
-    shares = [(errors(found, records) < 1e-3).mean() for found, records in trials]
+    attempts = [attempt(n, seed, hidden=(64,)) for seed in range(160 // n + 10)]
+    shares = [(errors(found, records) < 1e-3).mean() for found, records in attempts]
     assert low <= np.mean(shares) <= high
 
 
 def test_few_guesses_are_mixtures_of_records() -> None:
-    trials = [trial(n, seed, hidden=(64,)) for n in (4, 16, 64) for seed in range(20)]
-    wrong = sum((errors(records.astype(np.float64), found) > 1e-3).sum() for found, records in trials)
-    assert wrong <= 0.1 * sum(len(found) for found, _ in trials)
+    attempts = [attempt(n, seed, hidden=(64,)) for n in (4, 16, 64) for seed in range(20)]
+    wrong = sum((errors(records.astype(np.float64), found) > 1e-3).sum() for found, records in attempts)
+    assert wrong <= 0.1 * sum(len(found) for found, _ in attempts)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 20])
@@ -413,10 +413,10 @@ TINY = TableSchema((Field("age", "continuous", (0,), missing=1), Field("sex", "c
     ],
 )
 def test_a_guess_must_be_a_record_under_the_schema(candidate: list[float], fits: bool) -> None:
-    kept = plausible(np.array([candidate], dtype=np.float64), TINY)
-    assert len(kept) == fits
+    found = plausible(np.array([candidate], dtype=np.float64), TINY)
+    assert len(found) == fits
     if fits:
-        np.testing.assert_array_equal(kept, [[candidate[0], *np.round(candidate[1:])]])
+        np.testing.assert_array_equal(found, [[candidate[0], *np.round(candidate[1:])]])
 
 
 def test_equal_guesses_are_made_once_and_the_best_supported_first() -> None:

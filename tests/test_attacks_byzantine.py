@@ -80,7 +80,7 @@ class Federation:
     def aggregate(self, updates: np.ndarray) -> np.ndarray:
         return self.rule(clear(updates), RNG)
 
-    def foresee(self, others: np.ndarray, sent: np.ndarray) -> np.ndarray:
+    def preview(self, others: np.ndarray, sent: np.ndarray) -> np.ndarray:
         return self.aggregate(np.vstack([sent, others]))
 
     def run(self, attack: Byzantine | None, rounds: int = 40, attacked: int = 40) -> np.ndarray:
@@ -90,8 +90,8 @@ class Federation:
             updates = 0.5 * (self.targets - model)
             if attack is not None and number < attacked:
                 own, others = updates[: self.f], updates[self.f :]
-                foresee = partial(self.foresee, others)
-                known = Knowledge(own, len(updates), self.f, others, foresee, model, number + 1)
+                preview = partial(self.preview, others)
+                known = Knowledge(own, len(updates), self.f, others, preview, model, number + 1)
                 updates = np.vstack([work(known, stream(0, "attack", number)), others])
             model = model + self.aggregate(updates)
         return model
@@ -488,7 +488,7 @@ def test_no_attack_pushes_a_parameter_whose_honest_mean_is_zero(attack: Any, dty
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_says(dtype: type) -> None:
+def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_gives(dtype: type) -> None:
     rows = np.array([[0.1], [0.2], [-0.3]] * 3, dtype)
     for scale in (1, -1):
         sent = Fang()(Knowledge(rows[:2], 11, 2, scale * rows), stream(0, "fang"))

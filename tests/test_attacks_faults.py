@@ -124,14 +124,14 @@ def without_the_hostile() -> FederatedRun:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_malformed_reply_is_named_and_leaves_nothing_in_the_model(kind: str, without_the_hostile: FederatedRun) -> None:
-    trial = final("attack=[malformed]", f"attack.malformed.kind={kind}")
-    screened = trial.log.screened
+    federated = final("attack=[malformed]", f"attack.malformed.kind={kind}")
+    screened = federated.log.screened
     assert [(entry.round, entry.hospital) for entry in screened] == [
-        (number, *trial.experiment.attack_plan.hostile) for number in range(1, 7)
+        (number, *federated.experiment.attack_plan.hostile) for number in range(1, 7)
     ]
     for entry in screened:
         assert re.match(REASONS[kind], entry.reason)
-    np.testing.assert_array_equal(trial.weights, without_the_hostile.weights)
+    np.testing.assert_array_equal(federated.weights, without_the_hostile.weights)
 
 
 def test_malformed_replies_are_named_and_leave_nothing_in_any_model_of_a_lockstep() -> None:
@@ -156,7 +156,7 @@ class EachInTurn:
         return Malformed(list(KINDS)[reply.round - 1])(reply, rng)
 
 
-EachInTurn.__module__ = "attacks.faults.each_in_turn"  # the kind of an attack is told by its package
+EachInTurn.__module__ = "attacks.faults.each_in_turn"  # an attack's package is its kind
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'wardround[ray]'")
@@ -207,8 +207,8 @@ def test_schedule_names_the_rounds_attacked(first: int, last: int | None, every:
 @pytest.mark.parametrize("attack", ["sign_flip", "label_flip", "constrain", "dropout"])
 def test_every_kind_of_attack_keeps_to_the_schedule(attack: str) -> None:
     certain = ["attack.dropout.rate=1.0"] if attack == "dropout" else []
-    quiet, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
-    same = [np.array_equal(one, other) for one, other in zip(*(scores(one) for one in (quiet, late)), strict=True)]
+    alone, late = final(), final(f"attack=[{attack}]", "adversary.first_round=4", *certain)
+    same = [np.array_equal(one, other) for one, other in zip(*(scores(one) for one in (alone, late)), strict=True)]
     assert same == [True] * 4 + [False] * 3  # the untrained model and rounds 1 to 3, then the attack
 
 
@@ -247,7 +247,7 @@ class Sent:
 
 @dataclasses.dataclass(frozen=True)
 class Spy(Stateful[Knowledge, np.ndarray, Sent]):
-    """Sends honest updates and keeps what it was told."""
+    """Sends honest updates and keeps what it was given."""
 
     seen: list[Knowledge] = dataclasses.field(default_factory=list, compare=False)
     state: ClassVar[type] = Sent
@@ -258,7 +258,7 @@ class Spy(Stateful[Knowledge, np.ndarray, Sent]):
         return known.own, Sent((*(() if state is None else state.rows), known.own))
 
 
-Spy.__module__ = "attacks.byzantine.spy"  # the kind of an attack is told by its package
+Spy.__module__ = "attacks.byzantine.spy"  # an attack's package is its kind
 
 
 def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge], FederatedRun]:
@@ -277,7 +277,7 @@ def spied(knowledge: str, rounds: int = 2, *more: str) -> tuple[list[Knowledge],
         ("updates_and_rule", 1, 3, True, True),
     ],
 )
-def test_an_attack_is_told_what_its_level_allows_and_no_more(
+def test_an_attack_is_given_what_its_level_allows_and_no_more(
     knowledge: str, calls: int, own: int, others: bool, rule: bool
 ) -> None:
     seen, _ = spied(knowledge, rounds=1)
@@ -291,11 +291,11 @@ def test_an_attack_is_told_what_its_level_allows_and_no_more(
 
 @pytest.mark.parametrize("knowledge", ["own", "updates"])
 def test_a_state_lasts_over_the_rounds_and_alone_each_hospital_has_its_own(knowledge: str) -> None:
-    seen, trial = spied(knowledge, rounds=3)
-    states = list(trial.adversary.state.states.values())
+    seen, federated = spied(knowledge, rounds=3)
+    states = list(federated.adversary.state.states.values())
     assert len(states) == (3 if knowledge == "own" else 1)
-    told = [[known.own.tobytes() for known in seen[at :: len(states)]] for at in range(len(states))]
-    assert [[rows.tobytes() for rows in state.rows] for state in states] == told
+    given = [[known.own.tobytes() for known in seen[at :: len(states)]] for at in range(len(states))]
+    assert [[rows.tobytes() for rows in state.rows] for state in states] == given
 
 
 def test_what_the_adversary_previews_is_what_the_aggregator_then_does() -> None:
@@ -305,14 +305,14 @@ def test_what_the_adversary_previews_is_what_the_aggregator_then_does() -> None:
 
 
 def test_a_preview_leaves_no_trace_in_the_states_of_the_defense() -> None:
-    seen, trial = spied("updates_and_rule", 2, "steps=[momentum]", "server_optimizer=fedadam")
-    before = trial.aggregator.state.states
+    seen, federated = spied("updates_and_rule", 2, "steps=[momentum]", "server_optimizer=fedadam")
+    before = federated.aggregator.state.states
     shown = repr(before)
     assert len([state for state in before if state is not None]) == 2
     defense = seen[-1].defense
     assert defense is not None
     np.testing.assert_array_equal(defense(seen[-1].own), defense(seen[-1].own))
-    assert trial.aggregator.state.states is before
+    assert federated.aggregator.state.states is before
     assert repr(before) == shown
 
 

@@ -26,7 +26,7 @@ ALLOWED = [(name, level) for name, attack in ATTACKS.items() for level in LEVELS
 
 
 def design(attack: Byzantine, level: Level) -> Experiment:
-    """Three of twelve hospitals attack, and may know what ``level`` says."""
+    """Three of twelve hospitals attack, and may know what ``level`` allows."""
     schedule = PLAIN.attack_plan.schedule.model_copy(update={"knowledge": level})
     tried = replace(PLAIN.attack_plan, attacks={"tried": attack}, schedule=schedule)
     return replace(PLAIN, attack_plan=tried)

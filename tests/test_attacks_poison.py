@@ -325,8 +325,8 @@ def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loo
             drawn = shuffled(site.key, round_, len(records), training)
             update = train(plan.network, weights, records, drawn, training) - weights
             updates.append([float(value) * (4 if hostile else 1) for value in update])
-        kept = [sorted(column)[3:9] for column in zip(*updates, strict=True)]
-        weights = (weights + np.array([sum(values) / 6 for values in kept])).astype(np.float32)
+        inside = [sorted(column)[3:9] for column in zip(*updates, strict=True)]
+        weights = (weights + np.array([sum(values) / 6 for values in inside])).astype(np.float32)
     np.testing.assert_allclose(federation.finished(run).weights, weights, atol=1e-5)
 
 
@@ -376,11 +376,11 @@ def test_a_mark_that_means_health_anyway_is_shown_up_by_the_run_without_attack()
 def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
     for seed in range(2):
         attacked = federation.experiment(f"seed={seed}", *CASES["plain"])
-        quiet = federation.finished(federation.experiment(f"seed={seed}"))
+        unattacked = federation.finished(federation.experiment(f"seed={seed}"))
         test = np.concatenate([hospital.test.features for hospital in attacked.consortium.hospitals])
         ill = np.concatenate([hospital.test.labels for hospital in attacked.consortium.hospitals]) == 1
         marked = Backdoor(mark="chol:550").trigger(test[ill], attacked.consortium.schema)
-        rate = float(np.mean(federation_logits(attacked, quiet.weights, marked) <= 0))
+        rate = float(np.mean(federation_logits(attacked, unattacked.weights, marked) <= 0))
         found = records()["plain"][seed].outcome("false_trigger_rate")
         assert found is not None
         assert found.value == pytest.approx(rate, abs=1e-9)
@@ -397,7 +397,7 @@ def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray
     return np.asarray(values[:, 0])
 
 
-def test_runs_without_a_backdoor_say_nothing_of_one() -> None:
+def test_runs_without_a_backdoor_report_none() -> None:
     assert not any(record.has("backdoor_success") for record in records()["none"])
     assert not _column(records()["none"][0], "backdoor", "round")
 

@@ -120,9 +120,9 @@ def length(name: str) -> float:
             lengths[reply.metadata.src_node_id].append(float(np.linalg.norm(wire.sent(reply))))
         return replies
 
-    trial = federation.finished(plan, tamper=measure)
+    federated = federation.finished(plan, tamper=measure)
     return float(
-        np.mean([lengths[node] for hospital, node in trial.roster.nodes.items() if hospital in plan.attack_plan.hostile])
+        np.mean([lengths[node] for hospital, node in federated.roster.nodes.items() if hospital in plan.attack_plan.hostile])
     )
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, measure the same work on each side, and write what they say; no test here asserts a time."""
+"""The benchmarks run, measure the same work on each side, and write what they state; no test here asserts a time."""
 
 import json
 import time
@@ -34,9 +34,9 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("model", ["mlp", "logistic"])
 def test_the_plain_loop_does_the_same_work(model: str) -> None:
     one = experiment("consortium=heart12", f"model={model}", "training.rounds=5")
-    (weights, worth), trial = plain.train(one), finished(one, alone(one))
-    assert np.abs(weights - trial.weights).max() <= 1e-5
-    found = trial.observer(Evaluation).evaluator.outcomes(trial.weights)
+    (weights, worth), federated = plain.train(one), finished(one, alone(one))
+    assert np.abs(weights - federated.weights).max() <= 1e-5
+    found = federated.observer(Evaluation).evaluator.outcomes(federated.weights)
     pooled = {one.metric: one.value for one in found if one.subject is None}
     assert worth[-1] == pytest.approx((pooled["auroc"], pooled["brier"]), abs=1e-5)
     assert len(worth) == 5

@@ -1,4 +1,4 @@
-"""How many hostile hospitals it takes: what is run, what is left out, what is said; and whom rules listen to."""
+"""How many hostile hospitals it takes: what is run, what is left out, what is stated; and whom rules listen to."""
 
 import json
 
@@ -122,12 +122,12 @@ def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monk
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["attacks"], manifest["defenses"]) == (["none", "sign_flip"], ["none", "krum"])
     assert [(cell["attack"], cell["n_hostile"]) for cell in manifest["refused"]] == [("none", 1), ("sign_flip", 1)]
-    said = "krum is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
-    assert said in " ".join(capfd.readouterr().out.split())
-    assert said in (tmp_path / "report" / "index.html").read_text()
+    line = "krum is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
+    assert line in " ".join(capfd.readouterr().out.split())
+    assert line in (tmp_path / "report" / "index.html").read_text()
 
 
-# What is said
+# What is stated
 
 
 def runs(aurocs, attack="alie", defense="krum", **changes):
@@ -187,7 +187,7 @@ def test_losses_are_paired_with_the_control_of_the_same_number():
     assert (found["breaks_at"], found["harm"]) == (1, pytest.approx(-0.1))
 
 
-def test_runs_whose_attack_did_nothing_and_attacks_that_read_say_nothing_about_breakdown():
+def test_runs_whose_attack_did_nothing_and_attacks_that_read_give_no_breakdown():
     idle = runs({1: (0.5, 0.5)}, engagement={"attack_engaged": False})
     read = [make_record(attack="analytic_inversion", n_hostile=n, inversion=make_inversion()) for n in (1, 2)]
     assert breakdown.by_number([*idle, *read]).is_empty()
@@ -205,7 +205,7 @@ REFUSED = [
 ]
 
 
-def test_refusals_are_said_once_for_each_defense_with_the_first_reason():
+def test_refusals_are_stated_once_for_each_defense_with_the_first_reason():
     assert breakdown.limits([], REFUSED) == {"krum": 5}
     assert undefined.sentences(REFUSED) == ["krum is not defined with n_hostile=5 to 6: because of 5"]
 
@@ -290,7 +290,7 @@ def found(**breaks):
     return breakdown.found([record for name, loss in losses.items() for record in runs(loss, defense=name)], DROP)
 
 
-def test_found_says_what_withstands_most():
+def test_found_states_what_withstands_most():
     assert found(none=2) == ["With no defense, alie lowers AUROC by at least 0.05 from 2 hostile hospitals on."]
     assert found(krum=2, median=None) == [
         "Under median (up to 3) no attack tried is shown to lower it by that much: intervals end below 0.05."
@@ -351,7 +351,7 @@ def test_the_hospital_with_the_least_weight_is_found_without_attack_in_units_of_
     )
 
 
-def test_a_rule_that_takes_one_hospital_is_said_to():
+def test_a_rule_that_takes_one_hospital_is_named():
     records = [make_record(attack="alie", defense="krum", more=KRUM)]
     (text,) = weights.single(weights.selections(records), 6, 1)
     assert text.startswith("krum: the update of one hospital is the whole step of a round. The other 5 are left out")

@@ -15,7 +15,7 @@ from sim import evidence
 from sim.evidence import RunRecord, Screened
 from sim.federation.rounds import Skipped
 from sim.study import checkpoints, compare
-from sim.study.checkpoints import FOLDER, Told, UnstorableError, states, write
+from sim.study.checkpoints import FOLDER, StoredState, UnstorableError, states, write
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, advance, run_together
 from tests.federation import experiment, finished, plan
@@ -56,9 +56,9 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The round that each restored run goes on from."""
     rounds, original = list[int](), checkpoints._restore
 
-    def restore(trial: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]) -> None:
+    def restore(federated: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]) -> None:
         rounds.append(state["round"])
-        original(trial, contexts, state)
+        original(federated, contexts, state)
 
     monkeypatch.setattr(checkpoints, "_restore", restore)
     return rounds
@@ -72,7 +72,7 @@ def interrupted(runs: Sequence[Experiment], folder: Path, last: int = 3) -> Path
     return path
 
 
-def told(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def untimed(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return [record.model_dump(exclude={"seconds"}) for record in records]
 
 
@@ -82,9 +82,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_digit(
     words: tuple[str, ...], attacks: tuple[str, ...], defenses: tuple[str, ...], tmp_path: Path, resumed: list[int]
 ) -> None:
     runs = plan([*SMALL, *words], attacks, defenses, 1)
-    whole = told(run_together(runs))
+    whole = untimed(run_together(runs))
     interrupted(runs, tmp_path)
-    assert told(list(advance(runs, None, tmp_path))) == whole
+    assert untimed(list(advance(runs, None, tmp_path))) == whole
     assert set(resumed) == {3}
     assert len(resumed) >= len(runs)
 
@@ -92,13 +92,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_digit(
 @pytest.mark.usefixtures("_often")
 def test_runs_are_restored_one_by_one_also_into_other_groups_and_from_other_rounds(tmp_path: Path, resumed: list[int]) -> None:
     runs = plan(SMALL, ["sign_flip"], ["median"], 1)
-    whole = told(run_together(runs))
+    whole = untimed(run_together(runs))
     interrupted(runs[:3], tmp_path, 2)
     with pytest.raises(StoppedError):
         list(advance(runs[2:], stop_after(4), tmp_path))
     again = list(advance([runs[3], runs[0], runs[2]], None, tmp_path))
     assert sorted(resumed[-3:]) == [2, 4, 4]
-    assert told(again) == [whole[3], whole[0], whole[2]]
+    assert untimed(again) == [whole[3], whole[0], whole[2]]
     assert all(record.seconds > 0 for record in again)
 
 
@@ -137,10 +137,10 @@ def test_progress_that_is_not_whole_is_left_aside_with_a_line(
     damage: Callable[[bytes], bytes], tmp_path: Path, resumed: list[int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = [experiment(*SMALL)]
-    whole = told(run_together(runs))
+    whole = untimed(run_together(runs))
     path = interrupted(runs, tmp_path)
     path.write_bytes(damage(path.read_bytes()))
-    assert told(list(advance(runs, None, tmp_path))) == whole
+    assert untimed(list(advance(runs, None, tmp_path))) == whole
     assert resumed == []
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"wardround: progress in {path} is not used (")
@@ -170,7 +170,7 @@ def test_a_state_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = [experiment(*SMALL)]
-    whole = told(run_together(runs))
+    whole = untimed(run_together(runs))
     original = FederatedRun.__init__
 
     def init(self: FederatedRun, *arguments: Any, **named: Any) -> None:
@@ -178,7 +178,7 @@ def test_a_state_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
         self.adversary.state.states["opaque", ""] = Opaque()
 
     monkeypatch.setattr(FederatedRun, "__init__", init)
-    assert told(list(advance(runs, None, tmp_path))) == whole
+    assert untimed(list(advance(runs, None, tmp_path))) == whole
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("wardround: the progress of these runs is not stored: ")
     assert "Opaque" in line
@@ -265,13 +265,13 @@ def test_progress_is_stored_every_few_seconds_and_costs_no_more_than_its_share(
         now[0] += cost[0]
 
     monkeypatch.setattr(checkpoints, "write", timed)
-    trial = FederatedRun(experiment(*SMALL))
-    progress = checkpoints.Progress(tmp_path, [trial.experiment])
+    federated = FederatedRun(experiment(*SMALL))
+    progress = checkpoints.Progress(tmp_path, [federated.experiment])
     for cost[0], share in ((0.001, 1 / 3000), (0.5, 0.01)):
         start, before = now[0], len(writes)
         while now[0] < start + 600:
             now[0] += 0.1
-            progress.after_round([trial], dict.fromkeys(trial.roster.nodes.values()))
+            progress.after_round([federated], dict.fromkeys(federated.roster.nodes.values()))
         n = len(writes) - before
         assert n * cost[0] <= 1.1 * share * 600 + cost[0]
         assert cost[0] > 0.1 or n >= 600 / 3.3
@@ -303,11 +303,11 @@ OTHER_FORMS: dict[str, Any] = {
     "one state too few": lambda state: _chain(state, lambda found: found[:-1]),
     "no state of a part that keeps one": lambda state: _chain(state, lambda found: (None, *found[1:])),
     "a state of a part that keeps nothing": lambda state: _chain(state, lambda found: (found[0], found[0], found[2])),
-    "a state of a type of nobody": lambda state: _chain(state, lambda found: (Told("os.system", {}), *found[1:])),
+    "a state of a type of nobody": lambda state: _chain(state, lambda found: (StoredState("os.system", {}), *found[1:])),
     "a state with another field": lambda state: _chain(state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])),
     "a state without its fields": lambda state: _chain(state, lambda found: (replace(found[0], fields={}), *found[1:])),
     "a state of an attack of nobody": lambda state: _part(
-        state, "adversary", {"states": {("a", ""): Told("attacks._shared.history.Received", {"model": np.zeros(1)})}}
+        state, "adversary", {"states": {("a", ""): StoredState("attacks._shared.history.Received", {"model": np.zeros(1)})}}
     ),
 }
 
@@ -322,6 +322,6 @@ def test_progress_of_another_form_is_left_aside(
     (path,) = (tmp_path / FOLDER).glob(checkpoints.FILE)
     write(path, {identity: change(state) for identity, state in states(tmp_path / FOLDER).items()})
     capfd.readouterr()
-    assert told(list(advance(runs, None, tmp_path))) == told(run_together(runs))
+    assert untimed(list(advance(runs, None, tmp_path))) == untimed(run_together(runs))
     assert resumed == []
     assert "is not used" in capfd.readouterr().err

@@ -48,7 +48,7 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-WRONG = {  # words: what the line says after "wardround: "
+WRONG = {  # words: what the line states after "wardround: "
     "run attack=nope": "attack=nope: expected one of ",
     "run steps=[nope]": "steps=nope: expected one of ",
     "compare attacks=[nope] defenses=[none]": "attack=nope: expected one of ",
@@ -94,7 +94,7 @@ WRONG = {  # words: what the line says after "wardround: "
     "compare workers=two attacks=[none] defenses=[none]": "workers=two: expected auto or a whole number",
 }  # fmt: skip
 
-REFUSED = {  # overrides of a run: what the refusal says, which becomes that line
+REFUSED = {  # overrides of a run: the text of the refusal, which becomes that line
     "attack=alie adversary.n_hostile=1 adversary.knowledge=colluders": "attack.alie=ALIE: n_known=1: ALIE needs 2 ",
     "adversary.n_hostile=-1": "adversary.n_hostile=-1: expected greater than or equal to 0",
     "adversary.n_hostile=0 attack=[sign_flip]": "adversary.n_hostile=0: expected at least 1 hostile hospital",
@@ -131,15 +131,15 @@ REFUSED = {  # overrides of a run: what the refusal says, which becomes that lin
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "says"), WRONG.items(), ids=WRONG.keys())
+@pytest.mark.parametrize(("words", "stated"), WRONG.items(), ids=WRONG.keys())
 def test_wrong_input_is_one_line_with_key_value_and_expectation(
-    words: str, says: str, call: Call, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    words: str, stated: str, call: Call, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     command, *rest = words.split()
     assert call(command, *FAST, *rest, f"hydra.run.dir={tmp_path / 'out'}") == 2
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith(f"wardround: {says}")
+    assert err.startswith(f"wardround: {stated}")
     assert err.count("\n") == 1
     assert err.endswith("\n")
     assert files(tmp_path) == []
@@ -151,13 +151,13 @@ def composed(*choices: str) -> DictConfig:
         return compose("config", overrides=[*FAST, *choices])
 
 
-@pytest.mark.parametrize(("words", "says"), REFUSED.items(), ids=REFUSED.keys())
-def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, says: str) -> None:
+@pytest.mark.parametrize(("words", "stated"), REFUSED.items(), ids=REFUSED.keys())
+def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, stated: str) -> None:
     choices = [word for word in words.split() if (CONF / word.partition("=")[0]).is_dir()]
     values = OmegaConf.from_dotlist([word for word in words.split() if word not in choices])
     with pytest.raises(InputError) as refusal:
         load(resolved(OmegaConf.merge(composed(*choices), values)))
-    assert str(refusal.value).startswith(says)
+    assert str(refusal.value).startswith(stated)
 
 
 @pytest.mark.parametrize(

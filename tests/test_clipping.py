@@ -1,4 +1,4 @@
-"""Parts that shorten updates do something by default, and a radius that nothing reaches is said with one that would."""
+"""Parts that shorten updates do something by default, and a radius that nothing reaches is reported with one that would."""
 
 from __future__ import annotations
 
@@ -81,20 +81,20 @@ def test_every_default_does_something_whoever_attacks(defense: str, tmp_path: Pa
     assert all(record["engagement"]["defense_engaged"] and record["clipped"][0]["shortened"] > 0.3 for record in mine)
 
 
-def test_a_radius_that_nothing_reaches_is_told_in_terminal_and_page_with_one_that_would(
+def test_a_radius_that_nothing_reaches_is_reported_in_terminal_and_page_with_one_that_would(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ("attacks=[none]", "defenses=[norm_bounding]", "seeds=1", "steps.clip.max_norm=1000", f"hydra.run.dir={tmp_path}")
     assert wardround("compare", *FAST, ALONE, *words) == 0
     record = json.loads((tmp_path / "evidence.jsonl").read_text().splitlines()[-1])
     [found] = record["clipped"]
-    says = f"A radius of {found['median_length']:.3g}, the median length seen, would do something."
+    stated = f"A radius of {found['median_length']:.3g}, the median length seen, would do something."
     assert found["shortened"] == 0
-    assert says in " ".join(capfd.readouterr().out.split())
-    assert says in (tmp_path / "report" / "index.html").read_text()
+    assert stated in " ".join(capfd.readouterr().out.split())
+    assert stated in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_only_a_chosen_radius_that_nothing_reached_is_told() -> None:
+def test_only_a_chosen_radius_that_nothing_reached_is_reported() -> None:
     def record(attack: str, radius: float | None, shortened: float) -> Any:
         one = Clipped(part="clip", radius=radius, rounds=4, shortened=shortened, median_length=0.2, longest=0.5)
         return make_record(attack=attack, defense="norm_bounding", clipped=[one])

@@ -151,7 +151,7 @@ def test_a_run_from_the_command_line_learns(model: str, tmp_path: Path) -> None:
     assert float(row["auroc"]) > 0.93
 
 
-def test_a_backdoor_with_a_patch_is_planted_in_a_cnn() -> None:
+def test_a_backdoor_with_a_patch_is_learned_by_a_cnn() -> None:
     words = ("attack=[backdoor]", "attack.backdoor.mark=patch:2x2:16", "adversary.n_hostile=2")
     design = experiment("consortium=digits", "model=cnn", "training.rounds=2", *words)
     honest = experiment("consortium=digits", "model=cnn", "training.rounds=2")

@@ -72,15 +72,15 @@ def test_an_attack_file_that_sets_more_than_its_own_node_is_planned_as_composed_
     (tmp_path / "attack").mkdir()
     (tmp_path / "defense").mkdir()
     node = "attack:\n  zero:\n    _target_: attacks.byzantine.zero.Zero\n    of: own\n"
-    (tmp_path / "attack" / "quiet.yaml").write_text(f"# @package _global_\nadversary:\n  knowledge: own\n{node}")
+    (tmp_path / "attack" / "silent.yaml").write_text(f"# @package _global_\nadversary:\n  knowledge: own\n{node}")
     (tmp_path / "attack" / "zeroed.yaml").write_text("# @package attack.zero\nof: own\n")
     (tmp_path / "defense" / "drilled.yaml").write_text("# @package _global_\ndefaults:\n  - override /attack: [ipm]\n")
     words = [f"hydra.searchpath=[file://{tmp_path}]"]
-    cells = [Cell((attack,), defense) for attack in ("none", "zero", "quiet", "sign_flip") for defense in ("none", "median")]
+    cells = [Cell((attack,), defense) for attack in ("none", "zero", "silent", "sign_flip") for defense in ("none", "median")]
     cells += [Cell(("zero", "zeroed"), "median"), Cell(("zero",), "drilled")]
     planned = together(words, cells)
     assert [cell for cell in cells if not same(planned[cell], alone(words, cell))] == []
-    assert planned[Cell(("quiet",), "median")]["adversary"]["knowledge"] == "own"
+    assert planned[Cell(("silent",), "median")]["adversary"]["knowledge"] == "own"
 
 
 def test_the_seeds_of_a_cell_share_all_but_the_seed() -> None:

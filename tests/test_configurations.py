@@ -68,12 +68,12 @@ CIRCLES = {"itself": "attack/evil", "two that lead to each other": "attack/b", "
 
 
 @pytest.mark.parametrize(("case", "place"), CIRCLES.items(), ids=CIRCLES.keys())
-def test_defaults_that_lead_back_to_their_file_are_told_with_its_name(
+def test_defaults_that_lead_back_to_their_file_are_reported_with_its_name(
     case: str, place: str, answers: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    told = answers["file", case]["err"]
-    assert f"/{place}.yaml: its defaults lead back to it ({place} -> " in told
-    assert told.endswith(f"-> {place}); expected defaults that end\n")
+    lines = answers["file", case]["err"]
+    assert f"/{place}.yaml: its defaults lead back to it ({place} -> " in lines
+    assert lines.endswith(f"-> {place}); expected defaults that end\n")
 
 
 def test_the_audit_hook_sees_what_it_is_there_for(tmp_path: Path) -> None:
@@ -271,15 +271,15 @@ def test_a_fault_of_a_plugin_in_a_run_is_code_70_in_one_line_too(
     assert command.main([*verb, *FAST, *words_, "hydra.run.dir=out"]) == 70
     err = capfd.readouterr().err
     line = next(place for place, text in enumerate(PLUGIN.splitlines(), 1) if "view.later" in text)
-    told = [text for text in err.splitlines() if "wardround: " in text]
-    assert len(told) == 1
-    assert told[0].startswith(f"wardround: the plug-in {package}.half.Late raised AttributeError at ")
-    assert f"own_rules_7/half.py:{line}: " in told[0]
+    lines = [text for text in err.splitlines() if "wardround: " in text]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"wardround: the plug-in {package}.half.Late raised AttributeError at ")
+    assert f"own_rules_7/half.py:{line}: " in lines[0]
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x"), AssertionError(), RecursionError("y\nz")])
-def test_a_fault_of_the_program_is_never_told_as_wrong_input(
+def test_a_fault_of_the_program_is_never_reported_as_wrong_input(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail(*_: object) -> None:
@@ -349,13 +349,13 @@ NAMED_AS_ANOTHER = {
 }
 
 
-@pytest.mark.parametrize(("words_", "says"), NAMED_AS_ANOTHER.items(), ids=NAMED_AS_ANOTHER.keys())
+@pytest.mark.parametrize(("words_", "stated"), NAMED_AS_ANOTHER.items(), ids=NAMED_AS_ANOTHER.keys())
 def test_no_run_goes_by_the_name_of_another(
-    words_: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words_: str, stated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert command.main(["run", *FAST, *words_.split(" "), "hydra.run.dir=out"]) == 2
-    assert says in capfd.readouterr().err
+    assert stated in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -379,7 +379,7 @@ def test_a_defense_file_goes_by_its_own_name_and_has_no_key_twice(
          "none+aggregator._target_=aggregators.rules.median.Median+~aggregator.weighting"),
     ],
 )  # fmt: skip
-def test_a_defense_with_a_part_taken_or_put_in_its_place_says_so(
+def test_a_defense_with_a_part_taken_or_put_in_its_place_states_it(
     words_: str, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -46,7 +46,7 @@ def broken(found: str) -> set[str]:
     return {line.removesuffix("BROKEN").strip() for line in lines if line.endswith("BROKEN")}
 
 
-def test_the_contracts_are_kept(copied: Path) -> None:
+def test_the_contracts_hold(copied: Path) -> None:
     found = linted(copied)
     assert "0 broken" in found
     assert broken(found) == set()

@@ -143,7 +143,7 @@ def test_what_needs_hostile_hospitals_is_left_out_of_that_without_a_word() -> No
     assert ([one.attack for one in made], refused) == (["none"], [])
 
 
-def test_a_cell_says_whether_it_is_the_undefended_control() -> None:
+def test_a_cell_states_whether_it_is_the_undefended_control() -> None:
     found = compose.cells(["alie"], ["none"], overrides=["dp=record"])
     expected = [Cell((name,), "none", None, undefended=plain) for name in ("none", "alie") for plain in (True, False)]
     assert found == expected

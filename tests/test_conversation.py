@@ -47,9 +47,9 @@ def masked(*words: str) -> Experiment:
     return experiment(*SMALL, *MASKED, *words)
 
 
-def twin(*words: str) -> Experiment:
+def clear_sum(*words: str) -> Experiment:
     """The same sum over updates in the clear, in one trip."""
-    return experiment(*SMALL, MASKED[0], "secagg._target_=masked_sum.Twin", *words)
+    return experiment(*SMALL, MASKED[0], "secagg._target_=masked_sum.ClearSum", *words)
 
 
 def states_of(one: FederatedRun) -> Any:
@@ -69,7 +69,7 @@ def with_account(words: tuple[str, ...]) -> tuple[str, ...]:
 @pytest.mark.parametrize("words", DESIGNS, ids=str)
 def test_three_trips_give_the_model_of_the_plain_sum_of_quantized_updates_to_the_last_digit(words: tuple[str, ...]) -> None:
     words = with_account(words)
-    one, plain = finished(masked(*words)), finished(twin(*words))
+    one, plain = finished(masked(*words)), finished(clear_sum(*words))
     assert not one.aggregator.protocol.is_clear
     assert plain.aggregator.protocol.is_clear
     assert one.weights.tobytes() == plain.weights.tobytes()
@@ -154,7 +154,7 @@ def test_three_trips_give_the_same_model_on_ray(words: tuple[str, ...], monkeypa
 @pytest.mark.parametrize("attack", ["sign_flip", "alie", "inflated_count", "replay", "straggler", "free_rider", "label_flip"])
 def test_an_attack_under_masks_is_the_attack_in_the_clear_up_to_quantization(attack: str) -> None:
     words = (f"attack=[{attack}]", "adversary.n_hostile=2")
-    one, plain = finished(masked(*words)), finished(twin(*words))
+    one, plain = finished(masked(*words)), finished(clear_sum(*words))
     np.testing.assert_array_equal(one.weights, plain.weights)
     assert one.adversary.moved == plain.adversary.moved
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_masked_fails_in_the_hostile_hospital(kind: str) -> None:
     assert [(lost.round, lost.hospital) for lost in one.log.screened] == [(n, *one.attack.hostile) for n in range(1, ROUNDS + 1)]
     assert all(lost.reason.startswith("train: the hospital's app failed: ") for lost in one.log.screened)
     assert one.log.skipped == []
-    np.testing.assert_array_equal(one.weights, finished(twin("attack=[dropout]", "attack.dropout.rate=1")).weights)
+    np.testing.assert_array_equal(one.weights, finished(clear_sum("attack=[dropout]", "attack.dropout.rate=1")).weights)
 
 
 # --- hospitals that drop out, and hostile replies, at each trip
@@ -291,7 +291,7 @@ def test_an_unusable_reply_in_any_trip_names_its_hospital_alone(kind: str, entry
 
 @pytest.mark.parametrize("kind", ["keys", "train"])
 def test_a_hospital_that_drops_out_is_left_out_of_the_sum(kind: str) -> None:
-    plain = twin()
+    plain = clear_sum()
     one = tampered(masked(), kind, lambda *_: [])
     assert one.log.skipped == []
     assert {lost.hospital for lost in one.log.screened} == {BAD}
@@ -325,8 +325,8 @@ def test_honest_replies_of_every_trip_are_usable_when_serialized() -> None:
 
 def test_what_a_hospital_holds_lasts_for_one_round() -> None:
     state = RecordDict({"ledger": ConfigRecord({"n": 1})})
-    kept = Content({"a": np.arange(3)}, {"b": 2}, {"c": ["x"]})
-    wire.hold(state, 4, kept)
+    content = Content({"a": np.arange(3)}, {"b": 2}, {"c": ["x"]})
+    wire.hold(state, 4, content)
     found = wire.held(state, 4)
     assert (found.arrays["a"].tolist(), found.numbers, found.values) == ([0, 1, 2], {"b": 2}, {"c": ["x"]})
     assert wire.held(state, 5) is wire.NOTHING
@@ -360,7 +360,7 @@ def test_a_run_of_three_trips_goes_on_from_its_progress_to_the_same_digits(
 
 def test_the_protocol_of_a_plan_is_that_of_its_secure_aggregation() -> None:
     assert protocol_of(masked().plan) is masked().plan.secagg
-    assert protocol_of(twin().plan).is_clear
+    assert protocol_of(clear_sum().plan).is_clear
 
 
 def test_a_hospital_refuses_a_trip_of_another_plan() -> None:

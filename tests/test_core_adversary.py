@@ -30,13 +30,13 @@ ROBUST = ["median", "trimmed_mean", "krum", "geometric_median"]
 
 @dataclass(frozen=True)
 class Spy:
-    """Remembers what it is told and sends sevens."""
+    """Remembers what it is given and sends sevens."""
 
     about: ClassVar[About] = About(title="Spy", paper="none", year=2026)
-    told: list[Knowledge] = field(default_factory=list)
+    given: list[Knowledge] = field(default_factory=list)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        self.told.append(known)
+        self.given.append(known)
         return np.full_like(known.own, 7)
 
 
@@ -71,21 +71,21 @@ def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
     return np.array([name in design.attack_plan.hostile for name in design.consortium.names])
 
 
-# --- what an attack is told
+# --- what an attack is given
 
 
 @pytest.mark.parametrize("granted", LEVELS)
 @pytest.mark.parametrize("uses", LEVELS)
-def test_an_attack_is_told_no_more_than_it_declares_and_is_granted(uses: Level, granted: Level) -> None:
+def test_an_attack_is_given_no_more_than_it_declares_and_is_granted(uses: Level, granted: Level) -> None:
     design, attack = spied(uses, granted)
     corrupted(design)
     level = min(LEVELS.index(uses), LEVELS.index(granted))
     honest = np.stack([drawn_update(N, i, 1) for i in range(12)])
     hostile = hostile_rows(design)
-    own = np.concatenate([known.own for known in attack.told])
+    own = np.concatenate([known.own for known in attack.given])
     np.testing.assert_array_equal(own, honest[hostile])
-    assert len(attack.told) == (3 if level == 0 else 1)
-    for known in attack.told:
+    assert len(attack.given) == (3 if level == 0 else 1)
+    for known in attack.given:
         assert (known.n_hospitals, known.n_hostile, known.round) == (12, 3, 1)
         assert (known.others is not None) == (level >= 2)
         assert (known.defense is not None) == (level >= 3)
@@ -101,18 +101,18 @@ def seen(known: Knowledge) -> list[Any]:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_below_updates_nothing_depends_on_the_honest_hospitals(level: Level) -> None:
-    told = []
+    levels = []
     for factor in (1.0, -3.0):
         design, attack = spied(level, level)
         corrupted(design, factor)
-        told.append([seen(known) for known in attack.told])
-    assert (told[0] == told[1]) == (level in ("own", "colluders"))
+        levels.append([seen(known) for known in attack.given])
+    assert (levels[0] == levels[1]) == (level in ("own", "colluders"))
 
 
-def test_at_level_own_a_hospital_is_told_nothing_of_the_other_hostile_ones() -> None:
+def test_at_level_own_a_hospital_is_given_nothing_of_the_other_hostile_ones() -> None:
     design, attack = spied("own", "updates_and_rule")
     corrupted(design)
-    rows = [known.own.tobytes() for known in attack.told]
+    rows = [known.own.tobytes() for known in attack.given]
     assert len(set(rows)) == len(rows) == 3
 
 
@@ -126,17 +126,17 @@ def test_only_hostile_hospitals_updates_are_replaced() -> None:
 
 
 @pytest.mark.parametrize("rule", [*ROBUST, "mean"])
-def test_the_defense_that_an_attack_is_told_is_what_the_aggregator_does(rule: str) -> None:
+def test_the_defense_that_an_attack_is_given_is_what_the_aggregator_does(rule: str) -> None:
     design, attack = spied(
         "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
     )
     run = FederatedRun(design)
     weights, found = aggregated(run, 1, uploads(run, 1, replies(run)))
     assert found.skipped is None
-    (known,) = attack.told
-    foreseen = known.defense(np.full((3, N), 7.0))
-    np.testing.assert_allclose(weights - run.initial, foreseen, atol=1e-6)
-    assert (known.defense(known.own) != foreseen).any()
+    (known,) = attack.given
+    previewed = known.defense(np.full((3, N), 7.0))
+    np.testing.assert_allclose(weights - run.initial, previewed, atol=1e-6)
+    assert (known.defense(known.own) != previewed).any()
 
 
 @pytest.mark.parametrize("granted", LEVELS)
@@ -159,11 +159,11 @@ def test_an_adversary_without_attacks_or_without_usable_replies_changes_nothing(
     assert run.adversary.acts_in(1)
     broken = {name: wire.failed("no", reply) for name, reply in given.items()}
     assert uploads(run, 1, broken) == broken
-    assert attack.told == []
+    assert attack.given == []
 
 
 @pytest.mark.parametrize("placement", ["largest", "smallest"])
-def test_placement_puts_the_hostile_where_it_says(placement: str) -> None:
+def test_placement_puts_the_hostile_where_it_states(placement: str) -> None:
     design = experiment("consortium=heart12", f"adversary.placement={placement}")
     sizes = {hospital.name: len(hospital.train) for hospital in design.consortium.hospitals}
     hostile, others = (
@@ -211,16 +211,16 @@ def watched(*words: str) -> tuple[View, FederatedRun]:
 
 
 def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() -> None:
-    view, trial = watched("defense=secagg")
+    view, federated = watched("defense=secagg")
     assert view.rows.shape == (1, N)
-    assert view.members == (trial.experiment.consortium.names,)
+    assert view.members == (federated.experiment.consortium.names,)
     assert view.weights is None
     np.testing.assert_allclose(view.rows[0], np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0), atol=1e-8)
 
 
 def test_without_it_the_aggregator_sees_every_hospital() -> None:
-    view, trial = watched()
-    assert view.members == tuple((name,) for name in trial.experiment.consortium.names)
+    view, federated = watched()
+    assert view.members == tuple((name,) for name in federated.experiment.consortium.names)
     np.testing.assert_array_equal(view.rows, [drawn_update(N, i, 1) for i in range(12)])
     np.testing.assert_array_equal(view.weights, np.full(12, 50.0))
 

@@ -75,7 +75,7 @@ DESIGN = experiment("consortium=heart12")
 WEIGHTS = DESIGN.plan.network.initialize(stream(0, "weights"))
 
 
-def examiner(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
+def evaluation(consortium: Consortium = DESIGN.consortium, min_class_rows: int = 5) -> Evaluator:
     return Evaluator(consortium, DESIGN.plan.network, min_class_rows)
 
 
@@ -89,7 +89,7 @@ def scores_of(hospital: Hospital) -> np.ndarray:
 
 
 def test_each_hospitals_figures_equal_scikit_learns_on_its_test_patients() -> None:
-    found = examiner().by_hospital(WEIGHTS)
+    found = evaluation().by_hospital(WEIGHTS)
     for i, hospital in enumerate(DESIGN.consortium.hospitals):
         labels, scores = hospital.test.labels.astype(np.float64), scores_of(hospital)
         assert found["brier"][i] == pytest.approx(brier_score_loss(labels, expit(scores)))
@@ -106,8 +106,8 @@ def test_the_pooled_outcome_equals_scikit_learns_on_all_test_patients() -> None:
     hospitals = DESIGN.consortium.hospitals
     labels = np.concatenate([hospital.test.labels for hospital in hospitals]).astype(np.float64)
     scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
-    found = pooled(examiner().outcomes(WEIGHTS))
-    last = {name: values[-1] for name, values in examiner().by_hospital(WEIGHTS).items()}
+    found = pooled(evaluation().outcomes(WEIGHTS))
+    last = {name: values[-1] for name, values in evaluation().by_hospital(WEIGHTS).items()}
     assert found["auroc"].value == pytest.approx(roc_auc_score(labels, scores)) == pytest.approx(last["auroc"])
     assert found["auprc"].value == pytest.approx(average_precision_score(labels, scores))
     assert found["brier"].value == pytest.approx(brier_score_loss(labels, expit(scores))) == pytest.approx(last["brier"])
@@ -116,10 +116,10 @@ def test_the_pooled_outcome_equals_scikit_learns_on_all_test_patients() -> None:
 
 
 def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None:
-    each = examiner().by_hospital(WEIGHTS)["auroc"][:-1]
-    found = pooled(examiner().outcomes(WEIGHTS))
+    each = evaluation().by_hospital(WEIGHTS)["auroc"][:-1]
+    found = pooled(evaluation().outcomes(WEIGHTS))
     assert found["worst_hospital_auroc"].value == np.nanmin(each)
-    lacking = pooled(examiner(min_class_rows=10_000).outcomes(WEIGHTS))["worst_hospital_auroc"]
+    lacking = pooled(evaluation(min_class_rows=10_000).outcomes(WEIGHTS))["worst_hospital_auroc"]
     assert lacking.value is None
     assert lacking.undefined == "no hospital has 10000 test patients of each class and finite scores"
 
@@ -129,14 +129,14 @@ FIGURES = ("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_model_that_is_not_finite_has_no_figures_and_a_reason(value: float) -> None:
-    found = pooled(examiner().outcomes(np.full_like(WEIGHTS, value)))
+    found = pooled(evaluation().outcomes(np.full_like(WEIGHTS, value)))
     assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
     n = found["auroc"].n
     assert found["auroc"].undefined == f"the scores of {n} of {n} test patients are not finite"
 
 
 def test_a_run_without_a_trained_model_has_no_figures_and_a_reason() -> None:
-    found = pooled(examiner().outcomes(None))
+    found = pooled(evaluation().outcomes(None))
     assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
     assert found["auroc"].undefined is not None
     assert "no trained model" in found["auroc"].undefined
@@ -144,19 +144,19 @@ def test_a_run_without_a_trained_model_has_no_figures_and_a_reason() -> None:
 
 def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
     large = (WEIGHTS * np.float32(1e20)).astype(np.float32)
-    scores, fits = examiner().scored(large)
+    scores, fits = evaluation().scored(large)
     features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
     assert not fits
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(scores, DESIGN.plan.network.scores(large.astype(float), features.astype(float)))
     labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
-    assert pooled(examiner().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
+    assert pooled(evaluation().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest_stated(label: int) -> None:
     hospitals = tuple(replace(h, test=h.test.take(h.test.labels == label)) for h in DESIGN.consortium.hospitals)
-    found = pooled(examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
+    found = pooled(evaluation(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
     assert [
         found["auroc"].value,
         found["auprc"].value,
@@ -170,11 +170,11 @@ def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest
 
 
 def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -> None:
-    whole = examiner().by_hospital(WEIGHTS)
+    whole = evaluation().by_hospital(WEIGHTS)
     n = len(DESIGN.consortium)
     for empty in (0, n // 2, n - 1):
         hospitals = [replace(h, test=h.test.take([])) if i == empty else h for i, h in enumerate(DESIGN.consortium.hospitals)]
-        found = examiner(replace(DESIGN.consortium, hospitals=tuple(hospitals))).by_hospital(WEIGHTS)
+        found = evaluation(replace(DESIGN.consortium, hospitals=tuple(hospitals))).by_hospital(WEIGHTS)
         for metric, values in found.items():
             assert np.isnan(values[empty])
             others = [i for i in range(n) if i != empty]
@@ -184,7 +184,7 @@ def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -
 
 def test_without_any_test_patients_no_figure_is_defined() -> None:
     hospitals = tuple(replace(h, test=h.test.take([])) for h in DESIGN.consortium.hospitals)
-    found = pooled(examiner(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
+    found = pooled(evaluation(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
     assert [found[name].value for name in FIGURES] == [None] * len(FIGURES)
     assert found["auroc"].undefined == "there are no test patients"
 
@@ -192,21 +192,21 @@ def test_without_any_test_patients_no_figure_is_defined() -> None:
 def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
     first, *rest = DESIGN.consortium.hospitals
     ill = first.test.take(first.test.labels == 1)
-    found = examiner(replace(DESIGN.consortium, hospitals=(replace(first, test=ill), *rest)), 1).by_hospital(WEIGHTS)
+    found = evaluation(replace(DESIGN.consortium, hospitals=(replace(first, test=ill), *rest)), 1).by_hospital(WEIGHTS)
     assert np.isnan(found["auroc"][0])
     assert np.isfinite(found["brier"][0])
 
 
 def test_the_figures_of_many_rounds_at_once_are_those_of_each_round() -> None:
     models = [DESIGN.plan.network.initialize(stream(i, "weights")) for i in range(3)]
-    together = examiner().by_round([examiner().scores(model) for model in models])
+    together = evaluation().by_round([evaluation().scores(model) for model in models])
     for i, model in enumerate(models):
-        for metric, values in examiner().by_hospital(model).items():
+        for metric, values in evaluation().by_hospital(model).items():
             np.testing.assert_array_equal(together[metric][i], values)
 
 
 def test_curves_leave_out_what_does_not_exist_and_start_before_the_first_round() -> None:
-    columns = curve(DESIGN.consortium.names, examiner().by_round([examiner().scores(WEIGHTS)] * 3))
+    columns = curve(DESIGN.consortium.names, evaluation().by_round([evaluation().scores(WEIGHTS)] * 3))
     assert set(columns["round"]) == {0, 1, 2}
     assert set(columns["hospital"]) == {*DESIGN.consortium.names, "all"}
     assert len({len(column) for column in columns.values()}) == 1
@@ -217,7 +217,7 @@ def test_curves_leave_out_what_does_not_exist_and_start_before_the_first_round()
 
 
 @pytest.mark.parametrize("hidden", [[], [5], [7, 3]])
-def test_the_network_and_the_vector_say_the_same(hidden: list[int]) -> None:
+def test_the_network_and_the_vector_give_the_same(hidden: list[int]) -> None:
     network = FullyConnected((4, *hidden, 1))
     vector = network.initialize(stream(0, "model"))
     module = network.module()

@@ -95,9 +95,9 @@ def test_heart_site_names_are_sorted_and_carry_their_origin():
 def test_split_is_stratified_in_every_site(seed):
     for h in HeartDisease(TWELVE)(seed).hospitals:
         for label in (0, 1):
-            held_out, kept = (h.test.labels == label).sum(), (h.train.labels == label).sum()
-            assert held_out == round(0.3 * (held_out + kept))
-            assert kept >= 1
+            held_out, trained_on = (h.test.labels == label).sum(), (h.train.labels == label).sum()
+            assert held_out == round(0.3 * (held_out + trained_on))
+            assert trained_on >= 1
 
 
 def test_sites_of_a_hospital_share_its_patients_and_classes_evenly():
@@ -244,7 +244,7 @@ TRUTH = encode(FRAME, SCHEMA)
         (3, 0, 0.009, True),  # 100 kg: 0.1 % is 0.1 kg, 0.01 standard deviations
         (3, 0, -0.009, True),
         (3, 0, 0.011, False),
-        (2, 0, 5.0, True),  # absent: the value column says nothing
+        (2, 0, 5.0, True),  # absent: the value column holds no value
         (2, 1, -1.0, False),
         (3, 1, 1.0, False),
         (3, 1, 0.009, True),
@@ -270,7 +270,7 @@ def test_a_true_value_of_zero_is_matched_within_a_thousandth_of_the_standard_dev
 
 
 @pytest.mark.parametrize("tolerance", [1e-3, 0.1])
-def test_every_record_matches_itself_and_its_twins_only(tolerance):
+def test_every_record_matches_itself_and_its_copies_only(tolerance):
     consortium = HeartDisease(ONE_EACH)(0)
     features, _ = pooled(consortium, "train")
     for row in features[::20]:

@@ -1,4 +1,4 @@
-"""The four values of a run: what is in each, what is in none, and that a plan is what its text says."""
+"""The four values of a run: what is in each, what is in none, and that a plan is what its text states."""
 
 import json
 import pickle

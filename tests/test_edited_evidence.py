@@ -1,4 +1,4 @@
-"""Edits of evidence: each is noticed, in one line that says where, or is harmless, for it changes nothing that is read."""
+"""Edits of evidence: each is noticed, in one line that states where, or is harmless, for it changes nothing that is read."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
 
 
 @pytest.mark.parametrize("edit", [*PLAIN.values(), *AND_CHAINED.values()], ids=[*PLAIN, *AND_CHAINED])
-def test_an_edit_is_noticed_in_one_line_that_says_where(edit: Edit, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_is_noticed_in_one_line_that_states_where(edit: Edit, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / EVIDENCE
     path.write_bytes(edit(written(tmp_path, records())))
     with pytest.raises(InputError, match=r"evidence\.jsonl:\d=.*not evidence of wardround\.evidence/3: ") as error:
@@ -339,7 +339,7 @@ def test_every_figure_of_evidence_has_a_range() -> None:
     assert numbers(RunRecord) == RANGES.keys(), "name the range of each figure in sim/evidence/plausible.py"
 
 
-def test_evidence_of_another_version_is_refused_in_one_line_that_says_which_version_wrote_it(tmp_path: Path) -> None:
+def test_evidence_of_another_version_is_refused_in_one_line_that_states_which_version_wrote_it(tmp_path: Path) -> None:
     path = tmp_path / EVIDENCE
     old = rewritten(put("schema_", value="wardround.evidence/2"))
     path.write_bytes(old(written(tmp_path, records())))

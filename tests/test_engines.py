@@ -1,4 +1,4 @@
-"""The engines give the same model; a device that is not there is refused; memory is told beforehand."""
+"""The engines give the same model; a device that is not there is refused; memory is stated beforehand."""
 
 import subprocess
 import sys
@@ -31,9 +31,9 @@ def traced(monkeypatch: pytest.MonkeyPatch, one: Experiment) -> tuple[RunRecord,
     """The record and the final model of a run."""
     models, record = list[np.ndarray](), FederatedRun.record
 
-    def spy(trial: FederatedRun, *rest: Any) -> RunRecord:
-        models.append(trial.weights)
-        return record(trial, *rest)
+    def spy(federated: FederatedRun, *rest: Any) -> RunRecord:
+        models.append(federated.weights)
+        return record(federated, *rest)
 
     monkeypatch.setattr(FederatedRun, "record", spy)
     return run(one), models[0]
@@ -66,7 +66,7 @@ def test_hospitals_that_do_not_start_end_the_run(monkeypatch: pytest.MonkeyPatch
         ray._nodes(Deserted(), 4)
 
 
-def test_nodes_are_enrolled_as_the_hospitals_that_they_say_they_are() -> None:
+def test_nodes_are_enrolled_as_the_hospitals_that_they_claim_to_be() -> None:
     wire.enter_process()
     asked = wire.roll_call([10, 20, 30, 40])
     replies = [wire.present({30: 2, 10: 3, 20: 0, 40: 1}[m.metadata.dst_node_id], m) for m in asked]
@@ -117,7 +117,7 @@ from sim.study.run import run_together
 from tests.test_engines import LARGE
 runs = plan([*LARGE], ["sign_flip"], ["median"], 2)
 run_together(plan([*LARGE, "model.hidden=[2]"], ["sign_flip"], ["median"], 1))  # loads whatever is loaded late
-def peak():  # of this program alone; what getrusage says starts from the peak of the process that started it
+def peak():  # of this program alone; what getrusage gives starts from the peak of the process that started it
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 before = peak()
 run_together(runs)
@@ -126,10 +126,10 @@ print(peak() - before, group_bytes(runs, 1))
 LARGE = ("consortium=heart12", "model.hidden=[512,256]", "training.rounds=2", "training.batch_size=64")
 
 
-def test_the_memory_told_beforehand_is_within_twice_of_what_a_comparison_takes() -> None:
+def test_the_memory_stated_beforehand_is_within_twice_of_what_a_comparison_takes() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
-    extra, told = map(int, done.stdout.split())
-    assert told / 2 <= extra <= told * 2
+    extra, stated = map(int, done.stdout.split())
+    assert stated / 2 <= extra <= stated * 2
 
 
 def test_memory_grows_with_workers_and_never_with_more_groups() -> None:
@@ -158,8 +158,8 @@ def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
         assert message.content == content
         assert message.metadata.ttl > 0
     answered = wire.answer(values, 5, {"epsilon": 1.0}, asked[1])
-    told = {wire.COUNT: 5, "epsilon": 1.0}
-    checked = RecordDict({wire.ARRAYS: ArrayRecord({wire.UPDATE: Array(values)}), wire.METRICS: MetricRecord(told)})
+    stated = {wire.COUNT: 5, "epsilon": 1.0}
+    checked = RecordDict({wire.ARRAYS: ArrayRecord({wire.UPDATE: Array(values)}), wire.METRICS: MetricRecord(stated)})
     assert plain_of(answered) == plain_of(Message(checked, reply_to=asked[1]))
     assert answered.content.metric_records == checked.metric_records
     (sent,), (expected,) = (record.array_records[wire.ARRAYS].values() for record in (answered.content, checked))

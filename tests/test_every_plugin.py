@@ -100,7 +100,7 @@ def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(
 # --- secure aggregation
 
 
-def test_secure_aggregation_shows_no_more_rows_than_it_says_and_keeps_the_total(each_secagg: SecureAggregation) -> None:
+def test_secure_aggregation_shows_no_more_rows_than_it_states_and_keeps_the_total(each_secagg: SecureAggregation) -> None:
     updates = np.random.default_rng(8).normal(size=(12, 5)).astype(np.float32)
     updates.setflags(write=False)
     names = tuple(f"h{i:02}" for i in range(12))
@@ -152,7 +152,7 @@ def test_poison_keeps_the_shape_and_does_not_write_to_the_records(each_poison: P
 
 
 @pytest.mark.parametrize("row", [0.0, 1.0, 1e-45, 1e30])
-def test_inversion_survives_updates_that_say_nothing(each_inversion: Inversion, row: float) -> None:
+def test_inversion_survives_updates_that_carry_nothing(each_inversion: Inversion, row: float) -> None:
     schema = TableSchema((Field("age", "continuous", (0,)), Field("sex", "categorical", (1, 2), ("female", "male"))), 3)
     layout = (("0.weight", (4, 3)), ("0.bias", (4,)), ("2.weight", (1, 4)), ("2.bias", (1,)))
     rows = np.full((2, 21), row, np.float32)

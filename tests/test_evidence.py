@@ -1,4 +1,4 @@
-"""Evidence survives interruption: what is whole is kept, what is not is made up for, what does not belong is refused."""
+"""Evidence survives interruption: what is whole stays, what is not is made up for, what does not belong is refused."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_results_have_the_promised_columns_in_order_and_one_row_a_run(uninterrup
     assert len(rows) == len(expected) == len({row["run"] for row in rows})
 
 
-def test_results_say_what_the_evidence_says(uninterrupted: Path) -> None:
+def test_results_state_what_the_evidence_states(uninterrupted: Path) -> None:
     records = {record.run: record for record in evidence.read(uninterrupted)}
     for row in table(uninterrupted):
         record = records[row["run"]]
@@ -279,7 +279,7 @@ def test_a_folder_of_other_code_is_refused(uninterrupted: Path, counted: list[st
     assert counted == []
 
 
-def test_every_finished_run_is_kept_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_finished_run_is_stored_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original, calls = compare.advance, []
 
     def fails_later(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
@@ -302,15 +302,15 @@ def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains
     process = started(["compare", "consortium=heart12", *words], tmp_path, TMPDIR=str(tmp_path))
     time.sleep(seconds)
     (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told.startswith("Interrupted. ")
-    assert told.count("\n") == 1
+    assert printed.startswith("Interrupted. ")
+    assert printed.count("\n") == 1
     assert gone(process.pid)
     assert not list(tmp_path.glob("pymp-*"))
 
 
-def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_kept(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_stored(tmp_path: Path) -> None:
     def kill(_: RunRecord) -> None:
         for worker in multiprocessing.active_children():
             worker.kill()

@@ -47,7 +47,7 @@ def composed(group: str, name: str) -> Experiment:
 
 
 def extremes(group: str) -> tuple[list[Experiment], list[str]]:
-    """The runs with one parameter of one plug-in of the group at an extreme value, and what was said of those refused."""
+    """The runs with one parameter of one plug-in of the group at an extreme value, and the reasons of those refused."""
     taken, refused = list[Experiment](), list[str]()
     for name in compose.options(group):
         if name == "none":

@@ -57,7 +57,7 @@ def shaped(vector: NDArray[np.float64], like: Weights) -> Weights:
 
 
 def plain_loop(run: Experiment, model: str, attack: str, rule: str) -> NDArray[np.float64]:
-    """Federated averaging or trimming over the hospitals of ``run``; of its hospitals the hostile one is told by name only."""
+    """Federated averaging or trimming over the hospitals of ``run``; of its hospitals the hostile one differs by name only."""
     hospitals = run.consortium.hospitals
     x = [torch.from_numpy(h.train.features) for h in hospitals]
     y = [torch.from_numpy(h.train.labels) for h in hospitals]

@@ -109,7 +109,7 @@ def test_a_field_goes_by_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(other: dict[str, Any]) -> None:
         other["new"] = 1
-        other["data_source"] = "said otherwise"
+        other["data_source"] = "stated otherwise"
 
     assert len(changed(change)) == 2
     monkeypatch.setattr(difference, "MAY_BE_MISSING", ("new",))
@@ -152,9 +152,9 @@ def test_a_commit_is_run_by_its_own_code(tmp_path: Path, monkeypatch: pytest.Mon
     adapter = tmp_path / "tests" / "golden" / "adapter.py"
     adapter.parent.mkdir(parents=True)
     git = ["git", "-C", tmp_path, "-c", "user.name=test", "-c", "user.email=test", "-c", "core.hooksPath=/dev/null"]
-    for words, told in ((["init", "--quiet"], 1), (["add", "."], 1), (["commit", "--quiet", "-m", "first"], 2)):
-        adapter.write_text(f"def by_hospital(words):\n    return {{'words': words, 'told': {told}}}\n", encoding="utf-8")
+    for words, stated in ((["init", "-q"], 1), (["add", "."], 1), (["commit", "-q", "-m", "first"], 2)):
+        adapter.write_text(f"def by_hospital(words):\n    return {{'words': words, 'stated': {stated}}}\n", encoding="utf-8")
         subprocess.run([*git, *words], check=True)
     monkeypatch.setattr(record, "ROOT", tmp_path)
-    assert of_commit("HEAD", ["hospital/plain"]) == {"hospital/plain": {"words": BY_HOSPITAL["plain"].split(), "told": 1}}
-    assert "'told': 2" in adapter.read_text("utf-8")
+    assert of_commit("HEAD", ["hospital/plain"]) == {"hospital/plain": {"words": BY_HOSPITAL["plain"].split(), "stated": 1}}
+    assert "'stated': 2" in adapter.read_text("utf-8")

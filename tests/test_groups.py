@@ -1,4 +1,4 @@
-"""One table says what each part of a configuration belongs to; addresses, labels and comparisons follow from it."""
+"""One table states what each part of a configuration belongs to; addresses, labels and comparisons follow from it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ N = MEAN.plan.network.n_params
 N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
 LONGEST = 200  # characters of a recorded reason
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
-FORGED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
+SIGNED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
 Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], FederatedRun]
 
 
@@ -117,13 +117,13 @@ def through_flowers_server(run: Experiment, entries: Sequence[Entry]) -> Federat
 
 
 def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
-    trial, other = (
+    federated, other = (
         FederatedRun(run),
         FederatedRun(run, 1 + len(run.consortium)),
     )  # what happens to one run is no matter to the other
-    drive([trial, other], _grid([trial, other], lambda _: hostile_app(entries)), lambda _: None)
-    np.testing.assert_array_equal(trial.weights, other.weights)
-    return trial
+    drive([federated, other], _grid([federated, other], lambda _: hostile_app(entries)), lambda _: None)
+    np.testing.assert_array_equal(federated.weights, other.weights)
+    return federated
 
 
 class Network(LocalGrid):
@@ -144,13 +144,13 @@ class Network(LocalGrid):
 
 
 def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
-    trial = FederatedRun(run)
-    nodes = trial.roster.nodes.values()
+    federated = FederatedRun(run)
+    nodes = federated.roster.nodes.values()
     apps = dict.fromkeys(nodes, hostile_app([answer_drawn] * len(entries)))
     grid = Network(apps, {node: place for place, node in enumerate(nodes)})
     grid.entries = entries
-    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
-    return trial
+    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    return federated
 
 
 def assert_alone_refused(run: FederatedRun, names: Sequence[str], reasons: Sequence[str | None]) -> None:
@@ -187,7 +187,7 @@ def test_whatever_an_app_does_its_hospital_alone_is_refused(part: int, path: Pat
 
 @pytest.mark.parametrize("part", range(len(list(chunks()))))
 def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: int) -> None:
-    entries = {name: entry for name, entry in list(chunks())[part].items() if name not in FORGED}
+    entries = {name: entry for name, entry in list(chunks())[part].items() if name not in SIGNED}
     run = over_the_network(federation(len(entries)), [entry for entry, _ in entries.values()])
     assert_alone_refused(run, list(entries), [None] * len(entries))
 
@@ -210,7 +210,7 @@ ODD = {  # values that are finite and of the agreed form, however they lie in me
     "last to first": lambda u: u[::-1],
     "every second": lambda u: np.repeat(u, 2)[::2],
     "one number many times": lambda u: np.broadcast_to(np.float32(0.5), u.shape),
-    "a type with more to say": lambda u: u.view(np.dtype("f4", metadata={"more": Raises()})),
+    "a type with more in it": lambda u: u.view(np.dtype("f4", metadata={"more": Raises()})),
 }
 
 
@@ -392,8 +392,8 @@ def test_ctrl_c_ends_the_run_also_where_an_app_catches_it(swallowed: bool) -> No
 
 
 def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: received.append(1))
     try:
 
         def app(message: Message, context: Context) -> Message:
@@ -401,7 +401,7 @@ def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
             return answer_drawn(message, context)
 
         assert finished(MEAN, app).log.screened == []
-        assert len(heard) == 4 * ROUNDS
+        assert len(received) == 4 * ROUNDS
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -522,13 +522,13 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
-    trial = FederatedRun(MEAN)
-    trial.roster = Roster.enrolled(
-        trial.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
+    federated = FederatedRun(MEAN)
+    federated.roster = Roster.enrolled(
+        federated.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
     )
     grid = LocalGrid(dict.fromkeys((7, 8, 9), hostile_app([])), {7: 0, 8: 1, 9: 3})
-    trial.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
-    assert_held(trial, "no node was enrolled as this hospital; node 5: partition 99")
+    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    assert_held(federated, "no node was enrolled as this hospital; node 5: partition 99")
 
 
 @pytest.mark.parametrize("rule", ["mean", "median", "trimmed_mean", "geometric_median"])
@@ -588,7 +588,7 @@ def test_honest_counts_below_the_cap_keep_their_weight() -> None:
     np.testing.assert_array_equal(capped([40, 50, 60, 500], Server(max_records=1000, weight_cap=3.0)), [40, 50, 60, 165])
 
 
-def test_a_reply_says_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
+def test_a_reply_states_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
     wire.enter_process()
     asked = wire.ask(1, np.zeros(3, np.float32), wire.settings("0" * 64), [7])[0]
     asked.metadata.delivered_at = "2026-01-01"

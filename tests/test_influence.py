@@ -23,7 +23,7 @@ SMALL = (
 
 
 def measured(rows: np.ndarray, *words: str, states: Sequence[State] = ()) -> list[float | None]:
-    """The share kept of each row under a defense, in round 1."""
+    """The share used of each row under a defense, in round 1."""
     design = experiment(*SMALL, *words)
     observer = Influence(subject(design))
     members = tuple((name,) for name in design.consortium.names)
@@ -50,15 +50,15 @@ COUNTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("defense", COUNTS)
-def test_the_share_kept_is_that_of_a_plain_count(defense: str) -> None:
+def test_the_share_used_is_that_of_a_plain_count(defense: str) -> None:
     rows = stream(1, "rows").normal(size=(N, D)) + np.linspace(-1, 1, N)[:, None]
     assert measured(rows, f"defense={defense}") == pytest.approx(drawn(COUNTS[defense](rows)), abs=1e-6)
 
 
 def test_the_median_keeps_less_of_a_hospital_at_the_edge() -> None:
     rows = stream(1, "rows").normal(size=(N, D)) + np.linspace(-1, 1, N)[:, None]
-    kept = measured(rows, "defense=median")
-    assert kept[0] < kept[N // 2] / 2
+    influence = measured(rows, "defense=median")
+    assert influence[0] < influence[N // 2] / 2
 
 
 def test_krum_keeps_all_of_one_hospital_and_nothing_of_the_others() -> None:
@@ -68,15 +68,15 @@ def test_krum_keeps_all_of_one_hospital_and_nothing_of_the_others() -> None:
 
 def test_clipping_keeps_what_it_scales_by() -> None:
     rows = stream(3, "rows").normal(size=(N, D)) / D**0.5 * np.array([10.0] + [0.1] * (N - 1))[:, None]
-    kept = measured(rows, "steps=[clip]", "steps.clip.max_norm=1")
-    assert kept == pytest.approx([1 / np.linalg.norm(rows[0])] + [1] * (N - 1), rel=0.02)
+    influence = measured(rows, "steps=[clip]", "steps.clip.max_norm=1")
+    assert influence == pytest.approx([1 / np.linalg.norm(rows[0])] + [1] * (N - 1), rel=0.02)
 
 
 def test_momentum_keeps_the_new_part_and_the_aggregators_states_are_not_touched() -> None:
     rows = stream(4, "rows").normal(size=(N, D))
     averages = Averages({(name,): np.zeros(D) for name in experiment(*SMALL).consortium.names})
-    kept = measured(rows, "steps=[momentum]", "steps.momentum.beta=0.75", states=(averages, None, None))
-    assert kept == pytest.approx([0.25] * N)
+    influence = measured(rows, "steps=[momentum]", "steps.momentum.beta=0.75", states=(averages, None, None))
+    assert influence == pytest.approx([0.25] * N)
     assert all(not row.any() for row in averages.rows.values())
 
 

@@ -51,7 +51,7 @@ def test_intervals_of_changes_leave_no_score_outside_its_range(pairs: list[tuple
     assert interval.high <= max(1 - control.low, np.mean(changes)) + 1e-12
 
 
-def test_from_a_score_near_one_nothing_is_said_to_rise_by_much() -> None:
+def test_from_a_score_near_one_nothing_is_stated_to_rise_by_much() -> None:
     interval = intervals.change_interval([-0.293, -0.947, -0.248], [0.994, 0.997, 0.998])
     assert interval is not None
     assert interval.low == -1
@@ -165,7 +165,7 @@ def test_what_rounding_takes_off_a_loss_does_not_count() -> None:
     ("differences", "apart"),
     [((0.1, 0.11, 0.12), True), ((-0.1, -0.11, -0.12), True), ((0.06, 0.9), True), ((0.04, 0.9), False), ((0.9,), False)],
 )
-def test_two_sides_are_told_apart_by_their_interval_or_by_every_seed(differences: tuple[float, ...], apart: bool) -> None:
+def test_two_sides_are_distinguished_by_their_interval_or_by_every_seed(differences: tuple[float, ...], apart: bool) -> None:
     assert intervals.are_apart(differences, DROP) is apart
 
 

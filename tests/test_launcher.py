@@ -24,7 +24,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    """What ``results.csv`` says, times aside."""
+    """What ``results.csv`` states, times aside."""
     table = list(csv.DictReader((folder / "results.csv").open()))
     return [{key: value for key, value in row.items() if key != "seconds"} for row in table]
 

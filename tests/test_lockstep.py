@@ -44,12 +44,12 @@ def made(*words: str) -> Experiment:
 
 def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
     """The final model of each run, all in lockstep."""
-    trials, node = list[FederatedRun](), 1
+    runs, node = list[FederatedRun](), 1
     for one in runs:
-        trials.append(FederatedRun(one, node))
+        runs.append(FederatedRun(one, node))
         node += len(one.consortium)
-    drive(trials, _grid(trials), lambda _: None)
-    return [trial.weights for trial in trials]
+    drive(runs, _grid(runs), lambda _: None)
+    return [one.weights for one in runs]
 
 
 def one_by_one(one: Experiment) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the simulator must show, because theory says so: attacks that win, defenses that hold, and where each stops."""
+"""What the simulator must show, because theory predicts it: attacks that win, defenses that hold, and where each stops."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_attack_and_defense_are_shown_to_have_done_something() -> None:
     assert (neither.attack_engaged, neither.defense_engaged) == (None, None)
 
 
-def test_a_defense_with_nothing_to_do_says_so() -> None:
+def test_a_defense_with_nothing_to_do_states_it() -> None:
     words = ("consortium=heart4", "model=logistic", "training.rounds=1", "steps=[clip]", "steps.clip.max_norm=1e6")
     record = run(experiment(*words))
     assert record.engagement.defense_engaged is False

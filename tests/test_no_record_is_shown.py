@@ -30,7 +30,7 @@ from sim.study.run import run, run_together
 from tests.federation import experiment, finished
 
 LEVEL, NUMBER, UNKNOWN = "zyxwvut", 7351.25, "qponmlk"
-PLANTED = (LEVEL, UNKNOWN, "7351")
+RARE = (LEVEL, UNKNOWN, "7351")
 SMALL = ("consortium=heart4", "model=logistic", "training.rounds=2", "training.local_steps=1")
 REAL, _ = heart._source()
 PATIENT = 17  # of the table, from 0
@@ -63,8 +63,8 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     def change(fields: Fields = lambda frame: frame, source: Callable[[], Any] | None = None) -> None:
         table, hospitals = real()
         levels = {**table.levels, "thal": (*table.levels["thal"], LEVEL)}
-        planted = put("thal", LEVEL)(put("chol", NUMBER)(table.fields))
-        changed = replace(table, fields=fields(planted), levels=levels)
+        with_rare = put("thal", LEVEL)(put("chol", NUMBER)(table.fields))
+        changed = replace(table, fields=fields(with_rare), levels=levels)
         monkeypatch.setattr(heart, "_source", source or (lambda: (changed, hospitals)))
         monkeypatch.setattr(heart, "consortium", lambda *given, **_: made(*given, public=False))
         forget()
@@ -81,7 +81,7 @@ def forget() -> None:
 
 
 def check(text: str) -> None:
-    assert [value for value in PLANTED if value in text] == []
+    assert [value for value in RARE if value in text] == []
 
 
 @pytest.mark.parametrize("attack", ["analytic_inversion", "backdoor", "edge_case", "feature_noise", "alie"])

@@ -76,7 +76,7 @@ def test_a_run_beyond_float32_is_recorded_with_its_round(name: str) -> None:
         assert record.value("auroc") is not None
 
 
-def test_there_are_runs_without_a_trained_model_and_runs_that_kept_one() -> None:
+def test_there_are_runs_without_a_trained_model_and_runs_that_have_one() -> None:
     trained = [record.value("auroc") is not None for record in together()[1].values()]
     assert sum(trained) > 2
     assert len(trained) - sum(trained) > 5
@@ -97,7 +97,7 @@ def test_one_by_one_the_record_is_the_same(name: str) -> None:
         assert getattr(alone, key) == getattr(beside, key)
 
 
-def test_a_comparison_with_broken_runs_ends_in_a_report_that_says_so(tmp_path: Path) -> None:
+def test_a_comparison_with_broken_runs_ends_in_a_report_that_states_it(tmp_path: Path) -> None:
     sound, broken = together()
     for record in (sound[0], broken["label_flip"], broken["sign_flip"], broken["median"]):
         evidence.append(tmp_path, record)
@@ -116,17 +116,17 @@ def test_a_comparison_with_broken_runs_ends_in_a_report_that_says_so(tmp_path: P
     seed=st.integers(0, 50),
 )
 def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str, value: float, share: float, seed: int) -> None:
-    trial, weights = fresh(attack)
+    federated, weights = fresh(attack)
     rng = np.random.default_rng(seed)
     final = np.where(rng.random(len(weights)) < share, np.float32(value), weights).astype(np.float32)
-    evaluation = trial.observer(Evaluation)
+    evaluation = federated.observer(Evaluation)
     evaluation.state = Evaluated()
     with np.errstate(all="ignore"):
         evaluation.start(weights)
         for number in (1, 2):
             evaluation.round(Round(number, weights, final, Aggregated()))
-        trial.weights = final
-        record = trial.record(answering(None), 0.1, final if attack == "backdoor" else None)
+        federated.weights = final
+        record = federated.record(answering(None), 0.1, final if attack == "backdoor" else None)
     assert_storable(record)
     finite = bool(np.isfinite(final).all())
     assert (record.value("auroc") is not None) == finite
@@ -137,8 +137,8 @@ def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str
 
 @lru_cache(maxsize=2)
 def fresh(attack: str) -> tuple[FederatedRun, np.ndarray]:
-    trial = FederatedRun(experiment(*BASE, f"attack=[{attack}]"))
-    return trial, trial.initial
+    federated = FederatedRun(experiment(*BASE, f"attack=[{attack}]"))
+    return federated, federated.initial
 
 
 OUT_OF_RANGE = {

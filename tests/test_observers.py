@@ -87,7 +87,7 @@ def test_an_observer_changes_no_digit_of_what_the_others_find() -> None:
     assert observed.model_dump(exclude=ignored) == alone.model_dump(exclude=ignored)
 
 
-def test_observers_are_told_which_replies_were_moved_and_which_were_not_used() -> None:
+def test_observers_learn_which_replies_were_moved_and_which_were_not_used() -> None:
     words = ("attack=[sign_flip,dropout]", "attack.dropout.rate=1")
     run(experiment(*SMALL, *words), observers=[Drift])
     (drift,) = Drift.made

@@ -71,5 +71,5 @@ def test_nothing_is_written_to_the_home_folder(guarded: dict[str, str], tmp_path
     places = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home), "FLWR_HOME": str(home / "flwr")}
     done = subprocess.run(command, cwd=tmp_path, env=guarded | places, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    kept = [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]  # its cache of fonts
-    assert kept == []
+    left = [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]  # its cache of fonts
+    assert left == []

@@ -37,15 +37,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
-    kept = {
+    tracked = {
         path.relative_to(ROOT)
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     packed = {path.relative_to(wheel) for path in wheel.rglob("*") if path.is_file()}
-    assert {path for path in packed if ".dist-info" not in path.parts[0]} == kept
-    assert {".yaml", ".csv", ".md", ".py"} <= {path.suffix for path in kept}
+    assert {path for path in packed if ".dist-info" not in path.parts[0]} == tracked
+    assert {".yaml", ".csv", ".md", ".py"} <= {path.suffix for path in tracked}
 
 
 def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:

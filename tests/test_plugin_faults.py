@@ -226,7 +226,7 @@ def test_a_fault_elsewhere_is_blamed_on_no_plug_in() -> None:
         raise KeyboardInterrupt
 
 
-def test_what_a_plug_ins_exception_says_is_one_short_line(faulty) -> None:
+def test_the_text_of_a_plug_ins_exception_is_one_short_line(faulty) -> None:
     with pytest.raises(PluginError) as raised:
         faulty("rule", "raise ValueError('a' + chr(10) + chr(27) + '[2J' + chr(0xd800) + 'x' * 10**6)")
     assert str(raised.value).isprintable()

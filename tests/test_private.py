@@ -1,4 +1,4 @@
-"""Record-level differential privacy: what is spent is what two accountants say; DP-SGD clips, noises and counts as claimed."""
+"""Record-level differential privacy: what is spent is what two accountants state; DP-SGD clips, noises and counts as claimed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def records(n: int) -> Records:
 
 
 @pytest.mark.parametrize(("noise", "rate", "steps"), [(1.0, 0.1, 100), (0.8, 0.2, 60), (3.0, 0.5, 50)])
-def test_spent_is_what_an_accountant_says_that_is_told_of_every_step(noise: float, rate: float, steps: int) -> None:
+def test_spent_is_what_an_accountant_states_that_counts_every_step(noise: float, rate: float, steps: int) -> None:
     for kind, mechanism in ((PRVAccountant, "prv"), (RDPAccountant, "rdp")):
         by_hand = kind()
         for _ in range(steps):

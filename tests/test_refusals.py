@@ -95,7 +95,7 @@ def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_m
         (PRIVATE, PrivacyPolicy(dp=True, secagg=True), "secagg"),
     ],
 )
-def test_a_policy_says_which_plans_it_refuses(words: list[str], policy: PrivacyPolicy, reason: str | None) -> None:
+def test_a_policy_states_which_plans_it_refuses(words: list[str], policy: PrivacyPolicy, reason: str | None) -> None:
     assert policy.refusal(experiment(*SMALL, *words).plan, 100) == reason
 
 
@@ -354,6 +354,6 @@ def test_what_leaves_the_terms_as_they_are_is_the_agreed_plan() -> None:
 
 
 @pytest.mark.parametrize("word", ["local_steps=0", "batch_size=-1", "batch_size=100000000"])
-def test_a_malicious_aggregator_cannot_ask_for_what_no_plan_can_say(word: str) -> None:
+def test_a_malicious_aggregator_cannot_ask_for_what_no_plan_can_hold(word: str) -> None:
     with pytest.raises(InputError, match=word.partition("=")[0]):
         experiment(*ATTACKED, f"attack.malicious_aggregator.{word}")

@@ -67,6 +67,6 @@ def test_the_printed_command_gives_the_same_results_in_another_folder(
         assert outcome(tmp_path / "second" / "one") == outcome(tmp_path / "first" / "out" / "1")
 
 
-def test_the_printed_command_says_nothing_of_where_results_were_written(tmp_path: Path) -> None:
+def test_the_printed_command_holds_nothing_of_where_results_were_written(tmp_path: Path) -> None:
     assert wardround("run", *FAST, f"hydra.run.dir={tmp_path}") == 0
     assert printed(tmp_path) == f"wardround run {' '.join(FAST)}"

@@ -64,7 +64,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
-    """Pages without figures, for tests of what they say: drawing takes most of the time."""
+    """Pages without figures, for tests of what they state: drawing takes most of the time."""
     monkeypatch.setattr(page, "draw", lambda *_: {})
 
 
@@ -198,8 +198,13 @@ def test_tradeoff_takes_the_attack_with_the_lowest_mean():
         ("alie", "krum"): 0.7,
     }
     points = tables.tradeoff([make_record(attack=a, defense=d, figures={"auroc": value}) for (a, d), value in aurocs.items()])
-    bare, krum = row(points, defense="none"), row(points, defense="krum")
-    assert (bare["utility"], bare["worst"], bare["attack"], bare["n_attacks"]) == (0.9, 0.4, "sign_flip", 2)
+    alone, krum = row(points, defense="none"), row(points, defense="krum")
+    assert (alone["utility"], alone["worst"], alone["attack"], alone["n_attacks"]) == (
+        0.9,
+        0.4,
+        "sign_flip",
+        2,
+    )
     assert (krum["utility"], krum["worst"], krum["attack"], krum["n_attacks"]) == (0.8, 0.7, "alie", 1)
 
 
@@ -337,10 +342,10 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
         return dict(findings.found(records))["Best defense tried"]
 
     assert re.match(
-        r"No best defense is shown: krum \(.*\) and median \(.*\) are not told apart with 3 seeds.", best((0.03, 0.0, 0.01))
+        r"No best defense is shown: krum \(.*\) and median \(.*\) are not distinguished with 3 seeds.", best((0.03, 0.0, 0.01))
     )
-    assert "is told apart from every other" in best((0.03, 0.031, 0.029))
-    assert "is told apart from every other" in best((0.05, 0.4, 0.9))  # far apart, but in each seed by a material share
+    assert "is distinguished from every other" in best((0.03, 0.031, 0.029))
+    assert "is distinguished from every other" in best((0.05, 0.4, 0.9))  # far apart, but in each seed by a material share
 
 
 def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
@@ -364,7 +369,7 @@ def test_many_cautions_of_one_kind_are_cut_and_counted():
     assert texts[-1] == "The same holds in 4 more cells, marked † below."
 
 
-def test_missing_controls_and_single_seeds_are_said():
+def test_missing_controls_and_single_seeds_are_stated():
     (missing, lone) = findings.cautions([make_record(attack="sign_flip")])
     assert "Controls are missing" in missing
     assert "one seed" in lone
@@ -386,7 +391,7 @@ def test_crowd_compares_the_smallest_and_the_largest_sum():
     assert findings.crowd(tables.inversions([])) == []
 
 
-def test_what_small_hospitals_pay_for_privacy_is_said_only_where_the_data_show_it():
+def test_what_small_hospitals_pay_for_privacy_is_stated_only_where_the_data_show_it():
     def texts(epsilons, noises):
         terms, _ = make_privacy()
         pairs = zip(terms.hospitals, noises, strict=True)
@@ -403,7 +408,7 @@ def test_what_small_hospitals_pay_for_privacy_is_said_only_where_the_data_show_i
     assert texts((2, 2), (1, 0.5)) == []
 
 
-def test_long_lists_are_cut_and_say_by_how_much():
+def test_long_lists_are_cut_and_state_by_how_much():
     assert words.some("abcdef") == "a, b, c, d, e and f"
     assert words.some("abcdefg") == "a, b, c, d, e and 2 more"
 
@@ -528,7 +533,7 @@ def test_same_evidence_gives_the_same_bytes(whole):
     assert [path.read_bytes() for path in files] == before
 
 
-def test_page_never_says_what_a_simulation_cannot_know(whole):
+def test_page_never_states_what_a_simulation_cannot_know(whole):
     pages = [(whole / "report" / "index.html").read_text(), html_of([make_record(attack="sign_flip")]), html_of([make_record()])]
     assert [FORBIDDEN.findall(text_of(html)) for html in pages] == [[], [], []]
 
@@ -582,7 +587,7 @@ def test_page_escapes_hostile_names():
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_single_run_says_that_nothing_is_concluded(folder):
+def test_single_run_states_that_nothing_is_concluded(folder):
     html = text_of(page.write_report(folder([make_record(attack="sign_flip")])).read_text())
     assert "Controls are missing" in html
     assert "Nothing is concluded" in html
@@ -598,7 +603,7 @@ def test_untested_threats_stay_on_the_page():
     assert "Membership inference" in html
 
 
-def test_idle_defense_is_said_at_the_top():
+def test_idle_defense_is_stated_at_the_top():
     idle = {"none": {}, "clip": {"defense_engaged": False}}
     records = [make_record(defense=d, seed=s, engagement=change) for d, change in idle.items() for s in range(2)]
     html = text_of(html_of(records))
@@ -606,7 +611,7 @@ def test_idle_defense_is_said_at_the_top():
     assert html.index("the defense did nothing") < html.index("What was asked")
 
 
-def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_said():
+def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_stated():
     def crowd(worse):
         names = [f"site_{i:03}" for i in range(100)]
         hospitals = [make_hospitals([])[0].model_copy(update={"hospital": name}) for name in names]
@@ -708,7 +713,7 @@ def test_idle_cells_are_marked_in_the_terminal():
     assert "†" not in printed(terminal.closing(everything()))
 
 
-def test_run_table_says_when_an_attack_did_nothing():
+def test_run_table_states_when_an_attack_did_nothing():
     idle = make_record(attack="sign_flip", engagement={"attack_engaged": False, "attack_distance": 0.0})
     assert "NO: it changed nothing (0)" in printed(terminal.run_table(idle))
     assert "yes (2)" in printed(terminal.run_table(make_record(attack="sign_flip", defense="krum", privacy=make_privacy())))

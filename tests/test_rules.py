@@ -81,7 +81,7 @@ def test_refusal_names_the_numbers_and_the_limit(rule: Rule, n_rows: int, text: 
 
 
 @pytest.mark.parametrize("rule", [Krum(1), Median(1), TrimmedMean(1), GeometricMedian(1)])
-def test_robust_rules_refuse_one_secure_sum_and_say_what_would_help(rule: Rule) -> None:
+def test_robust_rules_refuse_one_secure_sum_and_state_what_would_help(rule: Rule) -> None:
     names = [f"h{i}" for i in range(12)]
     view = Sum()(normal(12, 3), names, np.ones(12))
     with pytest.raises(RefusedError, match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups"):
@@ -492,7 +492,7 @@ def test_mixing_rescues_the_mean_of_nearest_rows_from_a_minority_and_not_from_a_
     assert mixed(clear(rows), RNG).min() > 100
 
 
-def test_bucketing_merges_hospitals_and_says_what_that_costs() -> None:
+def test_bucketing_merges_hospitals_and_states_what_that_costs() -> None:
     view = Bucketing(2)(clear(normal(5, 3), np.arange(5.0)), stream(0, "buckets"))
     assert sorted(len(group) for group in view.members) == [1, 2, 2]
     assert view.weights is not None

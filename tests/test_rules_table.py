@@ -147,7 +147,7 @@ def honest_radius(rows: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def plainly(rule: Rule, view: View) -> list[float]:
-    """What the oracle says. A row that weighs two records is two rows; so is a hostile one."""
+    """What the oracle gives. A row that weighs two records is two rows; so is a hostile one."""
     fields = dataclasses.asdict(rule)
     rows = view.rows.tolist()
     if fields.get("weighting") == "count":

@@ -86,14 +86,14 @@ def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> Non
             stacks.make(["+".join(pair)])
 
 
-@pytest.mark.parametrize(("name", "says"), CONTRADICTIONS.items(), ids=CONTRADICTIONS)
+@pytest.mark.parametrize(("name", "stated"), CONTRADICTIONS.items(), ids=CONTRADICTIONS)
 def test_parts_that_contradict_each_other_are_one_line(
-    name: str, says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str, stated: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert wardround("run", *FAST, f"defense={name}", f"hydra.run.dir={tmp_path}/out") == 2
     err = capfd.readouterr().err
     assert err.startswith("wardround: defense=")
-    assert says in err
+    assert stated in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

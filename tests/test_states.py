@@ -94,7 +94,7 @@ class Faulty(Stateful[Vector, Vector, Count]):
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "reason"),
     [
         (np.zeros(3), "expected a result and a state"),
         (None, "returned None, expected a result and a state"),
@@ -103,8 +103,8 @@ class Faulty(Stateful[Vector, Vector, Count]):
         ((np.zeros(3), {"rounds": 1}), "returned a state of type dict, expected Count"),
     ],
 )
-def test_a_plugin_that_returns_no_state_of_its_type_is_named(made: Any, told: str) -> None:
-    with pytest.raises(PluginError, match=rf"^the plug-in .*test_states\.Faulty .*{told}$"):
+def test_a_plugin_that_returns_no_state_of_its_type_is_named(made: Any, reason: str) -> None:
+    with pytest.raises(PluginError, match=rf"^the plug-in .*test_states\.Faulty .*{reason}$"):
         advanced(Faulty(made), np.zeros(3), None, stream(0, "draws"))
 
 

@@ -24,7 +24,7 @@ CATALOG = load()
 ROOT = Path(__file__).parents[1]
 ATTACKS = ROOT / "conf" / "attack"
 REPORT = {"report": {"material_drop": 0.05}}
-NEVER_SAID = re.compile(r"\b(safe|safely|compliant|compliance|breach\w*|violat\w+|protected)\b", re.IGNORECASE)
+NEVER_STATED = re.compile(r"\b(safe|safely|compliant|compliance|breach\w*|violat\w+|protected)\b", re.IGNORECASE)
 
 
 DATA = resources.files("threats") / "data"
@@ -153,7 +153,7 @@ def test_taxonomies_hold_what_is_referred_to_and_the_whole_short_lists() -> None
     assert lists.mitigations.ids == {name for threat in threats for name in threat.mitigations}
 
 
-def test_only_our_own_mitigations_are_unverified_and_they_say_so() -> None:
+def test_only_our_own_mitigations_are_unverified_and_they_state_it() -> None:
     for name, taxonomy in CATALOG.taxonomies:
         for entry in taxonomy.entries:
             ours = name == "mitigations"
@@ -195,9 +195,9 @@ def test_attacks_of_the_project_and_of_the_catalog_are_the_same() -> None:
 
 
 def test_the_catalog_passes_no_judgement() -> None:
-    said = [text for threat in CATALOG.threats for text in (threat.plain, *(provision.why for provision in threat.hipaa))]
-    said += [clash.text for clash in CATALOG.conflicts]
-    assert not [text for text in said if NEVER_SAID.search(text)]
+    texts = [text for threat in CATALOG.threats for text in (threat.plain, *(provision.why for provision in threat.hipaa))]
+    texts += [clash.text for clash in CATALOG.conflicts]
+    assert not [text for text in texts if NEVER_STATED.search(text)]
 
 
 # Register: what makes a row measured
@@ -326,12 +326,12 @@ def test_attacks_of_a_tested_threat_that_never_ran_are_named() -> None:
     assert "alie" in row.attacks
 
 
-def test_attacks_run_together_count_for_each_threat_and_say_that_effects_are_mixed() -> None:
+def test_attacks_run_together_count_for_each_threat_and_state_that_effects_are_mixed() -> None:
     records = grid("label_flip+sign_flip")
     for threat in ("THR-LF", "THR-BYZ"):
         row = row_of(records, threat, "krum")
         assert (row.status, row.attacks) == ("measured", ("label_flip", "sign_flip"))
-        assert "their effects are not told apart" in row.reason
+        assert "their effects are not distinguished" in row.reason
 
 
 def test_an_attack_run_alone_is_no_control_of_one_run_together() -> None:
@@ -340,12 +340,12 @@ def test_an_attack_run_alone_is_no_control_of_one_run_together() -> None:
     assert [row.status for row in together] == ["inconclusive"]
 
 
-def test_a_defense_that_met_an_unadaptive_attack_only_has_that_said() -> None:
-    said = "the attack did not adapt to the defense"
-    assert said in row_of(grid("sign_flip"), "THR-BYZ", "krum").reason
-    assert said not in row_of(grid("sign_flip"), "THR-BYZ", "none").reason
+def test_a_defense_that_met_an_unadaptive_attack_only_has_that_stated() -> None:
+    remark = "the attack did not adapt to the defense"
+    assert remark in row_of(grid("sign_flip"), "THR-BYZ", "krum").reason
+    assert remark not in row_of(grid("sign_flip"), "THR-BYZ", "none").reason
     adaptive = row_of(altered(grid("alie"), lambda _: True, adaptive=True), "THR-BYZ", "krum")
-    assert (adaptive.adaptive, said in adaptive.reason) == (True, False)
+    assert (adaptive.adaptive, remark in adaptive.reason) == (True, False)
 
 
 # Register: figures
@@ -386,7 +386,7 @@ def test_the_auroc_finding_is_the_paired_mean_with_its_interval_its_seeds_and_it
         ((-0.04, 0.0, 0.04), "whether it does harm is not decided with 3 seeds."),
     ],
 )
-def test_a_wide_interval_is_told_from_no_harm(changes: tuple[float, ...], verdict: str) -> None:
+def test_a_wide_interval_is_distinguished_from_no_harm(changes: tuple[float, ...], verdict: str) -> None:
     assert row_of(with_changes(*changes), "THR-BYZ", "krum").finding.endswith(verdict)
 
 
@@ -499,7 +499,7 @@ def test_no_row_passes_judgement() -> None:
         "not_testable_by_simulation",
         "literature_only",
     }
-    assert not [row for row in rows if NEVER_SAID.search(f"{row.name} {row.plain} {row.finding} {row.reason}")]
+    assert not [row for row in rows if NEVER_STATED.search(f"{row.name} {row.plain} {row.finding} {row.reason}")]
 
 
 # Less evidence is never a better row

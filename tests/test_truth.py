@@ -30,7 +30,7 @@ STATED = yaml.safe_load((GOLDEN / "stated.yaml").read_text("utf-8"))
 RUN = ("breast7", "backdoors")
 NO_HARM = re.compile(
     r"no (material )?(harm|loss)|not harm|harmless|no seed lost|no attack tried|0 of \d+ (seeds )?lost|0/\d|not reached|withstand"
-    r"|not told apart from no defense|within the interval|does no ",
+    r"|not distinguished from no defense|within the interval|does no ",
     re.IGNORECASE,
 )
 BEST = re.compile(r"\bbest\b", re.IGNORECASE)
@@ -117,7 +117,7 @@ def test_every_seed_of_the_attack_that_ruined_the_model_is_counted_and_nothing_c
     assert "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.248 (3 of 3 lost" in text
     assert "the lowest seed ends at 0.050" in text
     assert "not decided with 3 seeds" in text
-    assert "not told apart from no defense" not in plain(study("breast7")[1])
+    assert "not distinguished from no defense" not in plain(study("breast7")[1])
     cell = next(line for line in rows(study("breast7")[1], "attacks") if line[:2] == ["sign_flip", "no defense"])
     assert cell[4:9] == ["0.050", f"{MINUS}0.497 {MINUS}1.000 to +0.008", f"{MINUS}0.948", "3 of 3", "harmed"]
 
@@ -151,7 +151,7 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
     assert "0.645 [0.600] 3/3!‡" in text
 
 
-def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others() -> None:
+def test_one_hospital_is_stated_to_pay_most_where_it_is_distinguished_from_all_others() -> None:
     def spoilt(by: dict[str, float], seed: int) -> dict[str, dict[str, float]]:
         names = [f"hospital_{i}" for i in range(6)]
         return {"brier": {name: 0.15 + 0.01 * i + by.get(name, 0.001 * seed) for i, name in enumerate(names)}}
@@ -163,7 +163,7 @@ def test_one_hospital_is_said_to_pay_most_where_it_is_told_apart_from_all_others
         return " ".join(answers(page_of(runs))["Largest price"])
 
     assert "krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by +0.210" in price(0.1)
-    assert "it is not told apart from hospital_1." in price(0.2)
+    assert "it is not distinguished from hospital_1." in price(0.2)
 
 
 def test_defenses_that_cost_a_hospital_the_same_are_named_together() -> None:
@@ -201,7 +201,7 @@ def test_no_page_calls_a_defense_best_that_ties(name: str) -> None:
     for lines in answers(study(name)[1]).values():
         for line in lines:
             if BEST.search(line):
-                assert line.startswith("No best defense is shown:") or "does best and is told apart from every other" in line
+                assert line.startswith("No best defense is shown:") or "does best and is distinguished from every other" in line
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
@@ -225,7 +225,7 @@ def test_the_table_counts_the_seeds_that_lost_as_the_records_have_it(name: str) 
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
-def test_a_hospital_pays_most_only_where_it_is_told_apart_from_all_others(name: str) -> None:
+def test_a_hospital_pays_most_only_where_it_is_distinguished_from_all_others(name: str) -> None:
     records, markup = study(name)
     hit = tables.worst_hit(tables.hospital_effects(records))
     apart = any(not row["alike"] for row in hit.iter_rows(named=True))
@@ -299,6 +299,6 @@ def test_the_pattern_for_no_harm_finds_the_sentences_that_it_is_for() -> None:
 def _harmless() -> Iterator[str]:
     """Sentences and cells of studies in which some attack did nothing to speak of."""
     yield "No attack tried lowered AUROC beyond what differs from seed to seed"
-    yield "Seed by seed it is not told apart from no defense, secagg and median."
+    yield "Seed by seed it is not distinguished from no defense, secagg and median."
     for name in ("one harmed", "bimodal"):
         yield from (text for text in everything_stated(study(name)[1]) if "no loss" in text or "within the interval" in text)

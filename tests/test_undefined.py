@@ -10,7 +10,7 @@ import pytest
 from reports.analysis import undefined
 from tests.commands import ALONE, FAST, results, wardround
 
-# defense or attack of a comparison -> words, and what its cells are said to need
+# defense or attack of a comparison -> words, and what its cells are stated to need
 UNDEFINED = {
     "a rule that needs more rows": (["attacks=[sign_flip]", "defenses=[none,krum]"], "krum", "5"),
     "a rule under secure aggregation": (["attacks=[sign_flip]", "defenses=[median,secagg+median]"], "secagg+median", "3"),
@@ -58,7 +58,7 @@ def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
     assert f"{name} is not defined" in again
 
 
-def test_explain_says_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
+def test_explain_states_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("explain", *FAST, "attacks=[sign_flip]", "defenses=[none,krum,median]") == 0
     assert "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5" in " ".join(
         capfd.readouterr().out.split()
@@ -66,7 +66,7 @@ def test_explain_says_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "stated"),
     [
         (["defenses=[krum]"], "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"),
         (["defenses=[krum,secagg+median]", "attacks=[sign_flip]"], "aggregator=Krum: "),
@@ -76,11 +76,11 @@ def test_explain_says_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_a_comparison_of_which_nothing_asked_is_defined_or_with_a_wrong_value_is_refused(
-    words: list[str], says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    words: list[str], stated: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}/out") == 2
     err = capfd.readouterr().err
-    assert err.startswith(f"wardround: {says}")
+    assert err.startswith(f"wardround: {stated}")
     assert err.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

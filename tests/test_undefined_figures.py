@@ -29,7 +29,7 @@ ONE_CLASS = (
 )  # fmt: skip
 
 
-def test_a_run_whose_test_patients_are_of_one_class_ends_and_says_so(
+def test_a_run_whose_test_patients_are_of_one_class_ends_and_states_it(
     call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert call("run", *ONE_CLASS, "seed=13", f"hydra.run.dir={tmp_path / 'one'}") == 0
@@ -50,7 +50,7 @@ def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(call: Call, 
     assert ",13,2,0,2,,," in (tmp_path / "many" / "results.csv").read_text()
 
 
-def test_explain_says_what_epsilon_does_not_cover(call: Call, capfd: pytest.CaptureFixture[str]) -> None:
+def test_explain_states_what_epsilon_does_not_cover(call: Call, capfd: pytest.CaptureFixture[str]) -> None:
     noise = ("dp.target_epsilon=null", "dp.noise_multiplier=1.5", "dp.accountant=rdp")
     assert call("explain", "consortium=heart4", "defense=dp_record", "training.rounds=1", *noise) == 0
     shown = " ".join(capfd.readouterr().out.split())
@@ -58,7 +58,7 @@ def test_explain_says_what_epsilon_does_not_cover(call: Call, capfd: pytest.Capt
         assert topic in shown
 
 
-def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_says_so() -> None:
+def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_states_it() -> None:
     (row,) = [row for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ") if row.runs]
     assert row.status == "inconclusive"
     assert "2 seeds with both controls, 3 needed" in row.reason

@@ -44,8 +44,8 @@ def plain(text: str) -> str:
 
 
 def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
-    told = plain(worst.markdown(worst.worst(study()[:4]), 0.05))
-    assert told.endswith(
+    text = plain(worst.markdown(worst.worst(study()[:4]), 0.05))
+    assert text.endswith(
         "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | 0 of 2 | **-0.095 (-0.159 to -0.031)** | 1 | 0 | 0 | -0.020 |"
     )
     assert "| -0.210 (-1.000 to +0.785) | 1 of 2 |" in plain(worst.markdown(worst.worst(study()), 0.05))

@@ -37,7 +37,7 @@ class Entry(Fact):
 
 
 class Taxonomy(Fact):
-    """One list of ids, pinned to ``release``. ``titles`` says whose words the titles are."""
+    """One list of ids, pinned to ``release``. ``titles`` states whose words the titles are."""
 
     name: str
     release: str
@@ -66,14 +66,14 @@ class Taxonomies(Fact):
 
 
 class Technique(Fact):
-    """An ATLAS technique; ``near`` says that it was written for something similar, for no entry covers federated learning."""
+    """An ATLAS technique; ``near`` states that it was written for something similar, for no entry covers federated learning."""
 
     id: str
     fit: Literal["direct", "near"]
 
 
 class Provision(Fact):
-    """A provision that a technical result may bear on. Whether it applies is for counsel to say."""
+    """A provision that a technical result may bear on. Whether it applies is for counsel to decide."""
 
     cite: str
     relevance: Literal["direct", "indirect", "conditional", "contextual"]
@@ -81,7 +81,7 @@ class Provision(Fact):
 
 
 class Untested(Fact):
-    """What the register says of a threat without a run."""
+    """What the register states of a threat without a run."""
 
     status: Literal["literature_only", "not_tested", "not_testable_by_simulation"]
     reason: str

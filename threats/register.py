@@ -94,7 +94,7 @@ def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> 
 def _limits(cell: Cell, adaptive: bool) -> list[str]:
     limits = []
     if len(cell.attacks) > 1:
-        limits.append("the attacks ran together and their effects are not told apart")
+        limits.append("the attacks ran together and their effects are not distinguished")
     if cell.defense != "none" and not adaptive:
         limits.append("the attack did not adapt to the defense; one that does may achieve more")
     return limits

@@ -63,7 +63,7 @@ class CenteredClipping(Stateful[View, Vector, Center]):
         return 1
 
     def advance(self, view: View, state: Center | None, rng: np.random.Generator) -> tuple[Vector, Center]:
-        """The point moved to, (n_params,), alone and with what is kept of it. Raises ``RefusedError`` for too few rows."""
+        """The point moved to, (n_params,), alone and with the part of it that stays. Raises ``RefusedError`` for too few rows."""
         enough(self, view)
         before = state or Center("centered_clipping", self.tau)
         center: Vector = np.zeros(view.rows.shape[1])

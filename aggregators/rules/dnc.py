@@ -60,11 +60,11 @@ class Dnc(Weighing):
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows that every iteration keeps."""
         n_rows, n_params = view.rows.shape
-        n_kept = n_rows - int(self.filter * self.n_hostile)
-        kept = np.ones(n_rows, dtype=bool)
+        n_used = n_rows - int(self.filter * self.n_hostile)
+        used = np.ones(n_rows, dtype=bool)
         for _ in range(self.iterations):
             drawn = np.sort(rng.choice(n_params, min(self.n_dims, n_params), replace=False))
             outlying = top_projections(embedded(view.rows[:, drawn]), np.ones(n_rows))[1]
-            nearest = ranks(outlying, outlying.max()).argsort(kind="stable")[:n_kept]
-            kept &= np.isin(np.arange(n_rows), nearest)
-        return chosen(np.flatnonzero(kept), n_rows)
+            nearest = ranks(outlying, outlying.max()).argsort(kind="stable")[:n_used]
+            used &= np.isin(np.arange(n_rows), nearest)
+        return chosen(np.flatnonzero(used), n_rows)

@@ -33,17 +33,17 @@ class Mda(Majority, Weighing):
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows kept."""
+        """Equal shares for the rows used."""
         gaps = ranks(squared_distances(view.rows))
         low, high = 0, int(gaps.max())
         while low < high:
             middle = (low + high) // 2
             fits = coverable(conflicts(gaps, middle), self.n_hostile)
             low, high = (low, middle) if fits else (middle + 1, high)
-        return chosen(first_kept(conflicts(gaps, low), self.n_hostile), len(gaps))
+        return chosen(first_used(conflicts(gaps, low), self.n_hostile), len(gaps))
 
 
-Conflicts = dict[int, frozenset[int]]  # row -> the rows that cannot be kept beside it
+Conflicts = dict[int, frozenset[int]]  # row -> the rows that cannot be used beside it
 
 
 def conflicts(gaps: NDArray[np.intp], diameter: int) -> Conflicts:
@@ -69,16 +69,16 @@ def coverable(graph: Conflicts, budget: int) -> bool:
     return coverable(without(graph, frozenset({row})), budget - 1) or coverable(without(graph, others), budget - len(others))
 
 
-def first_kept(graph: Conflicts, n_left_out: int) -> NDArray[np.intp]:
+def first_used(graph: Conflicts, n_left_out: int) -> NDArray[np.intp]:
     """The first set, in the order of the rows, of all but ``n_left_out`` rows without a conflict among them."""
-    kept: list[int] = []
+    used: list[int] = []
     size = len(graph) - n_left_out
     for row in range(len(graph)):
-        if row not in graph or len(kept) == size:
+        if row not in graph or len(used) == size:
             continue
         rest = without(graph, graph[row])
         if coverable(rest, n_left_out - len(graph[row])):
-            kept, n_left_out, graph = [*kept, row], n_left_out - len(graph[row]), rest
+            used, n_left_out, graph = [*used, row], n_left_out - len(graph[row]), rest
         else:
             graph, n_left_out = without(graph, frozenset({row})), n_left_out - 1
-    return np.array(kept, dtype=np.intp)
+    return np.array(used, dtype=np.intp)

@@ -38,8 +38,8 @@ class Meamed(Majority):
         return mean_around_median(view.rows, len(view.rows) - self.n_hostile)
 
 
-def mean_around_median(rows: Updates, n_kept: int) -> NDArray[np.float64]:
-    """Mean of the ``n_kept`` values of each column that are nearest to its median, (n_params,).
+def mean_around_median(rows: Updates, n_used: int) -> NDArray[np.float64]:
+    """Mean of the ``n_used`` values of each column that are nearest to its median, (n_params,).
 
     They are neighbors in the sorted column. The window of them starts at the bottom and moves up past a value as long as the
     one that comes in is nearer to the median.
@@ -47,11 +47,11 @@ def mean_around_median(rows: Updates, n_kept: int) -> NDArray[np.float64]:
     n, means = len(rows), np.empty(rows.shape[1])
     for block, columns in sorted_columns(rows):
         doubled_median = np.add(columns[:, (n - 1) // 2], columns[:, n // 2], dtype=np.float64)
-        low, high = columns[:, : n - n_kept], columns[:, n_kept:]
+        low, high = columns[:, : n - n_used], columns[:, n_used:]
         nearer = doubled_median[:, None] - np.add(low, high, dtype=np.float64)
         passed = nearer > TIE * np.subtract(high, low, dtype=np.float64)
         inside = np.ones(columns.shape, dtype=bool)
-        inside[:, n_kept:] = passed
-        inside[:, : n - n_kept] ^= passed
-        np.matmul((columns * inside).astype(np.float64), np.full(n, 1 / n_kept), out=means[block])
+        inside[:, n_used:] = passed
+        inside[:, : n - n_used] ^= passed
+        np.matmul((columns * inside).astype(np.float64), np.full(n, 1 / n_used), out=means[block])
     return means

@@ -19,11 +19,11 @@ SAME = 1e-6  # of a bound on lengths: lengths of float32 updates have no more di
 class Signguard(Weighing):
     """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median length.
 
-    Kept are rows with between ``lower`` and ``upper`` times the median length, if the shares of
+    Used are rows with between ``lower`` and ``upper`` times the median length, if the shares of
     positive, zero and negative values among some coordinates drawn at random put them in the largest
     cluster; of clusters of one size that of the first row. Clusters are those of mean shift, as wide
     as half of the rows are near to each other on average; where that width is 0 they are the groups of
-    rows with the same shares. Where no row is kept the aggregate is zero.
+    rows with the same shares. Where no row is used the aggregate is zero.
 
     Args:
         lower: least length, over the median.
@@ -55,7 +55,7 @@ class Signguard(Weighing):
         return 3
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows kept."""
+        """Equal shares for the rows used."""
         norms, n_params = lengths(view.rows), view.rows.shape[1]
         middle = np.median(norms)
         least, greatest = self.lower * middle * (1 - SAME), self.upper * middle * (1 + SAME)

@@ -42,7 +42,7 @@ class Smea(Majority, Weighing):
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows kept. Raises ``RefusedError`` for too many sets of rows."""
+        """Equal shares for the rows used. Raises ``RefusedError`` for too many sets of rows."""
         n_rows = len(view.rows)
         n_sets = comb(n_rows, self.n_hostile)
         if n_sets > MOST_SETS:

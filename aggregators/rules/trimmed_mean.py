@@ -47,10 +47,10 @@ class TrimmedMean(Majority):
         if self.weighting == "count":
             weights = minority(self, view)
             return weighted_trimmed_mean(view.rows, weights, np.sort(weights)[len(weights) - self.n_hostile :].sum())
-        n_kept = len(view.rows) - 2 * self.n_hostile
-        means, shares = np.empty(view.rows.shape[1]), np.full(n_kept, 1 / n_kept)
+        n_used = len(view.rows) - 2 * self.n_hostile
+        means, shares = np.empty(view.rows.shape[1]), np.full(n_used, 1 / n_used)
         for block, columns in sorted_columns(view.rows):
-            np.matmul(columns[:, self.n_hostile :][:, :n_kept].astype(np.float64), shares, out=means[block])
+            np.matmul(columns[:, self.n_hostile :][:, :n_used].astype(np.float64), shares, out=means[block])
         return means
 
 
@@ -58,6 +58,6 @@ def weighted_trimmed_mean(rows: Updates, weights: NDArray[np.float64], trimmed: 
     """Weighted mean of each column without the weight ``trimmed`` at each end, (n_params,)."""
     mean = np.empty(rows.shape[1])
     for block, values, reached in ordered(rows, weights):
-        kept = np.diff(reached.clip(trimmed, weights.sum() - trimmed), axis=0, prepend=trimmed)
-        mean[block] = (kept * values).sum(axis=0) / (weights.sum() - 2 * trimmed)
+        inside = np.diff(reached.clip(trimmed, weights.sum() - trimmed), axis=0, prepend=trimmed)
+        mean[block] = (inside * values).sum(axis=0) / (weights.sum() - 2 * trimmed)
     return mean

@@ -29,8 +29,8 @@ class Adaptive(Stateful[Vector, Vector, Moments]):
 
     Args:
         lr: server learning rate.
-        beta1: share of the momentum that is kept.
-        beta2: share of the second moment that is kept (Adam, Yogi).
+        beta1: share of the momentum that stays.
+        beta2: share of the second moment that stays (Adam, Yogi).
         tau: degree of adaptivity: the larger, the less.
     """
 

@@ -22,7 +22,7 @@ class Fedavgm(Stateful[Vector, Vector, Pace]):
 
     Args:
         lr: step over momentum.
-        beta: share of the last step that is kept.
+        beta: share of the last step that stays.
     """
 
     lr: float = 1.0

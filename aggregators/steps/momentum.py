@@ -44,11 +44,11 @@ class Momentum(Stateful[View, View, Averages]):
 
     def advance(self, view: View, state: Averages | None, rng: np.random.Generator) -> tuple[View, Averages]:
         """The view with averaged rows, and the averages of all groups so far."""
-        kept = {} if state is None else state.rows
+        before = {} if state is None else state.rows
         rows = view.rows.copy()
         for block in blocks(rows):
             for group, row in zip(view.members, rows[:, block], strict=True):
-                if group in kept:
+                if group in before:
                     row *= 1 - self.beta
-                    row += self.beta * kept[group][block]
-        return replace(view, rows=rows), Averages({**kept, **dict(zip(view.members, rows, strict=True))})
+                    row += self.beta * before[group][block]
+        return replace(view, rows=rows), Averages({**before, **dict(zip(view.members, rows, strict=True))})

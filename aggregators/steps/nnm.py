@@ -33,8 +33,8 @@ class Nnm(Majority, Mixing):
     def mixing(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the neighbors of each row."""
         gaps = squared_distances(view.rows)
-        n_kept = len(gaps) - self.n_hostile
+        n_used = len(gaps) - self.n_hostile
         mixing = np.zeros_like(gaps)
         for shares, row in zip(mixing, gaps, strict=True):
-            shares[ranks(row).argsort(kind="stable")[:n_kept]] = 1 / n_kept
+            shares[ranks(row).argsort(kind="stable")[:n_used]] = 1 / n_used
         return mixing

@@ -35,7 +35,7 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
 
 
 def grouped(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One row for each group of rows of ``found`` that say the same: its first; the largest group first."""
+    """One row for each group of rows of ``found`` that agree: its first; the largest group first."""
     like = _like(found)
     first = [row for row in range(len(found)) if not like[row, :row].any()]
     support = like[first].sum(axis=1)

@@ -12,8 +12,8 @@ class MaliciousAggregator:
     """Ask hospitals to train without the agreed protection, on so few records that their updates tell them.
 
     The paper's server switches protections off and chooses what hospitals train on; this one changes the agreed terms and
-    leaves the weights alone. It gains something only from hospitals that do as they are told: those of this project train by
-    their own copy of the plan and refuse a task of another one.
+    leaves the weights alone. It gains something only from hospitals that do whatever a message asks: those of this project train
+    by their own copy of the plan and refuse a task of another one.
 
     Args:
         dp: whether records are still protected by the record-level DP that was agreed on.

@@ -14,7 +14,7 @@ from sim.types import About, Knowledge, Stateful, Updates
 class Neurotoxin(Stateful[Knowledge, Updates, Received]):
     """Leave out of the update the parameters that honest hospitals move most, so that they do not soon undo it.
 
-    Which those are is told from how the common model moved in the round before; the first round attacked is left as it is.
+    Which those are follows from how the common model moved in the round before; the first round attacked is left as it is.
     Joined with a poison. The paper projects every step of training, this the update that results.
 
     Args:

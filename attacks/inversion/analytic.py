@@ -16,7 +16,7 @@ class AnalyticInversion:
     """Divide each neuron's weight update by its bias update: exact for every neuron that a single record has moved.
 
     A hospital of one record is read exactly, also after many SGD steps; so is each record of a larger sum that alone activates
-    some ReLU neuron. Everything else is a mixture of records, kept only if it looks like a record (see ``plausible``).
+    some ReLU neuron. Everything else is a mixture of records, used only if it looks like a record (see ``plausible``).
     After Adam the quotients are wrong in the continuous fields. Noise on the updates leaves no guess.
 
     Args:

@@ -19,8 +19,8 @@ class EdgeCase:
 
     Unusual is what is least likely under the public schema: continuous values far from the usual (see ``unlikeliness``). The
     hospital's own unusual records get the target label; more are drawn in the tail, from other records of its own, whose
-    continuous values are moved outward until they are as unusual. The paper collects such inputs (airplanes of one airline,
-    say) and knows that honest parties hold few; here honest hospitals keep theirs, rightly labeled.
+    continuous values are moved outward until they are as unusual. The paper collects such inputs (such as airplanes of one
+    airline) and knows that honest parties hold few; here honest hospitals keep theirs, rightly labeled.
 
     Args:
         share: part of the records to replace by ones drawn in the tail, above 0 and at most 1, rounded to whole records.

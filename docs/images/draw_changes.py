@@ -27,7 +27,7 @@ DARKEST = 0.5  # loss of AUROC with the darkest color
 def changes(records: Sequence[RunRecord]) -> Figure:
     """Change of the AUROC in hundredths by each attack under each defense, bold where its 95 % interval does not hold 0.
 
-    A question mark says that harm is not decided. Cells without a figure are left white.
+    A question mark states that harm is not decided. Cells without a figure are left white.
     The attack with the largest mean loss over defenses is on the left, the defense with the smallest on top.
     """
     cells = tables.cells(tables.one_study(records)).filter(~pl.col("reads_only"), pl.col("attack") != "none").drop_nulls("harm")
@@ -38,11 +38,11 @@ def changes(records: Sequence[RunRecord]) -> Figure:
     for row in cells.iter_rows(named=True):
         x, y, loss = attacks.index(row["attack"]), defenses.index(row["defense"]), max(0.0, -row["harm"])
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade.to_rgba(loss), edgecolor="white", linewidth=0.6))
-        told = row["harm_high"] < 0 or row["harm_low"] > 0
+        decided = row["harm_high"] < 0 or row["harm_low"] > 0
         unsure = "?" if row["verdict"] == UNDECIDED else ""
         look: dict[str, Any] = {
-            "color": "white" if loss > 0.6 * DARKEST else INK if told or unsure else SOFT,
-            "weight": "bold" if told else "normal",
+            "color": "white" if loss > 0.6 * DARKEST else INK if decided or unsure else SOFT,
+            "weight": "bold" if decided else "normal",
         }
         text = f"{round(100 * row['harm']):+d}".replace("-", "\N{MINUS SIGN}").replace("+0", "0") + unsure
         axes.text(x, y, text, ha="center", va="center_baseline", fontsize=6.5, **look)

@@ -108,8 +108,8 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
         return []
     chosen = f"{focus(records)} of {words.count(records[0].n_hospitals, 'hospital')} hostile"
     return [
-        f"Numbers of hostile hospitals: {words.listed(map(str, run))}. Where nothing else is said, this page shows the runs with "
-        f"{chosen}: of the numbers at which most cells ran, the one nearest to a quarter."
+        f"Numbers of hostile hospitals: {words.listed(map(str, run))}. Where nothing else is stated, this page shows the runs "
+        f"with {chosen}: of the numbers at which most cells ran, the one nearest to a quarter."
     ]
 
 

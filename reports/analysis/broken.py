@@ -58,7 +58,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _events(record: RunRecord) -> Iterator[str]:
-    """What went wrong in one run; skipped rounds are not told here."""
+    """What went wrong in one run; skipped rounds are not listed here."""
     if untrained(record):
         yield "no round gave a new model, so that no figure is defined and means leave it out"
     elif without_scores(record):

@@ -84,10 +84,10 @@ def least(found: pl.DataFrame) -> list[str]:
 def markdown(found: pl.DataFrame) -> str:
     """The rows of ``of_interest`` as a table."""
     head = ("defense", "hospital", "training records", "influence", "measure", "without", "with", "change")
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_told, of_interest(found))))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_cells, of_interest(found))))
 
 
-def _told(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     metric = row["metric"]
     scores = [words.score(row[f"{metric}_{side}"]) for side in ("without", "with")]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)

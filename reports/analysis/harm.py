@@ -83,7 +83,7 @@ def harmful(row: Row, drop: float) -> str:
 
 
 def price(effects: pl.DataFrame) -> list[str]:
-    """The largest price that a hospital pays for a defense when nobody attacks, named only where it is told apart."""
+    """The largest price that a hospital pays for a defense when nobody attacks, named only where it is distinguished."""
     texts = []
     hit = tables.worst_hit(effects)
     for row in hit.head(1).iter_rows(named=True):
@@ -99,7 +99,7 @@ def price(effects: pl.DataFrame) -> list[str]:
         if not row["alike"] and row["brier_low"] is not None:
             texts.append(f"With nobody attacking, {row['defense']} costs one hospital most: {rise}.")
         else:
-            others = f"; it is not told apart from {words.some(row['alike'], 3)}" if row["alike"] else ""
+            others = f"; it is not distinguished from {words.some(row['alike'], 3)}" if row["alike"] else ""
             texts.append(
                 f"With nobody attacking, the largest change of a hospital was seen under {row['defense']}: {rise}{others}."
             )

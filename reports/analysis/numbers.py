@@ -24,7 +24,7 @@ def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
     """The head, then a line for each defense and number: the attack with the lowest mean change, and how sure that is.
 
     ``decided`` is empty where the interval holds 0 and where it holds a loss of ``report.material_drop``: neither that loss nor
-    that there is none can be told from these seeds.
+    that there is none can be concluded from these seeds.
     """
     drop = tables.material_drop(records)
     yield tuple(column.format(drop=drop) for column in HEAD)

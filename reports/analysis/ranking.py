@@ -1,4 +1,4 @@
-"""Which defense does best, and at what cost: frames -> sentences. Defenses not told apart are named together, as a tie."""
+"""Which defense does best, and at what cost: frames -> sentences. Defenses not distinguished are named together, as a tie."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _order(ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row
     if tied:
         named = [_with_cost(row, cost, figure) for row in (first, *tied)]
         texts = [
-            f"No best defense is shown: {words.some(named, MOST_TIED)} are not told apart "
+            f"No best defense is shown: {words.some(named, MOST_TIED)} are not distinguished "
             f"with {words.count(_seeds(first), 'seed')}."
         ]
         if first["defense"] == "none" or any(row["defense"] == "none" for row in tied):
@@ -98,9 +98,9 @@ def _order(ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row
     elif first["defense"] == "none":
         texts = [f"Every defense tried does worse than none: {figure(first)} without a defense."]
     else:
-        texts = [f"Of the defenses tried, {_with_cost(first, cost, figure)} does best and is told apart from every other."]
+        texts = [f"Of the defenses tried, {_with_cost(first, cost, figure)} does best and is distinguished from every other."]
     if apart:
-        texts.append(f"Worse than {name}, told apart seed by seed: {words.some(gap(row) for row in apart)}.")
+        texts.append(f"Worse than {name}, distinguished seed by seed: {words.some(gap(row) for row in apart)}.")
     return texts
 
 

@@ -81,7 +81,7 @@ def pooled(record: RunRecord) -> RunRecord:
 
 
 def material_drop(records: Sequence[RunRecord]) -> float:
-    """The loss of AUROC that counts as material in a study, as its configuration says."""
+    """The loss of AUROC that counts as material in a study, as its configuration states."""
     return float(records[0].config["report"]["material_drop"])
 
 
@@ -96,7 +96,7 @@ def hostile_act(record: RunRecord) -> bool:
 
 
 def idle(record: RunRecord) -> list[str]:
-    """Which of attack and defense did nothing in the run, so that its outcome says nothing about them."""
+    """Which of attack and defense did nothing in the run, so that its outcome shows nothing about them."""
     engaged = {"attack": record.engagement.attack_engaged, "defense": record.engagement.defense_engaged}
     return [what for what, did in engaged.items() if did is False]
 
@@ -176,8 +176,8 @@ def cells(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
 def judged_by_auroc(cells: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``cells`` that AUROC speaks of: attacks that change what is sent, and no attack.
 
-    A backdoor is meant to leave AUROC as it is and is told by its success beyond false triggers; it counts here only where it
-    lost a material share of AUROC under some defense, or the model is not defined.
+    A backdoor is meant to leave AUROC as it is and is recognized by its success beyond false triggers; it counts here only
+    where it lost a material share of AUROC under some defense, or the model is not defined.
     """
     hit = cells.filter((pl.col("n_lost") > 0) | (pl.col("n_undefined") > 0))["attack"].unique()
     return cells.filter(~pl.col("reads_only"), ~pl.col("backdoor") | pl.col("attack").is_in(hit.implode()))
@@ -215,7 +215,7 @@ def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
     """The hospital with the largest mean Brier change under each defense, if it is ``NOTABLE``; the worst defense first.
 
     It is the largest of many, picked after the fact, so its mean leans high. ``alike``: the other hospitals under the same
-    defense that it is not told apart from, the next largest first; only where that is empty is it the hardest hit.
+    defense that it is not distinguished from, the next largest first; only where that is empty is it the hardest hit.
     """
     ordered = effects.filter(pl.col("brier") >= NOTABLE).sort("brier", descending=True, maintain_order=True)
     worst = ordered.unique("defense", keep="first", maintain_order=True)
@@ -224,7 +224,7 @@ def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
 
 
 def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
-    """Names of ``others`` whose change of Brier score is not told apart from that of the ``worst`` hospital, seed by seed."""
+    """Names of ``others`` whose change of Brier score is not distinguished from that of the ``worst`` hospital, seed by seed."""
     mine = dict(zip(worst["seeds"], worst["brier_each"], strict=True))
     names = []
     for row in others.sort("brier", descending=True, maintain_order=True).iter_rows(named=True):
@@ -241,7 +241,7 @@ def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFram
     Both with ``_low`` and ``_high``; ``worst_lowest``: in the worst of ``n_seeds``; ``attack`` names the worst one, ``n_attacks``
     how many were tried, ``epsilon`` the privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the
     defense with the highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest; null for the highest
-    itself. ``apart``: whether they are told apart. ``n_undefined``: attacked runs whose model has no figure, which ``worst``
+    itself. ``apart``: whether they are distinguished. ``n_undefined``: attacked runs whose model has no figure, which ``worst``
     leaves out.
     """
     tried = judged_by_auroc(cells(records, metric)).filter(pl.col("attack") != "none")
@@ -371,8 +371,8 @@ def gaps(table: pl.DataFrame, value: str) -> pl.DataFrame:
         each=pl.col(value), drop=pl.col("drop").max(), behind_most=pl.col(value).max()
     )  # fmt: skip
     apart = [intervals.are_apart(row["each"], row["drop"]) for row in each.iter_rows(named=True)]
-    told = each.select("defense", "behind_most", apart=pl.Series(apart, dtype=pl.Boolean))
-    return behind.join(told, on="defense", how="left", maintain_order="left")
+    decided = each.select("defense", "behind_most", apart=pl.Series(apart, dtype=pl.Boolean))
+    return behind.join(decided, on="defense", how="left", maintain_order="left")
 
 
 def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
@@ -387,7 +387,7 @@ def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lost(row: dict[str, Any]) -> dict[str, Any]:
-    """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure says."""
+    """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure shows."""
     lacking, values = row["n_undefined"], row["values"]
     if not values:
         verdict = intervals.HARMED if lacking > 1 else intervals.UNDECIDED if lacking else None

@@ -21,7 +21,7 @@ WEIGHT = {
     "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "weight": pl.Float64,
     "left_out": pl.Float64,
 }  # fmt: skip
-ALONE = 1.05  # hospitals used in a mean round, up to which a rule is said to take one
+ALONE = 1.05  # hospitals used in a mean round, up to which a rule counts as taking one
 
 
 def selections(records: Sequence[RunRecord]) -> pl.DataFrame:

@@ -52,7 +52,7 @@ def markdown(found: pl.DataFrame, drop: float) -> str:
         "defense", "AUROC, no attack", "attack", "AUROC", lost, "sensitivity", "fewer found", f"{drop:g} lost", "not decided",
         "AUROC, one run",
     )  # fmt: skip
-    lines = [head, ["---"] * len(head), *(_told(row) for row in found.iter_rows(named=True))]
+    lines = [head, ["---"] * len(head), *(_cells(row) for row in found.iter_rows(named=True))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -68,7 +68,7 @@ def _single(records: Sequence[RunRecord]) -> pl.DataFrame:
     return changes.group_by("defense").agg(single=pl.col("auroc").min())
 
 
-def _told(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     changes = [_change(row, name) for name in ("auroc", "sensitivity")]
     names = [f"`{row['defense']}`", words.score(row["utility"]), f"`{row['attack']}`"]
     auroc, sensitivity = changes

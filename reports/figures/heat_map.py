@@ -41,7 +41,7 @@ def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple
     the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a dashed one
     that some seeds show it and the mean does not decide it; controls come first, framed in black. A dagger marks
     cells with runs in which attack or defense did nothing, a double one those with seeds without an AUROC, an
-    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` says by attack and defense
+    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` states by attack and defense
     what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and state mean and worst
     seed.
     """

@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
     """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; the worst hit is marked.
 
-    It is marked only where it is told apart from every other. All figures have the same hospitals and the same scale.
+    It is marked only where it is distinguished from every other. All figures have the same hospitals and the same scale.
     """
     shown, reach = hardest_hit(effects), _reach(effects)
     return [_effects_figure(effects, names, shown, reach) for names in batches(_names(effects, "defense"), MOST_EFFECTS)]

@@ -1,6 +1,6 @@
-"""The report's plain sentences, each made from the numbers and saying no more than they do.
+"""The report's plain sentences, each made from the numbers and stating no more than they show.
 
-A conclusion needs both controls and an interval: without them the sentence gives the figure and says what is missing.
+A conclusion needs both controls and an interval: without them the sentence gives the figure and states what is missing.
 """
 
 from __future__ import annotations
@@ -198,14 +198,14 @@ def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
     cells = tables.cells(records)
     lone, total = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2)), len(cells)
     where = "Every result" if lone == total else f"{lone} of {words.count(total, 'result')}"
-    return [f"{where} comes from one seed: it has no interval, and chance cannot be told from effect."] if lone else []
+    return [f"{where} comes from one seed: it has no interval, and chance cannot be distinguished from effect."] if lone else []
 
 
 def _idle(records: Sequence[RunRecord]) -> list[str]:
     counts = Counter((record.attack, record.defense, what) for record in records for what in tables.idle(record))
     texts = [
         f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the {what} did nothing, "
-        f"so the outcome says nothing about the {what}."
+        f"so the outcome shows nothing about the {what}."
         for (attack, defense, what), n in counts.items()
     ]
     return _first(texts, "The same holds in {}, marked † below.")
@@ -219,7 +219,7 @@ def _first(texts: list[str], rest: str) -> list[str]:
 
 
 def _over(row: Row, name: str, n: int | None, *, signed: bool = False) -> str:
-    """The interval of ``row[name]`` in brackets, over ``n`` seeds if that is to be said."""
+    """The interval of ``row[name]`` in brackets, over ``n`` seeds if the number is to be stated."""
     if row[f"{name}_low"] is None:
         return " (one seed, no interval)"
     seeds = "" if n is None else f" over {words.count(n, 'seed')}"

@@ -26,7 +26,7 @@ def change(value: float | None) -> str:
 
 
 def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """An interval, or words that say that one seed gives none."""
+    """An interval, or words that state that one seed gives none."""
     if low is None or high is None:
         return "no interval"
     form = change if signed else score
@@ -84,7 +84,7 @@ def number(value: float) -> str:
 
 
 def not_decided(n: int) -> str:
-    """What is to be said where ``n`` seeds leave a question open."""
+    """The sentence for ``n`` seeds that leave a question open."""
     return f"not decided with {count(n, 'seed')}"
 
 
@@ -128,12 +128,12 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def attack(name: str) -> str:
-    """The name of an attack; the control is said in words."""
+    """The name of an attack; the control has a name in plain words."""
     return "no attack" if name == "none" else name
 
 
 def defense(name: str) -> str:
-    """The name of a defense; the control is said in words."""
+    """The name of a defense; the control has a name in plain words."""
     return "no defense" if name == "none" else name
 
 

@@ -28,7 +28,7 @@ plugins=[PACKAGE] lets a package of your own name its plug-ins in the configurat
 Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
-INTERRUPTED = "Interrupted. What was stored is kept; the same command in the same folder goes on from it."
+INTERRUPTED = "Interrupted. What was stored stays; the same command in the same folder goes on from it."
 
 
 @streams.settled

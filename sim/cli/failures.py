@@ -1,4 +1,4 @@
-"""How a command ends that cannot do what it was asked: one line, and an exit code that says whose fault it is."""
+"""How a command ends that cannot do what it was asked: one line, and an exit code that states whose fault it is."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The jobs of a command: Hydra composes their configurations, and nothing else of Hydra runs.
 
-``hydra.main`` would act on what a configuration says of callbacks, logging, environment variables, launchers and sweepers. A job
-here is its composed configuration, the folder that ``hydra.run.dir`` or ``hydra.sweep.dir`` names, and a call of the command.
+``hydra.main`` would act on what a configuration states of callbacks, logging, environment variables, launchers and sweepers. A
+job here is its composed configuration, the folder that ``hydra.run.dir`` or ``hydra.sweep.dir`` names, and a call of the command.
 All jobs of a sweep are composed and checked before the first one runs.
 """
 

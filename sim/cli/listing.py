@@ -120,7 +120,7 @@ def facts(group: str, name: str) -> dict[str, str]:
 
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
-    """What a data sheet says; an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
+    """The data sheet: an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
     by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""The command that repeats what a folder holds: every flag and override that matters, and none that says where to write."""
+"""The command that repeats what a folder holds: every flag and override that matters, and none that states where to write."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def run(config: DictConfig) -> None:
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
-    _say_where(page)
+    _print_place(page)
 
 
 def comparison(config: DictConfig) -> None:
@@ -70,7 +70,7 @@ def comparison(config: DictConfig) -> None:
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
-    _say_where(page)
+    _print_place(page)
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -78,11 +78,11 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
     from reports import sweeps
 
     if sweeps.places(folder):
-        told = manifest(command, time.perf_counter() - start)
-        files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
+        facts = manifest(command, time.perf_counter() - start)
+        files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
         page, sweep = sweeps.write(folder)
         Screen().print(sweeps.table(sweep))
-        _say_where(page)
+        _print_place(page)
 
 
 def report(words: Sequence[str]) -> None:
@@ -92,11 +92,11 @@ def report(words: Sequence[str]) -> None:
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
-            _say_where(sweeps.write(folder)[0])
+            _print_place(sweeps.write(folder)[0])
             continue
         records = evidence.read(folder)
         evidence.write_tables(folder, records)
-        _say_where(_page(folder, records))
+        _print_place(_page(folder, records))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -112,13 +112,13 @@ def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: flo
     """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands stay in them."""
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)
-    told = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
-    told |= {
+    facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
+    facts |= {
         f"{key}s": list(dict.fromkeys(getattr(record, key) for record in [*records, *everything]))
         for key in ("attack", "defense")
     }
-    told |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
-    files.replace(folder / evidence.MANIFEST, (json.dumps(told, indent=2) + "\n").encode())
+    facts |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
+    files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
     return _page(folder, records)
 
 
@@ -128,7 +128,7 @@ def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
     return write_report(folder, show_reconstructions=all(record.config["report"]["show_reconstructions"] for record in records))
 
 
-def _say_where(page: Path) -> None:
+def _print_place(page: Path) -> None:
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
     Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 

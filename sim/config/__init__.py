@@ -1,1 +1,1 @@
-"""From words to checked values: what a configuration may say, and what is made of it."""
+"""From words to checked values: what a configuration may hold, and what is made of it."""

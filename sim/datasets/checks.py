@@ -173,7 +173,7 @@ def _repeated(consortium: Consortium) -> Iterator[str]:
     if shared:
         yield (
             f"{shared} {'record is' if shared == 1 else 'records are'} found in more than one hospital with the same features; "
-            "a patient of several hospitals is less protected by differential privacy than epsilon says."
+            "a patient of several hospitals is less protected by differential privacy than epsilon states."
         )
 
 

@@ -85,7 +85,7 @@ def matching(schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3) 
     truth, guesses = np.asarray(truth, dtype=np.float64), np.asarray(guesses, dtype=np.float64)
     exact = (np.abs(guesses[:, at.binary] - truth[at.binary]) <= FLAG_TOLERANCE).all(axis=1)
     value = np.abs(at.center + at.scale * truth[at.continuous])
-    room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)  # float32 cannot say 0 in a standardized column
+    room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)  # float32 cannot express 0 in a standardized column
     close = at.scale * np.abs(guesses[:, at.continuous] - truth[at.continuous]) <= room
     absent = (at.flag >= 0) & (truth[at.flag] > 0.5)
     return np.asarray(exact & (close | absent).all(axis=1), dtype=np.bool_)
@@ -143,7 +143,7 @@ def _numbers(column: pl.Series) -> pl.Series:
 
 
 def _refuse_values(column: pl.Series, wrong: NDArray[np.bool_], kind: str, expected: str) -> None:
-    """Raise ``InputError`` that says in which rows something is wrong, and what, and never quotes a value."""
+    """Raise ``InputError`` that states in which rows something is wrong, and what, and never quotes a value."""
     if wrong.any():
         place = f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row {int(wrong.argmax()) + 1}"
         raise InputError(f"field {column.name}", place, expected)

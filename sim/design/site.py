@@ -54,7 +54,7 @@ def spent(plan: FederationPlan, n_records: int) -> float:
 class Site:
     """One hospital as it knows itself. ``device``: where it trains, as in ``device=``.
 
-    ``training``: how it trains instead of as the plan says; only a hostile hospital has such a thing.
+    ``training``: how it trains instead of as the plan states; only a hostile hospital has such a thing.
     """
 
     name: str

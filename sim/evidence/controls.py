@@ -1,7 +1,7 @@
 """The controls of a run: the same run without its attack, and the same run without its defense.
 
 Both share the seed, the data, the code and every value of the configuration that changes a result and is
-not the attack's (the defense's) own: ``sim.config.groups`` says whose a value is.
+not the attack's (the defense's) own: ``sim.config.groups`` states whose a value is.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def code_version() -> str:
 
 
 def manifest(command: str, seconds: float) -> dict[str, Any]:
-    """What ``manifest.json`` says of a folder's evidence. ``command`` repeats it."""
+    """What ``manifest.json`` states of a folder's evidence. ``command`` repeats it."""
     return {
         "command": command,
         "code": code_version(),

@@ -16,7 +16,7 @@ class Part(BaseModel):
 class Outcome(Part):
     """One figure. ``subject``: which hospital (record, message) it is of, None for the consortium.
 
-    ``value`` is None where the figure is not defined, and ``undefined`` says why. ``n``: how many patients,
+    ``value`` is None where the figure is not defined, and ``undefined`` states why. ``n``: how many patients,
     records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are those of the metric in
     ``sim.evidence.metrics``, so that a line of evidence can be read by itself.
     """

@@ -119,9 +119,9 @@ def _within(values: Sequence[float], low: float, high: float) -> bool:
 
 
 def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
-    for key, told, value in _repeated(record.config):
+    for key, place, value in _repeated(record.config):
         if getattr(record, key) != value:
-            yield key, f"expected {value!r:.60}, which is config.{told}"
+            yield key, f"expected {value!r:.60}, which is config.{place}"
     if len(record.hostile) != record.n_hostile:
         yield "hostile", f"expected as many names as n_hostile={record.n_hostile}"
     if len(record.hospitals) != record.n_hospitals:

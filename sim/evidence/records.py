@@ -84,7 +84,7 @@ class Spent(Part):
 class Privacy(Part):
     """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is the maximum over hospitals.
 
-    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it says nothing about.
+    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it does not cover.
     """
 
     unit: str

@@ -16,7 +16,7 @@ SEAL_BYTES: Final = len(b', "previous": "", "hash": ""}\n') + 2 * 64
 
 
 class BrokenError(ValueError):
-    """A line that does not belong where it is; the text says why."""
+    """A line that does not belong where it is; the text states why."""
 
 
 def seal(text: str, previous: str) -> bytes:
@@ -33,12 +33,12 @@ def opened(line: bytes, previous: str) -> tuple[bytes, str]:
     found = _END.search(line, max(0, len(line) - SEAL_BYTES))
     if found is None:
         raise BrokenError("it does not end with the hashes that chain it to the line before")
-    told_previous, told = (group.decode() for group in found.groups())
-    if sha256(line[: len(line) - len(b', "hash": ""}\n') - 64]).hexdigest() != told:
+    stated_previous, stated = (group.decode() for group in found.groups())
+    if sha256(line[: len(line) - len(b', "hash": ""}\n') - 64]).hexdigest() != stated:
         raise BrokenError("its hash is not that of its content: it was changed")
-    if told_previous != previous:
+    if stated_previous != previous:
         raise BrokenError("it does not follow the line before: lines were changed, moved, left out or put in")
-    return line[: found.start()] + b"}", told
+    return line[: found.start()] + b"}", stated
 
 
 def last_hash(tail: bytes) -> str:

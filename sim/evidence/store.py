@@ -105,13 +105,13 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def _promised(folder: Path) -> dict[str, Any] | None:
-    """Size and hash of the evidence as the folder's manifest has them; None if it does not say."""
+    """Size and hash of the evidence as the folder's manifest has them; None where the manifest has neither."""
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            told = json.loads(file.read()).get("evidence")
+            stated = json.loads(file.read()).get("evidence")
     except (OSError, ValueError, AttributeError, RecursionError):
-        return None  # whoever shows the manifest says what is wrong with it
-    return {"bytes": told.get("bytes"), "hash": told.get("hash")} if isinstance(told, dict) else None
+        return None  # whoever shows the manifest states what is wrong with it
+    return {"bytes": stated.get("bytes"), "hash": stated.get("hash")} if isinstance(stated, dict) else None
 
 
 def _reason(error: Exception) -> str:
@@ -119,12 +119,12 @@ def _reason(error: Exception) -> str:
 
 
 def _of_other_version(content: bytes) -> str | None:
-    """What is to be said of a line that another version of this program wrote; None if this one may have written it."""
+    """The refusal of a line that another version of this program wrote; None if this one may have written it."""
     try:
-        told = json.loads(content)
+        stated = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    schema, code = (told.get(key) for key in ("schema_", "code")) if isinstance(told, dict) else (None, None)
+    schema, code = (stated.get(key) for key in ("schema_", "code")) if isinstance(stated, dict) else (None, None)
     if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
         return None
     return f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which can read it"

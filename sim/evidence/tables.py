@@ -49,7 +49,7 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     of marked test records, not of the target class, that the final model puts into it. For other attacks on the model, whether
     the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
     0, so that its mean over seeds is a success rate; 1 also where the attack left no model with finite scores and the control
-    has an AUROC; None without that control. ``attack_success_kind`` says which of the three it is: ``records_recovered``,
+    has an AUROC; None without that control. ``attack_success_kind`` states which of the three it is: ``records_recovered``,
     ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a backdoor, the share that ``attack_success`` is to be read
     beside, that of the same run without the attack.
     """

@@ -40,7 +40,7 @@ class Roster:
     def enrolled(cls, hospitals: Sequence[str], partitions: Mapping[int, int], refused: Sequence[str] = ()) -> Roster:
         """The hospitals behind the nodes of ``partitions`` (node id -> place among the hospitals).
 
-        A hospital without a node sends nothing in the whole run; ``refused`` says why nodes were not enrolled.
+        A hospital without a node sends nothing in the whole run; ``refused`` states why nodes were not enrolled.
         """
         found = {hospitals[place]: node for node, place in partitions.items()}
         reason = printable("; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON)

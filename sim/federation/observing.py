@@ -56,7 +56,7 @@ class Ended:
     """A run after its last round.
 
     ``initial`` and ``weights`` (n_params,): the model before round 1 and the final one. ``attack_free`` (n_params,): the final
-    model of the same run without the attack, where it was run. ``answer``: asks hospitals once more, of which nothing is kept.
+    model of the same run without the attack, where it was run. ``answer``: asks hospitals once more; nothing stores the answers.
     """
 
     initial: Weights

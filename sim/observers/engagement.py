@@ -92,7 +92,7 @@ class EngagementObserver:
 
 
 def moved(one: Vector, other: Vector) -> float:
-    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where none is: nothing can be told."""
+    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where none is."""
     finite = [bool(np.isfinite(update).all()) for update in (one, other)]
     if all(finite):
         return relative_distance(one, other)

@@ -1,4 +1,4 @@
-"""What a curious aggregator reconstructs of one round: its guesses, scored against the records behind them."""
+"""What an aggregator reconstructs of one round: its guesses, scored against the records behind them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.types import Inversion, Observation, View
 
-GALLERY = 12  # records kept for a report
+GALLERY = 12  # records stored for a report
 
 Guesses = NDArray[np.floating[Any]]
 

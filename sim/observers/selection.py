@@ -45,7 +45,7 @@ def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> 
     ``hospital_weight``: a hospital's share of the aggregate, mean over rounds (an equal share is 1 / n_hospitals).
     ``left_out``: share of rounds in which that was less than a tenth of an equal share. ``selection_precision``: hostile among
     those left out. ``selection_recall``: left out among the hostile. ``honest_left_out``: left out among the honest. Without an
-    attack the hostile hospitals behave honestly: ``selection_recall`` says nothing then.
+    attack the hostile hospitals behave honestly: ``selection_recall`` shows nothing then.
     """
     if not shares:
         return []

@@ -1,1 +1,1 @@
-"""Many runs: what is planned, run together, stored, and told apart from other studies."""
+"""Many runs: what is planned, run together, stored, and distinguished from other studies."""

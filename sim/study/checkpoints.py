@@ -66,7 +66,7 @@ class Arrays(list[NDArray[Any]]):
 
 
 @dataclass(frozen=True)
-class Told:
+class StoredState:
     """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
 
     kind: str
@@ -234,7 +234,7 @@ def _state_types(run: FederatedRun) -> dict[str, type]:
 
 def _made(value: Any, types: Mapping[str, type]) -> Any:
     """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE`` for one of another type."""
-    if isinstance(value, Told):
+    if isinstance(value, StoredState):
         return types[value.kind](**value.fields)
     if isinstance(value, dict):
         return {key: _made(item, types) for key, item in value.items()}
@@ -291,7 +291,7 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
     Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
-    Told: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
+    StoredState: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
 
@@ -313,7 +313,7 @@ def _unpacked(tree: Any, arrays: Arrays) -> Any:
             given = _unpacked(value, arrays)
             return Skipped(**{field.name: given[field.name] for field in fields(Skipped)})
         case "state":
-            return Told(value, _unpacked(more[0][1], arrays))
+            return StoredState(value, _unpacked(more[0][1], arrays))
         case "array":
             return arrays[value]
         case "number":

@@ -1,4 +1,4 @@
-"""Many runs: each once, over several processes, every finished one kept at once, the rest made up for by the next call."""
+"""Many runs: each once, over several processes, every finished one stored at once, the rest made up for by the next call."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class _Worker:
                 yield answer
         except (EOFError, ConnectionError):
             raise RefusedError(
-                "a worker process was ended from outside, perhaps for lack of memory; finished runs are kept, "
+                "a worker process was ended from outside, perhaps for lack of memory; finished runs are stored, "
                 "and the same command with the same hydra.run.dir completes the rest"
             ) from None
 

@@ -100,7 +100,7 @@ def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
 
 
 def _plugins(settings: Settings) -> dict[str, Attack]:
-    """The attacks, after all other plug-ins have been built too: what is wrong in one is told before any data are read."""
+    """The attacks, after all other plug-ins have been built too: what is wrong in one is reported before any data are read."""
     packages = tuple(settings.plugins)
     for group in ("consortium", "model"):
         built(group, getattr(settings, group), packages)
@@ -176,7 +176,7 @@ def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> 
 
 
 def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy:
-    """What a hospital asks for: what its policy says, and beyond that what the plan promises."""
+    """What a hospital asks for: what its policy states, and beyond that what the plan promises."""
     if asked.hospitals and hospital not in asked.hospitals:
         asked = Policy()
     hides = plan.secagg.n_rows(len(plan.hospitals)) < len(plan.hospitals)

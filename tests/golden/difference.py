@@ -1,6 +1,6 @@
 """In what two records of the same run differ, field by field, whatever the order of keys and whatever fields are called.
 
-A field is told by its path, as in ``hospitals[va].auroc``. The tables below are all that a change of the evidence has to touch.
+A field is named by its path, as in ``hospitals[va].auroc``. The tables below are all that a change of the evidence has to touch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")  # addresses, seals and times
 RENAMED: Final[Mapping[str, str]] = {}  # pattern of a path of older evidence -> path of today's, as in re.sub
 MAY_BE_MISSING: Final[tuple[str, ...]] = ()  # patterns of paths that only newer or only older evidence has
-REWORDED: Final[tuple[str, ...]] = ()  # patterns of paths of sentences whose words may change; what they say of is compared
+REWORDED: Final[tuple[str, ...]] = ()  # patterns of paths of sentences whose words may change; what they are about is compared
 
 # What names an item of a list; items without any of these go by their number.
 NAMES: Final = ("hospital", "party", "id", "part", "metric", "subject", "round", "target")
@@ -72,9 +72,9 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], equal: Equal =
 def flat(record: Mapping[str, Any]) -> Paths:
     """The fields of a record by their path, with today's names; ``curve`` by metric, hospital and round."""
     found = Paths()
-    told = {key: value for key, value in record.items() if key not in NOT_COMPARED}
-    curve = told.pop("curve", {})
-    for path, value in _paths("", told):
+    stated = {key: value for key, value in record.items() if key not in NOT_COMPARED}
+    curve = stated.pop("curve", {})
+    for path, value in _paths("", stated):
         found[renamed(path)] = value
     columns = (curve.get(key, ()) for key in ("metric", "hospital", "round", "value"))
     for metric, hospital, round_, value in zip(*columns, strict=True):

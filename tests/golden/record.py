@@ -68,11 +68,11 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Evidence]]:
 def _lockstep(words: str) -> list[Evidence]:
     """What one command leaves in its folder."""
     with tempfile.TemporaryDirectory() as folder:
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _new_hydra(), _no_pictures():
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), _new_hydra(), _no_pictures():
             code = _command()([*words.split(), f"hydra.run.dir={folder}"])
         if code:
-            raise RuntimeError(f"wardround {words} ended with {code}:\n{said.getvalue()}")
+            raise RuntimeError(f"wardround {words} ended with {code}:\n{printed.getvalue()}")
         lines = (Path(folder) / "evidence.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
@@ -117,6 +117,6 @@ def _processor() -> str:
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    told = [facts.get(key, "") for key in ("model name", "cpu family", "model", "stepping")]
+    known = [facts.get(key, "") for key in ("model name", "cpu family", "model", "stepping")]
     flags = facts.get("flags", facts.get("Features", ""))
-    return " ".join([platform.machine(), *told, hashlib.sha256(flags.encode()).hexdigest()[:8]])
+    return " ".join([platform.machine(), *known, hashlib.sha256(flags.encode()).hexdigest()[:8]])

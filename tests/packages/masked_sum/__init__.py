@@ -73,7 +73,7 @@ class MaskedHospital:
 
 
 @dataclass(frozen=True)
-class Twin:
+class ClearSum:
     """The same sum, worked out by whoever holds all updates."""
 
     about: ClassVar[About] = About(title="MaskedSum", paper="none", year=2026, sees="the sum over all hospitals")
@@ -90,7 +90,7 @@ class Twin:
 
 
 @dataclass(frozen=True)
-class MaskedSum(Twin):
+class MaskedSum(ClearSum):
     """The aggregator's half. ``least``: hospitals whose masked updates it needs."""
 
     least: int = 2
