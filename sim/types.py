@@ -1,4 +1,4 @@
-"""The few shapes the whole simulator speaks in, and one Protocol for each kind of plug-in.
+"""The few shapes the whole simulator speaks in, and the Protocols of plug-ins that need numpy only; see ``sim.kinds``.
 
 A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its fields, ``about`` is its
 data sheet. Nothing here knows Flower, Hydra or torch.
