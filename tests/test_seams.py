@@ -130,12 +130,9 @@ def test_what_others_do_not_see_may_be_open(source: str) -> None:
 
 
 def test_all_forms_of_plugins_stand_in_two_files() -> None:
-    assert {kind.form.__module__ for kind in KINDS} == {"sim.types", "sim.kinds"}
-    assert {kind.form.__name__ for kind in KINDS if kind.form.__module__ == "sim.kinds"} == {
-        "Model",
-        "TrainingAttack",
-        "LocalPrivacy",
-    }
+    forms = {kind.form.__name__: kind.form.__module__ for kind in KINDS}
+    assert set(forms.values()) == {"sim.types", "sim.kinds"}
+    assert {name for name, where in forms.items() if where == "sim.kinds"} == {"Model", "TrainingAttack", "LocalPrivacy"}
 
 
 def test_nothing_is_found_again_by_its_address() -> None:
