@@ -1,12 +1,12 @@
 """What rules refuse: too few rows, record counts that are hidden, a trusted hospital that is not there."""
 
-from typing import Any
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import RefusedError
-from sim.types import Rule, View
+from sim.types import About, View
 
 HIDDEN = (
     "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see: groups of hospitals instead of one sum would give "
@@ -14,7 +14,34 @@ HIDDEN = (
 )
 
 
-def refusal(part: Any, n_rows: int, n_hospitals: int) -> str | None:
+class Documented(Protocol):
+    """A rule or step with its data sheet."""
+
+    about: ClassVar[About]
+
+
+class Limited(Documented, Protocol):
+    """A rule or step that needs a number of rows."""
+
+    @property
+    def min_rows(self) -> int: ...
+
+
+class Against(Documented, Protocol):
+    """A rule or step that is told how many rows are hostile."""
+
+    @property
+    def n_hostile(self) -> int: ...
+
+
+class Rooted(Documented, Protocol):
+    """A rule that trusts one hospital, by name."""
+
+    @property
+    def root(self) -> str | None: ...
+
+
+def refusal(part: Limited, n_rows: int, n_hospitals: int) -> str | None:
     """Why a rule or step cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if it can."""
     title = part.about.title
     if n_rows >= part.min_rows:
@@ -27,14 +54,14 @@ def refusal(part: Any, n_rows: int, n_hospitals: int) -> str | None:
     return f"{given}: {title} needs {needed}{hidden}"
 
 
-def enough(rule: Rule, view: View) -> None:
+def enough(rule: Limited, view: View) -> None:
     """Raise ``RefusedError`` if ``view`` has fewer rows than ``rule`` needs."""
     text = refusal(rule, len(view.rows), sum(map(len, view.members)))
     if text is not None:
         raise RefusedError(text)
 
 
-def record_counts(rule: Rule, view: View) -> NDArray[np.float64]:
+def record_counts(rule: Documented, view: View) -> NDArray[np.float64]:
     """The weights of the rows, (n_rows,). Raises ``RefusedError`` where they are hidden, negative or all zero."""
     title = rule.about.title
     if view.weights is None:
@@ -44,7 +71,7 @@ def record_counts(rule: Rule, view: View) -> NDArray[np.float64]:
     return view.weights
 
 
-def minority(rule: Any, view: View) -> NDArray[np.float64]:
+def minority(rule: Against, view: View) -> NDArray[np.float64]:
     """The weights of the rows, (n_rows,), if the ``n_hostile`` heaviest weigh less than half. Raises ``RefusedError`` if not."""
     weights = record_counts(rule, view)
     heaviest, total = np.sort(weights)[len(weights) - rule.n_hostile :].sum(), weights.sum()
@@ -55,7 +82,7 @@ def minority(rule: Any, view: View) -> NDArray[np.float64]:
     return weights
 
 
-def root_row(rule: Any, view: View) -> int:
+def root_row(rule: Rooted, view: View) -> int:
     """Number of the row that is the update of hospital ``rule.root`` alone. Raises ``RefusedError`` if there is none."""
     if (rule.root,) not in view.members:
         names = ", ".join(group[0] for group in view.members if len(group) == 1) or "none"

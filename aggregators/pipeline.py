@@ -2,30 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.base import Mixing, Remembering, Weighing
-from aggregators.checks import enough, refusal
+from aggregators.checks import Limited, enough, refusal
 from sim import returned
 from sim.errors import NotFiniteError, PluginError, RefusedError
 from sim.states import State, advanced
-from sim.types import Rule, ServerOptimizer, Step, Vector, View
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """What a chain makes of a view.
-
-    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
-    that works on each coordinate by itself. ``states``: of the chain's parts after this round.
-    """
-
-    move: Vector
-    shares: NDArray[np.float64] | None
-    states: tuple[State, ...]
+from sim.types import Aggregate, Rule, ServerOptimizer, Step, Vector, View
 
 
 @dataclass(frozen=True)
@@ -41,7 +28,7 @@ class Chain:
     optimizer: ServerOptimizer | None = None
 
     @property
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Step | Rule | ServerOptimizer | None, ...]:
         """Steps, rule and optimizer (None where there is none), in the order of their states."""
         return (*self.steps, self.rule, self.optimizer)
 
@@ -53,9 +40,9 @@ class Chain:
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
         """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
         merged = ""
-        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         for part in parts:
-            text = refusal(part, n_rows, n_rows if merged else n_hospitals) if hasattr(part, "min_rows") else None
+            text = refusal(cast(Limited, part), n_rows, n_rows if merged else n_hospitals) if hasattr(part, "min_rows") else None
             if text is not None:
                 return text + merged
             left = part.n_rows(n_rows) if hasattr(part, "n_rows") else n_rows
@@ -74,15 +61,19 @@ class Chain:
         steps = tuple(_without(step, n_missing) for step in self.steps)
         return replace(self, steps=steps, rule=_without(self.rule, n_missing))
 
+    def without_optimizer(self) -> "Chain":
+        """The chain whose step of the model is the aggregate itself."""
+        return replace(self, optimizer=None)
+
     @property
     def withstands(self) -> int | None:
         """The least number of hostile rows that a step or the rule is given to withstand; None if none of them is given one."""
-        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
         """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
-        parts: tuple[Any, ...] = (*self.steps, self.rule)
+        parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         if not any(hasattr(part, "n_hostile") for part in parts):
             return None
         numbers = range(n_hospitals + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import yaml
@@ -27,7 +27,9 @@ def attacks() -> dict[str, Byzantine]:
     """Every attack on updates by name, with the values of its configuration."""
     nodes = {name: yaml.safe_load((CONF / "attack" / f"{name}.yaml").read_text(encoding="utf-8")) for name in options("attack")}
     return {
-        name: build("attack", node) for name, node in nodes.items() if node.get("_target_", "").startswith("attacks.byzantine.")
+        name: cast(Byzantine, build("attack", node))
+        for name, node in nodes.items()
+        if node.get("_target_", "").startswith("attacks.byzantine.")
     }
 
 

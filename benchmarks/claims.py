@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -30,7 +30,7 @@ def plugins(group: str) -> dict[str, Any]:
         whole = OmegaConf.create({"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)})
         node: Any = OmegaConf.to_container(whole, resolve=True)
         if "_target_" in node["node"]:
-            made[path.stem] = build(group, node["node"])
+            made[path.stem] = cast(Any, build(group, node["node"]))
     return {name: replace(one, root=f"h{N_ROWS - 1:02}") if hasattr(one, "root") else one for name, one in made.items()}
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import numpy as np
@@ -154,7 +154,7 @@ def everything(f: int) -> dict[str, Rule | Step]:
             whole.node.root = "h0"
         if whole.node:
             node: Any = OmegaConf.to_container(whole.node, resolve=True)
-            made[path.stem] = build(path.parent.name, node)
+            made[path.stem] = cast(Rule | Step, build(path.parent.name, node))
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -16,7 +16,7 @@ from sim.design.batches import sample_rate
 from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.models.network import Network
-from sim.types import About, Records
+from sim.types import About, Batch, History, Records
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +27,6 @@ LEAST_TARGET = 0.05  # smallest epsilon that noise is calibrated to
 MOST_PRV_STEPS = 10_000  # of a hospital in a run; the PRV accountant's time and memory grow with them
 ERROR = 0.01  # how far above the epsilon that it proves the PRV accountant may be
 MOST_NOISE = 1e6  # largest noise multiplier, and largest epsilon
-
-History = list[tuple[float, float, int]]  # (noise multiplier, sample rate, steps), Opacus's own form
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class RecordDP:
         network: Network,
         weights: NDArray[np.float32],
         records: Records,
-        batches: list[NDArray[np.int64]],
+        batches: Sequence[Batch],
         training: Training,
         history: History,
         rng: np.random.Generator,
@@ -150,7 +148,7 @@ def _descend(
     module: nn.Module,
     steps: torch.optim.Optimizer,
     records: Records,
-    batches: list[NDArray[np.int64]],
+    batches: Sequence[Batch],
 ) -> None:
     import torch
 

@@ -1,8 +1,8 @@
 """Plain local training: a hospital's received weights, its records and its batches in, trained weights out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from sim.config.settings import Training
 from sim.devices import one_thread
 from sim.models.network import Network
 from sim.models.store import load, unload
-from sim.types import Records
+from sim.types import Batch, Records
 
 
 def optimizer(parameters: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
@@ -27,7 +27,7 @@ def train(
     network: Network,
     weights: NDArray[np.float32],
     records: Records,
-    batches: list[NDArray[np.int64]],
+    batches: Sequence[Batch],
     training: Training,
 ) -> NDArray[np.float32]:
     """Minimize the mean logistic loss over the given batches, in order; returns the trained weights (n_params,).
@@ -60,6 +60,6 @@ def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.ascontiguousarray(records.features)), torch.from_numpy(np.ascontiguousarray(records.labels))
 
 
-def seeded(rng: np.random.Generator) -> Any:
+def seeded(rng: np.random.Generator) -> torch.Generator:
     """A torch generator that draws from a named stream."""
     return torch.Generator().manual_seed(int(rng.integers(2**63)))

@@ -19,6 +19,7 @@ from reports.text import findings
 from sim import evidence, files
 from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
+from sim.types import Node, TableRow
 from threats import catalog, register
 
 MANIFEST = (
@@ -69,9 +70,7 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] =
     return {title: figure for name, one in made.items() for title, figure in _numbered(name, one)}
 
 
-def render(
-    everything: Sequence[RunRecord], manifest: Mapping[str, Any], drawn: Mapping[str, Figure], *, show_reconstructions: bool
-) -> str:
+def render(everything: Sequence[RunRecord], manifest: Node, drawn: Mapping[str, Figure], *, show_reconstructions: bool) -> str:
     """The page as HTML text."""
     known = catalog.load()
     records = breakdown.in_focus(everything)
@@ -116,7 +115,7 @@ def _not_defined(
     return {cell: text for cell, text in lost.items() if cell[0] not in reading}
 
 
-def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> dict[str, Any] | None:
+def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> TableRow | None:
     """What the section on the number of hostile hospitals shows; None if only one number was run."""
     if len(breakdown.numbers(everything)) < 2:
         return None
@@ -170,5 +169,5 @@ def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
     return [most[defense] for defense in order]
 
 
-def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def _rows(frame: pl.DataFrame) -> list[TableRow]:
     return list(frame.iter_rows(named=True))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST
+from sim.types import Node
 
 
 @cache
@@ -29,7 +29,7 @@ def environment() -> Environment:
     return made
 
 
-def manifest(folder: Path) -> dict[str, Any]:
+def manifest(folder: Path) -> Node:
     """What the folder states about its making; empty where nothing is recorded.
 
     Raises ``InputError`` for a file that is no JSON object.

@@ -13,13 +13,14 @@ from reports.analysis import tables
 from reports.figures import multiples
 from reports.text import words
 from sim.evidence import Recovered, RunRecord
+from sim.types import Node, TableRow
 from threats.catalog import Catalog
 from threats.register import Row
 
 MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that was missed
 
 
-def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:
+def effect_matrix(effects: pl.DataFrame) -> Node:
     """Hospitals down, defenses across in groups that fit a page; the hospitals that ``multiples.hardest_hit`` keeps."""
     rows = list(effects.iter_rows(named=True))
     shown = set(multiples.hardest_hit(effects))
@@ -32,7 +33,7 @@ def effect_matrix(effects: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def breakdown_matrix(found: pl.DataFrame) -> dict[str, Any]:
+def breakdown_matrix(found: pl.DataFrame) -> Node:
     """Breakdown points: defenses down, attacks across in groups that fit a page; from a frame of ``breakdown.points``."""
     rows = list(found.iter_rows(named=True))
     return {
@@ -42,7 +43,7 @@ def breakdown_matrix(found: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list[dict[str, Any]]:
+def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list[TableRow]:
     """Attacked records beside what was recovered, for the first seed of each attack and defense; equal ones are shown once.
 
     Data that is not public gives nothing here unless ``show_reconstructions``.
@@ -66,7 +67,7 @@ def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> boo
     return not show_reconstructions and any(record.inversion is not None and not record.public for record in records)
 
 
-def visibility(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
     """Who sees what: each party and what it sees, with the designs in which it does; parties in the order of the evidence."""
     lines = _by_defense(records, lambda record: [(one.party, one.sees) for one in record.visibility])
     parties = list(dict.fromkeys(party for party, _ in lines))
@@ -74,25 +75,25 @@ def visibility(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
 
 
-def conflicts(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def conflicts(records: Sequence[RunRecord]) -> list[TableRow]:
     """Each conflict between parts of a design, with the designs that have it."""
     lines = _by_defense(records, lambda record: [(one.between, one.text) for one in record.conflicts])
     return [{"between": between, "text": text, "defenses": names} for (between, text), names in lines.items()]
 
 
-def screened(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def screened(records: Sequence[RunRecord]) -> list[TableRow]:
     """Replies that were not used, one row for all designs that lost the same."""
     n_all = len({record.defense for record in records})
     rows = tables.screened(records).iter_rows(named=True)
     return [row | {"defenses": _all_or(map(words.defense, row["defenses"]), n_all)} for row in rows]
 
 
-def skipped(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def skipped(records: Sequence[RunRecord]) -> list[TableRow]:
     """Runs with rounds that were skipped."""
     return [{"record": record, "rounds": record.skipped_rounds} for record in records if record.skipped_rounds]
 
 
-def threats(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def threats(rows: Iterable[Row]) -> list[TableRow]:
     """Register rows by threat, in the register's order, with how many rows have each status."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -131,12 +132,12 @@ def _all_or(names: Iterable[str], n_all: int) -> list[str]:
     return ["every design"] if 1 < n_all == len(given) else given
 
 
-def _threat(rows: Sequence[Row]) -> dict[str, Any]:
+def _threat(rows: Sequence[Row]) -> TableRow:
     statuses = Counter(row.status for row in rows)
     return {"about": rows[0], "rows": rows, "statuses": statuses, "tested": any(row.runs for row in rows)}
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")

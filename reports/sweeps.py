@@ -35,6 +35,7 @@ from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.evidence.intervals import CHANGE
 from sim.evidence.metrics import METRICS
+from sim.types import Node, TableRow
 
 OWN = ("consortium", "n_hostile", "attack", "defense")  # columns of every run, which stand for parts of its configuration
 STANDS_FOR = {
@@ -119,7 +120,7 @@ class Sweep:
         reach = CHANGE if metric == EXCESS else METRICS[metric].range
         return tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean", reach)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[TableRow]:
         """The table: one row for each combination of what differs, in the order of its values."""
         by = self.columns or ["all"]
         runs = self.runs.with_columns(all=pl.lit("")).group_by(by, maintain_order=True).agg(seeds=pl.col("seed").n_unique())
@@ -135,7 +136,7 @@ class Sweep:
         """The metrics that some run has."""
         return [name for name in SWEPT if self.runs[name].is_not_null().any()]
 
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[TableRow]:
         """The rows of ``results.csv``, with a column for each varied key at the end."""
         rows = evidence.results(self.records)
         return [row | {key: column[i] for key, column in self.varied.items()} for i, row in enumerate(rows)]
@@ -180,7 +181,7 @@ def write(folder: Path) -> tuple[Path, Sweep]:
     return target, sweep
 
 
-def render(sweep: Sweep, manifest: Mapping[str, Any], drawn: Figure) -> str:
+def render(sweep: Sweep, manifest: Node, drawn: Figure) -> str:
     """The page as HTML text."""
     header, body = cells(sweep)
     return rendering.environment().get_template("sweep.html.j2").render(
@@ -297,7 +298,7 @@ def _lines(sweep: Sweep) -> list[str]:
     return list(dict.fromkeys(_label(sweep, row) for row in sweep.rows()))
 
 
-def _label(sweep: Sweep, row: Mapping[str, Any]) -> str:
+def _label(sweep: Sweep, row: TableRow) -> str:
     names = [name for name in sweep.columns if name != sweep.axis]
     return ", ".join(row[name] if name in ("attack", "defense") else f"{name}={row[name]}" for name in names)
 
@@ -313,7 +314,7 @@ def _metrics(record: RunRecord) -> dict[str, float | None]:
     return {name: backdoors.gain(record) if name == EXCESS else record.value(name) for name in SWEPT}
 
 
-def _with_interval(row: Mapping[str, Any] | None) -> str:
+def _with_interval(row: TableRow | None) -> str:
     if row is None:
         return words.NONE
     value = f"{row['mean']:.3f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import polars as pl
 from rich.console import Group
@@ -16,6 +15,7 @@ from reports.analysis.undefined import Refused
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
+from sim.types import TableRow
 
 MOST_BLOCKS = 3
 GAP = 2  # spaces between columns
@@ -202,7 +202,7 @@ def _broken(name: str) -> str:
     return "\n".join(lines)
 
 
-def _mean(row: dict[str, Any]) -> str:
+def _mean(row: TableRow) -> str:
     """Mean, lowest seed, seeds that lost a material share, the sign of the verdict."""
     dagger = ("†" if row["n_idle"] else "") + ("‡" if row["n_undefined"] else "")
     verdict = _verdict(row["verdict"], row["n_lost"] + row["n_undefined"], row["harm_n"] + row["n_undefined"])
@@ -212,7 +212,7 @@ def _mean(row: dict[str, Any]) -> str:
     return f"{words.score(row['mean'])}{lowest}{verdict}{dagger}"
 
 
-def _excess(row: dict[str, Any]) -> str:
+def _excess(row: TableRow) -> str:
     """The same for a backdoor, in points beyond false triggers."""
     dagger = "†" if row["n_idle"] else ""
     if row["gain"] is None:

@@ -2,7 +2,6 @@
 
 from pathlib import PurePath
 from reprlib import Repr
-from typing import Any
 
 LONGEST_VALUE = 80  # characters of a value in a message
 LONGEST_KEY = 160  # of a key, which may be a place in a file
@@ -12,11 +11,11 @@ MOST_BITS = 200  # of a whole number that is written out
 class InputError(ValueError):
     """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in the middle."""
 
-    def __init__(self, key: str, value: Any, expected: str) -> None:
+    def __init__(self, key: str, value: object, expected: str) -> None:
         self.key, self.value, self.expected = key, value, expected
         super().__init__(f"{cut(key, LONGEST_KEY)}={_shown(value)}: {expected}")
 
-    def __reduce__(self) -> tuple[type["InputError"], tuple[str, Any, str]]:
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, object, str]]:
         return type(self), (self.key, self.value, self.expected)
 
 
@@ -86,7 +85,7 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
     return text[: left - left // 3] + between + text[len(text) - left // 3 :]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value as it was written: paths are paths, and what is nested or long is cut before it is put together."""
     if isinstance(value, PurePath):
         return str(value)  # whole, for somebody has to find it

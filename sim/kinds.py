@@ -2,19 +2,23 @@
 
 A configuration can name a class that the project's own ``conf/`` names for the same group, or a class of a package of the user
 that was chosen with ``plugins=[PACKAGE]``. Nothing else is imported or called, whoever wrote the configuration.
+
+The form of each kind is a Protocol. Those that speak of networks or of training values are here; those that rules, steps and
+attacks may subclass are in ``sim.types``, because these import nothing but ``sim.types`` and numpy.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim import plugins
 from sim.config.choices import CONF
@@ -24,17 +28,19 @@ from sim.types import (
     About,
     Absence,
     AggregatorAttack,
+    Batch,
     Byzantine,
     DataSet,
     Fault,
+    History,
     Inversion,
     Poison,
+    Records,
     Rule,
     Schema,
     SecureAggregation,
     ServerOptimizer,
     Step,
-    Vector,
 )
 
 if TYPE_CHECKING:
@@ -80,18 +86,18 @@ class LocalPrivacy(Protocol):
 
     def noise(self, n_train: int, training: Training) -> float: ...
 
-    def epsilon(self, history: Any) -> float: ...
+    def epsilon(self, history: History) -> float: ...
 
     def train(
         self,
         network: Network,
-        weights: Vector,
-        records: Any,
-        batches: Any,
+        weights: NDArray[np.float32],
+        records: Records,
+        batches: Sequence[Batch],
         training: Training,
-        history: Any,
+        history: History,
         rng: np.random.Generator,
-    ) -> Any: ...
+    ) -> tuple[NDArray[np.float32], History]: ...
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def targets(group: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def find(key: str, target: Any, packages: Sequence[str] = ()) -> type:
+def find(key: str, target: object, packages: Sequence[str] = ()) -> type:
     """The class that the node at ``key`` may name with ``target``; ``packages``: of the user, see ``sim.plugins``.
 
     Raises ``InputError`` for every other name, before anything is imported, and for a class of another kind.
@@ -171,7 +177,7 @@ def _expected(group: str, target: str) -> str:
     return f"expected one that wardround list {group} shows, or a class of a package chosen with plugins=[PACKAGE]"
 
 
-def _check_class(key: str, target: str, found: Any, group: str) -> None:
+def _check_class(key: str, target: str, found: object, group: str) -> None:
     """Refuse what is no frozen dataclass of its own module, or has another form than its kind."""
     module = target.rpartition(".")[0]
     if not isinstance(found, type) or not is_dataclass(found) or found.__module__ != module:
@@ -197,14 +203,14 @@ def _missing(found: type, kind: Kind) -> str | None:
 
 
 @cache
-def _members(form: type) -> Mapping[str, Any]:
+def _members(form: type) -> Mapping[str, object]:
     """What a form asks for: its methods, with their arguments, and its other attributes."""
     names = [name for part in form.__mro__ for name in vars(part) if not name.startswith("_") or name == "__call__"]
     stated = [name for part in form.__mro__ for name in vars(part).get("__annotations__", {}) if not name.startswith("_")]
     return {name: getattr(form, name, None) for name in [*names, *stated]}
 
 
-def _has(found: type, name: str, form: Any) -> bool:
+def _has(found: type, name: str, form: object) -> bool:
     own = getattr(found, name, None)
     if name == "__call__" and not any("__call__" in vars(part) for part in found.__mro__):
         return False
@@ -213,6 +219,6 @@ def _has(found: type, name: str, form: Any) -> bool:
     return own is not None or name in vars(found)["__dataclass_fields__"]
 
 
-def _n_positional(method: Any) -> int:
+def _n_positional(method: Callable[..., object]) -> int:
     places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return sum(one.kind in places and one.default is Parameter.empty for one in signature(method).parameters.values())

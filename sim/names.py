@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated hospitals
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
@@ -13,7 +13,8 @@ RAY: Final = "sim.federation.engines.ray.serve"  # runs on Flower's simulation, 
 PRELOADED: Final = ("sim.study.run", "clients.app")  # modules that workers share: imported before they are forked
 
 
-def named(name: str) -> Any:
+def named(name: str) -> object:
     """The object of a dotted name; its module is imported."""
     module, _, attribute = name.rpartition(".")
-    return getattr(import_module(module), attribute)
+    found: object = getattr(import_module(module), attribute)
+    return found

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from sim.errors import InputError
 
@@ -39,7 +38,7 @@ def require(package: str) -> None:
         raise InputError("plugins", package, "expected a package that was chosen on this machine with plugins=[PACKAGE]")
 
 
-def hashed(packages: Any) -> dict[str, str]:
+def hashed(packages: object) -> dict[str, str]:
     """Name -> hash of the source, of packages given by name, or given so already.
 
     Raises ``InputError`` for a name that is no package of the user, or whose source here has another hash.
@@ -52,7 +51,7 @@ def hashed(packages: Any) -> dict[str, str]:
     return found
 
 
-def _listed(packages: Any) -> dict[str, str]:
+def _listed(packages: object) -> dict[str, str]:
     listed = [] if packages is None else packages
     if not isinstance(listed, (list, tuple)) or len(listed) > MOST or not all(isinstance(name, str) for name in listed):
         raise InputError("plugins", packages, f"expected a list of at most {MOST} names of packages, as in [my_package]")

@@ -6,26 +6,26 @@ return, and ``NotFiniteError`` where values of the right form are not finite.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Records, View
+from sim.types import Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
 
 
-def instance(plugin: Any, value: Any, kind: type[T]) -> T:
+def instance(plugin: object, value: object, kind: type[T]) -> T:
     """A value that is a ``kind``."""
     if not isinstance(value, kind):
         raise wrong(plugin, f"an object of type {type_name(type(value))}", kind.__name__)
     return value
 
 
-def array(plugin: Any, value: Any, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+def array(plugin: object, value: object, shape: tuple[int, ...]) -> NDArray[np.floating]:
     """An array of floats of ``shape``."""
     if not isinstance(value, np.ndarray):
         raise wrong(plugin, described(value), f"an array of shape {shape}")
@@ -36,14 +36,14 @@ def array(plugin: Any, value: Any, shape: tuple[int, ...]) -> NDArray[np.floatin
     return value
 
 
-def view(plugin: Any, value: Any, n_params: int) -> View:
+def view(plugin: object, value: object, n_params: int) -> View:
     """A view whose rows have ``n_params`` values."""
     seen = instance(plugin, value, View)
     array(plugin, seen.rows, (len(seen.members), n_params))
     return seen
 
 
-def records(plugin: Any, value: Any, n_features: int) -> Records:
+def records(plugin: object, value: object, n_features: int) -> Records:
     """Records of a poison: at least one, float32, with ``n_features`` features."""
     found = instance(plugin, value, Records)
     labels, features = found.labels, found.features
@@ -55,7 +55,7 @@ def records(plugin: Any, value: Any, n_features: int) -> Records:
     return found
 
 
-def with_state(plugin: Any, value: Any) -> tuple[Any, object]:
+def with_state(plugin: Stateful[object, object, object], value: object) -> tuple[object, object]:
     """A result with the next state of a plug-in that keeps one."""
     if not isinstance(value, tuple) or len(value) != 2:
         raise wrong(plugin, described(value), "a result and a state")
@@ -64,19 +64,19 @@ def with_state(plugin: Any, value: Any) -> tuple[Any, object]:
     return value
 
 
-def finite(plugin: Any, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def finite(plugin: object, values: NDArray[np.floating]) -> NDArray[np.floating]:
     """Values that are finite."""
     if not np.isfinite(values).all():
         raise NotFiniteError(name(plugin))
     return values
 
 
-def wrong(plugin: Any, found: str, expected: str) -> PluginError:
+def wrong(plugin: object, found: str, expected: str) -> PluginError:
     """The fault of a plug-in that returned ``found``."""
     return PluginError(name(plugin), f"returned {found}, expected {expected}")
 
 
-def name(plugin: Any) -> str:
+def name(plugin: object) -> str:
     """The name by which a configuration knows a plug-in: that of its class."""
     kind = type(plugin)
     return f"{kind.__module__}.{kind.__qualname__}"

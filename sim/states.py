@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
 
 from sim import returned
+from sim.types import Stateful
 
 State: TypeAlias = object | None  # of one plug-in after its last round; None before its first, and of one that keeps nothing
 
 
-def is_stateful(plugin: object) -> bool:
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+def is_stateful(plugin: object) -> TypeGuard[Stateful[object, object, object]]:
     """Whether a plug-in has the form ``sim.types.Stateful``."""
     return hasattr(type(plugin), "advance")
 
 
-def advanced(plugin: Any, given: object, state: State, rng: np.random.Generator) -> tuple[Any, State]:
+def advanced(
+    plugin: Callable[[Given, np.random.Generator], Result], given: Given, state: State, rng: np.random.Generator
+) -> tuple[Result, State]:
     """What a plug-in makes of ``given``, and its next state. Raises ``PluginError`` for a state of another type than stated."""
     if not is_stateful(plugin):
         return plugin(given, rng), None
-    return returned.with_state(plugin, plugin.advance(given, state, rng))
+    return cast(tuple[Result, State], returned.with_state(plugin, plugin.advance(given, state, rng)))

@@ -1,4 +1,4 @@
-"""The few shapes the whole simulator speaks in, and one Protocol for each kind of plug-in.
+"""The few shapes the whole simulator speaks in, and the Protocols of plug-ins that need numpy only; see ``sim.kinds``.
 
 A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its fields, ``about`` is its
 data sheet. Nothing here knows Flower, Hydra or torch.
@@ -16,13 +16,23 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime
 import numpy as np
 from numpy.typing import NDArray
 
-Updates: TypeAlias = NDArray[np.floating[Any]]  # (n_rows, n_params): trained weights minus received weights, never weights
-Vector: TypeAlias = NDArray[np.floating[Any]]  # (n_params,)
+Updates: TypeAlias = NDArray[np.floating]  # (n_rows, n_params): trained weights minus received weights, never weights
+Vector: TypeAlias = NDArray[np.floating]  # (n_params,)
+Batch: TypeAlias = NDArray[np.int64]  # row numbers of a hospital's records
 Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape) of each parameter, in the order of the vector
+
+History: TypeAlias = list[tuple[float, float, int]]  # (noise multiplier, sample rate, steps), Opacus's own form
+
+# Plain values by name, as YAML and JSON hold them at any depth: numbers, texts, lists, and mappings
+# of these. Their form is checked where they are read (``sim.config``, ``sim.evidence.records``).
+Node: TypeAlias = dict[str, Any]
+# One row of a table: a value for each column. The table's schema says of which type each is.
+TableRow: TypeAlias = dict[str, Any]
 
 Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
-BY_AGGREGATOR = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
+AttackKind: TypeAlias = Literal["poison", "training", "byzantine", "faults", "inversion", "aggregator"]
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Any) -> Records:
+    def take(self, rows: NDArray[np.integer | np.bool_] | slice) -> Records:
         """The records at the given row numbers."""
         return Records(self.features[rows], self.labels[rows])
 
@@ -190,7 +200,7 @@ class SentReply:
     ``update`` None: nothing is sent.
     """
 
-    update: NDArray[Any] | None
+    update: NDArray[np.generic] | None
     count: float
     array: str = "update"
 
@@ -282,6 +292,68 @@ class SecureAggregation(Protocol):
     def n_rows(self, n_hospitals: int) -> int: ...
 
 
+@dataclass(frozen=True)
+class Aggregate:
+    """What a pipeline makes of a view.
+
+    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
+    that works on each coordinate by itself. ``states``: of the pipeline's parts after this round.
+    """
+
+    move: Vector
+    shares: NDArray[np.float64] | None
+    states: tuple[object, ...]
+
+
+class Pipeline(Protocol):
+    """What an aggregator does with a view: steps, a rule, and an optimizer or none, in a row.
+
+    It is no plug-in but made of three kinds of them; design, aggregator and observers work with it
+    without importing it. ``states``: of its parts after the last round, none in the first.
+    """
+
+    @property
+    def rule(self) -> Rule: ...
+
+    @property
+    def parts(self) -> tuple[Step | Rule | ServerOptimizer | None, ...]:
+        """Steps, rule and optimizer (None where there is none), in the order of their states."""
+        ...
+
+    @property
+    def withstands(self) -> int | None:
+        """The least number of hostile rows that a step or the rule is given to withstand, if any is given one."""
+        ...
+
+    def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
+        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
+        ...
+
+    def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
+        """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
+        ...
+
+    def without(self, n_missing: int) -> Pipeline:
+        """The pipeline that takes ``n_missing`` hospitals of which nothing usable came for hostile ones."""
+        ...
+
+    def without_optimizer(self) -> Pipeline:
+        """The pipeline whose step of the model is the aggregate itself."""
+        ...
+
+    def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
+        """What it makes of a view. Raises ``RefusedError`` where a step or the rule does, or the result is not finite."""
+        ...
+
+    def check(self, view: View, rng: np.random.Generator) -> None:
+        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
+        ...
+
+    def __call__(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Vector:
+        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
+        ...
+
+
 @runtime_checkable
 class Poison(Protocol):
     """A hostile hospital's training records -> the records it trains on instead."""
@@ -358,7 +430,7 @@ class Inversion(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating[Any]]]: ...
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]: ...
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def printable(text: str, most: int = MOST_CHARACTERS) -> str:
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """A value in words, in at most ``MOST_CHARACTERS`` characters: plain values as Python shows them, else the type."""
     return printable(value) if type(value) is str else printable(_shown(value, deep=True))
 
@@ -40,24 +40,24 @@ def type_name(kind: type) -> str:
     return printable(str.__str__(vars(type)["__name__"].__get__(kind)))
 
 
-def _shown(value: Any, *, deep: bool) -> str:
+def _shown(value: object, *, deep: bool) -> str:
     kind = type(value)
-    if kind is int and value.bit_length() > LARGEST_BITS:
+    if type(value) is int and value.bit_length() > LARGEST_BITS:
         return f"a whole number of {value.bit_length()} bits"
     if value is None or kind is bool or kind is int or kind is float:  # types too can answer to == with code
         return repr(value)
-    if kind is str:
+    if type(value) is str:
         return f"'{printable(value)}'"
-    if kind is bytes:
+    if type(value) is bytes:
         return f"{len(value)} bytes"
-    if kind is list and deep:
+    if type(value) is list and deep:
         return f"[{_listed(value, deep=False)}]"
-    if kind is tuple and deep:
+    if type(value) is tuple and deep:
         return f"({_listed(value, deep=False)}{',' if len(value) == 1 else ''})"
     return f"an object of type {type_name(kind)}"
 
 
-def _listed(values: list[Any] | tuple[Any, ...], *, deep: bool) -> str:
+def _listed(values: list[object] | tuple[object, ...], *, deep: bool) -> str:
     shown = [_shown(value, deep=deep) for value in values[:MOST_PARTS]]
     more = len(values) - len(shown)
     return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)

@@ -198,4 +198,6 @@ def _is_there(name: str) -> bool:
     module, _, attribute = name.rpartition(".")
     if find_spec(module) is None:
         return False
-    return find_spec(name) is not None if hasattr(import_module(module), "__path__") else hasattr(import_module(module), attribute)
+    return (
+        find_spec(name) is not None if hasattr(import_module(module), "__path__") else hasattr(import_module(module), attribute)
+    )

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sim.errors import InputError
 from sim.evidence.metrics import METRICS
+from sim.types import Node
 
 Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
 Control = Literal["attack_free", "undefended"]
@@ -149,7 +150,7 @@ def load() -> Catalog:
     return check(*map(yaml.safe_load, texts))
 
 
-def check(taxonomies: dict[str, Any], threats: list[dict[str, Any]], conflicts: list[dict[str, Any]]) -> Catalog:
+def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catalog:
     """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or repetition."""
     try:
         catalog = Catalog.model_validate({"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from sim.evidence import Conflict, RunRecord
+from sim.types import Node
 from threats.catalog import Catalog, Fact, Measured, Status, Threat
 from threats.cells import Cell, cells
 from threats.findings import doubts, finding, omissions, stated
@@ -69,7 +70,7 @@ def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalo
     return [Row(**facts, **row) for row in rows]
 
 
-def _tested(cell: Cell, measured: Measured) -> dict[str, Any]:
+def _tested(cell: Cell, measured: Measured) -> Node:
     reasons = doubts(cell, measured)
     adaptive = all(run.adaptive for run in cell.runs.values())
     first = next(iter(cell.runs.values()))
@@ -87,7 +88,7 @@ def _tested(cell: Cell, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> dict[str, Any]:
+def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> Node:
     return {"status": threat.untested.status, "reason": threat.untested.reason, "attacks": attacks, "defense": defense}
 
 
@@ -100,7 +101,7 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
     return limits
 
 
-def _facts(threat: Threat, catalog: Catalog) -> dict[str, Any]:
+def _facts(threat: Threat, catalog: Catalog) -> Node:
     pin = catalog.taxonomies.atlas.release
     own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
     return {

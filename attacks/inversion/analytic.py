@@ -1,7 +1,7 @@
 """Records read off the first linear layer's update (Phong et al., 2018, IACR ePrint 2017/715)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class AnalyticInversion:
         whole(1, round=self.round)
         number(0, 1, open_low=True, threshold=self.threshold)
 
-    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating[Any]]]:
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]:
         """For each row of the view the guessed records (n_guesses, n_features), float64, best supported first.
 
         Raises ``RefusedError`` if the model does not start with a linear layer with a bias on the features of the schema.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,7 +67,7 @@ class Schedule:
     @classmethod
     def of(cls, jobs: Sequence[Job], device: torch.device) -> Schedule:
         """The schedule of these jobs, of which all have noise, or none has."""
-        site, firsts = _distinct([(job.records, id(job.batches)) for job in jobs])
+        site, firsts = _same([job.batches for job in jobs], [job.records for job in jobs])
         pool, labels, rows, live = _drawn([jobs[i] for i in firsts])
         if jobs[0].noise is None:
             live /= np.maximum(np.add.reduce(live, 2, keepdims=True), 1)
@@ -74,7 +75,7 @@ class Schedule:
         shares = torch.from_numpy(both).to(device)
         sites = torch.from_numpy(np.array(site)).to(device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unbind()
-        which, owners = _distinct([id(job.weights) for job in jobs])
+        which, owners = _same([job.weights for job in jobs], [job.weights[:1].tobytes() for job in jobs])
         return cls(
             jobs,
             torch.from_numpy(pool).to(device),
@@ -107,6 +108,25 @@ def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     numbers = [kinds.setdefault(key, len(kinds)) for key in keys]
     first = dict(zip(reversed(numbers), range(len(keys) - 1, -1, -1), strict=True))
     return numbers, [first[kind] for kind in range(len(kinds))]
+
+
+def _same(arrays: Sequence[NDArray[np.generic]], groups: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """As ``_distinct``, where a kind is one array that several jobs hold.
+
+    It is looked for within its group: few of a group must be different.
+    """
+    found = defaultdict[Hashable, list[tuple[NDArray[np.generic], int]]](list)
+    numbers, first = list[int](), list[int]()
+    for i, (array, group) in enumerate(zip(arrays, groups, strict=True)):
+        for one, number in found[group]:
+            if one is array:
+                numbers.append(number)
+                break
+        else:
+            found[group].append((array, len(first)))
+            numbers.append(len(first))
+            first.append(i)
+    return numbers, first
 
 
 def _drawn(

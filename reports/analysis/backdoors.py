@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import polars as pl
 
 from reports.analysis import tables
 from sim.evidence import RunRecord, intervals
+from sim.types import TableRow
 
 BACKDOOR = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "target": pl.Int64, "n_marked": pl.Int64,
@@ -63,7 +63,7 @@ def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
     return about.with_columns(pl.col("behind_n").fill_null(0))
 
 
-def _shares(part: pl.DataFrame) -> dict[str, Any]:
+def _shares(part: pl.DataFrame) -> TableRow:
     """The figures of one cell, from its runs."""
     sizes = part["n_marked"].to_list()
     success, false_trigger, gain = (part[name].to_list() for name in ("success", "false_trigger", "gain"))
@@ -74,7 +74,7 @@ def _shares(part: pl.DataFrame) -> dict[str, Any]:
         "false_trigger": intervals.clustered_rate_interval(false_trigger, sizes),
         "gain": excess,
     }
-    row: dict[str, Any] = {name: part[name].to_list()[0] for name in tables.CELL}
+    row: TableRow = {name: part[name].to_list()[0] for name in tables.CELL}
     for name, interval in bounds.items():
         low, high = interval or (None, None)
         row |= {name: part[name].mean(), f"{name}_n": len(part), f"{name}_low": low, f"{name}_high": high}
@@ -83,7 +83,7 @@ def _shares(part: pl.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+def _measured(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
         success, goal = record.outcome("backdoor_success"), record.backdoor
         if success is not None and goal is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from reports.analysis.undefined import Refused
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
+from sim.types import TableRow
 
 
 def numbers(records: Sequence[RunRecord]) -> list[int]:
@@ -91,7 +91,7 @@ def limits(records: Sequence[RunRecord], refused: Sequence[Refused]) -> dict[str
     return found
 
 
-def verdict(row: Mapping[str, Any]) -> str:
+def verdict(row: TableRow) -> str:
     """The breakdown point in a row of ``points``, or that there is none and how far was tried, or that it is not decided."""
     unsure = "" if row["open_at"] is None else f"not decided with {row['open_at']} ({row['open_lost']} of {row['open_n']} seeds)"
     if row["breaks_at"] is not None:
@@ -127,7 +127,7 @@ def found(records: Sequence[RunRecord], drop: float) -> list[str]:
     return texts + _withstanding([row for row in rows if row["defense"] != "none"], drop)
 
 
-def _withstanding(rows: Sequence[Mapping[str, Any]], drop: float) -> list[str]:
+def _withstanding(rows: Sequence[TableRow], drop: float) -> list[str]:
     """The defenses within the loss with every number, then those not decided; if there are none, the last to break."""
     unbroken = [row for row in rows if row["breaks_at"] is None]
     within = [f"{row['defense']} (up to {row['most']})" for row in unbroken if row["open_at"] is None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from reports.text import words
 from sim import evidence
 from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS, POSITIVE
+from sim.types import TableRow
 
 HOSPITAL = {
     **tables.PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "influence": pl.Float64,
@@ -47,7 +47,7 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
     return found.with_columns(role=_role(control))
 
 
-def of_interest(found: pl.DataFrame) -> list[dict[str, Any]]:
+def of_interest(found: pl.DataFrame) -> list[TableRow]:
     """The rows of ``costs`` with a role, each with the ``metric`` to state: AUROC where every seed has one, else Brier score.
 
     In order of the defenses, the smallest hospital first.
@@ -87,7 +87,7 @@ def markdown(found: pl.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_cells, of_interest(found))))
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: TableRow) -> list[str]:
     metric = row["metric"]
     scores = [words.score(row[f"{metric}_{side}"]) for side in ("without", "with")]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
@@ -115,7 +115,7 @@ def _role(control: pl.DataFrame) -> pl.Expr:
     return pl.col("hospital").replace_strict(roles, default="", return_dtype=pl.String)
 
 
-def _rows(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+def _rows(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record, pair in tables.paired(records):
         for one in record.hospitals if record.attack == "none" else ():
             yield pair | {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
 from reports.analysis import tables
 from reports.text import words
 from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
-
-Row = dict[str, Any]
+from sim.types import TableRow
 
 EQUAL = 0.0005  # scores that differ by less are shown alike
 MOST_NAMED = 3  # harmful attacks that get a sentence of their own
@@ -57,7 +55,7 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
     return texts
 
 
-def harmful(row: Row, drop: float) -> str:
+def harmful(row: TableRow, drop: float) -> str:
     """What one attack that harms did: seeds, the worst of them, the mean, and what of it is not decided."""
     name, n = f"{row['attack']} {words.under(row['defense'])}", row["harm_n"]
     if row["harm"] is None:
@@ -108,16 +106,16 @@ def price(effects: pl.DataFrame) -> list[str]:
     return texts
 
 
-def _of(frame: pl.DataFrame, verdict: str) -> list[Row]:
+def _of(frame: pl.DataFrame, verdict: str) -> list[TableRow]:
     return frame.filter(pl.col("verdict") == verdict).sort("harm", nulls_last=False, maintain_order=True).rows(named=True)
 
 
-def _not_decided(rows: Sequence[Row]) -> str:
+def _not_decided(rows: Sequence[TableRow]) -> str:
     seeds = sorted({row["harm_n"] + row["n_undefined"] for row in rows})
     return f"Not decided with {words.listed(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
 
 
-def _seen(row: Row, name: str, drop: float, attack: str = "") -> str:
+def _seen(row: TableRow, name: str, drop: float, attack: str = "") -> str:
     """One cell in a list: who, how many seeds lost a material share, and the worst of them."""
     by, n = f"{attack}: " if attack else "", row["harm_n"] + row["n_undefined"]
     if row["harm_worst"] is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import polars as pl
 
@@ -11,8 +10,7 @@ from reports.analysis import backdoors, tables, weights
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
-
-Row = dict[str, Any]
+from sim.types import TableRow
 
 MOST_TIED = 5  # defenses of a tie that are named with their costs
 
@@ -57,7 +55,7 @@ def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
     return [_backdoor(row, drop) for row in open_.head(1).rows(named=True)]
 
 
-def _backdoor(row: Row, drop: float) -> str:
+def _backdoor(row: TableRow, drop: float) -> str:
     worked = f"{row['n_worked']} of {words.count(row['gain_n'], 'seed')} by {words.share(drop)} of marked patients or more"
     return (
         f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked patients are put into "
@@ -67,7 +65,7 @@ def _backdoor(row: Row, drop: float) -> str:
     )
 
 
-def _shown(row: Row) -> str:
+def _shown(row: TableRow) -> str:
     """The verdict on a backdoor in words."""
     n = row["gain_n"]
     if row["verdict"] == HARMED:
@@ -78,7 +76,9 @@ def _shown(row: Row) -> str:
     return "no material success is shown, interval included"
 
 
-def _order(ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row], str], gap: Callable[[Row], str]) -> list[str]:
+def _order(
+    ranked: Sequence[TableRow], cost: Mapping[str, str], figure: Callable[[TableRow], str], gap: Callable[[TableRow], str]
+) -> list[str]:
     """Sentences on a ranking, the first row first; ``figure`` states a row, ``gap`` by how much it is worse than the first."""
     first, others = ranked[0], ranked[1:]
     tied, apart = [row for row in others if not row["apart"]], [row for row in others if row["apart"]]
@@ -104,23 +104,23 @@ def _order(ranked: Sequence[Row], cost: Mapping[str, str], figure: Callable[[Row
     return texts
 
 
-def _with_cost(row: Row, cost: Mapping[str, str], figure: Callable[[Row], str]) -> str:
+def _with_cost(row: TableRow, cost: Mapping[str, str], figure: Callable[[TableRow], str]) -> str:
     paid = f"; {cost[row['defense']]}" if row["defense"] in cost else ""
     return f"{words.defense(row['defense'])} ({figure(row)}{paid})"
 
 
-def _seeds(row: Row) -> int:
+def _seeds(row: TableRow) -> int:
     """How many seeds stand behind the first row of a ranking: 1 if it has no interval."""
     low = row["worst_low"] if "worst_low" in row else row["gain_low"]
     return 1 if low is None else int(row["n_seeds"] if "n_seeds" in row else row["gain_n"])
 
 
-def _auroc(row: Row) -> str:
+def _auroc(row: TableRow) -> str:
     lowest = f", lowest seed {words.score(row['worst_lowest'])}" if row["worst_low"] is not None else ""
     return f"AUROC {words.score(row['worst'])} under {row['attack']}, its worst attack{lowest}"
 
 
-def _excess(row: Row) -> str:
+def _excess(row: TableRow) -> str:
     interval = f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}" if row["gain_low"] is not None else ""
     return (
         f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked patients, "
@@ -128,18 +128,18 @@ def _excess(row: Row) -> str:
     )
 
 
-def _lower(row: Row) -> str:
+def _lower(row: TableRow) -> str:
     mean, closest = words.amount(row["behind"]), words.change(row["behind_most"])
     return f"{words.defense(row['defense'])} (AUROC lower by {mean} on average, a difference of {closest} in the closest seed)"
 
 
-def _more(row: Row) -> str:
+def _more(row: TableRow) -> str:
     closest = words.points(-row["behind_most"])
     excess = f"{words.points(row['gain'])} beyond false triggers"
     return f"{words.defense(row['defense'])} ({excess}, {closest} against it in the closest seed)"
 
 
-def _change(row: Row | None) -> str:
+def _change(row: TableRow | None) -> str:
     """What a defense changes when nobody attacks."""
     if row is None or row["gain"] is None:
         return "what it costs with nobody attacking was not measured"

@@ -18,6 +18,7 @@ from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import Controls
 from sim.evidence.intervals import CHANGE, Interval
 from sim.evidence.metrics import ANY, METRICS, Range
+from sim.types import TableRow
 
 PAIRED = {"run": pl.String, "attack_free": pl.String, "undefended": pl.String}  # a run and its controls, by address
 RUN = {
@@ -223,7 +224,7 @@ def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
     return worst.with_columns(alike=pl.Series(alike, dtype=pl.List(pl.String)))
 
 
-def _alike(worst: dict[str, Any], others: pl.DataFrame) -> list[str]:
+def _alike(worst: TableRow, others: pl.DataFrame) -> list[str]:
     """Names of ``others`` whose change of Brier score is not distinguished from that of the ``worst`` hospital, seed by seed."""
     mine = dict(zip(worst["seeds"], worst["brier_each"], strict=True))
     names = []
@@ -305,7 +306,7 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
     return same.sort("n", descending=True, maintain_order=True)
 
 
-def _run(record: RunRecord) -> dict[str, Any]:
+def _run(record: RunRecord) -> TableRow:
     return {
         **_cell(record), **{metric: record.value(metric) for metric in FIGURES}, "idle": bool(idle(record)),
         "reads_only": reads_only(record),
@@ -314,11 +315,11 @@ def _run(record: RunRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cell(record: RunRecord) -> dict[str, Any]:
+def _cell(record: RunRecord) -> TableRow:
     return {"attack": record.attack, "defense": record.defense, "seed": record.seed}
 
 
-def _hospital_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+def _hospital_rows(record: RunRecord) -> Iterator[TableRow]:
     for one in record.hospitals:
         yield {
             "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
@@ -326,20 +327,20 @@ def _hospital_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _curve_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+def _curve_rows(record: RunRecord) -> Iterator[TableRow]:
     curve = pooled(record).curve
     for number, value in zip(curve.get("round", []), curve.get("value", []), strict=True):
         yield {**_cell(record), "round": number, "auroc": value}
 
 
-def _spent_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+def _spent_rows(record: RunRecord) -> Iterator[TableRow]:
     assert record.privacy is not None
     for one in record.privacy.hospitals:
         epsilon = record.value("epsilon", one.hospital)
         yield {"defense": record.defense, "delta": record.privacy.delta, "epsilon": epsilon, **one.model_dump()}
 
 
-def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> dict[str, Any]:
+def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> TableRow:
     found = [record.inversion for record in group if record.inversion is not None]
     attacked, recovered = sum(record.n_attacked for record in group), sum(record.n_recovered for record in group)
     low, high = intervals.rate_interval(recovered, attacked) if attacked else (None, None)
@@ -386,7 +387,7 @@ def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
     return _frame(({**{name: row[name] for name in CELL}, **_lost(row)} for row in rows), schema)
 
 
-def _lost(row: dict[str, Any]) -> dict[str, Any]:
+def _lost(row: TableRow) -> TableRow:
     """What one cell lost. A seed whose control has a figure and whose run has none lost more than any figure shows."""
     lacking, values = row["n_undefined"], row["values"]
     if not values:
@@ -446,5 +447,5 @@ def _means_as(name: str) -> list[pl.Expr]:
     return [pl.col(column).alias(column.replace("mean", name)) for column in ("mean", "mean_low", "mean_high")]
 
 
-def _frame(rows: Any, schema: dict[str, Any]) -> pl.DataFrame:
+def _frame(rows: Any, schema: TableRow) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")

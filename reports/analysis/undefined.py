@@ -7,12 +7,12 @@ not defined, the ``attack`` or the ``defense``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from reports.text import words
+from sim.types import TableRow
 
-Refused = Mapping[str, Any]
+Refused = TableRow
 SHORT = 28  # characters up to which a cell of a table has room for what is needed
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.metrics import POSITIVE, SHARE
+from sim.types import TableRow
 
 SELECTED = {
     "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "used": pl.Float64,
@@ -65,7 +65,7 @@ def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str
     ]
 
 
-def _selected(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+def _selected(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
         if not record.has("hospital_weight") or tables.reads_only(record):
             continue
@@ -79,7 +79,7 @@ def _selected(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _weights(records: Sequence[RunRecord]) -> Iterator[dict[str, Any]]:
+def _weights(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
         sizes: Mapping[str, int] = {one.hospital: one.n_train for one in record.hospitals}
         for one in record.outcomes if record.attack == NONE else ():

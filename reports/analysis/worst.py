@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from reports.text import words
 from sim import evidence
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
+from sim.types import TableRow
 
 SENSITIVITY = "sensitivity_at_90_specificity"
 
@@ -68,7 +68,7 @@ def _single(records: Sequence[RunRecord]) -> pl.DataFrame:
     return changes.group_by("defense").agg(single=pl.col("auroc").min())
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: TableRow) -> list[str]:
     changes = [_change(row, name) for name in ("auroc", "sensitivity")]
     names = [f"`{row['defense']}`", words.score(row["utility"]), f"`{row['attack']}`"]
     auroc, sensitivity = changes
@@ -76,7 +76,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [*names, auroc, f"{row['n_lost']} of {row['n']}", sensitivity, *counts, words.change(row["single"])]
 
 
-def _change(row: dict[str, Any], name: str) -> str:
+def _change(row: TableRow, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     text = f"{words.change(row[name])} ({words.span(low, high, signed=True)})"
     return f"**{text}**" if high is not None and (high < 0 or low > 0) else text

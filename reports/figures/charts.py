@@ -20,10 +20,9 @@ from reports.figures import style
 from reports.figures.style import RC, WIDTH, Look
 from reports.text import words
 from sim.evidence.metrics import METRICS
+from sim.types import TableRow
 
 MOST_POINTS = 12  # defenses that the margin can name without a tangle
-
-Row = Mapping[str, Any]
 
 
 @mpl.rc_context(RC)
@@ -134,7 +133,7 @@ COST_LOOKS = {  # role -> color, marker, how far the line of a defense it is dra
 }  # fmt: skip
 
 
-def _cost(axes: Axes, row: Row, column: str, place: int) -> None:
+def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
     """One hospital: with its interval if it has a role, else a small dot."""
     color, marker, aside = COST_LOOKS[row["role"]]
     if row[column] is None:
@@ -188,7 +187,7 @@ def _ranked(points: pl.DataFrame) -> Figure:
     return figure
 
 
-def _privacy_colors(rows: Sequence[Row]) -> Any:
+def _privacy_colors(rows: Sequence[TableRow]) -> Any:
     """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark) to the loosest (light)."""
     logs = [_log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
     norm = Normalize(min(logs, default=0.0), max(logs, default=1.0) + 1e-9)
@@ -201,7 +200,7 @@ def _log(epsilon: float) -> float:
     return math.log(max(epsilon, 1e-3))
 
 
-def _crossed_bars(axes: Axes, row: Row, color: Any) -> None:
+def _crossed_bars(axes: Axes, row: TableRow, color: Any) -> None:
     spans = [(row[f"{name}_low"], row[f"{name}_high"]) for name in ("utility", "worst")]
     _bars(axes, row["utility"], row["worst"], spans[0], spans[1], color, marker="o" if row["epsilon"] is None else "D")
     _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
@@ -238,18 +237,18 @@ def _no_loss_line(axes: Axes) -> None:
     axes.set(xlim=(left, right), ylim=(low, max(high, end)))
 
 
-def _point_label(row: Row) -> str:
+def _point_label(row: TableRow) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
     return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
 
 
-def _privately(row: Row) -> str:
+def _privately(row: TableRow) -> str:
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
     return words.defense(row["defense"]) + lacking + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
 
 
-def _inversion_label(row: Row, inversions: pl.DataFrame) -> str:
+def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
     name = words.defense(row["defense"])
     return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
 

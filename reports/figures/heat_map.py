@@ -17,11 +17,10 @@ from reports.figures import style
 from reports.figures.style import RC, WIDTH
 from reports.text import words
 from sim.evidence.intervals import HARMED, UNDECIDED
+from sim.types import TableRow
 
 ROOMY = 8  # attacks across up to which a cell has room for three lines
 GAP = 0.3  # columns between what AUROC tells and backdoors
-
-Row = Mapping[str, Any]
 
 
 class _Look(NamedTuple):
@@ -100,7 +99,7 @@ def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
     axes.add_patch(Rectangle((first, -0.5), len(places), n_defenses, **look))
 
 
-def _cell(axes: Axes, x: float, y: int, row: Row, look: _Look, roomy: bool) -> None:
+def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool) -> None:
     value = row[look.mean]
     known = (1.0, 1.0, 1.0) if value is None else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
     face = tuple(map(float, known[:3]))
@@ -122,7 +121,7 @@ def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
     axes.text(x, y, shown, ha="center", va="center", fontsize=7, bbox=box)
 
 
-def _frame_verdict(axes: Axes, x: float, y: int, row: Row, width: float) -> None:
+def _frame_verdict(axes: Axes, x: float, y: int, row: TableRow, width: float) -> None:
     """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame lies inside the cell."""
     kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
     if row["verdict"] not in kinds or (
@@ -133,7 +132,7 @@ def _frame_verdict(axes: Axes, x: float, y: int, row: Row, width: float) -> None
     axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))
 
 
-def _lines(row: Row, look: _Look) -> list[str]:
+def _lines(row: TableRow, look: _Look) -> list[str]:
     dagger = _daggers(row, " ")
     if row[look.mean] is None:
         return ["not", f"defined{dagger}", *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost")]
@@ -144,12 +143,12 @@ def _lines(row: Row, look: _Look) -> list[str]:
     return [words.signed_points(row["gain"]) + dagger, worst, *_counted(row["n_worked"], row["gain_n"], "worked")]
 
 
-def _lost(row: Row) -> int:
+def _lost(row: TableRow) -> int:
     """Seeds that lost a material share of AUROC, or left a model without one."""
     return int(row["n_lost"] + row["n_undefined"])
 
 
-def _daggers(row: Row, space: str) -> str:
+def _daggers(row: TableRow, space: str) -> str:
     """The signs for runs in which something did nothing, and for seeds without a figure."""
     signs = ("†" if row["n_idle"] else "") + ("‡" if row.get("n_undefined") else "")
     return space + signs if signs else ""
@@ -159,7 +158,7 @@ def _counted(number: int, of: int, what: str) -> list[str]:
     return [f"{number} of {of} {what}"] if of else []
 
 
-def _few_lines(row: Row, look: _Look) -> list[str]:
+def _few_lines(row: TableRow, look: _Look) -> list[str]:
     """Mean and worst seed: no zero before the point, no words."""
     dagger = _daggers(row, "")
     if row[look.mean] is None:
@@ -190,7 +189,7 @@ def _labels(
 ) -> None:
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
     names = [*places, *marked]
-    slant: dict[str, Any] = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
+    slant: TableRow = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
     titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
     axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])

@@ -24,8 +24,6 @@ MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
 REACH = 0.3  # how far lines are moved apart around a whole number, all together
 
-Row = Mapping[str, Any]
-
 
 @mpl.rc_context(RC)
 def hospital_effects(effects: pl.DataFrame) -> list[Figure]:

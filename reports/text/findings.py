@@ -15,8 +15,7 @@ from reports.analysis import backdoors, broken, harm, ranking, tables
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE, Controls
-
-Row = dict[str, Any]
+from sim.types import TableRow
 
 MOST_CAUTIONS = 5  # of one kind
 
@@ -110,7 +109,7 @@ def _adaptive(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def _budget(row: Row) -> str:
+def _budget(row: TableRow) -> str:
     size = f"{row['hospital']} ({words.count(row['n_train'], 'record')})"
     return f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier {row['noise_multiplier']:.3g}"
 
@@ -141,7 +140,7 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     return texts
 
 
-def _recovered(row: Row) -> str:
+def _recovered(row: TableRow) -> str:
     return (
         f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records "
         f"{words.under(row['defense'])} ({words.share(row['rate'])}; 95 % interval {words.share(row['rate_low'])} to "
@@ -218,7 +217,7 @@ def _first(texts: list[str], rest: str) -> list[str]:
     return [*texts[: MOST_CAUTIONS - 1], rest.format(words.count(len(texts) - MOST_CAUTIONS + 1, "more cell"))]
 
 
-def _over(row: Row, name: str, n: int | None, *, signed: bool = False) -> str:
+def _over(row: TableRow, name: str, n: int | None, *, signed: bool = False) -> str:
     """The interval of ``row[name]`` in brackets, over ``n`` seeds if the number is to be stated."""
     if row[f"{name}_low"] is None:
         return " (one seed, no interval)"

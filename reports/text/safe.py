@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from unicodedata import category
 
 ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (direction of writing), lone surrogates, separators of lines
 
 
-def shown(value: Any) -> Any:
+def shown(value: object) -> object:
     """The value; of a text, characters that act on others are Python escapes.
 
     For Jinja's ``finalize``, which comes before HTML is escaped.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hydra import compose, version
 from hydra._internal.hydra import Hydra
@@ -35,8 +35,8 @@ from sim.errors import InputError
 MOST_JOBS = 10_000  # of a sweep
 
 Task = Callable[[DictConfig], None]
-Check = Callable[[DictConfig], Any]  # raises InputError; what it returns goes to the launcher
-Order = Callable[[Sequence[Any], DictConfig], Iterable[int]]  # numbers of jobs in the order in which they can run
+Check = Callable[[DictConfig], object]  # raises InputError; what it returns goes to the launcher
+Order = Callable[[Sequence[object], DictConfig], Iterable[int]]  # numbers of jobs in the order in which they can run
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _parsed(asked: Namespace) -> list[Override]:
 
 
 def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Path:
-    configs, checked = list[DictConfig](), list[Any]()
+    configs, checked = list[DictConfig](), list[object]()
     for number, words in enumerate(_jobs(parsed)):
         config = _composed(config_name, words)
         with open_dict(config):
@@ -105,7 +105,7 @@ def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Pa
     return Path(configs[0].hydra.sweep.dir).absolute()
 
 
-def one_by_one(checked: Sequence[Any], _: DictConfig) -> Iterable[int]:
+def one_by_one(checked: Sequence[object], _: DictConfig) -> Iterable[int]:
     """The order of ``hydra/launcher=basic``."""
     return range(len(checked))
 

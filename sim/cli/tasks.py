@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -143,7 +143,8 @@ def _check_comparison(config: DictConfig) -> None:
     compare.held(_place(), planned(compose.resolved(config))[0])
 
 
+LOCKSTEP: Final = cast(jobs.Order, launcher.lockstep)  # it gets what ``_check_run`` gives
 COMMANDS: Final[Mapping[str, jobs.Command]] = {
-    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": launcher.lockstep}),
+    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": LOCKSTEP}),
     "compare": jobs.Command(comparison, _check_comparison, jobs.BASIC),
 }

@@ -15,7 +15,7 @@ from sim.errors import InputError, RefusedError
 from sim.kinds import find
 
 
-def build(key: str, node: Mapping[str, Any], packages: Sequence[str] = ()) -> Any:
+def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) -> object:
     """Make the plug-in that ``node`` describes; ``key`` names the node in an error, and its first part is the group.
 
     ``packages``: of the user, from which plug-ins may come too. Raises ``InputError`` for a ``_target_`` that is no plug-in
@@ -26,24 +26,25 @@ def build(key: str, node: Mapping[str, Any], packages: Sequence[str] = ()) -> An
     found = find(key, node.get(SELF), packages)
     _check_parameters(key, found, values)
     try:
-        return found(**values)
+        made: object = found(**values)
     except InputError as error:
         raise InputError(f"{key}.{error.key}", error.value, error.expected) from error
     except RefusedError as error:
         raise InputError(key, found.__name__, str(error)) from error
+    return made
 
 
-def built(key: str, node: Mapping[str, Any], packages: tuple[str, ...] = ()) -> Any:
+def built(key: str, node: Mapping[str, object], packages: tuple[str, ...] = ()) -> object:
     """The plug-in that ``node`` describes; the same one wherever the node is the same, for plug-ins are values."""
     return _built_once(key, json.dumps(node), packages)
 
 
 @lru_cache(maxsize=4096)
-def _built_once(key: str, node: str, packages: tuple[str, ...]) -> Any:
+def _built_once(key: str, node: str, packages: tuple[str, ...]) -> object:
     return build(key, json.loads(node), packages)
 
 
-def _check_parameters(key: str, found: type, values: Mapping[str, Any]) -> None:
+def _check_parameters(key: str, found: type, values: Mapping[str, object]) -> None:
     """Refuse a parameter that the plug-in does not have, lacks, or has of another type."""
     known = {field.name: field for field in fields(found) if field.init}
     for name, value in values.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sim.config.plain import NAME
 from sim.errors import InputError
@@ -27,14 +26,14 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def check_choice(group: str, value: Any) -> None:
+def check_choice(group: str, value: object) -> None:
     """Raise ``InputError`` unless ``value`` is a name, or a list of names."""
     for name in value if isinstance(value, list) and value else [value]:
         if not isinstance(name, str) or not _is_name(name, stacked=group == "defense"):
             raise InputError(group, value, f"expected {choice(str(name), options(group), f'wardround list {group}')}")
 
 
-def check_listed(key: str, value: Any) -> None:
+def check_listed(key: str, value: object) -> None:
     """As ``check_choice`` for the lists of names that a comparison is planned from: lists in lists, and names joined with +."""
     for name in _flat(value):
         if isinstance(name, str) and not _is_name(name, stacked=True):
@@ -42,7 +41,7 @@ def check_listed(key: str, value: Any) -> None:
             raise InputError(key, name, f"expected {choice(name, options(group), f'wardround list {group}')}")
 
 
-def check_present(chosen: Iterable[str], attacks: Any) -> None:
+def check_present(chosen: Iterable[str], attacks: object) -> None:
     """Raise ``InputError`` for an attack that was chosen and is not in the configuration: the run would be a control."""
     known = attacks if isinstance(attacks, Mapping) else {}
     for name in chosen:
@@ -54,7 +53,7 @@ def _is_name(text: str, *, stacked: bool) -> bool:
     return all(NAME.fullmatch(part.strip()) for part in text.split(STACKED)) if stacked else bool(NAME.fullmatch(text))
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flat(value: object) -> Iterator[object]:
     if isinstance(value, list):
         for part in value:
             yield from _flat(part)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+from sim.types import Node
 
 Part = Literal["study", "attack", "defense", "run", "nothing"]
 
@@ -43,23 +45,23 @@ STACK: Final = tuple(  # groups that a defense is a preset over
 )
 
 
-def of(config: Mapping[str, Any], *parts: Part) -> dict[str, Any]:
+def of(config: Mapping[str, object], *parts: Part) -> Node:
     """The values of ``config`` that belong to one of ``parts``; an unknown key belongs to the study."""
     return {key: value for key, value in config.items() if BELONGS.get(key, "study") in parts}
 
 
-def without(config: Mapping[str, Any], *parts: Part) -> dict[str, Any]:
+def without(config: Mapping[str, object], *parts: Part) -> Node:
     """The values of ``config`` that change a result and belong to none of ``parts``."""
     left_out = (*parts, "nothing")
     return {key: value for key, value in config.items() if BELONGS.get(key, "study") not in left_out}
 
 
-def address_of(config: Mapping[str, Any], data_hash: str, code: str) -> str:
+def address_of(config: Mapping[str, object], data_hash: str, code: str) -> str:
     """The content address of a run: 16 hex digits of its configuration, its data and the code."""
     text = "\n".join((canonical(without(config)), data_hash, code))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """One text for one value of JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

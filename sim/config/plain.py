@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from sim.errors import InputError
 
@@ -25,7 +24,7 @@ ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack
 PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)  # where a plug-in's node is
 
 
-def check(key: str, values: Any, largest: int = LARGEST_INT) -> None:
+def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
     """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float, str, list or mapping of these.
 
     Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top of a
@@ -39,7 +38,7 @@ def check(key: str, values: Any, largest: int = LARGEST_INT) -> None:
             _check_leaf(where, value, largest)
 
 
-def references(key: str, values: Any) -> None:
+def references(key: str, values: object) -> None:
     """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in ``${training.lr}``.
 
     A reference is all of its value and leads to a single value: what calls a resolver (``${oc.env:X}``), puts texts together or
@@ -60,7 +59,7 @@ def check_references(where: str, value: str) -> bool:
     return True
 
 
-def _check_leads(where: str, value: str, values: Any) -> None:
+def _check_leads(where: str, value: str, values: object) -> None:
     found = values
     for part in value[2:-1].split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -68,7 +67,7 @@ def _check_leads(where: str, value: str, values: Any) -> None:
         raise InputError(where, value, "expected a reference to a single value")
 
 
-def walk(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+def walk(key: str, value: object) -> Iterator[tuple[str, object]]:
     """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there are too many, or too deep."""
     waiting, count = [(key, value, 0)], 0
     while waiting:
@@ -88,7 +87,7 @@ def walk(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         waiting += reversed(below)
 
 
-def _check_key(where: str, name: Any) -> None:
+def _check_key(where: str, name: object) -> None:
     if not isinstance(name, str):
         raise InputError(where or "configuration", name, "expected keys that are texts: quote it")
     place = f"{where}.{name}" if where else name
@@ -98,7 +97,7 @@ def _check_key(where: str, name: Any) -> None:
         raise InputError(place, "...", f"expected no key like {name}, which is special to Hydra")
 
 
-def _check_leaf(where: str, value: Any, largest: int) -> None:
+def _check_leaf(where: str, value: object, largest: int) -> None:
     if isinstance(value, str):
         if len(value) > LONGEST:
             raise InputError(where, value, f"expected at most {LONGEST:,} characters")

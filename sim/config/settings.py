@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sim.config import limits, plain
 from sim.design.quorum import Absent
 from sim.errors import InputError
-from sim.types import Level
+from sim.types import Level, Node
 
 ORDERED = ("attack", "steps")  # choices of several, in order
 
@@ -124,17 +124,17 @@ class Settings(Values):
     """The whole resolved configuration of one run; plug-ins are still nodes here."""
 
     seed: int = Field(ge=0, lt=2**63)
-    consortium: dict[str, Any]
-    model: dict[str, Any]
+    consortium: Node
+    model: Node
     training: Training
     adversary: Adversary
-    attack: dict[str, dict[str, Any]]
+    attack: dict[str, Node]
     defense: Named
-    aggregator: dict[str, Any]
-    steps: dict[str, dict[str, Any]]
-    server_optimizer: dict[str, Any]
-    secagg: dict[str, Any]
-    dp: dict[str, Any] | None
+    aggregator: Node
+    steps: dict[str, Node]
+    server_optimizer: Node
+    secagg: Node
+    dp: Node | None
     engine: Engine
     device: Literal["auto", "cpu", "cuda"]
     server: Server

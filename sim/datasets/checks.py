@@ -6,6 +6,7 @@ Errors name the place (hospital, part, field) and how many values are wrong, nev
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,13 +136,15 @@ def _values(n: int) -> str:
 
 def _check_apart(consortium: Consortium) -> None:
     """Refuse records that are the same object in two places, or memory that training and test records of a hospital share."""
-    seen: dict[int, str] = {}
+    seen = defaultdict[tuple[object, ...], list[tuple[NDArray[np.float32], str]]](list)
     for hospital in consortium.hospitals:
         for part, records in _parts(hospital):
             place = f"{part} records of {hospital.name}"
-            if len(records) and id(records.features) in seen:
-                raise InputError("hospitals", f"{place}, {seen[id(records.features)]}", "expected each record in one place only")
-            seen[id(records.features)] = place
+            alike = seen[records.features.shape, records.features[:1].tobytes()] if len(records) else []
+            for features, elsewhere in alike:
+                if features is records.features:
+                    raise InputError("hospitals", f"{place}, {elsewhere}", "expected each record in one place only")
+            alike.append((records.features, place))
         if _overlap(hospital.train.features, hospital.test.features):
             raise InputError(f"hospital {hospital.name}", "the same rows", "expected other records for training than for test")
 

@@ -8,7 +8,7 @@ values are absent, ``missing`` is one more level.
 from collections.abc import Mapping
 from functools import lru_cache
 from math import floor, isfinite, log10
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ from sim.types import Field, Schema, TableSchema
 MISSING = "missing"
 FLAG_TOLERANCE = 1e-2  # how far a guessed 0/1 column may lie from the true one
 
-Row = NDArray[np.floating[Any]]
+Row = NDArray[np.floating]
 
 
 def lay_out(

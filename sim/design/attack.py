@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias, get_args, overload
 
 from pydantic import ValidationError
 
@@ -15,10 +15,22 @@ from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
 from sim.seeds import Key
-from sim.types import Absence, AggregatorAttack, Backdoor, Byzantine, Demand, Divided, Fault, Inversion, Poison, Records
+from sim.types import (
+    Absence,
+    AggregatorAttack,
+    AttackKind,
+    Backdoor,
+    Byzantine,
+    Demand,
+    Divided,
+    Fault,
+    Inversion,
+    Poison,
+    Records,
+)
 
 Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
-KINDS = ("poison", "training", "byzantine", "faults", "inversion", "aggregator")
+KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +47,28 @@ class AttackPlan:
     absent: Mapping[str, tuple[str, ...]]
     key: Key
 
-    def of_kind(self, kind: str) -> dict[str, Any]:
+    @overload
+    def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["training"]) -> Mapping[str, TrainingAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["byzantine"]) -> Mapping[str, Byzantine]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["faults"]) -> Mapping[str, Fault | Absence]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["aggregator"]) -> Mapping[str, AggregatorAttack]: ...
+
+    @overload
+    def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...
+
+    def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]:
         """The attacks of one of ``KINDS``."""
         return {name: attack for name, attack in self.attacks.items() if kind_of(attack) == kind}
 

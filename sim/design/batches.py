@@ -1,17 +1,17 @@
 """Which records a hospital trains on, batch by batch: drawn with the hospital's key, which no other party holds.
 
+A batch is the numbers of its records; empty is possible under Poisson sampling.
+
 The hospital trains on these batches; the simulator's observers use the same functions to know the truth behind an update.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.config.settings import Training
 from sim.seeds import Key
-
-Batch = NDArray[np.int64]  # row numbers of one batch; empty is possible under Poisson sampling
+from sim.types import Batch
 
 
 def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,7 @@ from sim.models.check import network as checked
 from sim.models.network import Network
 from sim.names import CHAIN, named
 from sim.seeds import Key, stream
-from sim.types import Schema, SecureAggregation
-
-Node = dict[str, Any]  # a plug-in in plain values: its class as ``_target_``, and its parameters
+from sim.types import Node, Pipeline, Schema, SecureAggregation
 
 
 class Terms(Values):
@@ -65,7 +63,7 @@ class FederationPlan:
 
     terms: Terms
     model: Model
-    chain: Any
+    chain: Pipeline
     secagg: SecureAggregation
     dp: LocalPrivacy | None
 
@@ -126,10 +124,10 @@ def agreed(terms: Terms) -> FederationPlan:
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
-        model=built("model", terms.model, packages),
+        model=cast(Model, built("model", terms.model, packages)),
         chain=_chain(terms, packages),
-        secagg=built("secagg", terms.secagg, packages),
-        dp=built("dp", terms.dp, packages) if terms.dp else None,
+        secagg=cast(SecureAggregation, built("secagg", terms.secagg, packages)),
+        dp=cast(LocalPrivacy, built("dp", terms.dp, packages)) if terms.dp else None,
     )
 
 
@@ -175,9 +173,10 @@ def check(plan: FederationPlan) -> None:
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
 
 
-def _chain(terms: Terms, packages: tuple[str, ...]) -> Any:
+def _chain(terms: Terms, packages: tuple[str, ...]) -> Pipeline:
     steps = tuple(built(f"steps.{name}", node, packages) for name, node in terms.steps)
     rule = built("aggregator", terms.aggregator, packages)
-    node: Mapping[str, Any] = terms.server_optimizer
+    node = terms.server_optimizer
     optimizer = built("server_optimizer", node, packages) if node else None
-    return named(CHAIN)(steps, rule, optimizer)
+    made = cast(Callable[[Sequence[object], object, object], Pipeline], named(CHAIN))
+    return made(steps, rule, optimizer)

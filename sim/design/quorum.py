@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from sim.types import SecureAggregation
+from sim.types import Pipeline, SecureAggregation
 
 Absent = Literal["keep", "count_as_hostile"]
 
@@ -18,12 +18,12 @@ class Quorum:
     whoever is missing; with ``count_as_hostile`` one less for each missing reply.
     """
 
-    chain: Any
+    chain: Pipeline
     secagg: SecureAggregation
     absent: Absent
     n_hospitals: int
 
-    def chain_for(self, n_replies: int) -> Any:
+    def chain_for(self, n_replies: int) -> Pipeline:
         """Steps and rule for a round with ``n_replies`` usable replies."""
         return self.chain if self.absent == "keep" else self.chain.without(self.n_hospitals - n_replies)
 
@@ -31,8 +31,7 @@ class Quorum:
         """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""
         if not n_replies:
             return "no usable reply"
-        text: str | None = self.chain_for(n_replies).refusal(self.secagg.n_rows(n_replies), n_replies)
-        return text
+        return self.chain_for(n_replies).refusal(self.secagg.n_rows(n_replies), n_replies)
 
     @property
     def least(self) -> int:

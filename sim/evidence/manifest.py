@@ -9,7 +9,8 @@ import subprocess
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+from sim.types import Node
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
@@ -29,7 +30,7 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def manifest(command: str, seconds: float) -> dict[str, Any]:
+def manifest(command: str, seconds: float) -> Node:
     """What ``manifest.json`` states of a folder's evidence. ``command`` repeats it."""
     return {
         "command": command,

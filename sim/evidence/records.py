@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import field_validator
 
 from sim.evidence.outcomes import Outcome, Part
+from sim.types import Node
 
 SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
 
@@ -178,7 +179,7 @@ class RunRecord(Part):
     data_source: str
     data_hash: str
     code: str
-    config: dict[str, Any]
+    config: Node
     outcomes: tuple[Outcome, ...]
     hospitals: list[HospitalFacts]
     engagement: Engagement

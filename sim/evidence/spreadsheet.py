@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+
+from sim.types import TableRow
 
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # also in full width
 QUOTE = "'"
 
 
-def rows(table: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def rows(table: Iterable[TableRow]) -> Iterator[TableRow]:
     """The rows with each text as ``cell`` writes it."""
     for row in table:
         yield {key: cell(value) for key, value in row.items()}
 
 
-def cell(value: Any) -> Any:
+def cell(value: object) -> object:
     """The value; of a text, what no program takes for anything else.
 
     A text that starts like a formula has ``'`` before it (OWASP, CSV Injection), and control characters, line ends among them,

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from sim.evidence import sealed
 from sim.evidence.plausible import implausible
 from sim.evidence.records import SCHEMA, RunRecord
 from sim.evidence.study import shown
+from sim.types import Node
 
 EVIDENCE: Final = "evidence.jsonl"
 MANIFEST: Final = "manifest.json"
@@ -34,7 +35,7 @@ def append(folder: Path, record: RunRecord) -> None:
     files.append(folder / EVIDENCE, sealed.seal(text, head(folder)["hash"]))
 
 
-def head(folder: Path) -> dict[str, Any]:
+def head(folder: Path) -> Node:
     """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line, which stands for all of it."""
     path = folder / EVIDENCE
     try:
@@ -104,7 +105,7 @@ def _lines(folder: Path) -> Iterator[bytes]:
                 raise OSError(0, f"a line of more than {LONGEST_LINE} bytes")
 
 
-def _promised(folder: Path) -> dict[str, Any] | None:
+def _promised(folder: Path) -> Node | None:
     """Size and hash of the evidence as the folder's manifest has them; None where the manifest has neither."""
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:

@@ -12,14 +12,15 @@ from typing import Any, Final
 from sim.config import groups
 from sim.config.groups import OF_THE_RUN, canonical
 from sim.errors import cut
+from sim.types import Node
 
 SHOWN: Final = 60  # characters of a value in a message
 
 Scope = tuple[str, ...]
-Difference = tuple[str, Any, Any]  # key, value held, value wanted
+Difference = tuple[str, object, object]  # key, value held, value wanted
 
 
-def scopes(config: Mapping[str, Any]) -> Iterator[tuple[Scope, dict[str, Any]]]:
+def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
     """What has to be equal wherever a folder has it: the study's part, each attack by its name, the defense by its label."""
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
@@ -30,9 +31,9 @@ def scopes(config: Mapping[str, Any]) -> Iterator[tuple[Scope, dict[str, Any]]]:
     yield ("defense", str(config.get("label"))), _following(groups.of(config, "defense"), n_hostile)
 
 
-def difference(held: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, Any]]) -> Difference | None:
+def difference(held: Iterable[Node], wanted: Iterable[Node]) -> Difference | None:
     """The first key in which the ``wanted`` configurations are of another study than those ``held``; None if there is none."""
-    known: dict[Scope, dict[str, Any]] = {}
+    known: dict[Scope, Node] = {}
     for config in held:
         known.update(scopes(config))
     for config in wanted:
@@ -42,12 +43,12 @@ def difference(held: Iterable[Mapping[str, Any]], wanted: Iterable[Mapping[str, 
     return None
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as a message repeats it."""
     return cut(value if isinstance(value, str) else json.dumps(value), SHOWN)
 
 
-def _first(scope: Scope, one: dict[str, Any], other: dict[str, Any]) -> Difference:
+def _first(scope: Scope, one: Node, other: Node) -> Difference:
     left, right = dict(_flat(one)), dict(_flat(other))
     for key in [*left, *right]:
         pair = left.get(key, "absent"), right.get(key, "absent")
@@ -56,7 +57,7 @@ def _first(scope: Scope, one: dict[str, Any], other: dict[str, Any]) -> Differen
     return ".".join(scope), "one order", "another order"
 
 
-def _following(node: Any, n_hostile: Any) -> Any:
+def _following(node: Any, n_hostile: object) -> Any:
     """The node with what follows the number of hostile hospitals left out of it."""
     if isinstance(node, Mapping):
         return {

@@ -6,13 +6,14 @@ import csv
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sim import files
 from sim.evidence import spreadsheet
 from sim.evidence.controls import NONE, Controls
 from sim.evidence.metrics import METRICS, is_material
 from sim.evidence.records import RunRecord
+from sim.types import TableRow
 
 RESULTS: Final = "results.csv"
 ROUNDS: Final = "rounds.parquet"
@@ -37,12 +38,12 @@ def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     files.replace(folder / ROUNDS, _rounds(records))
 
 
-def write_results(folder: Path, table: Sequence[dict[str, Any]]) -> None:
+def write_results(folder: Path, table: Sequence[TableRow]) -> None:
     """``results.csv`` from rows of ``results``, which may have more columns at their end."""
     files.replace(folder / RESULTS, _csv(table))
 
 
-def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+def results(records: Sequence[RunRecord]) -> list[TableRow]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
     ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For a backdoor, the share
@@ -57,9 +58,9 @@ def results(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return [_row(record, controls.attack_free(record)) for record in records]
 
 
-def _row(record: RunRecord, control: RunRecord | None) -> dict[str, Any]:
+def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
     of_record = ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")
-    row: dict[str, Any] = {
+    row: TableRow = {
         **{name: getattr(record, name) for name in of_record},
         **{name: record.value(name) for name in RESULT_COLUMNS if name in METRICS},
         "attack_success": attack_success(record, control),
@@ -111,7 +112,7 @@ def _rounds(records: Sequence[RunRecord]) -> bytes:
     return out.getvalue()
 
 
-def _csv(table: Sequence[dict[str, Any]]) -> bytes:
+def _csv(table: Sequence[TableRow]) -> bytes:
     out = StringIO(newline="")
     columns = list(table[0]) if table else list(RESULT_COLUMNS)
     writer = csv.DictWriter(out, columns, lineterminator="\n")

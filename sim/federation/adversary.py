@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,9 +19,11 @@ from sim.federation.conversation import Arrived, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
 from sim.states import State, advanced
-from sim.types import LEVELS, Absence, Byzantine, Fault, Knowledge, Level, Reply, SentReply, Updates, Vector
+from sim.types import LEVELS, Absence, AttackKind, Byzantine, Fault, Knowledge, Level, Reply, SentReply, Updates, Vector
 
-ON_THE_WIRE = ("byzantine", "faults")  # kinds of attacks that change what is sent
+ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds of attacks that change what is sent
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
 
 
@@ -103,7 +105,7 @@ class Adversary:
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
         """``max_records``: the most records that the aggregator believes, which is public."""
         self.plan, self.max_records = plan, max_records
-        self.attacks: dict[str, Byzantine] = plan.of_kind("byzantine")
+        self.attacks = plan.of_kind("byzantine")
         on_replies = plan.of_kind("faults")
         self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
         self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
@@ -154,7 +156,7 @@ class Adversary:
             moved = (relative_distance(new, old) for new, old in zip(as_sent(sent), as_sent(given), strict=True))
             self._note(name, moved)
         by_name = zip(grant.hostile, as_sent(sent), strict=True)
-        return {hospital: Arrived(wire.replaced(trained[hospital].message, row)) for hospital, row in by_name}
+        return {hospital: Arrived(wire.replaced(trained[hospital].there(), row)) for hospital, row in by_name}
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:
         """What ``attack`` sends in place of ``own``."""
@@ -178,20 +180,25 @@ class Adversary:
                 given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
                 sent = returned.instance(fault, self._advance(name, hospital, fault, given, rng), SentReply)
-                found[hospital] = Arrived() if sent.update is None else Arrived(wire.sent_reply(arrived.message, sent))
+                found[hospital] = Arrived() if sent.update is None else Arrived(wire.sent_reply(arrived.there(), sent))
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
         return found
 
     def _advance(
-        self, name: str, hospital: str, attack: Byzantine | Fault, given: Knowledge | Reply, rng: np.random.Generator
-    ) -> Any:
+        self,
+        name: str,
+        hospital: str,
+        attack: Callable[[Given, np.random.Generator], Result],
+        given: Given,
+        rng: np.random.Generator,
+    ) -> Result:
         """What an attack makes of ``given``; its state at this hospital is the next one then."""
         found, state = advanced(attack, given, self.state.states.get((name, hospital)), rng)
         if state is not None:
             self.state.states[name, hospital] = state
         return found
 
-    def _note(self, name: str, distances: Any) -> None:
+    def _note(self, name: str, distances: Iterable[float]) -> None:
         """Keep how far replies were moved, but not those that will be screened."""
         self.moved.setdefault(name, []).extend(distance for distance in distances if math.isfinite(distance))
 

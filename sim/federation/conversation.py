@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from flwr.app import Message
 
 from sim.design.plan import FederationPlan
 from sim.federation import wire
@@ -39,26 +41,27 @@ class Trip:
 class Arrived:
     """What arrived of one hospital in one trip: a message that nobody has looked into yet, or the reason why there is none."""
 
-    def __init__(self, message: Any = None, reason: str = "no reply") -> None:
+    def __init__(self, message: Message | None = None, reason: str = "no reply") -> None:
         self.message, self.reason = message, reason
         self._report: wire.Report | wire.UnusableError | None = None
 
     def content(self, form: wire.Form) -> wire.Content:
         """The usable content, of an agreed form. Raises ``UnusableError`` for anything else."""
-        return wire.read_content(self._there(), form)
+        return wire.read_content(self.there(), form)
 
     def report(self, n_params: int, max_records: int) -> wire.Report:
         """The usable update and record count, read once. Raises ``UnusableError`` for anything else."""
         if self._report is None:
             try:
-                self._report = wire.read_report(self._there(), n_params, max_records)
+                self._report = wire.read_report(self.there(), n_params, max_records)
             except wire.UnusableError as error:
                 self._report = error
         if isinstance(self._report, wire.UnusableError):
             raise self._report
         return self._report
 
-    def _there(self) -> Any:
+    def there(self) -> Message:
+        """The message. Raises ``UnusableError`` where there is none."""
         if self.message is None:
             raise wire.UnusableError(self.reason)
         return self.message

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
@@ -223,7 +222,7 @@ def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replie
     one, and one of a node that was not asked counts for nobody.
     """
     asked = [(run, name, message) for run, messages in enumerate(sent) for name, message in messages.items()]
-    by_node: dict[int, list[tuple[Any, wire.Stated]]] = {wire.receiver(message): [] for *_, message in asked}
+    by_node: dict[int, list[tuple[Message, wire.Stated]]] = {wire.receiver(message): [] for *_, message in asked}
     for reply in grid.send_and_receive([message for *_, message in asked], timeout=PATIENCE):
         stated = wire.metadata(reply)
         node = wire.sender(stated)
@@ -235,7 +234,7 @@ def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replie
     return list(found)
 
 
-def _answer(asked: Message, replies: Sequence[tuple[Any, wire.Stated]]) -> Arrived:
+def _answer(asked: Message, replies: Sequence[tuple[Message, wire.Stated]]) -> Arrived:
     """The one reply to what a node was asked, or why there is not exactly one."""
     wrong = [wire.misdirected(stated, asked) for _, stated in replies]
     fitting = [reply for (reply, _), reason in zip(replies, wrong, strict=True) if reason is None]

@@ -82,8 +82,7 @@ class Aggregator:
         Raises ``RefusedError`` where the rule does.
         """
         chain = self.plan.quorum.chain_for(len(reports))
-        aggregate: Vector = chain(replace(functional(self.plan, reports), model=model), rng, self.state.states)
-        return aggregate
+        return chain(replace(functional(self.plan, reports), model=model), rng, self.state.states)
 
     def _skipped(self, number: int, end: Concluded, cause: Cause, reason: str) -> Skipped:
         missing = tuple(sorted({*self.plan.hospitals} - {*end.usable}))

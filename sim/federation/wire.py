@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
-from flwr.supercore.run import Run
+from flwr.supercore.run import Run as Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
@@ -33,7 +33,7 @@ PLAN, ROUND = "plan", "round"
 REFUSAL, WHY = "refusal", "why"
 PARTITION = "partition-id"
 NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
-Stated: TypeAlias = dict[str, Any]  # of a message, by the names that Flower has for it
+Stated: TypeAlias = dict[str, object]  # of a message, by the names that Flower has for it
 NOBODY = -1  # no node has this number
 ANSWERS = (  # what a reply states of itself, what it repeats of the message that it answers, and what that is called
     ("_run_id", "_run_id", "run"),
@@ -57,7 +57,7 @@ ANY_KIND = TRAIN  # a message without a kind is of this one
 
 Value: TypeAlias = bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
 T = TypeVar("T")
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+EMPTY: Mapping[str, Never] = MappingProxyType({})
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
 
@@ -65,7 +65,7 @@ logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level w
 class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
 
-    def __init__(self, values: NDArray[Any]) -> None:
+    def __init__(self, values: NDArray[np.generic]) -> None:
         self.__dict__.update(values=values, dtype=_name(values.dtype), shape=values.shape, stype=NPY)
 
     def __getattr__(self, name: str) -> Any:
@@ -74,9 +74,9 @@ class SharedArray(Array):
         data = self.__dict__["data"] = Array(self.__dict__["values"]).data
         return data
 
-    def numpy(self) -> NDArray[Any]:
+    def numpy(self) -> NDArray[np.generic]:
         """The array itself, without a copy."""
-        shared: NDArray[Any] = self.__dict__["values"]
+        shared: NDArray[np.generic] = self.__dict__["values"]
         return shared
 
 
@@ -104,7 +104,7 @@ class Report:
 class Content(NamedTuple):
     """What a message holds beside what every message has: arrays, numbers and other plain values, each by name."""
 
-    arrays: Mapping[str, NDArray[Any]] = EMPTY
+    arrays: Mapping[str, NDArray[np.generic]] = EMPTY
     numbers: Mapping[str, int | float] = EMPTY
     values: Mapping[str, Value] = EMPTY
 
@@ -220,7 +220,7 @@ def present(partition: int, message: Message) -> Message:
     return Message(RecordDict({METRICS: MetricRecord({PARTITION: partition})}), reply_to=message)
 
 
-def read_partition(reply: Any, asked: Message, n_partitions: int) -> int:
+def read_partition(reply: object, asked: Message, n_partitions: int) -> int:
     """The partition that a node states in its reply to ``roll_call``, in [0, n_partitions).
 
     Raises ``UnusableError`` for anything else, as ``read_report`` does.
@@ -237,13 +237,13 @@ def read_partition(reply: Any, asked: Message, n_partitions: int) -> int:
     return partition
 
 
-def enrolled(replies: Iterable[Any], asked: Iterable[Message], n_partitions: int) -> tuple[dict[int, int], list[str]]:
+def enrolled(replies: Iterable[object], asked: Iterable[Message], n_partitions: int) -> tuple[dict[int, int], list[str]]:
     """Node id -> partition in order of the partitions, and the reasons why other nodes are not enrolled.
 
     A node must answer ``asked`` once, with a partition that no other node claims: where two claim one, nobody can tell which
     of them is right, and neither is enrolled.
     """
-    by_node = dict[int, list[Any]]()
+    by_node = dict[int, list[object]]()
     for reply in replies:
         by_node.setdefault(sender(metadata(reply)), []).append(reply)
     claims, refused = dict[int, int](), list[str]()
@@ -336,7 +336,7 @@ def sent_reply(reply: Message, sent: SentReply) -> Message:
     return _copy(reply, _content=_copy(content, _data={ARRAYS: record, METRICS: metrics}))
 
 
-def read_report(reply: Any, n_params: int, max_records: int) -> Report:
+def read_report(reply: object, n_params: int, max_records: int) -> Report:
     """The usable content of a reply. Raises ``UnusableError`` for anything else: nothing in a reply is trusted.
 
     This is the one place where something that a hospital made is looked into. Only exactly Flower's and Python's own types are,
@@ -353,7 +353,7 @@ def read_report(reply: Any, n_params: int, max_records: int) -> Report:
         raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
 
 
-def _report(reply: Any, n_params: int, max_records: int) -> Report:
+def _report(reply: object, n_params: int, max_records: int) -> Report:
     records = _records(reply)
     if records.keys() != {ARRAYS, METRICS}:
         raise UnusableError(f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}")
@@ -374,7 +374,7 @@ def _refusal(record: Any) -> str:
     return f"{REFUSED}{SENTENCES[why]}"
 
 
-def _records(reply: Any) -> dict[str, Any]:
+def _records(reply: object) -> dict[str, Any]:
     """The records of a reply that is no error and no refusal."""
     message = _inside(reply, Message, "the reply")
     if message.get("_error") is not None:
@@ -479,7 +479,7 @@ def _reason(error: Any) -> str:
     return "no reason given" if reason is None else described(reason)
 
 
-def metadata(reply: Any) -> Stated:
+def metadata(reply: object) -> Stated:
     """What a reply states about itself; empty where nothing readable is stated."""
     try:
         return _metadata(reply)
@@ -487,7 +487,7 @@ def metadata(reply: Any) -> Stated:
         return {}
 
 
-def _metadata(reply: Any) -> Stated:
+def _metadata(reply: object) -> Stated:
     return _inside(_inside(reply, Message, "the reply").get("_metadata"), Metadata, "the metadata")
 
 
@@ -522,7 +522,7 @@ def misdirected(stated: Stated, asked: Message) -> str | None:
     return None
 
 
-def received(reply: Any, asked: Message) -> Message:
+def received(reply: object, asked: Message) -> Message:
     """What arrives of what an app gave back to ``asked``: its content under the grid's own word for who sent it.
 
     An error reply arrives in words of ours, and so does anything that is no answer to ``asked``.
@@ -621,7 +621,7 @@ def holding(content: Content, message: Message) -> Message:
     return _reply(_copy(_NO_RECORDS, _data=records), message)
 
 
-def read_content(reply: Any, form: Form) -> Content:
+def read_content(reply: object, form: Form) -> Content:
     """The usable content of a reply in a trip of a protocol. Raises ``UnusableError`` for anything that is not of ``form``.
 
     It trusts as little as ``read_report``: exactly the arrays and values of the form, checked before anything is decoded, copied.
@@ -634,7 +634,7 @@ def read_content(reply: Any, form: Form) -> Content:
         raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
 
 
-def _content(reply: Any, form: Form) -> Content:
+def _content(reply: object, form: Form) -> Content:
     records = _records(reply)
     expected = {name for name, part in ((ARRAYS, form.arrays), (CONFIG, form.values)) if part}
     if records.keys() != expected:
@@ -648,7 +648,7 @@ def _content(reply: Any, form: Form) -> Content:
     return Content(arrays, {}, {name: _value(name, stated[name], entry) for name, entry in form.values.items()})
 
 
-def _array(array: Any, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def _array(array: Any, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
     """A copy of an array that is exactly of ``dtype`` and ``shape``, serialized or not."""
     agreed, what = np.dtype(dtype), f"array {name}"
     if type(array) is SharedArray:

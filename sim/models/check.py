@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from sim.models.network import Network, on_no_device
 from sim.returned import wrong
@@ -12,7 +11,7 @@ from sim.untrusted import described, type_name
 SMALL = 1_000_000  # parameters
 
 
-def network(plugin: Any, value: Any, n_features: int) -> Network:
+def network(plugin: object, value: object, n_features: int) -> Network:
     """The network of a model on records of ``n_features`` features: a value, with one logit a record.
 
     Raises ``PluginError`` for anything else.

@@ -26,9 +26,9 @@ from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
 from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
-from sim.types import Vector
+from sim.types import AttackKind, Vector
 
-IN_THE_HOSPITAL = ("poison", "training")  # kinds of attacks that change what is trained
+IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds of attacks that change what is trained
 NOT_FINITE = "an update that is compared is not finite"
 LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
 

@@ -107,7 +107,7 @@ class Influence:
 
     def _slopes(self, number: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
         n, stated = len(rows), list[Rows | None]()
-        chain = replace(self.subject.plan.quorum.chain_for(n), optimizer=None)
+        chain = self.subject.plan.quorum.chain_for(n).without_optimizer()
 
         def aggregate(changed: Rows) -> Rows:
             draws = self.subject.key.stream("rule", number)  # the aggregator's own, repeated

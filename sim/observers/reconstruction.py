@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,11 @@ from sim.design.batches import drawn
 from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.types import Inversion, Observation, View
+from sim.types import Observation, View
 
 GALLERY = 12  # records stored for a report
 
-Guesses = NDArray[np.floating[Any]]
+Guesses = NDArray[np.floating]
 
 
 @dataclass
@@ -35,7 +34,7 @@ class ReconstructionObserver:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.attacks: dict[str, Inversion] = subject.attack.of_kind("inversion")
+        self.attacks = subject.attack.of_kind("inversion")
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, Context
@@ -26,7 +26,7 @@ from sim import evidence, files
 from sim.evidence import Part
 from sim.evidence.manifest import code_version
 from sim.federation import wire
-from sim.federation.rounds import Skipped
+from sim.federation.rounds import Skipped, Weights
 from sim.states import is_stateful
 from sim.study.experiment import Experiment, address
 
@@ -44,17 +44,25 @@ PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
 UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
 
-Stored = dict[str, Any]  # of one run, by name
+
+class Stored(TypedDict):
+    """What is stored of one run. ``ledgers``: of hospitals, in order. ``parts``: fields of what lasts, by part of the run."""
+
+    round: int
+    seconds: float
+    weights: Weights
+    ledgers: list[Mapping[str, Mapping[str, object]]]
+    parts: dict[str, dict[str, object]]
 
 
-class Arrays(list[NDArray[Any]]):
+class Arrays(list[NDArray[np.generic]]):
     """Arrays in order, each once."""
 
     def __init__(self) -> None:
         super().__init__()
         self._places: dict[tuple[Any, ...], int] = {}
 
-    def place(self, array: NDArray[Any]) -> int:
+    def place(self, array: NDArray[np.generic]) -> int:
         """Where ``array`` is in the list, at the end if it was not there."""
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
@@ -70,7 +78,7 @@ class StoredState:
     """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
 
     kind: str
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
 
 
 class UnstorableError(TypeError):
@@ -189,7 +197,7 @@ def _read(path: Path) -> dict[str, Stored]:
 def _checked(state: Any) -> Stored:
     if not isinstance(state, dict) or type(state["round"]) is not int or not np.isfinite(state["weights"]).all():
         raise ValueError("it holds no state of a run")
-    return state
+    return cast(Stored, state)
 
 
 def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> Stored:
@@ -216,12 +224,12 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
     if state["parts"].keys() != run.states.keys():
         raise ValueError("it has other parts")
     for part, now in run.states.items():
-        found = state["parts"][part]
-        if type(found) is not dict or found.keys() != vars(now).keys():
+        own = state["parts"][part]
+        if type(own) is not dict or own.keys() != vars(now).keys():
             raise ValueError(f"its {part} is of another form")
-        if any(type(found[name]) is not type(value) for name, value in vars(now).items() if value is not None):
+        if any(type(own[name]) is not type(value) for name, value in vars(now).items() if value is not None):
             raise ValueError(f"its {part} is of another form")
-    parts, found = run.plan.chain.parts, state["parts"]["aggregator"]["states"]
+    parts, found = run.plan.chain.parts, cast(tuple[object, ...], state["parts"]["aggregator"]["states"])
     if found and [type(one) for one in found] != [part.state if is_stateful(part) else type(None) for part in parts]:
         raise ValueError("its states of plug-ins are of another form")
 
@@ -249,13 +257,13 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
     run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
-            context.state[name] = ConfigRecord(values)
+            context.state[name] = ConfigRecord(cast(dict[str, Any], values))
     for part, now in run.states.items():
         for name, value in state["parts"][part].items():
             setattr(now, name, value)
 
 
-def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
+def _ledgers(context: Context) -> Mapping[str, Mapping[str, object]]:
     """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
     lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
     records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
@@ -264,7 +272,7 @@ def _ledgers(context: Context) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _order(array: NDArray[Any]) -> str:
+def _order(array: NDArray[np.generic]) -> str:
     return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 from sim import evidence, files
 from sim.errors import InputError, RefusedError
@@ -137,16 +139,19 @@ class _Raised(NamedTuple):
     lines: str
 
 
+Accounts: TypeAlias = dict[object, float]  # what accountants have answered so far, by question
+
+
 @dataclass
 class _Worker:
-    process: Any
-    pipe: Any
+    process: ForkServerProcess
+    pipe: Connection
     group: Sequence[Experiment] = ()
 
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(named(ACCOUNTS))
+        accounts = dict(_accounts())
         process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
@@ -157,7 +162,7 @@ class _Worker:
         self.group = group
         self.pipe.send(([experiment.text for experiment in group], folder))
 
-    def answers(self) -> Iterator[Any]:
+    def answers(self) -> Iterator[str | None]:
         """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was raised in it."""
         try:
             while self.pipe.poll():
@@ -187,14 +192,17 @@ def _shared_out(groups: Sequence[Sequence[Experiment]], n_workers: int, folder: 
             workers[-1].give(waiting.pop(), folder)
         busy = {worker.pipe: worker for worker in workers}
         while busy:
-            for pipe in connection.wait(list(busy)):
+            ready = connection.wait(list(busy))
+            for pipe in [one for one in busy if one in ready]:
                 yield from _taken(busy, pipe, waiting, folder)
     finally:
         for worker in workers:
             worker.end()
 
 
-def _taken(busy: dict[Any, _Worker], pipe: Any, waiting: list[Sequence[Experiment]], folder: Path | None) -> Iterator[RunRecord]:
+def _taken(
+    busy: dict[Connection, _Worker], pipe: Connection, waiting: list[Sequence[Experiment]], folder: Path | None
+) -> Iterator[RunRecord]:
     """The records that one worker has sent; it gets its next group before they are dealt with."""
     worker = busy[pipe]
     group, answers = worker.group, list(worker.answers())
@@ -210,7 +218,7 @@ def _taken(busy: dict[Any, _Worker], pipe: Any, waiting: list[Sequence[Experimen
         _stored(group, folder)
 
 
-def work(pipe: Any, accounts: dict[Any, float], environment: dict[str, str]) -> None:
+def work(pipe: Connection, accounts: Accounts, environment: dict[str, str]) -> None:
     """What a worker process does: for each group that it gets, it sends every record, then None; or an exception."""
     enter_worker(accounts, environment)
     while True:
@@ -235,16 +243,20 @@ def _raised(error: Exception) -> _Raised:
     return _Raised(error, lines)
 
 
-def enter_worker(accounts: dict[Any, float], environment: dict[str, str]) -> None:
+def enter_worker(accounts: Accounts, environment: dict[str, str]) -> None:
     """Take over the accountants' answers so far.
 
     ``environment``: of the parent, which may have changed since the fork server was started.
     The process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
-    named(ACCOUNTS).update(accounts)
+    _accounts().update(accounts)
     if (parent := multiprocessing.parent_process()) is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _accounts() -> Accounts:
+    return cast(Accounts, named(ACCOUNTS))
 
 
 def _end_after(sentinel: int) -> None:

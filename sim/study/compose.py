@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
@@ -18,12 +18,15 @@ from sim.config.hydra_errors import near, one_line
 from sim.config.overrides import is_partial
 from sim.config.stacks import key_of as _key
 from sim.errors import InputError, RefusedError, UndefinedError
+from sim.types import Node
 
 if TYPE_CHECKING:
     from sim.study.experiment import Experiment
 
+T = TypeVar("T")
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
+Names: TypeAlias = str | list[str] | tuple[str, ...]  # one, or several together: attacks that run, or a stack
 INTERPOLATION = "${"  # how a value that refers to another one starts
 
 
@@ -154,7 +157,7 @@ def _nodes(base: list[str], partial: list[str], attacks: Sequence[str], without:
     return nodes, used
 
 
-def _without_attack(config: DictConfig, n_hostile: int | None) -> dict[str, Any] | None:
+def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
     """The values of a defense without attack, against so many; None if they depend on the attack."""
     if n_hostile is not None:
         config = config.copy()
@@ -191,7 +194,7 @@ def single(overrides: Sequence[str]) -> Experiment:
     return checked(resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides)
 
 
-def checked(config: dict[str, Any], overrides: Sequence[str]) -> Experiment:
+def checked(config: Node, overrides: Sequence[str]) -> Experiment:
     """The one experiment of the ``config`` that Hydra composed with ``overrides``."""
     from sim.study.experiment import load
 
@@ -210,7 +213,7 @@ def _replaces_part(word: str) -> bool:
 
 
 def cells(
-    attacks: Sequence[Any], defenses: Sequence[Any], numbers: Sequence[int] | None = None, overrides: Sequence[str] = ()
+    attacks: Sequence[Names], defenses: Sequence[Names], numbers: Sequence[int] | None = None, overrides: Sequence[str] = ()
 ) -> list[Cell]:
     """Every attack with every defense, controls (attack none, defense none) first and always there.
 
@@ -241,7 +244,7 @@ def replacing(overrides: Sequence[str]) -> list[str]:
     return [word for word in overrides if _replaces_part(word)]
 
 
-def hostile_numbers(value: Any) -> list[int] | None:
+def hostile_numbers(value: object) -> list[int] | None:
     """The different numbers of hostile hospitals that a list asks for; None for a single value, which ``load`` checks."""
     if not isinstance(value, list):
         return None
@@ -250,15 +253,15 @@ def hostile_numbers(value: Any) -> list[int] | None:
     return value
 
 
-def names(key: str, value: Any) -> list[Any]:
+def names(key: str, value: object) -> list[Names]:
     """A list of names as given on the command line; one name stands for a list of one."""
     listed = value if isinstance(value, list) else [value]
     if not listed or any(not isinstance(n, str) for item in listed for n in (item if isinstance(item, list) else [item])):
         raise InputError(key, value, "expected a list of names, as in [none,median]")
-    return listed
+    return [*listed]
 
 
-def seeds(value: Any, first: Any) -> list[int]:
+def seeds(value: object, first: object) -> list[int]:
     """Seeds from a number (that many, from ``first`` on) or a list of different numbers."""
     if type(first) is not int:
         raise InputError("seed", first, "expected a whole number of at least 0")
@@ -289,13 +292,13 @@ def _config(overrides: list[str]) -> DictConfig:
     return config
 
 
-def _unresolved(config: DictConfig) -> dict[str, Any]:
+def _unresolved(config: DictConfig) -> Node:
     plain = OmegaConf.to_container(config)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items() if key != "hydra"}
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
+def resolved(config: DictConfig) -> Node:
     """A composed configuration as plain values, without Hydra's own part."""
     with one_line():
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -303,7 +306,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items() if key != "hydra"}
 
 
-def _has(config: dict[str, Any], key: str) -> bool:
+def _has(config: Node, key: str) -> bool:
     node: Any = config
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:
@@ -312,5 +315,5 @@ def _has(config: dict[str, Any], key: str) -> bool:
     return True
 
 
-def _once(values: list[Any]) -> list[Any]:
+def _once(values: list[T]) -> list[T]:
     return list(dict.fromkeys(values))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError
 from sim.seeds import Key, key
-from sim.types import Absence, Consortium, DataSet
+from sim.types import Absence, Consortium, DataSet, Node
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Experiment:
         return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Node:
         """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
         settings = self.settings.model_dump(mode="json")
         pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
@@ -79,7 +79,7 @@ class Experiment:
         return canonical(self.config)
 
 
-def load(config: Mapping[str, Any], label: str | None = None) -> Experiment:
+def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
     """The run of a resolved configuration: its plug-ins built, its values made and checked against each other.
 
     Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
@@ -104,7 +104,7 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     packages = tuple(settings.plugins)
     for group in ("consortium", "model"):
         built(group, getattr(settings, group), packages)
-    attacks = {name: built(f"attack.{name}", node, packages) for name, node in settings.attack.items()}
+    attacks = {name: cast(Attack, built(f"attack.{name}", node, packages)) for name, node in settings.attack.items()}
     for name, node in settings.steps.items():
         built(f"steps.{name}", node, packages)
     for group in ("aggregator", "server_optimizer", "secagg", "dp"):
@@ -264,19 +264,20 @@ def address(experiment: Experiment, code: str) -> str:
     return address_of(experiment.config, experiment.consortium.data_hash, code)
 
 
-def _mapping(key: str, value: Any) -> dict[str, Any]:
+def _mapping(key: str, value: object) -> Node:
     """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or empty."""
-    pairs = list(value.items()) if isinstance(value, Mapping) else value or []
-    for pair in pairs if isinstance(pairs, list) else [pairs]:
+    found = list(value.items()) if isinstance(value, Mapping) else value or []
+    pairs: list[object] = found if isinstance(found, list) else [found]
+    for pair in pairs:
         name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
         if not isinstance(name, str) or not plain.NAME.fullmatch(name):
             raise InputError(key, pair, "expected names of letters, digits, _ and -, each with its values")
-    return dict(pairs)
+    return dict(cast(list[tuple[str, Node]], pairs))
 
 
 @lru_cache(maxsize=64)
 def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
-    dataset: DataSet = build("consortium", json.loads(node), packages)
+    dataset = cast(DataSet, build("consortium", json.loads(node), packages))
     try:
         made = returned.instance(dataset, dataset(seed), Consortium)
         checks.check(made)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
@@ -12,6 +10,7 @@ from sim.config.overrides import unforced
 from sim.study import compose
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment
+from sim.types import Node
 
 
 def overrides() -> list[str]:
@@ -20,7 +19,7 @@ def overrides() -> list[str]:
     return [unforced(str(word)) for word in words or ()]
 
 
-def planned(values: dict[str, Any]) -> tuple[list[Experiment], list[Refused]]:
+def planned(values: Node) -> tuple[list[Experiment], list[Refused]]:
     """The experiments of a comparison with the configuration ``values``, and the cells that are left out."""
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])

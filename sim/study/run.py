@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -158,7 +158,7 @@ def run(
 def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
     server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
-        serve: Callable[[FederatedRun, ServerApp, ClientApp], None] = named(RAY)
+        serve = cast(Callable[[FederatedRun, ServerApp, ClientApp], None], named(RAY))
         serve(run_, server, client_app()(Described(run_.experiment.text)))
         return run_
     empty = Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
@@ -268,11 +268,10 @@ def answering(app: AppOf | None) -> Answer:
 
 def client_app() -> AppOf:
     """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
-    app: AppOf = named(CLIENT_APP)
-    return app
+    return cast(AppOf, named(CLIENT_APP))
 
 
 def together(sources: Mapping[int, Source]) -> Together:
     """What answers for the hospitals of all runs at once; ``sources``: by node."""
-    made: Together = named(TOGETHER)(sources)
-    return made
+    made = cast(Callable[[Mapping[int, Source]], Together], named(TOGETHER))
+    return made(sources)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sim.config import limits
 from sim.errors import InputError
@@ -14,13 +13,15 @@ LARGEST_GROUP = 24  # runs in lockstep; more fill no batch better, and finish la
 GROUP_BYTES = 256_000_000
 
 
-def n_workers(value: Any, n_runs: int) -> int:
+def n_workers(value: object, n_runs: int) -> int:
     """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
-    if value != "auto" and (type(value) is not int or value < 1):
+    if value == "auto":
+        return max(1, min(n_cores(), n_runs))
+    if type(value) is not int or value < 1:
         raise InputError("workers", value, "expected auto or a whole number of at least 1")
-    if value != "auto" and value > limits.WORKERS:
+    if value > limits.WORKERS:
         raise InputError("workers", value, f"expected at most {limits.WORKERS} processes")
-    return max(1, min(n_cores() if value == "auto" else value, n_runs))
+    return max(1, min(value, n_runs))
 
 
 def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:

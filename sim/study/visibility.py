@@ -30,7 +30,7 @@ def visibility(experiment: Experiment) -> list[Visibility]:
         Visibility(party="whoever gets the final model", sees="the common model after the last round"),
     ]
     attack = experiment.attack_plan
-    idle = set(attack.absent).union(*map(attack.of_kind, BY_AGGREGATOR))  # what no hostile hospital does
+    idle = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))  # what no hostile hospital does
     acting = [name for name in experiment.attack_plan.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"

@@ -15,6 +15,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from sim.federation import wire
+from sim.federation.wire import Run
 from sim.untrusted import described_error
 
 Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]
@@ -32,12 +33,12 @@ class LocalGrid(Grid):
         self._contexts = {node: wire.context(node, partition) for node, partition in partitions.items()}
         self._replies: dict[str, Message] = {}
 
-    def set_run(self, run: Any) -> None:
+    def set_run(self, run: Run) -> None:
         """Take ``run`` for this grid's run."""
         self._run = run
 
     @property
-    def run(self) -> Any:
+    def run(self) -> Run:
         """The run of this grid."""
         return self._run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from importlib.util import find_spec
-from typing import Any
 
 from flwr.app import Context
 from flwr.clientapp import ClientApp
@@ -15,8 +14,9 @@ from flwr.simulation import run_simulation
 from sim.errors import InputError, RefusedError
 from sim.federation import wire
 from sim.federation.driver import Parties, Roster
+from sim.types import Node
 
-BACKEND: dict[str, dict[str, Any]] = {
+BACKEND: dict[str, Node] = {
     "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
     "init_args": {"logging_level": "ERROR", "log_to_driver": False},
 }
