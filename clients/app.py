@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from clients import batched, dp_sgd
 from clients.dp_sgd import History
 from clients.training import train
-from sim.config.settings import Training
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
@@ -32,6 +31,7 @@ from sim.federation.conversation import Asked
 from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
 from sim.seeds import Key
+from sim.training import Training
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from sim import plugins
-from sim.config.choices import CONF
-from sim.config.plain import SELF
 from sim.errors import InputError
+from sim.plugins import CONF, SELF
 from sim.types import (
     About,
     Absence,
@@ -38,8 +37,8 @@ from sim.types import (
 )
 
 if TYPE_CHECKING:
-    from sim.config.settings import Training
     from sim.models.network import Network
+    from sim.training import Training
 
 
 class Model(Protocol):

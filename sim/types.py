@@ -22,6 +22,7 @@ Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape) of 
 
 Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
+Absent = Literal["keep", "count_as_hostile"]  # what a missing reply changes: see ``sim.design.quorum``
 BY_AGGREGATOR = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.config.settings import Training
 from sim.seeds import Key
+from sim.training import Training
 
 Batch = NDArray[np.int64]  # row numbers of one batch; empty is possible under Poisson sampling
 

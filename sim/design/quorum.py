@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sim.types import SecureAggregation
-
-Absent = Literal["keep", "count_as_hostile"]
+from sim.types import Absent, SecureAggregation
 
 
 @dataclass(frozen=True)
