@@ -14,7 +14,8 @@ from attacks._shared.history import Received
 from benchmarks.tools import Result, Row, best_seconds
 from reports.figures.style import BLUE, SOFT, guide
 from sim.config.build import build
-from sim.config.choices import CONF, options
+from sim.config.choices import options
+from sim.plugins import CONF
 from sim.seeds import stream
 from sim.states import advanced
 from sim.types import LEVELS, Byzantine, Knowledge, Updates, Vector

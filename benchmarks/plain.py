@@ -10,11 +10,11 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from sim.config.settings import Training
 from sim.design.batches import shuffled
 from sim.design.site import Site
 from sim.seeds import stream
 from sim.study.experiment import Experiment
+from sim.training import Training
 
 
 def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:

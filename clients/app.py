@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from clients import batched, dp_sgd
 from clients.training import train
-from sim.config.settings import Training
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
@@ -31,6 +30,7 @@ from sim.federation.conversation import Asked
 from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
 from sim.seeds import Key
+from sim.training import Training
 from sim.types import History
 from sim.untrusted import described_error
 

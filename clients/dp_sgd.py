@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.config.settings import Training
 from sim.design.batches import sample_rate
 from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of
 from sim.models.network import Network
+from sim.training import Training
 from sim.types import About, Batch, History, Records
 
 if TYPE_CHECKING:

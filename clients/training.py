@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sim.config.settings import Training
 from sim.devices import one_thread
 from sim.models.network import Network
 from sim.models.store import load, unload
+from sim.training import Training
 from sim.types import Batch, Records
 
 

@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import plugins
-from sim.config.choices import CONF
-from sim.config.plain import SELF
 from sim.errors import InputError
+from sim.plugins import CONF, SELF
 from sim.types import (
     About,
     Absence,
@@ -44,8 +43,8 @@ from sim.types import (
 )
 
 if TYPE_CHECKING:
-    from sim.config.settings import Training
     from sim.models.network import Network
+    from sim.training import Training
 
 
 class Model(Protocol):

@@ -1,7 +1,7 @@
-"""Packages of plug-ins that the user of this machine has chosen with ``plugins=[PACKAGE]``: trusted, because named on purpose.
+"""Where plug-ins are named: in the project's ``conf/``, and in packages that the user of this machine has chosen.
 
-A package is chosen in a process and in the processes that it starts. A message or a file of somebody else can ask for one, but
-cannot choose one.
+A package is chosen with ``plugins=[PACKAGE]`` and trusted, because it was named on purpose: in a process and in the processes
+that it starts. A message or a file of somebody else can ask for one, but cannot choose one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from sim.errors import InputError
 
+CONF = Path(__file__).resolve().parents[1] / "conf"
+SELF = "_target_"  # the key of a configuration that names a plug-in's class
 CHOSEN = "WARDROUND_PLUGINS"  # environment variable: names of the packages, joined with commas
 MOST = 20
 OURS = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "conf")

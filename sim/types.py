@@ -33,6 +33,7 @@ Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
 AttackKind: TypeAlias = Literal["poison", "training", "byzantine", "faults", "inversion", "aggregator"]
 BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
+Absent = Literal["keep", "count_as_hostile"]  # what a missing reply changes: see ``sim.design.quorum``
 
 
 @dataclass(frozen=True)

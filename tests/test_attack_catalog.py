@@ -9,7 +9,8 @@ import yaml
 from hydra.utils import get_class
 
 from sim.cli import listing
-from sim.config.choices import CONF, options
+from sim.config.choices import options
+from sim.plugins import CONF
 from sim.types import LEVELS
 from tests.conftest import plugins
 

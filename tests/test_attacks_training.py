@@ -11,7 +11,6 @@ from torch import nn
 from attacks.training.constrain import Constrain
 from clients.app import fit
 from clients.training import train
-from sim.config.settings import Training
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.federation import wire
@@ -21,6 +20,7 @@ from sim.models.store import load, unload
 from sim.observers.engagement import LEAST
 from sim.seeds import stream
 from sim.study.run import run_together
+from sim.training import Training
 from sim.types import Records
 from tests import federation
 

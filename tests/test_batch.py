@@ -16,13 +16,13 @@ from torch import nn
 
 from clients.batched import Job, Noise, Optimizer, engine, padded, updates
 from clients.training import seeded, train
-from sim.config.settings import Training
 from sim.design import batches
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
 from sim.seeds import key, stream
+from sim.training import Training
 from sim.types import Records
 
 FEATURES = 16

@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from sim.cli.command import main
 from sim.errors import InputError
+from sim.plugins import CONF
 from sim.study import processes
 from sim.study.compare import enter_worker
-from sim.study.compose import CONF, resolved
+from sim.study.compose import resolved
 from sim.study.experiment import load
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim.errors import InputError
 from sim.federation import server, wire
 from sim.observers.reconstruction import ReconstructionObserver, score
-from sim.study import compose
+from sim.plugins import CONF
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
@@ -311,7 +311,7 @@ def test_conflicts_follow_from_the_parts_of_the_design(words: tuple[str, ...], f
 
 
 def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
-    listed = yaml.safe_load((compose.CONF.parent / "threats/data/conflicts.yaml").read_text())
+    listed = yaml.safe_load((CONF.parent / "threats/data/conflicts.yaml").read_text())
     text = str(listed)
     designs = [
         ("secagg=sum",),

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from clients.batched import Job, Noise, Optimizer, padded, updates
-from sim.config.settings import Training
 from sim.design import batches
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.seeds import key, stream
 from sim.study.run import run_together
+from sim.training import Training
 from sim.types import Records
 from tests.federation import experiment
 

@@ -10,14 +10,15 @@ import yaml
 
 from sim.config import groups
 from sim.errors import InputError
+from sim.plugins import CONF
 from sim.study import compose
 from sim.study.experiment import Experiment, from_text, load
 from tests.federation import experiment, plan
 
-GROUPS = sorted(path.name for path in compose.CONF.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
 OPTIONS = [(group, name) for group in GROUPS for name in compose.options(group)]
 LISTS = ("attack", "steps")  # groups of which several can be chosen
-DEFAULT = yaml.safe_load((compose.CONF / "compare.yaml").read_text())
+DEFAULT = yaml.safe_load((CONF / "compare.yaml").read_text())
 
 
 # Designs beside the one that comes by default, for options that refuse it: fewer attackers, images, a trusted hospital.

@@ -10,8 +10,7 @@ from functools import cache
 
 import pytest
 
-from sim import evidence
-from sim.config import plain
+from sim import evidence, limits
 from sim.errors import InputError
 from sim.evidence import plausible
 from sim.kinds import find
@@ -27,7 +26,7 @@ BASE = (
 DESIGNS = (("adversary.n_hostile=2",), ("adversary.n_hostile=1",), ("adversary.n_hostile=2", "aggregator.root=hospital_01"))
 LISTS = ("attack", "steps")
 GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "dp")
-EXTREMES = (plain.LARGEST_FLOAT, -plain.LARGEST_FLOAT, 1e-37, 5e-324)
+EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from torch import nn
 
 from clients import batched
 from clients.training import train
-from sim.config.settings import Training
 from sim.models.mlp import FullyConnected
 from sim.models.store import load, unload
 from sim.seeds import stream
+from sim.training import Training
 from sim.types import Records
 
 NETWORK = FullyConnected((5, 4, 1))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from sim import errors, kinds
+from sim import errors, kinds, limits
 from sim.config import plain
-from sim.config.choices import CONF
 from sim.errors import InputError
+from sim.plugins import CONF
 from sim.study.experiment import Settings
 from tests.commands import wardround
 
@@ -122,8 +122,8 @@ def test_what_is_repeated_within_a_round_is_bounded() -> None:
     for case in of_plugins():
         key = case[1].rpartition(".")[2].partition("=")[0]
         if key in ("evals", "iterations") or case[1].startswith("++aggregator.steps="):
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(plain.REPEATS + 1))) == 2
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(plain.REPEATS))) == 0
+            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS + 1))) == 2
+            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS))) == 0
 
 
 @pytest.mark.parametrize("value", [2, 11, True, 2.0, "3", None])

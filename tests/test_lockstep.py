@@ -44,12 +44,12 @@ def made(*words: str) -> Experiment:
 
 def together(runs: Sequence[Experiment]) -> list[np.ndarray]:
     """The final model of each run, all in lockstep."""
-    runs, node = list[FederatedRun](), 1
+    federated, node = list[FederatedRun](), 1
     for one in runs:
-        runs.append(FederatedRun(one, node))
+        federated.append(FederatedRun(one, node))
         node += len(one.consortium)
-    drive(runs, _grid(runs), lambda _: None)
-    return [one.weights for one in runs]
+    drive(federated, _grid(federated), lambda _: None)
+    return [one.weights for one in federated]
 
 
 def one_by_one(one: Experiment) -> np.ndarray:

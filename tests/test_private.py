@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from opacus.accountants import PRVAccountant, RDPAccountant
 
 from clients.dp_sgd import RecordDP, spent
-from sim.config.settings import Training
 from sim.design import batches
 from sim.design.not_covered import NOT_COVERED
 from sim.errors import InputError
@@ -23,6 +22,7 @@ from sim.models.mlp import FullyConnected
 from sim.observers.privacy import PrivacyObserver
 from sim.seeds import key, stream
 from sim.study.run import run, run_together
+from sim.training import Training
 from sim.types import Records
 from tests.federation import alone, experiment, finished
 

@@ -11,13 +11,13 @@ import pytest
 
 from clients import batched
 from sim import evidence
-from sim.config.settings import Training
 from sim.design import batches
 from sim.evidence import RunRecord
 from sim.seeds import key, stream
 from sim.study import compare
 from sim.study.experiment import Experiment
 from sim.study.run import run, run_together
+from sim.training import Training
 from sim.types import Hospital
 from tests.federation import experiment, finished, plan
 

@@ -10,8 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from sim.config.build import build
-from sim.config.choices import CONF
 from sim.errors import PluginError
+from sim.plugins import CONF
 from sim.seeds import stream
 from sim.states import advanced, is_stateful
 from sim.types import Knowledge, Reply, Stateful, Vector, View

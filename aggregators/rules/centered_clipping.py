@@ -8,8 +8,8 @@ import numpy as np
 from aggregators.base import shortening
 from aggregators.checks import enough
 from aggregators.linalg import lengths, mixed
-from sim.config.plain import REPEATS
 from sim.errors import number, one_of, whole
+from sim.limits import REPEATS
 from sim.shortened import Shortened, median_length
 from sim.types import About, Stateful, Vector, View
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from aggregators.base import Weighing, chosen
 from aggregators.linalg import embedded, ranks, top_projections
-from sim.config.plain import REPEATS
 from sim.errors import number, whole
+from sim.limits import REPEATS
 from sim.types import About, View
 
 

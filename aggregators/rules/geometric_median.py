@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from aggregators.base import Majority, Weighing
 from aggregators.checks import minority
 from aggregators.linalg import embedded, ranks
-from sim.config.plain import MOST_STEPS
 from sim.errors import RefusedError, number, one_of, whole
+from sim.limits import MOST_STEPS
 from sim.types import About, View
 
 SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal

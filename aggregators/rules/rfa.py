@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from aggregators.base import Majority, Weighing
 from aggregators.checks import minority
 from aggregators.linalg import lengths, mixed
-from sim.config.plain import REPEATS
 from sim.errors import number, one_of, whole
+from sim.limits import REPEATS
 from sim.types import About, View
 
 

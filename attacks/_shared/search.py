@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from sim.config.plain import REPEATS
 from sim.errors import RefusedError, number, whole
+from sim.limits import REPEATS
 from sim.types import Knowledge, Updates, Vector
 
 Looks = dict[float, float]  # argument -> value there

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sim.config.settings import Training
 from sim.errors import number
+from sim.training import Training
 from sim.types import About
 
 

@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.cli.screen import Screen
-from sim.config.choices import CONF, options
+from sim.config.choices import options
 from sim.config.groups import STACK
 from sim.config.settings import ORDERED
 from sim.errors import InputError
+from sim.plugins import CONF
 from sim.types import BY_AGGREGATOR, About
 from threats.catalog import Threat
 from threats.catalog import load as load_threats

@@ -10,9 +10,10 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from sim.config.plain import LARGEST_COUNT, SELF, check
+from sim.config.plain import LARGEST_COUNT, check
 from sim.errors import InputError, RefusedError
 from sim.kinds import find
+from sim.plugins import SELF
 
 
 def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) -> object:

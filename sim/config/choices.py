@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from sim.config.plain import NAME
 from sim.errors import InputError
 from sim.near import choice
+from sim.plugins import CONF
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 NONE = "none"  # the choice of nothing
 STACKED = "+"  # between names that stand for one together
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import yaml
 
-from sim.config.choices import CONF, groups
-from sim.config.plain import DEEPEST, LONGEST, MOST_VALUES, NAME, SELF, check_references
+from sim.config.choices import groups
+from sim.config.plain import DEEPEST, LONGEST, MOST_VALUES, NAME, check_references
 from sim.errors import InputError, cut
+from sim.plugins import CONF, SELF
 
 MOST_FILES, MOST_BYTES = 500, 100_000  # in the folder; of one file
 HEADER = re.compile(r"#\s*@package\s+(\S+)\s*$")

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sim.config import choices, plain
 from sim.config.hydra_errors import one_line
 from sim.errors import InputError
+from sim.plugins import SELF
 
 SEVERAL = ("attack", "steps")  # groups of which several are chosen together
 DEFENSE = "defense"
@@ -61,7 +62,7 @@ def _check_name(key: str, values: Sequence[Any]) -> None:
     if key == f"{DEFENSE}.name":
         raise InputError(key, _text(values[0]), f"expected {DEFENSE}=NAME, for the name stands for what it does")
     name, _, last = rest.rpartition(".")
-    if group == "attack" and last == plain.SELF and name in choices.options(group):
+    if group == "attack" and last == SELF and name in choices.options(group):
         raise InputError(key, _text(values[0]), f"expected a class under a name of its own: {name} stands for another attack")
 
 

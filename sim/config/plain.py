@@ -7,16 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from sim.errors import InputError
+from sim.limits import LARGEST_FLOAT
+from sim.plugins import SELF
 
 DEEPEST = 12  # levels of nesting
 MOST_VALUES = 5_000  # in one configuration
 LONGEST = 2_000  # characters of a text
 LARGEST_INT = 2**63 - 1  # of a seed; of a plug-in's parameter it is
 LARGEST_COUNT = 1_000_000
-REPEATS = 1_000  # of what a plug-in does again and again within a round: iterations of a rule, looks of a search
-MOST_STEPS = 100_000  # of a rule that ends by itself
-LARGEST_FLOAT = 1e37  # float32 holds ten times that, which is as far as Adam's first step scales a rate
-SELF = "_target_"  # the special key that names a plug-in's class
 REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)  # to another key, as in ${training.lr}
 SEVERAL_NUMBERS = "${adversary.n_hostile}"  # a list where a comparison is over several of them, each put in its place
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)

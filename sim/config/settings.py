@@ -4,52 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from sim.config import limits, plain
-from sim.design.quorum import Absent
 from sim.errors import InputError
-from sim.types import Level, Node
+from sim.training import Training, Values
+from sim.types import Absent, Level, Node
 
 ORDERED = ("attack", "steps")  # choices of several, in order
-
-
-class Values(BaseModel):
-    """Run-wide values: strict types, nothing unknown, frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Training(Values):
-    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches.
-
-    ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
-    """
-
-    rounds: int = Field(ge=1, le=100_000)
-    local_epochs: int = Field(ge=1, le=limits.EPOCHS)
-    local_steps: int | None = Field(ge=1, le=limits.STEPS)
-    batch_size: int = Field(ge=1, le=limits.BATCH)
-    lr: float = Field(gt=0, allow_inf_nan=False)
-    optimizer: Literal["sgd", "adam"]
-    proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-
-    @field_validator("lr", "proximal")
-    @classmethod
-    def _held_by_float32(cls, value: float) -> float:
-        if value > plain.LARGEST_FLOAT:
-            raise ValueError(f"expected a finite number of at most {plain.LARGEST_FLOAT:g}")
-        return value
-
-    @model_validator(mode="after")
-    def _pull_held_by_float32(self) -> Training:
-        if self.lr * self.proximal > plain.LARGEST_FLOAT:
-            raise ValueError(f"expected lr * proximal of at most {plain.LARGEST_FLOAT:g}")
-        return self
-
-    def steps(self, n_train: int) -> int:
-        """Batches that a hospital with ``n_train`` records trains on in one round."""
-        return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)
 
 
 class Adversary(Values):
@@ -92,7 +53,7 @@ class Policy(Values):
     dp: bool | None = None
     max_epsilon: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     secagg: bool | None = None
-    hospitals: list[str] = []
+    hospitals: list[str] = Field(default=[])
 
 
 class Metrics(Values):
@@ -141,7 +102,7 @@ class Settings(Values):
     policy: Policy = Policy()
     metrics: Metrics
     report: ReportOptions
-    plugins: dict[str, str] = {}  # packages of the user -> hash of their source
+    plugins: dict[str, str] = Field(default={})  # packages of the user -> hash of their source
 
     @model_validator(mode="before")
     @classmethod

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from sim import plugins
 from sim.config.choices import groups, options
-from sim.config.plain import SELF
 from sim.errors import InputError
 from sim.near import choice
+from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
 COMMANDS = (*HYDRA_COMMANDS, "list", "report")

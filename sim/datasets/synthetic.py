@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sim.config import limits
+from sim import limits
 from sim.datasets.table import Site, Table, consortium, split
 from sim.errors import InputError, number, whole
 from sim.seeds import stream

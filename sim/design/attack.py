@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias, get_args, overload
 from pydantic import ValidationError
 
 from sim import returned
-from sim.config.settings import Adversary, Training, first
+from sim.config.settings import Adversary, first
 from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
 from sim.seeds import Key
+from sim.training import Training
 from sim.types import (
     Absence,
     AggregatorAttack,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.config.settings import Training
 from sim.seeds import Key
+from sim.training import Training
 from sim.types import Batch
 
 

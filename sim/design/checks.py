@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim import returned
-from sim.config import limits
+from sim import limits, returned
 from sim.config.settings import Adversary
 from sim.design import plan as plans
 from sim.design.attack import KINDS, Attack, AttackPlan, kind_of

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from sim import plugins, returned
-from sim.config import limits, plain
+from sim import limits, plugins, returned
+from sim.config import plain
 from sim.config.build import built
 from sim.config.groups import canonical
-from sim.config.settings import Server, Training, Values, first
+from sim.config.settings import Server, first
 from sim.design.quorum import Quorum
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
@@ -25,6 +25,7 @@ from sim.models.check import network as checked
 from sim.models.network import Network
 from sim.names import CHAIN, named
 from sim.seeds import Key, stream
+from sim.training import Training, Values
 from sim.types import Node, Pipeline, Schema, SecureAggregation
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from sim.types import Pipeline, SecureAggregation
-
-Absent = Literal["keep", "count_as_hostile"]
+from sim.types import Absent, Pipeline, SecureAggregation
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from sim.config.settings import Training
 from sim.design.batches import sample_rate
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
 from sim.seeds import Key
+from sim.training import Training
 from sim.types import Records
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.config import limits
+from sim import limits
 from sim.errors import InputError, one_of, whole
 from sim.models.network import Network
 from sim.types import ImageSchema, Schema

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.config import limits
+from sim import limits
 from sim.errors import InputError, whole
 from sim.models.network import Network
 from sim.types import Schema, Vector

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sim.config.settings import Training
 from sim.design.batches import sample_rate
 from sim.design.not_covered import NOT_COVERED
 from sim.evidence import Privacy, Screened, Spent, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.kinds import LocalPrivacy
+from sim.training import Training
 from sim.types import Hospital
 
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's

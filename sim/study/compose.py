@@ -11,13 +11,13 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from sim.config import choices, mappings, plain, stacks
-from sim.config.choices import CONF as CONF  # where others look for it
 from sim.config.choices import options
 from sim.config.groups import OF_COMMANDS, STACK
 from sim.config.hydra_errors import near, one_line
 from sim.config.overrides import is_partial
 from sim.config.stacks import key_of as _key
 from sim.errors import InputError, RefusedError, UndefinedError
+from sim.plugins import SELF
 from sim.types import Node
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def label(defense: str, overrides: Sequence[str]) -> str:
 
 def _replaces_part(word: str) -> bool:
     group, _, rest = _key(word).partition(".")
-    return group in STACK and (not rest or word[0] == "~" or rest.endswith(plain.SELF))
+    return group in STACK and (not rest or word[0] == "~" or rest.endswith(SELF))
 
 
 def cells(

@@ -10,9 +10,9 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from sim import plugins, returned
+from sim import limits, plugins, returned
 from sim.blame import blaming
-from sim.config import limits, plain
+from sim.config import plain
 from sim.config.build import build, built
 from sim.config.groups import address_of, canonical
 from sim.config.settings import ORDERED, Adversary, Policy, Settings, first

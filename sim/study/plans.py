@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from sim.config import limits
+from sim import limits
 from sim.config.overrides import unforced
 from sim.study import compose
 from sim.study.compose import Refused

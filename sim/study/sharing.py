@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.config import limits
+from sim import limits
 from sim.errors import InputError
 from sim.study.experiment import Experiment
 from sim.study.processes import n_cores

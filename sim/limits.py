@@ -10,6 +10,7 @@ from functools import cache
 
 from sim.errors import InputError
 
+LARGEST_FLOAT = 1e37  # float32 holds ten times that, which is as far as Adam's first step scales a rate
 EPOCHS = 100_000  # training.local_epochs
 STEPS = 1_000_000  # training.local_steps
 BATCH = 1_000_000  # training.batch_size
@@ -20,6 +21,8 @@ STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
 TEXT = 1_000_000  # characters of a configuration as one text
+REPEATS = 1_000  # of what a plug-in does again and again within a round: iterations of a rule, looks of a search
+MOST_STEPS = 100_000  # of a rule that ends by itself
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
 COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
