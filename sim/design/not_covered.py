@@ -11,7 +11,7 @@ NOT_COVERED = (
     "Patients with records in several hospitals. The epsilons of those hospitals add up for them.",
     "Several runs. Epsilon covers one run. Runs of one seed draw the same noise, so that a comparison is paired; whoever sees "
     "two of them can subtract the noise.",
-    "Whoever knows the seed. In this simulation the noise is drawn from the seed of the run, which the aggregator and every "
-    "hospital know; a deployment has to draw noise in the hospital, from a source that nobody else knows.",
+    "Whoever knows the seed. In this simulation a hospital's key, and with it the noise, follows from the seed of the run. No "
+    "message holds it; a deployment has to draw noise in the hospital, from a source that nobody else knows.",
     "Test patients. Scores, curves and the choice of a model by them carry no noise.",
 )
