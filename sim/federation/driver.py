@@ -221,14 +221,17 @@ def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replie
     Who a reply is from, and to what, is in its metadata; a late reply to something else neither counts nor spoils the right
     one, and one of a node that was not asked counts for nobody.
     """
-    asked = {wire.receiver(message): message for messages in sent for message in messages.values()}
-    by_node: dict[int, list[tuple[Message, wire.Stated]]] = {node: [] for node in asked}
-    for reply in grid.send_and_receive(list(asked.values()), timeout=PATIENCE):
+    asked = [(run, name, message) for run, messages in enumerate(sent) for name, message in messages.items()]
+    by_node: dict[int, list[tuple[Message, wire.Stated]]] = {wire.receiver(message): [] for *_, message in asked}
+    for reply in grid.send_and_receive([message for *_, message in asked], timeout=PATIENCE):
         stated = wire.metadata(reply)
         node = wire.sender(stated)
         if node in by_node:
             by_node[node].append((reply, stated))
-    return [{name: _answer(message, by_node[wire.receiver(message)]) for name, message in messages.items()} for messages in sent]
+    found = [dict[str, Arrived]() for _ in sent]
+    for (run, name, message), replies in zip(asked, by_node.values(), strict=True):
+        found[run][name] = _answer(message, replies)
+    return list(found)
 
 
 def _answer(asked: Message, replies: Sequence[tuple[Message, wire.Stated]]) -> Arrived:
