@@ -1,4 +1,7 @@
-"""A whole comparison against a plain loop and against Flower's simulation on Ray, each on a few runs before it and after it."""
+"""A whole comparison, alone and as a command, against a plain loop and against Flower's simulation on Ray.
+
+Of these two, a few runs are timed before the comparison and as many after it.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,27 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from benchmarks import plain
+from benchmarks.commands import killed, started
 from benchmarks.tools import Result, Row, clocked, experiments, peak_memory
 from reports.figures.style import BLUE, guide
+from sim import evidence
 from sim.study import compare, processes
 from sim.study.experiment import Experiment
 from sim.study.run import run
 
 ATTACKS = ("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic", ("sign_flip", "label_flip"))  # and none
 DEFENSES = ("median", "trimmed_mean", "krum", "multi_krum", "geometric_median", "nnm_trimmed_mean", "secagg")  # and none
+COMMAND = "whole command"  # the name of its row
+PATIENCE = 1800.0  # seconds in which the command must be done
 SAMPLE = {"plain loop": 8, "Flower on Ray": 1}  # runs before, and as many after
 
 
 def measure(quick: bool) -> Result:
-    """Wall seconds on all cores, and peak memory, of 8 attacks x 8 defenses x 5 seeds on heart12 with 40 rounds."""
+    """Wall seconds on all cores of 8 attacks x 8 defenses x 5 seeds on heart12 with 40 rounds.
+
+    Peak memory is measured beside them. The same runs are timed once more as a command, from its
+    start to its end, with imports, tables and report.
+    """
     rounds, n_seeds, attacks, defenses = (2, 1, ATTACKS[:1], DEFENSES[:1]) if quick else (40, 5, ATTACKS, DEFENSES)
     cores, one = len(os.sched_getaffinity(0)), experiments([f"training.rounds={rounds}"])[0]
     sides: dict[str, Callable[[], object]] = {"plain loop": lambda: plain.train(one)}
@@ -33,11 +44,16 @@ def measure(quick: bool) -> Result:
     plain.train(one)  # the first one loads what torch loads late
     before = _sampled(sides)
     row = _together(lambda: experiments([f"training.rounds={rounds}"], attacks, n_seeds, defenses), cores)
+    whole = _commanded(_words(rounds, n_seeds, attacks, defenses))
     after = _sampled(sides)  # a machine's speed drifts, and the many runs take a while
     slow = [_row(side, before[side] + after[side]) for side in sides]
-    ratios = {f"{side['side']} / this engine": side["seconds a run"] / row["seconds a run"] for side in slow}
+    ratios = {
+        f"{side['side']} / {fast['side']}": side["seconds a run"] / fast["seconds a run"]
+        for fast in (row, whole)
+        for side in slow
+    }
     title = f"heart12, mlp, {rounds} rounds: {row['runs']} runs, {cores} processes"
-    return {"title": title, "rows": [row, *slow], "ratios": {**ratios, "peak GB": row["MB"] / 1e3}}
+    return {"title": title, "rows": [row, whole, *slow], "ratios": {**ratios, "peak GB": row["MB"] / 1e3}}
 
 
 def _sampled(sides: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
@@ -64,6 +80,43 @@ def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
         "seconds a run": seconds / len(runs),
         "MB": peak[0] / 1e6,
     }
+
+
+def _words(
+    rounds: int,
+    n_seeds: int,
+    attacks: Sequence[str | Sequence[str]],
+    defenses: Sequence[str],
+) -> list[str]:
+    """The words after ``wardround compare`` that ask for these runs."""
+    named = [one if isinstance(one, str) else f"[{','.join(one)}]" for one in attacks]
+    return [
+        f"training.rounds={rounds}",
+        f"attacks=[{','.join(named)}]",
+        f"defenses=[{','.join(defenses)}]",
+        f"seeds={n_seeds}",
+    ]
+
+
+def _commanded(words: Sequence[str]) -> Row:
+    """The time that a user waits for ``wardround compare WORDS``, which is a process of its own.
+
+    Raises ``RuntimeError`` where the command fails.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "out"
+        start = time.perf_counter()
+        process = started(["compare", *words, f"hydra.run.dir={folder}"], Path(place))
+        try:
+            _, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            killed(process)
+        seconds = time.perf_counter() - start
+        if process.returncode or not (folder / "report" / "index.html").exists():
+            command = f"wardround compare {' '.join(words)}"
+            raise RuntimeError(f"{command} ended with {process.returncode}: {errors[-2000:]}")
+        n_runs = len(evidence.read(folder))
+    return {"side": COMMAND, "runs": n_runs, "seconds": seconds, "seconds a run": seconds / n_runs}
 
 
 def _on_ray(rounds: int) -> Experiment:

@@ -23,6 +23,11 @@ def test_every_benchmark_writes_rows_ratios_and_a_figure(name: str, tmp_path: Pa
     assert result["rows"]
     assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in result["ratios"].values())
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    if name == "comparison":  # the command makes the same runs as the engine, and more around them
+        engine, whole = result["rows"][:2]
+        assert [engine["side"], whole["side"]] == ["this engine", "whole command"]
+        assert whole["runs"] == engine["runs"]
+        assert "plain loop / whole command" in result["ratios"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

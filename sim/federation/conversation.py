@@ -43,7 +43,8 @@ class Arrived:
 
     def __init__(self, message: Message | None = None, reason: str = "no reply") -> None:
         self.message, self.reason = message, reason
-        self._report: wire.Report | wire.UnusableError | None = None
+        self._report: wire.Report | None = None
+        self._unusable: str | None = None
 
     def content(self, form: wire.Form) -> wire.Content:
         """The usable content, of an agreed form. Raises ``UnusableError`` for anything else."""
@@ -51,13 +52,14 @@ class Arrived:
 
     def report(self, n_params: int, max_records: int) -> wire.Report:
         """The usable update and record count, read once. Raises ``UnusableError`` for anything else."""
+        if self._unusable is not None:
+            raise wire.UnusableError(self._unusable)
         if self._report is None:
             try:
                 self._report = wire.read_report(self.there(), n_params, max_records)
             except wire.UnusableError as error:
-                self._report = error
-        if isinstance(self._report, wire.UnusableError):
-            raise self._report
+                self._unusable = str(error)  # the error itself would hold what was read, and this
+                raise
         return self._report
 
     def there(self) -> Message:

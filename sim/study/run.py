@@ -40,7 +40,7 @@ from sim.types import Hospital
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
-
+YOUNG = 20_000  # new objects after which Python searches them for cycles; by default 700, fewer than a round has
 
 Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
@@ -188,11 +188,17 @@ def subject(experiment: Experiment) -> Subject:
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Python's search for cycles leaves out what is there already: the libraries' many objects, again and again."""
+    """Python's search for cycles leaves out what is there already, the libraries' many objects, and is made less often.
+
+    A round of many runs makes and drops thousands of objects, none of them in a cycle.
+    """
+    before = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(YOUNG, *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()
 
 
