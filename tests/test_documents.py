@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,21 +46,51 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line) for line in lines if not re.search(r"\[[A-Z]|\.\.\.|\b[A-Z]{3,}\b", line)]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+PROGRAM = """
+import json, sys
+from sim.cli.command import main
+print(json.dumps([main(words) for words in json.loads(sys.argv[1])]), file=sys.stderr)
+"""
+
+
+@dataclass(frozen=True)
+class Called:
+    """A process that has ended in the folder of the guide's example: what it printed, and the exit codes of its commands."""
+
+    folder: Path
+    out: str
+    err: str
+    codes: list[int]
+
+
+def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python, called with these words as a reader of the guide calls it."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of the guide's example, as its reader has it."""
+    made = tmp_path_factory.mktemp("reader")
     for path, text in example().items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text, encoding="utf-8")
-    (tmp_path / "my_package" / "__init__.py").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([".", str(ROOT)]))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    return tmp_path
+        (made / path).parent.mkdir(parents=True, exist_ok=True)
+        (made / path).write_text(text, encoding="utf-8")
+    (made / "my_package" / "__init__.py").touch()
+    return made
 
 
-def called(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def commanded(folder: Path) -> Called:
+    """The commands of the guide's example on a small design, one after the other, and its run with the default adversary."""
+    lines = [line for line in commands(GUIDE) if "plugins=[my_package]" in line]
+    assert [line[0] for line in lines] == ["explain", "run", "compare"]
+    more = {"explain": (), "run": ("hydra.run.dir=ran",), "compare": ("hydra.run.dir=compared", "seeds=1", "workers=1")}
+    asked = [[*line, *SMALL, *more[line[0]]] for line in lines]
+    default = [*(word for word in lines[1] if "n_hostile" not in word), *SMALL, "hydra.run.dir=refused"]
+    done = called(folder, "-c", PROGRAM, json.dumps([*asked, default]))
+    *err, codes = done.stderr.splitlines()
+    return Called(folder, done.stdout, "\n".join(err), json.loads(codes))
 
 
 # --- the example of the guide
@@ -75,34 +106,26 @@ def test_the_example_is_a_plugin_its_configuration_and_its_test() -> None:
 
 
 def test_the_tests_of_the_example_pass(folder: Path) -> None:
-    done = called("-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_trimean.py"))
+    done = called(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_trimean.py")
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
 
 
-def test_the_commands_of_the_example_run_it(folder: Path) -> None:
-    words = [line for line in commands(GUIDE) if "plugins=[my_package]" in line]
-    assert [line[0] for line in words] == ["explain", "run", "compare"]
-    for line in words:
-        out = () if line[0] == "explain" else (f"hydra.run.dir={line[0]}",)
-        few = ("seeds=1", "workers=1") if line[0] == "compare" else ()
-        done = called("-m", "sim.cli.command", *line, *SMALL, *few, *out)
-        assert done.returncode == 0, done.stderr
-    record = json.loads((folder / "run/evidence.jsonl").read_text())
+def test_the_commands_of_the_example_run_it(commanded: Called) -> None:
+    assert commanded.codes[:3] == [0, 0, 0], commanded.err
+    record = json.loads((commanded.folder / "ran/evidence.jsonl").read_text())
     assert record["defense"] == "trimean"
     assert record["config"]["aggregator"] == {"_target_": "my_package.trimean.Trimean", "n_hostile": 2}
     assert re.fullmatch("[0-9a-f]{16}", record["config"]["plugins"]["my_package"])
-    compared = [json.loads(line)["defense"] for line in (folder / "compare/evidence.jsonl").read_text().splitlines()]
-    assert set(compared) == {"none", "median", "trimean"}
+    lines = (commanded.folder / "compared/evidence.jsonl").read_text().splitlines()
+    assert {json.loads(line)["defense"] for line in lines} == {"none", "median", "trimean"}
 
 
-def test_the_rule_of_the_example_is_refused_where_the_guide_says_so(folder: Path) -> None:
-    line = next(line for line in commands(GUIDE) if line[0] == "run" and "plugins=[my_package]" in line)
-    done = called("-m", "sim.cli.command", *(word for word in line if "n_hostile" not in word), *SMALL, "hydra.run.dir=out")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "n_rows=12, n_hostile=3: Trimean needs n_rows >= 4*n_hostile + 1 = 13" in done.stderr
-    assert not (folder / "out").exists()
+def test_the_rule_of_the_example_is_refused_where_the_guide_says_so(commanded: Called) -> None:
+    assert commanded.codes[3] == 2
+    (line,) = [line for line in commanded.err.splitlines() if line.startswith("wardround: ")]
+    assert "n_rows=12, n_hostile=3: Trimean needs n_rows >= 4*n_hostile + 1 = 13" in line
+    assert not (commanded.folder / "refused").exists()
 
 
 class Seen:
