@@ -28,7 +28,7 @@ class Limited(Documented, Protocol):
 
 
 class Against(Documented, Protocol):
-    """A rule or step that is told how many rows are hostile."""
+    """A rule or step that is given how many rows are hostile."""
 
     @property
     def n_hostile(self) -> int: ...

@@ -26,7 +26,7 @@ History: TypeAlias = list[tuple[float, float, int]]  # (noise multiplier, sample
 # Plain values by name, as YAML and JSON hold them at any depth: numbers, texts, lists, and mappings
 # of these. Their form is checked where they are read (``sim.config``, ``sim.evidence.records``).
 Node: TypeAlias = dict[str, Any]
-# One row of a table: a value for each column. The table's schema says of which type each is.
+# One row of a table: a value for each column. The table's schema states of which type each is.
 TableRow: TypeAlias = dict[str, Any]
 
 Level = Literal["own", "colluders", "updates", "updates_and_rule"]

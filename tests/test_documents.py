@@ -121,7 +121,7 @@ def test_the_commands_of_the_example_run_it(commanded: Called) -> None:
     assert {json.loads(line)["defense"] for line in lines} == {"none", "median", "trimean"}
 
 
-def test_the_rule_of_the_example_is_refused_where_the_guide_says_so(commanded: Called) -> None:
+def test_the_rule_of_the_example_is_refused_where_the_guide_states_it(commanded: Called) -> None:
     assert commanded.codes[3] == 2
     (line,) = [line for line in commanded.err.splitlines() if line.startswith("wardround: ")]
     assert "n_rows=12, n_hostile=3: Trimean needs n_rows >= 4*n_hostile + 1 = 13" in line

@@ -1,4 +1,4 @@
-"""What packages exchange has a type: no ``Any`` in what is public, but where a line here says why."""
+"""What packages exchange has a type: no ``Any`` in what is public, but where a line here states why."""
 
 from __future__ import annotations
 
