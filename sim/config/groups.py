@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from sim.types import Node
+if TYPE_CHECKING:
+    from sim.types import Node  # with numpy, which ``--help`` does without
 
 Part = Literal["study", "attack", "defense", "run", "nothing"]
 
