@@ -61,7 +61,7 @@ def fit(source: Source, message: Message, context: Context) -> Message:
 
     The reply is a refusal where the task breaks the plan or the hospital's policy.
     """
-    visit = _Visit.of(source, message, context)
+    visit = _Visit.of(source, message, context, wire.read_task(message))
     refusal = visit.refusal()
     if refusal is not None:
         return wire.refused(refusal, message)
@@ -80,14 +80,14 @@ def fit(source: Source, message: Message, context: Context) -> Message:
 
 def answer(source: Source, message: Message, context: Context) -> Message:
     """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or the hospital's policy."""
-    visit = _Visit.of(source, message, context)
+    visit = _Visit.of(source, message, context, wire.read_task(message))
     refusal = visit.refusal()
     return visit.answer(None) if refusal is None else wire.refused(refusal, message)
 
 
 def upload(source: Source, message: Message, context: Context) -> Message:
     """Upload the update that the message brings, as if it had been trained here."""
-    return _Visit.of(source, message, context).answer(wire.given(message))
+    return _Visit.of(source, message, context, wire.read_task(message)).answer(wire.given(message))
 
 
 def roll_call(message: Message, context: Context) -> Message:
@@ -104,13 +104,16 @@ def together(sources: Mapping[int, Source]) -> Together:
 
 
 def _together(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
-    pairs = zip(messages, contexts, strict=True)
-    visits = [_Visit.of(sources[wire.receiver(message)], message, context) for message, context in pairs]
+    asked = zip(messages, contexts, wire.read_tasks(messages), strict=True)
+    visits = [_Visit.of(sources[wire.receiver(message)], message, context, task) for message, context, task in asked]
     refusals = [visit.refusal() for visit in visits]
     alike = defaultdict[Kind, list[int]](list)
+    last: _Visit | None = None
     for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
         if refusal is None and visit.type_ in TRAINING:
-            alike[visit.kind].append(i)
+            if last is None or not visit.trains_as(last):  # making a kind takes longer than comparing
+                members, last = alike[visit.kind], visit
+            members.append(i)
     updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
         jobs = [visits[i].job() for i in members]
@@ -137,12 +140,15 @@ class _Visit:
     training: Training
 
     @classmethod
-    def of(cls, source: Source, message: Message, context: Context) -> _Visit:
-        """The visit of the hospital to which ``context`` belongs."""
-        task = wire.read_task(message)
-        site = source.site(int(context.node_config[wire.PARTITION]), task.round)
-        training = site.training or source.plan.training
-        return cls(message, wire.type_of(message), context.state, task, source.plan, site, training)
+    def of(cls, source: Source, message: Message, context: Context, task: wire.Task) -> _Visit:
+        """The visit of the hospital to which ``context`` belongs; ``task``: what the message asks."""
+        plan, site = source.plan, source.site(int(context.node_config[wire.PARTITION]), task.round)
+        training = site.training or plan.training
+        return cls(message, wire.type_of(message), context.state, task, plan, site, training)
+
+    def trains_as(self, other: _Visit) -> bool:
+        """Whether plan, training values and device are those of another visit, and so the ``kind``."""
+        return self.plan is other.plan and self.training is other.training and self.site.device == other.site.device
 
     def refusal(self) -> Refusal | None:
         """Why the hospital refuses the task; None if it does not."""

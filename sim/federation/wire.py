@@ -66,7 +66,7 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
 
     def __init__(self, values: NDArray[np.generic]) -> None:
-        self.__dict__.update(values=values, dtype=_name(values.dtype), shape=values.shape, stype=NPY)
+        self.__dict__ = {"values": values, "dtype": _name(values.dtype), "shape": values.shape, "stype": NPY}
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":
@@ -153,6 +153,13 @@ def _copy(one: T, **changes: Any) -> T:
     return copy
 
 
+def _made(kind: type[T], attributes: dict[str, Any]) -> T:
+    """A Flower object with exactly these attributes, as ``_copy`` makes one."""
+    made: T = object.__new__(kind)
+    made.__dict__ = attributes
+    return made
+
+
 def _entries(record: RecordDict | ArrayRecord | ConfigRecord | MetricRecord) -> dict[str, Any]:
     """What a record holds, without the typed views that Flower rebuilds at each look."""
     held: dict[str, Any] = vars(record)["_data"]
@@ -160,11 +167,13 @@ def _entries(record: RecordDict | ArrayRecord | ConfigRecord | MetricRecord) -> 
 
 
 _NO_ARRAYS, _NO_METRICS, _NO_RECORDS = ArrayRecord(), MetricRecord(), RecordDict()
+_OF_ARRAYS, _OF_METRICS, _OF_RECORDS = vars(_NO_ARRAYS), vars(_NO_METRICS), vars(_NO_RECORDS)
+_OF_CONFIG = vars(ConfigRecord())
 
 
 def arrays(name: str, vector: NDArray[np.float32]) -> ArrayRecord:
     """A record with one array."""
-    return _copy(_NO_ARRAYS, _data={name: SharedArray(vector)})
+    return _made(ArrayRecord, {**_OF_ARRAYS, "_data": {name: SharedArray(vector)}})
 
 
 def vector(record: ArrayRecord, name: str) -> NDArray[np.float32]:
@@ -196,17 +205,20 @@ def ask(
     sent beside that. Nodes that are sent nothing of their own share their records, as in Flower's own strategies: see
     ``isolated``.
     """
-    records: dict[str, Any] = {CONFIG: ConfigRecord({**task, ROUND: round_})}
+    config = {**_entries(task), ROUND: round_}
+    records: dict[str, Any] = {CONFIG: _made(ConfigRecord, {**_OF_CONFIG, "_data": config})}
     if weights is not None:
         records[ARRAYS] = arrays(WEIGHTS, weights)
     if kind != ANY_KIND or common is not NOTHING:
         records |= _carried(CARRIED[0], common._replace(values={**common.values, KIND: kind}))
-    first = Message(RecordDict(records), SUPERLINK_NODE_ID, type_)
-    shared, found = vars(first)["_content"], list[Message]()
+    shared = _made(RecordDict, {**_OF_RECORDS, "_data": records})
+    first = vars(Message(shared, SUPERLINK_NODE_ID, type_))
+    about, found = vars(first["_metadata"]), list[Message]()
     for node in nodes:
-        own = each.get(node)
-        content = shared if own is None else RecordDict({**records, **_carried(CARRIED[1], own)})
-        found.append(_copy(first, _metadata=_copy(first.metadata, _dst_node_id=node), _content=content))
+        attributes = {**first, "_metadata": _made(Metadata, {**about, "_dst_node_id": node})}
+        if node in each:
+            attributes["_content"] = RecordDict({**records, **_carried(CARRIED[1], each[node])})
+        found.append(_made(Message, attributes))
     return found
 
 
@@ -273,6 +285,18 @@ def isolated(message: Message) -> Message:
     return deepcopy(message)
 
 
+def read_tasks(messages: Iterable[Message]) -> list[Task]:
+    """What each message of ``ask`` asks; those that share their records, one after the other, share the task."""
+    tasks, content = list[Task](), None
+    for message in messages:
+        if (own := vars(message)["_content"]) is content:
+            tasks.append(tasks[-1])
+        else:
+            tasks.append(read_task(message))
+            content = own
+    return tasks
+
+
 def read_task(message: Message) -> Task:
     """What a message of ``ask`` asks."""
     content = _entries(vars(message)["_content"])
@@ -294,21 +318,21 @@ def refused(refusal: Refusal, message: Message) -> Message:
 
 def _reply(content: Any, message: Message) -> Message:
     """What ``Message(content, reply_to=message)`` is, whatever the content is."""
-    about = vars(message)["_metadata"]
-    asked, now = vars(about), time.time()
-    metadata = _copy(
-        about,
-        _message_id="",
-        _delivered_at="",
-        _src_node_id=asked["_dst_node_id"],
-        _dst_node_id=asked["_src_node_id"],
-        _src_task_id=asked["_dst_task_id"],
-        _dst_task_id=asked["_src_task_id"],
-        _reply_to_message_id=asked["_message_id"],
-        _created_at=now,
-        _ttl=asked["_created_at"] + asked["_ttl"] - now,
-    )
-    return _copy(message, _metadata=metadata, _content=content)
+    attributes = vars(message)
+    asked, now = vars(attributes["_metadata"]), time.time()
+    metadata = {
+        **asked,
+        "_message_id": "",
+        "_delivered_at": "",
+        "_src_node_id": asked["_dst_node_id"],
+        "_dst_node_id": asked["_src_node_id"],
+        "_src_task_id": asked["_dst_task_id"],
+        "_dst_task_id": asked["_src_task_id"],
+        "_reply_to_message_id": asked["_message_id"],
+        "_created_at": now,
+        "_ttl": asked["_created_at"] + asked["_ttl"] - now,
+    }
+    return _made(Message, {**attributes, "_metadata": _made(Metadata, metadata), "_content": content})
 
 
 def sent(reply: Message) -> NDArray[np.float32]:
@@ -396,7 +420,7 @@ def _update(record: Any, n_params: int) -> NDArray[np.float32]:
         update = _shared(_inside(array, SharedArray, "the update").get("values"), n_params)
     else:
         update = _decoded(_inside(array, Array, "the update"), n_params)
-    if not np.isfinite(update).all():
+    if np.count_nonzero(np.isfinite(update)) != n_params:  # quicker than ``all``
         raise UnusableError(NOT_FINITE)
     return update
 
@@ -458,7 +482,9 @@ def _inside(thing: Any, kind: type, what: str) -> dict[str, Any]:
 
 def _held(record: Any, kind: type, what: str) -> dict[str, Any]:
     """The entries of a record that is exactly a ``kind``."""
-    return _plain(_inside(record, kind, what).get("_data"), what)
+    if type(record) is not kind:
+        raise UnusableError(f"{what} is {described(record)}, expected {kind.__name__}")
+    return _plain(_plain(vars(record), what).get("_data"), what)
 
 
 def _plain(entries: Any, what: str) -> dict[str, Any]:
@@ -467,10 +493,9 @@ def _plain(entries: Any, what: str) -> dict[str, Any]:
         raise UnusableError(f"{what} holds {described(entries)}, expected names and values")
     if len(entries) > MOST_ENTRIES:
         raise UnusableError(f"{what} holds {len(entries)} entries, expected at most {MOST_ENTRIES}")
-    for kind in map(type, entries):
-        if kind is not str:
-            wrong = next(name for name in entries if type(name) is not str)
-            raise UnusableError(f"{what} holds {described(wrong)} for a name")
+    for name in entries:
+        if type(name) is not str:
+            raise UnusableError(f"{what} holds {described(name)} for a name")
     return entries
 
 
@@ -563,7 +588,7 @@ def take_back(lent: Context, context: Context) -> None:
 
 def stamp(message: Message, identity: str) -> None:
     """Set the message's id, which Flower leaves to the transport."""
-    message.metadata.__dict__["_message_id"] = identity
+    vars(vars(message)["_metadata"])["_message_id"] = identity
 
 
 # --- trips of protocols: more than one message a round
@@ -613,12 +638,13 @@ def holding(content: Content, message: Message) -> Message:
     """A hospital's reply to ``message`` that holds ``content``."""
     records: dict[str, Any] = {}
     if content.arrays or not content.values:
-        records[ARRAYS] = _copy(_NO_ARRAYS, _data={name: SharedArray(array) for name, array in content.arrays.items()})
+        data = {name: SharedArray(array) for name, array in content.arrays.items()}
+        records[ARRAYS] = _made(ArrayRecord, {**_OF_ARRAYS, "_data": data})
     if content.numbers:
-        records[METRICS] = _copy(_NO_METRICS, _data=content.numbers)
+        records[METRICS] = _made(MetricRecord, {**_OF_METRICS, "_data": content.numbers})
     if content.values:
         records[CONFIG] = ConfigRecord(dict(content.values))
-    return _reply(_copy(_NO_RECORDS, _data=records), message)
+    return _reply(_made(RecordDict, {**_OF_RECORDS, "_data": records}), message)
 
 
 def read_content(reply: object, form: Form) -> Content:
