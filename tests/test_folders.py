@@ -308,8 +308,8 @@ def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_ta
 
 
 def test_the_code_of_a_run_covers_every_library_that_it_computes_with() -> None:
-    """Libraries that the folders of ``manifest.CODE`` import, but for those that only show or write what was computed."""
-    shows = {"rich", "PyYAML"}
+    """Libraries that the folders of ``manifest.CODE`` import, but for those that only show or write it, or count threads."""
+    shows = {"rich", "PyYAML", "threadpoolctl"}
     known, found = packages_distributions(), set[str]()
     for package in manifest.CODE:
         for path in (ROOT / package).rglob("*.py"):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 ROUNDS = 600
 LONG = ("consortium=heart4", "model=logistic", "attack=[alie]", f"training.rounds={ROUNDS}")
 PROGRAM = (
-    "import sys; from sim import checkpoints, command\n"
+    "import sys; from sim.cli import command; from sim.study import checkpoints\n"
     "checkpoints.EVERY, checkpoints.DEAREST = 0.1, 1.0\n"  # stored more often than it pays
     "sys.exit(command.main(sys.argv[1:]))"
 )

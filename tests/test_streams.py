@@ -67,7 +67,7 @@ USUAL = ("PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE", "LANG", "LC_AL
 SIGNS = "ε ± † ‡ \N{EN DASH} \N{MINUS SIGN} → ≤ … é ü ß 漢字 😀 אב \udcff \x1b[31m [bold] [/] :smile: \\ $x$"
 SMALL_COMMAND = f"""
 import sys
-from sim import streams
+from sim.cli import streams
 @streams.settled
 def command(_):
     from rich.table import Table
@@ -115,7 +115,7 @@ def test_output_in_every_locale_ends_in_no_traceback_and_keeps_the_exit_code(loc
 def test_a_closed_or_full_stream_loses_no_work_and_is_no_traceback(end: str, code: int, tmp_path: Path) -> None:
     work = f"""
 import sys
-from sim import streams
+from sim.cli import streams
 @streams.settled
 def command(_):
     for i in range(20000):
