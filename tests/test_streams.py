@@ -181,7 +181,7 @@ def test_no_figure_is_cut_at_any_width(width: int, written: Callable[[str], str]
     shown = written("utf-8")
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
     found = set(re.split(r"[\s\u2502\u2503]+", shown))
-    assert {"0.740", "(hospital_3)", "8.00"} <= found
+    assert {"0.760", "(hospital_4)", "8.00"} <= found
     if width >= 40:
         assert "aggregation_tailored," in found
 
