@@ -288,7 +288,7 @@ def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_ta
         "seeds=2",
     ]
     words += ["workers=1"]
-    often = "from sim import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
+    often = "from sim.study import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
     held = [0]
     for _ in range(2):  # in one folder, so that each goes on from where the last one was killed
         process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=often)
