@@ -15,7 +15,9 @@ from sim.types import About, OwnState, Stateful, Vector, View
 
 @dataclass(frozen=True)
 class Majority:
-    """A rule or step that is given the number of hostile rows, and is defined as long as the others are more."""
+    """A rule or step that is given the number of hostile rows, and is defined as long as the others
+    are more.
+    """
 
     n_hostile: int
 
@@ -43,7 +45,9 @@ class Weighing(ABC):
         """The shares of a view that has enough rows."""
 
     def shares(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Share of each row, (n_rows,): at least 0, sum 1, or all 0 if no row is trusted. ``RefusedError`` for too few rows."""
+        """Share of each row, (n_rows,): at least 0, sum 1, or all 0 if no row is trusted.
+        ``RefusedError`` for too few rows.
+        """
         enough(self, view)
         return self.weigh(view, rng)
 
@@ -57,17 +61,23 @@ class Weighing(ABC):
 
 
 class Remembering(Weighing, Stateful[View, Vector, OwnState]):
-    """A rule that states how much it takes of each row by what it keeps. A subclass states ``remember`` and ``weigh_by``."""
+    """A rule that states how much it takes of each row by what it keeps. A subclass states
+    ``remember`` and ``weigh_by``.
+    """
 
     @abstractmethod
     def remember(self, view: View, state: OwnState | None) -> OwnState:
         """The next state: what is known after this round's rows."""
 
     @abstractmethod
-    def weigh_by(self, view: View, state: OwnState, rng: np.random.Generator) -> NDArray[np.float64]:
+    def weigh_by(
+        self, view: View, state: OwnState, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
         """The shares of a view that has enough rows. ``state``: the next one."""
 
-    def combined_by(self, view: View, shares: NDArray[np.float64], state: OwnState, rng: np.random.Generator) -> Vector:
+    def combined_by(
+        self, view: View, shares: NDArray[np.float64], state: OwnState, rng: np.random.Generator
+    ) -> Vector:
         """The aggregated update, (n_params,), once the shares are known. ``state``: the next one."""
         return mixed(shares, view.rows)
 
@@ -79,8 +89,12 @@ class Remembering(Weighing, Stateful[View, Vector, OwnState]):
         """The aggregated update of a first round, (n_params,)."""
         return self.combined_by(view, shares, self.remember(view, None), rng)
 
-    def advance(self, view: View, state: OwnState | None, rng: np.random.Generator) -> tuple[Vector, OwnState]:
-        """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too few rows."""
+    def advance(
+        self, view: View, state: OwnState | None, rng: np.random.Generator
+    ) -> tuple[Vector, OwnState]:
+        """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too
+        few rows.
+        """
         enough(self, view)
         after = self.remember(view, state)
         return self.combined_by(view, self.weigh_by(view, after, rng), after, rng), after
@@ -119,7 +133,12 @@ def scaled(view: View, factors: NDArray[np.float64]) -> View:
     if np.count_nonzero(factors != 1) == 0:
         return view
     rows = np.empty_like(view.rows)
-    np.multiply(view.rows, factors.astype(precision(view.rows, factors))[:, None], out=rows, casting="same_kind")
+    np.multiply(
+        view.rows,
+        factors.astype(precision(view.rows, factors))[:, None],
+        out=rows,
+        casting="same_kind",
+    )
     return replace(view, rows=rows)
 
 
@@ -131,5 +150,7 @@ def chosen(rows: NDArray[np.intp], n_rows: int) -> NDArray[np.float64]:
 
 
 def shortening(norms: NDArray[np.float64], max_norm: float) -> NDArray[np.float64]:
-    """What brings rows of the given lengths down to ``max_norm``, and leaves shorter ones alone, (n_rows,)."""
+    """What brings rows of the given lengths down to ``max_norm``, and leaves shorter ones alone,
+    (n_rows,).
+    """
     return max_norm / np.maximum(norms, max_norm) if max_norm > 0 else np.zeros_like(norms)

@@ -1,8 +1,10 @@
-"""What many rules need of updates: distances, lengths, weighted sums, sorted columns. Columns are taken a block at a time.
+"""What many rules need of updates: distances, lengths, weighted sums, sorted columns. Columns are
+taken a block at a time.
 
-Sums and lengths of float32 updates are worked out in float32, and in float64 where its range does not do: right to about a
-millionth of the rows' size, as the updates themselves are. What subtracts large numbers from each other (inner products of rows,
-middle values) is float64. Nothing here ever holds a float64 copy of all updates.
+Sums and lengths of float32 updates are worked out in float32, and in float64 where its range does
+not do: right to about a millionth of the rows' size, as the updates themselves are. What subtracts
+large numbers from each other (inner products of rows, middle values) is float64. Nothing here ever
+holds a float64 copy of all updates.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ BLOCK = 1 << 16  # values of a block of columns: half a megabyte of float64 stay
 SORTED = 1 << 15  # the same, where columns are turned into rows
 FEW = 16  # rows up to which comparing whole rows sorts columns faster
 LONGEST = 4096  # columns of a block: so few float32 squares add up without losing digits
-NEAR = 1e-4  # squared distances, relative to squared lengths, that a Gram product has too few digits of
+# squared distances, relative to squared lengths, that a Gram product has too few digits of
+NEAR = 1e-4
 ALIKE = 1e-9  # the same, below which rows may be equal
 FLAT = 1e-24  # variances, relative to squared lengths, that are nothing but rounding
 TIE = 1e-9  # values whose relative difference is no more count as equal
@@ -31,7 +34,9 @@ def blocks(updates: Updates, size: int = BLOCK) -> Iterator[slice]:
 
 
 def precision(updates: Updates, factors: NDArray[np.float64]) -> DTypeLike:
-    """Float type in which these factors, 0 or more, can multiply ``updates`` without losing digits; sums may still overflow."""
+    """Float type in which these factors, 0 or more, can multiply ``updates`` without losing digits;
+    sums may still overflow.
+    """
     safe = np.count_nonzero((factors > LEAST) & (factors < MOST)) == np.count_nonzero(factors)
     return updates.dtype if safe else np.float64
 
@@ -89,7 +94,9 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
-    """For each block of columns its values as (width, n_rows), every line in ascending order; good until the next block."""
+    """For each block of columns its values as (width, n_rows), every line in ascending order; good
+    until the next block.
+    """
     if len(updates) <= FEW:
         for block in blocks(updates):
             yield block, _merged(updates[:, block]).T
@@ -104,7 +111,9 @@ def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
 
 
 def _merged(updates: Updates) -> Updates:
-    """The columns of (n_rows, width) in ascending order, by Batcher's network: whole rows are compared at a time."""
+    """The columns of (n_rows, width) in ascending order, by Batcher's network: whole rows are
+    compared at a time.
+    """
     rows, spare = list(updates.copy()), np.empty_like(updates[0])
     for low, high in _network(len(rows)):
         np.minimum(rows[low], rows[high], out=spare)
@@ -115,33 +124,52 @@ def _merged(updates: Updates) -> Updates:
 
 @lru_cache
 def _network(n: int) -> list[tuple[int, int]]:
-    """Pairs of places to compare and exchange, in order, that sort ``n`` values: odd-even merges (Batcher, 1968)."""
+    """Pairs of places to compare and exchange, in order, that sort ``n`` values: odd-even merges
+    (Batcher, 1968).
+    """
     pairs, sorted_ = list[tuple[int, int]](), 1
     while sorted_ < n:
         gap = sorted_
         while gap:
             starts = range(gap % sorted_, n - gap, 2 * gap)
             lows = (start + i for start in starts for i in range(min(gap, n - start - gap)))
-            pairs += [(low, low + gap) for low in lows if low // (2 * sorted_) == (low + gap) // (2 * sorted_)]
+            pairs += [
+                (low, low + gap)
+                for low in lows
+                if low // (2 * sorted_) == (low + gap) // (2 * sorted_)
+            ]
             gap //= 2
         sorted_ *= 2
     return pairs
 
 
-def ordered(updates: Updates, weights: NDArray[np.float64]) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
-    """For each block of columns its values in ascending order, and the weight of all rows up to each value, (n_rows, width)."""
+def ordered(
+    updates: Updates, weights: NDArray[np.float64]
+) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
+    """For each block of columns its values in ascending order, and the weight of all rows up to
+    each value, (n_rows, width).
+    """
     for block in blocks(updates):
         order = updates[:, block].argsort(axis=0, kind="stable")
-        yield block, np.take_along_axis(updates[:, block], order, axis=0), weights[order].cumsum(axis=0)
+        yield (
+            block,
+            np.take_along_axis(updates[:, block], order, axis=0),
+            weights[order].cumsum(axis=0),
+        )
 
 
 def products(
-    updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None, center: int | None = None
+    updates: Updates,
+    origin: Vector | None = None,
+    sizes: NDArray[np.float64] | None = None,
+    center: int | None = None,
 ) -> NDArray[np.float64]:
     """Inner products of the rows with each other, (n_rows, n_rows).
 
-    If given, ``origin`` (n_params,) is taken from every row, each is divided by its entry in ``sizes``
-    (n_rows,), and the row with number ``center`` is then taken from all. Rows that are equal have equal
+    If given, ``origin`` (n_params,) is taken from every row, each is divided by its entry in
+    ``sizes``
+    (n_rows,), and the row with number ``center`` is then taken from all. Rows that are equal have
+    equal
     products with every row, to the last digit.
     """
     gram = np.zeros((len(updates), len(updates)))
@@ -170,13 +198,19 @@ def _firsts(updates: Updates, gram: NDArray[np.float64]) -> NDArray[np.intp] | N
         return None
     first = np.arange(len(gram))
     for row, other in np.argwhere(near):
-        if first[row] == row and first[other] == other and np.array_equal(updates[row], updates[other]):
+        if (
+            first[row] == row
+            and first[other] == other
+            and np.array_equal(updates[row], updates[other])
+        ):
             first[other] = row
     return first if (first != np.arange(len(gram))).any() else None
 
 
 def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosines of the angles between rows, in [-1, 1], from inner products (n_rows, n_rows); 0 where a row is zero."""
+    """Cosines of the angles between rows, in [-1, 1], from inner products (n_rows, n_rows); 0 where
+    a row is zero.
+    """
     size = np.sqrt(np.diag(gram))
     size = np.where(size > 0, size, np.inf)
     return np.clip(gram / size / size[:, None], -1.0, 1.0)
@@ -185,7 +219,8 @@ def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
     """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows).
 
-    They are 0 on the diagonal and 1 where a row is zero. They come from the distances of rows of length
+    They are 0 on the diagonal and 1 where a row is zero. They come from the distances of rows of
+    length
     1, so that small angles keep their digits. Angles below 1e-12 count as none.
     """
     sizes = np.sqrt(_squares(updates, origin, np.float64))
@@ -208,9 +243,11 @@ def _middle(updates: Updates) -> int:
 def squared_distances(
     updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Squared Euclidean distances between rows, (n_rows, n_rows); symmetric, never negative, zero on the diagonal.
+    """Squared Euclidean distances between rows, (n_rows, n_rows); symmetric, never negative, zero
+    on the diagonal.
 
-    Of rows minus ``origin`` and over ``sizes``, where these are given. One Gram product in float64 of
+    Of rows minus ``origin`` and over ``sizes``, where these are given. One Gram product in float64
+    of
     the rows minus the row of median length; rows that are close to each other and far from that one
     are subtracted from each other. The relative error of every distance is about 1e-11 at most, and
     equal rows have equal distances.
@@ -226,9 +263,11 @@ def squared_distances(
 
 
 def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
-    """Place of each value in ascending order, from 0, the same for values that tie; of the shape of ``values``.
+    """Place of each value in ascending order, from 0, the same for values that tie; of the shape of
+    ``values``.
 
-    Neighbors in that order tie if they differ by at most ``TIE`` of the greater of the two or of ``unit``.
+    Neighbors in that order tie if they differ by at most ``TIE`` of the greater of the two or of
+    ``unit``.
     """
     flat = values.ravel()
     order = flat.argsort(kind="stable")
@@ -247,8 +286,16 @@ def level(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return least[places].reshape(values.shape)
 
 
-def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None) -> float:
-    """Squared distance of two rows minus ``origin``, each divided by its entry in ``sizes``, term by term."""
+def _gap(
+    updates: Updates,
+    row: int,
+    other: int,
+    origin: Vector | None = None,
+    sizes: NDArray[np.float64] | None = None,
+) -> float:
+    """Squared distance of two rows minus ``origin``, each divided by its entry in ``sizes``, term
+    by term.
+    """
     gap = 0.0
     for block in blocks(updates, LONGEST * len(updates)):
         sides = [updates[i, block].astype(np.float64) for i in (row, other)]
@@ -262,7 +309,8 @@ def _gap(updates: Updates, row: int, other: int, origin: Vector | None = None, s
 
 
 def embedded(updates: Updates) -> NDArray[np.float64]:
-    """Points (n_rows, at most n_rows) that lie to each other as the rows of ``updates`` do, and are far smaller.
+    """Points (n_rows, at most n_rows) that lie to each other as the rows of ``updates`` do, and are
+    far smaller.
 
     From one Gram product of rows scaled to length 1, or, where rows nearly coincide, from a QR
     factorization. A distance is off by about 1e-12 of the two rows' lengths, taken from the row of
@@ -272,7 +320,11 @@ def embedded(updates: Updates) -> NDArray[np.float64]:
     gram = products(updates, origin)
     first = _firsts(updates, gram)
     rows, place = (None, None) if first is None else np.unique(first, return_inverse=True)
-    points = _points(updates if rows is None else updates[rows], origin, gram if rows is None else gram[np.ix_(rows, rows)])
+    points = _points(
+        updates if rows is None else updates[rows],
+        origin,
+        gram if rows is None else gram[np.ix_(rows, rows)],
+    )
     return points if place is None else points[place]
 
 
@@ -290,8 +342,11 @@ def _points(updates: Updates, origin: Vector, gram: NDArray[np.float64]) -> NDAr
     return np.asarray(size[:, None] * triangle.T)
 
 
-def top_projections(points: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Greatest weighted variance of ``points`` (n, n_dims), and their squared projections on its direction, (n,).
+def top_projections(
+    points: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Greatest weighted variance of ``points`` (n, n_dims), and their squared projections on its
+    direction, (n,).
 
     Projections are taken from the weighted mean, and on all directions that share the greatest
     variance. Variance and projections are 0 where all points coincide.

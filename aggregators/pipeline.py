@@ -17,10 +17,12 @@ from sim.types import Aggregate, Rule, ServerOptimizer, Step, Vector, View
 
 @dataclass(frozen=True)
 class Chain:
-    """What the aggregator does with a view: every step on the rows, then the rule. All draw from the same generator.
+    """What the aggregator does with a view: every step on the rows, then the rule. All draw from
+    the same generator.
 
-    ``optimizer`` turns the aggregate into the step of the model; None: the aggregate is the step. What the parts keep from round
-    to round comes in and goes out as their states, in the order of ``parts``.
+    ``optimizer`` turns the aggregate into the step of the model; None: the aggregate is the step.
+    What the parts keep from round to round comes in and goes out as their states, in the order of
+    ``parts``.
     """
 
     steps: tuple[Step, ...]
@@ -38,11 +40,17 @@ class Chain:
         return self.rule.min_rows
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
+        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals``
+        hospitals; None if all can.
+        """
         merged = ""
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         for part in parts:
-            text = refusal(cast(Limited, part), n_rows, n_rows if merged else n_hospitals) if hasattr(part, "min_rows") else None
+            text = (
+                refusal(cast(Limited, part), n_rows, n_rows if merged else n_hospitals)
+                if hasattr(part, "min_rows")
+                else None
+            )
             if text is not None:
                 return text + merged
             left = part.n_rows(n_rows) if hasattr(part, "n_rows") else n_rows
@@ -52,9 +60,11 @@ class Chain:
         return None
 
     def without(self, n_missing: int) -> "Chain":
-        """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile ones.
+        """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile
+        ones.
 
-        Steps and rule then withstand that many fewer among the rows that did come: a risk, for the missing ones may be honest.
+        Steps and rule then withstand that many fewer among the rows that did come: a risk, for the
+        missing ones may be honest.
         """
         if n_missing == 0:
             return self
@@ -67,20 +77,28 @@ class Chain:
 
     @property
     def withstands(self) -> int | None:
-        """The least number of hostile rows that a step or the rule is given to withstand; None if none of them is given one."""
+        """The least number of hostile rows that a step or the rule is given to withstand; None if
+        none of them is given one.
+        """
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
-        """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
+        """The largest number of hostile hospitals for which steps and rule are defined; None if
+        that is no matter to them.
+        """
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         if not any(hasattr(part, "n_hostile") for part in parts):
             return None
         numbers = range(n_hospitals + 1)
-        return next((n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None), n_hospitals)
+        return next(
+            (n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None),
+            n_hospitals,
+        )
 
     def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
-        """What the chain makes of a view. ``states``: of the parts after the last round, none in the first.
+        """What the chain makes of a view. ``states``: of the parts after the last round, none in
+        the first.
 
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
@@ -89,12 +107,16 @@ class Chain:
         return aggregated
 
     def check(self, view: View, rng: np.random.Generator) -> None:
-        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
+        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for
+        a harmless view.
+        """
         try:
             found = self._run(view, rng, (), finite_steps=True, finite_rule=True)
             returned.finite(self.optimizer, found.move)
         except NotFiniteError as error:
-            raise PluginError(error.plugin, "returned values that are not finite for small finite updates") from None
+            raise PluginError(
+                error.plugin, "returned values that are not finite for small finite updates"
+            ) from None
 
     def _run(
         self,
@@ -119,9 +141,13 @@ class Chain:
         if self.optimizer is not None:
             move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
             returned.array(self.optimizer, move, aggregate.shape)
-        return Aggregate(move, None if stated is None else origin.shares(stated), (*after, next_state, pace))
+        return Aggregate(
+            move, None if stated is None else origin.shares(stated), (*after, next_state, pace)
+        )
 
-    def _ruled(self, view: View, rng: np.random.Generator, state: State) -> tuple[Vector, NDArray[np.float64] | None, State]:
+    def _ruled(
+        self, view: View, rng: np.random.Generator, state: State
+    ) -> tuple[Vector, NDArray[np.float64] | None, State]:
         """What the rule gives, the share that it states of each row, and its next state."""
         rule: Any = self.rule
         if isinstance(rule, Remembering):
@@ -164,8 +190,12 @@ class Chain:
 
         return replace(self, steps=tuple(map(informed, self.steps)), rule=informed(self.rule))
 
-    def __call__(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Vector:
-        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
+    def __call__(
+        self, view: View, rng: np.random.Generator, states: Sequence[State] = ()
+    ) -> Vector:
+        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step
+        or the rule does.
+        """
         return self._run(view, rng, states).move
 
 
@@ -181,7 +211,9 @@ class _Origin:
 
     def mixed(self, mixing: NDArray[np.float64]) -> "_Origin":
         """The same after one more step, with its shares of rows in rows."""
-        return replace(self, mixing=mixing if self.mixing is None or not self.known else mixing @ self.mixing)
+        return replace(
+            self, mixing=mixing if self.mixing is None or not self.known else mixing @ self.mixing
+        )
 
     def shares(self, stated: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """The share of each row before all steps, of those that are stated of rows after."""

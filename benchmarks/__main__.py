@@ -25,12 +25,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks named, or all."""
     known = found()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(known)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="a few seconds each: shows that they work, measures little")
-    parser.add_argument("--out", type=Path, default=Path("outputs/bench"), help="folder to write to")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(known)}; all if none is named"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a few seconds each: shows that they work, measures little",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/bench"), help="folder to write to"
+    )
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - known.keys():
-        parser.error(f"no benchmark named {', '.join(sorted(unknown))}; expected one of {', '.join(known)}")
+        parser.error(
+            f"no benchmark named {', '.join(sorted(unknown))}; expected one of {', '.join(known)}"
+        )
     for name in given.names or known:
         show(name, run(name, known[name], given.quick, given.out))
 

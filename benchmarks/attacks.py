@@ -1,4 +1,6 @@
-"""What one call of every attack on updates costs, in means of the same updates: large updates, and those of a small network."""
+"""What one call of every attack on updates costs, in means of the same updates: large updates, and
+those of a small network.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ LIMIT = 10.0  # means that a call may take of an attack that does not search
 
 def attacks() -> dict[str, Byzantine]:
     """Every attack on updates by name, with the values of its configuration."""
-    nodes = {name: yaml.safe_load((CONF / "attack" / f"{name}.yaml").read_text(encoding="utf-8")) for name in options("attack")}
+    nodes = {
+        name: yaml.safe_load((CONF / "attack" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in options("attack")
+    }
     return {
         name: cast(Byzantine, build("attack", node))
         for name, node in nodes.items()
@@ -40,29 +45,54 @@ def searches(attack: Byzantine) -> bool:
 
 
 def measure(quick: bool) -> Result:
-    """Seconds a call and over one mean of all updates in the same turns; the second look at a round where there is a memory."""
+    """Seconds a call and over one mean of all updates in the same turns; the second look at a round
+    where there is a memory.
+    """
     rows = _rows(*SMALL, 3 if quick else 2000)
     rows += [] if quick else _rows(*LARGE, 5)
-    ratios = {f"{row['attack']}, n={row['n']}, d={row['d']}: call / mean": row["call / mean"] for row in rows}
-    return {"title": "Attacks: one call over one mean of the updates", "rows": rows, "ratios": ratios}
+    ratios = {
+        f"{row['attack']}, n={row['n']}, d={row['d']}: call / mean": row["call / mean"]
+        for row in rows
+    }
+    return {
+        "title": "Attacks: one call over one mean of the updates",
+        "rows": rows,
+        "ratios": ratios,
+    }
 
 
 def _rows(n: int, f: int, d: int, repetitions: int) -> list[Row]:
-    updates, measured = stream(0, "updates").standard_normal(size=(n, d), dtype=np.float32), list[Row]()
+    updates, measured = (
+        stream(0, "updates").standard_normal(size=(n, d), dtype=np.float32),
+        list[Row](),
+    )
     for name, attack in attacks().items():
         if searches(attack) and d == LARGE[2]:
             continue  # what it costs is what the defense costs, evals times
-        sides: dict[str, Callable[[], object]] = {"mean": partial(updates.mean, axis=0), "attack": _call(attack, updates, f)}
+        sides: dict[str, Callable[[], object]] = {
+            "mean": partial(updates.mean, axis=0),
+            "attack": _call(attack, updates, f),
+        }
         best = best_seconds(sides, repetitions)
-        row: dict[str, Any] = {"attack": name, "searches": searches(attack), "n": n, "d": d, "seconds": best["attack"]}
+        row: dict[str, Any] = {
+            "attack": name,
+            "searches": searches(attack),
+            "n": n,
+            "d": d,
+            "seconds": best["attack"],
+        }
         measured.append({**row, "call / mean": best["attack"] / best["mean"]})
     return measured
 
 
 def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
-    """One call with the most knowledge that the attack can use; of earlier rounds it knows the model at most."""
+    """One call with the most knowledge that the attack can use; of earlier rounds it knows the
+    model at most.
+    """
     level, others = LEVELS.index(attack.about.uses), updates[f:]
-    before = Received(np.zeros(updates.shape[1])) if getattr(attack, "state", None) is Received else None
+    before = (
+        Received(np.zeros(updates.shape[1])) if getattr(attack, "state", None) is Received else None
+    )
 
     def preview(sent: Updates) -> Vector:
         return np.asarray(np.vstack([sent, others]).mean(axis=0))
@@ -76,15 +106,21 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
             defense=preview if level >= LEVELS.index("updates_and_rule") else None,
             model=updates[0],
         )
-        return [advanced(attack, known, before, stream(0, "attack")) for _ in range(1 if level else f)]
+        return [
+            advanced(attack, known, before, stream(0, "attack")) for _ in range(1 if level else f)
+        ]
 
     return call
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Means that a call takes, on the largest updates measured; beyond the line are none but those that search."""
+    """Means that a call takes, on the largest updates measured; beyond the line are none but those
+    that search.
+    """
     largest = max(row["d"] for row in result["rows"])
-    chosen = sorted((row for row in result["rows"] if row["d"] == largest), key=lambda row: -row["call / mean"])
+    chosen = sorted(
+        (row for row in result["rows"] if row["d"] == largest), key=lambda row: -row["call / mean"]
+    )
     names, costs = [row["attack"] for row in chosen], [row["call / mean"] for row in chosen]
     axes.barh(names, costs, color=[SOFT if row["searches"] else BLUE for row in chosen])
     axes.axvline(LIMIT, color="black", linewidth=0.8)

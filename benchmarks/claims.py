@@ -1,4 +1,6 @@
-"""Tables of docs/rules.md that need no training: ``python -m benchmarks.claims promises``, ``variants`` or ``far``."""
+"""Tables of docs/rules.md that need no training: ``python -m benchmarks.claims promises``,
+``variants`` or ``far``.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,21 @@ VARIANTS: tuple[Variant, ...] = tuple(variant for variant in LEFT_OUT if variant
 
 
 def plugins(group: str) -> dict[str, Any]:
-    """Every rule or step in its own words of ``conf``, by name, against ``N_HOSTILE``; the last hospital is the one trusted."""
+    """Every rule or step in its own words of ``conf``, by name, against ``N_HOSTILE``; the last
+    hospital is the one trusted.
+    """
     made = {}
     for path in sorted((CONF / group).glob("*.yaml")):
-        whole = OmegaConf.create({"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)})
+        whole = OmegaConf.create(
+            {"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)}
+        )
         node: Any = OmegaConf.to_container(whole, resolve=True)
         if "_target_" in node["node"]:
             made[path.stem] = cast(Any, build(group, node["node"]))
-    return {name: replace(one, root=f"h{N_ROWS - 1:02}") if hasattr(one, "root") else one for name, one in made.items()}
+    return {
+        name: replace(one, root=f"h{N_ROWS - 1:02}") if hasattr(one, "root") else one
+        for name, one in made.items()
+    }
 
 
 def promises() -> Iterator[Sequence[str]]:
@@ -43,7 +52,9 @@ def promises() -> Iterator[Sequence[str]]:
 
 
 def differing(n_draws: int) -> dict[str, float]:
-    """Share of draws (10 normal rows of 50 entries, 2 hostile) in which a variant of Krum takes another row than the paper's."""
+    """Share of draws (10 normal rows of 50 entries, 2 hostile) in which a variant of Krum takes
+    another row than the paper's.
+    """
     others = dict.fromkeys(VARIANTS, 0)
     for seed in range(n_draws):
         rows = np.random.default_rng(seed).normal(size=(10, 50))
@@ -72,14 +83,18 @@ def far_rows(seed: int, directions: str) -> np.ndarray[Any, np.dtype[np.float64]
 
 
 def moved(rule: Rule, directions: str, n_draws: int = DRAWS) -> int:
-    """In how many draws the far rows move the rule farther than the geometric median's bound from the honest mean."""
+    """In how many draws the far rows move the rule farther than the geometric median's bound from
+    the honest mean.
+    """
     count = 0
     for seed in range(n_draws):
         rows = far_rows(seed, directions)
         honest = rows[N_HOSTILE:]
         center = honest.mean(axis=0)
         radius = np.linalg.norm(honest - center, axis=1).max()
-        view = View(rows, tuple((f"h{i:02}",) for i in range(N_ROWS)), np.ones(N_ROWS), np.zeros(N_PARAMS))
+        view = View(
+            rows, tuple((f"h{i:02}",) for i in range(N_ROWS)), np.ones(N_ROWS), np.zeros(N_PARAMS)
+        )
         bound = 2 * (N_ROWS - N_HOSTILE) / (N_ROWS - 2 * N_HOSTILE) * radius
         count += int(np.linalg.norm(rule(view, stream(0, "rule")) - center) > bound)
     return count
@@ -94,7 +109,11 @@ def far() -> Iterator[Sequence[str]]:
             yield (f"`{name}`", *(f"{count} of {DRAWS}" for count in counts))
 
 
-TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {"promises": promises, "variants": variants, "far": far}
+TABLES: dict[str, Callable[[], Iterable[Sequence[str]]]] = {
+    "promises": promises,
+    "variants": variants,
+    "far": far,
+}
 
 
 def markdown(lines: Iterable[Sequence[str]]) -> str:

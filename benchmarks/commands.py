@@ -20,8 +20,11 @@ if __name__ == "__main__":  # as in the command that is installed: workers read 
 """
 
 
-def started(words: Sequence[str], folder: Path, *, first: str = "", **more: str) -> subprocess.Popen[str]:
-    """``wardround WORDS`` at work in ``folder``, as the first process of a group of its own, its standard error piped.
+def started(
+    words: Sequence[str], folder: Path, *, first: str = "", **more: str
+) -> subprocess.Popen[str]:
+    """``wardround WORDS`` at work in ``folder``, as the first process of a group of its own, its
+    standard error piped.
 
     ``first``: lines of Python that it executes before. ``more``: variables of its environment.
     """

@@ -1,4 +1,6 @@
-"""The batched engine against one hospital at a time through the ClientApp, and against a plain loop without a framework."""
+"""The batched engine against one hospital at a time through the ClientApp, and against a plain loop
+without a framework.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,16 @@ def measure(quick: bool) -> Result:
         each = {**seconds, "batched": seconds["batched"] / n_runs}
         rows += [{"model": model, "side": side, "seconds a run": each[side]} for side in each]
     ratios = {
-        f"{row['model']}: {row['side']} / batched": row["seconds a run"] / rows[3 * (i // 3)]["seconds a run"]
+        f"{row['model']}: {row['side']} / batched": row["seconds a run"]
+        / rows[3 * (i // 3)]["seconds a run"]
         for i, row in enumerate(rows)
         if row["side"] != "batched"
     }
-    return {"title": f"heart12, {rounds} rounds, {n_runs} runs together, one thread", "rows": rows, "ratios": ratios}
+    return {
+        "title": f"heart12, {rounds} rounds, {n_runs} runs together, one thread",
+        "rows": rows,
+        "ratios": ratios,
+    }
 
 
 def draw(result: Result, axes: Axes) -> None:

@@ -15,7 +15,13 @@ from sim.study.experiment import Experiment
 from sim.study.run import run_together
 
 ROUNDS = 50
-WIDTHS = {1_000: [28, 20], 10_000: [100, 80], 100_000: [300, 300], 1_000_000: [1000, 980], 10_000_000: [3200, 3100]}
+WIDTHS = {
+    1_000: [28, 20],
+    10_000: [100, 80],
+    100_000: [300, 300],
+    1_000_000: [1000, 980],
+    10_000_000: [3200, 3100],
+}
 
 
 def measure(quick: bool) -> Result:
@@ -26,14 +32,27 @@ def measure(quick: bool) -> Result:
     for n in (4, 8) if quick else (4, 20, 100, 300, 1000):
         rows.append(_row("hospitals", n, _synthetic(rounds, f"consortium.n_hospitals={n}")))
     for n_params, hidden in list(WIDTHS.items())[: 2 if quick else None]:
-        shape = (f"model.hidden=[{','.join(map(str, hidden))}]", "consortium.n_hospitals=8", "training.local_steps=2")
+        shape = (
+            f"model.hidden=[{','.join(map(str, hidden))}]",
+            "consortium.n_hospitals=8",
+            "training.local_steps=2",
+        )
         rows.append(_row("parameters", n_params, _synthetic(2, *shape)))
-    ratios = {f"{axis}: time grows as power": _power(rows, axis) for axis in ("runs", "hospitals", "parameters")}
-    return {"title": f"Growth ({rounds} rounds; parameters: 2 rounds)", "rows": rows, "ratios": ratios}
+    ratios = {
+        f"{axis}: time grows as power": _power(rows, axis)
+        for axis in ("runs", "hospitals", "parameters")
+    }
+    return {
+        "title": f"Growth ({rounds} rounds; parameters: 2 rounds)",
+        "rows": rows,
+        "ratios": ratios,
+    }
 
 
 def _synthetic(rounds: int, *words: str) -> list[Experiment]:
-    return experiments(["consortium=synthetic", "adversary.n_hostile=1", f"training.rounds={rounds}", *words])
+    return experiments(
+        ["consortium=synthetic", "adversary.n_hostile=1", f"training.rounds={rounds}", *words]
+    )
 
 
 def _row(axis: str, n: int, runs: Sequence[Experiment]) -> Row:
@@ -49,7 +68,9 @@ def _row(axis: str, n: int, runs: Sequence[Experiment]) -> Row:
 
 def _power(rows: Sequence[Row], axis: str) -> float:
     """Slope between the last two sizes in logarithms: 1 is linear."""
-    (n, seconds), (more, longer) = [(row["n"], row["seconds"]) for row in rows if row["axis"] == axis][-2:]
+    (n, seconds), (more, longer) = [
+        (row["n"], row["seconds"]) for row in rows if row["axis"] == axis
+    ][-2:]
     return float(np.log(longer / seconds) / np.log(more / n))
 
 
@@ -58,7 +79,13 @@ def draw(result: Result, axes: Axes) -> None:
     for axis, color in zip(("runs", "hospitals", "parameters"), COLORS, strict=False):
         chosen = [row for row in result["rows"] if row["axis"] == axis]
         label = f"{axis} ({chosen[0]['n']:,} to {chosen[-1]['n']:,})"
-        axes.plot([row["n"] for row in chosen], [row["seconds"] for row in chosen], "o-", color=color, label=label)
+        axes.plot(
+            [row["n"] for row in chosen],
+            [row["seconds"] for row in chosen],
+            "o-",
+            color=color,
+            label=label,
+        )
     axes.set(xscale="log", yscale="log", xlabel="number", ylabel="seconds")
     axes.legend()
     guide(axes)

@@ -1,6 +1,8 @@
-"""Interrupt a comparison at random moments, as Ctrl-C does: ``python -m benchmarks.interrupts [TIMES]``; none may be lost.
+"""Interrupt a comparison at random moments, as Ctrl-C does: ``python -m benchmarks.interrupts
+[TIMES]``; none may be lost.
 
-Half of the interrupts reach all processes of the command, as from a terminal, and half its first process only.
+Half of the interrupts reach all processes of the command, as from a terminal, and half its first
+process only.
 """
 
 from __future__ import annotations
@@ -18,8 +20,16 @@ from pathlib import Path
 
 from benchmarks.commands import gone, killed, started
 
-WORDS = ("compare", "consortium=heart12", "attacks=[sign_flip]", "defenses=[median,krum]", "seeds=50", "workers=2")
-EARLIEST, LATEST = 0.3, 10.0  # seconds after the start; before the first, Python itself is still starting
+WORDS = (
+    "compare",
+    "consortium=heart12",
+    "attacks=[sign_flip]",
+    "defenses=[median,krum]",
+    "seeds=50",
+    "workers=2",
+)
+# seconds after the start; before the first, Python itself is still starting
+EARLIEST, LATEST = 0.3, 10.0
 PATIENCE = 20.0  # seconds after which an interrupt counts as lost
 
 
@@ -32,19 +42,24 @@ def main() -> int:
     moments, ends, seconds = random.Random(given.seed), Counter[str](), list[float]()
     for number in range(given.times):
         with tempfile.TemporaryDirectory() as folder:
-            end, took = interrupted(Path(folder), moments.uniform(EARLIEST, LATEST), everybody=number % 2 == 0)
+            end, took = interrupted(
+                Path(folder), moments.uniform(EARLIEST, LATEST), everybody=number % 2 == 0
+            )
         ends[end] += 1
         seconds.append(took)
     for end, count in ends.most_common():
         print(f"{count:4} {end}")
     print(
-        f"from the signal to the end of all processes: {sorted(seconds)[len(seconds) // 2]:.2f} s, at most {max(seconds):.2f} s"
+        f"from the signal to the end of all processes: {sorted(seconds)[len(seconds) // 2]:.2f} s,"
+        f" at most {max(seconds):.2f} s"
     )
     return int(set(ends) != {"ended"})
 
 
 def interrupted(folder: Path, moment: float, *, everybody: bool) -> tuple[str, float]:
-    """How a comparison ended that was interrupted ``moment`` seconds after its start, and after how many seconds."""
+    """How a comparison ended that was interrupted ``moment`` seconds after its start, and after how
+    many seconds.
+    """
     process = started([*WORDS, f"hydra.run.dir={folder / 'out'}"], folder, TMPDIR=str(folder))
     time.sleep(moment)
     start = time.monotonic()
@@ -55,7 +70,11 @@ def interrupted(folder: Path, moment: float, *, everybody: bool) -> tuple[str, f
         killed(process)
         return f"lost at {moment:.2f} s", PATIENCE
     ended, took = gone(process.pid), time.monotonic() - start
-    left = [path for path in folder.rglob("*") if path.suffix == ".part" or path.name.startswith("pymp-")]
+    left = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix == ".part" or path.name.startswith("pymp-")
+    ]
     if process.returncode != 130 or error.count("\n") != 1 or not error.startswith("Interrupted. "):
         return f"code {process.returncode} at {moment:.2f} s with {error[-300:]!r}", took
     if not ended or left:

@@ -45,8 +45,15 @@ def measure(quick: bool) -> Result:
             seconds = best_seconds(sides, 1 if quick else max(20, 6000 // n))
             ratio = seconds["training"] / seconds["products"]
             rows.append({"model": model, "models": n, **seconds, "ratio": ratio})
-    worst = {f"{model}, worst ratio": max(row["ratio"] for row in rows if row["model"] == model) for model in MODELS}
-    return {"title": "Batched training / its products or convolutions alone", "rows": rows, "ratios": worst}
+    worst = {
+        f"{model}, worst ratio": max(row["ratio"] for row in rows if row["model"] == model)
+        for model in MODELS
+    }
+    return {
+        "title": "Batched training / its products or convolutions alone",
+        "rows": rows,
+        "ratios": worst,
+    }
 
 
 def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
@@ -60,7 +67,9 @@ def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
 
 
 def _work_alone(network: Network, n_features: int, n: int) -> Callable[[], None]:
-    """The products or convolutions alone of ``STEPS`` steps, in the chunks in which batched training does it."""
+    """The products or convolutions alone of ``STEPS`` steps, in the chunks in which batched
+    training does it.
+    """
     size = min(n, chunk(network, n_features, ROWS, private=False))
     chunks = [min(size, n - at) for at in range(0, n, size)]
     if isinstance(network, FullyConnected):
@@ -86,7 +95,14 @@ def _products(widths: tuple[int, ...], chunks: Sequence[int]) -> Callable[[], No
 
 def _operands(pair: tuple[int, int], n: int) -> Sequence[torch.Tensor]:
     fan_in, fan_out = pair
-    shapes = [(ROWS, fan_in), (fan_in, fan_out), (ROWS, fan_out), (ROWS, fan_out), (ROWS, fan_in), (fan_in, fan_out)]
+    shapes = [
+        (ROWS, fan_in),
+        (fan_in, fan_out),
+        (ROWS, fan_out),
+        (ROWS, fan_out),
+        (ROWS, fan_in),
+        (fan_in, fan_out),
+    ]
     return [torch.full((n, *shape), 0.5) for shape in shapes]
 
 

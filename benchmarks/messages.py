@@ -17,14 +17,22 @@ from sim.seeds import stream
 
 
 def measure(quick: bool) -> Result:
-    """Milliseconds a message by number of parameters, here and with each array serialized as Flower does it."""
+    """Milliseconds a message by number of parameters, here and with each array serialized as Flower
+    does it.
+    """
     n, repetitions = (20, 1) if quick else (400, 7)
     rows = []
     for n_params in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):
         update = stream(0, "benchmark").normal(size=n_params).astype(np.float32)
-        sides = {"shared": partial(_round, update, n), "serialized": partial(_serialized, update, n)}
+        sides = {
+            "shared": partial(_round, update, n),
+            "serialized": partial(_serialized, update, n),
+        }
         seconds = best_seconds(sides, repetitions)
-        rows += [{"parameters": n_params, "side": side, "ms a message": 1e3 * seconds[side] / n} for side in sides]
+        rows += [
+            {"parameters": n_params, "side": side, "ms a message": 1e3 * seconds[side] / n}
+            for side in sides
+        ]
     chosen = next(row for row in rows if row["parameters"] == 10_000)
     ratios = {"ms a message at 10,000 parameters": chosen["ms a message"]}
     return {"title": f"{n} messages and their replies", "rows": rows, "ratios": ratios}

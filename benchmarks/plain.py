@@ -1,5 +1,6 @@
-"""Federated averaging as one would write it without any framework: one hospital at a time, a torch module and its optimizer,
-and after each round what the common model is worth on all test records."""
+"""Federated averaging as one would write it without any framework: one hospital at a time, a torch
+module and its optimizer, and after each round what the common model is worth on all test
+records."""
 
 from __future__ import annotations
 
@@ -18,22 +19,34 @@ from sim.training import Training
 
 
 def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
-    """Final weights (n_params,) of the plain mean; model, data, batches and rounds are those of ``experiment``.
+    """Final weights (n_params,) of the plain mean; model, data, batches and rounds are those of
+    ``experiment``.
 
     And AUROC and Brier score on the test records of all hospitals together, after each round.
     """
     network, seed = experiment.plan.network.module(), experiment.settings.seed
-    weights, worth = torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))), list[tuple[float, float]]()
+    weights, worth = (
+        torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))),
+        list[tuple[float, float]](),
+    )
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
-    features, labels = (np.concatenate(parts) for parts in zip(*((test.features, test.labels) for test in tests), strict=True))
+    features, labels = (
+        np.concatenate(parts)
+        for parts in zip(*((test.features, test.labels) for test in tests), strict=True)
+    )
     for round_ in range(1, experiment.settings.training.rounds + 1):
-        trained = [_visit(network, weights, site, experiment.plan.training, round_) for site in experiment.truth.sites]
+        trained = [
+            _visit(network, weights, site, experiment.plan.training, round_)
+            for site in experiment.truth.sites
+        ]
         weights = torch.stack(trained).mean(0)
         worth.append(_worth(network, weights, features, labels))
     return weights.numpy(), worth
 
 
-def _visit(network: nn.Module, weights: torch.Tensor, site: Site, training: Training, round_: int) -> torch.Tensor:
+def _visit(
+    network: nn.Module, weights: torch.Tensor, site: Site, training: Training, round_: int
+) -> torch.Tensor:
     rows = site.records
     vector_to_parameters(weights.clone(), network.parameters())
     steps, loss = torch.optim.SGD(network.parameters(), lr=training.lr), nn.BCEWithLogitsLoss()
@@ -46,7 +59,10 @@ def _visit(network: nn.Module, weights: torch.Tensor, site: Site, training: Trai
 
 
 def _worth(
-    network: nn.Module, weights: torch.Tensor, features: NDArray[np.float32], labels: NDArray[np.float32]
+    network: nn.Module,
+    weights: torch.Tensor,
+    features: NDArray[np.float32],
+    labels: NDArray[np.float32],
 ) -> tuple[float, float]:
     vector_to_parameters(weights, network.parameters())
     with torch.no_grad():

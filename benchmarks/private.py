@@ -10,19 +10,28 @@ from sim.study.run import client_app, run, run_together
 
 
 def measure(quick: bool) -> Result:
-    """Seconds a run of heart12 under record-level differential privacy, the noise calibrated beforehand."""
+    """Seconds a run of heart12 under record-level differential privacy, the noise calibrated
+    beforehand.
+    """
     rounds, n_runs, repetitions = (2, 2, 1) if quick else (40, 12, 2)
     words = ("dp=record", "dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
     runs = experiments([*words, f"training.rounds={rounds}"], n_seeds=n_runs)
     run_together(runs[:1])  # asks the accountant what both sides ask it
-    sides = {"batched": lambda: run_together(runs), "one by one": lambda: run(runs[0], app=client_app())}
+    sides = {
+        "batched": lambda: run_together(runs),
+        "one by one": lambda: run(runs[0], app=client_app()),
+    }
     seconds = best_seconds(sides, repetitions)
     rows: list[Row] = [
         {"side": "batched", "seconds a run": seconds["batched"] / n_runs},
         {"side": "one by one", "seconds a run": seconds["one by one"]},
     ]
     ratios = {"one by one / batched": rows[1]["seconds a run"] / rows[0]["seconds a run"]}
-    return {"title": f"heart12, DP-SGD, {rounds} rounds, {n_runs} runs together", "rows": rows, "ratios": ratios}
+    return {
+        "title": f"heart12, DP-SGD, {rounds} rounds, {n_runs} runs together",
+        "rows": rows,
+        "ratios": ratios,
+    }
 
 
 def draw(result: Result, axes: Axes) -> None:

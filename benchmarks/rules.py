@@ -1,7 +1,8 @@
-"""Rules and steps against ByzFL on the same float32 updates, and the memory of all of them on large ones.
+"""Rules and steps against ByzFL on the same float32 updates, and the memory of all of them on large
+ones.
 
-Nothing here writes to its input. ByzFL's clip and ARC do, so they get a copy of it each time, and the copying counts; what they
-take if their input may be lost is measured beside it.
+Nothing here writes to its input. ByzFL's clip and ARC do, so they get a copy of it each time, and
+the copying counts; what they take if their input may be lost is measured beside it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ from sim.types import Rule, Step, Updates, View
 CONF = Path(__file__).parents[1] / "conf"
 SMALL, LARGE = (12, 700, 2), (50, 100_000, 10)  # rows, parameters, hostile
 HUGE = ((100, 1_000_000, 20), (20, 10_000_000, 4))
-LISTS_SETS = ("mda", "smea")  # of all rows but the hostile ones, here or in ByzFL, so only few rows are feasible
+# of all rows but the hostile ones, here or in ByzFL, so only few rows are feasible
+LISTS_SETS = ("mda", "smea")
 OVERWRITES = ("clip", "arc")  # in ByzFL
 
 
@@ -80,7 +82,9 @@ def theirs(f: int) -> dict[str, Callable[[Any], object]]:
     """ByzFL's forms of them; empty where it is not installed."""
     if importlib.util.find_spec("byzfl") is None:
         return {}
-    stubs = {name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules}
+    stubs = {
+        name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules
+    }
     sys.modules.update(stubs)  # its benchmarks import these two; its rules do not need them
     byzfl: Any = importlib.import_module("byzfl")
     for name in stubs:
@@ -105,7 +109,9 @@ def theirs(f: int) -> dict[str, Callable[[Any], object]]:
 
 
 def measure(quick: bool) -> Result:
-    """Seconds a call beside ByzFL on numpy arrays and on torch tensors, and peak memory over the size of the input."""
+    """Seconds a call beside ByzFL on numpy arrays and on torch tensors, and peak memory over the
+    size of the input.
+    """
     with threadpool_limits(1):
         rows = [*_beside(*SMALL, 2 if quick else 500), *([] if quick else _beside(*LARGE, 11))]
     rows += [row for size in HUGE for row in ([] if quick else _memory(*size))]
@@ -115,7 +121,11 @@ def measure(quick: bool) -> Result:
         for kind in ("numpy", "torch")
         if f"ByzFL {kind}" in row
     }
-    return {"title": "Rules and steps, seconds a call, one thread, float32", "rows": rows, "ratios": ratios}
+    return {
+        "title": "Rules and steps, seconds a call, one thread, float32",
+        "rows": rows,
+        "ratios": ratios,
+    }
 
 
 def _beside(n: int, d: int, f: int, repetitions: int) -> list[Row]:
@@ -130,13 +140,21 @@ def _beside(n: int, d: int, f: int, repetitions: int) -> list[Row]:
         if name in OVERWRITES and name in on_numpy:
             sides |= _overwriting(on_numpy[name], rows, turns)
         elif name in on_numpy:
-            sides |= {"ByzFL numpy": partial(on_numpy[name], rows), "ByzFL torch": partial(on_torch[name], tensor)}
+            sides |= {
+                "ByzFL numpy": partial(on_numpy[name], rows),
+                "ByzFL torch": partial(on_torch[name], tensor),
+            }
         measured.append({"rule": name, "n": n, "d": d, **best_seconds(sides, turns)})
     return measured
 
 
-def _overwriting(peer: Callable[[Any], object], rows: Updates, turns: int) -> dict[str, Callable[[], object]]:
-    numpys, torches = iter([rows.copy() for _ in range(turns)]), iter([torch.from_numpy(rows.copy()) for _ in range(turns)])
+def _overwriting(
+    peer: Callable[[Any], object], rows: Updates, turns: int
+) -> dict[str, Callable[[], object]]:
+    numpys, torches = (
+        iter([rows.copy() for _ in range(turns)]),
+        iter([torch.from_numpy(rows.copy()) for _ in range(turns)]),
+    )
     return {
         "ByzFL numpy": lambda: peer(rows.copy()),
         "ByzFL torch": lambda: peer(torch.from_numpy(rows).clone()),
@@ -168,7 +186,15 @@ def _memory(n: int, d: int, f: int) -> list[Row]:
         with peak_memory() as peak:
             before, view = peak[0], replace(_view(rows), model=np.zeros(d, np.float32))
             seconds = best_seconds({"ours": partial(plugin, view, rng)}, 2)
-        measured.append({"rule": name, "n": n, "d": d, **seconds, "peak / input": 1 + (peak[0] - before) / rows.nbytes})
+        measured.append(
+            {
+                "rule": name,
+                "n": n,
+                "d": d,
+                **seconds,
+                "peak / input": 1 + (peak[0] - before) / rows.nbytes,
+            }
+        )
         del view
     return measured
 
@@ -183,7 +209,9 @@ def _view(rows: Updates) -> View:
 
 def draw(result: Result, axes: Axes) -> None:
     """How many times as long ByzFL takes, the faster of its two kinds of arrays."""
-    largest = max(row["n"] for row in result["rows"] if "ByzFL numpy" in row) if _compared(result) else 0
+    largest = (
+        max(row["n"] for row in result["rows"] if "ByzFL numpy" in row) if _compared(result) else 0
+    )
     chosen = [row for row in _compared(result) if row["n"] == largest]
     gains = [min(row["ByzFL numpy"], row["ByzFL torch"]) / row["ours"] for row in chosen]
     axes.barh([row["rule"] for row in chosen][::-1], gains[::-1], color=BLUE)

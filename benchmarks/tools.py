@@ -38,7 +38,10 @@ def clocked(side: Callable[[], object]) -> float:
 
 
 def experiments(
-    words: Sequence[str], attacks: Sequence[Any] = (), n_seeds: int = 1, defenses: Sequence[str] = ()
+    words: Sequence[str],
+    attacks: Sequence[Any] = (),
+    n_seeds: int = 1,
+    defenses: Sequence[str] = (),
 ) -> list[Experiment]:
     """The runs of ``wardround compare WORDS attacks=ATTACKS defenses=DEFENSES seeds=N_SEEDS``."""
     with initialize_config_module("conf", version_base="1.3"):
@@ -47,7 +50,9 @@ def experiments(
 
 @contextmanager
 def peak_memory(every: float = 0.02) -> Iterator[list[int]]:
-    """Yields a list of one entry: in the end the most bytes resident in this process and its descendants together (Linux)."""
+    """Yields a list of one entry: in the end the most bytes resident in this process and its
+    descendants together (Linux).
+    """
     peak, stop = [_resident()], threading.Event()
 
     def watch() -> None:
@@ -64,12 +69,17 @@ def peak_memory(every: float = 0.02) -> Iterator[list[int]]:
 
 
 def _resident() -> int:
-    """Bytes resident in this process and its descendants, pages that they share counted once for each."""
+    """Bytes resident in this process and its descendants, pages that they share counted once for
+    each.
+    """
     parents, pages = dict[int, int](), dict[int, int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # processes come and go
             parents[int(folder.name)] = int(
-                (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+                (folder / "stat")
+                .read_text(encoding="utf-8", errors="replace")
+                .rpartition(")")[2]
+                .split()[1]
             )
             pages[int(folder.name)] = int((folder / "statm").read_text(encoding="ascii").split()[1])
     family = {os.getpid()}

@@ -1,7 +1,7 @@
 """The Flower ClientApp of a hospital. The same app runs in every engine.
 
-A hospital trains by its own copy of the plan and by its own site. A message brings round, weights and the plan's digest, and
-the hospital refuses a task that breaks the plan or its privacy policy.
+A hospital trains by its own copy of the plan and by its own site. A message brings round, weights
+and the plan's digest, and the hospital refuses a task that breaks the plan or its privacy policy.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def hospital_app(source: Source) -> ClientApp:
 
 
 def simulated_app(source: Source) -> ClientApp:
-    """The same for hospitals that are simulated: they show what they train to the adversary, which gives it back for upload."""
+    """The same for hospitals that are simulated: they show what they train to the adversary, which
+    gives it back for upload.
+    """
     app = hospital_app(source)
     app.train("clear")(partial(fit, source))
     app.train("upload")(partial(upload, source))
@@ -73,13 +75,17 @@ def fit(source: Source, message: Message, context: Context) -> Message:
         return visit.upload(wire.Report(trained - task.weights, n_records, {}))
     drawn = batches.poisson(site.key, task.round, n_records, training)
     history, rng = _ledger(context.state), _noise(site, task.round)
-    trained, history = plan.dp.train(plan.network, task.weights, site.records, drawn, training, history, rng)
+    trained, history = plan.dp.train(
+        plan.network, task.weights, site.records, drawn, training, history, rng
+    )
     numbers = _account(plan, task.round, context.state, history)
     return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
 
 
 def answer(source: Source, message: Message, context: Context) -> Message:
-    """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or the hospital's policy."""
+    """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or
+    the hospital's policy.
+    """
     visit = _Visit.of(source, message, context, wire.read_task(message))
     refusal = visit.refusal()
     return visit.answer(None) if refusal is None else wire.refused(refusal, message)
@@ -96,22 +102,29 @@ def roll_call(message: Message, context: Context) -> Message:
 
 
 def together(sources: Mapping[int, Source]) -> Together:
-    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike trained in one batch.
+    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike
+    trained in one batch.
 
     ``sources``: by node id, for the hospitals may be of many runs.
     """
     return partial(_together, sources)
 
 
-def _together(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
+def _together(
+    sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]
+) -> list[Message]:
     asked = zip(messages, contexts, wire.read_tasks(messages), strict=True)
-    visits = [_Visit.of(sources[wire.receiver(message)], message, context, task) for message, context, task in asked]
+    visits = [
+        _Visit.of(sources[wire.receiver(message)], message, context, task)
+        for message, context, task in asked
+    ]
     refusals = [visit.refusal() for visit in visits]
     alike = defaultdict[Kind, list[int]](list)
     last: _Visit | None = None
     for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
         if refusal is None and visit.type_ in TRAINING:
-            if last is None or not visit.trains_as(last):  # making a kind takes longer than comparing
+            # making a kind takes longer than comparing
+            if last is None or not visit.trains_as(last):
                 members, last = alike[visit.kind], visit
             members.append(i)
     updates = dict[int, NDArray[np.float32]]()
@@ -148,7 +161,11 @@ class _Visit:
 
     def trains_as(self, other: _Visit) -> bool:
         """Whether plan, training values and device are those of another visit, and so the ``kind``."""
-        return self.plan is other.plan and self.training is other.training and self.site.device == other.site.device
+        return (
+            self.plan is other.plan
+            and self.training is other.training
+            and self.site.device == other.site.device
+        )
 
     def refusal(self) -> Refusal | None:
         """Why the hospital refuses the task; None if it does not."""
@@ -158,7 +175,9 @@ class _Visit:
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
         trains = self.type_ != wire.TRIP
-        if trains and (task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32):
+        if trains and (
+            task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32
+        ):
             return "weights"
         return self.site.policy.refusal(plan, len(self.site.records))
 
@@ -181,7 +200,9 @@ class _Visit:
         return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
-        """The reply where ``update`` was trained, None where nothing was; a failure is the reply that Flower makes of it."""
+        """The reply where ``update`` was trained, None where nothing was; a failure is the reply
+        that Flower makes of it.
+        """
         try:
             if update is not None:
                 return self.upload(wire.Report(update, len(self.site.records), self._spend()))
@@ -190,7 +211,9 @@ class _Visit:
             return wire.failed(described_error(error), self.message)
 
     def upload(self, report: wire.Report) -> Message:
-        """The reply that uploads what was trained, or shows it as it is where the simulator asks for that."""
+        """The reply that uploads what was trained, or shows it as it is where the simulator asks
+        for that.
+        """
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -205,17 +228,25 @@ class _Visit:
         return wire.holding(found.content, self.message)
 
     def _spend(self) -> dict[str, float]:
-        """What the training cost goes to the hospital's ledger; after the last round, it is also reported."""
+        """What the training cost goes to the hospital's ledger; after the last round, it is also
+        reported.
+        """
         dp, training, n = self.plan.dp, self.training, len(self.site.records)
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-        return _account(self.plan, self.task.round, self.state, dp_sgd.added(_ledger(self.state), steps))
+        return _account(
+            self.plan, self.task.round, self.state, dp_sgd.added(_ledger(self.state), steps)
+        )
 
 
 @lru_cache(maxsize=8192)
-def _matrix(key: Key, round_: int, n_train: int, training: Training, is_private: bool) -> NDArray[np.int64]:
-    """Batches as a matrix, which is stored, because the runs of a comparison that share a seed share them."""
+def _matrix(
+    key: Key, round_: int, n_train: int, training: Training, is_private: bool
+) -> NDArray[np.int64]:
+    """Batches as a matrix, which is stored, because the runs of a comparison that share a seed
+    share them.
+    """
     draw = batches.poisson if is_private else batches.shuffled
     return batched.padded(draw(key, round_, n_train, training))
 
@@ -224,8 +255,12 @@ def _noise(site: Site, round_: int) -> np.random.Generator:
     return site.key.stream("dp-noise", round_)
 
 
-def _account(plan: FederationPlan, round_: int, state: RecordDict, history: History) -> dict[str, float]:
-    """Keep the ledger of what was spent in the hospital's state; after the last round, epsilon is reported."""
+def _account(
+    plan: FederationPlan, round_: int, state: RecordDict, history: History
+) -> dict[str, float]:
+    """Keep the ledger of what was spent in the hospital's state; after the last round, epsilon is
+    reported.
+    """
     assert plan.dp is not None
     columns = (list(column) for column in zip(*history, strict=True))
     state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))

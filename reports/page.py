@@ -12,7 +12,17 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import rendering, sections
-from reports.analysis import backdoors, breakdown, broken, costs, radii, ranking, tables, undefined, weights
+from reports.analysis import (
+    backdoors,
+    breakdown,
+    broken,
+    costs,
+    radii,
+    ranking,
+    tables,
+    undefined,
+    weights,
+)
 from reports.figures import charts, multiples, style
 from reports.figures.heat_map import heat_map
 from reports.text import findings
@@ -23,16 +33,29 @@ from sim.types import Node, TableRow
 from threats import catalog, register
 
 MANIFEST = (
-    *("command", "attacks", "defenses", "refused", "commit", "started", "seconds", "machine", "python", "versions"),
+    *(
+        "command",
+        "attacks",
+        "defenses",
+        "refused",
+        "commit",
+        "started",
+        "seconds",
+        "machine",
+        "python",
+        "versions",
+    ),
     "evidence",
 )
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
-    """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``; returns the page's path.
+    """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``;
+    returns the page's path.
 
-    Reconstructed records of data that is not public appear as scores only unless ``show_reconstructions``. The same evidence
-    gives the same bytes. Raises ``InputError`` if the folder holds no runs or runs that cannot be compared.
+    Reconstructed records of data that is not public appear as scores only unless
+    ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
+    folder holds no runs or runs that cannot be compared.
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     read = [tables.pooled(record) for record in evidence.read(folder)]
@@ -46,8 +69,12 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
     return target
 
 
-def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()) -> dict[str, Figure]:
-    """The figures that these records have data for, by file name; what takes several figures is numbered from 2 on."""
+def draw(
+    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()
+) -> dict[str, Figure]:
+    """The figures that these records have data for, by file name; what takes several figures is
+    numbered from 2 on.
+    """
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
@@ -57,25 +84,44 @@ def draw(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] =
     curves = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
     drawings = {
-        "heat_map": (len(acting) + len(lost) > 1, partial(heat_map, acting, backdoors.backdoors(records), lost)),
+        "heat_map": (
+            len(acting) + len(lost) > 1,
+            partial(heat_map, acting, backdoors.backdoors(records), lost),
+        ),
         "tradeoff": _drawing(charts.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
         "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
         "convergence": _drawing(multiples.convergence, curves, looks),
-        "reconstruction": _drawing(charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks),
+        "reconstruction": _drawing(
+            charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
+        ),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
     return {title: figure for name, one in made.items() for title, figure in _numbered(name, one)}
 
 
-def render(everything: Sequence[RunRecord], manifest: Node, drawn: Mapping[str, Figure], *, show_reconstructions: bool) -> str:
+def render(
+    everything: Sequence[RunRecord],
+    manifest: Node,
+    drawn: Mapping[str, Figure],
+    *,
+    show_reconstructions: bool,
+) -> str:
     """The page as HTML text."""
     known = catalog.load()
     records = breakdown.in_focus(everything)
-    inversions, spent, selected = tables.inversions(records), tables.spent(records), weights.selections(records)
-    cells, effects, prices = tables.cells(records), tables.hospital_effects(records), costs.costs(records)
+    inversions, spent, selected = (
+        tables.inversions(records),
+        tables.spent(records),
+        weights.selections(records),
+    )
+    cells, effects, prices = (
+        tables.cells(records),
+        tables.hospital_effects(records),
+        costs.costs(records),
+    )
     return rendering.environment().get_template("index.html.j2").render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
         n_runs=len(everything), why_undefined=tables.why_undefined(records[0]),
@@ -109,13 +155,17 @@ def render(everything: Sequence[RunRecord], manifest: Node, drawn: Mapping[str, 
 def _not_defined(
     cells: pl.DataFrame, records: Sequence[RunRecord], refused: Sequence[undefined.Refused]
 ) -> dict[tuple[str, str], str]:
-    """What stands in cells that are not defined; those of attacks that only read are no cells of the model's scores."""
+    """What stands in cells that are not defined; those of attacks that only read are no cells of
+    the model's scores.
+    """
     reading = set(cells.filter(pl.col("reads_only"))["attack"])
     lost = undefined.cells(refused, records[0].n_hostile)
     return {cell: text for cell, text in lost.items() if cell[0] not in reading}
 
 
-def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> TableRow | None:
+def _takes(
+    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+) -> TableRow | None:
     """What the section on the number of hostile hospitals shows; None if only one number was run."""
     if len(breakdown.numbers(everything)) < 2:
         return None
@@ -128,7 +178,9 @@ def _takes(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
     }  # fmt: skip
 
 
-def _breakdown(everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> tuple[bool, Any]:
+def _breakdown(
+    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+) -> tuple[bool, Any]:
     if len(breakdown.numbers(everything)) < 2:
         return False, None
     table = breakdown.by_number(everything)
@@ -152,7 +204,10 @@ def _undrawn(cells: pl.DataFrame) -> int:
 
 def _numbered(name: str, made: Figure | list[Figure]) -> list[tuple[str, Figure]]:
     figures_made = made if isinstance(made, list) else [made]
-    return [(name if place == 1 else f"{name}_{place}", figure) for place, figure in enumerate(figures_made, 1)]
+    return [
+        (name if place == 1 else f"{name}_{place}", figure)
+        for place, figure in enumerate(figures_made, 1)
+    ]
 
 
 def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
@@ -161,7 +216,9 @@ def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
 
 def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
     """One run for each defense with record-level privacy: the one whose consortium spends most."""
-    spent = [(epsilon, record) for record in records if (epsilon := record.value("epsilon")) is not None]
+    spent = [
+        (epsilon, record) for record in records if (epsilon := record.value("epsilon")) is not None
+    ]
     most: dict[str, RunRecord] = {}
     for _, record in sorted(spent, key=lambda pair: -pair[0]):
         most.setdefault(record.defense, record)

@@ -1,4 +1,6 @@
-"""What tables of the page list beyond the frames of ``reports.analysis.tables``: records -> plain lists and dicts."""
+"""What tables of the page list beyond the frames of ``reports.analysis.tables``: records -> plain
+lists and dicts.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,16 @@ MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that w
 
 
 def effect_matrix(effects: pl.DataFrame) -> Node:
-    """Hospitals down, defenses across in groups that fit a page; the hospitals that ``multiples.hardest_hit`` keeps."""
+    """Hospitals down, defenses across in groups that fit a page; the hospitals that
+    ``multiples.hardest_hit`` keeps.
+    """
     rows = list(effects.iter_rows(named=True))
     shown = set(multiples.hardest_hit(effects))
     hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in shown}
     return {
-        "defenses": multiples.batches(list(dict.fromkeys(row["defense"] for row in rows)), multiples.MOST_EFFECTS),
+        "defenses": multiples.batches(
+            list(dict.fromkeys(row["defense"] for row in rows)), multiples.MOST_EFFECTS
+        ),
         "hospitals": hospitals,
         "cells": {(row["hospital"], row["defense"]): row for row in rows},
         "n_hidden": effects["hospital"].n_unique() - len(hospitals),
@@ -34,17 +40,22 @@ def effect_matrix(effects: pl.DataFrame) -> Node:
 
 
 def breakdown_matrix(found: pl.DataFrame) -> Node:
-    """Breakdown points: defenses down, attacks across in groups that fit a page; from a frame of ``breakdown.points``."""
+    """Breakdown points: defenses down, attacks across in groups that fit a page; from a frame of
+    ``breakdown.points``.
+    """
     rows = list(found.iter_rows(named=True))
     return {
-        "attacks": multiples.batches(list(dict.fromkeys(row["attack"] for row in rows)), multiples.MOST_EFFECTS),
+        "attacks": multiples.batches(
+            list(dict.fromkeys(row["attack"] for row in rows)), multiples.MOST_EFFECTS
+        ),
         "defenses": list(dict.fromkeys(row["defense"] for row in rows)),
         "cells": {(row["attack"], row["defense"]): row for row in rows},
     }
 
 
 def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list[TableRow]:
-    """Attacked records beside what was recovered, for the first seed of each attack and defense; equal ones are shown once.
+    """Attacked records beside what was recovered, for the first seed of each attack and defense;
+    equal ones are shown once.
 
     Data that is not public gives nothing here unless ``show_reconstructions``.
     """
@@ -57,19 +68,29 @@ def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list
         seen.add(cell)
         shown = _some(found.gallery)
         key = json.dumps([record.attack, *(one.model_dump() for one in shown)])
-        group = groups.setdefault(key, {"attack": record.attack, "defenses": [], "shown": shown, "seed": record.seed})
+        group = groups.setdefault(
+            key, {"attack": record.attack, "defenses": [], "shown": shown, "seed": record.seed}
+        )
         group["defenses"].append(words.defense(record.defense))
     return [group for group in groups.values() if group["shown"]]
 
 
 def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> bool:
-    """Whether reconstructed records exist only as scores on this page because the data is not marked public."""
-    return not show_reconstructions and any(record.inversion is not None and not record.public for record in records)
+    """Whether reconstructed records exist only as scores on this page because the data is not
+    marked public.
+    """
+    return not show_reconstructions and any(
+        record.inversion is not None and not record.public for record in records
+    )
 
 
 def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Who sees what: each party and what it sees, with the designs in which it does; parties in the order of the evidence."""
-    lines = _by_defense(records, lambda record: [(one.party, one.sees) for one in record.visibility])
+    """Who sees what: each party and what it sees, with the designs in which it does; parties in the
+    order of the evidence.
+    """
+    lines = _by_defense(
+        records, lambda record: [(one.party, one.sees) for one in record.visibility]
+    )
     parties = list(dict.fromkeys(party for party, _ in lines))
     ordered = sorted(lines.items(), key=lambda item: parties.index(item[0][0]))
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
@@ -77,8 +98,13 @@ def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
 
 def conflicts(records: Sequence[RunRecord]) -> list[TableRow]:
     """Each conflict between parts of a design, with the designs that have it."""
-    lines = _by_defense(records, lambda record: [(one.between, one.text) for one in record.conflicts])
-    return [{"between": between, "text": text, "defenses": names} for (between, text), names in lines.items()]
+    lines = _by_defense(
+        records, lambda record: [(one.between, one.text) for one in record.conflicts]
+    )
+    return [
+        {"between": between, "text": text, "defenses": names}
+        for (between, text), names in lines.items()
+    ]
 
 
 def screened(records: Sequence[RunRecord]) -> list[TableRow]:
@@ -90,7 +116,11 @@ def screened(records: Sequence[RunRecord]) -> list[TableRow]:
 
 def skipped(records: Sequence[RunRecord]) -> list[TableRow]:
     """Runs with rounds that were skipped."""
-    return [{"record": record, "rounds": record.skipped_rounds} for record in records if record.skipped_rounds]
+    return [
+        {"record": record, "rounds": record.skipped_rounds}
+        for record in records
+        if record.skipped_rounds
+    ]
 
 
 def threats(rows: Iterable[Row]) -> list[TableRow]:
@@ -105,14 +135,19 @@ def threats(rows: Iterable[Row]) -> list[TableRow]:
 def explained(records: Sequence[RunRecord], catalog: Catalog) -> dict[str, str]:
     """A plain sentence for every attack that ran and that the catalog of threats knows."""
     names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
-    plain = {name: threat.plain for threat in reversed(catalog.threats) for name in threat.attacks}  # of several the first
+    # of several the first
+    plain = {name: threat.plain for threat in reversed(catalog.threats) for name in threat.attacks}
     return {name: plain[name] for name in names if name in plain}
 
 
 def settings(records: Sequence[RunRecord]) -> dict[str, str]:
     """Configured values that all runs share, by dotted key."""
     flat = [dict(_flat(record.config)) for record in records]
-    return {key: value for key, value in flat[0].items() if all(other.get(key) == value for other in flat)}
+    return {
+        key: value
+        for key, value in flat[0].items()
+        if all(other.get(key) == value for other in flat)
+    }
 
 
 def _by_defense(
@@ -134,7 +169,12 @@ def _all_or(names: Iterable[str], n_all: int) -> list[str]:
 
 def _threat(rows: Sequence[Row]) -> TableRow:
     statuses = Counter(row.status for row in rows)
-    return {"about": rows[0], "rows": rows, "statuses": statuses, "tested": any(row.runs for row in rows)}
+    return {
+        "about": rows[0],
+        "rows": rows,
+        "statuses": statuses,
+        "tested": any(row.runs for row in rows),
+    }
 
 
 def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -146,4 +186,6 @@ def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _some(shown: Sequence[Recovered]) -> list[Recovered]:
-    return [one for one in shown if one.exact][:MOST_SHOWN] + [one for one in shown if not one.exact][:1]
+    return [one for one in shown if one.exact][:MOST_SHOWN] + [
+        one for one in shown if not one.exact
+    ][:1]

@@ -1,7 +1,9 @@
-"""A folder of run folders, as a sweep leaves it -> one table, one figure and one page, with what was varied as column and axis.
+"""A folder of run folders, as a sweep leaves it -> one table, one figure and one page, with what
+was varied as column and axis.
 
-What was varied is read from the configurations in the evidence. Attack, defense, consortium, number of hostile hospitals and seed
-have columns of their own and stand for the parts of the configuration that they name.
+What was varied is read from the configurations in the evidence. Attack, defense, consortium, number
+of hostile hospitals and seed have columns of their own and stand for the parts of the configuration
+that they name.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from sim.evidence.intervals import CHANGE
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 
-OWN = ("consortium", "n_hostile", "attack", "defense")  # columns of every run, which stand for parts of its configuration
+# columns of every run, which stand for parts of its configuration
+OWN = ("consortium", "n_hostile", "attack", "defense")
 STANDS_FOR = {
     "consortium": ("consortium",),
     "attack": ("attack", "n_hostile"),
@@ -65,39 +68,61 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Sweep:
-    """The different runs below a folder, and for each the values of what differs. ``places``: each run's own folder."""
+    """The different runs below a folder, and for each the values of what differs. ``places``: each
+    run's own folder.
+    """
 
     records: Sequence[RunRecord]
     places: Sequence[str]
 
     @cached_property
     def varied(self) -> dict[str, list[Value]]:
-        """Keys of the configuration that differ between runs -> the value of each run; None where a run has no such key."""
+        """Keys of the configuration that differ between runs -> the value of each run; None where a
+        run has no such key.
+        """
         flat = [dict(_flat(record.config)) for record in self.records]
         keys = sorted({key for one in flat for key in one})
         values = {key: [one.get(key) for one in flat] for key in keys}
-        chosen = {key: column for key, column in values.items() if len(set(column)) > 1 and not self._stated(key, column)}
+        chosen = {
+            key: column
+            for key, column in values.items()
+            if len(set(column)) > 1 and not self._stated(key, column)
+        }
         kinds = [key.removesuffix(f".{KIND}") for key in chosen if key.endswith(f".{KIND}")]
         for kind in kinds:
             chosen |= {kind: [_last(value) for value in chosen.pop(f"{kind}.{KIND}")]}
-        return {key: column for key, column in chosen.items() if not _part_of(key, column, chosen, kinds)}
+        return {
+            key: column
+            for key, column in chosen.items()
+            if not _part_of(key, column, chosen, kinds)
+        }
 
     @cached_property
     def axis(self) -> str:
-        """What the figure has across: a varied number if there is one, with the most values; else what else differs."""
+        """What the figure has across: a varied number if there is one, with the most values; else
+        what else differs.
+        """
         given = {name: set(column) - {None} for name, column in self._columns().items()}
         order = [name for name in (*self.varied, *self._several) if len(given[name]) > 1]
-        return max(order, key=lambda name: (_numeric(given[name]), name not in OWN, len(given[name])), default="seed")
+        return max(
+            order,
+            key=lambda name: (_numeric(given[name]), name not in OWN, len(given[name])),
+            default="seed",
+        )
 
     @cached_property
     def columns(self) -> list[str]:
-        """What differs between runs, but for the seed: the axis first, then the other varied keys, then a run's own columns."""
+        """What differs between runs, but for the seed: the axis first, then the other varied keys,
+        then a run's own columns.
+        """
         rest = [name for name in (*self.varied, *self._several) if name != self.axis]
         return [*([self.axis] if self.axis != "seed" else []), *rest]
 
     @cached_property
     def _several(self) -> list[str]:
-        """A run's own columns that differ; a number of hostile hospitals that comes with the consortium is left out."""
+        """A run's own columns that differ; a number of hostile hospitals that comes with the
+        consortium is left out.
+        """
         found = {name: [getattr(record, name) for record in self.records] for name in OWN}
         several = [name for name, column in found.items() if len(set(column)) > 1]
         with_it = "consortium" in several and _follows(found["n_hostile"], found["consortium"])
@@ -108,14 +133,24 @@ class Sweep:
         """One row a run: what differs as text, the seed, and the metrics."""
         given = self._columns()
         rows = [
-            {**{name: shown(given[name][i]) for name in self.columns}, "seed": record.seed, **_metrics(record)}
+            {
+                **{name: shown(given[name][i]) for name in self.columns},
+                "seed": record.seed,
+                **_metrics(record),
+            }
             for i, record in enumerate(self.records)
         ]
-        schema = {**dict.fromkeys(self.columns, pl.String), "seed": pl.Int64, **dict.fromkeys(SWEPT, pl.Float64)}
+        schema = {
+            **dict.fromkeys(self.columns, pl.String),
+            "seed": pl.Int64,
+            **dict.fromkeys(SWEPT, pl.Float64),
+        }
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def points(self, metric: str) -> pl.DataFrame:
-        """``mean`` of a metric over seeds with ``_low``, ``_high`` and ``_n``, for each combination of what differs."""
+        """``mean`` of a metric over seeds with ``_low``, ``_high`` and ``_n``, for each combination
+        of what differs.
+        """
         by = tuple(self.columns) or ("all",)
         reach = CHANGE if metric == EXCESS else METRICS[metric].range
         return tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean", reach)
@@ -123,10 +158,17 @@ class Sweep:
     def rows(self) -> list[TableRow]:
         """The table: one row for each combination of what differs, in the order of its values."""
         by = self.columns or ["all"]
-        runs = self.runs.with_columns(all=pl.lit("")).group_by(by, maintain_order=True).agg(seeds=pl.col("seed").n_unique())
+        runs = (
+            self.runs.with_columns(all=pl.lit(""))
+            .group_by(by, maintain_order=True)
+            .agg(seeds=pl.col("seed").n_unique())
+        )
         rows = list(runs.iter_rows(named=True))
         for metric in self.metrics:
-            found = {tuple(row[name] for name in by): row for row in self.points(metric).iter_rows(named=True)}
+            found = {
+                tuple(row[name] for name in by): row
+                for row in self.points(metric).iter_rows(named=True)
+            }
             for row in rows:
                 row[metric] = found.get(tuple(row[name] for name in by))
         return sorted(rows, key=lambda row: [_order(row[name]) for name in by])
@@ -139,17 +181,24 @@ class Sweep:
     def results(self) -> list[TableRow]:
         """The rows of ``results.csv``, with a column for each varied key at the end."""
         rows = evidence.results(self.records)
-        return [row | {key: column[i] for key, column in self.varied.items()} for i, row in enumerate(rows)]
+        return [
+            row | {key: column[i] for key, column in self.varied.items()}
+            for i, row in enumerate(rows)
+        ]
 
     def _columns(self) -> dict[str, list[Any]]:
-        return self.varied | {name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")}
+        return self.varied | {
+            name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")
+        }
 
     def _stated(self, key: str, column: Sequence[Value]) -> bool:
         """Whether a run's own columns already state how a key differs."""
         names = STANDS_FOR.get(key.partition(".")[0], ())
         if not names:
             return False
-        return _follows(column, [tuple(getattr(record, name) for name in names) for record in self.records])
+        return _follows(
+            column, [tuple(getattr(record, name) for name in names) for record in self.records]
+        )
 
 
 def read(folder: Path) -> Sweep:
@@ -158,20 +207,30 @@ def read(folder: Path) -> Sweep:
     for place in places(folder):
         for record in evidence.read(place):
             key = json.dumps([record.run, record.config], sort_keys=True)
-            found.setdefault(key, (record.model_copy(update={"curve": {}}), place.relative_to(folder).as_posix()))
+            found.setdefault(
+                key, (record.model_copy(update={"curve": {}}), place.relative_to(folder).as_posix())
+            )
     if not found:
-        raise InputError("folder", folder, f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders")
+        raise InputError(
+            "folder",
+            folder,
+            f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders",
+        )
     return Sweep([record for record, _ in found.values()], [place for _, place in found.values()])
 
 
 def places(folder: Path) -> list[Path]:
     """The folders below ``folder`` that hold evidence; numbered ones in the order of their numbers."""
     found = [path.parent for path in folder.rglob(evidence.EVIDENCE)]
-    return sorted(found, key=lambda path: [_natural(part) for part in path.relative_to(folder).parts])
+    return sorted(
+        found, key=lambda path: [_natural(part) for part in path.relative_to(folder).parts]
+    )
 
 
 def write(folder: Path) -> tuple[Path, Sweep]:
-    """Write ``results.csv`` and the report of a sweep from the evidence below ``folder``; returns the page's path."""
+    """Write ``results.csv`` and the report of a sweep from the evidence below ``folder``; returns
+    the page's path.
+    """
     sweep = read(folder)
     evidence.write_results(folder, sweep.results())
     drawn = draw(sweep)
@@ -212,24 +271,37 @@ def table(sweep: Sweep) -> Table:
 
 
 def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Header and body of the table, as text: what differs, the number of seeds, and each metric with its interval."""
+    """Header and body of the table, as text: what differs, the number of seeds, and each metric
+    with its interval.
+    """
     header = [*sweep.columns, "seeds", *(SWEPT[name] for name in sweep.metrics)]
     body = [
-        [*(row[name] for name in sweep.columns), str(row["seeds"]), *(_with_interval(row[name]) for name in sweep.metrics)]
+        [
+            *(row[name] for name in sweep.columns),
+            str(row["seeds"]),
+            *(_with_interval(row[name]) for name in sweep.metrics),
+        ]
         for row in sweep.rows()
     ]
     return header, body
 
 
 def cautions(sweep: Sweep) -> list[str]:
-    """What a reader must know before the figures: rounds that were skipped, parts that did nothing, single seeds."""
+    """What a reader must know before the figures: rounds that were skipped, parts that did nothing,
+    single seeds.
+    """
     skipped = [record for record in sweep.records if record.skipped_rounds]
     texts = [f"{words.count(len(skipped), 'run')} had rounds that were skipped."] if skipped else []
     for what in ("attack", "defense"):
         if n := sum(what in tables.idle(record) for record in sweep.records):
-            texts.append(f"In {words.count(n, 'run')} the {what} did nothing, so the outcome shows nothing about the {what}.")
+            texts.append(
+                f"In {words.count(n, 'run')} the {what} did nothing, so the outcome shows nothing"
+                f" about the {what}."
+            )
     if any(row["seeds"] < 2 for row in sweep.rows()):
-        texts.append("A row with one seed has no interval: chance cannot be distinguished from effect there.")
+        texts.append(
+            "A row with one seed has no interval: chance cannot be distinguished from effect there."
+        )
     if len(codes := {record.code for record in sweep.records}) > 1:
         texts.append(f"The runs were made by {len(codes)} versions of the code.")
     return texts
@@ -237,7 +309,8 @@ def cautions(sweep: Sweep) -> list[str]:
 
 @mpl.rc_context(style.RC)
 def draw(sweep: Sweep) -> Figure:
-    """Each metric against what was varied, a line for each combination of the rest, with 95 % intervals over seeds.
+    """Each metric against what was varied, a line for each combination of the rest, with 95 %
+    intervals over seeds.
 
     Seeds are drawn as points of their own where nothing else differs.
     """
@@ -259,17 +332,32 @@ def draw(sweep: Sweep) -> Figure:
 def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
     rows = list(sweep.points(metric).iter_rows(named=True))
     if sweep.axis == "seed":
-        rows = [row | {"mean": row[metric], "mean_low": None, "mean_high": None} for row in sweep.runs.iter_rows(named=True)]
+        rows = [
+            row | {"mean": row[metric], "mean_low": None, "mean_high": None}
+            for row in sweep.runs.iter_rows(named=True)
+        ]
     values = sorted({str(row[sweep.axis]) for row in rows} - {words.NONE}, key=_order)
     place = _scale(axes, values)
     looks = cycle(style.COLORS)
     for label in _lines(sweep)[:MOST_LINES]:
         color = next(looks)
-        line = [row for row in rows if _label(sweep, row) == label and str(row[sweep.axis]) in place and row["mean"] is not None]
+        line = [
+            row
+            for row in rows
+            if _label(sweep, row) == label
+            and str(row[sweep.axis]) in place
+            and row["mean"] is not None
+        ]
         line.sort(key=lambda row: place[str(row[sweep.axis])])
         across = [place[str(row[sweep.axis])] for row in line]
         axes.plot(
-            across, [row["mean"] for row in line], "o" if sweep.axis == "seed" else "o-", color=color, label=label, ms=4, lw=1.2
+            across,
+            [row["mean"] for row in line],
+            "o" if sweep.axis == "seed" else "o-",
+            color=color,
+            label=label,
+            ms=4,
+            lw=1.2,
         )
         for x, row in zip(across, line, strict=True):
             if row["mean_low"] is not None:
@@ -279,7 +367,9 @@ def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
 
 
 def _scale(axes: Axes, values: Sequence[str]) -> dict[str, float]:
-    """Where each value stands: numbers on a scale of their own, wide ranges on a logarithmic one, names side by side."""
+    """Where each value stands: numbers on a scale of their own, wide ranges on a logarithmic one,
+    names side by side.
+    """
     numbers = [_number(value) for value in values]
     if values and all(number is not None for number in numbers):
         found = [number for number in numbers if number is not None]
@@ -300,7 +390,9 @@ def _lines(sweep: Sweep) -> list[str]:
 
 def _label(sweep: Sweep, row: TableRow) -> str:
     names = [name for name in sweep.columns if name != sweep.axis]
-    return ", ".join(row[name] if name in ("attack", "defense") else f"{name}={row[name]}" for name in names)
+    return ", ".join(
+        row[name] if name in ("attack", "defense") else f"{name}={row[name]}" for name in names
+    )
 
 
 def shown(value: Value) -> str:
@@ -311,14 +403,20 @@ def shown(value: Value) -> str:
 
 
 def _metrics(record: RunRecord) -> dict[str, float | None]:
-    return {name: backdoors.gain(record) if name == EXCESS else record.value(name) for name in SWEPT}
+    return {
+        name: backdoors.gain(record) if name == EXCESS else record.value(name) for name in SWEPT
+    }
 
 
 def _with_interval(row: TableRow | None) -> str:
     if row is None:
         return words.NONE
     value = f"{row['mean']:.3f}"
-    return value if row["mean_low"] is None else f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
+    return (
+        value
+        if row["mean_low"] is None
+        else f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
+    )
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
@@ -340,8 +438,12 @@ def _follows(column: Sequence[Value], given: Sequence[Any]) -> bool:
     return len(set(zip(given, column, strict=True))) == len(set(given))
 
 
-def _part_of(key: str, column: Sequence[Value], chosen: Mapping[str, Sequence[Value]], kinds: Sequence[str]) -> bool:
-    """Whether a key belongs to a group of which another kind was chosen, and differs only because of that."""
+def _part_of(
+    key: str, column: Sequence[Value], chosen: Mapping[str, Sequence[Value]], kinds: Sequence[str]
+) -> bool:
+    """Whether a key belongs to a group of which another kind was chosen, and differs only because
+    of that.
+    """
     return any(key.startswith(f"{kind}.") and _follows(column, chosen[kind]) for kind in kinds)
 
 
@@ -350,7 +452,9 @@ def _last(value: Value) -> Value:
 
 
 def _numeric(values: set[Any]) -> bool:
-    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    return bool(values) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+    )
 
 
 def _number(value: str) -> float | None:
@@ -367,4 +471,8 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 
 def _natural(part: str) -> list[tuple[int, int, str]]:
-    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", part) if piece]
+    return [
+        (0, int(piece), "") if piece.isdigit() else (1, 0, piece)
+        for piece in re.split(r"(\d+)", part)
+        if piece
+    ]

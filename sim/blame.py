@@ -1,4 +1,6 @@
-"""Which plug-in an exception comes from, so that a fault of its code is named as one, with file and line."""
+"""Which plug-in an exception comes from, so that a fault of its code is named as one, with file and
+line.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ MOST_CHARACTERS = 200  # of an exception's text
 def blaming(targets: Iterable[str], public: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Turn an exception that passes through a plug-in's file into a ``PluginError`` with its name.
 
-    ``targets``: dotted names of the plug-ins' classes. ``public``: whether the exception may be quoted, which a record may be
-    part of; else its type, file and line are left. What they refuse on purpose (``InputError``,
+    ``targets``: dotted names of the plug-ins' classes. ``public``: whether the exception may be
+    quoted, which a record may be part of; else its type, file and line are left. What they refuse
+    on purpose (``InputError``,
     ``RefusedError``) stays as it is, and so does what passes through none of their files.
     """
     try:
@@ -43,7 +46,9 @@ def fault(error: Exception, targets: Iterable[str], *, public: bool = True) -> P
         file = frame.f_code.co_filename
         if file in files:
             message = _message(error) if public else NOT_SHOWN
-            return PluginError(files[file], f"raised {type(error).__name__} at {file}:{line}: {message}")
+            return PluginError(
+                files[file], f"raised {type(error).__name__} at {file}:{line}: {message}"
+            )
     return None
 
 

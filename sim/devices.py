@@ -26,17 +26,20 @@ def device(name: str) -> torch.device:
 
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise InputError("device", name, "expected auto or cpu, because torch finds no CUDA GPU here")
+        raise InputError(
+            "device", name, "expected auto or cpu, because torch finds no CUDA GPU here"
+        )
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and the BLAS and OpenMP libraries of this process compute on one thread of the processor each.
+    """Let torch and the BLAS and OpenMP libraries of this process compute on one thread of the
+    processor each.
 
-    The models are small: more threads only wait for each other, and take the cores from other runs. Digits depend on how a
-    product is shared out, so they are the same wherever a run is started from. Blocks may be nested; after each of them the
-    numbers of threads are as before it.
+    The models are small: more threads only wait for each other, and take the cores from other runs.
+    Digits depend on how a product is shared out, so they are the same wherever a run is started
+    from. Blocks may be nested; after each of them the numbers of threads are as before it.
     """
     import torch
 
@@ -51,7 +54,9 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _libraries(_n_modules: int) -> ThreadpoolController:
-    """The libraries with threads of their own; finding them takes milliseconds, and modules bring them."""
+    """The libraries with threads of their own; finding them takes milliseconds, and modules bring
+    them.
+    """
     return ThreadpoolController()
 
 

@@ -9,7 +9,9 @@ MOST_BITS = 200  # of a whole number that is written out
 
 
 class InputError(ValueError):
-    """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in the middle."""
+    """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in
+    the middle.
+    """
 
     def __init__(self, key: str, value: object, expected: str) -> None:
         self.key, self.value, self.expected = key, value, expected
@@ -20,15 +22,21 @@ class InputError(ValueError):
 
 
 class UndefinedError(InputError):
-    """A rule, step or attack that is not defined in this design, where it may be in others. A comparison leaves its cell out."""
+    """A rule, step or attack that is not defined in this design, where it may be in others. A
+    comparison leaves its cell out.
+    """
 
 
 class RefusedError(ValueError):
-    """A plug-in refuses what it was given, with the numbers and the limit, instead of doing something else."""
+    """A plug-in refuses what it was given, with the numbers and the limit, instead of doing
+    something else.
+    """
 
 
 class PluginError(RuntimeError):
-    """A fault in a plug-in's code: it raised something else than a refusal, or returned what no plug-in of its kind may."""
+    """A fault in a plug-in's code: it raised something else than a refusal, or returned what no
+    plug-in of its kind may.
+    """
 
     def __init__(self, plugin: str, problem: str) -> None:
         self.plugin, self.problem = plugin, problem
@@ -39,7 +47,9 @@ class PluginError(RuntimeError):
 
 
 class NotFiniteError(RefusedError):
-    """A rule or step returned values that are not finite for rows that are: the round has no aggregate."""
+    """A rule or step returned values that are not finite for rows that are: the round has no
+    aggregate.
+    """
 
     def __init__(self, plugin: str) -> None:
         self.plugin = plugin
@@ -50,7 +60,9 @@ class NotFiniteError(RefusedError):
 
 
 def whole(low: int, high: int | None = None, /, **values: int) -> None:
-    """Raise ``InputError`` unless every named value is an int of at least ``low`` and at most ``high``."""
+    """Raise ``InputError`` unless every named value is an int of at least ``low`` and at most
+    ``high``.
+    """
     for key, value in values.items():
         fits = isinstance(value, int) and not isinstance(value, bool)
         if not fits or value < low or (high is not None and value > high):
@@ -58,14 +70,26 @@ def whole(low: int, high: int | None = None, /, **values: int) -> None:
             raise InputError(key, value, f"expected a whole number of at least {low}{at_most}")
 
 
-def number(low: float, high: float = float("inf"), *, open_low: bool = False, **values: float) -> None:
-    """Raise ``InputError`` unless every named value is a finite number in ``[low, high]`` (``(low, high]`` if ``open_low``)."""
+def number(
+    low: float, high: float = float("inf"), *, open_low: bool = False, **values: float
+) -> None:
+    """Raise ``InputError`` unless every named value is a finite number in ``[low, high]`` (``(low,
+    high]`` if ``open_low``).
+    """
     for key, value in values.items():
         fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not fine or not (low < value if open_low else low <= value) or value > high or value in (float("inf"),):
+        if (
+            not fine
+            or not (low < value if open_low else low <= value)
+            or value > high
+            or value in (float("inf"),)
+        ):
             bound = f"above {low:g}" if open_low else f"of at least {low:g}"
             raise InputError(
-                key, value, f"expected a number {bound}" + (f" and at most {high:g}" if high != float("inf") else "")
+                key,
+                value,
+                f"expected a number {bound}"
+                + (f" and at most {high:g}" if high != float("inf") else ""),
             )
 
 
@@ -86,7 +110,9 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as it was written: paths are paths, and what is nested or long is cut before it is put together."""
+    """A value as it was written: paths are paths, and what is nested or long is cut before it is
+    put together.
+    """
     if isinstance(value, PurePath):
         return str(value)  # whole, for somebody has to find it
     if isinstance(value, int) and value.bit_length() > MOST_BITS:

@@ -16,11 +16,13 @@ from sim.errors import InputError
 from sim.interrupts import finishing
 
 PART = ".part"  # how the name of a file ends that is not whole yet
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)  # what file systems without locks answer
+# what file systems without locks answer
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that names the folder.
+    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that
+    names the folder.
 
     Not ``durable``: a power cut may leave a file that is not whole; the end of the process may not.
     """
@@ -45,7 +47,8 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
 def append(path: Path, line: bytes) -> None:
     """Add ``line`` to the end of ``path``, whole or not at all, and on the disk when this returns.
 
-    Raises ``InputError`` that names the folder if the line cannot be written; what was there before is still there then.
+    Raises ``InputError`` that names the folder if the line cannot be written; what was there before
+    is still there then.
     """
     with finishing(), _named(path):
         number = _opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -63,7 +66,9 @@ def append(path: Path, line: bytes) -> None:
 
 
 def opened(path: Path) -> int:
-    """A descriptor of ``path`` for reading. Raises ``OSError`` unless it is a regular file, as a pipe would never end."""
+    """A descriptor of ``path`` for reading. Raises ``OSError`` unless it is a regular file, as a
+    pipe would never end.
+    """
     return _opened(path, os.O_RDONLY)
 
 
@@ -76,16 +81,20 @@ def leftovers(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else enters the same folder meanwhile. Raises ``InputError`` if somebody is in there already.
+    """Nobody else enters the same folder meanwhile. Raises ``InputError`` if somebody is in there
+    already.
 
-    It is the folder itself that is locked, so that no file is left over. File systems without locks are not guarded.
+    It is the folder itself that is locked, so that no file is left over. File systems without locks
+    are not guarded.
     """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("hydra.run.dir", folder, "expected a folder that no other command is writing in") from None
+            raise InputError(
+                "hydra.run.dir", folder, "expected a folder that no other command is writing in"
+            ) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -95,7 +104,11 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _opened(path: Path, flags: int) -> int:
-    number = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if flags & os.O_CREAT else 0), 0o666)
+    number = os.open(
+        path,
+        flags | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if flags & os.O_CREAT else 0),
+        0o666,
+    )
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -137,4 +150,6 @@ def _named(path: Path) -> Iterator[None]:
 def _refuse(path: Path, error: OSError) -> NoReturn:
     name = "" if path.name == PART else f"{path.name}: "
     reason = error.strerror or type(error).__name__
-    raise InputError("folder", path.parent, f"expected a folder that can be written ({name}{reason})") from error
+    raise InputError(
+        "folder", path.parent, f"expected a folder that can be written ({name}{reason})"
+    ) from error

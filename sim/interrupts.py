@@ -1,7 +1,9 @@
-"""Ctrl-C ends the command at once, from wherever it is; only a file that is being written is finished first.
+"""Ctrl-C ends the command at once, from wherever it is; only a file that is being written is
+finished first.
 
-An exception raised in the middle of other code can be lost there: in a library's ``try: import``, in a weak reference's callback,
-in C++. So none is raised: the handler itself ends the workers, leaves one line, and leaves. Imports no library.
+An exception raised in the middle of other code can be lost there: in a library's ``try: import``,
+in a weak reference's callback, in C++. So none is raised: the handler itself ends the workers,
+leaves one line, and leaves. Imports no library.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ _STATE = _State()
 
 
 def end_with(line: str, stop: Callable[[], str | None]) -> None:
-    """From now on SIGINT ends this process with ``line`` on standard error and code 130; not where it is ignored.
+    """From now on SIGINT ends this process with ``line`` on standard error and code 130; not where
+    it is ignored.
 
-    ``stop`` ends all other processes of the command and returns a folder of theirs to be removed, if there is one.
+    ``stop`` ends all other processes of the command and returns a folder of theirs to be removed,
+    if there is one.
     """
 
     def end() -> None:

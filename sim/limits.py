@@ -1,6 +1,7 @@
 """How large a run may be: what is larger is refused before anything of that size is made.
 
-The limits on memory are those of this machine; the others stand far above every use and far below what would never end.
+The limits on memory are those of this machine; the others stand far above every use and far below
+what would never end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from functools import cache
 
 from sim.errors import InputError
 
-LARGEST_FLOAT = 1e37  # float32 holds ten times that, which is as far as Adam's first step scales a rate
+# float32 holds ten times that, which is as far as Adam's first step scales a rate
+LARGEST_FLOAT = 1e37
 EPOCHS = 100_000  # training.local_epochs
 STEPS = 1_000_000  # training.local_steps
 BATCH = 1_000_000  # training.batch_size
@@ -21,11 +23,14 @@ STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
 TEXT = 1_000_000  # characters of a configuration as one text
-REPEATS = 1_000  # of what a plug-in does again and again within a round: iterations of a rule, looks of a search
+# of what a plug-in does again and again within a round: iterations of a rule, looks of a search
+REPEATS = 1_000
 MOST_STEPS = 100_000  # of a rule that ends by itself
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
-COPIES = 6 * 4  # bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent, sorted
+# bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent,
+# sorted
+COPIES = 6 * 4
 VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
 
@@ -33,7 +38,11 @@ INDEX = 8  # bytes of the number of a record in a batch
 def check_runs(n_cells: int, n_seeds: int) -> None:
     """Raise ``InputError`` for a comparison of more runs than ``RUNS``."""
     if n_cells * n_seeds > RUNS:
-        raise InputError("seeds", n_seeds, f"expected at most {RUNS:,} runs, and {n_cells:,} cells make {n_cells * n_seeds:,}")
+        raise InputError(
+            "seeds",
+            n_seeds,
+            f"expected at most {RUNS:,} runs, and {n_cells:,} cells make {n_cells * n_seeds:,}",
+        )
 
 
 @cache

@@ -1,4 +1,6 @@
-"""Objects and modules that the simulator finds by name: it must not import what runs in hospitals or on the aggregator."""
+"""Objects and modules that the simulator finds by name: it must not import what runs in hospitals
+or on the aggregator.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,10 @@ CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated h
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
 ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
-RAY: Final = "sim.federation.engines.ray.serve"  # runs on Flower's simulation, whose libraries need not be installed
-PRELOADED: Final = ("sim.study.run", "clients.app")  # modules that workers share: imported before they are forked
+# runs on Flower's simulation, whose libraries need not be installed
+RAY: Final = "sim.federation.engines.ray.serve"
+# modules that workers share: imported before they are forked
+PRELOADED: Final = ("sim.study.run", "clients.app")
 
 
 def named(name: str) -> object:

@@ -1,7 +1,9 @@
-"""Where plug-ins are named: in the project's ``conf/``, and in packages that the user of this machine has chosen.
+"""Where plug-ins are named: in the project's ``conf/``, and in packages that the user of this
+machine has chosen.
 
-A package is chosen with ``plugins=[PACKAGE]`` and trusted, because it was named on purpose: in a process and in the processes
-that it starts. A message or a file of somebody else can ask for one, but cannot choose one.
+A package is chosen with ``plugins=[PACKAGE]`` and trusted, because it was named on purpose: in a
+process and in the processes that it starts. A message or a file of somebody else can ask for one,
+but cannot choose one.
 """
 
 from __future__ import annotations
@@ -37,33 +39,53 @@ def chosen() -> tuple[str, ...]:
 def require(package: str) -> None:
     """Raise ``InputError`` unless the package was chosen on this machine."""
     if package not in chosen():
-        raise InputError("plugins", package, "expected a package that was chosen on this machine with plugins=[PACKAGE]")
+        raise InputError(
+            "plugins",
+            package,
+            "expected a package that was chosen on this machine with plugins=[PACKAGE]",
+        )
 
 
 def hashed(packages: object) -> dict[str, str]:
     """Name -> hash of the source, of packages given by name, or given so already.
 
-    Raises ``InputError`` for a name that is no package of the user, or whose source here has another hash.
+    Raises ``InputError`` for a name that is no package of the user, or whose source here has
+    another hash.
     """
     given = packages if isinstance(packages, Mapping) else _listed(packages)
     found = {name: source_hash(name) for name in given}
     for name, digest in given.items():
         if digest not in ("", found[name]):
-            raise InputError(f"plugins.{name}", digest, f"expected {found[name]}, the hash of the package's source here")
+            raise InputError(
+                f"plugins.{name}",
+                digest,
+                f"expected {found[name]}, the hash of the package's source here",
+            )
     return found
 
 
 def _listed(packages: object) -> dict[str, str]:
     listed = [] if packages is None else packages
-    if not isinstance(listed, (list, tuple)) or len(listed) > MOST or not all(isinstance(name, str) for name in listed):
-        raise InputError("plugins", packages, f"expected a list of at most {MOST} names of packages, as in [my_package]")
+    if (
+        not isinstance(listed, (list, tuple))
+        or len(listed) > MOST
+        or not all(isinstance(name, str) for name in listed)
+    ):
+        raise InputError(
+            "plugins",
+            packages,
+            f"expected a list of at most {MOST} names of packages, as in [my_package]",
+        )
     return dict.fromkeys(listed, "")
 
 
 @cache
 def source_hash(package: str) -> str:
     """16 hex digits of the Python source of a package, which is not imported for it."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII) or package in (*OURS, *sys.stdlib_module_names):
+    if not re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII) or package in (
+        *OURS,
+        *sys.stdlib_module_names,
+    ):
         raise InputError("plugins", package, "expected the name of a package of your own")
     require(package)
     spec = find_spec(package)

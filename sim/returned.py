@@ -1,6 +1,8 @@
-"""What plug-ins return, checked where it is taken over: a wrong form is named with the plug-in, at once.
+"""What plug-ins return, checked where it is taken over: a wrong form is named with the plug-in, at
+once.
 
-Each function gives back what it was given. Raises ``PluginError`` for what no plug-in of the kind may
+Each function gives back what it was given. Raises ``PluginError`` for what no plug-in of the kind
+may
 return, and ``NotFiniteError`` where values of the right form are not finite.
 """
 
@@ -48,7 +50,11 @@ def records(plugin: object, value: object, n_features: int) -> Records:
     found = instance(plugin, value, Records)
     labels, features = found.labels, found.features
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels):
-        raise wrong(plugin, f"labels {described(getattr(labels, 'shape', labels))}", "one label a record, at least one record")
+        raise wrong(
+            plugin,
+            f"labels {described(getattr(labels, 'shape', labels))}",
+            "one label a record, at least one record",
+        )
     for part, shape in ((features, (len(labels), n_features)), (labels, labels.shape)):
         if array(plugin, part, shape).dtype != np.float32:
             raise wrong(plugin, f"dtype {part.dtype}", "float32")

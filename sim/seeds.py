@@ -1,4 +1,5 @@
-"""Every random draw has a name; equal names give equal streams, whatever ran before and in whatever order.
+"""Every random draw has a name; equal names give equal streams, whatever ran before and in whatever
+order.
 
 A party draws through its own ``Key``, and through nothing else.
 """
@@ -24,7 +25,8 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
 
 @dataclass(frozen=True, repr=False)
 class Key:
-    """The secret from which one party draws: batches and noise of a hospital, the rule's draws of the aggregator.
+    """The secret from which one party draws: batches and noise of a hospital, the rule's draws of
+    the aggregator.
 
     Whoever holds the key can repeat every draw of its party; whoever does not hold it cannot.
     In a simulation keys are made from the run's seed by ``key``.
@@ -42,22 +44,30 @@ class Key:
 
 
 def key(seed: int, party: Party, name: str = "") -> Key:
-    """The key that a party has in the simulation of ``seed``; ``name`` tells one hospital from another."""
+    """The key that a party has in the simulation of ``seed``; ``name`` tells one hospital from
+    another.
+    """
     return Key(seed, (party, name) if name else (party,))
 
 
-def _derived(secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]) -> np.random.Generator:
+def _derived(
+    secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]
+) -> np.random.Generator:
     """The generator of a party's draw: the one place that states how draws follow from a secret."""
     return stream(secret, *names, *owner[1:])
 
 
 class _Seed(ISeedSequence):
-    """What a ``SeedSequence`` of these numbers gives, worked out once: making it takes longer than the rest of a generator."""
+    """What a ``SeedSequence`` of these numbers gives, worked out once: making it takes longer than
+    the rest of a generator.
+    """
 
     def __init__(self, numbers: list[int]) -> None:
         self._state = np.random.SeedSequence(numbers).generate_state(*STATE)
 
-    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[np.uint32 | np.uint64]:
+    def generate_state(
+        self, n_words: int, dtype: DTypeLike = np.uint32
+    ) -> NDArray[np.uint32 | np.uint64]:
         """The first state, and no other."""
         assert (n_words, dtype) == STATE
         return self._state
@@ -65,5 +75,7 @@ class _Seed(ISeedSequence):
 
 @lru_cache(maxsize=4096)
 def _named(*name: str | int) -> _Seed:
-    """The generators are stored, because the runs of a comparison that share a seed ask for the same streams."""
+    """The generators are stored, because the runs of a comparison that share a seed ask for the
+    same streams.
+    """
     return _Seed([zlib.crc32(word.encode()) if isinstance(word, str) else word for word in name])

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 class Shortened:
     """What one part of a defense has shortened so far.
 
-    ``radius``: the one of its configuration, None where it takes each round's median length. ``rows``: all of all ``rounds``,
-    and ``longer`` those beyond the radius. ``medians``: the sum of the rounds' median lengths; ``longest``: the greatest length.
+    ``radius``: the one of its configuration, None where it takes each round's median length.
+    ``rows``: all of all ``rounds``, and ``longer`` those beyond the radius. ``medians``: the sum of
+    the rounds' median lengths; ``longest``: the greatest length.
     """
 
     part: str
@@ -26,7 +27,9 @@ class Shortened:
     longest: float = 0.0
 
     def after(self, lengths: NDArray[np.float64], radius: float) -> Self:
-        """The same with one more round, in which rows of these ``lengths`` were shortened to ``radius``."""
+        """The same with one more round, in which rows of these ``lengths`` were shortened to
+        ``radius``.
+        """
         return replace(
             self,
             rounds=self.rounds + 1,
@@ -40,6 +43,7 @@ class Shortened:
 def median_length(lengths: NDArray[np.float64]) -> float:
     """The radius that is taken from a round's rows: their median length.
 
-    It lies between the shortest and the longest honest row as long as fewer than half of the rows are hostile.
+    It lies between the shortest and the longest honest row as long as fewer than half of the rows
+    are hostile.
     """
     return float(np.median(lengths))

@@ -1,4 +1,6 @@
-"""State that lasts from round to round: a frozen value that a plug-in is given and returns, and that nobody edits."""
+"""State that lasts from round to round: a frozen value that a plug-in is given and returns, and
+that nobody edits.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import numpy as np
 from sim import returned
 from sim.types import Stateful
 
-State: TypeAlias = object | None  # of one plug-in after its last round; None before its first, and of one that keeps nothing
+# of one plug-in after its last round; None before its first, and of one that keeps nothing
+State: TypeAlias = object | None
 
 
 Given = TypeVar("Given")
@@ -23,9 +26,16 @@ def is_stateful(plugin: object) -> TypeGuard[Stateful[object, object, object]]:
 
 
 def advanced(
-    plugin: Callable[[Given, np.random.Generator], Result], given: Given, state: State, rng: np.random.Generator
+    plugin: Callable[[Given, np.random.Generator], Result],
+    given: Given,
+    state: State,
+    rng: np.random.Generator,
 ) -> tuple[Result, State]:
-    """What a plug-in makes of ``given``, and its next state. Raises ``PluginError`` for a state of another type than stated."""
+    """What a plug-in makes of ``given``, and its next state. Raises ``PluginError`` for a state of
+    another type than stated.
+    """
     if not is_stateful(plugin):
         return plugin(given, rng), None
-    return cast(tuple[Result, State], returned.with_state(plugin, plugin.advance(given, state, rng)))
+    return cast(
+        tuple[Result, State], returned.with_state(plugin, plugin.advance(given, state, rng))
+    )

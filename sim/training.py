@@ -16,7 +16,8 @@ class Values(BaseModel):
 
 
 class Training(Values):
-    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly ``local_steps`` batches.
+    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly
+    ``local_steps`` batches.
 
     ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
     """

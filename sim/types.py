@@ -1,6 +1,8 @@
-"""The few shapes the whole simulator speaks in, and the Protocols of plug-ins that need numpy only; see ``sim.kinds``.
+"""The few shapes the whole simulator speaks in, and the Protocols of plug-ins that need numpy only;
+see ``sim.kinds``.
 
-A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its fields, ``about`` is its
+A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its
+fields, ``about`` is its
 data sheet. Nothing here knows Flower, Hydra or torch.
 """
 
@@ -16,12 +18,15 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime
 import numpy as np
 from numpy.typing import NDArray
 
-Updates: TypeAlias = NDArray[np.floating]  # (n_rows, n_params): trained weights minus received weights, never weights
+# (n_rows, n_params): trained weights minus received weights, never weights
+Updates: TypeAlias = NDArray[np.floating]
 Vector: TypeAlias = NDArray[np.floating]  # (n_params,)
 Batch: TypeAlias = NDArray[np.int64]  # row numbers of a hospital's records
-Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # (name, shape) of each parameter, in the order of the vector
+# (name, shape) of each parameter, in the order of the vector
+Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 
-History: TypeAlias = list[tuple[float, float, int]]  # (noise multiplier, sample rate, steps), Opacus's own form
+# (noise multiplier, sample rate, steps), Opacus's own form
+History: TypeAlias = list[tuple[float, float, int]]
 
 # Plain values by name, as YAML and JSON hold them at any depth: numbers, texts, lists, and mappings
 # of these. Their form is checked where they are read (``sim.config``, ``sim.evidence.records``).
@@ -30,21 +35,27 @@ Node: TypeAlias = dict[str, Any]
 TableRow: TypeAlias = dict[str, Any]
 
 Level = Literal["own", "colluders", "updates", "updates_and_rule"]
-LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")  # from least to most knowledge
-AttackKind: TypeAlias = Literal["poison", "training", "byzantine", "faults", "inversion", "aggregator"]
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # kinds of attacks that need no hostile hospital
-Absent = Literal["keep", "count_as_hostile"]  # what a missing reply changes: see ``sim.design.quorum``
+# from least to most knowledge
+LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
+AttackKind: TypeAlias = Literal[
+    "poison", "training", "byzantine", "faults", "inversion", "aggregator"
+]
+# kinds of attacks that need no hostile hospital
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")
+# what a missing reply changes: see ``sim.design.quorum``
+Absent = Literal["keep", "count_as_hostile"]
 
 
 @dataclass(frozen=True)
 class About:
     """Data sheet of a plug-in: where it is from and what it needs.
 
-    ``needs`` and ``uses`` are the least and the most knowledge an attack can work with (``LEVELS``); rules leave them out.
-    ``limit`` states what a rule needs of ``n_rows`` and ``n_hostile``, as printed in a refusal, and ``cost`` how its time grows
-    with n rows and d parameters. ``sees`` states in words what the plug-in must be able to see. ``variants``: other values of
-    its parameters that stand for other definitions. ``promise``: what a rule or step that is not refused promises about hostile
-    rows, and what it does not.
+    ``needs`` and ``uses`` are the least and the most knowledge an attack can work with
+    (``LEVELS``); rules leave them out. ``limit`` states what a rule needs of ``n_rows`` and
+    ``n_hostile``, as printed in a refusal, and ``cost`` how its time grows with n rows and d
+    parameters. ``sees`` states in words what the plug-in must be able to see. ``variants``: other
+    values of its parameters that stand for other definitions. ``promise``: what a rule or step that
+    is not refused promises about hostile rows, and what it does not.
     """
 
     title: str
@@ -61,7 +72,9 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1. Equal only to itself."""
+    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1.
+    Equal only to itself.
+    """
 
     features: NDArray[np.float32]
     labels: NDArray[np.float32]
@@ -78,8 +91,9 @@ class Records:
 class Field:
     """How one clinical field is laid out in the feature columns.
 
-    A continuous field is one standardized column, ``value = center + scale * column``; ``missing`` is the column that flags an
-    absent value (None if the field is never absent). A categorical field is one 0/1 column per level, in order.
+    A continuous field is one standardized column, ``value = center + scale * column``; ``missing``
+    is the column that flags an absent value (None if the field is never absent). A categorical
+    field is one 0/1 column per level, in order.
     """
 
     name: str
@@ -130,9 +144,15 @@ class ImageSchema:
         Its name is ``pixel_ROW_COLUMN``, and ``pixel_ROW_COLUMN_CHANNEL`` with several channels.
         """
         places = list(product(range(self.channels), range(self.height), range(self.width)))
-        names = [f"pixel_{row}_{column}" + (f"_{channel}" if self.channels > 1 else "") for channel, row, column in places]
+        names = [
+            f"pixel_{row}_{column}" + (f"_{channel}" if self.channels > 1 else "")
+            for channel, row, column in places
+        ]
         scale = self.high - self.low
-        return tuple(Field(name, "continuous", (at,), center=self.low, scale=scale) for at, name in enumerate(names))
+        return tuple(
+            Field(name, "continuous", (at,), center=self.low, scale=scale)
+            for at, name in enumerate(names)
+        )
 
     def corner(self, height: int, width: int) -> tuple[Field, ...]:
         """The pixels of the lower right ``height`` rows by ``width`` columns, those of all planes."""
@@ -146,12 +166,14 @@ Schema: TypeAlias = TableSchema | ImageSchema
 
 @dataclass(frozen=True)
 class View:
-    """What a party sees of one round: the only input of rules, steps and of every attack by the aggregator.
+    """What a party sees of one round: the only input of rules, steps and of every attack by the
+    aggregator.
 
-    ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum divided by its public size).
-    Without secure aggregation a group is one hospital; with it nothing finer exists. ``members`` names the hospitals of each
-    row. ``weights`` (n_rows,) are capped record counts if the party learns them, else None. ``model`` (n_params,) are the weights
-    that the aggregator sent out this round, None where they are not given.
+    ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum
+    divided by its public size). Without secure aggregation a group is one hospital; with it nothing
+    finer exists. ``members`` names the hospitals of each row. ``weights`` (n_rows,) are capped
+    record counts if the party learns them, else None. ``model`` (n_params,) are the weights that
+    the aggregator sent out this round, None where they are not given.
     """
 
     rows: Updates
@@ -167,13 +189,15 @@ class View:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What hostile hospitals know when they choose what to send; nothing beyond the level the attack declared.
+    """What hostile hospitals know when they choose what to send; nothing beyond the level the
+    attack declared.
 
-    ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile hospitals). ``others``:
-    the honest hospitals' updates, from level ``updates`` on. ``defense``, at level ``updates_and_rule``: what the aggregate would
-    be if the hostile hospitals sent these rows, (n, n_params) -> (n_params,), with secure aggregation, steps, rule and their
-    states as they are, and random draws of its own. ``model``: the weights sent out in this round. ``n_hospitals``,
-    ``n_hostile``, ``model`` and ``round`` are public.
+    ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile
+    hospitals). ``others``: the honest hospitals' updates, from level ``updates`` on. ``defense``,
+    at level ``updates_and_rule``: what the aggregate would be if the hostile hospitals sent these
+    rows, (n, n_params) -> (n_params,), with secure aggregation, steps, rule and their states as
+    they are, and random draws of its own. ``model``: the weights sent out in this round.
+    ``n_hospitals``, ``n_hostile``, ``model`` and ``round`` are public.
     """
 
     own: Updates
@@ -187,7 +211,9 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records it has."""
+    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records
+    it has.
+    """
 
     update: Vector
     count: int
@@ -196,7 +222,8 @@ class Reply:
 
 @dataclass(frozen=True)
 class SentReply:
-    """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape, ``array`` any name.
+    """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape,
+    ``array`` any name.
 
     ``update`` None: nothing is sent.
     """
@@ -210,8 +237,8 @@ class SentReply:
 class Demand:
     """What an aggregator asks of hospitals in every round, beside training its weights.
 
-    ``dp``: that they protect records as agreed. ``local_steps``: batches of a round, None for whole passes over the records;
-    ``batch_size``: records of a batch.
+    ``dp``: that they protect records as agreed. ``local_steps``: batches of a round, None for whole
+    passes over the records; ``batch_size``: records of a batch.
     """
 
     dp: bool
@@ -221,7 +248,9 @@ class Demand:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an aggregator that follows the protocol but reads what it receives holds after one round."""
+    """What an aggregator that follows the protocol but reads what it receives holds after one
+    round.
+    """
 
     view: View
     model: Vector  # the weights it sent out
@@ -235,16 +264,20 @@ OwnState = TypeVar("OwnState")
 
 
 class Stateful(Protocol[Given, Result, OwnState]):
-    """A rule, step, optimizer, attack or fault that keeps something from round to round: a frozen value of the type ``state``.
+    """A rule, step, optimizer, attack or fault that keeps something from round to round: a frozen
+    value of the type ``state``.
 
-    The fields of ``state`` are numbers, texts, arrays, and tuples and mappings of these. Nobody edits a state: whoever works
-    with the plug-in hands the last one in and takes the next one, or drops it and asks again.
+    The fields of ``state`` are numbers, texts, arrays, and tuples and mappings of these. Nobody
+    edits a state: whoever works with the plug-in hands the last one in and takes the next one, or
+    drops it and asks again.
     """
 
     state: ClassVar[type]
 
     @abstractmethod
-    def advance(self, given: Given, state: OwnState | None, rng: np.random.Generator, /) -> tuple[Result, OwnState]:
+    def advance(
+        self, given: Given, state: OwnState | None, rng: np.random.Generator, /
+    ) -> tuple[Result, OwnState]:
         """The result and the next state. ``state``: the last one, None in the first round."""
 
     def __call__(self, given: Given, rng: np.random.Generator, /) -> Result:
@@ -266,7 +299,9 @@ class Rule(Protocol):
 
 @runtime_checkable
 class Step(Protocol):
-    """Transforms a view before the rule; the rows it returns may stand for other groups of hospitals."""
+    """Transforms a view before the rule; the rows it returns may stand for other groups of
+    hospitals.
+    """
 
     about: ClassVar[About]
 
@@ -288,7 +323,9 @@ class SecureAggregation(Protocol):
 
     about: ClassVar[About]
 
-    def __call__(self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]) -> View: ...
+    def __call__(
+        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
+    ) -> View: ...
 
     def n_rows(self, n_hospitals: int) -> int: ...
 
@@ -297,8 +334,9 @@ class SecureAggregation(Protocol):
 class Aggregate:
     """What a pipeline makes of a view.
 
-    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in the aggregate, None for a rule
-    that works on each coordinate by itself. ``states``: of the pipeline's parts after this round.
+    ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in
+    the aggregate, None for a rule that works on each coordinate by itself. ``states``: of the
+    pipeline's parts after this round.
     """
 
     move: Vector
@@ -323,19 +361,27 @@ class Pipeline(Protocol):
 
     @property
     def withstands(self) -> int | None:
-        """The least number of hostile rows that a step or the rule is given to withstand, if any is given one."""
+        """The least number of hostile rows that a step or the rule is given to withstand, if any is
+        given one.
+        """
         ...
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals; None if all can."""
+        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals``
+        hospitals; None if all can.
+        """
         ...
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
-        """The largest number of hostile hospitals for which steps and rule are defined; None if that is no matter to them."""
+        """The largest number of hostile hospitals for which steps and rule are defined; None if
+        that is no matter to them.
+        """
         ...
 
     def without(self, n_missing: int) -> Pipeline:
-        """The pipeline that takes ``n_missing`` hospitals of which nothing usable came for hostile ones."""
+        """The pipeline that takes ``n_missing`` hospitals of which nothing usable came for hostile
+        ones.
+        """
         ...
 
     def without_optimizer(self) -> Pipeline:
@@ -343,15 +389,23 @@ class Pipeline(Protocol):
         ...
 
     def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
-        """What it makes of a view. Raises ``RefusedError`` where a step or the rule does, or the result is not finite."""
+        """What it makes of a view. Raises ``RefusedError`` where a step or the rule does, or the
+        result is not finite.
+        """
         ...
 
     def check(self, view: View, rng: np.random.Generator) -> None:
-        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for a harmless view."""
+        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for
+        a harmless view.
+        """
         ...
 
-    def __call__(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Vector:
-        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step or the rule does."""
+    def __call__(
+        self, view: View, rng: np.random.Generator, states: Sequence[object] = ()
+    ) -> Vector:
+        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step
+        or the rule does.
+        """
         ...
 
 
@@ -366,9 +420,11 @@ class Poison(Protocol):
 
 @runtime_checkable
 class Backdoor(Poison, Protocol):
-    """A poison whose success is counted: the share of ``trigger``'s records that the model classifies as ``target`` (0 or 1).
+    """A poison whose success is counted: the share of ``trigger``'s records that the model
+    classifies as ``target`` (0 or 1).
 
-    ``trigger`` is given test records that are not of the target class, and returns them marked, or those that need no mark.
+    ``trigger`` is given test records that are not of the target class, and returns them marked, or
+    those that need no mark.
     """
 
     target: int
@@ -378,7 +434,9 @@ class Backdoor(Poison, Protocol):
 
 @runtime_checkable
 class Divided(Poison, Protocol):
-    """A poison in parts: hostile hospital number ``rank``, counted from 0 in order of names, uses ``part(rank, schema)``."""
+    """A poison in parts: hostile hospital number ``rank``, counted from 0 in order of names, uses
+    ``part(rank, schema)``.
+    """
 
     def part(self, rank: int, schema: Schema) -> Poison: ...
 
@@ -403,15 +461,18 @@ class Fault(Protocol):
 
 @runtime_checkable
 class Absence(Protocol):
-    """Honest hospitals of which nothing arrives; it needs no hostile hospital, and keeps its own schedule.
+    """Honest hospitals of which nothing arrives; it needs no hostile hospital, and keeps its own
+    schedule.
 
-    ``concerned`` names the hospitals, sorted, once a run; it raises ``InputError`` where there are none. ``away`` decides for one
-    of them in one round.
+    ``concerned`` names the hospitals, sorted, once a run; it raises ``InputError`` where there are
+    none. ``away`` decides for one of them in one round.
     """
 
     about: ClassVar[About]
 
-    def concerned(self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]: ...
+    def concerned(
+        self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator
+    ) -> tuple[str, ...]: ...
 
     def away(self, round_: int, rng: np.random.Generator) -> bool: ...
 
@@ -427,16 +488,22 @@ class AggregatorAttack(Protocol):
 
 @runtime_checkable
 class Inversion(Protocol):
-    """What a party saw of a round -> for each row of the view, guessed records (n_guesses, n_features)."""
+    """What a party saw of a round -> for each row of the view, guessed records (n_guesses,
+    n_features).
+    """
 
     about: ClassVar[About]
 
-    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]: ...
+    def __call__(
+        self, seen: Observation, rng: np.random.Generator
+    ) -> list[NDArray[np.floating]]: ...
 
 
 @dataclass(frozen=True)
 class Hospital:
-    """One hospital's records. ``origin`` is the real hospital they come from (its own name if not split)."""
+    """One hospital's records. ``origin`` is the real hospital they come from (its own name if not
+    split).
+    """
 
     name: str
     origin: str
@@ -446,7 +513,9 @@ class Hospital:
 
 @dataclass(frozen=True)
 class Consortium:
-    """Hospitals in order of their names. ``public``: a report may show records. ``data_hash``: sha256 of the source."""
+    """Hospitals in order of their names. ``public``: a report may show records. ``data_hash``:
+    sha256 of the source.
+    """
 
     name: str
     hospitals: tuple[Hospital, ...]
@@ -465,6 +534,8 @@ class Consortium:
 
 
 class DataSet(Protocol):
-    """A source of hospitals. Splits draw from streams named by hospital, so listing order changes nothing."""
+    """A source of hospitals. Splits draw from streams named by hospital, so listing order changes
+    nothing.
+    """
 
     def __call__(self, seed: int) -> Consortium: ...

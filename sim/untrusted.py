@@ -1,6 +1,8 @@
-"""Values that somebody else made, put into words that can be recorded, read again and shown on a terminal.
+"""Values that somebody else made, put into words that can be recorded, read again and shown on a
+terminal.
 
-Nothing here runs code of a value's own type: no ``__str__``, ``__repr__``, ``__eq__`` or ``__hash__``,
+Nothing here runs code of a value's own type: no ``__str__``, ``__repr__``, ``__eq__`` or
+``__hash__``,
 which could raise, never end, or answer differently the second time.
 """
 
@@ -20,12 +22,17 @@ def printable(text: str, most: int = MOST_CHARACTERS) -> str:
     Control and format characters (line ends, terminal escapes, changes of writing direction), lone
     surrogates and marks that are put on other characters are written as Python escapes.
     """
-    shown = "".join(one if one.isprintable() and not combining(one) else ascii(one)[1:-1] for one in text[: most + 1])
+    shown = "".join(
+        one if one.isprintable() and not combining(one) else ascii(one)[1:-1]
+        for one in text[: most + 1]
+    )
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
 def described(value: object) -> str:
-    """A value in words, in at most ``MOST_CHARACTERS`` characters: plain values as Python shows them, else the type."""
+    """A value in words, in at most ``MOST_CHARACTERS`` characters: plain values as Python shows
+    them, else the type.
+    """
     return printable(value) if type(value) is str else printable(_shown(value, deep=True))
 
 
@@ -44,7 +51,8 @@ def _shown(value: object, *, deep: bool) -> str:
     kind = type(value)
     if type(value) is int and value.bit_length() > LARGEST_BITS:
         return f"a whole number of {value.bit_length()} bits"
-    if value is None or kind is bool or kind is int or kind is float:  # types too can answer to == with code
+    # types too can answer to == with code
+    if value is None or kind is bool or kind is int or kind is float:
         return repr(value)
     if type(value) is str:
         return f"'{printable(value)}'"

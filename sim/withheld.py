@@ -1,16 +1,23 @@
-"""What is never shown or recorded of data that are not known to be public: the words of an error that may quote a record."""
+"""What is never shown or recorded of data that are not known to be public: the words of an error
+that may quote a record.
+"""
 
 from __future__ import annotations
 
 import re
 
-FAILED = "the hospital's app failed: "  # how a reason starts that holds the words of a hospital's own error
-NOT_SHOWN = "its message is not shown, for it may quote records, and the data are not known to be public"
+# how a reason starts that holds the words of a hospital's own error
+FAILED = "the hospital's app failed: "
+NOT_SHOWN = (
+    "its message is not shown, for it may quote records, and the data are not known to be public"
+)
 KIND = re.compile(r"([A-Za-z_]\w{0,60})\(", re.ASCII)
 
 
 def reason(text: str, *, public: bool) -> str:
-    """Why a reply was not used. Of an app's failure only the type of the exception is left, unless the data are public."""
+    """Why a reply was not used. Of an app's failure only the type of the exception is left, unless
+    the data are public.
+    """
     if public or not text.startswith(FAILED):
         return text
     kind = KIND.match(text.removeprefix(FAILED))

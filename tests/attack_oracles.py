@@ -1,7 +1,8 @@
-"""Attacks on updates as slowly and plainly as their papers state them: lists, loops and no numpy arithmetic.
+"""Attacks on updates as slowly and plainly as their papers state them: lists, loops and no numpy
+arithmetic.
 
-Functions bear the name of the plug-in's file and take what is known and its fields; each gives the row that a hostile hospital
-sends.
+Functions bear the name of the plug-in's file and take what is known and its fields; each gives the
+row that a hostile hospital sends.
 """
 
 import math
@@ -41,7 +42,9 @@ def ipm(seen: Round, epsilon: float) -> Row:
 
 
 def zero(seen: Round, of: str) -> Row:
-    return [0.0 if of == "row" else -(seen.n - seen.f) * value / seen.f for value in mean(seen.honest)]
+    return [
+        0.0 if of == "row" else -(seen.n - seen.f) * value / seen.f for value in mean(seen.honest)
+    ]
 
 
 def push(rows: Rows, along: str) -> Row:
@@ -54,7 +57,9 @@ def push(rows: Rows, along: str) -> Row:
 
 
 def within_max(row: Row, honest: Rows) -> bool:
-    return max(math.dist(row, other) for other in honest) <= max(math.dist(a, b) for a in honest for b in honest)
+    return max(math.dist(row, other) for other in honest) <= max(
+        math.dist(a, b) for a in honest for b in honest
+    )
 
 
 def within_sum(row: Row, honest: Rows) -> bool:
@@ -70,7 +75,9 @@ def last_feasible(honest: Rows, along: str, feasible: Callable[[Row, Rows], bool
         low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if feasible(plus(center, middle, direction), honest) else (low, middle)
+        low, high = (
+            (middle, high) if feasible(plus(center, middle, direction), honest) else (low, middle)
+        )
     return plus(center, low, direction)
 
 
@@ -85,8 +92,13 @@ def min_sum(seen: Round, along: str) -> Row:
 def fang_krum(seen: Round, least: float) -> Row:
     honest, n, f = seen.honest, seen.n, seen.f
     d, signs = len(honest[0]), [math.copysign(1, value) if value else 0.0 for value in mean(honest)]
-    sums = [math.fsum(sorted(math.dist(row, other) for other in honest)[1 : n - f - 1]) for row in honest]
-    strength = min(sums) / ((n - 2 * f - 1) * math.sqrt(d)) + max(math.hypot(*row) for row in honest) / math.sqrt(d)
+    sums = [
+        math.fsum(sorted(math.dist(row, other) for other in honest)[1 : n - f - 1])
+        for row in honest
+    ]
+    strength = min(sums) / ((n - 2 * f - 1) * math.sqrt(d)) + max(
+        math.hypot(*row) for row in honest
+    ) / math.sqrt(d)
     while True:
         crafted = [-strength * sign for sign in signs]
         if strength < least or oracles.krum([crafted] * f + honest, f) == crafted:
@@ -100,7 +112,11 @@ def fang_range(honest: Rows, colluders_only: bool, b: float) -> tuple[Row, Row]:
     for column in zip(*honest, strict=True):
         middle, spread, least, most = fmean(column), pstdev(column), min(column), max(column)
         if colluders_only:
-            ends = (middle + 3 * spread, middle + 4 * spread) if middle < 0 else (middle - 4 * spread, middle - 3 * spread)
+            ends = (
+                (middle + 3 * spread, middle + 4 * spread)
+                if middle < 0
+                else (middle - 4 * spread, middle - 3 * spread)
+            )
         elif middle < 0:
             ends = (most, b * most) if most > 0 else (most, most / b)
         else:
@@ -111,7 +127,9 @@ def fang_range(honest: Rows, colluders_only: bool, b: float) -> tuple[Row, Row]:
 
 
 def climb(value: Callable[[float], float], looks: int = 20, step: float = 10.0) -> float:
-    """The search of Allouah et al. (2023): from 0, twice as far while it gets better, then ever smaller steps."""
+    """The search of Allouah et al. (2023): from 0, twice as far while it gets better, then ever
+    smaller steps.
+    """
     best, best_value = 0.0, value(0.0)
     left = looks - 1
     while left > 0:

@@ -37,4 +37,7 @@ def shell(command: str, *more: str) -> int:
 def results(folder: Path) -> list[dict[str, str]]:
     """What ``results.csv`` states, times aside."""
     with (folder / "results.csv").open(encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+        return [
+            {key: value for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]

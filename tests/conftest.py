@@ -1,4 +1,6 @@
-"""Every plug-in that has a YAML file in conf/ is a test case: ask for ``each_rule``, ``each_step``, ... as an argument."""
+"""Every plug-in that has a YAML file in conf/ is a test case: ask for ``each_rule``, ``each_step``,
+... as an argument.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from omegaconf import OmegaConf
 from sim.config.build import build
 from sim.types import Absence
 
-settings.register_profile("same-everywhere", deadline=None, derandomize=True)  # a busy machine is no failure
+# a busy machine is no failure
+settings.register_profile("same-everywhere", deadline=None, derandomize=True)
 settings.load_profile("same-everywhere")
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -34,12 +37,19 @@ def plugins(kind: str) -> dict[str, Any]:
     group, package = KINDS[kind]
     made = {}
     for path in sorted((CONF / group).glob("*.yaml")):
-        whole = OmegaConf.create({"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)})
+        whole = OmegaConf.create(
+            {"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)}
+        )
         node = OmegaConf.to_container(whole, resolve=True)["node"]
         if node.get("_target_", "").startswith(package):
             made[path.stem] = build(group, node)
-    if package == "attacks.faults.":  # two kinds of things in one folder: what hostile hospitals send, and honest absences
-        return {name: one for name, one in made.items() if isinstance(one, Absence) == (kind == "each_absence")}
+    # two kinds of things in one folder: what hostile hospitals send, and honest absences
+    if package == "attacks.faults.":
+        return {
+            name: one
+            for name, one in made.items()
+            if isinstance(one, Absence) == (kind == "each_absence")
+        }
     return made
 
 
@@ -48,5 +58,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         made = plugins(kind)
         metafunc.parametrize(kind, made.values(), ids=made.keys())
     if "each_plugin" in metafunc.fixturenames:
-        made = {f"{kind.removeprefix('each_')}-{name}": plugin for kind in KINDS for name, plugin in plugins(kind).items()}
+        made = {
+            f"{kind.removeprefix('each_')}-{name}": plugin
+            for kind in KINDS
+            for name, plugin in plugins(kind).items()
+        }
         metafunc.parametrize("each_plugin", made.values(), ids=made.keys())

@@ -1,4 +1,5 @@
-"""Rules, steps and server optimizers in extended precision, as their papers and docstrings define them.
+"""Rules, steps and server optimizers in extended precision, as their papers and docstrings define
+them.
 
 Numbers are mpmath's with ``DIGITS`` digits: sums, products and differences of any updates are exact
 in them. Functions bear the name of the plug-in's file, take all rounds (the last is the one asked
@@ -66,7 +67,9 @@ def middle(values: Sequence[Any]) -> Any:
 
 
 def places(values: Sequence[Any], unit: Any = 0) -> list[int]:
-    """Place of each value in ascending order; neighbors tie that differ by at most ``TIE`` of the greater or of ``unit``."""
+    """Place of each value in ascending order; neighbors tie that differ by at most ``TIE`` of the
+    greater or of ``unit``.
+    """
     order = sorted(range(len(values)), key=values.__getitem__)
     found, place = [0] * len(values), 0
     for before, after in pairwise(order):
@@ -90,7 +93,10 @@ def median(rounds: Rounds, n_hostile: int, weighting: str) -> Rows:
 
 
 def trimmed_mean(rounds: Rounds, n_hostile: int, weighting: str) -> Rows:
-    columns = [sorted(column)[n_hostile : len(column) - n_hostile] for column in zip(*rounds[-1], strict=True)]
+    columns = [
+        sorted(column)[n_hostile : len(column) - n_hostile]
+        for column in zip(*rounds[-1], strict=True)
+    ]
     return [[mp.fsum(column) / len(column) for column in columns]]
 
 
@@ -112,7 +118,10 @@ def around_median(rows: Rows, n_used: int) -> Row:
 def krum_scores(rows: Rows, n_hostile: int, variant: str = "paper") -> list[Any]:
     n_left_out = n_hostile + {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}[variant]
     power = 2 if variant == "distance4" else 1
-    gaps = [sorted(apart(row, other) ** power for j, other in enumerate(rows) if j != i) for i, row in enumerate(rows)]
+    gaps = [
+        sorted(apart(row, other) ** power for j, other in enumerate(rows) if j != i)
+        for i, row in enumerate(rows)
+    ]
     return [mp.fsum(line[: max(0, len(rows) - n_left_out)]) for line in gaps]
 
 
@@ -162,12 +171,18 @@ def top(rows: Rows, weights: Sequence[Any]) -> tuple[Any, list[Any]]:
     d = len(center)
     covariance = mp.matrix(d, d)
     for i, j in product(range(d), range(d)):
-        covariance[i, j] = mp.fsum(w * gap[i] * gap[j] for w, gap in zip(weights, gaps, strict=True)) / total
+        covariance[i, j] = (
+            mp.fsum(w * gap[i] * gap[j] for w, gap in zip(weights, gaps, strict=True)) / total
+        )
     if all(covariance[i, i] == 0 for i in range(d)):
         return mp.mpf(0), [mp.mpf(0)] * len(rows)
     values, vectors = mp.eigsy(covariance)
-    directions = [[vectors[i, k] for i in range(d)] for k in range(d) if values[k] >= max(values) * (1 - TIE)]
-    return max(values), [mp.fsum(dot(gap, direction) ** 2 for direction in directions) for gap in gaps]
+    directions = [
+        [vectors[i, k] for i in range(d)] for k in range(d) if values[k] >= max(values) * (1 - TIE)
+    ]
+    return max(values), [
+        mp.fsum(dot(gap, direction) ** 2 for direction in directions) for gap in gaps
+    ]
 
 
 def smea(rounds: Rounds, n_hostile: int) -> Rows:
@@ -201,8 +216,12 @@ def dnc(rounds: Rounds, n_hostile: int, iterations: int, n_dims: int, filter: fl
     return [average([rows[i] for i in used])]
 
 
-def geometric_median(rounds: Rounds, n_hostile: int, tolerance: float, max_steps: int, weighting: str) -> Rows:
-    """Every row whose hold the others' pull does not exceed; if there is none, where all pulls cancel, by Newton's method."""
+def geometric_median(
+    rounds: Rounds, n_hostile: int, tolerance: float, max_steps: int, weighting: str
+) -> Rows:
+    """Every row whose hold the others' pull does not exceed; if there is none, where all pulls
+    cancel, by Newton's method.
+    """
     rows = rounds[-1]
     held = [row for row in rows if length(pull(rows, row)) <= rows.count(row) * (1 + TIE)]
     return held or [cancelled(rows)]
@@ -284,7 +303,10 @@ def fltrust(rounds: Rounds, root: str) -> Rows:
 def foolsgold(rounds: Rounds, confidence: float, variant: str) -> Rows:
     rows = rounds[-1]
     n, nobody = len(rows), {"authors": 0, "signed": -1}[variant]
-    history = [[mp.fsum(values) for values in zip(*(one[i] for one in rounds), strict=True)] for i in range(n)]
+    history = [
+        [mp.fsum(values) for values in zip(*(one[i] for one in rounds), strict=True)]
+        for i in range(n)
+    ]
     alike = [[cosine(a, b) for b in history] for a in history]
     greatest = [max([nobody, *(alike[i][j] for j in range(n) if j != i)]) for i in range(n)]
     trust = []
@@ -292,13 +314,17 @@ def foolsgold(rounds: Rounds, confidence: float, variant: str) -> Rows:
         likeness = [nobody]
         for j in range(n):
             pardoned = greatest[j] > greatest[i] and greatest[j] != 0
-            likeness += [alike[i][j] * (greatest[i] / greatest[j] if pardoned else 1)] if j != i else []
+            likeness += (
+                [alike[i][j] * (greatest[i] / greatest[j] if pardoned else 1)] if j != i else []
+            )
         value = min(mp.mpf(1), max(mp.mpf(0), 1 - max(likeness)))
         trust.append(value if value > TIE else mp.mpf(0))
     weights = []
     for value in trust:
         part = min(max(value / (max(trust) or 1), mp.mpf("1e-5")), 1 - mp.mpf("1e-5"))
-        weights.append(min(mp.mpf(1), max(mp.mpf(0), confidence * (mp.log(part / (1 - part)) + mp.mpf("0.5")))))
+        weights.append(
+            min(mp.mpf(1), max(mp.mpf(0), confidence * (mp.log(part / (1 - part)) + mp.mpf("0.5"))))
+        )
     return [times(1 / (mp.fsum(weights) or 1), weighted(weights, rows))]
 
 
@@ -307,13 +333,20 @@ def sign(value: Any) -> int:
 
 
 def sign_majority(rounds: Rounds, step: float) -> Rows:
-    return [[step * mp.mpf(sign(sum(map(sign, column)))) for column in zip(*rounds[-1], strict=True)]]
+    return [
+        [step * mp.mpf(sign(sum(map(sign, column)))) for column in zip(*rounds[-1], strict=True)]
+    ]
 
 
 def rlr(rounds: Rounds, n_hostile: int, threshold: int | None) -> Rows:
     columns = list(zip(*rounds[-1], strict=True))
     agreed = [abs(sum(map(sign, column))) >= (threshold or n_hostile + 1) for column in columns]
-    return [[value if together else -value for value, together in zip(average(rounds[-1]), agreed, strict=True)]]
+    return [
+        [
+            value if together else -value
+            for value, together in zip(average(rounds[-1]), agreed, strict=True)
+        ]
+    ]
 
 
 def clipped_to_median(rows: Rows, lengths: Sequence[Any] = ()) -> Rows:
@@ -330,7 +363,9 @@ def weak_dp(rounds: Rounds, max_norm: float | None, noise: float) -> Rows:
 
 def leveled(rows: Rows) -> list[list[Any]]:
     """Cosine distances, those that tie as one."""
-    gaps = [[mp.mpf(0) if row is other else 1 - cosine(row, other) for other in rows] for row in rows]
+    gaps = [
+        [mp.mpf(0) if row is other else 1 - cosine(row, other) for other in rows] for row in rows
+    ]
     flat = [gap if gap > FLAT else mp.mpf(0) for line in gaps for gap in line]
     least: dict[int, Any] = {}
     for place, gap in zip(places(flat), flat, strict=True):
@@ -344,20 +379,31 @@ def flame(rounds: Rounds, noise: float) -> Rows:
     rows = rounds[-1]
     gaps = np.array([[float(gap) for gap in line] for line in leveled(rows)])
     clusters = HDBSCAN(
-        min_cluster_size=len(rows) // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
+        min_cluster_size=len(rows) // 2 + 1,
+        min_samples=1,
+        metric="precomputed",
+        allow_single_cluster=True,
+        copy=True,
     )
     labels = clusters.fit_predict(gaps)
     clipped = clipped_to_median(rows)
     inside = [row for row, label in zip(clipped, labels, strict=True) if label >= 0]
     spread = noise * middle([length(row) for row in rows])
     drawn = stream(0, "rule").normal(size=len(rows[0]))
-    return [[value + spread * float(more) for value, more in zip(average(inside or clipped), drawn, strict=True)]]
+    return [
+        [
+            value + spread * float(more)
+            for value, more in zip(average(inside or clipped), drawn, strict=True)
+        ]
+    ]
 
 
 def signguard(rounds: Rounds, lower: float, upper: float, fraction: float) -> Rows:
     rows = rounds[-1]
     sizes = [length(row) for row in rows]
-    drawn = stream(0, "rule").choice(len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False)
+    drawn = stream(0, "rule").choice(
+        len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False
+    )
     signs = [[sign(row[i]) for i in drawn] for row in rows]
     features = [[line.count(value) / len(line) for value in (1, 0, -1)] for line in signs]
     width = estimate_bandwidth(features, quantile=max(0.5, 2 / len(rows))) * (1 + 1e-9)
@@ -366,7 +412,10 @@ def signguard(rounds: Rounds, lower: float, upper: float, fraction: float) -> Ro
         labels = MeanShift(bandwidth=width, cluster_all=False).fit_predict(features).tolist()
     largest = max((label for label in labels if label >= 0), key=labels.count)
     least, most = lower * middle(sizes) * (1 - SAME), upper * middle(sizes) * (1 + SAME)
-    usual = [label == largest and least <= size <= most for label, size in zip(labels, sizes, strict=True)]
+    usual = [
+        label == largest and least <= size <= most
+        for label, size in zip(labels, sizes, strict=True)
+    ]
     inside = [row for row, one in zip(clipped_to_median(rows), usual, strict=True) if one]
     return [average(inside) if inside else [mp.mpf(0)] * len(rows[0])]
 
@@ -375,7 +424,9 @@ def clipped_clustering(rounds: Rounds) -> Rows:
     rows = rounds[-1]
     clipped = clipped_to_median(rows, [length(row) for one in rounds for row in one])
     found = []
-    for clusters in joined(frozenset(frozenset([i]) for i in range(len(rows))), leveled(rows), set()):
+    for clusters in joined(
+        frozenset(frozenset([i]) for i in range(len(rows))), leveled(rows), set()
+    ):
         larger = max(sorted(clusters, key=min), key=len)
         found.append(average([clipped[i] for i in larger]))
     return found
@@ -393,7 +444,10 @@ def joined(clusters: Clusters, gaps: list[list[Any]], seen: set[Clusters]) -> It
         yield clusters
         return
     pairs = list(combinations(clusters, 2))
-    means = [mp.fsum(gaps[i][j] for i, j in product(*pair)) / (len(pair[0]) * len(pair[1])) for pair in pairs]
+    means = [
+        mp.fsum(gaps[i][j] for i, j in product(*pair)) / (len(pair[0]) * len(pair[1]))
+        for pair in pairs
+    ]
     for place, (left, right) in zip(places(means), pairs, strict=True):
         if place == 0:
             yield from joined(clusters - {left, right} | {left | right}, gaps, seen)
@@ -413,7 +467,9 @@ def clip_to_median(rounds: Rounds) -> Rows:
 
 def arc(rounds: Rounds, n_hostile: int) -> Rows:
     n = len(rounds[-1])
-    most = sorted((length(row) for row in rounds[-1]), reverse=True)[2 * n_hostile * (n - n_hostile) // n]
+    most = sorted((length(row) for row in rounds[-1]), reverse=True)[
+        2 * n_hostile * (n - n_hostile) // n
+    ]
     return [shortened(row, most) for row in rounds[-1]]
 
 
@@ -436,7 +492,8 @@ def momentum(rounds: Rounds, beta: float) -> Rows:
     running = rounds[0]
     for rows in rounds[1:]:
         running = [
-            [beta * a + (1 - mp.mpf(beta)) * b for a, b in zip(*pair, strict=True)] for pair in zip(running, rows, strict=True)
+            [beta * a + (1 - mp.mpf(beta)) * b for a, b in zip(*pair, strict=True)]
+            for pair in zip(running, rows, strict=True)
         ]
     return running
 

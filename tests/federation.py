@@ -1,4 +1,6 @@
-"""Whole federations for tests: experiments as the command line composes them, and runs that leave their final model."""
+"""Whole federations for tests: experiments as the command line composes them, and runs that leave
+their final model.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -33,7 +35,9 @@ def experiment(*overrides: str) -> Experiment:
         return compose.single(list(overrides))
 
 
-def plan(overrides: list[str], attacks: list[Any], defenses: list[str], n_seeds: int = 1) -> list[Experiment]:
+def plan(
+    overrides: list[str], attacks: list[Any], defenses: list[str], n_seeds: int = 1
+) -> list[Experiment]:
     """The experiments of ``wardround compare OVERRIDES attacks=... defenses=... seeds=...``."""
     with initialize_config_module("conf", version_base="1.3"):
         return compose.experiments(overrides, compose.cells(attacks, defenses), range(n_seeds))
@@ -50,25 +54,34 @@ def aggregating(run: Experiment, chain: Any) -> Experiment:
 
 
 class TamperingGrid(LocalGrid):
-    """A local grid whose replies pass through ``tamper``, as a network may lose, double or invent them."""
+    """A local grid whose replies pass through ``tamper``, as a network may lose, double or invent
+    them.
+    """
 
     tamper: Replies
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
         return list(self.tamper(super().send_and_receive(messages, timeout=timeout)))
 
 
 def finished(run: Experiment, app: App | None = None, tamper: Replies = list) -> FederatedRun:
     """The federated run of ``run``, finished; its ``weights`` are the final model.
 
-    Hospitals answer by ``app``, one by one; without it they are the project's own, trained together as by ``run``.
+    Hospitals answer by ``app``, one by one; without it they are the project's own, trained together
+    as by ``run``.
     """
     federated = FederatedRun(run)
     partitions = {node: partition for partition, node in enumerate(federated.roster.nodes.values())}
     apps = {} if app is None else dict.fromkeys(partitions, client_app(app))
-    grid = TamperingGrid(apps, partitions, None if app else together(dict.fromkeys(partitions, run.source)))
+    grid = TamperingGrid(
+        apps, partitions, None if app else together(dict.fromkeys(partitions, run.source))
+    )
     grid.tamper = tamper
-    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    federated.server_app()(
+        grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+    )
     return federated
 
 
@@ -92,7 +105,9 @@ def asked(run: FederatedRun, number: int = 1) -> dict[str, Message]:
     return dict(zip(nodes, sent, strict=True))
 
 
-def uploads(run: FederatedRun, number: int, replies: Mapping[str, Message]) -> dict[str, Message | None]:
+def uploads(
+    run: FederatedRun, number: int, replies: Mapping[str, Message]
+) -> dict[str, Message | None]:
     """What hospitals upload where ``replies`` are what they trained, by name; None: nothing."""
     run.adversary.start(number)
     trained = {name: Arrived(message) for name, message in replies.items()}
@@ -101,7 +116,9 @@ def uploads(run: FederatedRun, number: int, replies: Mapping[str, Message]) -> d
 
 
 def concluded(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> Concluded:
-    """The end of the conversation of a plain round in which these replies arrive; of a hospital without one, nothing."""
+    """The end of the conversation of a plain round in which these replies arrive; of a hospital
+    without one, nothing.
+    """
     talk = run.aggregator.round(number, run.weights)
     next(talk)
     arrived = {name: Arrived(replies.get(name)) for name in run.plan.hospitals}
@@ -113,7 +130,9 @@ def concluded(run: FederatedRun, number: int, replies: Mapping[str, Message | No
     raise AssertionError("a plain round has one trip")
 
 
-def aggregated(run: FederatedRun, number: int, replies: Mapping[str, Message | None]) -> tuple[NDArray[np.float32], Aggregated]:
+def aggregated(
+    run: FederatedRun, number: int, replies: Mapping[str, Message | None]
+) -> tuple[NDArray[np.float32], Aggregated]:
     """The next weights, and what the aggregator did, in a round in which these replies arrive."""
     return run.aggregator.aggregate(number, run.weights, concluded(run, number, replies))
 

@@ -1,7 +1,9 @@
-"""The table of hostile replies: what one hospital's app may do in place of an honest answer, and a part of the reason recorded.
+"""The table of hostile replies: what one hospital's app may do in place of an honest answer, and a
+part of the reason recorded.
 
-Add a line to a table and it is tried on every path. An entry is a function of the message and the context that the app is
-given; it returns anything, or raises. A table of contents states what the honest reply holds instead.
+Add a line to a table and it is tried on every path. An entry is a function of the message and the
+context that the app is given; it returns anything, or raises. A table of contents states what the
+honest reply holds instead.
 """
 
 # An entry leaves unused what it is given; an entry is one line.
@@ -28,7 +30,17 @@ from unittest.mock import Mock
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    Metadata,
+    MetricRecord,
+    RecordDict,
+)
 from numpy.typing import NDArray
 
 from sim.errors import InputError, PluginError, RefusedError
@@ -38,7 +50,13 @@ from tests.federation import answer_drawn
 Entry = Callable[[Message, Context], Any]
 Update = NDArray[np.float32]
 SURROGATE, ANSI, BIDI = "\ud800", "\x1b[2J\x1b[31mok", "\u202eevil"
-NAMES = {"a surrogate": SURROGATE, "escapes": ANSI, "bidi controls": BIDI, "a line end": "a\nb", "a megabyte": "x" * 10**6}
+NAMES = {
+    "a surrogate": SURROGATE,
+    "escapes": ANSI,
+    "bidi controls": BIDI,
+    "a line end": "a\nb",
+    "a megabyte": "x" * 10**6,
+}
 
 
 class Raises:
@@ -49,7 +67,9 @@ class Raises:
     def _raise(self, *_: Any) -> NoReturn:
         raise self.error("used")
 
-    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __index__ = __float__ = __int__ = _raise
+    __repr__ = __str__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __index__ = (
+        __float__
+    ) = __int__ = _raise
     __getitem__ = __contains__ = __call__ = __lt__ = __format__ = __array__ = __reduce_ex__ = _raise
     __class__ = property(_raise)
 
@@ -135,12 +155,19 @@ def record(kind: type, data: Any) -> Any:
 
 def shared(values: Any) -> Any:
     """An array that came without being serialized."""
-    return made(wire.SharedArray, {"values": values, "dtype": "float32", "shape": (1,), "stype": "numpy.ndarray"})
+    return made(
+        wire.SharedArray,
+        {"values": values, "dtype": "float32", "shape": (1,), "stype": "numpy.ndarray"},
+    )
 
 
-def records(array: Any, count: Any = 50, name: Any = wire.UPDATE, metrics: dict[Any, Any] | None = None) -> RecordDict:
+def records(
+    array: Any, count: Any = 50, name: Any = wire.UPDATE, metrics: dict[Any, Any] | None = None
+) -> RecordDict:
     numbers = record(MetricRecord, {wire.COUNT: count, **(metrics or {})})
-    return record(RecordDict, {wire.ARRAYS: record(ArrayRecord, {name: array}), wire.METRICS: numbers})
+    return record(
+        RecordDict, {wire.ARRAYS: record(ArrayRecord, {name: array}), wire.METRICS: numbers}
+    )
 
 
 def honest(message: Message, context: Context) -> Message:
@@ -148,7 +175,9 @@ def honest(message: Message, context: Context) -> Message:
 
 
 def update_of(message: Message, context: Context) -> Update:
-    return wire.read_report(honest(message, context), len(wire.read_task(message).weights), 50).update
+    return wire.read_report(
+        honest(message, context), len(wire.read_task(message).weights), 50
+    ).update
 
 
 def holding(content: Callable[[Update], Any]) -> Entry:
@@ -190,7 +219,10 @@ VALUES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "infinity": (lambda u: one(u, 1, np.inf), "values that are not finite"),
     "minus infinity": (lambda u: one(u, 1, -np.inf), "values that are not finite"),
     "all nan": (lambda u: np.full_like(u, np.nan), "values that are not finite"),
-    "signaling nan": (lambda u: np.full(len(u), 0x7F800001, np.uint32).view(np.float32), "values that are not finite"),
+    "signaling nan": (
+        lambda u: np.full(len(u), 0x7F800001, np.uint32).view(np.float32),
+        "values that are not finite",
+    ),
     "nan behind a mask": (masked, "type MaskedArray"),
     "a masked array of zeros": (lambda u: np.ma.zeros(len(u), np.float32), "type MaskedArray"),
     "a subclass that lies": (lambda u: np.full_like(u, np.nan).view(Lying), "type Lying"),
@@ -205,8 +237,14 @@ VALUES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "one column": (lambda u: u[:, None], "shape ("),
     "no dimension": (lambda u: u[:1].reshape(()), "shape ()"),
     "sixty dimensions": (lambda u: u.reshape(len(u), *[1] * 60), "shape ("),
-    "a hundred million values": (lambda _u: np.broadcast_to(np.float32(1), 10**8), "shape (100000000,)"),
-    "an exbibyte of values": (lambda _u: np.broadcast_to(np.float32(1), 2**58), "shape (288230376151711744,)"),
+    "a hundred million values": (
+        lambda _u: np.broadcast_to(np.float32(1), 10**8),
+        "shape (100000000,)",
+    ),
+    "an exbibyte of values": (
+        lambda _u: np.broadcast_to(np.float32(1), 2**58),
+        "shape (288230376151711744,)",
+    ),
     "double precision": (lambda u: u.astype(np.float64), "dtype float64"),
     "half precision": (lambda u: u.astype(np.float16), "dtype float16"),
     "long double": (lambda u: u.astype(np.longdouble), "dtype float"),
@@ -216,7 +254,10 @@ VALUES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "complex": (lambda u: u.astype(np.complex64), "dtype complex64"),
     "other byte order": (lambda u: u.astype(">f4"), "dtype >f4"),
     "objects": (objects, "dtype object"),
-    "structures": (lambda u: np.zeros(len(u), [(f"f{i}", "f4") for i in range(1000)]), "dtype |V4000"),
+    "structures": (
+        lambda u: np.zeros(len(u), [(f"f{i}", "f4") for i in range(1000)]),
+        "dtype |V4000",
+    ),
     "moments": (lambda u: u.astype(np.int64).astype("M8[s]"), "dtype datetime64"),
     "texts": (lambda u: np.array(["x"] * len(u)), "dtype <U1"),
     "a list": (lambda u: u.tolist(), "expected an array"),
@@ -243,7 +284,9 @@ def headed(update: Update, version: int = 1, **header: Any) -> bytes:
     """The bytes of an update behind a header that states something else."""
     file = io.BytesIO()
     stated = {"descr": "<f4", "fortran_order": False, "shape": update.shape, **header}
-    {1: np.lib.format.write_array_header_1_0, 2: np.lib.format.write_array_header_2_0}[version](file, stated)
+    {1: np.lib.format.write_array_header_1_0, 2: np.lib.format.write_array_header_2_0}[version](
+        file, stated
+    )
     return file.getvalue() + update.tobytes()
 
 
@@ -306,9 +349,15 @@ BYTES: dict[str, tuple[Callable[[Update], Any], str]] = {
     "double precision under another name": (lambda u: npy(u.astype(np.float64)), UNDECODABLE),
     "a megabyte of zeros": (lambda _u: bytes(10**6), UNDECODABLE + "1000000 bytes"),
     "nan, serialized": (lambda u: npy(one(u, 0, np.nan)), "values that are not finite"),
-    "an editable array of bytes": (lambda u: bytearray(npy(u)), UNDECODABLE + "an object of type bytearray"),
+    "an editable array of bytes": (
+        lambda u: bytearray(npy(u)),
+        UNDECODABLE + "an object of type bytearray",
+    ),
     "a view of bytes": (lambda u: memoryview(npy(u)), UNDECODABLE),
-    "bytes of a kind of its own": (lambda u: Bytes(npy(u)), UNDECODABLE + "an object of type Bytes"),
+    "bytes of a kind of its own": (
+        lambda u: Bytes(npy(u)),
+        UNDECODABLE + "an object of type Bytes",
+    ),
     "a text for bytes": (lambda _u: "\x93NUMPY", UNDECODABLE),
     "nothing for bytes": (lambda _u: None, UNDECODABLE + "None"),
     "an object for bytes": (lambda _u: Raises(), UNDECODABLE + "an object of type Raises"),
@@ -319,7 +368,12 @@ def described(**fields: Any) -> Entry:
     """The honest bytes with another description."""
 
     def content(update: Update) -> RecordDict:
-        good = {"dtype": "float32", "shape": update.shape, "stype": "numpy.ndarray", "data": npy(update)}
+        good = {
+            "dtype": "float32",
+            "shape": update.shape,
+            "stype": "numpy.ndarray",
+            "data": npy(update),
+        }
         return records(made(Array, {**good, **fields}))
 
     return holding(content)
@@ -344,20 +398,38 @@ class OwnArray(Array):
 
 
 DESCRIPTIONS: dict[str, tuple[Entry, str]] = {
-    "described as double precision": (described(dtype="float64"), "dtype float64, expected float32"),
+    "described as double precision": (
+        described(dtype="float64"),
+        "dtype float64, expected float32",
+    ),
     "described as an object": (described(dtype=Raises()), "dtype an object of type Raises"),
-    "described by a text that equals all": (described(dtype=Text("float64")), "dtype an object of type Text"),
+    "described by a text that equals all": (
+        described(dtype=Text("float64")),
+        "dtype an object of type Text",
+    ),
     "described as another shape": (described(shape=(3,)), "shape (3,), expected ("),
     "described as 4 terabytes": (described(shape=(10**12,)), "shape (1000000000000,), expected ("),
-    "described as 10**400 values": (described(shape=(10**400,)), "shape (a whole number of 1329 bits,)"),
+    "described as 10**400 values": (
+        described(shape=(10**400,)),
+        "shape (a whole number of 1329 bits,)",
+    ),
     "described as minus one value": (described(shape=(-1,)), "shape (-1,)"),
     "described by a list": (described(shape=[5]), "shape [5]"),
     "described by a truth value": (described(shape=(True,)), "shape (True,)"),
-    "described by a number of numpy": (described(shape=(np.int64(5),)), "shape (an object of type int64,)"),
-    "described by a whole number that equals all": (described(shape=(Whole(5),)), "shape (an object of type Whole,)"),
+    "described by a number of numpy": (
+        described(shape=(np.int64(5),)),
+        "shape (an object of type int64,)",
+    ),
+    "described by a whole number that equals all": (
+        described(shape=(Whole(5),)),
+        "shape (an object of type Whole,)",
+    ),
     "described by a million dimensions": (described(shape=(1,) * 10**6), "and 999996 more)"),
     "described by objects": (described(shape=(Raises(),)), "shape (an object of type Raises,)"),
-    "serialized by torch": (described(stype="torch"), "an array serialized as torch, expected numpy.ndarray"),
+    "serialized by torch": (
+        described(stype="torch"),
+        "an array serialized as torch, expected numpy.ndarray",
+    ),
     "serialized by nobody": (described(stype=None), "an array serialized as None"),
     "serialized with escapes": (described(stype=ANSI), r"an array serialized as \x1b[2J"),
     "without a dtype": (undescribed("dtype"), "dtype None"),
@@ -367,7 +439,10 @@ DESCRIPTIONS: dict[str, tuple[Entry, str]] = {
         holding(lambda u: records(changed(made(OwnArray, vars(Array(u)))))),
         "the update is an object of type OwnArray",
     ),
-    "an array of numpy, unwrapped": (holding(lambda u: records(u)), "the update is an object of type ndarray, expected Array"),
+    "an array of numpy, unwrapped": (
+        holding(lambda u: records(u)),
+        "the update is an object of type ndarray, expected Array",
+    ),
     "a description by names that are none": (
         holding(lambda u: records(made(Array, {**vars(Array(u)), Key("another"): "float32"}))),
         "holds an object of type Key for a name",
@@ -384,7 +459,9 @@ def many(n: int) -> Callable[[Update], RecordDict]:
 def with_arrays(data: Callable[[Update], Any]) -> Callable[[Update], RecordDict]:
     def content(update: Update) -> RecordDict:
         good = records(shared(update))
-        return record(RecordDict, {**vars(good)["_data"], wire.ARRAYS: record(ArrayRecord, data(update))})
+        return record(
+            RecordDict, {**vars(good)["_data"], wire.ARRAYS: record(ArrayRecord, data(update))}
+        )
 
     return content
 
@@ -416,10 +493,19 @@ class OwnMetrics(MetricRecord):
 
 RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "no records": (lambda _u: RecordDict(), "records [], expected arrays and metrics"),
-    "no metrics": (lambda u: record(RecordDict, {wire.ARRAYS: wire.arrays(wire.UPDATE, u)}), "records ['arrays'], expected"),
-    "no arrays": (lambda _u: record(RecordDict, {wire.METRICS: MetricRecord({wire.COUNT: 50})}), "records ['metrics'], expected"),
+    "no metrics": (
+        lambda u: record(RecordDict, {wire.ARRAYS: wire.arrays(wire.UPDATE, u)}),
+        "records ['arrays'], expected",
+    ),
+    "no arrays": (
+        lambda _u: record(RecordDict, {wire.METRICS: MetricRecord({wire.COUNT: 50})}),
+        "records ['metrics'], expected",
+    ),
     "records of other names": (
-        lambda u: record(RecordDict, {"array": wire.arrays(wire.UPDATE, u), wire.METRICS: MetricRecord({wire.COUNT: 50})}),
+        lambda u: record(
+            RecordDict,
+            {"array": wire.arrays(wire.UPDATE, u), wire.METRICS: MetricRecord({wire.COUNT: 50})},
+        ),
         "records ['array', 'metrics'], expected",
     ),
     "one record too many": (
@@ -428,11 +514,19 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     ),
     "ten thousand records": (many(10_000), "the content holds 10000 entries"),
     "records of swapped kinds": (
-        lambda _u: record(RecordDict, {wire.ARRAYS: MetricRecord({wire.COUNT: 50}), wire.METRICS: ArrayRecord()}),
+        lambda _u: record(
+            RecordDict, {wire.ARRAYS: MetricRecord({wire.COUNT: 50}), wire.METRICS: ArrayRecord()}
+        ),
         "arrays is an object of type MetricRecord, expected ArrayRecord",
     ),
-    "settings for metrics": (with_metrics(ConfigRecord({wire.COUNT: 50})), "metrics is an object of type ConfigRecord"),
-    "metrics of a kind of its own": (with_metrics(OwnMetrics({wire.COUNT: 50})), "metrics is an object of type OwnMetrics"),
+    "settings for metrics": (
+        with_metrics(ConfigRecord({wire.COUNT: 50})),
+        "metrics is an object of type ConfigRecord",
+    ),
+    "metrics of a kind of its own": (
+        with_metrics(OwnMetrics({wire.COUNT: 50})),
+        "metrics is an object of type OwnMetrics",
+    ),
     "nothing for metrics": (with_metrics(None), "metrics is None"),
     "a mapping for metrics": (with_metrics({wire.COUNT: 50}), "metrics is an object of type dict"),
     "an object for metrics": (with_metrics(Raises()), "metrics is an object of type Raises"),
@@ -446,23 +540,41 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     ),
     "content that holds nothing": (lambda _u: made(RecordDict, {}), "the content holds None"),
     "content that holds a list": (lambda u: record(RecordDict, [u]), "the content holds"),
-    "content that raises when looked into": (lambda _u: record(RecordDict, Dict()), "the content holds an object of type Dict"),
+    "content that raises when looked into": (
+        lambda _u: record(RecordDict, Dict()),
+        "the content holds an object of type Dict",
+    ),
     "names that raise when compared": (
         lambda u: record(RecordDict, {Key(wire.ARRAYS): u, Key(wire.METRICS): 1}),
         "the content holds an object of type Key for a name",
     ),
     "numbers for names": (lambda u: record(RecordDict, {1: u}), "the content holds 1 for a name"),
-    "names that equal all": (lambda u: record(RecordDict, {Text("x"): u}), "the content holds an object of type Text for a name"),
-    "array of another name": (with_arrays(lambda u: {"weights": shared(u)}), "arrays ['weights'], expected update"),
+    "names that equal all": (
+        lambda u: record(RecordDict, {Text("x"): u}),
+        "the content holds an object of type Text for a name",
+    ),
+    "array of another name": (
+        with_arrays(lambda u: {"weights": shared(u)}),
+        "arrays ['weights'], expected update",
+    ),
     "no array": (with_arrays(lambda _u: {}), "arrays [], expected update"),
     "one array too many": (
         with_arrays(lambda u: {wire.UPDATE: shared(u), "second": shared(u)}),
         "arrays ['update', 'second'], expected update",
     ),
-    "ten thousand arrays": (with_arrays(lambda u: {f"{i}": shared(u) for i in range(10_000)}), "arrays holds 10000 entries"),
-    "arrays in a mapping of its own": (with_arrays(lambda u: Dict({wire.UPDATE: u})), "arrays holds an object of type Dict"),
+    "ten thousand arrays": (
+        with_arrays(lambda u: {f"{i}": shared(u) for i in range(10_000)}),
+        "arrays holds 10000 entries",
+    ),
+    "arrays in a mapping of its own": (
+        with_arrays(lambda u: Dict({wire.UPDATE: u})),
+        "arrays holds an object of type Dict",
+    ),
     **{
-        f"array with {what} in its name": (lambda u, name=name: records(shared(u), name=name), "arrays ['")
+        f"array with {what} in its name": (
+            lambda u, name=name: records(shared(u), name=name),
+            "arrays ['",
+        )
         for what, name in NAMES.items()
     },
 }
@@ -497,7 +609,10 @@ COUNTS: dict[str, tuple[Any, str]] = {
 }
 
 NUMBERS: dict[str, tuple[dict[Any, Any], str]] = {
-    "10**400": ({"loss": 10**400}, "reports loss=a whole number of 1329 bits, expected a finite number"),
+    "10**400": (
+        {"loss": 10**400},
+        "reports loss=a whole number of 1329 bits, expected a finite number",
+    ),
     "epsilon of 10**400": ({"epsilon": 10**400}, "reports epsilon=a whole number of 1329 bits"),
     "nan": ({"loss": float("nan")}, "reports loss=nan"),
     "epsilon of nan": ({"epsilon": float("nan")}, "reports epsilon=nan"),
@@ -513,7 +628,10 @@ NUMBERS: dict[str, tuple[dict[Any, Any], str]] = {
     "a hundred": ({f"loss {i}": 1.0 for i in range(100)}, "metrics holds 101 entries"),
     "names that are none": ({7: 1.0}, "metrics holds 7 for a name"),
     "names that raise": ({Key("loss"): 1.0}, "metrics holds an object of type Key for a name"),
-    **{f"{what} in a name": ({name: 1.0}, "reports a number named ") for what, name in NAMES.items()},
+    **{
+        f"{what} in a name": ({name: 1.0}, "reports a number named ")
+        for what, name in NAMES.items()
+    },
 }
 
 # --- 5. what an app raises
@@ -579,23 +697,44 @@ RAISED: dict[str, tuple[Callable[[], BaseException], str]] = {
     "an exception of a type that raises": (lambda: NamelessError("x"), "NamelessError('x')"),
     "an exception that lies about itself": (lambda: Masked("x"), "Masked('x')"),
     "a group": (lambda: ExceptionGroup("group", [ValueError()]), "ExceptionGroup('group'"),
-    "a group at the base": (lambda: BaseExceptionGroup("g", [KeyboardInterrupt()]), "BaseExceptionGroup('g'"),
+    "a group at the base": (
+        lambda: BaseExceptionGroup("g", [KeyboardInterrupt()]),
+        "BaseExceptionGroup('g'",
+    ),
     "a surrogate": (lambda: ValueError(SURROGATE), r"ValueError('\ud800')"),
     "escapes": (lambda: ValueError(ANSI), r"ValueError('\x1b[2J"),
     "bidi controls": (lambda: ValueError(BIDI), r"ValueError('\u202eevil')"),
     "markup": (lambda: ValueError("[/bold]<script>"), "ValueError('[/bold]<script>')"),
     "a type with a long name": (lambda: Long(1), "xxxx"),
     "a type with escapes in its name": (lambda: Colored(1), r"\x1b[2J"),
-    "objects that raise": (lambda: ValueError(Raises(), Raises()), "ValueError(an object of type Raises, an object of"),
-    "a number that cannot be shown": (lambda: ValueError(10**5000), "ValueError(a whole number of 16610 bits)"),
-    "a million arguments": (lambda: ValueError(*range(10**6)), "ValueError(0, 1, 2, 3, and 999996 more)"),
-    "a text of a kind of its own": (lambda: ValueError(Text("x")), "ValueError(an object of type Text)"),
+    "objects that raise": (
+        lambda: ValueError(Raises(), Raises()),
+        "ValueError(an object of type Raises, an object of",
+    ),
+    "a number that cannot be shown": (
+        lambda: ValueError(10**5000),
+        "ValueError(a whole number of 16610 bits)",
+    ),
+    "a million arguments": (
+        lambda: ValueError(*range(10**6)),
+        "ValueError(0, 1, 2, 3, and 999996 more)",
+    ),
+    "a text of a kind of its own": (
+        lambda: ValueError(Text("x")),
+        "ValueError(an object of type Text)",
+    ),
     "nested arguments": (lambda: ValueError([[Raises()]]), "ValueError([an object of type list])"),
-    "a missing file": (lambda: FileNotFoundError(2, "No such file", ANSI), "FileNotFoundError(2, 'No such file')"),
+    "a missing file": (
+        lambda: FileNotFoundError(2, "No such file", ANSI),
+        "FileNotFoundError(2, 'No such file')",
+    ),
     "our own word for wrong input": (lambda: InputError("seed", 1, "expected 2"), "InputError("),
     "our own word for a refusal": (lambda: RefusedError("no"), "RefusedError('no')"),
     "our own word for a plug-in's fault": (lambda: PluginError("a.B", "raised"), "PluginError("),
-    "our own word for what is unusable": (lambda: wire.UnusableError("another hospital"), "UnusableError('another hospital')"),
+    "our own word for what is unusable": (
+        lambda: wire.UnusableError("another hospital"),
+        "UnusableError('another hospital')",
+    ),
     "a warning": (lambda: UserWarning("x"), "UserWarning('x')"),
     "a division by zero": (ZeroDivisionError, "ZeroDivisionError()"),
 }
@@ -639,18 +778,36 @@ GIVEN: dict[str, tuple[Entry, str]] = {
     "a text with escapes": (lambda _m, _c: ANSI, r"the reply is \x1b[2J"),
     "records": (lambda _m, _c: RecordDict(), "the reply is an object of type RecordDict"),
     "a number": (lambda _m, _c: 10**5000, "the reply is a whole number of 16610 bits"),
-    "an exception": (lambda _m, _c: KeyboardInterrupt("x"), "the reply is an object of type KeyboardInterrupt"),
+    "an exception": (
+        lambda _m, _c: KeyboardInterrupt("x"),
+        "the reply is an object of type KeyboardInterrupt",
+    ),
     "a class": (lambda _m, _c: Message, "the reply is an object of type type"),
     "a class that raises": (lambda _m, _c: NamelessError, "the reply is an object of type Meta"),
-    "a list of replies": (lambda m, c: [honest(m, c)] * 2, "the reply is [an object of type Message"),
+    "a list of replies": (
+        lambda m, c: [honest(m, c)] * 2,
+        "the reply is [an object of type Message",
+    ),
     "a pair": (lambda m, c: (honest(m, c), c), "the reply is (an object of type Message, "),
-    "a generator": (lambda m, c: (honest(m, c) for _ in range(2)), "the reply is an object of type generator"),
+    "a generator": (
+        lambda m, c: (honest(m, c) for _ in range(2)),
+        "the reply is an object of type generator",
+    ),
     "a coroutine": (coroutine, "the reply is an object of type coroutine"),
     "an object that raises": (lambda _m, _c: Raises(), "the reply is an object of type Raises"),
-    "an object like a message": (lambda m, c: types.SimpleNamespace(**vars(honest(m, c))), "type SimpleNamespace"),
-    "a message of a kind of its own": (lambda m, c: made(OwnMessage, vars(honest(m, c))), "type OwnMessage"),
+    "an object like a message": (
+        lambda m, c: types.SimpleNamespace(**vars(honest(m, c))),
+        "type SimpleNamespace",
+    ),
+    "a message of a kind of its own": (
+        lambda m, c: made(OwnMessage, vars(honest(m, c))),
+        "type OwnMessage",
+    ),
     "a message without anything": (lambda _m, _c: made(Message, {}), "the metadata is None"),
-    "a message without content": (lambda m, c: changed(honest(m, c), _content=None), "the reply has no content"),
+    "a message without content": (
+        lambda m, c: changed(honest(m, c), _content=None),
+        "the reply has no content",
+    ),
     "a message without a place for content": (without("_content"), "the reply has no content"),
     "a message without metadata": (without("_metadata"), "the metadata is None"),
     "the message itself": (lambda m, _c: m, "sender "),
@@ -703,30 +860,56 @@ SIGNED: dict[str, tuple[Entry, str]] = {
     "another hospital's, by editing a copy": (readdressed_copy, "sender 1, expected "),
     "another hospital's, by editing all": (renamed, "sender 1, expected "),
     "another hospital's": (signed(_src_node_id=1), "sender 1, expected "),
-    "another hospital's and its message": (signed(_src_node_id=1, _reply_to_message_id="1"), "sender 1, expected "),
+    "another hospital's and its message": (
+        signed(_src_node_id=1, _reply_to_message_id="1"),
+        "sender 1, expected ",
+    ),
     "a node's that is not there": (signed(_src_node_id=10**9), "sender 1000000000, expected "),
     "no node's": (signed(_src_node_id=None), "sender None, expected "),
     "a text": (signed(_src_node_id="1"), "sender 1, expected "),
     "a truth value": (signed(_src_node_id=True), "sender True, expected "),
     "a fraction": (signed(_src_node_id=1.0), "sender 1.0, expected "),
     "10**5000": (signed(_src_node_id=10**5000), "sender a whole number of 16610 bits, expected "),
-    "a number that equals all": (signed(_src_node_id=Whole(1)), "sender an object of type Whole, expected "),
-    "an object that raises": (signed(_src_node_id=Raises()), "sender an object of type Raises, expected "),
+    "a number that equals all": (
+        signed(_src_node_id=Whole(1)),
+        "sender an object of type Whole, expected ",
+    ),
+    "an object that raises": (
+        signed(_src_node_id=Raises()),
+        "sender an object of type Raises, expected ",
+    ),
     "to another node": (signed(_dst_node_id=2), "receiver 2, expected 1"),
     "of another run": (signed(_run_id=2), "run 2, expected 1"),
     "of a run that raises": (signed(_run_id=Raises()), "run an object of type Raises, expected 1"),
     "of no message": (signed(_reply_to_message_id=""), "reply to message , expected "),
-    "of another message": (signed(_reply_to_message_id="99999"), "reply to message 99999, expected "),
+    "of another message": (
+        signed(_reply_to_message_id="99999"),
+        "reply to message 99999, expected ",
+    ),
     "of a message with escapes": (signed(_reply_to_message_id=ANSI), r"reply to message \x1b[2J"),
-    "of a message with a surrogate": (signed(_reply_to_message_id=SURROGATE), r"reply to message \ud800"),
+    "of a message with a surrogate": (
+        signed(_reply_to_message_id=SURROGATE),
+        r"reply to message \ud800",
+    ),
     "of another kind": (signed(_message_type="query"), "message of type query, expected train"),
-    "of a kind that equals all": (signed(_message_type=Text("query")), "message of type an object of type Text, expected train"),
+    "of a kind that equals all": (
+        signed(_message_type=Text("query")),
+        "message of type an object of type Text, expected train",
+    ),
     "by metadata of a kind of its own": (
-        lambda m, c: changed(honest(m, c), _metadata=made(OwnMetadata, vars(honest(m, c).metadata))),
+        lambda m, c: changed(
+            honest(m, c), _metadata=made(OwnMetadata, vars(honest(m, c).metadata))
+        ),
         "the metadata is an object of type OwnMetadata",
     ),
-    "by a mapping": (lambda m, c: changed(honest(m, c), _metadata={}), "the metadata is an object of type dict"),
-    "by empty metadata": (lambda m, c: changed(honest(m, c), _metadata=made(Metadata, {})), "run None, expected 1"),
+    "by a mapping": (
+        lambda m, c: changed(honest(m, c), _metadata={}),
+        "the metadata is an object of type dict",
+    ),
+    "by empty metadata": (
+        lambda m, c: changed(honest(m, c), _metadata=made(Metadata, {})),
+        "run None, expected 1",
+    ),
     "by an object that raises": (
         lambda m, c: changed(honest(m, c), _metadata=Raises()),
         "the metadata is an object of type Raises",
@@ -753,10 +936,16 @@ FAILED: dict[str, tuple[Entry, str]] = {
     "a reason with a surrogate": (failing(Error(1, SURROGATE)), r"\ud800"),
     "a reason that raises": (failing(Error(1, Raises())), "an object of type Raises"),
     "a code that raises": (failing(Error(Raises(), "x")), "x"),
-    "an error of a kind of its own": (failing(OwnError(1, "x")), "the error is an object of type OwnError"),
+    "an error of a kind of its own": (
+        failing(OwnError(1, "x")),
+        "the error is an object of type OwnError",
+    ),
     "a text": (failing("error"), "the error is error"),
     "an object that raises": (failing(Raises()), "the error is an object of type Raises"),
-    "an error beside a good update": (lambda m, c: changed(honest(m, c), _error=Error(1, "both")), "both"),
+    "an error beside a good update": (
+        lambda m, c: changed(honest(m, c), _error=Error(1, "both")),
+        "both",
+    ),
 }
 
 # --- 9. what an app does to what it is given, and objects that are more than they seem
@@ -797,8 +986,14 @@ def dressed(message: Message, context: Context) -> None:
 
 
 OTHER: dict[str, tuple[Entry, str]] = {
-    "gives what cannot be compared": (lambda _m, _c: Compared(), "the reply is an object of type Compared"),
-    "reply that raises when looked into": (lambda m, c: looked_into(honest(m, c)), "the reply holds an object of type Dict"),
+    "gives what cannot be compared": (
+        lambda _m, _c: Compared(),
+        "the reply is an object of type Compared",
+    ),
+    "reply that raises when looked into": (
+        lambda m, c: looked_into(honest(m, c)),
+        "the reply holds an object of type Dict",
+    ),
     "metadata that raise when looked into": (
         lambda m, c: changed(honest(m, c), _metadata=looked_into(changed(honest(m, c).metadata))),
         "the metadata holds an object of type Dict",
@@ -812,17 +1007,31 @@ OTHER: dict[str, tuple[Entry, str]] = {
         "the update holds an object",
     ),
     "an array that decodes itself by an attribute": (
-        holding(lambda u: records(made(Array, {**vars(Array(u)), "numpy": lambda: u, "data": b""}))),
+        holding(
+            lambda u: records(made(Array, {**vars(Array(u)), "numpy": lambda: u, "data": b""}))
+        ),
         UNDECODABLE + "0 bytes",
     ),
-    "deletes all it is given": (then_fails(lambda m, c: (m.__dict__.clear(), c.__dict__.clear())), "ValueError('done')"),
+    "deletes all it is given": (
+        then_fails(lambda m, c: (m.__dict__.clear(), c.__dict__.clear())),
+        "ValueError('done')",
+    ),
     "dresses all it is given": (then_fails(dressed), "ValueError('done')"),
     "deletes its state": (then_fails(lambda _m, c: c.__dict__.pop("state")), "ValueError('done')"),
-    "ignores interrupts": (then_fails(lambda _m, _c: signal.signal(signal.SIGINT, signal.SIG_IGN)), "ValueError('done')"),
+    "ignores interrupts": (
+        then_fails(lambda _m, _c: signal.signal(signal.SIGINT, signal.SIG_IGN)),
+        "ValueError('done')",
+    ),
     "makes numpy raise": (then_fails(lambda _m, _c: np.seterr(all="raise")), "ValueError('done')"),
-    "a hundred thousand messages": (lambda m, c: [honest(m, c), *[m] * 10**5], "the reply is [an object of type Message, "),
+    "a hundred thousand messages": (
+        lambda m, c: [honest(m, c), *[m] * 10**5],
+        "the reply is [an object of type Message, ",
+    ),
     "an error that is false": (failing(False), "the error is False, expected Error"),
-    "a stack of marks": (raising(lambda: ValueError("e" + "\u0301" * 1000)), r"ValueError('e\u0301\u0301"),
+    "a stack of marks": (
+        raising(lambda: ValueError("e" + "\u0301" * 1000)),
+        r"ValueError('e\u0301\u0301",
+    ),
 }
 
 # --- 8. what is like a reply from outside, refers to itself, or ends elsewhere
@@ -863,9 +1072,18 @@ def fields_of(update: Update) -> Any:
 
 
 INVENTED: dict[str, tuple[Entry, str]] = {
-    "an object that claims to be a message": (like_a_message, "the reply is an object of type Mock"),
-    "a proxy of a message": (lambda m, c: weakref.proxy(HELD.setdefault(id(m), honest(m, c))), "the reply is an object of type "),
-    "a part of a function": (lambda m, c: functools.partial(honest, m, c), "the reply is an object of type partial"),
+    "an object that claims to be a message": (
+        like_a_message,
+        "the reply is an object of type Mock",
+    ),
+    "a proxy of a message": (
+        lambda m, c: weakref.proxy(HELD.setdefault(id(m), honest(m, c))),
+        "the reply is an object of type ",
+    ),
+    "a part of a function": (
+        lambda m, c: functools.partial(honest, m, c),
+        "the reply is an object of type partial",
+    ),
     "a generator for content": (
         lambda m, c: changed(honest(m, c), _content=(_ for _ in ())),
         "the content is an object of ",
@@ -875,14 +1093,19 @@ INVENTED: dict[str, tuple[Entry, str]] = {
         "the content holds an object ",
     ),
     "a view of entries": (
-        holding(lambda u: record(RecordDict, types.MappingProxyType(vars(records(shared(u)))["_data"]))),
+        holding(
+            lambda u: record(RecordDict, types.MappingProxyType(vars(records(shared(u)))["_data"]))
+        ),
         "the content holds an object of type mappingproxy",
     ),
     "entries with an order": (
         holding(lambda u: record(RecordDict, OrderedDict(vars(records(shared(u)))["_data"]))),
         "the content holds an object of type OrderedDict",
     ),
-    "records of a kind that they were not made as": (holding(reclassed), "the content is an object of type OwnRecords"),
+    "records of a kind that they were not made as": (
+        holding(reclassed),
+        "the content is an object of type OwnRecords",
+    ),
     "a list that holds itself for a count": (
         holding(lambda u: records(shared(u), own_list())),
         "reports [an object of type list]",
@@ -891,12 +1114,24 @@ INVENTED: dict[str, tuple[Entry, str]] = {
         holding(lambda u: records(shared(u), metrics={"loss": own_list()})),
         "reports loss=[an object of type list]",
     ),
-    "a count with a sign alone": (holding(lambda u: records(shared(u), -0.0)), "reports -0.0 records"),
-    "a constant for a count": (holding(lambda u: records(shared(u), signal.SIGINT)), "reports an object of type Signals records"),
+    "a count with a sign alone": (
+        holding(lambda u: records(shared(u), -0.0)),
+        "reports -0.0 records",
+    ),
+    "a constant for a count": (
+        holding(lambda u: records(shared(u), signal.SIGINT)),
+        "reports an object of type Signals records",
+    ),
     "a text of a hundred megabytes": (lambda _m, _c: "x" * 10**8, "the reply is xxxx"),
     "a text of null characters": (lambda _m, _c: "\0" * 1000, r"the reply is \x00"),
-    "an update of one field": (holding(lambda u: records(shared(fields_of(u)))), "dtype |V4, expected float32"),
-    "an update of raw bytes in fours": (holding(lambda u: records(shared(u.view("V4")))), "dtype |V4, expected float32"),
+    "an update of one field": (
+        holding(lambda u: records(shared(fields_of(u)))),
+        "dtype |V4, expected float32",
+    ),
+    "an update of raw bytes in fours": (
+        holding(lambda u: records(shared(u.view("V4")))),
+        "dtype |V4, expected float32",
+    ),
     "an update of texts of any length": (
         holding(lambda u: records(shared(np.array(["x"] * len(u), np.dtypes.StringDType())))),
         "dtype StringDType",
@@ -905,27 +1140,49 @@ INVENTED: dict[str, tuple[Entry, str]] = {
         holding(lambda u: records(shared(np.broadcast_to(np.float32(np.nan), u.shape)))),
         "values that are not finite",
     ),
-    "nan, last to first": (holding(lambda u: records(shared(one(u, 0, np.nan)[::-1]))), "values that are not finite"),
-    "nan with a sign": (holding(lambda u: records(shared(np.copysign(np.float32(np.nan), -u)))), "values that are not finite"),
+    "nan, last to first": (
+        holding(lambda u: records(shared(one(u, 0, np.nan)[::-1]))),
+        "values that are not finite",
+    ),
+    "nan with a sign": (
+        holding(lambda u: records(shared(np.copysign(np.float32(np.nan), -u)))),
+        "values that are not finite",
+    ),
     "bytes with a comma less in their head": (
-        holding(lambda u: records(made(Array, {**vars(Array(u)), "data": npy(u).replace(b", }", b"  }")}))),
+        holding(
+            lambda u: records(
+                made(Array, {**vars(Array(u)), "data": npy(u).replace(b", }", b"  }")})
+            )
+        ),
         UNDECODABLE,
     ),
-    "an exception that is its own cause": (raising(SelfCausedError), "SelfCausedError([an object of type list])"),
+    "an exception that is its own cause": (
+        raising(SelfCausedError),
+        "SelfCausedError([an object of type list])",
+    ),
     "an exception thrown into a generator": (
         lambda _m, _c: (_ for _ in ()).throw(GeneratorExit("thrown")),
         "GeneratorExit('thrown')",
     ),
     "an answer to an answer": (
-        lambda m, c: Message(honest(m, c).content, reply_to=changed(m, _metadata=changed(m.metadata, _message_id="0"))),
+        lambda m, c: Message(
+            honest(m, c).content,
+            reply_to=changed(m, _metadata=changed(m.metadata, _message_id="0")),
+        ),
         "reply to message 0, expected ",
     ),
-    "an empty id of what it answers": (signed(_reply_to_message_id=""), "reply to message , expected "),
+    "an empty id of what it answers": (
+        signed(_reply_to_message_id=""),
+        "reply to message , expected ",
+    ),
 }
 HELD = dict[int, Message]()  # messages that nothing else holds
 
 HOSTILE: dict[str, tuple[Entry, str]] = {
-    **{f"update: {name}": (holding(lambda u, v=v: records(shared(v(u)))), why) for name, (v, why) in VALUES.items()},
+    **{
+        f"update: {name}": (holding(lambda u, v=v: records(shared(v(u)))), why)
+        for name, (v, why) in VALUES.items()
+    },
     **{
         f"bytes: {name}": (
             holding(lambda u, b=b: records(made(Array, {**vars(Array(u)), "data": b(u)}))),
@@ -935,8 +1192,14 @@ HOSTILE: dict[str, tuple[Entry, str]] = {
     },
     **{f"description: {name}": entry for name, entry in DESCRIPTIONS.items()},
     **{f"records: {name}": (holding(content), why) for name, (content, why) in RECORDS.items()},
-    **{f"count: {name}": (holding(lambda u, n=n: records(shared(u), n)), why) for name, (n, why) in COUNTS.items()},
-    **{f"number: {name}": (holding(lambda u, n=n: records(shared(u), metrics=n)), why) for name, (n, why) in NUMBERS.items()},
+    **{
+        f"count: {name}": (holding(lambda u, n=n: records(shared(u), n)), why)
+        for name, (n, why) in COUNTS.items()
+    },
+    **{
+        f"number: {name}": (holding(lambda u, n=n: records(shared(u), metrics=n)), why)
+        for name, (n, why) in NUMBERS.items()
+    },
     **{f"raises: {name}": (raising(error), why) for name, (error, why) in RAISED.items()},
     "raises: itself, for ever": (lambda _m, _c: endless(), "RecursionError("),
     **{f"gives: {name}": entry for name, entry in GIVEN.items()},

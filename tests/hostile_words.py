@@ -1,6 +1,8 @@
-"""Configurations that try to run, read, write or never end, and a program that gives them to the command under a hook.
+"""Configurations that try to run, read, write or never end, and a program that gives them to the
+command under a hook.
 
-``python -m tests.hostile_words FOLDER`` prints one line of JSON for each: exit code, output, seconds, and what was done.
+``python -m tests.hostile_words FOLDER`` prints one line of JSON for each: exit code, output,
+seconds, and what was done.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ WORDS: tuple[str, ...] = (
     f"run consortium.sites.va={MAKE}",
     f"run ++consortium.sites={{va: 1, x: {MAKE}}}",
     f"run attack=[sign_flip] attack.sign_flip.scale={MAKE}",
-    "run attack=[sign_flip] attack.sign_flip.scale={_target_: sympy.sympify, a: \"__import__('os').mkdir('CANARY')\"}",
+    (
+        "run attack=[sign_flip] attack.sign_flip.scale={_target_: sympy.sympify, a:"
+        " \"__import__('os').mkdir('CANARY')\"}"
+    ),
     "run dp=record dp.delta={_target_: builtins.eval, _args_: [\"open('CANARY', 'w')\"]}",
     "run aggregator._target_=os.mkdir ++aggregator.path=CANARY ~aggregator.weighting",
     "run aggregator._target_=builtins.exec",
@@ -183,7 +188,8 @@ WORDS: tuple[str, ...] = (
 
 NODE = "_target_: attacks.byzantine.zero.Zero\n"
 EVIL = "_target_: os.mkdir\npath: CANARY\n"
-FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {  # case: what the folder of --config-dir holds
+# case: what the folder of --config-dir holds
+FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {
     "target of a plug-in": {"attack/evil.yaml": f"# @package attack.evil\n{EVIL}"},
     "target in a parameter": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: {MAKE}\n"},
     "target in a list in a list": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: [[{MAKE}]]\n"},
@@ -290,9 +296,14 @@ WRONG: tuple[str, ...] = (
     "run model=mlp model.hidden=[99999999999999999999999]",
     "run model=mlp model.hidden=[" + ",".join(["1"] * 60) + "]",
     "run model=mlp model.hidden=[" + ",".join(["1"] * 4_000) + "]",
-    "compare attacks=[none] defenses=[none] workers=1 adversary.n_hostile=[" + ",".join(map(str, range(100_000))) + "]",
+    "compare attacks=[none] defenses=[none] workers=1 adversary.n_hostile=["
+    + ",".join(map(str, range(100_000)))
+    + "]",
     "compare attacks=[none] defenses=[none] workers=1 seeds=1000000000",
-    "compare attacks=[sign_flip,alie,ipm,zero,random] defenses=[median,krum,mean,rfa] workers=1 seeds=10000",
+    (
+        "compare attacks=[sign_flip,alie,ipm,zero,random] defenses=[median,krum,mean,rfa] workers=1"
+        " seeds=10000"
+    ),
     "run -m seed=range(0,100000000000)",
     "run -m seed=range(0,1000) training.rounds=range(1,1000)",
     "run -m seed=shuffle(range(0,100000000000))",
@@ -365,15 +376,34 @@ def split(line: str) -> list[str]:
 
 
 class Watch:
-    """What Python's audit events report while it is on: code made or run, files written, processes, sockets."""
+    """What Python's audit events report while it is on: code made or run, files written, processes,
+    sockets.
+    """
 
-    ALONE = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.mkdir", "os.remove", "os.rename", "os.link", "os.symlink")
+    ALONE = (
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.mkdir",
+        "os.remove",
+        "os.rename",
+        "os.link",
+        "os.symlink",
+    )
     PREFIXES = ("socket.", "subprocess.", "ctypes.", "shutil.", "pickle.", "webbrowser.", "urllib.")
 
     def __init__(self) -> None:
         self.on = False
         self.seen = list[str]()
-        self.ours = tuple({sys.prefix, sys.base_prefix, str(Path(os.__file__).parent), str(Path(__file__).parents[1])})
+        self.ours = tuple(
+            {
+                sys.prefix,
+                sys.base_prefix,
+                str(Path(os.__file__).parent),
+                str(Path(__file__).parents[1]),
+            }
+        )
         sys.addaudithook(self)
 
     def __call__(self, event: str, values: tuple[Any, ...]) -> None:
@@ -383,7 +413,9 @@ class Watch:
     def _forbidden(self, event: str, values: tuple[Any, ...]) -> bool:
         if event == "open":
             mode, flags = values[1], values[2]
-            return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or (isinstance(mode, str) and mode[0] in "wax")
+            return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or (
+                isinstance(mode, str) and mode[0] in "wax"
+            )
         if event in ("exec", "compile") and sys._getframe(2).f_globals.get("__name__") == "typing":
             return False  # an annotation of a class of ours
         if event == "exec":
@@ -402,7 +434,13 @@ def entries(folder: Path) -> list[tuple[str, str, list[str]]]:
         for path, content in files.items():
             file = place / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            data = b"" if callable(content) else content.encode() if isinstance(content, str) else content
+            data = (
+                b""
+                if callable(content)
+                else content.encode()
+                if isinstance(content, str)
+                else content
+            )
             file.write_bytes(data.replace(b"CANARY", canary.encode()))
             if callable(content):
                 content(file)
@@ -410,7 +448,8 @@ def entries(folder: Path) -> list[tuple[str, str, list[str]]]:
     (folder / "evil.pickle").write_bytes(b"cos\nmkdir\n(V" + canary.encode() + b"\ntR.")
     (folder / "evil.yaml").write_text(f"x: {MAKE}".replace(CANARY, canary))
     replaced = [
-        (kind, name, [w.replace("FOLDER", str(folder)).replace(CANARY, canary) for w in words]) for kind, name, words in made
+        (kind, name, [w.replace("FOLDER", str(folder)).replace(CANARY, canary) for w in words])
+        for kind, name, words in made
     ]
     return [(kind, name, [words[0], *_fast(words), *words[1:]]) for kind, name, words in replaced]
 
@@ -419,7 +458,11 @@ def _fast(words: list[str]) -> list[str]:
     """Overrides that make a run small, where the case does not state them itself."""
     if words[0] not in ("run", "compare", "explain"):
         return []
-    return [word for word in FAST if not any(own.lstrip("+~").startswith(word.split("=")[0] + "=") for own in words)]
+    return [
+        word
+        for word in FAST
+        if not any(own.lstrip("+~").startswith(word.split("=")[0] + "=") for own in words)
+    ]
 
 
 def main(folder: Path) -> None:
@@ -430,7 +473,13 @@ def main(folder: Path) -> None:
     os.environ[VARIABLE] = SECRET
     (folder / "run").mkdir()
     os.chdir(folder / "run")
-    for module in ("sim.cli.listing", "sim.cli.explain", "sim.cli.tasks", "reports.page", "reports.sweeps"):
+    for module in (
+        "sim.cli.listing",
+        "sim.cli.explain",
+        "sim.cli.tasks",
+        "reports.page",
+        "reports.sweeps",
+    ):
         import_module(module)  # which commands load when they need them
     cases, watch = entries(folder), Watch()
     with redirect_stdout(io.StringIO()):

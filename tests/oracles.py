@@ -1,7 +1,9 @@
-"""Rules, steps and attacks as slowly and plainly as their papers state them: lists, loops and no numpy arithmetic.
+"""Rules, steps and attacks as slowly and plainly as their papers state them: lists, loops and no
+numpy arithmetic.
 
-Functions bear the name of the plug-in's file and take its fields. ``COST`` is for rules that are defined as a minimizer and
-may have several: a result is right if it costs no more than the oracle's.
+Functions bear the name of the plug-in's file and take its fields. ``COST`` is for rules that are
+defined as a minimizer and may have several: a result is right if it costs no more than the
+oracle's.
 """
 
 import math
@@ -33,7 +35,10 @@ def median(rows: Rows, n_hostile: int, weighting: str) -> list[float]:
 
 def trimmed_mean(rows: Rows, n_hostile: int, weighting: str) -> list[float]:
     assert weighting == "uniform"
-    return [fmean(sorted(column)[n_hostile : len(column) - n_hostile]) for column in zip(*rows, strict=True)]
+    return [
+        fmean(sorted(column)[n_hostile : len(column) - n_hostile])
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def meamed(rows: Rows, n_hostile: int) -> list[float]:
@@ -47,7 +52,9 @@ def around_median(column: Sequence[float], n_used: int) -> float:
 
 def krum_scores(rows: Rows, n_hostile: int, variant: str = "paper") -> list[float]:
     power = 4 if variant == "distance4" else 2
-    n_neighbors = len(rows) - n_hostile - {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}[variant]
+    n_neighbors = (
+        len(rows) - n_hostile - {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}[variant]
+    )
     scores = []
     for i, row in enumerate(rows):
         gaps = sorted(math.dist(row, other) ** power for j, other in enumerate(rows) if j != i)
@@ -80,17 +87,24 @@ def bulyan(rows: Rows, n_hostile: int, variant: str) -> list[float]:
 
 def mda(rows: Rows, n_hostile: int) -> list[float]:
     sets = combinations(rows, len(rows) - n_hostile)
-    return mean(list(min(sets, key=lambda used: max(math.dist(a, b) for a, b in product(used, used)))), "uniform")
+    return mean(
+        list(min(sets, key=lambda used: max(math.dist(a, b) for a, b in product(used, used)))),
+        "uniform",
+    )
 
 
 def monna(rows: Rows, n_hostile: int, root: str) -> list[float]:
     trusted = rows[int(root.removeprefix("h"))]
-    return mean(sorted(rows, key=lambda row: math.dist(row, trusted))[: len(rows) - n_hostile], "uniform")
+    return mean(
+        sorted(rows, key=lambda row: math.dist(row, trusted))[: len(rows) - n_hostile], "uniform"
+    )
 
 
 def smea(rows: Rows, n_hostile: int) -> list[float]:
     sets = combinations(rows, len(rows) - n_hostile)
-    return mean(list(min(sets, key=lambda used: top_direction(list(used), [1.0] * len(used))[0])), "uniform")
+    return mean(
+        list(min(sets, key=lambda used: top_direction(list(used), [1.0] * len(used))[0])), "uniform"
+    )
 
 
 def caf(rows: Rows, n_hostile: int, every_row: bool = False) -> list[float]:
@@ -103,7 +117,10 @@ def caf(rows: Rows, n_hostile: int, every_row: bool = False) -> list[float]:
             (dot(direction, row) - dot(direction, center)) ** 2 * (every_row or left > 0)
             for row, left in zip(rows, weights, strict=True)
         ]
-        weights = [weight * (1 - value / max(outlying)) for weight, value in zip(weights, outlying, strict=True)]
+        weights = [
+            weight * (1 - value / max(outlying))
+            for weight, value in zip(weights, outlying, strict=True)
+        ]
     return best[1]
 
 
@@ -114,7 +131,9 @@ def top_direction(rows: Rows, weights: list[float]) -> tuple[float, list[float],
     return float(singular[0] ** 2 / math.fsum(weights)), directions[0].tolist(), center.tolist()
 
 
-def rfa(rows: Rows, n_hostile: int, nu: float, steps: int, start: str, weighting: str) -> list[float]:
+def rfa(
+    rows: Rows, n_hostile: int, nu: float, steps: int, start: str, weighting: str
+) -> list[float]:
     assert n_hostile < len(rows)
     point = mean(rows, weighting) if start == "mean" else [0.0] * len(rows[0])
     for _ in range(steps):
@@ -141,22 +160,43 @@ def cosine(left: Sequence[float], right: Sequence[float]) -> float:
 def fltrust(rows: Rows, root: str) -> list[float]:
     trusted = rows.pop(int(root.removeprefix("h")))
     scores = [max(0.0, cosine(row, trusted)) for row in rows]
-    weighed = [[score * value for value in row] for score, row in zip(scores, normalize(rows, math.hypot(*trusted)), strict=True)]
+    weighed = [
+        [score * value for value in row]
+        for score, row in zip(scores, normalize(rows, math.hypot(*trusted)), strict=True)
+    ]
     return [math.fsum(column) / (math.fsum(scores) or 1.0) for column in zip(*weighed, strict=True)]
 
 
 def foolsgold(rows: Rows, confidence: float, variant: str) -> list[float]:
     n, nobody = len(rows), {"authors": 0.0, "signed": -1.0}[variant]
-    greatest = [max(nobody, *(cosine(rows[i], rows[j]) for j in range(n) if j != i)) for i in range(n)]
+    greatest = [
+        max(nobody, *(cosine(rows[i], rows[j]) for j in range(n) if j != i)) for i in range(n)
+    ]
     trust = []
     for i in range(n):
-        pardons = [greatest[i] / greatest[j] if greatest[j] > greatest[i] and greatest[j] else 1.0 for j in range(n)]
-        trust.append(min(1.0, max(0.0, 1 - max(nobody, *(cosine(rows[i], rows[j]) * pardons[j] for j in range(n) if j != i)))))
+        pardons = [
+            greatest[i] / greatest[j] if greatest[j] > greatest[i] and greatest[j] else 1.0
+            for j in range(n)
+        ]
+        trust.append(
+            min(
+                1.0,
+                max(
+                    0.0,
+                    1
+                    - max(
+                        nobody, *(cosine(rows[i], rows[j]) * pardons[j] for j in range(n) if j != i)
+                    ),
+                ),
+            )
+        )
     weights = []
     for value in trust:
         part = min(max(value / (max(trust) or 1.0), 1e-5), 1 - 1e-5)
         weights.append(min(1.0, max(0.0, confidence * (math.log(part / (1 - part)) + 0.5))))
-    return [dot(weights, column) / (math.fsum(weights) or 1.0) for column in zip(*rows, strict=True)]
+    return [
+        dot(weights, column) / (math.fsum(weights) or 1.0) for column in zip(*rows, strict=True)
+    ]
 
 
 def dnc(rows: Rows, n_hostile: int, iterations: int, n_dims: int, filter: float) -> list[float]:
@@ -168,36 +208,61 @@ def dnc(rows: Rows, n_hostile: int, iterations: int, n_dims: int, filter: float)
 
 
 def sign_majority(rows: Rows, step: float) -> list[float]:
-    votes = [sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)]
+    votes = [
+        sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)
+    ]
     return [step * ((vote > 0) - (vote < 0)) for vote in votes]
 
 
 def rlr(rows: Rows, n_hostile: int, threshold: int | None) -> list[float]:
-    votes = [sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)]
+    votes = [
+        sum((value > 0) - (value < 0) for value in column) for column in zip(*rows, strict=True)
+    ]
     least = threshold or n_hostile + 1
-    return [value if abs(vote) >= least else -value for value, vote in zip(mean(rows, "uniform"), votes, strict=True)]
+    return [
+        value if abs(vote) >= least else -value
+        for value, vote in zip(mean(rows, "uniform"), votes, strict=True)
+    ]
 
 
 def weak_dp(rows: Rows, max_norm: float | None, noise: float) -> list[float]:
     drawn = stream(0, "rule").normal(size=len(rows[0])).tolist()
-    return [value + noise * more for value, more in zip(mean(clip(rows, max_norm), "uniform"), drawn, strict=True)]
+    return [
+        value + noise * more
+        for value, more in zip(mean(clip(rows, max_norm), "uniform"), drawn, strict=True)
+    ]
 
 
 def flame(rows: Rows, noise: float) -> list[float]:
     """For a model of zeros."""
-    apart = np.array([[1 - cosine(row, other) if row is not other else 0.0 for other in rows] for row in rows])
-    labels = HDBSCAN(
-        min_cluster_size=len(rows) // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
+    apart = np.array(
+        [[1 - cosine(row, other) if row is not other else 0.0 for other in rows] for row in rows]
     )
-    inside = [row for row, label in zip(clip_to_median(rows), labels.fit_predict(apart), strict=True) if label >= 0]
+    labels = HDBSCAN(
+        min_cluster_size=len(rows) // 2 + 1,
+        min_samples=1,
+        metric="precomputed",
+        allow_single_cluster=True,
+        copy=True,
+    )
+    inside = [
+        row
+        for row, label in zip(clip_to_median(rows), labels.fit_predict(apart), strict=True)
+        if label >= 0
+    ]
     spread = noise * middle(math.hypot(*row) for row in rows)
     drawn = stream(0, "rule").normal(size=len(rows[0])).tolist()
-    return [value + spread * more for value, more in zip(mean(inside or clip_to_median(rows), "uniform"), drawn, strict=True)]
+    return [
+        value + spread * more
+        for value, more in zip(mean(inside or clip_to_median(rows), "uniform"), drawn, strict=True)
+    ]
 
 
 def signguard(rows: Rows, lower: float, upper: float, fraction: float) -> list[float]:
     norms = [math.hypot(*row) for row in rows]
-    drawn = stream(0, "rule").choice(len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False)
+    drawn = stream(0, "rule").choice(
+        len(rows[0]), math.ceil(fraction * len(rows[0])), replace=False
+    )
     signs = [[(row[i] > 0) - (row[i] < 0) for i in drawn] for row in rows]
     features = [[line.count(sign) / len(line) for sign in (1, 0, -1)] for line in signs]
     width = estimate_bandwidth(features, quantile=max(0.5, 2 / len(rows))) * (1 + 1e-9)
@@ -219,19 +284,27 @@ def clipped_clustering(rows: Rows) -> list[float]:
     clusters = [[i] for i in range(len(rows))]
     while len(clusters) > 2:
         left, right = min(
-            combinations(clusters, 2), key=lambda pair: fmean(1 - cosine(rows[i], rows[j]) for i, j in product(*pair))
+            combinations(clusters, 2),
+            key=lambda pair: fmean(1 - cosine(rows[i], rows[j]) for i, j in product(*pair)),
         )
-        clusters = [cluster for cluster in clusters if cluster not in (left, right)] + [left + right]
+        clusters = [cluster for cluster in clusters if cluster not in (left, right)] + [
+            left + right
+        ]
     larger = max(sorted(clusters, key=min), key=len)
     return mean([clip_to_median(rows)[i] for i in larger], "uniform")
 
 
-def geometric_median(rows: Rows, n_hostile: int, tolerance: float, max_steps: int, weighting: str) -> list[float]:
+def geometric_median(
+    rows: Rows, n_hostile: int, tolerance: float, max_steps: int, weighting: str
+) -> list[float]:
     assert weighting == "uniform"
     assert n_hostile < len(rows)
     assert 0 < tolerance < 1 <= max_steps
     starts = [*rows, [median_low(column) for column in zip(*rows, strict=True)]]
-    found = [minimize(total_distance, start, args=(rows,), method="Nelder-Mead").x.tolist() for start in starts]
+    found = [
+        minimize(total_distance, start, args=(rows,), method="Nelder-Mead").x.tolist()
+        for start in starts
+    ]
     return min([*rows, *found], key=lambda point: total_distance(point, rows))
 
 
@@ -245,7 +318,12 @@ COST: dict[str, Callable[[list[float], Rows], float]] = {"geometric_median": tot
 def clip(rows: Rows, max_norm: float | None) -> Rows:
     if not max_norm:
         return clip_to_median(rows) if max_norm is None else [[0.0 for _ in row] for row in rows]
-    return [row if math.hypot(*row) <= max_norm else [value * max_norm / math.hypot(*row) for value in row] for row in rows]
+    return [
+        row
+        if math.hypot(*row) <= max_norm
+        else [value * max_norm / math.hypot(*row) for value in row]
+        for row in rows
+    ]
 
 
 def clip_to_median(rows: Rows) -> Rows:
@@ -263,7 +341,10 @@ def normalize(rows: Rows, norm: float) -> Rows:
 
 def nnm(rows: Rows, n_hostile: int) -> Rows:
     used = len(rows) - n_hostile
-    return [mean(sorted(rows, key=lambda other: math.dist(row, other))[:used], "uniform") for row in rows]
+    return [
+        mean(sorted(rows, key=lambda other: math.dist(row, other))[:used], "uniform")
+        for row in rows
+    ]
 
 
 def bucketing(rows: Rows, size: int) -> Rows:
@@ -276,7 +357,9 @@ def momentum(rows: Rows, beta: float) -> Rows:
     return rows
 
 
-def alie(rows: Rows, n_hospitals: int, n_hostile: int, z: float | str, sign: int, deviation: str) -> list[float]:
+def alie(
+    rows: Rows, n_hospitals: int, n_hostile: int, z: float | str, sign: int, deviation: str
+) -> list[float]:
     supporters = math.floor(n_hospitals / 2 + 1) - n_hostile
     honest = n_hospitals - n_hostile
     quantile = NormalDist().inv_cdf((honest - supporters) / honest) if z == "paper" else float(z)

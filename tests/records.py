@@ -1,4 +1,6 @@
-"""Evidence made for tests: whole run records with one or two things changed. Their figures are inputs, not measurements."""
+"""Evidence made for tests: whole run records with one or two things changed. Their figures are
+inputs, not measurements.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,22 @@ WHY = "made for a test"
 
 
 def make_record(**changes: Any) -> RunRecord:
-    """A complete record of six hospitals, four rounds, no attack and no defense, with ``changes`` to its fields.
+    """A complete record of six hospitals, four rounds, no attack and no defense, with ``changes``
+    to its fields.
 
-    ``figures`` change outcomes of the consortium: a value by metric, None for one that is not defined, and ``undefined``:
-    why. ``of_hospitals`` does the same by metric and hospital. ``more``: outcomes besides those. ``engagement`` may be given
-    as a dict of what differs. ``backdoor``: success and false-trigger rate of a mark, and on how many records (40).
-    ``inversion``: what ``make_inversion`` returns, and ``privacy``: of ``make_privacy``. Named attacks and defenses are
-    engaged unless ``engagement`` states otherwise; ``run`` follows from attack, defense and seed. One hospital is hostile, also
-    where it does not attack, as in real evidence; with another ``n_hostile`` it is part of ``run``.
+    ``figures`` change outcomes of the consortium: a value by metric, None for one that is not
+    defined, and ``undefined``: why. ``of_hospitals`` does the same by metric and hospital.
+    ``more``: outcomes besides those. ``engagement`` may be given as a dict of what differs.
+    ``backdoor``: success and false-trigger rate of a mark, and on how many records (40).
+    ``inversion``: what ``make_inversion`` returns, and ``privacy``: of ``make_privacy``. Named
+    attacks and defenses are engaged unless ``engagement`` states otherwise; ``run`` follows from
+    attack, defense and seed. One hospital is hostile, also where it does not attack, as in real
+    evidence; with another ``n_hostile`` it is part of ``run``.
     """
-    attack, defense, seed = (changes.get(key, usual) for key, usual in (("attack", "none"), ("defense", "none"), ("seed", 0)))
+    attack, defense, seed = (
+        changes.get(key, usual)
+        for key, usual in (("attack", "none"), ("defense", "none"), ("seed", 0))
+    )
     hostile = changes.get("hostile", [f"hospital_{i}" for i in range(changes.get("n_hostile", 1))])
     figures = dict(changes.pop("figures", {}))
     why = figures.pop("undefined", WHY)
@@ -70,9 +78,16 @@ def with_figures(record: RunRecord, figures: Mapping[str, Any]) -> RunRecord:
     """The record with other values of the consortium's outcomes, as ``make_record`` takes them."""
     undefined = figures.get("undefined", WHY)
     outcomes = [
-        one.model_copy(update={"value": figures[one.metric], "undefined": undefined if figures[one.metric] is None else None})
-        if one.subject is None and one.metric in figures
-        else one
+        (
+            one.model_copy(
+                update={
+                    "value": figures[one.metric],
+                    "undefined": undefined if figures[one.metric] is None else None,
+                }
+            )
+            if one.subject is None and one.metric in figures
+            else one
+        )
         for one in record.outcomes
     ]
     return record.model_copy(update={"outcomes": tuple(outcomes)})
@@ -86,15 +101,28 @@ def with_outcomes(record: RunRecord, outcomes: Iterable[Outcome]) -> RunRecord:
 
 
 def addressed(record: RunRecord) -> RunRecord:
-    """The record as it may be read from a file: its configuration names its cell, and ``run`` is its address."""
+    """The record as it may be read from a file: its configuration names its cell, and ``run`` is
+    its address.
+    """
     pairs = [[name, {}] for name in record.attack.split("+") if name != "none"]
-    named = {"seed": record.seed, "label": record.defense, "attack": pairs, "adversary": {"n_hostile": record.n_hostile}}
+    named = {
+        "seed": record.seed,
+        "label": record.defense,
+        "attack": pairs,
+        "adversary": {"n_hostile": record.n_hostile},
+    }
     config = named | record.config
-    return record.model_copy(update={"config": config, "run": address_of(config, record.data_hash, record.code)})
+    return record.model_copy(
+        update={"config": config, "run": address_of(config, record.data_hash, record.code)}
+    )
 
 
-def make_engagement(attack: str, defense: str, changes: Mapping[str, Any]) -> tuple[Engagement, list[Outcome]]:
-    """Engagement in which everything that is there did something, but for ``changes``, and the distances behind it."""
+def make_engagement(
+    attack: str, defense: str, changes: Mapping[str, Any]
+) -> tuple[Engagement, list[Outcome]]:
+    """Engagement in which everything that is there did something, but for ``changes``, and the
+    distances behind it.
+    """
     usual = {
         "attack_engaged": None if attack == "none" else True,
         "attack_distance": None if attack == "none" else 2.0,
@@ -104,7 +132,12 @@ def make_engagement(attack: str, defense: str, changes: Mapping[str, Any]) -> tu
     found = usual | dict(changes)
     metrics = [f"{part}_distance" for part in ("attack", "defense")]
     distances = [outcome(metric, found[metric]) for metric in metrics if found[metric] is not None]
-    return Engagement(attack_engaged=found["attack_engaged"], defense_engaged=found["defense_engaged"]), distances
+    return (
+        Engagement(
+            attack_engaged=found["attack_engaged"], defense_engaged=found["defense_engaged"]
+        ),
+        distances,
+    )
 
 
 def make_hospitals(hostile: list[str]) -> list[HospitalFacts]:
@@ -128,20 +161,39 @@ def make_outcomes(
     of_hospitals: Mapping[str, Mapping[str, float | None]],
     undefined: str,
 ) -> list[Outcome]:
-    """Clinical outcomes, pooled and at each hospital; a sixth hospital has too few test patients for an AUROC."""
+    """Clinical outcomes, pooled and at each hospital; a sixth hospital has too few test patients
+    for an AUROC.
+    """
     n_test = sum(one.n_test for one in facts)
-    pooled = [outcome(name, value, n_test, undefined=undefined) for name, value in (FIGURES | dict(figures)).items()]
+    pooled = [
+        outcome(name, value, n_test, undefined=undefined)
+        for name, value in (FIGURES | dict(figures)).items()
+    ]
     each = []
     for i, one in enumerate(facts):
-        usual = {"auroc": None if i == 5 else 0.88 - 0.03 * i, "brier": 0.15 + 0.01 * i, "accuracy": 0.8 - 0.02 * i}
+        usual = {
+            "auroc": None if i == 5 else 0.88 - 0.03 * i,
+            "brier": 0.15 + 0.01 * i,
+            "accuracy": 0.8 - 0.02 * i,
+        }
         for metric, value in usual.items():
             found = of_hospitals.get(metric, {}).get(one.hospital, value)
-            each.append(outcome(metric, found, one.n_test, hospital=one.hospital, undefined="too few test patients"))
+            each.append(
+                outcome(
+                    metric,
+                    found,
+                    one.n_test,
+                    hospital=one.hospital,
+                    undefined="too few test patients",
+                )
+            )
     return pooled + each
 
 
 def make_curve(rounds: int, auroc: float | None) -> dict[str, list[Any]]:
-    """AUROC of the pooled test set after each round, rising to ``auroc``; empty where that is not defined."""
+    """AUROC of the pooled test set after each round, rising to ``auroc``; empty where that is not
+    defined.
+    """
     if auroc is None:
         return {"round": [], "hospital": [], "metric": [], "value": []}
     return {
@@ -156,21 +208,43 @@ Inversion = tuple[Inverted, list[Outcome]]
 
 
 def make_inversion(
-    n_recovered: int = 3, n_attacked: int = 8, *, gallery: bool | list[Recovered] = False, **changes: Any
+    n_recovered: int = 3,
+    n_attacked: int = 8,
+    *,
+    gallery: bool | list[Recovered] = False,
+    **changes: Any,
 ) -> Inversion:
-    """Reconstruction of ``n_recovered`` of ``n_attacked`` records, by an attack that may have another name, and its outcomes.
+    """Reconstruction of ``n_recovered`` of ``n_attacked`` records, by an attack that may have
+    another name, and its outcomes.
 
-    ``gallery`` adds one recovered and one missed record, or those that are given; ``changes`` to the details.
+    ``gallery`` adds one recovered and one missed record, or those that are given; ``changes`` to
+    the details.
     """
     shown = [
-        Recovered(hospital="hospital_0", exact=True, truth={"age": "63", "sex": "male"}, guess={"age": "63", "sex": "male"}),
-        Recovered(hospital="hospital_0", exact=False, truth={"age": "41", "sex": "female"}, guess=None),
+        Recovered(
+            hospital="hospital_0",
+            exact=True,
+            truth={"age": "63", "sex": "male"},
+            guess={"age": "63", "sex": "male"},
+        ),
+        Recovered(
+            hospital="hospital_0", exact=False, truth={"age": "41", "sex": "female"}, guess=None
+        ),
     ]
     listed = gallery if isinstance(gallery, list) else shown if gallery else []
     details = Inverted(
-        attack="analytic_inversion", round=1, n_guesses=n_attacked, records_in_row=[n_attacked], gallery=listed
+        attack="analytic_inversion",
+        round=1,
+        n_guesses=n_attacked,
+        records_in_row=[n_attacked],
+        gallery=listed,
     ).model_copy(update=changes)
-    error = outcome("reconstruction_error", 1e-4 if n_recovered else None, n_recovered, undefined="no record was recovered")
+    error = outcome(
+        "reconstruction_error",
+        1e-4 if n_recovered else None,
+        n_recovered,
+        undefined="no record was recovered",
+    )
     return details, [outcome("reconstruction_rate", n_recovered / n_attacked, n_attacked), error]
 
 
@@ -180,11 +254,23 @@ Spending = tuple[Privacy, list[Outcome]]
 def make_privacy(epsilon: float = 8.0) -> Spending:
     """Record-level differential privacy spent by two hospitals, and its outcomes."""
     sizes = {f"hospital_{i}": 120 - 20 * i for i in range(2)}
-    spent = [Spent(hospital=name, n_train=n, noise_multiplier=0.9, sample_rate=0.1, steps=40) for name, n in sizes.items()]
+    spent = [
+        Spent(hospital=name, n_train=n, noise_multiplier=0.9, sample_rate=0.1, steps=40)
+        for name, n in sizes.items()
+    ]
     details = Privacy(
-        unit="record", delta=1e-5, accountant="rdp", max_grad_norm=1.0, target_epsilon=epsilon, hospitals=spent, not_covered=[]
+        unit="record",
+        delta=1e-5,
+        accountant="rdp",
+        max_grad_norm=1.0,
+        target_epsilon=epsilon,
+        hospitals=spent,
+        not_covered=[],
     )
-    each = [outcome("epsilon", epsilon - i, n, hospital=name) for i, (name, n) in enumerate(sizes.items())]
+    each = [
+        outcome("epsilon", epsilon - i, n, hospital=name)
+        for i, (name, n) in enumerate(sizes.items())
+    ]
     return details, [outcome("epsilon", epsilon, sum(sizes.values())), *each]
 
 
@@ -228,8 +314,18 @@ def make_selection(
 ) -> list[Outcome]:
     """The outcomes of a rule that weighs hospitals, over four rounds."""
     pairs = enumerate(zip(weights, left_out, strict=True))
-    each = {f"hospital_{i}": {"hospital_weight": weight, "left_out": out} for i, (weight, out) in pairs}
-    of_all = {"selection_recall": recall, "selection_precision": precision, "honest_left_out": honest_left_out}
-    return [outcome(metric, value, 4, undefined="nobody is counted") for metric, value in of_all.items()] + [
-        outcome(metric, value, 4, hospital=name) for name, found in each.items() for metric, value in found.items()
+    each = {
+        f"hospital_{i}": {"hospital_weight": weight, "left_out": out} for i, (weight, out) in pairs
+    }
+    of_all = {
+        "selection_recall": recall,
+        "selection_precision": precision,
+        "honest_left_out": honest_left_out,
+    }
+    return [
+        outcome(metric, value, 4, undefined="nobody is counted") for metric, value in of_all.items()
+    ] + [
+        outcome(metric, value, 4, hospital=name)
+        for name, found in each.items()
+        for metric, value in found.items()
     ]

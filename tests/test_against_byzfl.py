@@ -1,4 +1,6 @@
-"""Rules and steps against ByzFL (https://github.com/LPD-EPFL/byzfl), an independent implementation, on random updates."""
+"""Rules and steps against ByzFL (https://github.com/LPD-EPFL/byzfl), an independent implementation,
+on random updates.
+"""
 
 import importlib.util
 import sys
@@ -35,7 +37,9 @@ if importlib.util.find_spec("byzfl") is None:
 STUBS = {name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules}
 sys.modules.update(STUBS)  # ByzFL's benchmarks import these two, its rules do not need them
 byzfl: Any = importlib.import_module("byzfl")
-for name in STUBS:  # one by one: putting all of sys.modules back as it was would import torch twice, which it does not survive
+# one by one: putting all of sys.modules back as it was would import torch twice, which it does not
+# survive
+for name in STUBS:
     del sys.modules[name]
 
 F = 2
@@ -74,7 +78,9 @@ def ours(plugin: Rule | Step, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("plugin", "peer"), PAIRS.values(), ids=PAIRS)
 @pytest.mark.parametrize(("n", "d", "seed"), DRAWS)
-def test_equals_byzfl(plugin: Rule | Step, peer: Callable[[np.ndarray], Any], n: int, d: int, seed: int) -> None:
+def test_equals_byzfl(
+    plugin: Rule | Step, peer: Callable[[np.ndarray], Any], n: int, d: int, seed: int
+) -> None:
     rows = drawn(n, d, seed)
     np.testing.assert_allclose(ours(plugin, rows), peer(rows.copy()), rtol=1e-5, atol=1e-7)
 
@@ -82,11 +88,17 @@ def test_equals_byzfl(plugin: Rule | Step, peer: Callable[[np.ndarray], Any], n:
 @pytest.mark.parametrize(("n", "d", "seed"), DRAWS)
 def test_multi_krum_of_all_but_the_hostile_equals_byzfl(n: int, d: int, seed: int) -> None:
     rows = drawn(n, d, seed)
-    np.testing.assert_allclose(ours(MultiKrum(F, n - F, "byzfl"), rows), byzfl.MultiKrum(F)(rows), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        ours(MultiKrum(F, n - F, "byzfl"), rows), byzfl.MultiKrum(F)(rows), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_centered_clipping_equals_byzfl_round_after_round() -> None:
-    rule, peer, view = Rounds(CenteredClipping(0.5, 3)), byzfl.CenteredClipping(L=3, tau=0.5), clear(drawn(9, 40, 0))
+    rule, peer, view = (
+        Rounds(CenteredClipping(0.5, 3)),
+        byzfl.CenteredClipping(L=3, tau=0.5),
+        clear(drawn(9, 40, 0)),
+    )
     for seed in range(5):
         rows = drawn(9, 40, seed)
         mine = rule(View(rows, view.members), stream(0, "byzfl"))
@@ -103,14 +115,22 @@ def test_bucketing_equals_byzfl_on_the_same_shuffle() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_smea_equals_byzfl_in_one_dimension(seed: int) -> None:
-    """In more dimensions ByzFL takes one power step from a random start, so what it returns differs from call to call."""
-    np.testing.assert_allclose(ours(Smea(F), drawn(9, 1, seed)), byzfl.SMEA(F)(drawn(9, 1, seed)), rtol=1e-5, atol=1e-7)
+    """In more dimensions ByzFL takes one power step from a random start, so what it returns differs
+    from call to call.
+    """
+    np.testing.assert_allclose(
+        ours(Smea(F), drawn(9, 1, seed)), byzfl.SMEA(F)(drawn(9, 1, seed)), rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("n_hostile", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(20))
-def test_caf_in_one_dimension_differs_from_byzfl_only_in_whose_projections_count(n_hostile: int, seed: int) -> None:
-    """In more dimensions ByzFL takes one power step from a random start, so what it returns differs from call to call."""
+def test_caf_in_one_dimension_differs_from_byzfl_only_in_whose_projections_count(
+    n_hostile: int, seed: int
+) -> None:
+    """In more dimensions ByzFL takes one power step from a random start, so what it returns differs
+    from call to call.
+    """
     rows = drawn(9, 1, seed)
     expected = oracles.caf(rows.tolist(), n_hostile, every_row=True)
     np.testing.assert_allclose(byzfl.CAF(n_hostile)(rows), expected, rtol=1e-5, atol=1e-7)
@@ -119,8 +139,13 @@ def test_caf_in_one_dimension_differs_from_byzfl_only_in_whose_projections_count
 
 
 def caf_gaps(d: int, n_hostile: int) -> np.ndarray:
-    """For 100 draws of 9 rows, the distance between the two projects' results over the length of ours."""
-    pairs = [(ours(Caf(n_hostile), rows), byzfl.CAF(n_hostile)(rows)) for rows in (drawn(9, d, seed) for seed in range(100))]
+    """For 100 draws of 9 rows, the distance between the two projects' results over the length of
+    ours.
+    """
+    pairs = [
+        (ours(Caf(n_hostile), rows), byzfl.CAF(n_hostile)(rows))
+        for rows in (drawn(9, d, seed) for seed in range(100))
+    ]
     return np.array([np.linalg.norm(mine - peers) / np.linalg.norm(mine) for mine, peers in pairs])
 
 

@@ -1,4 +1,6 @@
-"""The walk of one update in docs/architecture.md: each place exists, and a run passes them in this order."""
+"""The walk of one update in docs/architecture.md: each place exists, and a run passes them in this
+order.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def functions(file: str) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef):
             yield node.name
         if isinstance(node, ast.ClassDef):
-            yield from (f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef))
+            yield from (
+                f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)
+            )
 
 
 @pytest.mark.parametrize("step", walk(), ids=lambda step: f"{step.file}:{step.function}")
@@ -65,10 +69,15 @@ def test_a_run_passes_the_places_in_this_order(tmp_path: Path) -> None:
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event in ("call", "return") and (step := places.get((code.co_filename, code.co_qualname))) is not None:
+        if (
+            event in ("call", "return")
+            and (step := places.get((code.co_filename, code.co_qualname))) is not None
+        ):
             passed.append(step)
 
-    design = experiment("consortium=heart4", "training.rounds=1", "model=logistic", "attack=[sign_flip]")
+    design = experiment(
+        "consortium=heart4", "training.rounds=1", "model=logistic", "attack=[sign_flip]"
+    )
     sys.setprofile(note)
     try:
         evidence.append(tmp_path, run(design))
@@ -76,7 +85,9 @@ def test_a_run_passes_the_places_in_this_order(tmp_path: Path) -> None:
         sys.setprofile(None)
     at = 0
     for step in walk():
-        assert step in passed[at:], f"{step.file}:{step.function} is not passed after the place before it"
+        assert step in passed[at:], (
+            f"{step.file}:{step.function} is not passed after the place before it"
+        )
         at += passed[at:].index(step)
 
 
@@ -92,5 +103,10 @@ def test_the_four_values_of_the_table_are_those_of_the_code() -> None:
     named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
     assert named == ["FederationPlan", "Site", "AttackPlan", "GroundTruth"]
     files = (ROOT / "sim/design").glob("*.py")
-    classes = {node.name for file in files for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef)}
+    classes = {
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
     assert set(named) <= classes

@@ -1,4 +1,6 @@
-"""``wardround list``: all that can be chosen, with what the plug-ins and their files state, legible at any usual width."""
+"""``wardround list``: all that can be chosen, with what the plug-ins and their files state, legible
+at any usual width.
+"""
 
 import dataclasses
 import json
@@ -25,7 +27,9 @@ KIND_OF = {
 GROUPS = ("attack", "aggregator")
 
 
-def shown(group: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def shown(
+    group: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
     listing.show([group])
     return capsys.readouterr().out.splitlines()
@@ -70,8 +74,18 @@ def test_defaults_are_those_of_the_configuration_and_all_of_them(group: str) -> 
         node: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
         if not node:
             continue
-        listed = dict(pair.split("=", 1) for pair in listing.facts(group, name).get("defaults", "").split("  ") if pair)
-        assert set(listed) == {field.name for field in dataclasses.fields(get_class(node["_target_"]))}
+        listed = dict(
+            pair.split("=", 1)
+            for pair in listing.facts(group, name).get("defaults", "").split("  ")
+            if pair
+        )
+        assert set(listed) == {
+            field.name for field in dataclasses.fields(get_class(node["_target_"]))
+        }
         for key, text in listed.items():
             value = node[key]
-            assert text == str(value).strip("${}") if isinstance(value, str) and value else json.loads(text) == value
+            assert (
+                text == str(value).strip("${}")
+                if isinstance(value, str) and value
+                else json.loads(text) == value
+            )

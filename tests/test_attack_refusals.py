@@ -11,23 +11,36 @@ from sim.observers.engagement import EngagementObserver
 from sim.study import compose
 from tests.federation import answer_drawn, experiment, finished
 
-COLLUDERS = ("attack=alie", "adversary.n_hostile=2", "adversary.knowledge=colluders", "training.rounds=2")
+COLLUDERS = (
+    "attack=alie",
+    "adversary.n_hostile=2",
+    "adversary.knowledge=colluders",
+    "training.rounds=2",
+)
 
 
 def test_attack_that_needs_more_hostile_hospitals_is_refused_before_round_1() -> None:
-    with pytest.raises(InputError, match=r"^attack.alie=ALIE: n_known=1: ALIE needs 2 known updates"):
+    with pytest.raises(
+        InputError, match=r"^attack.alie=ALIE: n_known=1: ALIE needs 2 known updates"
+    ):
         experiment(*COLLUDERS, "adversary.n_hostile=1")
 
 
-def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_of_a_comparison_over_numbers() -> None:
+def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_of_a_comparison_over_numbers() -> (
+    None
+):
     with initialize_config_module("conf", version_base="1.3"):
         cells = compose.cells(["alie"], ["none"], [1, 2])
-        made, refused = compose.planned(["adversary.knowledge=colluders", "adversary.n_hostile=[1,2]"], cells, [0])
+        made, refused = compose.planned(
+            ["adversary.knowledge=colluders", "adversary.n_hostile=[1,2]"], cells, [0]
+        )
     assert [(cell.attack, cell.n_hostile) for cell in refused] == [("alie", 1)]
     assert ("alie", 2) in {(run.attack, run.settings.adversary.n_hostile) for run in made}
 
 
-def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> None:
+def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> (
+    None
+):
     run = experiment(*COLLUDERS)
     failing = run.consortium.names.index(run.attack_plan.hostile[0])
 
@@ -37,7 +50,10 @@ def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hosp
         return answer_drawn(message, context)
 
     federated = finished(run, one_fails_in_round_2)
-    assert [(lost.round, lost.hospital) for lost in federated.log.screened] == [(2, run.attack_plan.hostile[0])]
+    assert [(lost.round, lost.hospital) for lost in federated.log.screened] == [
+        (2, run.attack_plan.hostile[0])
+    ]
     assert federated.log.skipped == []
-    assert len(federated.observer(EngagementObserver).state.sent["alie"]) == 2  # both hospitals, in round 1 only
+    # both hospitals, in round 1 only
+    assert len(federated.observer(EngagementObserver).state.sent["alie"]) == 2
     assert np.isfinite(federated.weights).all()

@@ -1,4 +1,6 @@
-"""Each attack in a case in which it must succeed and one in which it must fail, in federations small enough to follow by hand."""
+"""Each attack in a case in which it must succeed and one in which it must fail, in federations
+small enough to follow by hand.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +23,17 @@ from attacks.inversion.analytic import AnalyticInversion
 from attacks.poison.label_flip import LabelFlip
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
-from sim.types import Byzantine, Field, Knowledge, Layout, Observation, Records, Rule, TableSchema, View
+from sim.types import (
+    Byzantine,
+    Field,
+    Knowledge,
+    Layout,
+    Observation,
+    Records,
+    Rule,
+    TableSchema,
+    View,
+)
 from tests import oracles
 
 RNG = stream(0, "unused")
@@ -34,14 +46,20 @@ def clear(rows: np.ndarray) -> View:
 # --- attacks on updates: hospital i wants the model at target i, and sends half of the way there
 
 
-def missed(attack: Byzantine | None, rule: Rule, n: int = 10, f: int = 3, rounds: int = 40) -> float:
-    """Distance of the final model from the honest hospitals' mean target, in standard deviations per parameter."""
+def missed(
+    attack: Byzantine | None, rule: Rule, n: int = 10, f: int = 3, rounds: int = 40
+) -> float:
+    """Distance of the final model from the honest hospitals' mean target, in standard deviations
+    per parameter.
+    """
     targets = 5 + stream(0, "targets").normal(size=(n, 200))
     model = np.zeros(200)
     for number in range(rounds):
         updates = 0.5 * (targets - model)
         if attack is not None:
-            updates[:f] = attack(Knowledge(updates[:f], n, f, updates[f:]), stream(0, "attack", number))
+            updates[:f] = attack(
+                Knowledge(updates[:f], n, f, updates[f:]), stream(0, "attack", number)
+            )
         model = model + rule(clear(updates), RNG)
     return float(np.sqrt(np.mean((model - targets[f:].mean(axis=0)) ** 2)))
 
@@ -64,7 +82,9 @@ def test_sign_flip_of_own_and_of_mean_send_what_they_state() -> None:
     known = Knowledge(own, 4, 2, others)
     np.testing.assert_array_equal(SignFlip(2.0, "own")(known, RNG), -2 * own)
     np.testing.assert_array_equal(SignFlip(2.0, "mean")(known, RNG), [[-30.0, -2.0]] * 2)
-    np.testing.assert_array_equal(SignFlip(2.0, "mean")(replace(known, others=None), RNG), [[-4.0, -6.0]] * 2)
+    np.testing.assert_array_equal(
+        SignFlip(2.0, "mean")(replace(known, others=None), RNG), [[-4.0, -6.0]] * 2
+    )
 
 
 def test_alie_moves_the_mean_by_exactly_its_share_of_the_shift() -> None:
@@ -98,24 +118,37 @@ def test_alie_fails_for_lack_of_colluders() -> None:
     data=st.data(),
 )
 def test_alie_equals_the_papers_formulas(
-    seed: int, n: int, z: float | str, sign: int, deviation: str, sees_honest: bool, data: st.DataObject
+    seed: int,
+    n: int,
+    z: float | str,
+    sign: int,
+    deviation: str,
+    sees_honest: bool,
+    data: st.DataObject,
 ) -> None:
     f = data.draw(st.integers(2, n // 2))
     rows = np.random.default_rng(seed).normal(size=(n, 4))
     known = Knowledge(rows[:f], n, f, rows[f:] if sees_honest else None)
     sent = ALIE(z, sign, deviation)(known, RNG)
-    expected = oracles.alie((rows[f:] if sees_honest else rows[:f]).tolist(), n, f, z, sign, deviation)
+    expected = oracles.alie(
+        (rows[f:] if sees_honest else rows[:f]).tolist(), n, f, z, sign, deviation
+    )
     np.testing.assert_allclose(sent, [expected] * f, rtol=1e-9, atol=1e-9)
 
 
 def test_alies_z_is_the_quantile_and_not_the_probability_of_it() -> None:
-    assert paper_z(50, 24) == pytest.approx(1.4261, abs=1e-4)  # 2 supporters among 26 honest: Phi(z) = 24/26
-    assert paper_z(50, 10) == pytest.approx(0.2533, abs=1e-4)  # Phi(z) = 0.6; authors' tables elsewhere list Phi(0.6) = 0.7257
+    # 2 supporters among 26 honest: Phi(z) = 24/26
+    assert paper_z(50, 24) == pytest.approx(1.4261, abs=1e-4)
+    # Phi(z) = 0.6; authors' tables elsewhere list Phi(0.6) = 0.7257
+    assert paper_z(50, 10) == pytest.approx(0.2533, abs=1e-4)
 
 
 @pytest.mark.parametrize(("n", "f"), [(10, 6), (9, 5), (2, 1), (2, 0), (1, 1), (5, 5)])
 def test_alie_refuses_where_the_papers_quantile_is_infinite(n: int, f: int) -> None:
-    with pytest.raises(RefusedError, match=rf"^n_hospitals={n}, n_hostile={f}: ALIE with z=paper needs .*; give z a number$"):
+    with pytest.raises(
+        RefusedError,
+        match=rf"^n_hospitals={n}, n_hostile={f}: ALIE with z=paper needs .*; give z a number$",
+    ):
         paper_z(n, f)
 
 
@@ -169,10 +202,16 @@ def probabilities(model: np.ndarray, features: np.ndarray) -> np.ndarray:
 def trained(rule: Rule, n_hostile: int, share: float = 1.0) -> tuple[float, float]:
     """Accuracy and Brier score, on fresh honest records, after 60 rounds with ten hospitals."""
     flip = LabelFlip(share)
-    hospitals = [flip(hospital(i), FIVE, stream(0, "flip", i)) if i < n_hostile else hospital(i) for i in range(10)]
+    hospitals = [
+        flip(hospital(i), FIVE, stream(0, "flip", i)) if i < n_hostile else hospital(i)
+        for i in range(10)
+    ]
     model = np.zeros(5)
     for _ in range(60):
-        steps = [part.features.T @ (part.labels - probabilities(model, part.features)) / len(part) for part in hospitals]
+        steps = [
+            part.features.T @ (part.labels - probabilities(model, part.features)) / len(part)
+            for part in hospitals
+        ]
         model = model + rule(clear(np.array(steps)), RNG)
     test = hospital(99)
     found = probabilities(model, test.features)
@@ -185,15 +224,21 @@ def test_label_flip_by_a_majority_turns_the_mean_and_the_median_around() -> None
     assert trained(Median(4), 7)[0] < 0.15
 
 
-def test_label_flip_by_a_minority_spoils_the_means_probabilities_and_fails_against_the_median() -> None:
-    clean, flipped, median = (trained(rule, f)[1] for rule, f in ((Mean(), 0), (Mean(), 4), (Median(4), 4)))
+def test_label_flip_by_a_minority_spoils_the_means_probabilities_and_fails_against_the_median() -> (
+    None
+):
+    clean, flipped, median = (
+        trained(rule, f)[1] for rule, f in ((Mean(), 0), (Mean(), 4), (Median(4), 4))
+    )
     assert flipped > 1.5 * clean
     assert median < (clean + flipped) / 2
     assert trained(Median(4), 4)[0] > 0.85
 
 
 @pytest.mark.parametrize(("share", "n_flipped"), [(1.0, 80), (0.25, 20), (0.001, 0)])
-def test_label_flip_turns_that_share_of_the_labels_and_nothing_else(share: float, n_flipped: int) -> None:
+def test_label_flip_turns_that_share_of_the_labels_and_nothing_else(
+    share: float, n_flipped: int
+) -> None:
     before = hospital(0)
     after = LabelFlip(share)(before, FIVE, stream(0, "flip"))
     assert (after.labels != before.labels).sum() == n_flipped
@@ -201,7 +246,10 @@ def test_label_flip_turns_that_share_of_the_labels_and_nothing_else(share: float
 
 
 def test_label_flip_draws_which_records_from_its_generator() -> None:
-    first, again, other = (LabelFlip(0.5)(hospital(0), FIVE, stream(0, "flip", name)).labels for name in ("a", "a", "b"))
+    first, again, other = (
+        LabelFlip(0.5)(hospital(0), FIVE, stream(0, "flip", name)).labels
+        for name in ("a", "a", "b")
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -210,7 +258,9 @@ def test_label_flip_draws_which_records_from_its_generator() -> None:
 
 
 def heart_like() -> TableSchema:
-    """Nine continuous fields, three of them with a flag for missing values, and six categorical ones: 29 columns."""
+    """Nine continuous fields, three of them with a flag for missing values, and six categorical
+    ones: 29 columns.
+    """
     fields: list[Field] = []
     column = 0
     for number in range(9):
@@ -219,13 +269,16 @@ def heart_like() -> TableSchema:
         column += 1 if flag is None else 2
     for number, n_levels in enumerate((2, 4, 3, 2, 3, 3)):
         levels = tuple("abcd"[:n_levels])
-        fields.append(Field(f"kind{number}", "categorical", tuple(range(column, column + n_levels)), levels))
+        fields.append(
+            Field(f"kind{number}", "categorical", tuple(range(column, column + n_levels)), levels)
+        )
         column += n_levels
     return TableSchema(tuple(fields), column)
 
 
 SCHEMA = heart_like()
-NUMBERS = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(29)), 29)  # no 0/1 column at all
+# no 0/1 column at all
+NUMBERS = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(29)), 29)
 
 
 def patients(n: int, rng: np.random.Generator, schema: TableSchema = SCHEMA) -> np.ndarray:
@@ -233,7 +286,9 @@ def patients(n: int, rng: np.random.Generator, schema: TableSchema = SCHEMA) -> 
     records = np.zeros((n, schema.n_features), np.float32)
     for field in schema.fields:
         if field.kind == "categorical":
-            records[np.arange(n), np.array(field.columns)[rng.integers(len(field.columns), size=n)]] = 1
+            records[
+                np.arange(n), np.array(field.columns)[rng.integers(len(field.columns), size=n)]
+            ] = 1
             continue
         records[:, field.columns[0]] = rng.normal(size=n)
         if field.missing is not None:
@@ -247,7 +302,9 @@ def network(seed: int, hidden: tuple[int, ...] = (64, 32)) -> torch.nn.Sequentia
     with torch.random.fork_rng():  # torch's layers draw from its global generator alone
         torch.manual_seed(seed)
         sizes = (29, *hidden, 1)
-        layers = [part for a, b in pairwise(sizes) for part in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+        layers = [
+            part for a, b in pairwise(sizes) for part in (torch.nn.Linear(a, b), torch.nn.ReLU())
+        ]
         return torch.nn.Sequential(*layers[:-1])
 
 
@@ -260,18 +317,28 @@ def vector(parts: list[torch.Tensor]) -> np.ndarray:
 
 
 def gradient(net: torch.nn.Sequential, records: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(net(torch.tensor(records))[:, 0], torch.tensor(labels))
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        net(torch.tensor(records))[:, 0], torch.tensor(labels)
+    )
     return vector(list(torch.autograd.grad(loss, list(net.parameters()))))
 
 
-def trained_update(net: torch.nn.Sequential, records: np.ndarray, labels: np.ndarray, adam: bool, steps: int) -> np.ndarray:
+def trained_update(
+    net: torch.nn.Sequential, records: np.ndarray, labels: np.ndarray, adam: bool, steps: int
+) -> np.ndarray:
     """Trained minus received weights in float32, as a hospital sends them."""
     before = vector(list(net.parameters()))
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.05) if adam else torch.optim.SGD(net.parameters(), lr=0.1)
+    optimizer = (
+        torch.optim.Adam(net.parameters(), lr=0.05)
+        if adam
+        else torch.optim.SGD(net.parameters(), lr=0.1)
+    )
     for _ in range(steps):
         optimizer.zero_grad()
         outputs = net(torch.tensor(records))[:, 0]
-        torch.nn.functional.binary_cross_entropy_with_logits(outputs, torch.tensor(labels)).backward()
+        torch.nn.functional.binary_cross_entropy_with_logits(
+            outputs, torch.tensor(labels)
+        ).backward()
         optimizer.step()
     return vector(list(net.parameters())) - before
 
@@ -283,12 +350,17 @@ def guesses(update: np.ndarray, net: torch.nn.Module, schema: TableSchema = SCHE
 
 def errors(found: np.ndarray, records: np.ndarray) -> np.ndarray:
     """For each record the relative distance of the nearest guess; infinite where there is none."""
-    gaps = [np.linalg.norm(found - record, axis=1).min(initial=np.inf) / np.linalg.norm(record) for record in records]
+    gaps = [
+        np.linalg.norm(found - record, axis=1).min(initial=np.inf) / np.linalg.norm(record)
+        for record in records
+    ]
     return np.array(gaps)
 
 
 def attempt(n: int, seed: int, hidden: tuple[int, ...] = (64, 32)) -> tuple[np.ndarray, np.ndarray]:
-    """Guesses from the gradient of ``n`` random records under an untrained network, and the records."""
+    """Guesses from the gradient of ``n`` random records under an untrained network, and the
+    records.
+    """
     rng = stream(seed, "patients")
     records, net = patients(n, rng), network(seed, hidden)
     return guesses(gradient(net, records, rng.integers(2, size=n).astype(np.float32)), net), records
@@ -302,7 +374,9 @@ def test_inversion_reads_a_single_record_from_a_float32_gradient_to_1e_6(seed: i
 
 
 @pytest.mark.parametrize(("n", "low", "high"), [(4, 0.88, 1.0), (16, 0.04, 0.2), (64, 0.0, 0.01)])
-def test_share_of_records_read_from_a_sum_falls_with_its_size(n: int, low: float, high: float) -> None:
+def test_share_of_records_read_from_a_sum_falls_with_its_size(
+    n: int, low: float, high: float
+) -> None:
     attempts = [attempt(n, seed, hidden=(64,)) for seed in range(160 // n + 10)]
     shares = [(errors(found, records) < 1e-3).mean() for found, records in attempts]
     assert low <= np.mean(shares) <= high
@@ -310,7 +384,9 @@ def test_share_of_records_read_from_a_sum_falls_with_its_size(n: int, low: float
 
 def test_few_guesses_are_mixtures_of_records() -> None:
     attempts = [attempt(n, seed, hidden=(64,)) for n in (4, 16, 64) for seed in range(20)]
-    wrong = sum((errors(records.astype(np.float64), found) > 1e-3).sum() for found, records in attempts)
+    wrong = sum(
+        (errors(records.astype(np.float64), found) > 1e-3).sum() for found, records in attempts
+    )
     assert wrong <= 0.1 * sum(len(found) for found, _ in attempts)
 
 
@@ -318,16 +394,22 @@ def test_few_guesses_are_mixtures_of_records() -> None:
 def test_inversion_reads_a_hospital_of_one_record_after_many_sgd_steps(steps: int) -> None:
     for seed in range(20):
         net, records = network(seed), patients(1, stream(seed, "patients"))
-        found = guesses(trained_update(net, records, np.ones(1, np.float32), adam=False, steps=steps), net)
+        found = guesses(
+            trained_update(net, records, np.ones(1, np.float32), adam=False, steps=steps), net
+        )
         assert errors(found, records).max() < 1e-5
 
 
 @pytest.mark.parametrize("steps", [1, 20])
 def test_inversion_fails_after_adam_which_still_gives_the_categories_away(steps: int) -> None:
     net, records = network(1), patients(1, stream(1, "patients"))
-    found = guesses(trained_update(net, records, np.ones(1, np.float32), adam=True, steps=steps), net)
+    found = guesses(
+        trained_update(net, records, np.ones(1, np.float32), adam=True, steps=steps), net
+    )
     assert errors(found, records).min(initial=np.inf) > 0.1
-    categorical = [column for field in SCHEMA.fields if field.kind == "categorical" for column in field.columns]
+    categorical = [
+        column for field in SCHEMA.fields if field.kind == "categorical" for column in field.columns
+    ]
     np.testing.assert_array_equal(found[0, categorical], records[0, categorical])
 
 
@@ -351,7 +433,9 @@ def test_update_with_noise_as_in_private_training_gives_no_guess(multiplier: flo
     update = gradient(net, records, np.ones(1, np.float32)).astype(np.float64)
     clipped = update / max(1.0, float(np.linalg.norm(update)))
     assert len(guesses(clipped, net)) == 1
-    assert len(guesses(clipped + multiplier * stream(3, "noise").normal(size=update.size), net)) == 0
+    assert (
+        len(guesses(clipped + multiplier * stream(3, "noise").normal(size=update.size), net)) == 0
+    )
 
 
 def test_inversion_looks_at_each_row_of_the_view_alone() -> None:
@@ -371,7 +455,11 @@ def test_without_any_category_only_confirmed_or_lone_candidates_are_guessed() ->
     assert errors(alone, records[:1]).max() < 1e-6
     mixed = gradient(net, records, rng.integers(2, size=16).astype(np.float32))
     assert len(guesses(mixed, net, NUMBERS)) == 0
-    noisy = guesses(gradient(net, records[:1], np.ones(1, np.float32)) + 1e-3 * rng.normal(size=len(mixed)), net, NUMBERS)
+    noisy = guesses(
+        gradient(net, records[:1], np.ones(1, np.float32)) + 1e-3 * rng.normal(size=len(mixed)),
+        net,
+        NUMBERS,
+    )
     assert len(noisy) == 0
 
 
@@ -383,16 +471,27 @@ def test_without_any_category_only_confirmed_or_lone_candidates_are_guessed() ->
         (("0.weight", (64, 30)), ("0.bias", (64,))),
         (("0.weight", (64, 29)), ("0.bias", (63,))),
         (("0.weight", (8, 29)), ("1.bias", (8,))),
-        (("0.weight", (29,)), ("0.bias", (29,)), ("1.weight", (64, 29)), ("1.bias", (64,))),  # a normalization comes first
+        # a normalization comes first
+        (("0.weight", (29,)), ("0.bias", (29,)), ("1.weight", (64, 29)), ("1.bias", (64,))),
     ],
 )
-def test_inversion_refuses_a_model_that_does_not_start_with_a_linear_layer_on_the_features(layout: Layout) -> None:
+def test_inversion_refuses_a_model_that_does_not_start_with_a_linear_layer_on_the_features(
+    layout: Layout,
+) -> None:
     seen = Observation(clear(np.zeros((1, 3000))), np.zeros(3000), layout, SCHEMA)
-    with pytest.raises(RefusedError, match=r"needs a first linear layer on 29 features, with a bias$"):
+    with pytest.raises(
+        RefusedError, match=r"needs a first linear layer on 29 features, with a bias$"
+    ):
         AnalyticInversion()(seen, RNG)
 
 
-TINY = TableSchema((Field("age", "continuous", (0,), missing=1), Field("sex", "categorical", (2, 3), ("female", "male"))), 4)
+TINY = TableSchema(
+    (
+        Field("age", "continuous", (0,), missing=1),
+        Field("sex", "categorical", (2, 3), ("female", "male")),
+    ),
+    4,
+)
 
 
 @pytest.mark.parametrize(

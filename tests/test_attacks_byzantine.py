@@ -1,4 +1,6 @@
-"""Attacks on updates: equal to plain implementations and to ByzFL's, each where it succeeds and where it fails."""
+"""Attacks on updates: equal to plain implementations and to ByzFL's, each where it succeeds and
+where it fails.
+"""
 
 import dataclasses
 import sys
@@ -62,12 +64,15 @@ def clear(rows: np.ndarray) -> View:
     return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))), None)
 
 
-# --- a federation of 10 hospitals: hospital i wants the model at its target, and sends half of the way there
+# --- a federation of 10 hospitals: hospital i wants the model at its target, and sends half of the
+# way there
 
 
 @dataclasses.dataclass
 class Federation:
-    """``honest``: where the honest hospitals want the model; ``own``: what hostile ones would send without the attack."""
+    """``honest``: where the honest hospitals want the model; ``own``: what hostile ones would send
+    without the attack.
+    """
 
     rule: Rule
     f: int = F
@@ -84,7 +89,9 @@ class Federation:
         return self.aggregate(np.vstack([sent, others]))
 
     def run(self, attack: Byzantine | None, rounds: int = 40, attacked: int = 40) -> np.ndarray:
-        """The final model, after the first ``attacked`` rounds with the attack and the others without."""
+        """The final model, after the first ``attacked`` rounds with the attack and the others
+        without.
+        """
         model, work = np.zeros(D), Rounds(attack)
         for number in range(rounds):
             updates = 0.5 * (self.targets - model)
@@ -97,14 +104,18 @@ class Federation:
         return model
 
     def missed(self, attack: Byzantine | None, rounds: int = 40) -> float:
-        """Distance of the final model from the honest hospitals' mean target, in standard deviations per parameter."""
+        """Distance of the final model from the honest hospitals' mean target, in standard
+        deviations per parameter.
+        """
         return float(np.sqrt(np.mean((self.run(attack, rounds) - self.center) ** 2)))
 
 
 ROBUST = (Median(F), TrimmedMean(F), Krum(F))
 
 
-@pytest.mark.parametrize("attack", [Gaussian(200.0), Gaussian(200.0, added=True), Random(200.0), IPM(100.0)])
+@pytest.mark.parametrize(
+    "attack", [Gaussian(200.0), Gaussian(200.0, added=True), Random(200.0), IPM(100.0)]
+)
 def test_large_updates_ruin_the_mean_and_fail_against_robust_rules(attack: Byzantine) -> None:
     assert Federation(Mean()).missed(attack) > 10
     for rule in ROBUST:
@@ -117,26 +128,42 @@ def test_zero_of_mean_stops_the_mean_where_it_is_and_fails_against_krum() -> Non
 
 
 def test_zero_rows_slow_the_mean_and_do_not_stop_it() -> None:
-    assert Federation(Mean()).missed(Zero("row"), rounds=3) > 1.3 * Federation(Mean()).missed(None, rounds=3)
+    assert Federation(Mean()).missed(Zero("row"), rounds=3) > 1.3 * Federation(Mean()).missed(
+        None, rounds=3
+    )
     assert Federation(Mean()).missed(Zero("row"), rounds=100) < 0.5
 
 
 def test_small_ipm_gets_past_the_median_that_stops_the_large_one() -> None:
-    clean, small, large = (Federation(Median(4), f=4).missed(attack, rounds=6) for attack in (None, IPM(0.5), IPM(100.0)))
+    clean, small, large = (
+        Federation(Median(4), f=4).missed(attack, rounds=6)
+        for attack in (None, IPM(0.5), IPM(100.0))
+    )
     assert small > clean + 0.2
     assert large > clean + 0.2  # both only count as being on the wrong side
-    assert Federation(Krum(F)).missed(IPM(100.0)) == pytest.approx(Federation(Krum(F)).missed(Gaussian(200.0)), rel=0.2)
+    assert Federation(Krum(F)).missed(IPM(100.0)) == pytest.approx(
+        Federation(Krum(F)).missed(Gaussian(200.0)), rel=0.2
+    )
 
 
 @pytest.mark.parametrize("make", [MinMax, MinSum])
 @pytest.mark.parametrize("along", ["unit", "std", "sign"])
-def test_min_max_and_min_sum_get_past_robust_rules(make: Callable[..., Byzantine], along: str) -> None:
+def test_min_max_and_min_sum_get_past_robust_rules(
+    make: Callable[..., Byzantine], along: str
+) -> None:
     for rule in (Median(F), TrimmedMean(F)):
         assert Federation(rule).missed(make(along)) > Federation(rule).missed(None) + 0.15
     assert Federation(Krum(F)).missed(make(along)) > 1.05 * Federation(Krum(F)).missed(None)
 
 
-HIDING = [ALIE(z=1.5), MinMax("std"), MinSum("unit"), AggregationTailored("std"), ALIEOptimized(), Mimic()]
+HIDING = [
+    ALIE(z=1.5),
+    MinMax("std"),
+    MinSum("unit"),
+    AggregationTailored("std"),
+    ALIEOptimized(),
+    Mimic(),
+]
 
 
 @pytest.mark.parametrize("attack", HIDING, ids=repr)
@@ -170,10 +197,16 @@ def test_line_search_against_the_rule_hurts_it_no_less_than_fixed_steps_do(rule:
         assert known.defense is not None
         return float(np.linalg.norm(known.defense(attack(known, RNG)) - center))
 
-    assert hurt(ALIEOptimized()) >= 0.95 * max(hurt(ALIE(z=z, deviation="sample")) for z in (0.1, 0.5, 1, 1.5, 3, 10))
-    assert hurt(IPMOptimized()) >= 0.95 * max(hurt(IPM(epsilon)) for epsilon in (0.1, 0.5, 1, 2, 10, 100))
+    assert hurt(ALIEOptimized()) >= 0.95 * max(
+        hurt(ALIE(z=z, deviation="sample")) for z in (0.1, 0.5, 1, 1.5, 3, 10)
+    )
+    assert hurt(IPMOptimized()) >= 0.95 * max(
+        hurt(IPM(epsilon)) for epsilon in (0.1, 0.5, 1, 2, 10, 100)
+    )
     for along in ("unit", "std", "sign"):
-        assert hurt(AggregationTailored(along)) >= 0.9 * max(hurt(MinMax(along)), hurt(MinSum(along)))
+        assert hurt(AggregationTailored(along)) >= 0.9 * max(
+            hurt(MinMax(along)), hurt(MinSum(along))
+        )
 
 
 def test_optimized_attacks_do_worse_against_another_rule_than_the_one_they_know() -> None:
@@ -181,16 +214,23 @@ def test_optimized_attacks_do_worse_against_another_rule_than_the_one_they_know(
     own, others = updates[:F], updates[F:]
     hurt = {}
     for tuned, met in product(rules, rules):
-        known = Knowledge(own, N, F, others, lambda rows, rule=tuned: rule(clear(np.vstack([rows, others])), RNG))
+        known = Knowledge(
+            own, N, F, others, lambda rows, rule=tuned: rule(clear(np.vstack([rows, others])), RNG)
+        )
         sent = AggregationTailored()(known, RNG)
-        hurt[type(tuned), type(met)] = np.linalg.norm(met(clear(np.vstack([sent, others])), RNG) - others.mean(axis=0))
+        hurt[type(tuned), type(met)] = np.linalg.norm(
+            met(clear(np.vstack([sent, others])), RNG) - others.mean(axis=0)
+        )
     assert hurt[Krum, Krum] > hurt[Mean, Krum]
     assert hurt[Mean, Mean] > hurt[Krum, Mean]
 
 
-def test_mimic_pulls_the_model_to_the_outermost_hospital_and_fails_where_it_is_one_of_many() -> None:
+def test_mimic_pulls_the_model_to_the_outermost_hospital_and_fails_where_it_is_one_of_many() -> (
+    None
+):
     targets = TARGETS.copy()
-    targets[7] += 8 * stream(0, "far").normal(size=D)  # the direction of most variance leads to this hospital
+    # the direction of most variance leads to this hospital
+    targets[7] += 8 * stream(0, "far").normal(size=D)
     apart = np.linalg.norm(targets[7] - targets[F:].mean(axis=0))
     model = Federation(Mean(), targets=targets).run(Mimic())
     assert np.linalg.norm(model - targets[7]) < 0.75 * apart
@@ -218,11 +258,17 @@ def test_mimics_direction_is_the_first_principal_one(seed: int, n: int, d: int) 
     sent = Mimic()(known, RNG)[0]
     centered = rows - rows.mean(axis=0)
     outermost = np.abs(centered @ np.linalg.svd(centered)[2][0])
-    np.testing.assert_allclose(np.abs((sent - rows.mean(axis=0)) @ np.linalg.svd(centered)[2][0]), outermost.max(), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.abs((sent - rows.mean(axis=0)) @ np.linalg.svd(centered)[2][0]),
+        outermost.max(),
+        rtol=1e-6,
+    )
 
 
 def sybils(disguise: float, rule: Rule, agree: bool) -> float:
-    """Distance of the model from where the hostile want it; each hostile hospital alone is off by a lot, their mean is not."""
+    """Distance of the model from where the hostile want it; each hostile hospital alone is off by a
+    lot, their mean is not.
+    """
     targets = TARGETS.copy()
     noise = 6 * stream(0, "identities").normal(size=(F, D))
     targets[:F] = MINE / 10 + noise - noise.mean(axis=0)
@@ -230,7 +276,9 @@ def sybils(disguise: float, rule: Rule, agree: bool) -> float:
     return float(np.sqrt(np.mean((model - MINE / 10) ** 2)))
 
 
-def test_sybils_that_agree_win_krum_with_an_assumed_single_attacker_and_fail_against_the_trimmed_mean() -> None:
+def test_sybils_that_agree_win_krum_with_an_assumed_single_attacker_and_fail_against_the_trimmed_mean() -> (
+    None
+):
     five = np.vstack([np.full((5, D), MINE), TARGETS[5:]])
     for disguise in (0.0, 1e-3):
         model = Federation(Krum(1), f=5, targets=five).run(Sybil(disguise))
@@ -242,7 +290,9 @@ def test_sybils_send_their_mean_each_with_its_own_disguise() -> None:
     own = stream(0, "own").normal(size=(4, 5000))
     sent = Sybil(0.1)(Knowledge(own, 10, 4), stream(0, "disguise"))
     length = np.linalg.norm(own.mean(axis=0))
-    np.testing.assert_allclose(np.linalg.norm(sent - own.mean(axis=0), axis=1), 0.1 * length, rtol=0.05)
+    np.testing.assert_allclose(
+        np.linalg.norm(sent - own.mean(axis=0), axis=1), 0.1 * length, rtol=0.05
+    )
     assert len({row.tobytes() for row in sent}) == 4
 
 
@@ -256,7 +306,11 @@ def rides(attack: Byzantine, rule: Rule) -> tuple[float, float]:
             sent = work(known, rng)
             assert known.others is not None
             honest = known.others.mean(axis=0)
-            seen.append(float(sent[0] @ honest / (np.linalg.norm(sent[0]) * np.linalg.norm(honest) + 1e-300)))
+            seen.append(
+                float(
+                    sent[0] @ honest / (np.linalg.norm(sent[0]) * np.linalg.norm(honest) + 1e-300)
+                )
+            )
             return sent
 
     return federation.missed(Watched(), rounds=3), seen[1]
@@ -270,19 +324,28 @@ def test_free_rider_in_disguise_looks_honest_and_one_without_does_not() -> None:
 
 
 def test_free_rider_sends_the_last_move_of_the_model_and_at_first_nothing() -> None:
-    known, rider = Knowledge(np.ones((1, 2)), 4, 1, model=np.array([1.0, 1.0])), Rounds(FreeRider("delta", 0.0))
+    known, rider = (
+        Knowledge(np.ones((1, 2)), 4, 1, model=np.array([1.0, 1.0])),
+        Rounds(FreeRider("delta", 0.0)),
+    )
     np.testing.assert_array_equal(rider(known, RNG), [[0.0, 0.0]])
     moved = dataclasses.replace(known, model=np.array([3.0, 0.0]))
     np.testing.assert_array_equal(rider(moved, RNG), [[2.0, -1.0]])
 
 
-def test_model_replacement_puts_the_mean_where_the_hostile_want_it_and_fails_against_the_median() -> None:
+def test_model_replacement_puts_the_mean_where_the_hostile_want_it_and_fails_against_the_median() -> (
+    None
+):
     targets = TARGETS.copy()
     targets[:F] = MINE
     near = Federation(Mean(), targets=targets)
     one_round = near.run(ModelReplacement("full"), rounds=1)
-    np.testing.assert_allclose(one_round, 0.5 * (targets[:F].mean(axis=0) + targets[F:].sum(axis=0) / N), atol=1e-9)
-    assert abs(near.run(ModelReplacement("full")).mean() - MINE) < 0.65 * abs(near.run(None).mean() - MINE)
+    np.testing.assert_allclose(
+        one_round, 0.5 * (targets[:F].mean(axis=0) + targets[F:].sum(axis=0) / N), atol=1e-9
+    )
+    assert abs(near.run(ModelReplacement("full")).mean() - MINE) < 0.65 * abs(
+        near.run(None).mean() - MINE
+    )
     assert Federation(Median(F), targets=targets).missed(ModelReplacement("full")) < 1.5
 
 
@@ -294,12 +357,18 @@ def test_model_replacement_is_no_longer_than_allowed() -> None:
 
 
 def test_neurotoxin_keeps_off_the_parameters_that_the_model_moves_most() -> None:
-    known, half, tenth = Knowledge(np.ones((2, 4)), 6, 2, model=np.zeros(4)), Rounds(Neurotoxin(0.5)), Rounds(Neurotoxin(0.1))
+    known, half, tenth = (
+        Knowledge(np.ones((2, 4)), 6, 2, model=np.zeros(4)),
+        Rounds(Neurotoxin(0.5)),
+        Rounds(Neurotoxin(0.1)),
+    )
     np.testing.assert_array_equal(half(known, RNG), np.ones((2, 4)))  # nothing seen to move yet
     moved = dataclasses.replace(known, model=np.array([0.0, -3.0, 1.0, 0.5]))
     np.testing.assert_array_equal(half(moved, RNG), [[1.0, 0.0, 0.0, 1.0]] * 2)
     tenth(moved, RNG)
-    np.testing.assert_array_equal(tenth(dataclasses.replace(moved, model=np.ones(4)), RNG), np.ones((2, 4)))
+    np.testing.assert_array_equal(
+        tenth(dataclasses.replace(moved, model=np.ones(4)), RNG), np.ones((2, 4))
+    )
 
 
 @pytest.mark.parametrize("size", [1.0, 1e30])
@@ -309,8 +378,12 @@ def test_products_of_float32_rows_are_those_of_float64_to_float32_rounding(size:
     exact = rows.astype(np.float64)
     centered = exact - exact.mean(axis=0)
     np.testing.assert_allclose(found.center, exact.mean(axis=0), rtol=1e-4, atol=1e-6 * size)
-    np.testing.assert_allclose(found.products, centered @ centered.T, rtol=1e-4, atol=1e-3 * size**2)
-    np.testing.assert_allclose(found.offsets[0], centered @ -np.sign(exact.mean(axis=0)), rtol=1e-4, atol=1e-2 * size)
+    np.testing.assert_allclose(
+        found.products, centered @ centered.T, rtol=1e-4, atol=1e-3 * size**2
+    )
+    np.testing.assert_allclose(
+        found.offsets[0], centered @ -np.sign(exact.mean(axis=0)), rtol=1e-4, atol=1e-2 * size
+    )
     apart = ((exact[:, None] - exact[None]) ** 2).sum(axis=2)
     np.testing.assert_allclose(found.squared_distances, apart, rtol=1e-4, atol=1e-3 * size**2)
 
@@ -331,30 +404,47 @@ def drawn(made: tuple[int, int, int, bool]) -> tuple[Knowledge, list[list[float]
     """What is known of random updates, and the rows taken for honest."""
     seed, n, d, sees = made
     rows, f = np.random.default_rng(seed).normal(size=(n, d)), 2 + (n > 8)
-    return Knowledge(rows[:f], n, f, rows[f:] if sees else None), (rows[f:] if sees else rows[:f]).tolist(), f
+    return (
+        Knowledge(rows[:f], n, f, rows[f:] if sees else None),
+        (rows[f:] if sees else rows[:f]).tolist(),
+        f,
+    )
 
 
 @pytest.mark.parametrize("attack", DETERMINISTIC, ids=repr)
 @settings(max_examples=25, deadline=None)
 @given(made=ROWS)
-def test_attack_equals_its_papers_formula(attack: Byzantine, made: tuple[int, int, int, bool]) -> None:
+def test_attack_equals_its_papers_formula(
+    attack: Byzantine, made: tuple[int, int, int, bool]
+) -> None:
     known, honest, f = drawn(made)
     name = type(attack).__module__.rpartition(".")[2]
-    expected = getattr(oracles, name)(oracles.Round(honest, known.n_hospitals, f), **dataclasses.asdict(attack))
+    expected = getattr(oracles, name)(
+        oracles.Round(honest, known.n_hospitals, f), **dataclasses.asdict(attack)
+    )
     np.testing.assert_allclose(attack(known, RNG), [expected] * f, rtol=1e-6, atol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), n=st.integers(7, 12), d=st.integers(2, 5), shift=st.sampled_from([0.0, 3.0]))
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(7, 12),
+    d=st.integers(2, 5),
+    shift=st.sampled_from([0.0, 3.0]),
+)
 def test_fang_krum_equals_the_papers_search(seed: int, n: int, d: int, shift: float) -> None:
     rows, f = shift + np.random.default_rng(seed).normal(size=(n, d)), 2
     sent = FangKrum()(Knowledge(rows[:f], n, f, rows[f:]), RNG)
-    np.testing.assert_allclose(sent, [oracles.fang_krum(oracles.Round(rows[f:].tolist(), n, f), 1e-5)] * f, rtol=1e-9)
+    np.testing.assert_allclose(
+        sent, [oracles.fang_krum(oracles.Round(rows[f:].tolist(), n, f), 1e-5)] * f, rtol=1e-9
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(made=ROWS, b=st.sampled_from([1.5, 2.0]), shift=st.sampled_from([-4.0, 0.0, 4.0]))
-def test_fang_draws_from_the_papers_ranges(made: tuple[int, int, int, bool], b: float, shift: float) -> None:
+def test_fang_draws_from_the_papers_ranges(
+    made: tuple[int, int, int, bool], b: float, shift: float
+) -> None:
     known, _, _ = drawn(made)
     own, others = known.own + shift, None if known.others is None else known.others + shift
     honest = (own if others is None else others).tolist()
@@ -366,9 +456,12 @@ def test_fang_draws_from_the_papers_ranges(made: tuple[int, int, int, bool], b: 
 
 
 @pytest.mark.parametrize(
-    ("attack", "spread"), [(Gaussian(3.0), 3.0), (Random(3.0), 3.0 / np.sqrt(3)), (Gaussian(3.0, added=True), 3.0)]
+    ("attack", "spread"),
+    [(Gaussian(3.0), 3.0), (Random(3.0), 3.0 / np.sqrt(3)), (Gaussian(3.0, added=True), 3.0)],
 )
-def test_noise_has_the_stated_spread_and_is_every_hospitals_own(attack: Byzantine, spread: float) -> None:
+def test_noise_has_the_stated_spread_and_is_every_hospitals_own(
+    attack: Byzantine, spread: float
+) -> None:
     own = np.full((2, 40_000), 7.0)
     sent = attack(Knowledge(own, 4, 2), stream(0, "noise"))
     center = 7.0 if attack == Gaussian(3.0, added=True) else 0.0
@@ -380,8 +473,12 @@ def test_noise_has_the_stated_spread_and_is_every_hospitals_own(attack: Byzantin
 def test_search_finds_the_top_of_a_hill_and_the_end_of_a_cliff_and_a_maximum_at_zero() -> None:
     for evals, precision in ((36, 0.05), (70, 0.001)):
         for at in (0.2, 3.0, 7.3, 700.0):
-            assert furthest(lambda x, at=at: -((x - at) ** 2), evals, 10.0) == pytest.approx(at, rel=precision)
-            assert furthest(lambda x, at=at: x if x <= at else 0.0, evals, 10.0) == pytest.approx(at, rel=precision)
+            assert furthest(lambda x, at=at: -((x - at) ** 2), evals, 10.0) == pytest.approx(
+                at, rel=precision
+            )
+            assert furthest(lambda x, at=at: x if x <= at else 0.0, evals, 10.0) == pytest.approx(
+                at, rel=precision
+            )
     assert furthest(lambda x: -x, 36, 10.0) == 0.0
 
 
@@ -397,9 +494,14 @@ def test_search_looks_no_more_often_than_it_may(evals: int) -> None:
     assert len(looks) == len(set(looks)) == evals
 
 
-# --- searches over every rule and step in conf/, near the limit of each: what a climb of 20 looks finds, they find
+# --- searches over every rule and step in conf/, near the limit of each: what a climb of 20 looks
+# finds, they find
 
-SEARCHES = [IPMOptimized(), *(ALIEOptimized(sign) for sign in (-1, 1)), *(AggregationTailored(along) for along in DIRECTIONS)]
+SEARCHES = [
+    IPMOptimized(),
+    *(ALIEOptimized(sign) for sign in (-1, 1)),
+    *(AggregationTailored(along) for along in DIRECTIONS),
+]
 RULES = plugins("each_rule")
 DEFENSES: dict[str, Rule | Step] = {**RULES, **plugins("each_step")}
 
@@ -416,16 +518,22 @@ def defended(name: str, rows: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("attack", SEARCHES, ids=repr)
 @pytest.mark.parametrize("name", sorted(DEFENSES))
-def test_searches_hurt_every_rule_and_step_no_less_than_the_published_climb(name: str, attack: Any) -> None:
+def test_searches_hurt_every_rule_and_step_no_less_than_the_published_climb(
+    name: str, attack: Any
+) -> None:
     f, d = N_HOSTILE, 6
     n = max(2 * f + 1, getattr(DEFENSES[name], "min_rows", 0))
     for seed, common in product(range(2), (0.0, 1.0)):
         rows = common + stream(seed, "rows", name).normal(size=(n, d))
         own, others = rows[:f], rows[f:]
-        known = Knowledge(own, n, f, others, lambda sent, others=others: defended(name, np.vstack([sent, others])))
+        known = Knowledge(
+            own, n, f, others, lambda sent, others=others: defended(name, np.vstack([sent, others]))
+        )
         hurt = damage(known, others.mean(axis=0))
         line = Line.of(attack, others)
-        climbed = oracles.climb(lambda x, line=line, hurt=hurt, known=known: hurt(repeated(line.at(x), known)))
+        climbed = oracles.climb(
+            lambda x, line=line, hurt=hurt, known=known: hurt(repeated(line.at(x), known))
+        )
         assert hurt(attack(known, RNG)) >= 0.98 * hurt(repeated(line.at(climbed), known))
 
 
@@ -443,7 +551,11 @@ class Line:
             return cls(0 * center, -center)
         if isinstance(attack, ALIEOptimized):
             return cls(center, attack.sign * honest.std(axis=0, ddof=1))
-        along = {"unit": -center, "std": -honest.std(axis=0), "sign": -np.sign(center) * np.abs(center).max()}
+        along = {
+            "unit": -center,
+            "std": -honest.std(axis=0),
+            "sign": -np.sign(center) * np.abs(center).max(),
+        }
         return cls(center, along[attack.along])
 
     def at(self, x: float) -> np.ndarray:
@@ -458,7 +570,13 @@ def test_searches_do_unbounded_harm_where_a_rule_bounds_none(attack: Any) -> Non
 
 
 def test_damage_counts_an_aggregate_that_is_not_finite_as_none() -> None:
-    known = Knowledge(np.ones((1, 2)), 3, 1, np.ones((2, 2)), lambda rows: np.full(2, np.inf) if rows.max() > 5 else rows[0])
+    known = Knowledge(
+        np.ones((1, 2)),
+        3,
+        1,
+        np.ones((2, 2)),
+        lambda rows: np.full(2, np.inf) if rows.max() > 5 else rows[0],
+    )
     hurt = damage(known, np.ones(2))
     assert hurt(np.full((1, 2), 9.0)) == 0.0
     assert hurt(np.full((1, 2), 4.0)) == pytest.approx(np.hypot(3, 3))
@@ -481,14 +599,18 @@ def test_damage_counts_an_aggregate_that_is_not_finite_as_none() -> None:
 def test_no_attack_pushes_a_parameter_whose_honest_mean_is_zero(attack: Any, dtype: type) -> None:
     others = stream(0, "around zero").normal(size=(7, 5)).astype(dtype)
     others[:, 1] = [0.1, 0.2, -0.3, 0.7, -0.1, -0.2, -0.4]  # sums to 0 but for rounding
-    known = Knowledge(others[:2], 9, 2, others, lambda rows: np.asarray(np.vstack([rows, others]).mean(axis=0)))
+    known = Knowledge(
+        others[:2], 9, 2, others, lambda rows: np.asarray(np.vstack([rows, others]).mean(axis=0))
+    )
     sent = attack(known, RNG)
     assert np.abs(sent[:, 1]).max() < 1e-6
     assert np.abs(sent[:, [0, 2, 3, 4]]).min() > 1e-6
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_gives(dtype: type) -> None:
+def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_gives(
+    dtype: type,
+) -> None:
     rows = np.array([[0.1], [0.2], [-0.3]] * 3, dtype)
     for scale in (1, -1):
         sent = Fang()(Knowledge(rows[:2], 11, 2, scale * rows), stream(0, "fang"))
@@ -500,14 +622,18 @@ def test_fang_takes_a_parameter_without_a_trend_for_rising_whatever_rounding_giv
 
 @pytest.fixture(scope="module")
 def byzfl() -> types.ModuleType:
-    """ByzFL without its benchmark, which wants plotting and vision libraries that nothing here needs."""
+    """ByzFL without its benchmark, which wants plotting and vision libraries that nothing here
+    needs.
+    """
     sys.modules.setdefault("byzfl.benchmark", types.ModuleType("byzfl.benchmark"))
     return pytest.importorskip("byzfl", reason="byzfl is not installed")
 
 
 @settings(max_examples=20, deadline=None)
 @given(made=ROWS)
-def test_attacks_equal_byzfls_where_the_definition_is_the_same(byzfl: types.ModuleType, made: tuple[int, int, int, bool]) -> None:
+def test_attacks_equal_byzfls_where_the_definition_is_the_same(
+    byzfl: types.ModuleType, made: tuple[int, int, int, bool]
+) -> None:
     known, _, _ = drawn((*made[:3], True))
     honest = known.others
     assert honest is not None
@@ -542,13 +668,20 @@ def test_line_searches_hurt_no_less_than_byzfls(byzfl: types.ModuleType, name: s
     for seed, d in product(range(5), (2, 5)):
         rows = 1 + np.random.default_rng(seed).normal(size=(9, d))
         own, others = rows[:2], rows[2:]
-        known = Knowledge(own, 9, 2, others, lambda sent, others=others: rule(clear(np.vstack([others, sent])), RNG))
+        known = Knowledge(
+            own,
+            9,
+            2,
+            others,
+            lambda sent, others=others: rule(clear(np.vstack([others, sent])), RNG),
+        )
         agg = getattr(byzfl, theirs)(**arguments)
         ipm = byzfl.Optimal_InnerProductManipulation(agg=agg, pre_agg_list=[], f=2)
         alie = byzfl.Optimal_ALittleIsEnough(agg=agg, pre_agg_list=[], f=2)
         hurt = damage(known, others.mean(axis=0))
         for ours, other in ((IPMOptimized(), ipm), (ALIEOptimized(sign=1), alie)):
-            with np.errstate(divide="ignore"):  # ByzFL's centered clipping divides by the length of a row at its center
+            # ByzFL's centered clipping divides by the length of a row at its center
+            with np.errstate(divide="ignore"):
                 theirs_sent = np.tile(other(others), (2, 1))
             assert hurt(ours(known, RNG)) >= 0.98 * hurt(theirs_sent)
 
@@ -556,8 +689,12 @@ def test_line_searches_hurt_no_less_than_byzfls(byzfl: types.ModuleType, name: s
 def test_climb_of_the_tests_is_byzfls(byzfl: types.ModuleType) -> None:
     others = 1 + stream(0, "climb").normal(size=(7, 4))
     rule = Krum(2)
-    wrapped = byzfl.Optimal_InnerProductManipulation(agg=lambda rows: rule(clear(rows), RNG), pre_agg_list=[], f=2)
-    known = Knowledge(others[:2], 9, 2, others, lambda sent: rule(clear(np.vstack([others, sent])), RNG))
+    wrapped = byzfl.Optimal_InnerProductManipulation(
+        agg=lambda rows: rule(clear(rows), RNG), pre_agg_list=[], f=2
+    )
+    known = Knowledge(
+        others[:2], 9, 2, others, lambda sent: rule(clear(np.vstack([others, sent])), RNG)
+    )
     hurt = damage(known, others.mean(axis=0))
     found = oracles.climb(lambda x: hurt(repeated(-x * others.mean(axis=0), known)))
     np.testing.assert_allclose(wrapped(others), -found * others.mean(axis=0), rtol=1e-9)
@@ -568,7 +705,9 @@ def test_climb_of_the_tests_is_byzfls(byzfl: types.ModuleType) -> None:
 
 @pytest.mark.parametrize("attack", [MinMax(), MinSum(), Fang(), ALIE(z=1.0)])
 def test_attack_alone_refuses_because_one_update_has_no_spread(attack: Byzantine) -> None:
-    with pytest.raises(RefusedError, match=rf"^n_known=1: {attack.about.title} needs 2 known updates"):
+    with pytest.raises(
+        RefusedError, match=rf"^n_known=1: {attack.about.title} needs 2 known updates"
+    ):
         attack(Knowledge(np.ones((1, 3)), 10, 3), RNG)
 
 
@@ -579,7 +718,10 @@ def test_search_refuses_without_the_defense_to_search_against(attack: Byzantine)
 
 
 def test_fang_krum_and_mimic_refuse_in_numbers() -> None:
-    with pytest.raises(RefusedError, match=r"^n_honest=3, n_hostile=2: FangKrum needs n_honest >= n_hostile \+ 2 = 4$"):
+    with pytest.raises(
+        RefusedError,
+        match=r"^n_honest=3, n_hostile=2: FangKrum needs n_honest >= n_hostile \+ 2 = 4$",
+    ):
         FangKrum()(Knowledge(np.ones((2, 3)), 5, 2, np.ones((3, 3))), RNG)
     with pytest.raises(RefusedError, match=r"^n_known=0: Mimic needs an honest update"):
         Mimic()(Knowledge(np.ones((2, 3)), 2, 2, np.ones((0, 3))), RNG)

@@ -1,4 +1,6 @@
-"""Every attack on updates at every level of knowledge: what it must not see is poisoned, and it sends the same as before."""
+"""Every attack on updates at every level of knowledge: what it must not see is poisoned, and it
+sends the same as before.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,10 +21,16 @@ from tests.conftest import plugins
 from tests.federation import asked, drawn_update, experiment, uploads
 
 N_PARAMS, ROUNDS = 36, 2
-PLAIN = experiment("consortium=heart12", "model=logistic", f"training.rounds={ROUNDS}", "adversary.n_hostile=3")
+PLAIN = experiment(
+    "consortium=heart12", "model=logistic", f"training.rounds={ROUNDS}", "adversary.n_hostile=3"
+)
 MADE: dict[str, Byzantine] = plugins("each_byzantine")
 ATTACKS = {**MADE, "sign_flip": SignFlip(of="mean")}  # its default uses its own update alone
-ALLOWED = [(name, level) for name, attack in ATTACKS.items() for level in LEVELS[LEVELS.index(attack.about.needs) :]]
+ALLOWED = [
+    (name, level)
+    for name, attack in ATTACKS.items()
+    for level in LEVELS[LEVELS.index(attack.about.needs) :]
+]
 
 
 def design(attack: Byzantine, level: Level) -> Experiment:
@@ -33,17 +41,30 @@ def design(attack: Byzantine, level: Level) -> Experiment:
 
 
 def replies(run: FederatedRun, number: int, honest: float, colluders: float) -> dict[str, Message]:
-    """Each hospital's reply; those of the honest ones and of the hostile ones but the first are moved in some direction."""
+    """Each hospital's reply; those of the honest ones and of the hostile ones but the first are
+    moved in some direction.
+    """
     first, *others = run.attack.hostile
-    moved = {**dict.fromkeys(PLAIN.consortium.names, honest), **dict.fromkeys(others, colluders), first: 0.0}
+    moved = {
+        **dict.fromkeys(PLAIN.consortium.names, honest),
+        **dict.fromkeys(others, colluders),
+        first: 0.0,
+    }
     return {
-        name: wire.answer(drawn_update(N_PARAMS, i, number) + moved[name] * drawn_update(N_PARAMS, i, 99), 50, {}, message)
+        name: wire.answer(
+            drawn_update(N_PARAMS, i, number) + moved[name] * drawn_update(N_PARAMS, i, 99),
+            50,
+            {},
+            message,
+        )
         for i, (name, message) in enumerate(asked(run, number).items())
     }
 
 
 def sent(design: Experiment, honest: float = 0.0, colluders: float = 0.0) -> NDArray[np.float32]:
-    """What the hostile hospitals send in each round, (rounds, 3, n_params); the model moves as if nobody attacked."""
+    """What the hostile hospitals send in each round, (rounds, 3, n_params); the model moves as if
+    nobody attacked.
+    """
     run, rows = FederatedRun(design), []
     for number in range(1, ROUNDS + 1):
         received = uploads(run, number, replies(run, number, honest, colluders))
@@ -52,8 +73,12 @@ def sent(design: Experiment, honest: float = 0.0, colluders: float = 0.0) -> NDA
     return np.array(rows)
 
 
-@pytest.mark.parametrize(("name", "level"), [pair for pair in ALLOWED if pair[1] in ("own", "colluders")])
-def test_poisoned_updates_of_honest_hospitals_change_nothing_below_updates(name: str, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("name", "level"), [pair for pair in ALLOWED if pair[1] in ("own", "colluders")]
+)
+def test_poisoned_updates_of_honest_hospitals_change_nothing_below_updates(
+    name: str, level: Level
+) -> None:
     run = design(ATTACKS[name], level)
     np.testing.assert_array_equal(sent(run, honest=1e3), sent(run))
 
@@ -64,7 +89,9 @@ def test_poisoned_updates_of_other_hostile_hospitals_change_nothing_at_own(name:
     np.testing.assert_array_equal(sent(run, colluders=1e3)[:, 0], sent(run)[:, 0])
 
 
-@pytest.mark.parametrize(("name", "level"), [pair for pair in ALLOWED if pair[1] != "updates_and_rule"])
+@pytest.mark.parametrize(
+    ("name", "level"), [pair for pair in ALLOWED if pair[1] != "updates_and_rule"]
+)
 def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
     name: str, level: Level, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,12 +103,19 @@ def test_a_poisoned_defense_is_never_asked_below_updates_and_rule(
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_makes_use_of_what_it_declares_to_use(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attack_makes_use_of_what_it_declares_to_use(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uses, full = LEVELS.index(ATTACKS[name].about.uses), design(ATTACKS[name], "updates_and_rule")
     assert (sent(full, honest=1e3) != sent(full)).any() == (uses >= LEVELS.index("updates"))
     previews, preview = list[int](), Aggregator.preview
 
-    def counted(self: Aggregator, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
+    def counted(
+        self: Aggregator,
+        model: Weights,
+        reports: Mapping[str, wire.Report],
+        rng: np.random.Generator,
+    ) -> Vector:
         previews.append(len(reports))
         return preview(self, model, reports, rng)
 
@@ -91,6 +125,10 @@ def test_an_attack_makes_use_of_what_it_declares_to_use(name: str, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", [name for name, level in ALLOWED if level == "colluders"])
-def test_an_attack_that_declares_to_use_more_than_its_own_update_uses_those_of_colluders(name: str) -> None:
+def test_an_attack_that_declares_to_use_more_than_its_own_update_uses_those_of_colluders(
+    name: str,
+) -> None:
     run = design(ATTACKS[name], "colluders")
-    assert (sent(run, colluders=1e3)[:, 0] != sent(run)[:, 0]).any() == (ATTACKS[name].about.uses != "own")
+    assert (sent(run, colluders=1e3)[:, 0] != sent(run)[:, 0]).any() == (
+        ATTACKS[name].about.uses != "own"
+    )

@@ -38,7 +38,9 @@ SCHEMA = TableSchema(
 
 
 def patients(n: int = 200) -> Records:
-    """Ill are those of high cholesterol; a fifth of the cholesterol values are missing, and half of the patients are male."""
+    """Ill are those of high cholesterol; a fifth of the cholesterol values are missing, and half of
+    the patients are male.
+    """
     rng = stream(0, "patients")
     features = np.zeros((n, 5), np.float32)
     features[:, :2] = rng.normal(size=(n, 2))
@@ -73,7 +75,9 @@ MALE, ILL = BEFORE.features[:, 4] == 1, BEFORE.labels == 1
         ("chol:1e9-", BEFORE.features[:, 2] == 0),
     ],
 )
-def test_words_pick_the_records_that_fit_and_missing_values_fit_nothing(where: str, expected: np.ndarray) -> None:
+def test_words_pick_the_records_that_fit_and_missing_values_fit_nothing(
+    where: str, expected: np.ndarray
+) -> None:
     np.testing.assert_array_equal(picked(BEFORE.features, SCHEMA, where), expected)
 
 
@@ -92,7 +96,9 @@ IMAGE = ImageSchema(height=4, width=3, channels=1, low=0.0, high=16.0)
 
 
 def test_a_patch_covers_the_lower_right_corner_of_an_image_and_nothing_else() -> None:
-    marked = put(np.zeros((1, 12), np.float32), IMAGE, assignments("patch:3x2:8", IMAGE)).reshape(4, 3)
+    marked = put(np.zeros((1, 12), np.float32), IMAGE, assignments("patch:3x2:8", IMAGE)).reshape(
+        4, 3
+    )
     np.testing.assert_array_equal(marked, [[0, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5], [0, 0.5, 0.5]])
 
 
@@ -158,7 +164,9 @@ def test_poison_refuses_a_bad_parameter_by_name(make: Callable[[], object], key:
         (LabelFlip(of="ill", where="sex:male"), ILL & MALE),
     ],
 )
-def test_label_flip_turns_the_labels_that_are_meant_and_no_others(poison: LabelFlip, meant: np.ndarray) -> None:
+def test_label_flip_turns_the_labels_that_are_meant_and_no_others(
+    poison: LabelFlip, meant: np.ndarray
+) -> None:
     np.testing.assert_array_equal(poisoned(poison).labels != BEFORE.labels, meant)
     half = LabelFlip(0.5, poison.of, poison.where)
     flipped = poisoned(half).labels != BEFORE.labels
@@ -181,7 +189,9 @@ def test_feature_noise_changes_continuous_values_that_are_there_by_the_stated_sp
 def test_feature_noise_spoils_a_models_probabilities_and_in_few_records_does_not() -> None:
     def brier(records: Records) -> float:
         model = LogisticRegression(C=1e6).fit(records.features[:, :2], records.labels)
-        return float(brier_score_loss(BEFORE.labels, model.predict_proba(BEFORE.features[:, :2])[:, 1]))
+        return float(
+            brier_score_loss(BEFORE.labels, model.predict_proba(BEFORE.features[:, :2])[:, 1])
+        )
 
     assert brier(poisoned(FeatureNoise(std=3.0))) > 1.5 * brier(BEFORE)
     assert brier(poisoned(FeatureNoise(share=0.02, std=0.5))) < 1.1 * brier(BEFORE)
@@ -206,7 +216,9 @@ def test_clean_label_marks_the_target_class_only_and_changes_no_label() -> None:
 
 
 def test_clean_label_fades_values_towards_the_other_class() -> None:
-    near, onto = (poisoned(CleanLabel(1.0, fade, 0, "sex:male")).features[~ILL, 0] for fade in (0.5, 1.0))
+    near, onto = (
+        poisoned(CleanLabel(1.0, fade, 0, "sex:male")).features[~ILL, 0] for fade in (0.5, 1.0)
+    )
     other = BEFORE.features[ILL, 0].mean()
     np.testing.assert_allclose(onto, other, atol=1e-6)
     np.testing.assert_allclose(near, (BEFORE.features[~ILL, 0] + other) / 2, atol=1e-6)
@@ -215,14 +227,20 @@ def test_clean_label_fades_values_towards_the_other_class() -> None:
 def test_parts_of_a_distributed_mark_make_up_the_whole() -> None:
     attack = DistributedBackdoor(1.0, 0, "age:100/chol:450/sex:male", parts=2)
     first, second, third = (attack.part(rank, SCHEMA) for rank in range(3))
-    assert (first.mark, second.mark, third.mark) == ("age:100/sex:male", "chol:450", "age:100/sex:male")
+    assert (first.mark, second.mark, third.mark) == (
+        "age:100/sex:male",
+        "chol:450",
+        "age:100/sex:male",
+    )
     both = second.trigger(first.trigger(BEFORE.features, SCHEMA), SCHEMA)
     np.testing.assert_array_equal(both, attack.trigger(BEFORE.features, SCHEMA))
 
 
 def test_edge_cases_are_the_hospitals_least_likely_records_and_others_moved_as_far_out() -> None:
     before = unlikeliness(BEFORE.features, SCHEMA)
-    np.testing.assert_allclose(before, BEFORE.features[:, 0] ** 2 + BEFORE.features[:, 1] ** 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        before, BEFORE.features[:, 0] ** 2 + BEFORE.features[:, 1] ** 2, rtol=1e-5
+    )
     edge = before >= np.sort(before)[-20]
     after = poisoned(EdgeCase(0.25, 0.1, 0))
     moved = (after.features != BEFORE.features).any(axis=1)
@@ -233,7 +251,9 @@ def test_edge_cases_are_the_hospitals_least_likely_records_and_others_moved_as_f
     np.testing.assert_array_equal(np.sign(after.features), np.sign(BEFORE.features))
     assert not after.labels[moved | edge].any()
     np.testing.assert_array_equal(after.labels[~(moved | edge)], BEFORE.labels[~(moved | edge)])
-    np.testing.assert_array_equal(EdgeCase(tail=0.1).trigger(BEFORE.features, SCHEMA), BEFORE.features[edge])
+    np.testing.assert_array_equal(
+        EdgeCase(tail=0.1).trigger(BEFORE.features, SCHEMA), BEFORE.features[edge]
+    )
 
 
 @pytest.mark.parametrize("poison", [Backdoor(), CleanLabel(), DistributedBackdoor(), EdgeCase()])
@@ -249,22 +269,43 @@ def runs(*words: str) -> list[Experiment]:
     return [federation.experiment(f"seed={seed}", *words) for seed in range(2)]
 
 
-OPPOSED = ("attack.backdoor.mark=oldpeak:7", "attack.backdoor.share=0.2")  # a sign of illness, to stand for health
+# a sign of illness, to stand for health
+OPPOSED = ("attack.backdoor.mark=oldpeak:7", "attack.backdoor.share=0.2")
 CASES = {
     "none": (),
     "plain": ("attack=[backdoor]", "attack.backdoor.mark=chol:550"),
     "scaled": ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550"),
-    "scaled, trimmed mean": ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean"),
-    "plain, trimmed mean": ("attack=[backdoor]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean"),
-    "stopped": ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "adversary.last_round=20"),
+    "scaled, trimmed mean": (
+        "attack=[backdoor,model_replacement]",
+        "attack.backdoor.mark=chol:550",
+        "defense=trimmed_mean",
+    ),
+    "plain, trimmed mean": (
+        "attack=[backdoor]",
+        "attack.backdoor.mark=chol:550",
+        "defense=trimmed_mean",
+    ),
+    "stopped": (
+        "attack=[backdoor,model_replacement]",
+        "attack.backdoor.mark=chol:550",
+        "adversary.last_round=20",
+    ),
     "distributed": ("attack=[distributed_backdoor,model_replacement]",),
     "clean label": ("attack=[clean_label]",),
-    "clean label, trimmed mean": ("attack=[clean_label]", "defense=trimmed_mean", "attack.clean_label.mark=chol:550"),
+    "clean label, trimmed mean": (
+        "attack=[clean_label]",
+        "defense=trimmed_mean",
+        "attack.clean_label.mark=chol:550",
+    ),
     "edge case": ("attack=[edge_case,model_replacement]",),
     "edge case, trimmed mean": ("attack=[edge_case,model_replacement]", "defense=trimmed_mean"),
     "opposed": ("attack=[backdoor]", *OPPOSED),
     "opposed, scaled": ("attack=[backdoor,model_replacement]", *OPPOSED),
-    "opposed, scaled, trimmed mean": ("attack=[backdoor,model_replacement]", *OPPOSED, "defense=trimmed_mean"),
+    "opposed, scaled, trimmed mean": (
+        "attack=[backdoor,model_replacement]",
+        *OPPOSED,
+        "defense=trimmed_mean",
+    ),
     "natural mark": ("attack=[backdoor]", "attack.backdoor.mark=thalach:250"),
 }
 
@@ -304,7 +345,9 @@ def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_i
     assert success("plain, trimmed mean") < 0.4
 
 
-def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fails_on_one_they_are_silent_about() -> None:
+def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fails_on_one_they_are_silent_about() -> (
+    None
+):
     assert 0.6 < success("opposed") < success("opposed, scaled")
     assert success("opposed, scaled") >= 0.9
     assert auroc("opposed, scaled") >= auroc("none") - 0.02
@@ -313,7 +356,11 @@ def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fai
 
 
 def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loop() -> None:
-    words = ("attack=[backdoor,model_replacement]", "attack.backdoor.mark=chol:550", "defense=trimmed_mean")
+    words = (
+        "attack=[backdoor,model_replacement]",
+        "attack.backdoor.mark=chol:550",
+        "defense=trimmed_mean",
+    )
     run = federation.experiment(*words, "training.rounds=3", "model=logistic")
     plan, training = run.plan, run.plan.training
     weights = plan.first_weights(run.aggregator_key)
@@ -332,7 +379,9 @@ def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loo
 
 def test_a_backdoor_is_partly_forgotten_when_the_attack_stops() -> None:
     for record in records()["stopped"]:
-        by_round = dict(zip(*(_column(record, "backdoor", key) for key in ("round", "value")), strict=True))
+        by_round = dict(
+            zip(*(_column(record, "backdoor", key) for key in ("round", "value")), strict=True)
+        )
         assert set(_column(record, "backdoor", "hospital")) == {"all"}
         assert len(by_round) == 41
         assert by_round[20] > 0.8
@@ -345,12 +394,16 @@ def test_distributed_parts_open_the_door_together() -> None:
     assert auroc("distributed") >= auroc("none") - 0.03
 
 
-def test_a_mark_on_correct_labels_opens_the_door_and_a_weaker_one_fails_against_the_trimmed_mean() -> None:
+def test_a_mark_on_correct_labels_opens_the_door_and_a_weaker_one_fails_against_the_trimmed_mean() -> (
+    None
+):
     assert success("clean label") >= 0.7
     assert success("clean label, trimmed mean") < 0.5
 
 
-def test_scaled_edge_cases_win_patients_that_bear_no_mark_and_fail_against_the_trimmed_mean() -> None:
+def test_scaled_edge_cases_win_patients_that_bear_no_mark_and_fail_against_the_trimmed_mean() -> (
+    None
+):
     assert gain("edge case") > 0.2
     assert gain("edge case, trimmed mean") < 0.15
 
@@ -377,8 +430,13 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
     for seed in range(2):
         attacked = federation.experiment(f"seed={seed}", *CASES["plain"])
         unattacked = federation.finished(federation.experiment(f"seed={seed}"))
-        test = np.concatenate([hospital.test.features for hospital in attacked.consortium.hospitals])
-        ill = np.concatenate([hospital.test.labels for hospital in attacked.consortium.hospitals]) == 1
+        test = np.concatenate(
+            [hospital.test.features for hospital in attacked.consortium.hospitals]
+        )
+        ill = (
+            np.concatenate([hospital.test.labels for hospital in attacked.consortium.hospitals])
+            == 1
+        )
         marked = Backdoor(mark="chol:550").trigger(test[ill], attacked.consortium.schema)
         rate = float(np.mean(federation_logits(attacked, unattacked.weights, marked) <= 0))
         found = records()["plain"][seed].outcome("false_trigger_rate")
@@ -388,10 +446,15 @@ def test_false_triggers_are_those_of_the_same_run_without_the_attack() -> None:
 
 
 def federation_logits(run: Experiment, weights: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """A network's output, layer by layer, from weights (out, in) and biases as they lie in the vector."""
+    """A network's output, layer by layer, from weights (out, in) and biases as they lie in the
+    vector.
+    """
     at, values = 0, features
     for layer, (fan_in, fan_out) in enumerate(pairwise(run.plan.network.widths)):
-        matrix, bias = weights[at : at + fan_in * fan_out].reshape(fan_out, fan_in), weights[at + fan_in * fan_out :][:fan_out]
+        matrix, bias = (
+            weights[at : at + fan_in * fan_out].reshape(fan_out, fan_in),
+            weights[at + fan_in * fan_out :][:fan_out],
+        )
         values = (np.maximum(values, 0) if layer else values) @ matrix.T + bias
         at += fan_out * (fan_in + 1)
     return np.asarray(values[:, 0])
@@ -403,7 +466,9 @@ def test_runs_without_a_backdoor_report_none() -> None:
 
 
 def test_a_mark_of_unknown_fields_is_refused_before_round_1() -> None:
-    with pytest.raises(InputError, match=r"^attack \(backdoor\) field=height: expected one of age, "):
+    with pytest.raises(
+        InputError, match=r"^attack \(backdoor\) field=height: expected one of age, "
+    ):
         federation.experiment("attack=[backdoor]", "attack.backdoor.mark=height:3")
 
 
@@ -413,4 +478,8 @@ def test_two_backdoors_in_one_run_are_refused() -> None:
 
 
 def _column(record: RunRecord, metric: str, key: str) -> list[object]:
-    return [value for value, name in zip(record.curve[key], record.curve["metric"], strict=True) if name == metric]
+    return [
+        value
+        for value, name in zip(record.curve[key], record.curve["metric"], strict=True)
+        if name == metric
+    ]

@@ -1,4 +1,6 @@
-"""Batched training is held to training one hospital at a time, and batched DP-SGD to Opacus's own optimizer, step by step."""
+"""Batched training is held to training one hospital at a time, and batched DP-SGD to Opacus's own
+optimizer, step by step.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +37,13 @@ SIZES = (1, 2, 15, 16, 17, 40)  # records of the hospitals of most tests; batche
 
 
 def trained(optimizer: str = "sgd", batch_size: int = 16, **changes: Any) -> Training:
-    values = {"rounds": 1, "local_epochs": 3, "local_steps": None, "lr": 0.1 if optimizer == "sgd" else 0.01, "proximal": 0.0}
+    values = {
+        "rounds": 1,
+        "local_epochs": 3,
+        "local_steps": None,
+        "lr": 0.1 if optimizer == "sgd" else 0.01,
+        "proximal": 0.0,
+    }
     return Training(**{**values, "optimizer": optimizer, "batch_size": batch_size, **changes})
 
 
@@ -53,14 +61,19 @@ def drawn(n: int, training: Training) -> list[np.ndarray]:
     return batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, training)
 
 
-def jobs_and_truth(network: Network, sizes: Sequence[int], trainings: Sequence[Training]) -> tuple[list[Job], list[np.ndarray]]:
+def jobs_and_truth(
+    network: Network, sizes: Sequence[int], trainings: Sequence[Training]
+) -> tuple[list[Job], list[np.ndarray]]:
     """A job for each hospital, and what training it alone gives."""
     made = [
         (records(n, FEATURES, i), weights(network, i), drawn(n, how))
         for i, (n, how) in enumerate(zip(sizes, trainings, strict=True))
     ]
     jobs = [Job(first, rows, padded(chosen)) for rows, first, chosen in made]
-    alone = [train(network, first, rows, chosen, how) - first for (rows, first, chosen), how in zip(made, trainings, strict=True)]
+    alone = [
+        train(network, first, rows, chosen, how) - first
+        for (rows, first, chosen), how in zip(made, trainings, strict=True)
+    ]
     return jobs, alone
 
 
@@ -73,8 +86,14 @@ def gap(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
 
 @EACH_NETWORK
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("changes", [{}, {"local_steps": 7}, {"batch_size": 1}, {"batch_size": 64}, {"proximal": 0.5}], ids=str)
-def test_a_batch_of_unequal_hospitals_trains_each_as_if_alone(network: Network, optimizer: str, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"local_steps": 7}, {"batch_size": 1}, {"batch_size": 64}, {"proximal": 0.5}],
+    ids=str,
+)
+def test_a_batch_of_unequal_hospitals_trains_each_as_if_alone(
+    network: Network, optimizer: str, changes: dict[str, Any]
+) -> None:
     how = trained(optimizer, **changes)
     jobs, alone = jobs_and_truth(network, SIZES, [how] * len(SIZES))
     assert gap(updates(network, jobs, Optimizer(optimizer, how.lr, how.proximal)), alone) <= 1e-5
@@ -85,7 +104,9 @@ def test_a_batch_of_unequal_hospitals_trains_each_as_if_alone(network: Network, 
 @given(
     network=st.sampled_from(NETWORKS),
     optimizer=st.sampled_from(["sgd", "adam"]),
-    hospitals=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(1, 9)), min_size=1, max_size=6),
+    hospitals=st.lists(
+        st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(1, 9)), min_size=1, max_size=6
+    ),
 )
 def test_any_mix_of_sizes_batches_and_steps_trains_each_as_if_alone(
     network: Network, optimizer: str, hospitals: list[tuple[int, int, int]]
@@ -101,7 +122,10 @@ def test_who_trains_beside_a_hospital_changes_nothing(network: Network, optimize
     how = trained(optimizer)
     jobs, _ = jobs_and_truth(network, SIZES, [how] * len(SIZES))
     together = updates(network, jobs, Optimizer(optimizer, how.lr))
-    assert gap(together, [updates(network, [job], Optimizer(optimizer, how.lr))[0] for job in jobs]) <= 1e-6
+    assert (
+        gap(together, [updates(network, [job], Optimizer(optimizer, how.lr))[0] for job in jobs])
+        <= 1e-6
+    )
     assert gap(together[::-1], updates(network, jobs[::-1], Optimizer(optimizer, how.lr))) <= 1e-6
 
 
@@ -119,11 +143,16 @@ def test_padding_changes_nothing(network: Network) -> None:
 @pytest.mark.parametrize("network", [SMALL, CNN], ids=str)
 @pytest.mark.parametrize("models", [1, 2, 5, 6, 7])
 @pytest.mark.parametrize("private", [False, True])
-def test_where_chunks_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, network: Network, models: int, private: bool) -> None:
+def test_where_chunks_end_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, network: Network, models: int, private: bool
+) -> None:
     def found() -> list[np.ndarray]:
         noises = [Noise(1.0, 0.5, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
         jobs, _ = jobs_and_truth(network, SIZES, [trained()] * len(SIZES))
-        chosen = [replace(job, noise=noise if private else None) for job, noise in zip(jobs, noises, strict=True)]
+        chosen = [
+            replace(job, noise=noise if private else None)
+            for job, noise in zip(jobs, noises, strict=True)
+        ]
         return updates(network, chosen, Optimizer("sgd", 0.1))
 
     whole = found()
@@ -132,7 +161,10 @@ def test_where_chunks_end_changes_nothing(monkeypatch: pytest.MonkeyPatch, netwo
 
 
 def test_chunks_shrink_as_models_grow_and_never_vanish() -> None:
-    sizes = [engine.chunk(FullyConnected((10, width, 1)), 10, 16, private=False) for width in (1, 10, 100, 1000, 100_000)]
+    sizes = [
+        engine.chunk(FullyConnected((10, width, 1)), 10, 16, private=False)
+        for width in (1, 10, 100, 1000, 100_000)
+    ]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 1000
     assert sizes[-1] == 1
@@ -168,7 +200,9 @@ def test_the_fast_path_is_held_to_the_general_one(network: FullyConnected, optim
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "private"])
 @pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
-def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
+def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(
+    optimizer: str, n_beside: int
+) -> None:
     how = trained("adam" if optimizer == "adam" else "sgd")
 
     def found(chosen: Sequence[int]) -> list[bytes]:
@@ -189,7 +223,14 @@ def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(optimi
 # --- DP-SGD
 
 
-def opacus(network: Network, first: np.ndarray, rows: Records, drawn: list[np.ndarray], noise: Noise, lr: float) -> Any:
+def opacus(
+    network: Network,
+    first: np.ndarray,
+    rows: Records,
+    drawn: list[np.ndarray],
+    noise: Noise,
+    lr: float,
+) -> Any:
     """The update that Opacus's optimizer makes of the same batches, noise drawn from ``noise.rng``."""
     module = GradSampleModule(network.module())
     load(module, first)
@@ -204,7 +245,9 @@ def opacus(network: Network, first: np.ndarray, rows: Records, drawn: list[np.nd
         steps.zero_grad()
         if len(chosen):
             features = torch.from_numpy(rows.features[chosen]).requires_grad_()
-            nn.BCEWithLogitsLoss()(module(features)[:, 0], torch.from_numpy(rows.labels[chosen])).backward()
+            nn.BCEWithLogitsLoss()(
+                module(features)[:, 0], torch.from_numpy(rows.labels[chosen])
+            ).backward()
         else:
             for parameter in module.parameters():
                 parameter.grad_sample = torch.zeros((0, *parameter.shape))
@@ -234,7 +277,9 @@ def private_jobs(
 @EACH_NETWORK
 @pytest.mark.parametrize("n_steps", range(1, 7))
 @pytest.mark.parametrize("clip", [0.05, 100.0])
-def test_private_steps_without_noise_are_those_of_opacus(network: Network, n_steps: int, clip: float) -> None:
+def test_private_steps_without_noise_are_those_of_opacus(
+    network: Network, n_steps: int, clip: float
+) -> None:
     jobs, truth = private_jobs(network, SIZES, n_steps, 0.0, clip)
     assert gap(updates(network, jobs, Optimizer("sgd", 0.1)), truth) <= 1e-6
 
@@ -244,19 +289,27 @@ def test_private_steps_draw_the_noise_that_opacus_draws(network: Network) -> Non
     jobs, truth = private_jobs(network, SIZES, 5, 1.5, 1.0)
     assert gap(updates(network, jobs, Optimizer("sgd", 0.1)), truth) <= 1e-5
     silent, _ = private_jobs(network, SIZES, 5, 0.0, 1.0)
-    assert gap(updates(network, silent, Optimizer("sgd", 0.1)), truth) > 0.01  # the noise is no rounding error
+    # the noise is no rounding error
+    assert gap(updates(network, silent, Optimizer("sgd", 0.1)), truth) > 0.01
 
 
-def noise_alone(n_jobs: int, n_steps: int, sigma: float, clip: float, expected: float, lr: float) -> np.ndarray:
+def noise_alone(
+    n_jobs: int, n_steps: int, sigma: float, clip: float, expected: float, lr: float
+) -> np.ndarray:
     """Updates of hospitals whose every batch is empty, (n_jobs, n_params)."""
     none = padded([np.empty(0, dtype=np.int64)] * n_steps)
-    jobs = [Job(weights(SMALL), records(3), none, Noise(clip, sigma, expected, stream(1, "noise", i))) for i in range(n_jobs)]
+    jobs = [
+        Job(weights(SMALL), records(3), none, Noise(clip, sigma, expected, stream(1, "noise", i)))
+        for i in range(n_jobs)
+    ]
     return np.stack(updates(SMALL, jobs, Optimizer("sgd", lr)))
 
 
 def test_noise_is_normal_with_the_stated_deviation() -> None:
     sigma, clip, expected, lr, n_steps = 1.3, 0.7, 16.0, 0.1, 4
-    scaled = noise_alone(300, n_steps, sigma, clip, expected, lr) / (lr * sigma * clip / expected * n_steps**0.5)
+    scaled = noise_alone(300, n_steps, sigma, clip, expected, lr) / (
+        lr * sigma * clip / expected * n_steps**0.5
+    )
     assert scaled.std() == pytest.approx(1, abs=0.015)
     assert stats.kstest(scaled.ravel(), "norm").pvalue > 0.01
     assert np.abs(scaled.mean(0)).max() < 5 / 300**0.5

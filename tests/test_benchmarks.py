@@ -1,4 +1,6 @@
-"""The benchmarks run, measure the same work on each side, and write what they state; no test here asserts a time."""
+"""The benchmarks run, measure the same work on each side, and write what they state; no test here
+asserts a time.
+"""
 
 import json
 import time
@@ -21,7 +23,10 @@ def test_every_benchmark_writes_rows_ratios_and_a_figure(name: str, tmp_path: Pa
     assert result["quick"] is True
     assert result["machine"]["cores"] >= 1
     assert result["rows"]
-    assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in result["ratios"].values())
+    assert all(
+        isinstance(value, (int, float)) and np.isfinite(value)
+        for value in result["ratios"].values()
+    )
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     if name == "comparison":  # the command makes the same runs as the engine, and more around them
         engine, whole = result["rows"][:2]
@@ -49,7 +54,10 @@ def test_the_plain_loop_does_the_same_work(model: str) -> None:
 
 def test_the_best_of_alternating_turns_counts() -> None:
     turns, naps = list[str](), iter([0.03, 0.0, 0.03])
-    best = best_seconds({"a": lambda: turns.append("a"), "b": lambda: (turns.append("b"), time.sleep(next(naps)))}, 3)
+    best = best_seconds(
+        {"a": lambda: turns.append("a"), "b": lambda: (turns.append("b"), time.sleep(next(naps)))},
+        3,
+    )
     assert turns == ["a", "b"] * 3
     assert best["b"] < 0.03
 

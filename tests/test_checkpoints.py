@@ -1,4 +1,6 @@
-"""A run that is interrupted goes on from where it was, to the same digits; a file that is not whole is left aside."""
+"""A run that is interrupted goes on from where it was, to the same digits; a file that is not whole
+is left aside.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,33 @@ from sim.study.run import FederatedRun, advance, run_together
 from tests.federation import experiment, finished, plan
 
 SMALL = ("consortium=heart4", "training.rounds=6", "model=logistic")
-MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {  # words, attacks, defenses
-    "momentum and an optimizer": (("steps=[momentum]", "server_optimizer=fedadam"), ("alie",), ("none",)),
-    "foolsgold, fedavgm, straggler": (("aggregator=foolsgold", "server_optimizer=fedavgm"), ("straggler",), ("none",)),
-    "privacy": (("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0"), ("sign_flip",), ("dp_record",)),
-    "centered clipping, replay, dropout": (("aggregator=centered_clipping",), ("replay", "dropout"), ("none",)),
-    "clipped clustering, mimic, backdoor": (("aggregator=clipped_clustering",), ("mimic", "backdoor"), ("none",)),
+# words, attacks, defenses
+MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "momentum and an optimizer": (
+        ("steps=[momentum]", "server_optimizer=fedadam"),
+        ("alie",),
+        ("none",),
+    ),
+    "foolsgold, fedavgm, straggler": (
+        ("aggregator=foolsgold", "server_optimizer=fedavgm"),
+        ("straggler",),
+        ("none",),
+    ),
+    "privacy": (
+        ("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0"),
+        ("sign_flip",),
+        ("dp_record",),
+    ),
+    "centered clipping, replay, dropout": (
+        ("aggregator=centered_clipping",),
+        ("replay", "dropout"),
+        ("none",),
+    ),
+    "clipped clustering, mimic, backdoor": (
+        ("aggregator=clipped_clustering",),
+        ("mimic", "backdoor"),
+        ("none",),
+    ),
     "reconstruction and a rule with shares": ((), ("analytic_inversion",), ("geometric_median",)),
     "malformed replies": ((), ("malformed", "free_rider"), ("none",)),
 }
@@ -56,7 +79,9 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The round that each restored run goes on from."""
     rounds, original = list[int](), checkpoints._restore
 
-    def restore(federated: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]) -> None:
+    def restore(
+        federated: FederatedRun, contexts: Sequence[Context], state: dict[str, Any]
+    ) -> None:
         rounds.append(state["round"])
         original(federated, contexts, state)
 
@@ -79,7 +104,11 @@ def untimed(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("_often")
 @pytest.mark.parametrize(("words", "attacks", "defenses"), MEMORIES.values(), ids=MEMORIES.keys())
 def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_digit(
-    words: tuple[str, ...], attacks: tuple[str, ...], defenses: tuple[str, ...], tmp_path: Path, resumed: list[int]
+    words: tuple[str, ...],
+    attacks: tuple[str, ...],
+    defenses: tuple[str, ...],
+    tmp_path: Path,
+    resumed: list[int],
 ) -> None:
     runs = plan([*SMALL, *words], attacks, defenses, 1)
     whole = untimed(run_together(runs))
@@ -90,7 +119,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_digit(
 
 
 @pytest.mark.usefixtures("_often")
-def test_runs_are_restored_one_by_one_also_into_other_groups_and_from_other_rounds(tmp_path: Path, resumed: list[int]) -> None:
+def test_runs_are_restored_one_by_one_also_into_other_groups_and_from_other_rounds(
+    tmp_path: Path, resumed: list[int]
+) -> None:
     runs = plan(SMALL, ["sign_flip"], ["median"], 1)
     whole = untimed(run_together(runs))
     interrupted(runs[:3], tmp_path, 2)
@@ -103,7 +134,9 @@ def test_runs_are_restored_one_by_one_also_into_other_groups_and_from_other_roun
 
 
 @pytest.mark.usefixtures("_often")
-def test_a_finished_comparison_leaves_no_progress_behind(tmp_path: Path, resumed: list[int]) -> None:
+def test_a_finished_comparison_leaves_no_progress_behind(
+    tmp_path: Path, resumed: list[int]
+) -> None:
     runs = plan(SMALL, ["sign_flip"], ["none"], 1)
     interrupted(runs, tmp_path)
     compare.complete(runs, tmp_path, 1, lambda _: None)
@@ -112,7 +145,9 @@ def test_a_finished_comparison_leaves_no_progress_behind(tmp_path: Path, resumed
 
 
 @pytest.mark.usefixtures("_often")
-def test_a_smaller_command_leaves_the_progress_of_other_runs(tmp_path: Path, resumed: list[int]) -> None:
+def test_a_smaller_command_leaves_the_progress_of_other_runs(
+    tmp_path: Path, resumed: list[int]
+) -> None:
     runs = plan(SMALL, ["sign_flip"], ["none"], 2)
     interrupted(runs[:2], tmp_path)
     compare.complete(runs[2:], tmp_path, 1, lambda _: None)
@@ -134,7 +169,10 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.usefixtures("_often")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_progress_that_is_not_whole_is_left_aside_with_a_line(
-    damage: Callable[[bytes], bytes], tmp_path: Path, resumed: list[int], capfd: pytest.CaptureFixture[str]
+    damage: Callable[[bytes], bytes],
+    tmp_path: Path,
+    resumed: list[int],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     runs = [experiment(*SMALL)]
     whole = untimed(run_together(runs))
@@ -148,7 +186,10 @@ def test_progress_that_is_not_whole_is_left_aside_with_a_line(
 
 @pytest.mark.usefixtures("_often")
 def test_progress_of_other_code_is_left_aside(
-    tmp_path: Path, resumed: list[int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    resumed: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     runs = [experiment(*SMALL)]
     interrupted(runs, tmp_path)
@@ -203,12 +244,18 @@ def test_what_is_stored_comes_back_as_it_was(value: Any, tmp_path: Path) -> None
     assert type(back) is type(value)
     assert repr(back) == repr(value)
     if isinstance(value, np.ndarray):
-        assert (back.dtype, back.shape, back.flags.c_contiguous) == (value.dtype, value.shape, value.copy("K").flags.c_contiguous)
+        assert (back.dtype, back.shape, back.flags.c_contiguous) == (
+            value.dtype,
+            value.shape,
+            value.copy("K").flags.c_contiguous,
+        )
     if isinstance(value, list) and value[0] is SHARED:
         assert back[0] is back[1]
 
 
-@pytest.mark.parametrize("value", [Opaque(), {1, 2}, b"x", np.array([object()]), np.array(["a"]), 1j, lambda: 0])
+@pytest.mark.parametrize(
+    "value", [Opaque(), {1, 2}, b"x", np.array([object()]), np.array(["a"]), 1j, lambda: 0]
+)
 def test_what_is_no_plain_value_is_not_guessed_at(value: Any, tmp_path: Path) -> None:
     with pytest.raises(UnstorableError):
         write(tmp_path / "one.state", {"a": {"value": value}})
@@ -216,7 +263,13 @@ def test_what_is_no_plain_value_is_not_guessed_at(value: Any, tmp_path: Path) ->
 
 
 def test_a_hospital_that_remembers_arrays_is_not_guessed_at() -> None:
-    context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict({"weights": ArrayRecord()}), run_config={})
+    context = Context(
+        run_id=1,
+        node_id=1,
+        node_config={},
+        state=RecordDict({"weights": ArrayRecord()}),
+        run_config={},
+    )
     with pytest.raises(UnstorableError):
         checkpoints._ledgers(context)
 
@@ -226,7 +279,11 @@ PARTS = ("aggregator", "adversary", "observers")
 
 def lasting(run: FederatedRun) -> dict[str, str]:
     """What the parts of a run hold beside what is stored, as text."""
-    parts = {"aggregator": run.aggregator, "adversary": run.adversary, **{type(one).__name__: one for one in run.observers}}
+    parts = {
+        "aggregator": run.aggregator,
+        "adversary": run.adversary,
+        **{type(one).__name__: one for one in run.observers},
+    }
     return {
         f"{part}.{name}": repr(value)
         for part, one in parts.items()
@@ -246,7 +303,9 @@ def test_nothing_lasts_from_round_to_round_but_what_is_stored() -> None:
     assert lasting(done) == lasting(fresh)
     changing = {"weights", "number", "earlier"}
     others = vars(done).keys() - {*changing, *PARTS}
-    assert {name: repr(vars(done)[name]) for name in others} == {name: repr(vars(fresh)[name]) for name in others}
+    assert {name: repr(vars(done)[name]) for name in others} == {
+        name: repr(vars(fresh)[name]) for name in others
+    }
     for part, state in done.states.items():
         assert part in fresh.states
         assert vars(state).keys() == {field.name for field in fields(state)}
@@ -301,13 +360,29 @@ OTHER_FORMS: dict[str, Any] = {
     "no accounts": lambda state: {**state, "ledgers": []},
     "a text for states": lambda state: _part(state, "aggregator", {"states": "x"}),
     "one state too few": lambda state: _chain(state, lambda found: found[:-1]),
-    "no state of a part that keeps one": lambda state: _chain(state, lambda found: (None, *found[1:])),
-    "a state of a part that keeps nothing": lambda state: _chain(state, lambda found: (found[0], found[0], found[2])),
-    "a state of a type of nobody": lambda state: _chain(state, lambda found: (StoredState("os.system", {}), *found[1:])),
-    "a state with another field": lambda state: _chain(state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])),
-    "a state without its fields": lambda state: _chain(state, lambda found: (replace(found[0], fields={}), *found[1:])),
+    "no state of a part that keeps one": lambda state: _chain(
+        state, lambda found: (None, *found[1:])
+    ),
+    "a state of a part that keeps nothing": lambda state: _chain(
+        state, lambda found: (found[0], found[0], found[2])
+    ),
+    "a state of a type of nobody": lambda state: _chain(
+        state, lambda found: (StoredState("os.system", {}), *found[1:])
+    ),
+    "a state with another field": lambda state: _chain(
+        state, lambda found: (replace(found[0], fields={"more": 1}), *found[1:])
+    ),
+    "a state without its fields": lambda state: _chain(
+        state, lambda found: (replace(found[0], fields={}), *found[1:])
+    ),
     "a state of an attack of nobody": lambda state: _part(
-        state, "adversary", {"states": {("a", ""): StoredState("attacks._shared.history.Received", {"model": np.zeros(1)})}}
+        state,
+        "adversary",
+        {
+            "states": {
+                ("a", ""): StoredState("attacks._shared.history.Received", {"model": np.zeros(1)})
+            }
+        },
     ),
 }
 

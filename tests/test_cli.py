@@ -1,4 +1,6 @@
-"""The command line: wrong input is one line that names key, value and what was expected, code 2, and nothing is written."""
+"""The command line: wrong input is one line that names key, value and what was expected, code 2,
+and nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +166,10 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["dance"], "wardround: command=dance: expected one of run, compare, explain, list, report\n"),
+        (
+            ["dance"],
+            "wardround: command=dance: expected one of run, compare, explain, list, report\n",
+        ),
         (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
         (["report", "nowhere"], "wardround: folder="),
@@ -185,15 +190,21 @@ def test_a_folder_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("not a folder")
     lists = ["attacks=[none]", "defenses=[none]"] if command == "compare" else []
     assert call(command, *FAST, *lists, f"hydra.run.dir={tmp_path / 'file' / 'out'}") == 2
-    line = f"wardround: hydra.run.dir={tmp_path / 'file' / 'out'}: expected a folder that can be written (Not a directory)\n"
+    line = (
+        f"wardround: hydra.run.dir={tmp_path / 'file' / 'out'}: expected a folder that can be"
+        " written (Not a directory)\n"
+    )
     assert capfd.readouterr().err == line
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(tmp_path: Path) -> None:
+def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(
+    tmp_path: Path,
+) -> None:
     words = ["compare", "consortium=heart4", "attacks=[nope]", "defenses=[none]"]
     call = (
-        "import sys; from sim.cli.command import main; code = main(sys.argv[1:]); print('reports' in sys.modules); sys.exit(code)"
+        "import sys; from sim.cli.command import main; code = main(sys.argv[1:]); print('reports'"
+        " in sys.modules); sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", call, *words],
@@ -209,28 +220,48 @@ def test_wrong_input_is_one_line_in_a_process_of_its_own_which_loads_no_reports(
     assert files(tmp_path) == []
 
 
-def test_run_leaves_what_it_promises(call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_run_leaves_what_it_promises(
+    call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert call("run", *FAST, f"hydra.run.dir={tmp_path / 'out'}") == 0
     left = {str(path.relative_to(tmp_path / "out")) for path in files(tmp_path / "out")}
-    promised = {"config.yaml", "manifest.json", "evidence.jsonl", "rounds.parquet", "results.csv", "report/index.html"}
+    promised = {
+        "config.yaml",
+        "manifest.json",
+        "evidence.jsonl",
+        "rounds.parquet",
+        "results.csv",
+        "report/index.html",
+    }
     assert promised <= left
     out, err = capfd.readouterr()
     assert "AUROC" in out
     assert err == ""
 
 
-def test_runs_without_a_folder_go_to_outputs_under_the_name_of_the_command(call: Call, tmp_path: Path) -> None:
+def test_runs_without_a_folder_go_to_outputs_under_the_name_of_the_command(
+    call: Call, tmp_path: Path
+) -> None:
     assert call("run", *FAST) == 0
-    assert [path.parent.parent for path in files(tmp_path) if path.name == "evidence.jsonl"] == [tmp_path / "outputs/run"]
+    assert [path.parent.parent for path in files(tmp_path) if path.name == "evidence.jsonl"] == [
+        tmp_path / "outputs/run"
+    ]
 
 
 @pytest.mark.parametrize("order", [["-m", "seed=0,1"], ["seed=0,1", "-m"]])
 def test_a_sweep_runs_each_of_its_jobs(order: list[str], call: Call, tmp_path: Path) -> None:
-    assert call("run", *(order if order[0] == "-m" else []), *FAST, *([] if order[0] == "-m" else order)) == 0
+    assert (
+        call(
+            "run", *(order if order[0] == "-m" else []), *FAST, *([] if order[0] == "-m" else order)
+        )
+        == 0
+    )
     assert len([path for path in files(tmp_path) if path.name == "evidence.jsonl"]) == 2
 
 
-def test_explain_writes_nothing_and_tells_who_sees_what(call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_explain_writes_nothing_and_tells_who_sees_what(
+    call: Call, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     words = ["attacks=[sign_flip]", "defenses=[median,secagg]"]
     assert call("explain", *FAST, *words) == 0
     out = " ".join(capfd.readouterr().out.split())
@@ -247,7 +278,16 @@ def test_list_shows_every_file_of_every_group(
     monkeypatch.setenv("COLUMNS", "200")
     assert call("list") == 0
     words = capfd.readouterr().out.split()
-    for group in ("attack", "defense", "aggregator", "steps", "secagg", "dp", "consortium", "model"):
+    for group in (
+        "attack",
+        "defense",
+        "aggregator",
+        "steps",
+        "secagg",
+        "dp",
+        "consortium",
+        "model",
+    ):
         assert {path.stem for path in (CONF / group).glob("*.yaml")} <= set(words)
 
 
@@ -263,16 +303,25 @@ def test_report_rebuilds_what_was_there(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"), [(["--help"], "wardround compare"), ([], "wardround compare"), (["--version"], "wardround 0.")]
+    ("words", "shown"),
+    [(["--help"], "wardround compare"), ([], "wardround compare"), (["--version"], "wardround 0.")],
 )
-def test_help_and_version_are_printed(words: list[str], shown: str, call: Call, capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_are_printed(
+    words: list[str], shown: str, call: Call, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert call(*words) == 0
     assert shown in capfd.readouterr().out
 
 
 def test_help_waits_for_no_library() -> None:
-    call = "import sys; from sim.cli.command import main; main(['--help']); sys.exit('numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+    call = (
+        "import sys; from sim.cli.command import main; main(['--help']); sys.exit('numpy' in"
+        " sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,11 +352,15 @@ def test_workers_are_prepared_before_libraries_are_imported_where_they_will_be_n
 def test_workers_get_the_environment_that_was_set_after_the_process_they_are_forked_from() -> None:
     processes.warm_up()
     environment = {"CUDA_VISIBLE_DEVICES": "7"}  # as Hydra's hydra.job.env_set does
-    with ProcessPoolExecutor(1, processes.PROCESSES, initializer=enter_worker, initargs=({}, environment)) as pool:
+    with ProcessPoolExecutor(
+        1, processes.PROCESSES, initializer=enter_worker, initargs=({}, environment)
+    ) as pool:
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == "7"
 
 
-def test_interrupted_is_130(call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_interrupted_is_130(
+    call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,6 @@
-"""A convolutional network trains like every other network: one by one, in batches, privately and from the command line."""
+"""A convolutional network trains like every other network: one by one, in batches, privately and
+from the command line.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def by_hand(network: Convolutional, vector: np.ndarray, image: np.ndarray) -> fl
         found = [
             [
                 [
-                    np.sum(weight[k] * padded[:, r : r + network.kernel, c : c + network.kernel]) + bias[k]
+                    np.sum(weight[k] * padded[:, r : r + network.kernel, c : c + network.kernel])
+                    + bias[k]
                     for c in range(0, width, stride)
                 ]
                 for r in range(0, height, stride)
@@ -52,7 +55,9 @@ def by_hand(network: Convolutional, vector: np.ndarray, image: np.ndarray) -> fl
             for k in range(n_out)
         ]
         values = np.array(found)
-        values = np.maximum(values, 0) if network.activation == "relu" else 1 / (1 + np.exp(-values))
+        values = (
+            np.maximum(values, 0) if network.activation == "relu" else 1 / (1 + np.exp(-values))
+        )
     return float(values.ravel() @ vector[at:-1] + vector[-1])
 
 
@@ -64,7 +69,9 @@ def test_the_logit_is_that_of_convolutions_by_hand(activation: str, kernel: int)
     images = stream(0, "images").random((4, SCHEMA.n_features)).astype(np.float32)
     expected = [by_hand(network, vector, image.reshape(2, 5, 6)) for image in images]
     np.testing.assert_allclose(network.scores(vector, images), expected, atol=1e-5)
-    assert len(vector) == network.n_params == sum(int(np.prod(shape)) for _, shape in network.layout)
+    assert (
+        len(vector) == network.n_params == sum(int(np.prod(shape)) for _, shape in network.layout)
+    )
 
 
 def test_the_first_weights_are_uniform_within_one_over_the_root_of_what_a_neuron_reads() -> None:
@@ -91,7 +98,9 @@ def test_networks_are_values() -> None:
     assert len({NETWORK, MODEL(SCHEMA), CNN([3], [1], 3, "relu")(SCHEMA)}) == 2
 
 
-@pytest.mark.parametrize("network", [NETWORK, FullyConnected((60, 5, 1)), FullyConnected((60, 1))], ids=str)
+@pytest.mark.parametrize(
+    "network", [NETWORK, FullyConnected((60, 5, 1)), FullyConnected((60, 1))], ids=str
+)
 def test_gradients_of_single_records_are_those_of_opacus(network: Network) -> None:
     vector = network.initialize(stream(0, "model"))
     images = torch.from_numpy(stream(0, "images").random((6, 60)).astype(np.float32))
@@ -100,7 +109,9 @@ def test_gradients_of_single_records_are_those_of_opacus(network: Network) -> No
     found = general.record_gradients(network, torch.from_numpy(vector)[None], batch)[0]
     module = GradSampleModule(network.module(), loss_reduction="sum")
     load(module, vector)
-    losses = nn.functional.binary_cross_entropy_with_logits(module(images.requires_grad_())[:, 0], labels, reduction="sum")
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        module(images.requires_grad_())[:, 0], labels, reduction="sum"
+    )
     torch.autograd.backward(losses)
     expected = torch.cat([p.grad_sample.flatten(1) for p in module.parameters()], dim=1)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
@@ -118,7 +129,9 @@ def test_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_o
 
 
 def test_a_round_is_that_of_a_plain_loop() -> None:
-    design = experiment("consortium=digits", "model=cnn", "training.rounds=1", "training.local_epochs=2")
+    design = experiment(
+        "consortium=digits", "model=cnn", "training.rounds=1", "training.local_epochs=2"
+    )
     module = nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)),
         nn.Conv2d(1, 8, 3, 1, 1),
@@ -132,11 +145,18 @@ def test_a_round_is_that_of_a_plain_loop() -> None:
     for hospital in design.consortium.hospitals:
         load(module, design.plan.first_weights(design.aggregator_key))
         steps = torch.optim.SGD(module.parameters(), lr=0.1)
-        rows, labels = torch.from_numpy(hospital.train.features), torch.from_numpy(hospital.train.labels)
-        for batch in shuffled(key(0, "hospital", hospital.name), 1, len(labels), design.settings.training):
+        rows, labels = (
+            torch.from_numpy(hospital.train.features),
+            torch.from_numpy(hospital.train.labels),
+        )
+        for batch in shuffled(
+            key(0, "hospital", hospital.name), 1, len(labels), design.settings.training
+        ):
             steps.zero_grad()
             outputs = module(rows[batch])[:, 0]
-            torch.autograd.backward(nn.functional.binary_cross_entropy_with_logits(outputs, labels[batch]))
+            torch.autograd.backward(
+                nn.functional.binary_cross_entropy_with_logits(outputs, labels[batch])
+            )
             steps.step()
         models.append(nn.utils.parameters_to_vector(module.parameters()).detach().numpy())
     np.testing.assert_allclose(finished(design).weights, np.mean(models, axis=0), atol=1e-5)
@@ -161,7 +181,13 @@ def test_a_backdoor_with_a_patch_is_learned_by_a_cnn() -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("consortium=heart4", "model=CNN: expected a consortium of images, and the records of this one are rows of a table"),
+        (
+            "consortium=heart4",
+            (
+                "model=CNN: expected a consortium of images, and the records of this one are rows"
+                " of a table"
+            ),
+        ),
         ("model.kernel=4", "model.kernel=4: expected an odd number"),
         ("model.strides=[1]", r"model.strides=\[1\]: expected one for each of 2 layers"),
         ("model.channels=[]", r"model.len\(channels\)=0: expected a whole number of at least 1"),

@@ -1,4 +1,6 @@
-"""Planning a comparison composes each option once; every cell is still what Hydra composes for that cell alone."""
+"""Planning a comparison composes each option once; every cell is still what Hydra composes for that
+cell alone.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,15 @@ from sim.study import compose
 from sim.study.compose import Cell
 from sim.study.experiment import load
 
-ATTACKS = [(name,) for name in compose.options("attack")] + [("model_replacement", "backdoor"), ("backdoor", "model_replacement")]
+ATTACKS = [(name,) for name in compose.options("attack")] + [
+    ("model_replacement", "backdoor"),
+    ("backdoor", "model_replacement"),
+]
 DEFENSES = compose.options("defense")
-CELLS = [Cell(attack, defense) for attack, defense in islice(zip(cycle(ATTACKS), cycle(DEFENSES), strict=False), len(ATTACKS))]
+CELLS = [
+    Cell(attack, defense)
+    for attack, defense in islice(zip(cycle(ATTACKS), cycle(DEFENSES), strict=False), len(ATTACKS))
+]
 TOGETHER = [Cell(attack, defense) for attack in ATTACKS for defense in DEFENSES]
 
 
@@ -41,7 +49,9 @@ def _initialized() -> Any:
 
 def same(planned: dict[str, Any], composed: dict[str, Any]) -> bool:
     """Equal, also in the order of attacks and steps."""
-    return planned == composed and all(list(planned[key] or {}) == list(composed[key] or {}) for key in ("attack", "steps"))
+    return planned == composed and all(
+        list(planned[key] or {}) == list(composed[key] or {}) for key in ("attack", "steps")
+    )
 
 
 def test_every_attack_and_every_defense_is_planned_as_composed_alone() -> None:
@@ -57,26 +67,41 @@ def test_every_attack_and_every_defense_is_planned_as_composed_alone() -> None:
             ["attack.alie.z=1.5", "aggregator.n_hostile=1", "training.lr=0.05"],
             Cell(("alie", "label_flip"), "nnm_trimmed_mean", 2),
         ),
-        (["aggregator=krum", "steps=[clip,nnm]", "steps.clip.max_norm=3"], Cell(("label_flip",), "norm_bounding")),
+        (
+            ["aggregator=krum", "steps=[clip,nnm]", "steps.clip.max_norm=3"],
+            Cell(("label_flip",), "norm_bounding"),
+        ),
         (["attack.sign_flip.scale=${training.lr}"], Cell(("sign_flip",), "krum", 1)),
         ([], Cell(("ipm", "alie", "ipm"), "median")),
         (["dp.max_grad_norm=${attack.sign_flip.scale}"], Cell(("sign_flip",), "dp_record")),
     ],
 )
-def test_overrides_reach_the_planned_cell_as_they_reach_it_alone(words: list[str], cell: Cell) -> None:
+def test_overrides_reach_the_planned_cell_as_they_reach_it_alone(
+    words: list[str], cell: Cell
+) -> None:
     other = Cell(("sign_flip", "alie"), cell.defense, cell.n_hostile)
     assert same(together(words, [other, cell])[cell], alone(words, cell))
 
 
-def test_an_attack_file_that_sets_more_than_its_own_node_is_planned_as_composed_alone(tmp_path: Path) -> None:
+def test_an_attack_file_that_sets_more_than_its_own_node_is_planned_as_composed_alone(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "attack").mkdir()
     (tmp_path / "defense").mkdir()
     node = "attack:\n  zero:\n    _target_: attacks.byzantine.zero.Zero\n    of: own\n"
-    (tmp_path / "attack" / "silent.yaml").write_text(f"# @package _global_\nadversary:\n  knowledge: own\n{node}")
+    (tmp_path / "attack" / "silent.yaml").write_text(
+        f"# @package _global_\nadversary:\n  knowledge: own\n{node}"
+    )
     (tmp_path / "attack" / "zeroed.yaml").write_text("# @package attack.zero\nof: own\n")
-    (tmp_path / "defense" / "drilled.yaml").write_text("# @package _global_\ndefaults:\n  - override /attack: [ipm]\n")
+    (tmp_path / "defense" / "drilled.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /attack: [ipm]\n"
+    )
     words = [f"hydra.searchpath=[file://{tmp_path}]"]
-    cells = [Cell((attack,), defense) for attack in ("none", "zero", "silent", "sign_flip") for defense in ("none", "median")]
+    cells = [
+        Cell((attack,), defense)
+        for attack in ("none", "zero", "silent", "sign_flip")
+        for defense in ("none", "median")
+    ]
     cells += [Cell(("zero", "zeroed"), "median"), Cell(("zero",), "drilled")]
     planned = together(words, cells)
     assert [cell for cell in cells if not same(planned[cell], alone(words, cell))] == []
@@ -87,13 +112,21 @@ def test_the_seeds_of_a_cell_share_all_but_the_seed() -> None:
     cell = Cell(("ipm",), "krum")
     plan = compose.experiments(["consortium=heart12"], [cell], [0, 3])
     direct = alone(["consortium=heart12"], cell)
-    assert [planned.text for planned in plan] == [load({**direct, "seed": seed}, "krum").text for seed in (0, 3)]
+    assert [planned.text for planned in plan] == [
+        load({**direct, "seed": seed}, "krum").text for seed in (0, 3)
+    ]
 
 
 def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> None:
     composed: list[list[str]] = []
     real = compose.compose
-    monkeypatch.setattr(compose, "compose", lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides))
+    monkeypatch.setattr(
+        compose,
+        "compose",
+        lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides),
+    )
     defenses = ["none", "median", "krum"]
-    compose.experiments([], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0])
+    compose.experiments(
+        [], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0]
+    )
     assert len(composed) == 1 + len(defenses)

@@ -1,4 +1,6 @@
-"""A configuration is values: whoever wrote it, it runs, reads and writes nothing, and what cannot be is refused soon."""
+"""A configuration is values: whoever wrote it, it runs, reads and writes nothing, and what cannot
+be is refused soon.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from tests.federation import experiment
 ROOT = Path(__file__).parents[1]
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 CASES = hostile_words.names()
-PROMISED, PATIENCE = 10, 120  # seconds of the processor; seconds on a machine that is busy with other things
+# seconds of the processor; seconds on a machine that is busy with other things
+PROMISED, PATIENCE = 10, 120
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], d
         text=True,
         check=True,
     )
-    return {(line["kind"], line["name"]): line for line in map(json.loads, done.stdout.splitlines())}
+    return {
+        (line["kind"], line["name"]): line for line in map(json.loads, done.stdout.splitlines())
+    }
 
 
 def test_the_tables_are_as_large_as_they_claim() -> None:
@@ -64,7 +69,11 @@ def test_it_is_refused_in_one_line_and_nothing_is_run_or_written(
     assert answer["seconds"]["wall"] < PATIENCE
 
 
-CIRCLES = {"itself": "attack/evil", "two that lead to each other": "attack/b", "a circle beside what is chosen": "attack/a"}
+CIRCLES = {
+    "itself": "attack/evil",
+    "two that lead to each other": "attack/b",
+    "a circle beside what is chosen": "attack/a",
+}
 
 
 @pytest.mark.parametrize(("case", "place"), CIRCLES.items(), ids=CIRCLES.keys())
@@ -78,34 +87,50 @@ def test_defaults_that_lead_back_to_their_file_are_reported_with_its_name(
 
 def test_the_audit_hook_sees_what_it_is_there_for(tmp_path: Path) -> None:
     program = (
-        "import os, subprocess, sys; from tests.hostile_words import Watch; watch = Watch(); watch.on = True\n"
-        "for act in (lambda: exec('1'), lambda: os.mkdir(sys.argv[1] + '/x'), lambda: open(sys.argv[1] + '/y', 'w'),\n"
-        "            lambda: subprocess.run(['true']), lambda: __import__('socket').socket(), lambda: os.system('true')):\n"
-        "    watch.seen = []; act(); print(bool(watch.seen))"
+        "import os, subprocess, sys; from tests.hostile_words import Watch; watch = Watch();"
+        " watch.on = True\nfor act in (lambda: exec('1'), lambda: os.mkdir(sys.argv[1] + '/x'),"
+        " lambda: open(sys.argv[1] + '/y', 'w'),\n            lambda: subprocess.run(['true']),"
+        " lambda: __import__('socket').socket(), lambda: os.system('true')):\n    watch.seen = [];"
+        " act(); print(bool(watch.seen))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
     )
     assert done.stdout.decode().split() == ["True"] * 6
 
 
 MESSAGES = {  # what an aggregator may write into its message in place of the configuration
     "a target to call": lambda c: c["aggregator"].update(_target_="os.mkdir", path="canary"),
-    "a target in a parameter": lambda c: c["aggregator"].update(weighting={"_target_": "os.mkdir", "path": "canary"}),
-    "a target in a list": lambda c: c["consortium"].update(leave_out=[{"_target_": "os.mkdir", "path": "canary"}]),
+    "a target in a parameter": (
+        lambda c: c["aggregator"].update(weighting={"_target_": "os.mkdir", "path": "canary"})
+    ),
+    "a target in a list": (
+        lambda c: c["consortium"].update(leave_out=[{"_target_": "os.mkdir", "path": "canary"}])
+    ),
     "arguments": lambda c: c["aggregator"].update(_args_=["canary"]),
     "another kind": lambda c: c["model"].update(_target_="aggregators.rules.mean.Mean"),
-    "a package": lambda c: c.update(plugins={"antigravity": ""}, aggregator={"_target_": "antigravity.geohash"}),
+    "a package": lambda c: c.update(
+        plugins={"antigravity": ""}, aggregator={"_target_": "antigravity.geohash"}
+    ),
     "a package of ours": lambda c: c.update(plugins={"sim": ""}),
     "an installed package": lambda c: c.update(plugins={"numpy": ""}),
     "no pairs": lambda c: c.update(attack=3),
     "pairs of another form": lambda c: c.update(attack=[["a"], 5]),
-    "a path as a name": lambda c: c.update(attack=[["../x", {"_target_": "attacks.byzantine.zero.Zero"}]]),
+    "a path as a name": lambda c: c.update(
+        attack=[["../x", {"_target_": "attacks.byzantine.zero.Zero"}]]
+    ),
     "text with a reference": lambda c: c.update(device="${oc.env:HOME}"),
-    "many hospitals": lambda c: c.update(consortium={"_target_": "sim.datasets.synthetic.Synthetic", "n_hospitals": 10**8}),
+    "many hospitals": lambda c: c.update(
+        consortium={"_target_": "sim.datasets.synthetic.Synthetic", "n_hospitals": 10**8}
+    ),
     "many steps": lambda c: c["training"].update(local_steps=10**11),
     "a huge number": lambda c: c.update(seed=10**400),
-    "a wide model": lambda c: c.update(model={"_target_": "sim.models.mlp.MLP", "hidden": [10**6, 10**6]}),
+    "a wide model": lambda c: c.update(
+        model={"_target_": "sim.models.mlp.MLP", "hidden": [10**6, 10**6]}
+    ),
     "deep lists": lambda c: c.update(device=json.loads("[" * 500 + "]" * 500)),
     "no model": lambda c: c.pop("model"),
     "a stray key": lambda c: c.update(hydra={"callbacks": {}}),
@@ -124,7 +149,10 @@ def test_a_hospital_refuses_a_message_that_is_more_than_a_configuration(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", "{}", '{"label": 1}', "[" * 100_000, "x" * 2_000_000, '{"label": "a"}', "NaN"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "3", "{}", '{"label": 1}', "[" * 100_000, "x" * 2_000_000, '{"label": "a"}', "NaN"],
+)
 def test_a_hospital_refuses_a_message_that_is_no_configuration(text: str) -> None:
     with pytest.raises(InputError):
         from_text(text)
@@ -199,7 +227,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         del sys.modules[name]
 
 
-def test_a_rule_of_the_users_own_package_runs_and_its_hash_is_recorded(package: str, tmp_path: Path) -> None:
+def test_a_rule_of_the_users_own_package_runs_and_its_hash_is_recorded(
+    package: str, tmp_path: Path
+) -> None:
     rule = (f"aggregator._target_={package}.half.Half", "~aggregator.weighting")
     assert command.main(["run", *FAST, *rule, "hydra.run.dir=out"]) == 2  # not chosen
     assert command.main(["run", *FAST, f"plugins=[{package}]", *rule, "hydra.run.dir=out"]) == 0
@@ -213,11 +243,16 @@ def test_a_hospital_takes_a_package_only_if_it_is_chosen_there_with_the_same_sou
 ) -> None:
     plugins.choose([package])
     node = {"_target_": f"{package}.half.Half"}
-    config = json.loads(experiment(*FAST).text) | {"aggregator": node, "plugins": plugins.hashed([package])}
+    config = json.loads(experiment(*FAST).text) | {
+        "aggregator": node,
+        "plugins": plugins.hashed([package]),
+    }
     assert type(from_text(json.dumps(config)).plan.chain.rule).__name__ == "Half"
     (tmp_path / package / "half.py").write_text(PLUGIN + "\n# changed\n")
     plugins.source_hash.cache_clear()
-    with pytest.raises(InputError, match=rf"^plugins\.{package}=.*the hash of the package's source here"):
+    with pytest.raises(
+        InputError, match=rf"^plugins\.{package}=.*the hash of the package's source here"
+    ):
         from_text(json.dumps({**config, "seed": 1}))
     monkeypatch.setenv(plugins.CHOSEN, "")
     plugins.source_hash.cache_clear()
@@ -236,7 +271,9 @@ def test_a_hospital_takes_a_package_only_if_it_is_chosen_there_with_the_same_sou
         ("nothing.Half", "a module that is there"),
     ],
 )
-def test_only_a_frozen_dataclass_of_the_users_package_is_a_plugin(package: str, target: str, expected: str) -> None:
+def test_only_a_frozen_dataclass_of_the_users_package_is_a_plugin(
+    package: str, target: str, expected: str
+) -> None:
     plugins.choose([package])
     with pytest.raises(InputError, match=expected):
         build("aggregator", {"_target_": f"{package}.{target}"}, [package])
@@ -252,35 +289,55 @@ def test_a_plugin_of_another_form_is_refused(package: str) -> None:
 def test_a_fault_of_a_plugin_is_code_70_with_its_type_file_and_line(
     package: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words_ = (f"plugins=[{package}]", f"aggregator._target_={package}.half.Failing", "~aggregator.weighting")
+    words_ = (
+        f"plugins=[{package}]",
+        f"aggregator._target_={package}.half.Failing",
+        "~aggregator.weighting",
+    )
     assert command.main(["run", *FAST, *words_, "hydra.run.dir=out"]) == 70
     err = capfd.readouterr().err
     line = PLUGIN.splitlines().index("        return view.nothing_of_this_name") + 1
-    assert err.startswith(f"wardround: the plug-in {package}.half.Failing raised AttributeError at ")
+    assert err.startswith(
+        f"wardround: the plug-in {package}.half.Failing raised AttributeError at "
+    )
     assert f"own_rules_7/half.py:{line}: " in err
     assert "please report" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("verb", [["run"], ["compare", "attacks=[sign_flip]", "defenses=[none]", "seeds=1"]])
+@pytest.mark.parametrize(
+    "verb", [["run"], ["compare", "attacks=[sign_flip]", "defenses=[none]", "seeds=1"]]
+)
 def test_a_fault_of_a_plugin_in_a_run_is_code_70_in_one_line_too(
     verb: list[str], package: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words_ = (f"plugins=[{package}]", f"aggregator._target_={package}.half.Late", "~aggregator.weighting")
+    words_ = (
+        f"plugins=[{package}]",
+        f"aggregator._target_={package}.half.Late",
+        "~aggregator.weighting",
+    )
     assert command.main([*verb, *FAST, *words_, "hydra.run.dir=out"]) == 70
     err = capfd.readouterr().err
     line = next(place for place, text in enumerate(PLUGIN.splitlines(), 1) if "view.later" in text)
     lines = [text for text in err.splitlines() if "wardround: " in text]
     assert len(lines) == 1
-    assert lines[0].startswith(f"wardround: the plug-in {package}.half.Late raised AttributeError at ")
+    assert lines[0].startswith(
+        f"wardround: the plug-in {package}.half.Late raised AttributeError at "
+    )
     assert f"own_rules_7/half.py:{line}: " in lines[0]
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x"), AssertionError(), RecursionError("y\nz")])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), KeyError("x"), OSError("x"), AssertionError(), RecursionError("y\nz")],
+)
 def test_a_fault_of_the_program_is_never_reported_as_wrong_input(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     def fail(*_: object) -> None:
         raise error
@@ -289,32 +346,47 @@ def test_a_fault_of_the_program_is_never_reported_as_wrong_input(
     monkeypatch.setattr("sim.study.compare.finish", fail)
     assert command.main(["run", *FAST]) == 70
     err = capfd.readouterr().err
-    assert err.startswith(f"wardround: internal error {type(error).__name__} at tests/test_configurations.py:")
+    assert err.startswith(
+        f"wardround: internal error {type(error).__name__} at tests/test_configurations.py:"
+    )
     assert err.count("\n") == 1
 
 
 OWN = {
-    "attack/quarter.yaml": "# @package attack.quarter\n_target_: attacks.byzantine.sign_flip.SignFlip\nscale: 0.25\n",
-    "consortium/two.yaml": "# @package _global_\ndefaults:\n  - heart4\n  - override /model: logistic\n  - _self_\n"
-    "consortium:\n  leave_out: [ca]\ntraining:\n  rounds: 1\n",
+    "attack/quarter.yaml": (
+        "# @package attack.quarter\n_target_: attacks.byzantine.sign_flip.SignFlip\nscale: 0.25\n"
+    ),
+    "consortium/two.yaml": (
+        "# @package _global_\ndefaults:\n  - heart4\n  - override /model: logistic\n  - _self_\n"
+        "consortium:\n  leave_out: [ca]\ntraining:\n  rounds: 1\n"
+    ),
     "README.md": "# mine",
 }
 
 
-def test_a_folder_of_configurations_adds_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_configurations_adds_choices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in OWN.items():
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert command.main(["run", "--config-dir", "mine", "attack=[quarter]", *FAST, "hydra.run.dir=out"]) == 0
+    assert (
+        command.main(
+            ["run", "--config-dir", "mine", "attack=[quarter]", *FAST, "hydra.run.dir=out"]
+        )
+        == 0
+    )
     assert json.loads((tmp_path / "out/evidence.jsonl").read_text())["attack"] == "quarter"
     assert command.main(["run", "-cd", "mine", "consortium=two", "hydra.run.dir=two"]) == 0
     record = json.loads((tmp_path / "two/evidence.jsonl").read_text())
     assert (record["rounds"], record["config"]["consortium"]["leave_out"]) == (1, ["ca"])
 
 
-def test_a_sweep_with_a_wrong_job_runs_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_with_a_wrong_job_runs_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ran = list[object]()
     monkeypatch.setattr("sim.study.compare.finish", lambda *_: ran.append(1))
@@ -330,14 +402,42 @@ def test_a_typo_is_answered_before_any_library_is_imported(word: str) -> None:
         "import sys; from sim.cli.command import main; code = main(sys.argv[1:])\n"
         "print(code, 'numpy' in sys.modules, 'hydra' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program, word], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, word], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "2 False False\n"
 
 
 def test_every_flag_and_key_that_is_offered_is_taken() -> None:
-    words.check(["-m", "seed=0,1", "hydra.sweep.dir=out/${now:%Y-%m-%d}", "hydra.sweep.subdir=${hydra.job.num}-${seed}"])
-    words.check(["hydra/launcher=lockstep", "hydra.launcher.workers=2", "hydra.run.dir='a b'", "--cfg", "job", "--resolve"])
-    words.check(["plugins=[a,b]", "++x.y-z.0=1", "~seed", "training.lr=${server.weight_cap}", "--config-dir", "x", "-h"])
+    words.check(
+        [
+            "-m",
+            "seed=0,1",
+            "hydra.sweep.dir=out/${now:%Y-%m-%d}",
+            "hydra.sweep.subdir=${hydra.job.num}-${seed}",
+        ]
+    )
+    words.check(
+        [
+            "hydra/launcher=lockstep",
+            "hydra.launcher.workers=2",
+            "hydra.run.dir='a b'",
+            "--cfg",
+            "job",
+            "--resolve",
+        ]
+    )
+    words.check(
+        [
+            "plugins=[a,b]",
+            "++x.y-z.0=1",
+            "~seed",
+            "training.lr=${server.weight_cap}",
+            "--config-dir",
+            "x",
+            "-h",
+        ]
+    )
     assert words.chosen(["plugins=[a, b]", "++plugins=c", "seed=1"]) == ("a", "b", "c")
 
 
@@ -345,13 +445,21 @@ NAMED_AS_ANOTHER = {
     "defense=[trimmed_mean,none]": "expected one name",
     "consortium=[heart4,heart12]": "expected one name",
     "defense.name=median": "expected defense=NAME",
-    "attack=[sign_flip] attack.sign_flip._target_=attacks.byzantine.zero.Zero": "stands for another attack",
+    "attack=[sign_flip] attack.sign_flip._target_=attacks.byzantine.zero.Zero": (
+        "stands for another attack"
+    ),
 }
 
 
-@pytest.mark.parametrize(("words_", "stated"), NAMED_AS_ANOTHER.items(), ids=NAMED_AS_ANOTHER.keys())
+@pytest.mark.parametrize(
+    ("words_", "stated"), NAMED_AS_ANOTHER.items(), ids=NAMED_AS_ANOTHER.keys()
+)
 def test_no_run_goes_by_the_name_of_another(
-    words_: str, stated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words_: str,
+    stated: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert command.main(["run", *FAST, *words_.split(" "), "hydra.run.dir=out"]) == 2
@@ -366,7 +474,10 @@ def test_a_defense_file_goes_by_its_own_name_and_has_no_key_twice(
     (tmp_path / "mine" / "defense").mkdir(parents=True)
     for text in ("defense:\n  name: krum\n", "defense: {}\n", "defense:\n  name: x\n  name: x\n"):
         (tmp_path / "mine" / "defense" / "x.yaml").write_text(f"# @package _global_\n{text}")
-        assert command.main(["run", "--config-dir", "mine", *FAST, "defense=x", "hydra.run.dir=out"]) == 2
+        assert (
+            command.main(["run", "--config-dir", "mine", *FAST, "defense=x", "hydra.run.dir=out"])
+            == 2
+        )
         assert capfd.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

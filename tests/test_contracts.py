@@ -1,4 +1,6 @@
-"""Who may know a thing is decided by who can import it: an import that is put in on purpose breaks its contract."""
+"""Who may know a thing is decided by who can import it: an import that is put in on purpose breaks
+its contract.
+"""
 
 import re
 import shutil
@@ -41,7 +43,9 @@ FORBIDDEN = {
 
 def linted(root: Path) -> str:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    return subprocess.run(command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True).stdout
+    return subprocess.run(
+        command, cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +53,21 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's code in which things may be put."""
     root = tmp_path_factory.mktemp("copied")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "pyproject.toml", root)
     return root
 
 
 def broken(found: str) -> set[str]:
     """Names of the broken contracts."""
-    return {line[1] for line in re.finditer(r"^(.+?) *BROKEN(?: \(\d+ ignored imports\))?$", found, re.MULTILINE)}
+    return {
+        line[1]
+        for line in re.finditer(
+            r"^(.+?) *BROKEN(?: \(\d+ ignored imports\))?$", found, re.MULTILINE
+        )
+    }
 
 
 def test_the_contracts_hold(copied: Path) -> None:
@@ -66,7 +77,9 @@ def test_the_contracts_hold(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "line"), FORBIDDEN)
-def test_an_import_of_what_a_party_must_not_know_breaks_its_contract(copied: Path, place: str, line: str) -> None:
+def test_an_import_of_what_a_party_must_not_know_breaks_its_contract(
+    copied: Path, place: str, line: str
+) -> None:
     file = copied / place
     source = file.read_text()
     file.write_text(f"{source}\n\n{line}\n")

@@ -22,17 +22,29 @@ from sim.study.run import unattacked
 from tests.records import make_record
 from threats.cells import cells
 
-DEFENSES = ("median", "clip", "fedadam", "secagg", "dp_record", "fedadam+median", "fedyogi+median")  # at least one a group
-GROUPS = {"aggregator": "median", "steps": "clip", "server_optimizer": "fedadam", "secagg": "secagg", "dp": "dp_record"}
+# at least one a group
+DEFENSES = ("median", "clip", "fedadam", "secagg", "dp_record", "fedadam+median", "fedyogi+median")
+GROUPS = {
+    "aggregator": "median",
+    "steps": "clip",
+    "server_optimizer": "fedadam",
+    "secagg": "secagg",
+    "dp": "dp_record",
+}
 WORDS = ("consortium=heart4", "training.rounds=1", "model=logistic")
 
 
 def experiments(
-    *words: str, attacks: tuple[str, ...] = ("sign_flip",), defenses: tuple[str, ...] = DEFENSES, numbers: Any = None
+    *words: str,
+    attacks: tuple[str, ...] = ("sign_flip",),
+    defenses: tuple[str, ...] = DEFENSES,
+    numbers: Any = None,
 ) -> list[Experiment]:
     overrides = [*WORDS, *words]
     with hydra.initialize_config_module("conf", version_base="1.3"):
-        return compose.planned(overrides, compose.cells(attacks, defenses, numbers, overrides), [0, 1])[0]
+        return compose.planned(
+            overrides, compose.cells(attacks, defenses, numbers, overrides), [0, 1]
+        )[0]
 
 
 def recorded(experiment: Experiment) -> RunRecord:
@@ -66,8 +78,16 @@ def test_every_run_of_the_grid_finds_both_controls_of_its_own_seed(grid: list[Ru
         attack_free, undefended = controls.attack_free(record), controls.undefended(record)
         assert attack_free is not None
         assert undefended is not None
-        assert (attack_free.attack, attack_free.defense, attack_free.seed) == ("none", record.defense, record.seed)
-        assert (undefended.attack, undefended.defense, undefended.seed) == (record.attack, "none", record.seed)
+        assert (attack_free.attack, attack_free.defense, attack_free.seed) == (
+            "none",
+            record.defense,
+            record.seed,
+        )
+        assert (undefended.attack, undefended.defense, undefended.seed) == (
+            record.attack,
+            "none",
+            record.seed,
+        )
 
 
 def test_tables_reports_and_the_register_pair_the_grid_alike(grid: list[RunRecord]) -> None:
@@ -76,10 +96,16 @@ def test_tables_reports_and_the_register_pair_the_grid_alike(grid: list[RunRecor
     assert not [text for text in findings.cautions(grid) if "missing" in text]
     assert all(cell.controlled == [0, 1] for cell in cells(grid))
     assert len(cells(grid)) == 1 + len(DEFENSES)
-    assert all(row["attack_success"] is not None for row in evidence.results(grid) if row["attack"] != "none")
+    assert all(
+        row["attack_success"] is not None
+        for row in evidence.results(grid)
+        if row["attack"] != "none"
+    )
 
 
-def test_the_control_of_a_run_is_the_run_that_the_simulator_makes_of_it_without_its_attack() -> None:
+def test_the_control_of_a_run_is_the_run_that_the_simulator_makes_of_it_without_its_attack() -> (
+    None
+):
     plan = experiments(defenses=("median",))
     controls = Controls(map(recorded, plan))
     for experiment in plan:
@@ -89,7 +115,9 @@ def test_the_control_of_a_run_is_the_run_that_the_simulator_makes_of_it_without_
 
 
 @given(st.sampled_from([key for key in BELONGS if key not in ("label", "defense")]))
-def test_a_control_shares_every_value_but_those_that_are_the_attacks_or_the_defenses_own(key: str) -> None:
+def test_a_control_shares_every_value_but_those_that_are_the_attacks_or_the_defenses_own(
+    key: str,
+) -> None:
     config = dict.fromkeys(BELONGS, "a")
     run = make_record(attack="x", defense="y", config=config)
     changed = config | {key: "b"}
@@ -101,8 +129,12 @@ def test_a_control_shares_every_value_but_those_that_are_the_attacks_or_the_defe
     assert alike == (BELONGS[key] in ("run", "nothing"))
 
 
-@pytest.mark.parametrize("change", [{"code": "other"}, {"data_hash": "1" * 64}, {"consortium": "b"}, {"n_hostile": 2}])
-def test_a_run_of_other_code_data_consortium_or_hostile_hospitals_is_no_control(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"code": "other"}, {"data_hash": "1" * 64}, {"consortium": "b"}, {"n_hostile": 2}]
+)
+def test_a_run_of_other_code_data_consortium_or_hostile_hospitals_is_no_control(
+    change: dict[str, Any],
+) -> None:
     run = make_record(attack="x", defense="y")
     assert Controls([make_record(defense="y", **change)]).attack_free(run) is None
     assert Controls([make_record(attack="x", **change)]).undefended(run) is None
@@ -116,7 +148,9 @@ def test_the_later_of_two_runs_that_are_one_control_counts() -> None:
 
 
 def test_a_part_put_into_every_defense_leaves_the_undefended_control_as_it_is() -> None:
-    records = [recorded(experiment) for experiment in experiments("dp=record", defenses=("median",))]
+    records = [
+        recorded(experiment) for experiment in experiments("dp=record", defenses=("median",))
+    ]
     assert {record.defense for record in records} == {"none", "median+dp=record"}
     assert all((record.config["dp"] is None) == (record.defense == "none") for record in records)
     controls = Controls(records)
@@ -129,10 +163,15 @@ def test_no_defense_that_was_asked_for_by_name_is_run_with_that_part_too() -> No
 
 
 def test_attacks_that_take_no_hostile_hospital_run_where_nobody_is_hostile() -> None:
-    words, attacks = ("adversary.n_hostile=[0,1]",), ("honest_absence", "sign_flip", "analytic_inversion")
+    words, attacks = (
+        ("adversary.n_hostile=[0,1]",),
+        ("honest_absence", "sign_flip", "analytic_inversion"),
+    )
     plan = experiments(*words, attacks=attacks, defenses=("none",), numbers=[0, 1])
     ran = {(experiment.attack, experiment.settings.adversary.n_hostile) for experiment in plan}
-    everywhere = {(name, n) for name in ("none", "honest_absence", "analytic_inversion") for n in (0, 1)}
+    everywhere = {
+        (name, n) for name in ("none", "honest_absence", "analytic_inversion") for n in (0, 1)
+    }
     assert ran == everywhere | {("sign_flip", 1)}
 
 
@@ -145,6 +184,10 @@ def test_what_needs_hostile_hospitals_is_left_out_of_that_without_a_word() -> No
 
 def test_a_cell_states_whether_it_is_the_undefended_control() -> None:
     found = compose.cells(["alie"], ["none"], overrides=["dp=record"])
-    expected = [Cell((name,), "none", None, undefended=plain) for name in ("none", "alie") for plain in (True, False)]
+    expected = [
+        Cell((name,), "none", None, undefended=plain)
+        for name in ("none", "alie")
+        for plain in (True, False)
+    ]
     assert found == expected
     assert [cell.asked for cell in found] == [False, False, False, True]

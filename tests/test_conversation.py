@@ -1,4 +1,6 @@
-"""A protocol of several trips goes through the driver of plain rounds, on every engine, and attacks come before its masks."""
+"""A protocol of several trips goes through the driver of plain rounds, on every engine, and attacks
+come before its masks.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,12 @@ def states_of(one: FederatedRun) -> Any:
 
 # --- through one driver
 
-DESIGNS = [(), ("attack=[sign_flip]",), ("attack=[honest_absence,dropout]", "attack.dropout.rate=0.5"), ("dp=record",)]
+DESIGNS = [
+    (),
+    ("attack=[sign_flip]",),
+    ("attack=[honest_absence,dropout]", "attack.dropout.rate=0.5"),
+    ("dp=record",),
+]
 PRIVATE = ("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 
 
@@ -67,14 +74,18 @@ def with_account(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("words", DESIGNS, ids=str)
-def test_three_trips_give_the_model_of_the_plain_sum_of_quantized_updates_to_the_last_digit(words: tuple[str, ...]) -> None:
+def test_three_trips_give_the_model_of_the_plain_sum_of_quantized_updates_to_the_last_digit(
+    words: tuple[str, ...],
+) -> None:
     words = with_account(words)
     one, plain = finished(masked(*words)), finished(clear_sum(*words))
     assert not one.aggregator.protocol.is_clear
     assert plain.aggregator.protocol.is_clear
     assert one.weights.tobytes() == plain.weights.tobytes()
     assert (one.weights != one.initial).any()
-    assert {lost.hospital for lost in one.log.screened} == {lost.hospital for lost in plain.log.screened}
+    assert {lost.hospital for lost in one.log.screened} == {
+        lost.hospital for lost in plain.log.screened
+    }
 
 
 def test_runs_of_one_trip_and_of_three_advance_together_as_they_do_alone() -> None:
@@ -96,7 +107,9 @@ def test_runs_of_one_trip_and_of_three_advance_together_as_they_do_alone() -> No
         assert together_.log.screened == alone.log.screened
 
 
-def test_the_evidence_of_a_run_of_three_trips_is_the_same_in_lockstep_and_through_flowers_server() -> None:
+def test_the_evidence_of_a_run_of_three_trips_is_the_same_in_lockstep_and_through_flowers_server() -> (
+    None
+):
     designs = [masked("attack=[sign_flip,label_flip]"), experiment(*SMALL), masked()]
     for design, record in zip(designs, run_together(designs), strict=True):
         assert record.model_dump(exclude={"seconds"}) == run(design).model_dump(exclude={"seconds"})
@@ -110,7 +123,9 @@ class Counting(LocalGrid):
         super().__init__(*arguments)
         self.types = list[str]()
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
         asked = list(messages)
         self.types += [message.metadata.message_type for message in asked]
         return super().send_and_receive(asked, timeout=timeout)
@@ -129,12 +144,22 @@ def test_only_where_the_adversary_acts_is_an_update_shown_before_its_upload() ->
     assert sent_by(experiment(*SMALL, "attack=[sign_flip]")) == {wire.TRAIN: each}
     assert sent_by(masked()) == {wire.TRAIN: each, wire.TRIP: 2 * each}
     acting = sent_by(masked("attack=[sign_flip]", "adversary.first_round=2"))
-    assert acting == {wire.TRAIN: 4, wire.CLEAR: each - 4, wire.UPLOAD: each - 4, wire.TRIP: 2 * each}
+    assert acting == {
+        wire.TRAIN: 4,
+        wire.CLEAR: each - 4,
+        wire.UPLOAD: each - 4,
+        wire.TRIP: 2 * each,
+    }
 
 
 @pytest.mark.skipif(bool(NO_RAY), reason=str(NO_RAY))
-@pytest.mark.parametrize("words", [(), ("attack=[sign_flip,dropout]", "attack.dropout.rate=0.5", "adversary.n_hostile=2")])
-def test_three_trips_give_the_same_model_on_ray(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [(), ("attack=[sign_flip,dropout]", "attack.dropout.rate=0.5", "adversary.n_hostile=2")],
+)
+def test_three_trips_give_the_same_model_on_ray(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     models, record = list[np.ndarray](), FederatedRun.record
 
     def spy(one: FederatedRun, *rest: Any) -> Any:
@@ -144,14 +169,19 @@ def test_three_trips_give_the_same_model_on_ray(words: tuple[str, ...], monkeypa
     monkeypatch.setattr(FederatedRun, "record", spy)
     there, here = run(masked("engine=ray", *words)), run(masked(*words))
     np.testing.assert_allclose(*models, atol=1e-4)  # a step of the ring is 1.5e-5
-    assert [(lost.round, lost.hospital) for lost in there.screened] == [(lost.round, lost.hospital) for lost in here.screened]
+    assert [(lost.round, lost.hospital) for lost in there.screened] == [
+        (lost.round, lost.hospital) for lost in here.screened
+    ]
     assert there.skipped_rounds == []
 
 
 # --- attacks come before the masks
 
 
-@pytest.mark.parametrize("attack", ["sign_flip", "alie", "inflated_count", "replay", "straggler", "free_rider", "label_flip"])
+@pytest.mark.parametrize(
+    "attack",
+    ["sign_flip", "alie", "inflated_count", "replay", "straggler", "free_rider", "label_flip"],
+)
 def test_an_attack_under_masks_is_the_attack_in_the_clear_up_to_quantization(attack: str) -> None:
     words = (f"attack=[{attack}]", "adversary.n_hostile=2")
     one, plain = finished(masked(*words)), finished(clear_sum(*words))
@@ -170,10 +200,16 @@ def test_an_attack_under_masks_moves_the_model_as_the_one_in_the_clear() -> None
 @pytest.mark.parametrize("kind", ["not_a_number", "infinity", "dtype"])
 def test_what_cannot_be_masked_fails_in_the_hostile_hospital(kind: str) -> None:
     one = finished(masked("attack=[malformed]", f"attack.malformed.kind={kind}"))
-    assert [(lost.round, lost.hospital) for lost in one.log.screened] == [(n, *one.attack.hostile) for n in range(1, ROUNDS + 1)]
-    assert all(lost.reason.startswith("train: the hospital's app failed: ") for lost in one.log.screened)
+    assert [(lost.round, lost.hospital) for lost in one.log.screened] == [
+        (n, *one.attack.hostile) for n in range(1, ROUNDS + 1)
+    ]
+    assert all(
+        lost.reason.startswith("train: the hospital's app failed: ") for lost in one.log.screened
+    )
     assert one.log.skipped == []
-    np.testing.assert_array_equal(one.weights, finished(clear_sum("attack=[dropout]", "attack.dropout.rate=1")).weights)
+    np.testing.assert_array_equal(
+        one.weights, finished(clear_sum("attack=[dropout]", "attack.dropout.rate=1")).weights
+    )
 
 
 # --- hospitals that drop out, and hostile replies, at each trip
@@ -189,10 +225,16 @@ class Network(LocalGrid):
     entry: Entry
     node: int
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Any]:
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Any]:
         asked, found = list(messages), list[Any]()
-        for message, reply in zip(asked, super().send_and_receive(asked, timeout=timeout), strict=True):
-            tampered = wire.receiver(message) == self.node and wire.read_trip(message)[0] == self.kind
+        for message, reply in zip(
+            asked, super().send_and_receive(asked, timeout=timeout), strict=True
+        ):
+            tampered = (
+                wire.receiver(message) == self.node and wire.read_trip(message)[0] == self.kind
+            )
             arrives = self.entry(message, reply) if tampered else reply
             found += arrives if isinstance(arrives, list) else [arrives]
         return found
@@ -233,11 +275,23 @@ EVERYWHERE: dict[str, tuple[Entry, str]] = {
     "nothing": (lambda *_: [], "no reply"),
     "none": (lambda *_: None, "no reply"),
     "twice": (lambda _, reply: [reply, reply], "more than one reply"),
-    "an error": (lambda message, _: wire.failed("down", message), "the hospital's app failed: down"),
-    "a refusal": (lambda message, _: wire.refused("plan", message), "the hospital refuses to train"),
+    "an error": (
+        lambda message, _: wire.failed("down", message),
+        "the hospital's app failed: down",
+    ),
+    "a refusal": (
+        lambda message, _: wire.refused("plan", message),
+        "the hospital refuses to train",
+    ),
     "no content": (content(lambda _: RecordDict()), "records [], expected"),
-    "other records": (content(lambda _: RecordDict({"x": MetricRecord({"a": 1})})), "records ['x'], expected"),
-    "a plain upload": (lambda message, _: wire.answer(np.zeros(N, np.float32), 5, {}, message), "records ['arrays', 'metrics']"),
+    "other records": (
+        content(lambda _: RecordDict({"x": MetricRecord({"a": 1})})),
+        "records ['x'], expected",
+    ),
+    "a plain upload": (
+        lambda message, _: wire.answer(np.zeros(N, np.float32), 5, {}, message),
+        "records ['arrays', 'metrics']",
+    ),
     "an empty reply": (lambda message, _: wire.holding(wire.NOTHING, message), "expected"),
     "the message itself": (lambda message, _: message, "no reply"),
     "a number": (lambda *_: 7, "no reply"),
@@ -255,20 +309,40 @@ OF_KEYS: dict[str, tuple[Entry, str]] = {
     "an array": (arrays(key=np.zeros(2)), "records ['arrays'], expected config"),
 }
 OF_ARRAYS: dict[str, tuple[Callable[[str], Entry], str]] = {
-    "floats": (lambda name: arrays(**{name: np.zeros(N, np.float32)}), "has dtype float32, expected uint32"),
+    "floats": (
+        lambda name: arrays(**{name: np.zeros(N, np.float32)}),
+        "has dtype float32, expected uint32",
+    ),
     "signed": (lambda name: arrays(**{name: np.zeros(N, np.int32)}), "has dtype int32"),
     "wider": (lambda name: arrays(**{name: np.zeros(N, np.uint64)}), "has dtype uint64"),
     "other byte order": (lambda name: arrays(**{name: np.zeros(N, ">u4")}), "has dtype >u4"),
-    "one too few": (lambda name: arrays(**{name: np.zeros(N - 1, np.uint32)}), f"has shape ({N - 1},), expected ({N},)"),
+    "one too few": (
+        lambda name: arrays(**{name: np.zeros(N - 1, np.uint32)}),
+        f"has shape ({N - 1},), expected ({N},)",
+    ),
     "a row": (lambda name: arrays(**{name: np.zeros((1, N), np.uint32)}), f"has shape (1, {N})"),
-    "a hundred million": (lambda name: arrays(**{name: np.broadcast_to(np.uint32(1), 10**8)}), "has shape (100000000,)"),
-    "another name": (lambda _: arrays(update=np.zeros(N, np.uint32)), "arrays ['update'], expected"),
-    "two arrays": (lambda name: arrays(**{name: np.zeros(N, np.uint32), "x": np.zeros(N, np.uint32)}), "arrays ["),
+    "a hundred million": (
+        lambda name: arrays(**{name: np.broadcast_to(np.uint32(1), 10**8)}),
+        "has shape (100000000,)",
+    ),
+    "another name": (
+        lambda _: arrays(update=np.zeros(N, np.uint32)),
+        "arrays ['update'], expected",
+    ),
+    "two arrays": (
+        lambda name: arrays(**{name: np.zeros(N, np.uint32), "x": np.zeros(N, np.uint32)}),
+        "arrays [",
+    ),
     "values beside": (
-        lambda name: lambda m, _: wire.holding(Content({name: np.zeros(N, np.uint32)}, {}, {"x": 1}), m),
+        lambda name: (
+            lambda m, _: wire.holding(Content({name: np.zeros(N, np.uint32)}, {}, {"x": 1}), m)
+        ),
         "records ['arrays', 'config'], expected arrays",
     ),
-    "a list for an array": (lambda name: lambda _, reply: changed(reply, name, [0] * N), "expected an array of numpy"),
+    "a list for an array": (
+        lambda name: lambda _, reply: changed(reply, name, [0] * N),
+        "expected an array of numpy",
+    ),
 }
 CASES = [
     *((kind, entry, reason) for kind in TRIPS for entry, reason in EVERYWHERE.values()),
@@ -282,10 +356,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "entry", "reason"), CASES)
-def test_an_unusable_reply_in_any_trip_names_its_hospital_alone(kind: str, entry: Entry, reason: str) -> None:
+def test_an_unusable_reply_in_any_trip_names_its_hospital_alone(
+    kind: str, entry: Entry, reason: str
+) -> None:
     one = tampered(masked("training.rounds=2"), kind, entry)
     assert [(lost.round, lost.hospital) for lost in one.log.screened] == [(1, BAD), (2, BAD)]
-    assert all(lost.reason.startswith(f"{kind}: ") and reason in lost.reason for lost in one.log.screened)
+    assert all(
+        lost.reason.startswith(f"{kind}: ") and reason in lost.reason for lost in one.log.screened
+    )
     assert one.log.skipped == ([1, 2] if kind == "unmask" else [])
 
 
@@ -310,7 +388,9 @@ def test_honest_replies_of_every_trip_are_usable_when_serialized() -> None:
         content = RecordDict()
         for name, record in reply.content.items():
             if isinstance(record, ArrayRecord):
-                record = ArrayRecord({key: wire.Array(array.numpy()) for key, array in record.items()})
+                record = ArrayRecord(
+                    {key: wire.Array(array.numpy()) for key, array in record.items()}
+                )
             content[name] = record
         return wire._copy(reply, _content=content)
 
@@ -328,7 +408,11 @@ def test_what_a_hospital_holds_lasts_for_one_round() -> None:
     content = Content({"a": np.arange(3)}, {"b": 2}, {"c": ["x"]})
     wire.hold(state, 4, content)
     found = wire.held(state, 4)
-    assert (found.arrays["a"].tolist(), found.numbers, found.values) == ([0, 1, 2], {"b": 2}, {"c": ["x"]})
+    assert (found.arrays["a"].tolist(), found.numbers, found.values) == (
+        [0, 1, 2],
+        {"b": 2},
+        {"c": ["x"]},
+    )
     assert wire.held(state, 5) is wire.NOTHING
     wire.hold(state, 4, wire.NOTHING)
     assert list(state) == ["ledger"]
@@ -354,7 +438,9 @@ def test_a_run_of_three_trips_goes_on_from_its_progress_to_the_same_digits(
     with pytest.raises(InterruptedError):
         list(advance(designs, stop, tmp_path))
     monkeypatch.setattr(checkpoints, "_restore", noted)
-    assert [record.model_dump(exclude={"seconds"}) for record in advance(designs, None, tmp_path)] == whole
+    assert [
+        record.model_dump(exclude={"seconds"}) for record in advance(designs, None, tmp_path)
+    ] == whole
     assert resumed == [2, 2]
 
 
@@ -368,7 +454,11 @@ def test_a_hospital_refuses_a_trip_of_another_plan() -> None:
         run_ = FederatedRun(one)
         run_.task = wire.settings("0" * 64)
         partitions = {node: place for place, node in enumerate(run_.roster.nodes.values())}
-        drive([run_], LocalGrid({}, partitions, together(dict.fromkeys(partitions, one.source))), lambda _: None)
+        drive(
+            [run_],
+            LocalGrid({}, partitions, together(dict.fromkeys(partitions, one.source))),
+            lambda _: None,
+        )
         return run_
 
     one = other_plan(masked())

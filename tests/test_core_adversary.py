@@ -1,4 +1,6 @@
-"""Who knows what: an attack gets no more than it declares and is granted, the aggregator no more than what arrives."""
+"""Who knows what: an attack gets no more than it declares and is granted, the aggregator no more
+than what arrives.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,15 @@ from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
-from tests.federation import aggregated, asked, attacked, drawn_update, experiment, finished, uploads
+from tests.federation import (
+    aggregated,
+    asked,
+    attacked,
+    drawn_update,
+    experiment,
+    finished,
+    uploads,
+)
 
 DESIGN = experiment("consortium=heart12", "model=logistic", "training.rounds=1")
 N = 36
@@ -41,13 +51,26 @@ class Spy:
 
 
 def spy(uses: Level) -> Spy:
-    kind = type("Spy", (Spy,), {"about": replace(Spy.about, needs="own", uses=uses), "__module__": "attacks.byzantine.spy"})
+    kind = type(
+        "Spy",
+        (Spy,),
+        {
+            "about": replace(Spy.about, needs="own", uses=uses),
+            "__module__": "attacks.byzantine.spy",
+        },
+    )
     made: Spy = kind()
     return made
 
 
 def spied(uses: Level, granted: Level, *words: str) -> tuple[Experiment, Spy]:
-    design = experiment("consortium=heart12", "model=logistic", "training.rounds=1", f"adversary.knowledge={granted}", *words)
+    design = experiment(
+        "consortium=heart12",
+        "model=logistic",
+        "training.rounds=1",
+        f"adversary.knowledge={granted}",
+        *words,
+    )
     attack = spy(uses)
     return attacked(design, {"spy": attack}), attack
 
@@ -56,7 +79,9 @@ def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]
     """Each hospital's reply to the first round, the honest ones scaled."""
     hostile = run.attack.hostile
     return {
-        name: wire.answer(drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message)
+        name: wire.answer(
+            drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message
+        )
         for i, (name, message) in enumerate(asked(run).items())
     }
 
@@ -64,7 +89,9 @@ def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]
 def corrupted(design: Experiment, honest_factor: float = 1.0) -> NDArray[np.float32]:
     """The updates of the first round as they are uploaded, (12, N)."""
     run = FederatedRun(design)
-    return np.stack([wire.sent(message) for message in uploads(run, 1, replies(run, honest_factor)).values()])
+    return np.stack(
+        [wire.sent(message) for message in uploads(run, 1, replies(run, honest_factor)).values()]
+    )
 
 
 def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
@@ -76,7 +103,9 @@ def hostile_rows(design: Experiment) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize("granted", LEVELS)
 @pytest.mark.parametrize("uses", LEVELS)
-def test_an_attack_is_given_no_more_than_it_declares_and_is_granted(uses: Level, granted: Level) -> None:
+def test_an_attack_is_given_no_more_than_it_declares_and_is_granted(
+    uses: Level, granted: Level
+) -> None:
     design, attack = spied(uses, granted)
     corrupted(design)
     level = min(LEVELS.index(uses), LEVELS.index(granted))
@@ -96,7 +125,10 @@ def test_an_attack_is_given_no_more_than_it_declares_and_is_granted(uses: Level,
 def seen(known: Knowledge) -> list[Any]:
     """Everything in a piece of knowledge, as values that can be compared."""
     values = {key: value for key, value in vars(known).items() if key != "defense"}
-    return [(key, value.tobytes() if isinstance(value, np.ndarray) else value) for key, value in values.items()]
+    return [
+        (key, value.tobytes() if isinstance(value, np.ndarray) else value)
+        for key, value in values.items()
+    ]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -128,7 +160,11 @@ def test_only_hostile_hospitals_updates_are_replaced() -> None:
 @pytest.mark.parametrize("rule", [*ROBUST, "mean"])
 def test_the_defense_that_an_attack_is_given_is_what_the_aggregator_does(rule: str) -> None:
     design, attack = spied(
-        "updates_and_rule", "updates_and_rule", f"aggregator={rule}", "steps=[clip]", "steps.clip.max_norm=0.05"
+        "updates_and_rule",
+        "updates_and_rule",
+        f"aggregator={rule}",
+        "steps=[clip]",
+        "steps.clip.max_norm=0.05",
     )
     run = FederatedRun(design)
     weights, found = aggregated(run, 1, uploads(run, 1, replies(run)))
@@ -143,7 +179,10 @@ def test_the_defense_that_an_attack_is_given_is_what_the_aggregator_does(rule: s
 def test_an_attack_that_needs_more_than_is_granted_is_refused(granted: Level) -> None:
     words = ("attack=[alie]", f"adversary.knowledge={granted}")
     if granted == "own":
-        with pytest.raises(InputError, match=r"^adversary\.knowledge=own: expected at least colluders for attack=alie$"):
+        with pytest.raises(
+            InputError,
+            match=r"^adversary\.knowledge=own: expected at least colluders for attack=alie$",
+        ):
             experiment(*words)
     else:
         assert experiment(*words).attack == "alie"
@@ -177,7 +216,12 @@ def test_placement_puts_the_hostile_where_it_states(placement: str) -> None:
 def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_seeds() -> None:
     drawn = {seed: experiment(f"seed={seed}").attack_plan.hostile for seed in range(5)}
     assert len(set(drawn.values())) > 1
-    assert experiment("seed=0", "attack=[alie]", "defense=krum", "training.rounds=7").attack_plan.hostile == drawn[0]
+    assert (
+        experiment(
+            "seed=0", "attack=[alie]", "defense=krum", "training.rounds=7"
+        ).attack_plan.hostile
+        == drawn[0]
+    )
     assert set(experiment("seed=0", "adversary.n_hostile=5").attack_plan.hostile) > set(drawn[0])
 
 
@@ -187,24 +231,44 @@ def test_the_hostile_are_the_same_in_every_cell_of_a_seed_and_differ_between_see
 @pytest.mark.parametrize("words", [(), ("attack=[alie,inflated_count]",)], ids=str)
 def test_every_reply_is_read_once(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     read, usable = list[Any](), wire.read_report
-    monkeypatch.setattr(wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits))
+    monkeypatch.setattr(
+        wire, "read_report", lambda reply, *limits: read.append(reply) or usable(reply, *limits)
+    )
     finished(experiment("consortium=heart12", "model=logistic", "training.rounds=2", *words))
-    assert len({id(reply) for reply in read}) == len(read)  # all are held, so that no number stands for two of them
-    changed = 2 * 3 * 2 if words else 0  # of three hospitals in two rounds, by an attack and by a fault
+    # all are held, so that no number stands for two of them
+    assert len({id(reply) for reply in read}) == len(read)
+    # of three hospitals in two rounds, by an attack and by a fault
+    changed = 2 * 3 * 2 if words else 0
     assert len(read) == 2 * 12 + changed
 
 
 def test_the_aggregators_code_names_nothing_that_only_the_simulator_knows() -> None:
     tree = ast.parse(Path(server.__file__).read_text())
     named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert named & {"hostile", "consortium", "attacks", "dataset", "train", "test", "of_kind", "sites", "truth"} == set()
+    assert (
+        named
+        & {
+            "hostile",
+            "consortium",
+            "attacks",
+            "dataset",
+            "train",
+            "test",
+            "of_kind",
+            "sites",
+            "truth",
+        }
+        == set()
+    )
 
 
 # --- secure aggregation
 
 
 def watched(*words: str) -> tuple[View, FederatedRun]:
-    run = FederatedRun(experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words))
+    run = FederatedRun(
+        experiment("consortium=heart12", "model=logistic", "training.rounds=1", *words)
+    )
     view = aggregated(run, 1, replies(run))[1].view
     assert view is not None
     return view, run
@@ -215,7 +279,9 @@ def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() ->
     assert view.rows.shape == (1, N)
     assert view.members == (federated.experiment.consortium.names,)
     assert view.weights is None
-    np.testing.assert_allclose(view.rows[0], np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0), atol=1e-8)
+    np.testing.assert_allclose(
+        view.rows[0], np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0), atol=1e-8
+    )
 
 
 def test_without_it_the_aggregator_sees_every_hospital() -> None:
@@ -227,17 +293,27 @@ def test_without_it_the_aggregator_sees_every_hospital() -> None:
 
 @pytest.mark.parametrize("rule", ROBUST)
 def test_no_robust_rule_runs_on_a_secure_sum(rule: str) -> None:
-    with pytest.raises(InputError, match=r"^aggregator=\w+: n_rows=1, .* secure aggregation leaves 1 of 12 rows to see"):
+    with pytest.raises(
+        InputError,
+        match=r"^aggregator=\w+: n_rows=1, .* secure aggregation leaves 1 of 12 rows to see",
+    ):
         experiment("consortium=heart12", "secagg=sum", f"aggregator={rule}")
 
 
 def test_record_counts_cannot_weigh_a_secure_sum() -> None:
-    with pytest.raises(InputError, match=r"^aggregator=Mean: weighting=count: Mean needs record counts"):
+    with pytest.raises(
+        InputError, match=r"^aggregator=Mean: weighting=count: Mean needs record counts"
+    ):
         experiment("consortium=heart12", "secagg=sum", "aggregator.weighting=count")
 
 
 def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -> None:
-    words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=2")
+    words = (
+        "attack=[analytic_inversion]",
+        "training.rounds=1",
+        "training.local_steps=1",
+        "training.batch_size=2",
+    )
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
         run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
         state = run.observer(ReconstructionObserver).state
@@ -247,7 +323,12 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
-    words = ("attack=[analytic_inversion]", "training.rounds=1", "training.local_steps=1", "training.batch_size=1")
+    words = (
+        "attack=[analytic_inversion]",
+        "training.rounds=1",
+        "training.local_steps=1",
+        "training.batch_size=1",
+    )
     design = experiment("consortium=heart4", *words)
     terms = design.plan.terms.model_copy(update={"public": False})
     consortium = replace(design.consortium, public=False)
@@ -271,7 +352,9 @@ def sees(*words: str) -> dict[str, str]:
 def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
     assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
-    noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")["the aggregator"]
+    noised = sees(
+        "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"
+    )["the aggregator"]
     assert "12 updates, one for each hospital, clipped and noised in the hospital" in noised
 
 
@@ -279,12 +362,17 @@ def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     ("words", "knows"),
     [
         (("attack=[alie]",), "the updates of all hospitals"),
-        (("attack=[alie]", "adversary.knowledge=colluders"), "the updates of all hostile hospitals"),
+        (
+            ("attack=[alie]", "adversary.knowledge=colluders"),
+            "the updates of all hostile hospitals",
+        ),
         (("attack=[label_flip]",), "each its own update only"),
     ],
 )
 def test_visibility_states_what_the_hostile_know(words: tuple[str, ...], knows: str) -> None:
-    (line,) = [text for party, text in sees(*words).items() if party.startswith("hostile hospitals")]
+    (line,) = [
+        text for party, text in sees(*words).items() if party.startswith("hostile hospitals")
+    ]
     assert line == f"the common model; {knows}"
 
 
@@ -299,15 +387,28 @@ def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, 
         ((), []),
         (("defense=secagg",), ["secagg-robustness"]),
         (("defense=median",), ["robustness-weights"]),
-        (("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"), ["dp-utility"]),
         (
-            ("secagg=sum", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+            ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+            ["dp-utility"],
+        ),
+        (
+            (
+                "secagg=sum",
+                "dp=record",
+                "dp.target_epsilon=null",
+                "dp.noise_multiplier=1",
+                "dp.accountant=rdp",
+            ),
             ["secagg-robustness", "dp-utility"],
         ),
     ],
 )
-def test_conflicts_follow_from_the_parts_of_the_design(words: tuple[str, ...], found: list[str]) -> None:
-    assert [conflict.id for conflict in conflicts(experiment("consortium=heart12", *words))] == found
+def test_conflicts_follow_from_the_parts_of_the_design(
+    words: tuple[str, ...], found: list[str]
+) -> None:
+    assert [
+        conflict.id for conflict in conflicts(experiment("consortium=heart12", *words))
+    ] == found
 
 
 def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:

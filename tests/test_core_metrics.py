@@ -29,7 +29,11 @@ FAST = settings(max_examples=60, deadline=None)
 def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores, full of ties."""
     n = draw(st.integers(2, 40))
-    labels = draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(lambda values: 0 < sum(values) < len(values)))
+    labels = draw(
+        st.lists(st.booleans(), min_size=n, max_size=n).filter(
+            lambda values: 0 < sum(values) < len(values)
+        )
+    )
     scores = draw(st.lists(st.integers(-4, 4), min_size=n, max_size=n))
     return np.array(labels, dtype=np.float64), np.array(scores, dtype=np.float64) / 4
 
@@ -108,10 +112,22 @@ def test_the_pooled_outcome_equals_scikit_learns_on_all_test_patients() -> None:
     scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
     found = pooled(evaluation().outcomes(WEIGHTS))
     last = {name: values[-1] for name, values in evaluation().by_hospital(WEIGHTS).items()}
-    assert found["auroc"].value == pytest.approx(roc_auc_score(labels, scores)) == pytest.approx(last["auroc"])
+    assert (
+        found["auroc"].value
+        == pytest.approx(roc_auc_score(labels, scores))
+        == pytest.approx(last["auroc"])
+    )
     assert found["auprc"].value == pytest.approx(average_precision_score(labels, scores))
-    assert found["brier"].value == pytest.approx(brier_score_loss(labels, expit(scores))) == pytest.approx(last["brier"])
-    assert found["accuracy"].value == pytest.approx(accuracy_score(labels, scores > 0)) == pytest.approx(last["accuracy"])
+    assert (
+        found["brier"].value
+        == pytest.approx(brier_score_loss(labels, expit(scores)))
+        == pytest.approx(last["brier"])
+    )
+    assert (
+        found["accuracy"].value
+        == pytest.approx(accuracy_score(labels, scores > 0))
+        == pytest.approx(last["accuracy"])
+    )
     assert {one.n for one in found.values()} == {len(labels)}
 
 
@@ -121,10 +137,19 @@ def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None
     assert found["worst_hospital_auroc"].value == np.nanmin(each)
     lacking = pooled(evaluation(min_class_rows=10_000).outcomes(WEIGHTS))["worst_hospital_auroc"]
     assert lacking.value is None
-    assert lacking.undefined == "no hospital has 10000 test patients of each class and finite scores"
+    assert (
+        lacking.undefined == "no hospital has 10000 test patients of each class and finite scores"
+    )
 
 
-FIGURES = ("auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc")
+FIGURES = (
+    "auroc",
+    "auprc",
+    "accuracy",
+    "sensitivity_at_90_specificity",
+    "brier",
+    "worst_hospital_auroc",
+)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -148,14 +173,22 @@ def test_scores_that_float32_cannot_hold_are_those_of_float64() -> None:
     features = np.concatenate([hospital.test.features for hospital in DESIGN.consortium.hospitals])
     assert not fits
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, DESIGN.plan.network.scores(large.astype(float), features.astype(float)))
+    np.testing.assert_array_equal(
+        scores, DESIGN.plan.network.scores(large.astype(float), features.astype(float))
+    )
     labels = np.concatenate([hospital.test.labels for hospital in DESIGN.consortium.hospitals])
-    assert pooled(evaluation().outcomes(large))["auroc"].value == pytest.approx(roc_auc_score(labels, scores))
+    assert pooled(evaluation().outcomes(large))["auroc"].value == pytest.approx(
+        roc_auc_score(labels, scores)
+    )
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest_stated(label: int) -> None:
-    hospitals = tuple(replace(h, test=h.test.take(h.test.labels == label)) for h in DESIGN.consortium.hospitals)
+def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest_stated(
+    label: int,
+) -> None:
+    hospitals = tuple(
+        replace(h, test=h.test.take(h.test.labels == label)) for h in DESIGN.consortium.hospitals
+    )
     found = pooled(evaluation(replace(DESIGN.consortium, hospitals=hospitals)).outcomes(WEIGHTS))
     assert [
         found["auroc"].value,
@@ -166,15 +199,23 @@ def test_test_patients_of_one_class_leave_what_ranks_them_undefined_and_the_rest
     scores = np.concatenate([scores_of(hospital) for hospital in hospitals])
     assert found["brier"].value == pytest.approx(np.mean((expit(scores) - label) ** 2))
     assert found["accuracy"].value == pytest.approx(np.mean((scores > 0) == label))
-    assert found["auroc"].undefined == f"all {len(scores)} test patients are {'with' if label else 'without'} the condition"
+    assert (
+        found["auroc"].undefined
+        == f"all {len(scores)} test patients are {'with' if label else 'without'} the condition"
+    )
 
 
 def test_a_hospital_without_test_patients_changes_no_other_hospitals_figures() -> None:
     whole = evaluation().by_hospital(WEIGHTS)
     n = len(DESIGN.consortium)
     for empty in (0, n // 2, n - 1):
-        hospitals = [replace(h, test=h.test.take([])) if i == empty else h for i, h in enumerate(DESIGN.consortium.hospitals)]
-        found = evaluation(replace(DESIGN.consortium, hospitals=tuple(hospitals))).by_hospital(WEIGHTS)
+        hospitals = [
+            replace(h, test=h.test.take([])) if i == empty else h
+            for i, h in enumerate(DESIGN.consortium.hospitals)
+        ]
+        found = evaluation(replace(DESIGN.consortium, hospitals=tuple(hospitals))).by_hospital(
+            WEIGHTS
+        )
         for metric, values in found.items():
             assert np.isnan(values[empty])
             others = [i for i in range(n) if i != empty]
@@ -192,7 +233,9 @@ def test_without_any_test_patients_no_figure_is_defined() -> None:
 def test_a_hospital_of_one_class_has_no_auroc_but_the_other_figures() -> None:
     first, *rest = DESIGN.consortium.hospitals
     ill = first.test.take(first.test.labels == 1)
-    found = evaluation(replace(DESIGN.consortium, hospitals=(replace(first, test=ill), *rest)), 1).by_hospital(WEIGHTS)
+    found = evaluation(
+        replace(DESIGN.consortium, hospitals=(replace(first, test=ill), *rest)), 1
+    ).by_hospital(WEIGHTS)
     assert np.isnan(found["auroc"][0])
     assert np.isfinite(found["brier"][0])
 
@@ -206,7 +249,9 @@ def test_the_figures_of_many_rounds_at_once_are_those_of_each_round() -> None:
 
 
 def test_curves_leave_out_what_does_not_exist_and_start_before_the_first_round() -> None:
-    columns = curve(DESIGN.consortium.names, evaluation().by_round([evaluation().scores(WEIGHTS)] * 3))
+    columns = curve(
+        DESIGN.consortium.names, evaluation().by_round([evaluation().scores(WEIGHTS)] * 3)
+    )
     assert set(columns["round"]) == {0, 1, 2}
     assert set(columns["hospital"]) == {*DESIGN.consortium.names, "all"}
     assert len({len(column) for column in columns.values()}) == 1
@@ -243,4 +288,8 @@ def test_the_first_weights_are_spread_as_torchs_own_and_differ_by_seed() -> None
 def test_records_take_rows() -> None:
     records = Records(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0], np.float32))
     taken = records.take([2, 0])
-    assert (len(taken), taken.features.tolist(), taken.labels.tolist()) == (2, [[4, 5], [0, 1]], [0, 0])
+    assert (len(taken), taken.features.tolist(), taken.labels.tolist()) == (
+        2,
+        [[4, 5], [0, 1]],
+        [0, 0],
+    )

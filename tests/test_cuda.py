@@ -1,4 +1,6 @@
-"""Training on a CUDA GPU gives what training on the processor gives, on both paths, with noise drawn on the processor."""
+"""Training on a CUDA GPU gives what training on the processor gives, on both paths, with noise
+drawn on the processor.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from tests.federation import experiment
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]  # on the processor again: to the last digit
-HOW = Training(rounds=1, local_epochs=3, local_steps=None, batch_size=16, lr=0.05, optimizer="sgd", proximal=0.0)
+HOW = Training(
+    rounds=1,
+    local_epochs=3,
+    local_steps=None,
+    batch_size=16,
+    lr=0.05,
+    optimizer="sgd",
+    proximal=0.0,
+)
 SIZES = (1, 5, 16, 17, 40)
 
 
@@ -58,7 +68,9 @@ def gap(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 @pytest.mark.parametrize("kind", ["sgd", "adam", "proximal", "private"])
-def test_updates_on_a_gpu_are_those_of_the_processor(network: Network, kind: str, device: str) -> None:
+def test_updates_on_a_gpu_are_those_of_the_processor(
+    network: Network, kind: str, device: str
+) -> None:
     name, lr = ("adam", 0.01) if kind == "adam" else ("sgd", HOW.lr)
     optimizer = Optimizer(name, lr, 0.5 if kind == "proximal" else 0.0)
     private = kind == "private"
@@ -72,9 +84,13 @@ def test_updates_on_a_gpu_are_those_of_the_processor(network: Network, kind: str
 def test_noise_on_a_gpu_is_that_of_the_processor(device: str) -> None:
     network = NETWORKS[-1]
     loud = [
-        replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i))) for i, job in enumerate(jobs(network, private=False))
+        replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i)))
+        for i, job in enumerate(jobs(network, private=False))
     ]
-    again = [replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i))) for i, job in enumerate(loud)]
+    again = [
+        replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i)))
+        for i, job in enumerate(loud)
+    ]
     here = updates(network, loud, Optimizer("sgd", 0.01))
     there = updates(network, again, Optimizer("sgd", 0.01), torch.device(device))
     assert min(float(np.abs(update).max()) for update in here) > 0.1  # noise, and little else
@@ -86,6 +102,8 @@ def test_noise_on_a_gpu_is_that_of_the_processor(device: str) -> None:
 @pytest.mark.parametrize("defense", ["none", "dp_record"])
 def test_a_run_on_a_gpu_is_that_of_the_processor(model: str, defense: str) -> None:
     words = ("consortium=digits", f"model={model}", f"defense={defense}", "training.rounds=3")
-    (here,), (there,) = (run_together([experiment(*words, f"device={device}")]) for device in ("cpu", "cuda"))
+    (here,), (there,) = (
+        run_together([experiment(*words, f"device={device}")]) for device in ("cpu", "cuda")
+    )
     assert there.value("auroc") == pytest.approx(here.value("auroc"), abs=2e-3)
     assert there.value("brier") == pytest.approx(here.value("brier"), abs=1e-4)

@@ -1,4 +1,6 @@
-"""No data set, whoever wrote it, reaches round 1 with values that make its figures wrong; what may be chance is noted."""
+"""No data set, whoever wrote it, reaches round 1 with values that make its figures wrong; what may
+be chance is noted.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,17 @@ from tests.federation import experiment
 SECRET = 123456.75  # a patient's value, which no message may repeat
 
 
-def made(names: tuple[str, ...] = ("a", "b"), n_train: int = 8, n_test: int = 6, n_features: int = 3) -> Consortium:
+def made(
+    names: tuple[str, ...] = ("a", "b"), n_train: int = 8, n_test: int = 6, n_features: int = 3
+) -> Consortium:
     """A sound consortium of random records."""
-    schema = TableSchema(tuple(Field(f"x{i}", "continuous", (i,)) for i in range(n_features)), n_features)
-    hospitals = tuple(Hospital(name, name, drawn(name, "train", n_train), drawn(name, "test", n_test)) for name in names)
+    schema = TableSchema(
+        tuple(Field(f"x{i}", "continuous", (i,)) for i in range(n_features)), n_features
+    )
+    hospitals = tuple(
+        Hospital(name, name, drawn(name, "train", n_train), drawn(name, "test", n_test))
+        for name in names
+    )
     return Consortium("made", hospitals, schema, True, "0" * 64)
 
 
@@ -172,7 +181,9 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_would_make_figures_wrong_is_refused_with_its_place_and_no_patients_value(case: str) -> None:
+def test_what_would_make_figures_wrong_is_refused_with_its_place_and_no_patients_value(
+    case: str,
+) -> None:
     build, expected = WRONG[case]
     with pytest.raises(InputError) as refusal:
         checks.check(build())
@@ -190,8 +201,13 @@ def test_a_sound_consortium_is_taken_without_a_note() -> None:
 
 
 def test_every_data_set_passes_the_check_before_round_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Synthetic, "__call__", lambda _self, _seed: changed("test", with_feature(np.nan)))
-    with pytest.raises(InputError, match=r"^consortium\.hospital b, test records, field x2=NaN or infinity in 1 value"):
+    monkeypatch.setattr(
+        Synthetic, "__call__", lambda _self, _seed: changed("test", with_feature(np.nan))
+    )
+    with pytest.raises(
+        InputError,
+        match=r"^consortium\.hospital b, test records, field x2=NaN or infinity in 1 value",
+    ):
         experiment("consortium=synthetic", "adversary.n_hostile=0", "seed=987654")
 
 
@@ -203,7 +219,9 @@ def test_the_consortia_of_the_project_are_sound(name: str) -> None:
 def test_test_records_that_equal_training_records_are_counted() -> None:
     sound = made()
     first, second = sound.hospitals
-    copied = Records(np.concatenate([second.test.features[:4], first.train.features[:2]]), second.test.labels)
+    copied = Records(
+        np.concatenate([second.test.features[:4], first.train.features[:2]]), second.test.labels
+    )
     found = checks.notes(replace(sound, hospitals=(first, replace(second, test=copied))))
     assert found[0].startswith("2 of 12 test records agree with a training record in every feature")
     assert found[1].startswith("2 records are found in more than one hospital")
@@ -223,7 +241,9 @@ def test_zero_and_minus_zero_are_one_value() -> None:
     zeros = Records(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
     sound = made(names=("a",))
     hospital = replace(sound.hospitals[0], train=zeros, test=Records(-zeros.features, zeros.labels))
-    assert checks.notes(replace(sound, hospitals=(hospital,)))[0].startswith("1 of 1 test records agree")
+    assert checks.notes(replace(sound, hospitals=(hospital,)))[0].startswith(
+        "1 of 1 test records agree"
+    )
 
 
 def test_records_of_one_class_and_values_far_off_are_noted() -> None:
@@ -232,14 +252,28 @@ def test_records_of_one_class_and_values_far_off_are_noted() -> None:
     ones = replace(one, hospitals=(replace(one.hospitals[1], name="a"),))
     assert checks.notes(ones) == ["All 8 training records are with the condition."]
     (far,) = checks.notes(changed("test", with_feature(0.0)))
-    assert far.startswith("field x0 of b has test records further than 10000 standard deviations from the mean")
+    assert far.startswith(
+        "field x0 of b has test records further than 10000 standard deviations from the mean"
+    )
 
 
-def test_a_hospital_without_test_patients_runs_and_has_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Synthetic, "__call__", lambda _self, _seed: changed("test", lambda r: r.take([])))
-    words = ("consortium=synthetic", "adversary.n_hostile=1", "attack=[label_flip]", "training.rounds=1", "seed=987653")
+def test_a_hospital_without_test_patients_runs_and_has_no_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        Synthetic, "__call__", lambda _self, _seed: changed("test", lambda r: r.take([]))
+    )
+    words = (
+        "consortium=synthetic",
+        "adversary.n_hostile=1",
+        "attack=[label_flip]",
+        "training.rounds=1",
+        "seed=987653",
+    )
     record = run(experiment(*words))
-    assert [(one.n_test, record.value("brier", one.hospital) is None) for one in record.hospitals] == [(6, False), (0, True)]
+    assert [
+        (one.n_test, record.value("brier", one.hospital) is None) for one in record.hospitals
+    ] == [(6, False), (0, True)]
     lacking = record.outcome("brier", record.hospitals[1].hospital)
     assert lacking is not None
     assert (lacking.n, lacking.undefined) == (0, "there are no test patients")
@@ -269,13 +303,24 @@ CONSTANT = {
 
 @pytest.mark.parametrize("case", CONSTANT)
 def test_a_field_that_differs_by_rounding_only_is_constant(case: str) -> None:
-    with pytest.raises(InputError, match="field x=one value everywhere, but for rounding: expected two") as found:
+    with pytest.raises(
+        InputError, match="field x=one value everywhere, but for rounding: expected two"
+    ) as found:
         column(CONSTANT[case])
     assert "0.1" not in str(found.value)
 
 
 @pytest.mark.parametrize(
-    ("offset", "unit"), [(0.0, 1.0), (0.0, 1e-300), (0.0, 1e-310), (0.0, 1e300), (1e9, 1e-2), (-1e9, 1.0), (1e-30, 1e-35)]
+    ("offset", "unit"),
+    [
+        (0.0, 1.0),
+        (0.0, 1e-300),
+        (0.0, 1e-310),
+        (0.0, 1e300),
+        (1e9, 1e-2),
+        (-1e9, 1.0),
+        (1e-30, 1e-35),
+    ],
 )
 def test_a_field_of_any_size_is_standardized_and_decodes(offset: float, unit: float) -> None:
     values = (offset + unit * stream(0, "values").normal(size=50)).tolist()
@@ -289,18 +334,33 @@ def test_a_field_of_any_size_is_standardized_and_decodes(offset: float, unit: fl
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", ["training", "test"])
-def test_a_present_value_that_is_not_finite_is_refused_and_never_taken_for_absent(value: float, place: str) -> None:
+def test_a_present_value_that_is_not_finite_is_refused_and_never_taken_for_absent(
+    value: float, place: str
+) -> None:
     values = [1.0, 2.0, None, 4.0, 5.0]
     values[0 if place == "training" else 4] = value
-    with pytest.raises(InputError, match=r"^field x=NaN or infinity in 1 of \d rows: expected finite numbers, and null"):
+    with pytest.raises(
+        InputError,
+        match=r"^field x=NaN or infinity in 1 of \d rows: expected finite numbers, and null",
+    ):
         encode(*column(values, n_test=1))
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64) | st.none(), min_size=3, max_size=20))
-def test_encoding_gives_finite_numbers_with_present_and_absent_apart_or_refuses(values: list[float | None]) -> None:
+@given(
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False, width=64) | st.none(),
+        min_size=3,
+        max_size=20,
+    )
+)
+def test_encoding_gives_finite_numbers_with_present_and_absent_apart_or_refuses(
+    values: list[float | None],
+) -> None:
     try:
         frame, schema = column(values, n_test=1)
-        table = Table(frame, (np.arange(len(values)) % 2).astype(np.float32), {}, {}, "0" * 64, "made")
+        table = Table(
+            frame, (np.arange(len(values)) % 2).astype(np.float32), {}, {}, "0" * 64, "made"
+        )
         site = Site("a", "a", np.arange(len(values) - 1), np.array([len(values) - 1]))
         found = consortium("made", table, [site], public=True)
         checks.check(found)
@@ -316,7 +376,13 @@ def test_a_row_of_a_table_in_two_places_is_refused() -> None:
     frame = pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]})
     table = Table(frame, np.array([0, 1, 0, 1], np.float32), {}, {}, "0" * 64, "made")
     inside = [Site("a", "a", np.array([0, 1]), np.array([1, 2]))]
-    across = [Site("a", "a", np.array([0]), np.array([1])), Site("b", "b", np.array([2, 0]), np.array([3]))]
+    across = [
+        Site("a", "a", np.array([0]), np.array([1])),
+        Site("b", "b", np.array([2, 0]), np.array([3])),
+    ]
     for sites in (inside, across):
-        with pytest.raises(InputError, match=r"^sites=training rows of a, .* rows of .: expected each row of the table in one"):
+        with pytest.raises(
+            InputError,
+            match=r"^sites=training rows of a, .* rows of .: expected each row of the table in one",
+        ):
             consortium("made", table, sites, public=True)

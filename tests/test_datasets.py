@@ -1,4 +1,6 @@
-"""Hospitals hold exactly the patients of the source, encoded without loss, split by seed and by nothing else."""
+"""Hospitals hold exactly the patients of the source, encoded without loss, split by seed and by
+nothing else.
+"""
 
 import csv
 import math
@@ -19,7 +21,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from sim.datasets.breast import BreastCancer
-from sim.datasets.encoding import FLAG_TOLERANCE, MISSING, decode, encode, lay_out, matches, matching
+from sim.datasets.encoding import (
+    FLAG_TOLERANCE,
+    MISSING,
+    decode,
+    encode,
+    lay_out,
+    matches,
+    matching,
+)
 from sim.datasets.heart import FIELDS, HOSPITALS, LEVELS, UNITS, HeartDisease
 from sim.datasets.synthetic import Synthetic
 from sim.errors import InputError
@@ -28,7 +38,13 @@ ROOT = Path(__file__).parents[1]
 CSV = ROOT / "sim/datasets/data/heart_disease_uci.csv"
 ONE_EACH = {"cleveland": 1, "hungary": 1, "switzerland": 1, "va": 1}
 TWELVE = {"cleveland": 4, "hungary": 4, "switzerland": 2, "va": 2}
-PATIENTS = {"cleveland": (303, 139), "hungary": (294, 106), "switzerland": (123, 115), "va": (200, 149)}  # all, ill: UCI's counts
+# all, ill: UCI's counts
+PATIENTS = {
+    "cleveland": (303, 139),
+    "hungary": (294, 106),
+    "switzerland": (123, 115),
+    "va": (200, 149),
+}
 
 
 def source():
@@ -36,7 +52,11 @@ def source():
     places = {long: short for short, long in HOSPITALS.items()}
     with CSV.open() as lines:
         for row in csv.DictReader(lines):
-            yield tuple(plain(name, row[name]) for name in FIELDS), float(int(row["num"]) > 0), places[row["hospital"]]
+            yield (
+                tuple(plain(name, row[name]) for name in FIELDS),
+                float(int(row["num"]) > 0),
+                places[row["hospital"]],
+            )
 
 
 def plain(name, text):
@@ -51,7 +71,11 @@ def pooled(consortium, part):
 
 def contents(consortium):
     return [
-        (h.name, h.origin, *(a.tobytes() for r in (h.train, h.test) for a in (r.features, r.labels)))
+        (
+            h.name,
+            h.origin,
+            *(a.tobytes() for r in (h.train, h.test) for a in (r.features, r.labels)),
+        )
         for h in consortium.hospitals
     ]
 
@@ -65,7 +89,10 @@ def decoded(consortium, records):
 
 def test_heart_hospitals_have_the_patients_and_prevalence_that_uci_counts():
     consortium = HeartDisease(ONE_EACH)(0)
-    found = {h.name: (len(h.train) + len(h.test), h.train.labels.sum() + h.test.labels.sum()) for h in consortium.hospitals}
+    found = {
+        h.name: (len(h.train) + len(h.test), h.train.labels.sum() + h.test.labels.sum())
+        for h in consortium.hospitals
+    }
     assert found == PATIENTS
 
 
@@ -84,7 +111,9 @@ def test_every_record_of_the_source_is_in_its_hospital_once_and_decodes_to_its_o
 def test_heart_site_names_are_sorted_and_carry_their_origin():
     assert HeartDisease(ONE_EACH)(0).names == ("cleveland", "hungary", "switzerland", "va")
     twelve = HeartDisease(TWELVE)(0)
-    assert twelve.names == tuple(f"{hospital}_{place}" for hospital, parts in TWELVE.items() for place in range(1, parts + 1))
+    assert twelve.names == tuple(
+        f"{hospital}_{place}" for hospital, parts in TWELVE.items() for place in range(1, parts + 1)
+    )
     assert all(h.name.startswith(h.origin) for h in twelve.hospitals)
     assert (twelve.name, HeartDisease(ONE_EACH)(0).name) == ("heart12", "heart4")
     many = HeartDisease({"cleveland": 11})(0).names
@@ -103,13 +132,17 @@ def test_split_is_stratified_in_every_site(seed):
 def test_sites_of_a_hospital_share_its_patients_and_classes_evenly():
     sites = HeartDisease(TWELVE)(1).hospitals
     for origin in TWELVE:
-        labels = [np.concatenate([h.train.labels, h.test.labels]) for h in sites if h.origin == origin]
+        labels = [
+            np.concatenate([h.train.labels, h.test.labels]) for h in sites if h.origin == origin
+        ]
         for counts in ([len(y) for y in labels], [y.sum() for y in labels]):
             assert max(counts) - min(counts) <= 1
 
 
 def test_listing_order_changes_nothing():
-    assert contents(HeartDisease(TWELVE)(5)) == contents(HeartDisease(dict(reversed(TWELVE.items())))(5))
+    assert contents(HeartDisease(TWELVE)(5)) == contents(
+        HeartDisease(dict(reversed(TWELVE.items())))(5)
+    )
 
 
 def test_a_hospital_is_split_alike_whoever_else_takes_part():
@@ -121,7 +154,9 @@ def test_a_field_left_out_is_gone_and_lets_hospitals_in_that_lack_it():
     with pytest.raises(InputError, match=r"field chol=absent everywhere: .* or the field left out"):
         HeartDisease({"switzerland": 2})(0)
     schema = HeartDisease({"switzerland": 2}, leave_out=["chol", "thal"])(0).schema
-    assert [field.name for field in schema.fields] == [name for name in FIELDS if name not in ("chol", "thal")]
+    assert [field.name for field in schema.fields] == [
+        name for name in FIELDS if name not in ("chol", "thal")
+    ]
     assert schema.n_features == 35 - 2 - 4
 
 
@@ -173,30 +208,52 @@ def auroc(consortium):
 
 # ---------------------------------------------------------------- encoding
 
-FRAME = pl.DataFrame({"weight": [60.0, 80.0, None, 100.0, 300.0], "fever": ["no", "yes", "no", None, "yes"]})
+FRAME = pl.DataFrame(
+    {"weight": [60.0, 80.0, None, 100.0, 300.0], "fever": ["no", "yes", "no", None, "yes"]}
+)
 SCHEMA = lay_out(FRAME, np.array([0, 1, 2]), {"fever": ("no", "yes")}, {"weight": "kg"})
 
 
 def test_columns_are_standardized_value_missing_flag_and_levels():
     weight, fever = SCHEMA.fields
-    assert (weight.center, weight.scale, weight.unit, weight.columns, weight.missing) == (70, 10, "kg", (0,), 1)
+    assert (weight.center, weight.scale, weight.unit, weight.columns, weight.missing) == (
+        70,
+        10,
+        "kg",
+        (0,),
+        1,
+    )
     assert (fever.levels, fever.columns, fever.missing) == (("no", "yes", MISSING), (2, 3, 4), None)
-    expected = [[-1, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 1, 1, 0, 0], [3, 0, 0, 0, 1], [23, 0, 0, 1, 0]]
+    expected = [
+        [-1, 0, 1, 0, 0],
+        [1, 0, 0, 1, 0],
+        [0, 1, 1, 0, 0],
+        [3, 0, 0, 0, 1],
+        [23, 0, 0, 1, 0],
+    ]
     assert encode(FRAME, SCHEMA).tolist() == expected
 
 
 def test_constants_come_from_training_rows_only():
     consortium = HeartDisease(TWELVE)(0)
-    rows = [dict(zip(FIELDS, row, strict=True)) for h in consortium.hospitals for row in decoded(consortium, h.train)]
+    rows = [
+        dict(zip(FIELDS, row, strict=True))
+        for h in consortium.hospitals
+        for row in decoded(consortium, h.train)
+    ]
     for field in consortium.schema.fields:
         if field.kind == "continuous":
             values = [float(row[field.name]) for row in rows if row[field.name] != MISSING]
-            assert (field.center, field.scale) == pytest.approx((np.mean(values), np.std(values)), rel=1e-9)
+            assert (field.center, field.scale) == pytest.approx(
+                (np.mean(values), np.std(values)), rel=1e-9
+            )
 
 
 def test_changing_a_test_row_changes_no_constant_and_changing_a_training_row_does():
     def centers(row):
-        frame = FRAME.with_columns(pl.when(pl.int_range(pl.len()) == row).then(55.0).otherwise("weight").alias("weight"))
+        frame = FRAME.with_columns(
+            pl.when(pl.int_range(pl.len()) == row).then(55.0).otherwise("weight").alias("weight")
+        )
         return lay_out(frame, np.array([0, 1, 2]), {"fever": ("no", "yes")}, {"weight": "kg"})
 
     assert centers(4) == SCHEMA
@@ -213,24 +270,39 @@ def test_an_absent_value_is_never_silently_zero():
             assert (features[absent, field.columns[0]] == 0).all()
         if field.kind == "categorical":
             assert (features[:, field.columns].sum(axis=1) == 1).all()
-    flagged = {f.name for f in consortium.schema.fields if f.missing is not None or MISSING in f.levels}
+    flagged = {
+        f.name for f in consortium.schema.fields if f.missing is not None or MISSING in f.levels
+    }
     assert flagged == set(FIELDS) - {"age", "sex", "cp"}
 
 
 def test_a_field_that_is_constant_in_training_is_refused():
-    for rows, found in (([0, 2], "one value everywhere, but for rounding"), ([2], "absent everywhere")):
-        with pytest.raises(InputError, match=f"field weight={found}: expected two different values"):
+    for rows, found in (
+        ([0, 2], "one value everywhere, but for rounding"),
+        ([2], "absent everywhere"),
+    ):
+        with pytest.raises(
+            InputError, match=f"field weight={found}: expected two different values"
+        ):
             lay_out(FRAME, np.array(rows), {"fever": ("no", "yes")}, {})
 
 
 def test_an_unknown_level_is_refused():
-    with pytest.raises(InputError, match=r"field fever=an unknown level in 5 of 5 rows, first in row 1: expected one of no, yes"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"field fever=an unknown level in 5 of 5 rows, first in row 1: expected one of no, yes"
+        ),
+    ):
         encode(FRAME.with_columns(fever=pl.lit("maybe")), SCHEMA)
 
 
 def test_a_guess_decodes_to_its_likeliest_level():
     assert decode(SCHEMA, np.array([0.5, 0.2, 0.1, 0.7, 0.3])) == {"weight": "75", "fever": "yes"}
-    assert decode(SCHEMA, np.array([0.5, 0.8, 0.1, 0.2, 0.3])) == {"weight": MISSING, "fever": MISSING}
+    assert decode(SCHEMA, np.array([0.5, 0.8, 0.1, 0.2, 0.3])) == {
+        "weight": MISSING,
+        "fever": MISSING,
+    }
     assert decode(SCHEMA, np.array([math.inf, 0.2, 1, 0, 0]))["weight"] == "inf"
 
 
@@ -287,12 +359,24 @@ def test_fast_matching_agrees_with_slow_matching_on_guesses_near_the_truth(noise
 
 def slowly_matches(schema, truth, guess, tolerance):
     for field in schema.fields:
-        binary = field.columns if field.kind == "categorical" else () if field.missing is None else (field.missing,)
+        binary = (
+            field.columns
+            if field.kind == "categorical"
+            else ()
+            if field.missing is None
+            else (field.missing,)
+        )
         if any(abs(float(guess[c]) - float(truth[c])) > FLAG_TOLERANCE for c in binary):
             return False
-        if field.kind == "continuous" and not (field.missing is not None and truth[field.missing] == 1):
-            true, guessed = (field.center + field.scale * float(row[field.columns[0]]) for row in (truth, guess))
-            if abs(guessed - true) > tolerance * (abs(true) if abs(true) > 1e-5 * field.scale else field.scale):
+        if field.kind == "continuous" and not (
+            field.missing is not None and truth[field.missing] == 1
+        ):
+            true, guessed = (
+                field.center + field.scale * float(row[field.columns[0]]) for row in (truth, guess)
+            )
+            if abs(guessed - true) > tolerance * (
+                abs(true) if abs(true) > 1e-5 * field.scale else field.scale
+            ):
                 return False
     return True
 
@@ -311,8 +395,13 @@ def test_breast_patients_are_all_there_once_and_decode_to_their_own_values():
         for records in (h.train, h.test)
         for fields, label in zip(decoded(consortium, records), records.labels, strict=True)
     )
-    assert found == Counter((*map(float, row), float(target == 0)) for row, target in zip(bunch.data, bunch.target, strict=True))
-    assert all(field.kind == "continuous" and field.missing is None for field in consortium.schema.fields)
+    assert found == Counter(
+        (*map(float, row), float(target == 0))
+        for row, target in zip(bunch.data, bunch.target, strict=True)
+    )
+    assert all(
+        field.kind == "continuous" and field.missing is None for field in consortium.schema.fields
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -324,7 +413,12 @@ def test_every_breast_hospital_has_the_stated_minimum(seed):
 
 def test_a_smaller_alpha_makes_breast_hospitals_differ_more():
     def spread(alpha):
-        return np.mean([np.std([h.train.labels.mean() for h in BreastCancer(alpha=alpha)(seed).hospitals]) for seed in range(5)])
+        return np.mean(
+            [
+                np.std([h.train.labels.mean() for h in BreastCancer(alpha=alpha)(seed).hospitals])
+                for seed in range(5)
+            ]
+        )
 
     assert spread(0.3) > 2 * spread(10.0)
 
@@ -365,14 +459,20 @@ def test_synthetic_labels_follow_common_weights_of_length_two():
 
 def test_synthetic_shift_is_the_spread_of_hospital_means_and_of_their_weights():
     def means_and_weights(shift):
-        hospitals = Synthetic(n_hospitals=30, n_records=2000, n_features=4, shift=shift)(0).hospitals
-        fits = [LogisticRegression(C=1e6).fit(h.train.features, h.train.labels).coef_[0] for h in hospitals]
+        hospitals = Synthetic(n_hospitals=30, n_records=2000, n_features=4, shift=shift)(
+            0
+        ).hospitals
+        fits = [
+            LogisticRegression(C=1e6).fit(h.train.features, h.train.labels).coef_[0]
+            for h in hospitals
+        ]
         means = np.array([h.train.features.mean(axis=0) for h in hospitals])
         return means.std(axis=0).mean(), np.sqrt(np.var(fits, axis=0).sum())
 
     near, far = means_and_weights(0.0), means_and_weights(1.0)
     assert near[0] < 0.05
-    assert far[0] == pytest.approx(1 / np.sqrt(2), abs=0.12)  # pooled standard deviation is sqrt(1 + shift ** 2)
+    # pooled standard deviation is sqrt(1 + shift ** 2)
+    assert far[0] == pytest.approx(1 / np.sqrt(2), abs=0.12)
     assert far[1] > 2 * near[1]
 
 
@@ -406,7 +506,14 @@ def test_a_thousand_synthetic_hospitals_take_seconds():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"n_hospitals": 0}, {"n_records": 9}, {"n_features": 1.5}, {"shift": -1}, {"size_spread": 4}, {"test_fraction": 1.0}],
+    [
+        {"n_hospitals": 0},
+        {"n_records": 9},
+        {"n_features": 1.5},
+        {"shift": -1},
+        {"size_spread": 4},
+        {"test_fraction": 1.0},
+    ],
 )
 def test_synthetic_refuses_wrong_parameters_by_name(arguments):
     ((key, value),) = arguments.items()
@@ -417,11 +524,14 @@ def test_synthetic_refuses_wrong_parameters_by_name(arguments):
 # ---------------------------------------------------------------- configuration and documentation
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "conf/consortium").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "conf/consortium").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_every_consortium_file_builds_the_consortium_of_its_name(path):
     node = yaml.safe_load(path.read_text())
     consortium = instantiate(node["consortium"], _convert_="all")(0)
-    assert consortium.name in (path.stem, f"{path.stem}{len(consortium)}")  # digits8: the number is an option
+    # digits8: the number is an option
+    assert consortium.name in (path.stem, f"{path.stem}{len(consortium)}")
     assert 0 < node["adversary"]["n_hostile"] < len(consortium) / 2
     assert path.read_text().startswith("# @package _global_\n")
 
@@ -431,7 +541,10 @@ def test_the_missing_values_table_of_the_documentation_is_that_of_the_data():
     stated = {cells[0].strip("`"): list(map(int, cells[-5:])) for line in lines if (cells := re.findall(r"[`\w]+", line)) and
               cells[0].strip("`") in FIELDS and line.startswith("| `")}  # fmt: skip
     absent = Counter(
-        (name, place) for fields, _, place in source() for name, value in zip(FIELDS, fields, strict=True) if value == MISSING
+        (name, place)
+        for fields, _, place in source()
+        for name, value in zip(FIELDS, fields, strict=True)
+        if value == MISSING
     )
     for name in FIELDS:
         counts = [absent[name, place] for place in PATIENTS]
@@ -443,7 +556,9 @@ def test_the_documentation_counts_the_patients_that_stand_out():
     places = [FIELDS.index(name) for name in ("age", "sex", "chol", "trestbps")]
     alone = Counter(tuple(fields[place] for place in places) for fields, _, _ in source())
     assert f"{sum(count == 1 for count in alone.values())} of 920 patients are alone" in text
-    gaps = Counter((tuple(value == MISSING for value in fields), place) for fields, _, place in source())
+    gaps = Counter(
+        (tuple(value == MISSING for value in fields), place) for fields, _, place in source()
+    )
     best = {pattern: max(gaps[pattern, place] for place in PATIENTS) for pattern, _ in gaps}
     assert f"right for {sum(best.values())} of 920" in text
 

@@ -1,4 +1,6 @@
-"""The four values of a run: what is in each, what is in none, and that a plan is what its text states."""
+"""The four values of a run: what is in each, what is in none, and that a plan is what its text
+states.
+"""
 
 import json
 import pickle
@@ -57,7 +59,12 @@ def test_plans_that_differ_have_different_digests(word: str) -> None:
 
 
 def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
-    same = ["attack=[sign_flip,label_flip]", "adversary.n_hostile=2", "adversary.knowledge=updates", "device=auto"]
+    same = [
+        "attack=[sign_flip,label_flip]",
+        "adversary.n_hostile=2",
+        "adversary.knowledge=updates",
+        "device=auto",
+    ]
     assert experiment(*same).plan.digest == experiment().plan.digest
 
 
@@ -65,10 +72,16 @@ def test_what_is_not_agreed_on_is_no_part_of_the_plan() -> None:
     ("change", "key"),
     [
         ({"model": {"_target_": "os.getcwd"}}, "model._target_"),
-        ({"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}}, "aggregator._target_"),
+        (
+            {"aggregator": {"_target_": "attacks.byzantine.sign_flip.SignFlip", "scale": 1.0}},
+            "aggregator._target_",
+        ),
         ({"steps": [["clip", {"_target_": "os.system"}]]}, "steps.clip._target_"),
         ({"dp": {"_target_": "clients.dp_sgd.RecordDP", "wrong": 1}}, "dp.wrong"),
-        ({"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}}, "model.hidden[0]._target_"),
+        (
+            {"model": {"_target_": "sim.models.mlp.MLP", "hidden": [{"_target_": "os.getcwd"}]}},
+            "model.hidden[0]._target_",
+        ),
         ({"seed": 3}, "seed"),
         ({"training": None}, "training"),
         ({"hospitals": ["b", "a"]}, "hospitals"),
@@ -112,7 +125,8 @@ def test_the_plan_holds_no_seed_no_key_and_no_record() -> None:
     assert not [one for one in held if type(one) is int and one == SEED]
     content = pickle.dumps(agreed.terms) + agreed.text.encode()
     assert not [one for one in encodings(SEED) if one in content]
-    assert [one for one in encodings(SEED) if one in pickle.dumps(run.truth.sites[0].key)]  # as the search must find one
+    # as the search must find one
+    assert [one for one in encodings(SEED) if one in pickle.dumps(run.truth.sites[0].key)]
     assert "backdoor" not in agreed.text
 
 

@@ -35,15 +35,23 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 
 
 def example() -> dict[str, str]:
-    """Path -> text of the files of the guide's example, each an indented block after a comment with its path."""
-    found = re.findall(r"(?m)^    # ([\w/]+\.(?:py|yaml))\n((?:    (?!# [\w/]+\.\w+$).*\n|\n)+)", GUIDE)
+    """Path -> text of the files of the guide's example, each an indented block after a comment with
+    its path.
+    """
+    found = re.findall(
+        r"(?m)^    # ([\w/]+\.(?:py|yaml))\n((?:    (?!# [\w/]+\.\w+$).*\n|\n)+)", GUIDE
+    )
     return {path: dedent(text).rstrip("\n") + "\n" for path, text in found}
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each command of the program in the indented blocks of a page, without its forms with placeholders."""
+    """The words of each command of the program in the indented blocks of a page, without its forms
+    with placeholders.
+    """
     lines = re.findall(r"(?m)^    (?:\.venv/bin/)?wardround (.*)$", text.replace("\\\n", " "))
-    return [shlex.split(line) for line in lines if not re.search(r"\[[A-Z]|\.\.\.|\b[A-Z]{3,}\b", line)]
+    return [
+        shlex.split(line) for line in lines if not re.search(r"\[[A-Z]|\.\.\.|\b[A-Z]{3,}\b", line)
+    ]
 
 
 PROGRAM = """
@@ -55,7 +63,9 @@ print(json.dumps([main(words) for words in json.loads(sys.argv[1])]), file=sys.s
 
 @dataclass(frozen=True)
 class Called:
-    """A process that has ended in the folder of the guide's example: what it printed, and the exit codes of its commands."""
+    """A process that has ended in the folder of the guide's example: what it printed, and the exit
+    codes of its commands.
+    """
 
     folder: Path
     out: str
@@ -65,8 +75,13 @@ class Called:
 
 def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Python, called with these words as a reader of the guide calls it."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([".", str(ROOT)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +97,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def commanded(folder: Path) -> Called:
-    """The commands of the guide's example on a small design, one after the other, and its run with the default adversary."""
+    """The commands of the guide's example on a small design, one after the other, and its run with
+    the default adversary.
+    """
     lines = [line for line in commands(GUIDE) if "plugins=[my_package]" in line]
     assert [line[0] for line in lines] == ["explain", "run", "compare"]
-    more = {"explain": (), "run": ("hydra.run.dir=ran",), "compare": ("hydra.run.dir=compared", "seeds=1", "workers=1")}
+    more = {
+        "explain": (),
+        "run": ("hydra.run.dir=ran",),
+        "compare": ("hydra.run.dir=compared", "seeds=1", "workers=1"),
+    }
     asked = [[*line, *SMALL, *more[line[0]]] for line in lines]
-    default = [*(word for word in lines[1] if "n_hostile" not in word), *SMALL, "hydra.run.dir=refused"]
+    default = [
+        *(word for word in lines[1] if "n_hostile" not in word),
+        *SMALL,
+        "hydra.run.dir=refused",
+    ]
     done = called(folder, "-c", PROGRAM, json.dumps([*asked, default]))
     *err, codes = done.stderr.splitlines()
     return Called(folder, done.stdout, "\n".join(err), json.loads(codes))
@@ -115,7 +140,10 @@ def test_the_commands_of_the_example_run_it(commanded: Called) -> None:
     assert commanded.codes[:3] == [0, 0, 0], commanded.err
     record = json.loads((commanded.folder / "ran/evidence.jsonl").read_text())
     assert record["defense"] == "trimean"
-    assert record["config"]["aggregator"] == {"_target_": "my_package.trimean.Trimean", "n_hostile": 2}
+    assert record["config"]["aggregator"] == {
+        "_target_": "my_package.trimean.Trimean",
+        "n_hostile": 2,
+    }
     assert re.fullmatch("[0-9a-f]{16}", record["config"]["plugins"]["my_package"])
     lines = (commanded.folder / "compared/evidence.jsonl").read_text().splitlines()
     assert {json.loads(line)["defense"] for line in lines} == {"none", "median", "trimean"}
@@ -146,19 +174,29 @@ class Seen:
         return Findings()
 
 
-def test_the_aggregates_of_the_example_are_those_of_numpy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_aggregates_of_the_example_are_those_of_numpy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv(plugins.CHOSEN, "my_package")
     plugins.source_hash.cache_clear()
-    node = ("aggregator._target_=my_package.trimean.Trimean", "~aggregator.weighting", "+aggregator.n_hostile=2")
+    node = (
+        "aggregator._target_=my_package.trimean.Trimean",
+        "~aggregator.weighting",
+        "+aggregator.n_hostile=2",
+    )
     run(experiment(*SMALL, "plugins=[my_package]", *node, "attack=[sign_flip]"), observers=[Seen])
     assert [seen.number for seen in Seen.rounds] == [1, 2]
     for seen in Seen.rounds:
         view, aggregate = seen.aggregated.view, seen.aggregated.aggregate
         assert view is not None
         assert aggregate is not None
-        low, high = (np.quantile(view.rows.astype(np.float64), share, axis=0) for share in (0.25, 0.75))
-        np.testing.assert_allclose(aggregate, (low + 2 * np.median(view.rows, axis=0) + high) / 4, rtol=1e-6, atol=1e-9)
+        low, high = (
+            np.quantile(view.rows.astype(np.float64), share, axis=0) for share in (0.25, 0.75)
+        )
+        np.testing.assert_allclose(
+            aggregate, (low + 2 * np.median(view.rows, axis=0) + high) / 4, rtol=1e-6, atol=1e-9
+        )
     plugins.source_hash.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
         del sys.modules[name]
@@ -201,7 +239,11 @@ def test_every_command_of_a_page_is_composed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for line in commands(page.read_text(encoding="utf-8")):
-        if line[0] in ("run", "compare", "explain") and "--config-dir" not in line and "-m" not in line:
+        if (
+            line[0] in ("run", "compare", "explain")
+            and "--config-dir" not in line
+            and "-m" not in line
+        ):
             code = command.main([*line, "--cfg", "job"])
             assert code == 0, (line, capfd.readouterr().err)
 
@@ -209,7 +251,9 @@ def test_every_command_of_a_page_is_composed(
 @each_page
 def test_every_target_of_make_is_there(page: Path) -> None:
     known = re.findall(r"(?m)^(\w+):.*##", (ROOT / "Makefile").read_text())
-    lines = re.findall(r"(?m)^    (?:\w+=\S+ )?make ([a-z ]+?)(?:  .*)?$", page.read_text(encoding="utf-8"))
+    lines = re.findall(
+        r"(?m)^    (?:\w+=\S+ )?make ([a-z ]+?)(?:  .*)?$", page.read_text(encoding="utf-8")
+    )
     words = [word for line in lines for word in line.split()]
     words += re.findall(r"`make (\w+)`", page.read_text(encoding="utf-8"))
     assert set(words) <= set(known)
@@ -221,4 +265,6 @@ def _is_there(name: str) -> bool:
     if find_spec(holder) is None:
         return False
     module = import_module(holder)
-    return hasattr(module, attribute) or (hasattr(module, "__path__") and find_spec(name) is not None)
+    return hasattr(module, attribute) or (
+        hasattr(module, "__path__") and find_spec(name) is not None
+    )

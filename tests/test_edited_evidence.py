@@ -1,4 +1,6 @@
-"""Edits of evidence: each is noticed, in one line that states where, or is harmless, for it changes nothing that is read."""
+"""Edits of evidence: each is noticed, in one line that states where, or is harmless, for it changes
+nothing that is read.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ Edit = Callable[[Lines], bytes]
 
 def records() -> list[RunRecord]:
     return [
-        addressed(make_record(seed=seed, attack=attack, privacy=make_privacy(), inversion=make_inversion()))
+        addressed(
+            make_record(
+                seed=seed, attack=attack, privacy=make_privacy(), inversion=make_inversion()
+            )
+        )
         for seed in range(2)
         for attack in ("none", "x")
     ]
@@ -51,11 +57,17 @@ def put(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def figure(metric: str, value: Any, *, subject: str | None = None, key: str = "value") -> Callable[[dict[str, Any]], None]:
+def figure(
+    metric: str, value: Any, *, subject: str | None = None, key: str = "value"
+) -> Callable[[dict[str, Any]], None]:
     """Another ``key`` of one outcome."""
 
     def change(record: dict[str, Any]) -> None:
-        (one,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == (metric, subject)]
+        (one,) = [
+            one
+            for one in record["outcomes"]
+            if (one["metric"], one["subject"]) == (metric, subject)
+        ]
         one[key] = value
 
     return change
@@ -65,7 +77,9 @@ def added(**changes: Any) -> Callable[[dict[str, Any]], None]:
     """One outcome more: the pooled AUROC with ``changes``."""
 
     def change(record: dict[str, Any]) -> None:
-        (first,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == ("auroc", None)]
+        (first,) = [
+            one for one in record["outcomes"] if (one["metric"], one["subject"]) == ("auroc", None)
+        ]
         record["outcomes"].append(first | changes)
 
     return change
@@ -79,7 +93,9 @@ def without(metric: str) -> Callable[[dict[str, Any]], None]:
 
 
 def rewritten(change: Callable[[dict[str, Any]], Any], *, address: bool = False) -> Edit:
-    """The second record changed, and the whole file chained anew, as somebody who knows the format would do it."""
+    """The second record changed, and the whole file chained anew, as somebody who knows the format
+    would do it.
+    """
 
     def edit(lines: Lines) -> bytes:
         previous, out = sealed.FIRST, b""
@@ -89,7 +105,9 @@ def rewritten(change: Callable[[dict[str, Any]], Any], *, address: bool = False)
             if number == 1:
                 change(record)
                 if address:
-                    record["run"] = address_of(record["config"], record["data_hash"], record["code"])
+                    record["run"] = address_of(
+                        record["config"], record["data_hash"], record["code"]
+                    )
             sealed_line = sealed.seal(json.dumps(record, sort_keys=True), previous)
             previous = json.loads(sealed_line)["hash"]
             out += sealed_line
@@ -123,11 +141,15 @@ PLAIN: dict[str, Edit] = {  # edits of the file as it is, hashes untouched
     "another run": replaced(b'"run": "', b'"run": "0'),
     "one digit more": replaced(b'"value": 0.16', b'"value": 0.160'),
     "a space more": replaced(b'"value": 0.16', b'"value":  0.16'),
-    "other key order": text(lambda line: json.dumps(dict(reversed(json.loads(line).items()))) + "\n"),
+    "other key order": text(
+        lambda line: json.dumps(dict(reversed(json.loads(line).items()))) + "\n"
+    ),
     "compact": reparsed(separators=(",", ":")),
     "indented": reparsed(indent=1),
     "hash of zeros": text(lambda line: re.sub(r'"hash": "\w+"', f'"hash": "{"0" * 64}"', line)),
-    "previous of zeros": text(lambda line: re.sub(r'"previous": "\w+"', f'"previous": "{"0" * 64}"', line)),
+    "previous of zeros": text(
+        lambda line: re.sub(r'"previous": "\w+"', f'"previous": "{"0" * 64}"', line)
+    ),
     "no hash": text(lambda line: line.partition(', "previous"')[0] + "}\n"),
     "upper-case hash": text(lambda line: line[:-67] + line[-67:].upper()),
     "reordered": lambda lines: b"".join([lines[1], lines[0], *lines[2:]]),
@@ -149,7 +171,8 @@ PLAIN: dict[str, Edit] = {  # edits of the file as it is, hashes untouched
     "an array of lines": lambda lines: b"[" + b",".join(line.strip() for line in lines) + b"]\n",
     "key twice": replaced(b'"seed": 0', b'"seed": 0, "seed": 0'),
 }
-AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; most also give the record its new address
+# edits of somebody who chains the file anew; most also give the record its new address
+AND_CHAINED: dict[str, Edit] = {
     "auroc of 7.5": rewritten(figure("auroc", 7.5)),
     "negative auroc": rewritten(figure("auroc", -0.1, subject="hospital_0")),
     "auroc as text": rewritten(figure("auroc", "0.9")),
@@ -158,9 +181,15 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
     "NaN": rewritten(figure("auroc", float("nan"))),
     "infinite": rewritten(put("seconds", value=float("inf"))),
     "infinite distance": rewritten(figure("attack_distance", float("inf"))),
-    "1e999": lambda lines: rewritten(put("seconds", value=123456789.5))(lines).replace(b"123456789.5", b"1e999"),
-    "an outcome of 1e999": lambda lines: rewritten(figure("attack_distance", 123456789.5))(lines).replace(
-        b"123456789.5", b"1e999"
+    "1e999": (
+        lambda lines: rewritten(put("seconds", value=123456789.5))(lines).replace(
+            b"123456789.5", b"1e999"
+        )
+    ),
+    "an outcome of 1e999": (
+        lambda lines: rewritten(figure("attack_distance", 123456789.5))(lines).replace(
+            b"123456789.5", b"1e999"
+        )
     ),
     "count as float": rewritten(figure("auroc", 126.5, key="n")),
     "negative count": rewritten(figure("epsilon", -1, key="n")),
@@ -169,7 +198,9 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
     "no count": rewritten(figure("auroc", None, key="n")),
     "a count of nothing": rewritten(figure("attack_distance", 3, key="n")),
     "more test patients than there are": rewritten(figure("brier", 127, key="n")),
-    "more with the condition than patients": rewritten(put("hospitals", 0, "n_test_positive", value=1000)),
+    "more with the condition than patients": rewritten(
+        put("hospitals", 0, "n_test_positive", value=1000)
+    ),
     "negative epsilon": rewritten(figure("epsilon", -5.0)),
     "epsilon below a hospital's": rewritten(figure("epsilon", 0.1)),
     "rate above 1": rewritten(figure("reconstruction_rate", 1.5)),
@@ -179,8 +210,12 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
     "a hospital below the worst": rewritten(figure("auroc", 0.5, subject="hospital_2")),
     "a metric that nobody knows": rewritten(added(metric="charm")),
     "an outcome twice": rewritten(added()),
-    "an outcome of a hospital that is not there": rewritten(added(scope="hospital", subject="hospital_9")),
-    "an outcome of a hospital without its name": rewritten(figure("auroc", "hospital", key="scope")),
+    "an outcome of a hospital that is not there": rewritten(
+        added(scope="hospital", subject="hospital_9")
+    ),
+    "an outcome of a hospital without its name": rewritten(
+        figure("auroc", "hospital", key="scope")
+    ),
     "a hospital's name for the consortium": rewritten(figure("auroc", "hospital_0", key="subject")),
     "an outcome of a scope that its metric does not have": rewritten(
         added(metric="auprc", unit="share", scope="hospital", subject="hospital_0", n=36)
@@ -190,7 +225,9 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
     "another basis": rewritten(figure("auroc", "none", key="basis")),
     "no value and no reason": rewritten(figure("auroc", None)),
     "a value and a reason": rewritten(figure("auroc", "because", key="undefined")),
-    "an empty reason": rewritten(lambda record: (figure("auroc", None)(record), figure("auroc", "", key="undefined")(record))),
+    "an empty reason": rewritten(
+        lambda record: (figure("auroc", None)(record), figure("auroc", "", key="undefined")(record))
+    ),
     "fewer rounds skipped than are listed": rewritten(put("skipped_rounds", value=[2])),
     "rounds skipped that are not listed": rewritten(figure("rounds_skipped", 0.25)),
     "privacy without an epsilon": rewritten(without("epsilon")),
@@ -229,11 +266,17 @@ AND_CHAINED: dict[str, Edit] = {  # edits of somebody who chains the file anew; 
 }
 
 
-@pytest.mark.parametrize("edit", [*PLAIN.values(), *AND_CHAINED.values()], ids=[*PLAIN, *AND_CHAINED])
-def test_an_edit_is_noticed_in_one_line_that_states_where(edit: Edit, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "edit", [*PLAIN.values(), *AND_CHAINED.values()], ids=[*PLAIN, *AND_CHAINED]
+)
+def test_an_edit_is_noticed_in_one_line_that_states_where(
+    edit: Edit, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / EVIDENCE
     path.write_bytes(edit(written(tmp_path, records())))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:\d=.*not evidence of wardround\.evidence/3: ") as error:
+    with pytest.raises(
+        InputError, match=r"evidence\.jsonl:\d=.*not evidence of wardround\.evidence/3: "
+    ) as error:
         evidence.read(tmp_path)
     assert len(str(error.value).splitlines()) == 1
     assert len(str(error.value)) < 300 + len(str(tmp_path))
@@ -262,9 +305,13 @@ def test_a_harmless_edit_changes_nothing_that_is_read(edit: Edit, tmp_path: Path
 
 
 def test_a_line_of_another_folder_is_noticed(tmp_path: Path) -> None:
-    ours, theirs = (written(tmp_path / name, made) for name, made in (("a", records()), ("b", records()[1:])))
+    ours, theirs = (
+        written(tmp_path / name, made) for name, made in (("a", records()), ("b", records()[1:]))
+    )
     (tmp_path / "a" / EVIDENCE).write_bytes(b"".join([*ours, theirs[-1]]))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:5=line: .*it does not follow the line before"):
+    with pytest.raises(
+        InputError, match=r"evidence\.jsonl:5=line: .*it does not follow the line before"
+    ):
         evidence.read(tmp_path / "a")
 
 
@@ -273,12 +320,17 @@ def test_a_line_of_another_folder_is_noticed(tmp_path: Path) -> None:
     [rewritten(figure("accuracy", 0.999)), lambda lines: b"".join(lines[:-1]), lambda _: b""],
     ids=["all chained anew", "last line left out", "emptied"],
 )
-def test_what_a_chain_cannot_show_is_noticed_by_the_hash_in_the_manifest(edit: Edit, tmp_path: Path) -> None:
+def test_what_a_chain_cannot_show_is_noticed_by_the_hash_in_the_manifest(
+    edit: Edit, tmp_path: Path
+) -> None:
     lines = written(tmp_path, records())
     (tmp_path / evidence.MANIFEST).write_text(json.dumps({"evidence": evidence.head(tmp_path)}))
     assert len(evidence.read(tmp_path)) == 4
     (tmp_path / EVIDENCE).write_bytes(edit(lines))
-    with pytest.raises(InputError, match=r"evidence\.jsonl of which manifest\.json holds size and hash; it is another$"):
+    with pytest.raises(
+        InputError,
+        match=r"evidence\.jsonl of which manifest\.json holds size and hash; it is another$",
+    ):
         evidence.read(tmp_path)
 
 
@@ -314,7 +366,10 @@ def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
 
 
 def test_figures_that_could_not_be_read_again_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"outcomes\.auroc of run .*: expected a number of at least 0 and at most 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"outcomes\.auroc of run .*: expected a number of at least 0 and at most 1",
+    ):
         evidence.append(tmp_path, addressed(make_record(figures={"auroc": 1.5})))
     assert list(tmp_path.iterdir()) == []
 
@@ -336,15 +391,25 @@ def numbers(part: type[Part]) -> set[str]:
 
 
 def test_every_figure_of_evidence_has_a_range() -> None:
-    assert numbers(RunRecord) == RANGES.keys(), "name the range of each figure in sim/evidence/plausible.py"
+    assert numbers(RunRecord) == RANGES.keys(), (
+        "name the range of each figure in sim/evidence/plausible.py"
+    )
 
 
-def test_evidence_of_another_version_is_refused_in_one_line_that_states_which_version_wrote_it(tmp_path: Path) -> None:
+def test_evidence_of_another_version_is_refused_in_one_line_that_states_which_version_wrote_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / EVIDENCE
     old = rewritten(put("schema_", value="wardround.evidence/2"))
     path.write_bytes(old(written(tmp_path, records())))
-    reason = r"it was written as wardround\.evidence/2 by another version of the code \(test\), which can read it$"
-    with pytest.raises(InputError, match=rf"evidence\.jsonl:2=schema_: not evidence of wardround\.evidence/3: {reason}"):
+    reason = (
+        r"it was written as wardround\.evidence/2 by another version of the code \(test\), which"
+        r" can read it$"
+    )
+    with pytest.raises(
+        InputError,
+        match=rf"evidence\.jsonl:2=schema_: not evidence of wardround\.evidence/3: {reason}",
+    ):
         evidence.read(tmp_path)
 
 

@@ -1,4 +1,6 @@
-"""The engines give the same model; a device that is not there is refused; memory is stated beforehand."""
+"""The engines give the same model; a device that is not there is refused; memory is stated
+beforehand.
+"""
 
 import subprocess
 import sys
@@ -40,7 +42,9 @@ def traced(monkeypatch: pytest.MonkeyPatch, one: Experiment) -> tuple[RunRecord,
 
 
 @pytest.mark.skipif(bool(NO_RAY), reason=str(NO_RAY))
-def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     there, model = traced(monkeypatch, experiment(*SMALL, "engine=ray"))
     here, expected = traced(monkeypatch, experiment(*SMALL))
     assert np.abs(model - expected).max() <= 1e-5
@@ -52,7 +56,9 @@ def test_ray_gives_the_model_and_the_evidence_of_the_local_engine(monkeypatch: p
 
 def test_ray_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.federation.engines.ray.find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"^engine=ray: expected engine=local, or Ray installed with"):
+    with pytest.raises(
+        InputError, match=r"^engine=ray: expected engine=local, or Ray installed with"
+    ):
         run(experiment(*SMALL, "engine=ray"))
 
 
@@ -79,14 +85,19 @@ def test_nodes_are_enrolled_as_the_hospitals_that_they_claim_to_be() -> None:
 def test_a_gpu_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     device.cache_clear()
-    with pytest.raises(InputError, match=r"^device=cuda: expected auto or cpu, because torch finds no CUDA GPU here$"):
+    with pytest.raises(
+        InputError,
+        match=r"^device=cuda: expected auto or cpu, because torch finds no CUDA GPU here$",
+    ):
         experiment("device=cuda")
     assert device("auto") == torch.device("cpu")
     device.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "expected"), [("cpu", "cpu"), ("auto", "cuda"), ("cuda", "cuda")])
-def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
+def test_auto_is_a_gpu_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     device.cache_clear()
     assert device(name) == torch.device(expected)
@@ -123,11 +134,18 @@ before = peak()
 run_together(runs)
 print(peak() - before, group_bytes(runs, 1))
 """
-LARGE = ("consortium=heart12", "model.hidden=[512,256]", "training.rounds=2", "training.batch_size=64")
+LARGE = (
+    "consortium=heart12",
+    "model.hidden=[512,256]",
+    "training.rounds=2",
+    "training.batch_size=64",
+)
 
 
 def test_the_memory_stated_beforehand_is_within_twice_of_what_a_comparison_takes() -> None:
-    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True
+    )
     extra, stated = map(int, done.stdout.split())
     assert stated / 2 <= extra <= stated * 2
 
@@ -144,14 +162,20 @@ def test_memory_grows_with_workers_and_never_with_more_groups() -> None:
 
 def plain_of(message: Message) -> dict[str, Any]:
     """Metadata of a message, without the moment of its making."""
-    return {key: value for key, value in vars(message.metadata).items() if key not in ("_created_at", "_ttl", "delivered_at")}
+    return {
+        key: value
+        for key, value in vars(message.metadata).items()
+        if key not in ("_created_at", "_ttl", "delivered_at")
+    }
 
 
 def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
     wire.enter_process()
     values = np.arange(3, dtype=np.float32)
     weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("0" * 64)
-    content = RecordDict({wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})})
+    content = RecordDict(
+        {wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})}
+    )
     asked = wire.ask(4, values, config, [7, 9])
     for message, node in zip(asked, (7, 9), strict=True):
         assert plain_of(message) == plain_of(Message(content, node, "train"))
@@ -159,8 +183,17 @@ def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
         assert message.metadata.ttl > 0
     answered = wire.answer(values, 5, {"epsilon": 1.0}, asked[1])
     stated = {wire.COUNT: 5, "epsilon": 1.0}
-    checked = RecordDict({wire.ARRAYS: ArrayRecord({wire.UPDATE: Array(values)}), wire.METRICS: MetricRecord(stated)})
+    checked = RecordDict(
+        {wire.ARRAYS: ArrayRecord({wire.UPDATE: Array(values)}), wire.METRICS: MetricRecord(stated)}
+    )
     assert plain_of(answered) == plain_of(Message(checked, reply_to=asked[1]))
     assert answered.content.metric_records == checked.metric_records
-    (sent,), (expected,) = (record.array_records[wire.ARRAYS].values() for record in (answered.content, checked))
-    assert (sent.dtype, sent.shape, sent.stype, sent.data) == (expected.dtype, expected.shape, expected.stype, expected.data)
+    (sent,), (expected,) = (
+        record.array_records[wire.ARRAYS].values() for record in (answered.content, checked)
+    )
+    assert (sent.dtype, sent.shape, sent.stype, sent.data) == (
+        expected.dtype,
+        expected.shape,
+        expected.stype,
+        expected.data,
+    )

@@ -1,4 +1,6 @@
-"""Every file of every configuration group composes into a run, and every cell of the comparison that comes by default loads."""
+"""Every file of every configuration group composes into a run, and every cell of the comparison
+that comes by default loads.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ LISTS = ("attack", "steps")  # groups of which several can be chosen
 DEFAULT = yaml.safe_load((CONF / "compare.yaml").read_text())
 
 
-# Designs beside the one that comes by default, for options that refuse it: fewer attackers, images, a trusted hospital.
+# Designs beside the one that comes by default, for options that refuse it: fewer attackers, images,
+# a trusted hospital.
 DESIGNS: tuple[tuple[str, ...], ...] = (
     (),
     ("adversary.n_hostile=1",),
@@ -32,7 +35,9 @@ DESIGNS: tuple[tuple[str, ...], ...] = (
 
 @pytest.fixture(autouse=True)
 def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested elsewhere."""
+    """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested
+    elsewhere.
+    """
     monkeypatch.setattr("clients.dp_sgd.calibrated", lambda *_: 1.0)
     monkeypatch.setattr("clients.dp_sgd.spent", lambda *_: 1.0)
 
@@ -52,17 +57,24 @@ def composed_somehow(group: str, name: str) -> Experiment:
     return composed(group, name, *DESIGNS[-1])
 
 
-@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}-{name}" for group, name in OPTIONS])
+@pytest.mark.parametrize(
+    ("group", "name"), OPTIONS, ids=[f"{group}-{name}" for group, name in OPTIONS]
+)
 def test_every_option_composes_and_builds(group: str, name: str) -> None:
     built = composed_somehow(group, name)
     assert from_text(built.text).config == built.config
-    assert load({key: value for key, value in built.config.items() if key != "label"}).settings == built.settings
+    assert (
+        load({key: value for key, value in built.config.items() if key != "label"}).settings
+        == built.settings
+    )
 
 
 @pytest.mark.parametrize("name", compose.options("defense"))
 def test_a_defense_differs_from_none_in_the_parts_of_its_stack_only(name: str) -> None:
     chosen = composed_somehow("defense", name).config
-    plain = composed("defense", "none", f"adversary.n_hostile={chosen['adversary']['n_hostile']}").config
+    plain = composed(
+        "defense", "none", f"adversary.n_hostile={chosen['adversary']['n_hostile']}"
+    ).config
     different = {key for key in plain if plain[key] != chosen[key]}
     assert different - {"defense", "label"} <= set(groups.STACK)
     assert bool(different) == (name != "none")
@@ -76,7 +88,9 @@ def test_an_attack_is_found_under_its_own_name(name: str) -> None:
 
 def test_every_cell_of_the_default_comparison_loads() -> None:
     cells = plan([], DEFAULT["attacks"], DEFAULT["defenses"])
-    assert [(cell.attack, cell.label) for cell in cells] == [(a, d) for a in DEFAULT["attacks"] for d in DEFAULT["defenses"]]
+    assert [(cell.attack, cell.label) for cell in cells] == [
+        (a, d) for a in DEFAULT["attacks"] for d in DEFAULT["defenses"]
+    ]
 
 
 @pytest.mark.parametrize("consortium", compose.options("consortium"))
@@ -85,7 +99,9 @@ def test_every_defense_of_the_default_comparison_works_on_every_consortium_but_k
     consortium: str, defense: str
 ) -> None:
     if (consortium, defense) == ("heart4", "krum"):
-        with pytest.raises(InputError, match=r"^aggregator=Krum: n_rows=4, n_hostile=1: Krum needs .* = 5$"):
+        with pytest.raises(
+            InputError, match=r"^aggregator=Krum: n_rows=4, n_hostile=1: Krum needs .* = 5$"
+        ):
             experiment(f"consortium={consortium}", f"defense={defense}")
     else:
         built = experiment(f"consortium={consortium}", f"defense={defense}")
@@ -93,17 +109,29 @@ def test_every_defense_of_the_default_comparison_works_on_every_consortium_but_k
 
 
 def test_a_comparison_always_holds_its_controls_and_each_cell_once() -> None:
-    cells = plan([], ["sign_flip", "sign_flip", ["sign_flip", "label_flip"]], ["median", "none"], n_seeds=2)
+    cells = plan(
+        [], ["sign_flip", "sign_flip", ["sign_flip", "label_flip"]], ["median", "none"], n_seeds=2
+    )
     attacks, defenses = ("none", "sign_flip", "sign_flip+label_flip"), ("none", "median")
     found = [(cell.attack, cell.label, cell.settings.seed) for cell in cells]
     assert found == [(a, d, s) for a in attacks for d in defenses for s in range(2)]
 
 
 def test_values_of_an_attack_or_of_a_defense_go_to_the_cells_that_have_them() -> None:
-    words = ["attack.alie.z=1.5", "dp.target_epsilon=4", "training.rounds=2", "adversary.n_hostile=2", "consortium=heart4"]
+    words = [
+        "attack.alie.z=1.5",
+        "dp.target_epsilon=4",
+        "training.rounds=2",
+        "adversary.n_hostile=2",
+        "consortium=heart4",
+    ]
     for cell in plan(words, ["alie", "sign_flip"], ["dp_record"]):
-        assert cell.settings.attack.get("alie", {}).get("z") == (1.5 if cell.attack == "alie" else None)
-        assert (cell.settings.dp or {}).get("target_epsilon") == (4 if cell.label == "dp_record" else None)
+        assert cell.settings.attack.get("alie", {}).get("z") == (
+            1.5 if cell.attack == "alie" else None
+        )
+        assert (cell.settings.dp or {}).get("target_epsilon") == (
+            4 if cell.label == "dp_record" else None
+        )
         assert cell.settings.training.rounds == 2
 
 

@@ -1,4 +1,6 @@
-"""One table of properties over every plug-in in conf/: a new plug-in is held to them without a line added here."""
+"""One table of properties over every plug-in in conf/: a new plug-in is held to them without a line
+added here.
+"""
 
 import dataclasses
 from typing import Any
@@ -30,8 +32,11 @@ from tests.conftest import N_HOSTILE
 
 SMALL = settings(max_examples=40, deadline=None)
 SHAPES = st.tuples(st.integers(7, 12), st.integers(1, 5))
-WHOLE = arrays(np.float64, SHAPES, elements=st.integers(-50, 50).map(float))  # full of ties and duplicates
-ANY_FLOAT32 = arrays(np.float32, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=32))
+# full of ties and duplicates
+WHOLE = arrays(np.float64, SHAPES, elements=st.integers(-50, 50).map(float))
+ANY_FLOAT32 = arrays(
+    np.float32, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=32)
+)
 # Rules that promise nothing about hostile rows, with the reason.
 NOT_ROBUST = {"mean": "any single row moves it"}
 
@@ -55,7 +60,11 @@ def aggregated(rule: Rule, rows: np.ndarray) -> np.ndarray:
 def spread_rows(draw: st.DrawFn) -> np.ndarray:
     """Rows in general position (no ties, not on a line) of any size from 1e-6 to 1e3."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    n, d, size = draw(st.integers(7, 12)), draw(st.integers(2, 40)), draw(st.sampled_from([1e-6, 1.0, 1e3]))
+    n, d, size = (
+        draw(st.integers(7, 12)),
+        draw(st.integers(2, 40)),
+        draw(st.sampled_from([1e-6, 1.0, 1e3])),
+    )
     return size * rng.normal(size=(n, d))
 
 
@@ -100,14 +109,18 @@ def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(
 # --- secure aggregation
 
 
-def test_secure_aggregation_shows_no_more_rows_than_it_states_and_keeps_the_total(each_secagg: SecureAggregation) -> None:
+def test_secure_aggregation_shows_no_more_rows_than_it_states_and_keeps_the_total(
+    each_secagg: SecureAggregation,
+) -> None:
     updates = np.random.default_rng(8).normal(size=(12, 5)).astype(np.float32)
     updates.setflags(write=False)
     names = tuple(f"h{i:02}" for i in range(12))
     view = each_secagg(updates, names, np.arange(1.0, 13.0))
     assert len(view.rows) == len(view.members) == each_secagg.n_rows(12)
     assert sorted(name for group in view.members for name in group) == list(names)
-    np.testing.assert_allclose(view.sizes @ view.rows, updates.sum(axis=0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(
+        view.sizes @ view.rows, updates.sum(axis=0, dtype=np.float64), rtol=1e-6
+    )
 
 
 # --- attacks
@@ -119,7 +132,13 @@ def knowledge(level: str, own: np.ndarray, others: np.ndarray) -> Knowledge:
     full = level in ("updates", "updates_and_rule")
     for part in (own, others):
         part.setflags(write=False)
-    return Knowledge(own, 10, N_HOSTILE, others if full else None, np.mean if level == "updates_and_rule" else None)
+    return Knowledge(
+        own,
+        10,
+        N_HOSTILE,
+        others if full else None,
+        np.mean if level == "updates_and_rule" else None,
+    )
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -141,21 +160,32 @@ def test_byzantine_attack_sends_finite_rows_at_every_level_it_accepts(
 def test_poison_keeps_the_shape_and_does_not_write_to_the_records(each_poison: Poison) -> None:
     rng = np.random.default_rng(9)
     schema = TableSchema(tuple(Field(f"measure{i}", "continuous", (i,)) for i in range(3)), 3)
-    records = Records(rng.normal(size=(20, 3)).astype(np.float32), rng.integers(2, size=20).astype(np.float32))
+    records = Records(
+        rng.normal(size=(20, 3)).astype(np.float32), rng.integers(2, size=20).astype(np.float32)
+    )
     records.features.setflags(write=False)
     records.labels.setflags(write=False)
     poisoned = each_poison(records, schema, stream(0, "poison"))
     assert poisoned.features.shape == (20, 3)
     assert poisoned.features.dtype == poisoned.labels.dtype == np.float32
     assert set(poisoned.labels) <= {0.0, 1.0}
-    assert (poisoned.labels != records.labels).any() or (poisoned.features != records.features).any()
+    assert (poisoned.labels != records.labels).any() or (
+        poisoned.features != records.features
+    ).any()
 
 
 @pytest.mark.parametrize("row", [0.0, 1.0, 1e-45, 1e30])
-def test_inversion_survives_updates_that_carry_nothing(each_inversion: Inversion, row: float) -> None:
-    schema = TableSchema((Field("age", "continuous", (0,)), Field("sex", "categorical", (1, 2), ("female", "male"))), 3)
+def test_inversion_survives_updates_that_carry_nothing(
+    each_inversion: Inversion, row: float
+) -> None:
+    schema = TableSchema(
+        (Field("age", "continuous", (0,)), Field("sex", "categorical", (1, 2), ("female", "male"))),
+        3,
+    )
     layout = (("0.weight", (4, 3)), ("0.bias", (4,)), ("2.weight", (1, 4)), ("2.bias", (1,)))
     rows = np.full((2, 21), row, np.float32)
-    found = each_inversion(Observation(clear(rows), np.zeros(21), layout, schema), stream(0, "inversion"))
+    found = each_inversion(
+        Observation(clear(rows), np.zeros(21), layout, schema), stream(0, "inversion")
+    )
     assert [guesses.shape[1] for guesses in found] == [3, 3]
     assert [len(guesses) for guesses in found] == [0, 0]

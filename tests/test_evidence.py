@@ -1,4 +1,6 @@
-"""Evidence survives interruption: what is whole stays, what is not is made up for, what does not belong is refused."""
+"""Evidence survives interruption: what is whole stays, what is not is made up for, what does not
+belong is refused.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ Table = list[dict[str, str]]
 def table(folder: Path) -> Table:
     """``results.csv`` without the columns that hold times."""
     with (folder / evidence.RESULTS).open(newline="") as file:
-        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+        return [
+            {key: value for key, value in row.items() if key not in TIMES}
+            for row in csv.DictReader(file)
+        ]
 
 
 def small_plan(*more: str) -> list[Experiment]:
@@ -88,7 +93,11 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_order_of_appending_does_not_matter_and_a_run_counts_once(tmp_path: Path) -> None:
-    records = [addressed(make_record(seed=seed, attack=attack)) for seed in range(3) for attack in ("none", "x")]
+    records = [
+        addressed(make_record(seed=seed, attack=attack))
+        for seed in range(3)
+        for attack in ("none", "x")
+    ]
     for name, order in (("a", records), ("b", [*records[::-1], records[0]])):
         (tmp_path / name).mkdir()
         for record in order:
@@ -120,7 +129,15 @@ def test_mending_leaves_whole_evidence_and_empty_folders_alone(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "damage",
-    [b"{}\n", b"not json\n", b"\xff\xfe\x00broken\n", b"\n", b'{"schema_": 3}\n', b"null\n", b"[" * 100_000 + b"\n"],
+    [
+        b"{}\n",
+        b"not json\n",
+        b"\xff\xfe\x00broken\n",
+        b"\n",
+        b'{"schema_": 3}\n',
+        b"null\n",
+        b"[" * 100_000 + b"\n",
+    ],
     ids=["empty", "text", "bytes", "blank", "wrong type", "null", "deep"],
 )
 def test_a_damaged_line_is_one_error_with_its_number(tmp_path: Path, damage: bytes) -> None:
@@ -130,13 +147,17 @@ def test_a_damaged_line_is_one_error_with_its_number(tmp_path: Path, damage: byt
         lines = (tmp_path / evidence.EVIDENCE).read_bytes().splitlines(keepends=True)
     lines[1] = damage
     (tmp_path / evidence.EVIDENCE).write_bytes(b"".join(lines))
-    with pytest.raises(InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/3: ") as error:
+    with pytest.raises(
+        InputError, match=r"evidence\.jsonl:2=.*: not evidence of wardround\.evidence/3: "
+    ) as error:
         evidence.read(tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_a_folder_without_evidence_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^folder=.*nowhere.*: expected a folder with evidence\.jsonl"):
+    with pytest.raises(
+        InputError, match=r"^folder=.*nowhere.*: expected a folder with evidence\.jsonl"
+    ):
         evidence.read(tmp_path / "nowhere")
 
 
@@ -147,7 +168,9 @@ def test_results_have_the_promised_columns_in_order_and_one_row_a_run(uninterrup
     lines = (uninterrupted / evidence.RESULTS).read_text().splitlines()
     assert tuple(lines[0].split(",")) == RESULT_COLUMNS
     rows = table(uninterrupted)
-    expected = {(a, d, s) for a in ("none", "sign_flip") for d in ("none", "median") for s in ("0", "1")}
+    expected = {
+        (a, d, s) for a in ("none", "sign_flip") for d in ("none", "median") for s in ("0", "1")
+    }
     assert {(row["attack"], row["defense"], row["seed"]) for row in rows} == expected
     assert len(rows) == len(expected) == len({row["run"] for row in rows})
 
@@ -166,7 +189,9 @@ def test_results_state_what_the_evidence_states(uninterrupted: Path) -> None:
 def test_rounds_hold_the_curve_of_each_run(uninterrupted: Path) -> None:
     frame = pl.read_parquet(uninterrupted / evidence.ROUNDS)
     assert frame.columns == ["run", "round", "hospital", "metric", "value"]
-    last = frame.filter(pl.col("round") == 2, pl.col("hospital") == "all", pl.col("metric") == "auroc")
+    last = frame.filter(
+        pl.col("round") == 2, pl.col("hospital") == "all", pl.col("metric") == "auroc"
+    )
     assert dict(last.select("run", "value").iter_rows()) == pytest.approx(
         {record.run: record.value("auroc") for record in evidence.read(uninterrupted)}, abs=1e-6
     )
@@ -178,7 +203,9 @@ def success(*records: RunRecord) -> list[Any]:
 
 def attacked(auroc: float, **changes: Any) -> RunRecord:
     record = make_record(attack="x", figures={"auroc": auroc}, **changes)
-    return record.model_copy(update={"config": {**record.config, "report": {"material_drop": 0.05}}})
+    return record.model_copy(
+        update={"config": {**record.config, "report": {"material_drop": 0.05}}}
+    )
 
 
 def test_success_of_an_attack_on_the_model_is_a_material_loss_against_its_own_control() -> None:
@@ -188,8 +215,12 @@ def test_success_of_an_attack_on_the_model_is_a_material_loss_against_its_own_co
     assert success(control, attacked(0.90)) == [None, 0.0]
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"defense": "krum"}, {"n_hostile": 2}, {"consortium": "another"}])
-def test_success_is_not_stated_without_the_control_of_the_same_seed_defense_and_design(other: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"defense": "krum"}, {"n_hostile": 2}, {"consortium": "another"}]
+)
+def test_success_is_not_stated_without_the_control_of_the_same_seed_defense_and_design(
+    other: dict[str, Any],
+) -> None:
     control = make_record(**{"figures": {"auroc": 0.85}, "n_hostile": 1, **other})
     assert success(control, attacked(0.5)) == [None, None]
 
@@ -199,7 +230,9 @@ def test_success_of_an_inversion_is_the_share_of_records_recovered() -> None:
     assert success(record) == [0.375]
 
 
-def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_false_triggers() -> None:
+def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_false_triggers() -> (
+    None
+):
     mark = (0.9, 0.25, 40)
     records = [
         make_record(),
@@ -207,7 +240,10 @@ def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_fals
         make_record(attack="backdoor", backdoor=mark),
         make_record(attack="analytic_inversion", inversion=make_inversion(3, 8)),
     ]
-    found = [(row["attack_success"], row["attack_success_kind"], row["false_trigger"]) for row in evidence.results(records)]
+    found = [
+        (row["attack_success"], row["attack_success_kind"], row["false_trigger"])
+        for row in evidence.results(records)
+    ]
     assert found == [
         (None, None, None),
         (1.0, "material_loss", None),
@@ -216,7 +252,9 @@ def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_fals
     ]
 
 
-def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_and_none_is_stated_without_a_control() -> None:
+def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_and_none_is_stated_without_a_control() -> (
+    None
+):
     undefined = with_figures(attacked(0.5), {"auroc": None})
     assert success(make_record(), undefined) == [None, 1.0]
     assert success(make_record(figures={"auroc": None}), undefined) == [None, None]
@@ -232,7 +270,9 @@ def test_a_complete_folder_runs_nothing_again(uninterrupted: Path, counted: list
     assert counted == []
 
 
-def test_only_what_is_missing_is_run_and_the_table_is_the_same(uninterrupted: Path, tmp_path: Path, counted: list[str]) -> None:
+def test_only_what_is_missing_is_run_and_the_table_is_the_same(
+    uninterrupted: Path, tmp_path: Path, counted: list[str]
+) -> None:
     records = evidence.read(uninterrupted)
     for record in [*records[:2], *records[5:]]:
         evidence.append(tmp_path, record)
@@ -242,7 +282,9 @@ def test_only_what_is_missing_is_run_and_the_table_is_the_same(uninterrupted: Pa
     assert sorted(counted) == sorted(f"{r.attack}-{r.defense}-{r.seed}" for r in records[2:5])
 
 
-def test_more_cells_and_seeds_may_join_a_folder(uninterrupted: Path, tmp_path: Path, counted: list[str]) -> None:
+def test_more_cells_and_seeds_may_join_a_folder(
+    uninterrupted: Path, tmp_path: Path, counted: list[str]
+) -> None:
     (tmp_path / evidence.EVIDENCE).write_bytes((uninterrupted / evidence.EVIDENCE).read_bytes())
     more = plan(SMALL, ["sign_flip"], ["median", "trimmed_mean"], n_seeds=3)
     rows = completed(tmp_path, more)
@@ -264,22 +306,36 @@ def test_more_cells_and_seeds_may_join_a_folder(uninterrupted: Path, tmp_path: P
         ("adversary.knowledge=own", r"adversary\.knowledge \(.*, now own\)"),
     ],
 )
-def test_a_folder_of_other_settings_is_refused(uninterrupted: Path, counted: list[str], word: str, part: str) -> None:
+def test_a_folder_of_other_settings_is_refused(
+    uninterrupted: Path, counted: list[str], word: str, part: str
+) -> None:
     before = (uninterrupted / evidence.EVIDENCE).read_bytes()
-    with pytest.raises(InputError, match=rf"^hydra\.run\.dir=.*: holds runs with another {part}; expected a new folder$"):
+    with pytest.raises(
+        InputError,
+        match=rf"^hydra\.run\.dir=.*: holds runs with another {part}; expected a new folder$",
+    ):
         compare.complete(small_plan(word), uninterrupted, 1, lambda _: None)
     assert counted == []
     assert (uninterrupted / evidence.EVIDENCE).read_bytes() == before
 
 
-def test_a_folder_of_other_code_is_refused(uninterrupted: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_other_code_is_refused(
+    uninterrupted: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compare, "code_version", lambda: "0" * 12)
-    with pytest.raises(InputError, match=r"holds runs of other code \([0-9a-f]{12}, now 000000000000\); expected a new folder$"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"holds runs of other code \([0-9a-f]{12}, now 000000000000\); expected a new folder$"
+        ),
+    ):
         compare.complete(small_plan(), uninterrupted, 1, lambda _: None)
     assert counted == []
 
 
-def test_every_finished_run_is_stored_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_finished_run_is_stored_when_a_later_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original, calls = compare.advance, []
 
     def fails_later(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
@@ -298,7 +354,13 @@ def test_every_finished_run_is_stored_when_a_later_one_fails(tmp_path: Path, mon
 def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(
     seconds: float, everybody: bool, tmp_path: Path
 ) -> None:
-    words = ["attacks=[sign_flip]", "defenses=[median,krum]", "seeds=200", "workers=2", f"hydra.run.dir={tmp_path / 'out'}"]
+    words = [
+        "attacks=[sign_flip]",
+        "defenses=[median,krum]",
+        "seeds=200",
+        "workers=2",
+        f"hydra.run.dir={tmp_path / 'out'}",
+    ]
     process = started(["compare", "consortium=heart12", *words], tmp_path, TMPDIR=str(tmp_path))
     time.sleep(seconds)
     (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
@@ -310,7 +372,9 @@ def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains
     assert not list(tmp_path.glob("pymp-*"))
 
 
-def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_stored(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_runs_are_stored(
+    tmp_path: Path,
+) -> None:
     def kill(_: RunRecord) -> None:
         for worker in multiprocessing.active_children():
             worker.kill()
@@ -327,13 +391,28 @@ def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> N
     assert "in from_text" in str(error.value.__cause__)
 
 
-def test_killed_in_the_middle_and_started_again_gives_the_same_results(uninterrupted: Path, tmp_path: Path) -> None:
-    words = [*SMALL, "attacks=[sign_flip]", "defenses=[median]", "seeds=2", "workers=2", f"hydra.run.dir={tmp_path}"]
+def test_killed_in_the_middle_and_started_again_gives_the_same_results(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    words = [
+        *SMALL,
+        "attacks=[sign_flip]",
+        "defenses=[median]",
+        "seeds=2",
+        "workers=2",
+        f"hydra.run.dir={tmp_path}",
+    ]
     command = [sys.executable, "-W", "ignore", "-m", "sim.cli.command", "compare", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120
-    while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (path.exists() and path.stat().st_size)
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

@@ -16,7 +16,10 @@ def study(seeds=3, n_attacks=2, n_defenses=3):
     attacks = ["none", *(f"attack_{i}" for i in range(n_attacks - 1))]
     defenses = ["none", *(f"defense_{i}" for i in range(n_defenses - 1))]
     cells = [(i, j, s) for i in range(n_attacks) for j in range(n_defenses) for s in range(seeds)]
-    return [one_run(attacks[i], defenses[j], s, 0.9 - 0.05 * i - 0.01 * j - 0.004 * s, j) for i, j, s in cells] + [
+    return [
+        one_run(attacks[i], defenses[j], s, 0.9 - 0.05 * i - 0.01 * j - 0.004 * s, j)
+        for i, j, s in cells
+    ] + [
         make_record(attack="read", defense=d, seed=s, inversion=reading(k))
         for k, d in enumerate(defenses, 1)
         for s in range(seeds)
@@ -26,7 +29,12 @@ def study(seeds=3, n_attacks=2, n_defenses=3):
 def one_run(attack, defense, seed, auroc, place):
     privacy = make_privacy() if place == 1 else None
     return make_record(
-        attack=attack, defense=defense, seed=seed, figures={"auroc": auroc}, privacy=privacy, of_hospitals=worse(place)
+        attack=attack,
+        defense=defense,
+        seed=seed,
+        figures={"auroc": auroc},
+        privacy=privacy,
+        of_hospitals=worse(place),
     )
 
 
@@ -42,11 +50,15 @@ def draw_all(name, records):
     """Every figure of that name."""
     looks = style.looks(list(dict.fromkeys(record.defense for record in records)))
     makers = {
-        "heat_map": lambda: [heat_map(tables.cells(records).filter(reads_only=False), backdoors.backdoors(records))],
+        "heat_map": lambda: [
+            heat_map(tables.cells(records).filter(reads_only=False), backdoors.backdoors(records))
+        ],
         "tradeoff": lambda: [charts.tradeoff(tables.tradeoff(records))],
         "hospital_effects": lambda: multiples.hospital_effects(tables.hospital_effects(records)),
         "convergence": lambda: multiples.convergence(tables.curves(records), looks),
-        "breakdown": lambda: multiples.breakdown(breakdown.by_number(records), looks, {"defense_0": 4}),
+        "breakdown": lambda: multiples.breakdown(
+            breakdown.by_number(records), looks, {"defense_0": 4}
+        ),
         "reconstruction": lambda: [charts.reconstruction(tables.inversions(records), looks)],
         "privacy_spent": lambda: [charts.privacy_spent(tables.spent(records), looks)],
     }
@@ -58,12 +70,24 @@ def draw(name, records):
     return figure
 
 
-NAMES = ("heat_map", "tradeoff", "hospital_effects", "convergence", "breakdown", "reconstruction", "privacy_spent")
+NAMES = (
+    "heat_map",
+    "tradeoff",
+    "hospital_effects",
+    "convergence",
+    "breakdown",
+    "reconstruction",
+    "privacy_spent",
+)
 
 
 def words_in(figure):
     figure.draw_without_rendering()
-    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_visible()]
+    return [
+        text.get_text()
+        for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))
+        if text.get_visible()
+    ]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -72,9 +96,14 @@ def test_figures_label_their_axes(name, seeds):
     figure = draw(name, study(seeds))
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert shown
-    labels = {text for axes in shown for text in (axes.get_xlabel(), axes.get_ylabel())} | {figure.get_supxlabel()}
+    labels = {text for axes in shown for text in (axes.get_xlabel(), axes.get_ylabel())} | {
+        figure.get_supxlabel()
+    }
     assert labels - {""}
-    assert all(axes.get_xlabel() or axes.get_ylabel() or axes.get_title() or axes.get_title(loc="left") for axes in shown)
+    assert all(
+        axes.get_xlabel() or axes.get_ylabel() or axes.get_title() or axes.get_title(loc="left")
+        for axes in shown
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +112,9 @@ def test_figures_come_out_the_same_twice_and_hold_no_links(name):
     assert first == second
     assert first.startswith("<svg")
     assert "http" not in first
-    assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', first)) <= set(re.findall(r'\bid="([^"]*)"', first))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', first)) <= set(
+        re.findall(r'\bid="([^"]*)"', first)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,9 +142,17 @@ def test_heat_map_writes_every_mean_its_worst_seed_and_its_losses_and_marks_idle
 
 def red_frames(figure):
     """(place across, place down, whether it is dashed) of every red frame."""
-    patches = [patch for patch in figure.axes[0].patches if mpl.colors.to_hex(patch.get_edgecolor()) == style.VERMILION.lower()]
+    patches = [
+        patch
+        for patch in figure.axes[0].patches
+        if mpl.colors.to_hex(patch.get_edgecolor()) == style.VERMILION.lower()
+    ]
     return {
-        (round(patch.get_x() + 0.45), round(patch.get_y() + 0.44), patch.get_linestyle() not in ("-", "solid"))
+        (
+            round(patch.get_x() + 0.45),
+            round(patch.get_y() + 0.44),
+            patch.get_linestyle() not in ("-", "solid"),
+        )
         for patch in patches
     }
 
@@ -121,16 +160,24 @@ def red_frames(figure):
 def test_cells_in_which_every_seed_lost_are_framed_and_cells_in_which_some_did_are_dashed():
     losses = {"all": (0.06, 0.9, 0.06), "some": (0.0, 0.0, 0.3), "few": (0.001, 0.0, 0.0)}
     records = [make_record(seed=s, figures={"auroc": 0.95}) for s in range(3)]
-    records += [make_record(attack=a, seed=s, figures={"auroc": 0.95 - x}) for a, xs in losses.items() for s, x in enumerate(xs)]
+    records += [
+        make_record(attack=a, seed=s, figures={"auroc": 0.95 - x})
+        for a, xs in losses.items()
+        for s, x in enumerate(xs)
+    ]
     assert red_frames(drawn_map(records)) == {(1, 0, False), (2, 0, True)}
 
 
 def marked(success, seeds=3):
-    return [make_record(attack="backdoor", seed=s, backdoor=(success, 0.1, 50)) for s in range(seeds)]
+    return [
+        make_record(attack="backdoor", seed=s, backdoor=(success, 0.1, 50)) for s in range(seeds)
+    ]
 
 
 def test_the_heat_map_states_backdoors_in_points_beyond_false_triggers_and_not_in_auroc():
-    figure = drawn_map([*(make_record(seed=s, figures={"auroc": 0.86}) for s in range(3)), *marked(0.75)])
+    figure = drawn_map(
+        [*(make_record(seed=s, figures={"auroc": 0.86}) for s in range(3)), *marked(0.75)]
+    )
     texts = words_in(figure)
     assert {"+65.0", "most +65.0", "3 of 3 worked"} <= set(texts)
     assert "0.850" not in texts  # the AUROC of the attacked runs
@@ -172,10 +219,19 @@ def test_hospital_effects_draw_at_most_the_hardest_hit():
     def crowd(slope):
         names = [f"site_{i:03}" for i in range(60)]
         hospitals = [make_hospitals([])[0].model_copy(update={"hospital": name}) for name in names]
-        return {"hospitals": hospitals, "of_hospitals": {"brier": {name: 0.1 + slope * i for i, name in enumerate(names)}}}
+        return {
+            "hospitals": hospitals,
+            "of_hospitals": {"brier": {name: 0.1 + slope * i for i, name in enumerate(names)}},
+        }
 
-    records = [make_record(defense=d, seed=s, **crowd(0.001 * (d != "none"))) for d in ("none", "x") for s in range(2)]
-    names = [text.get_text() for text in draw("hospital_effects", records).axes[0].get_yticklabels()]
+    records = [
+        make_record(defense=d, seed=s, **crowd(0.001 * (d != "none")))
+        for d in ("none", "x")
+        for s in range(2)
+    ]
+    names = [
+        text.get_text() for text in draw("hospital_effects", records).axes[0].get_yticklabels()
+    ]
     assert names == [f"site_{i:03}" for i in range(60 - multiples.MOST_HOSPITALS, 60)]
 
 
@@ -199,7 +255,11 @@ def test_attacks_that_knew_the_defense_are_starred():
 def test_many_defenses_are_ranked_by_what_the_worst_attack_leaves():
     figure = draw("tradeoff", many(2, charts.MOST_POINTS + 1))
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == ["no defense", "defense_0, ε = 8.00", *(f"defense_{i}" for i in range(1, charts.MOST_POINTS))]
+    assert names == [
+        "no defense",
+        "defense_0, ε = 8.00",
+        *(f"defense_{i}" for i in range(1, charts.MOST_POINTS)),
+    ]
     assert words_in(figure).count("attack_0") == len(names)
 
 
@@ -208,18 +268,27 @@ def test_many_defenses_are_drawn_in_several_figures_each_beside_the_control(name
     drawn = draw_all(name, many(2, 2 * multiples.MOST_LINES + 2))
     legends = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in drawn]
     assert len(drawn) == 3
-    assert all(names[0] == "no defense" and len(names) <= multiples.MOST_LINES + 1 for names in legends)
-    assert [name for names in legends for name in names[1:]] == [f"defense_{i}" for i in range(2 * multiples.MOST_LINES + 1)]
+    assert all(
+        names[0] == "no defense" and len(names) <= multiples.MOST_LINES + 1 for names in legends
+    )
+    assert [name for names in legends for name in names[1:]] == [
+        f"defense_{i}" for i in range(2 * multiples.MOST_LINES + 1)
+    ]
 
 
 def test_effects_of_many_defenses_share_hospitals_and_scale_over_several_figures():
     drawn = draw_all("hospital_effects", many(1, multiples.MOST_EFFECTS + 2))
     first, second = (figure.axes[0] for figure in drawn)
     assert first.get_xlim() == second.get_xlim()
-    assert [t.get_text() for t in first.get_yticklabels()] == [t.get_text() for t in second.get_yticklabels()]
+    assert [t.get_text() for t in first.get_yticklabels()] == [
+        t.get_text() for t in second.get_yticklabels()
+    ]
 
 
-@pytest.mark.parametrize(("n", "most", "sizes"), [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (4, 3, [2, 2]), (25, 8, [6, 6, 6, 7])])
+@pytest.mark.parametrize(
+    ("n", "most", "sizes"),
+    [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (4, 3, [2, 2]), (25, 8, [6, 6, 6, 7])],
+)
 def test_batches_are_few_even_and_in_order(n, most, sizes):
     parts = multiples.batches([str(i) for i in range(n)], most)
     assert [len(part) for part in parts] == sizes
@@ -227,11 +296,25 @@ def test_batches_are_few_even_and_in_order(n, most, sizes):
 
 
 def hostile(n, attack, defense):
-    return [make_record(attack=attack, defense=defense, n_hostile=n, seed=s, figures={"auroc": 0.9 - 0.1 * n}) for s in range(2)]
+    return [
+        make_record(
+            attack=attack, defense=defense, n_hostile=n, seed=s, figures={"auroc": 0.9 - 0.1 * n}
+        )
+        for s in range(2)
+    ]
 
 
 def test_breakdown_lines_start_where_nobody_is_hostile_and_mark_the_limit_of_the_rule():
-    cells = [(0, "none", "x"), *((n, a, d) for n in (1, 2) for a in ("none", "alie") for d in ("x", "y") if (n, d) != (2, "x"))]
+    cells = [
+        (0, "none", "x"),
+        *(
+            (n, a, d)
+            for n in (1, 2)
+            for a in ("none", "alie")
+            for d in ("x", "y")
+            if (n, d) != (2, "x")
+        ),
+    ]
     table = breakdown.by_number([record for cell in cells for record in hostile(*cell)])
     (figure,) = multiples.breakdown(table, style.looks(["x", "y"]), {"x": 2})
     panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
@@ -255,7 +338,9 @@ def test_many_defenses_get_looks_of_their_own():
     assert looks["none"] == (style.BLACK, "-")
 
 
-@pytest.mark.parametrize("places", [[0.5] * 5, [0.1, 0.9], [0.3, 0.31, 0.32, 0.9], [0.9, 0.1, 0.11], []])
+@pytest.mark.parametrize(
+    "places", [[0.5] * 5, [0.1, 0.9], [0.3, 0.31, 0.32, 0.9], [0.9, 0.1, 0.11], []]
+)
 def test_spread_keeps_order_and_distance(places):
     moved = style.spread(places, 0.1)
     ordered = [moved[i] for i in sorted(range(len(places)), key=lambda i: places[i])]

@@ -1,4 +1,6 @@
-"""The whole Flower path gives the model of a plain loop that is written here, with nothing of the project's training in it."""
+"""The whole Flower path gives the model of a plain loop that is written here, with nothing of the
+project's training in it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ SEED, ROUNDS, BATCH, LR = 3, 3, 16, 0.1
 
 
 def chosen(model: str, attack: str, rule: str) -> Experiment:
-    words = f"consortium=heart4 model={model} attack=[{attack}] aggregator={rule} training.rounds={ROUNDS} seed={SEED}"
+    words = (
+        f"consortium=heart4 model={model} attack=[{attack}] aggregator={rule}"
+        f" training.rounds={ROUNDS} seed={SEED}"
+    )
     return experiment(*words.split())
 
 
@@ -27,12 +32,16 @@ def first_weights(widths: list[int]) -> Weights:
     rng, weights = stream(SEED, "model"), list[torch.Tensor]()
     for fan_in, fan_out in pairwise(widths):
         bound = fan_in**-0.5
-        values = torch.tensor(rng.uniform(-bound, bound, size=fan_out * (fan_in + 1)), dtype=torch.float32)
+        values = torch.tensor(
+            rng.uniform(-bound, bound, size=fan_out * (fan_in + 1)), dtype=torch.float32
+        )
         weights += [values[: fan_out * fan_in].reshape(fan_out, fan_in), values[fan_out * fan_in :]]
     return weights
 
 
-def local_round(weights: Weights, x: torch.Tensor, y: torch.Tensor, round_: int, hospital: str) -> Weights:
+def local_round(
+    weights: Weights, x: torch.Tensor, y: torch.Tensor, round_: int, hospital: str
+) -> Weights:
     """One pass of SGD over shuffled records."""
     weights = [w.clone().requires_grad_() for w in weights]
     order = torch.from_numpy(stream(SEED, "batches", round_, hospital).permutation(len(y)))
@@ -43,7 +52,9 @@ def local_round(weights: Weights, x: torch.Tensor, y: torch.Tensor, round_: int,
         output = (hidden @ weights[-2].T + weights[-1])[:, 0]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(output, y[batch])
         gradients = torch.autograd.grad(loss, weights)
-        weights = [(w - LR * g).detach().requires_grad_() for w, g in zip(weights, gradients, strict=True)]
+        weights = [
+            (w - LR * g).detach().requires_grad_() for w, g in zip(weights, gradients, strict=True)
+        ]
     return [w.detach() for w in weights]
 
 
@@ -57,18 +68,28 @@ def shaped(vector: NDArray[np.float64], like: Weights) -> Weights:
 
 
 def plain_loop(run: Experiment, model: str, attack: str, rule: str) -> NDArray[np.float64]:
-    """Federated averaging or trimming over the hospitals of ``run``; of its hospitals the hostile one differs by name only."""
+    """Federated averaging or trimming over the hospitals of ``run``; of its hospitals the hostile
+    one differs by name only.
+    """
     hospitals = run.consortium.hospitals
     x = [torch.from_numpy(h.train.features) for h in hospitals]
     y = [torch.from_numpy(h.train.labels) for h in hospitals]
     weights = first_weights([x[0].shape[1], *([64, 32] if model == "mlp" else []), 1])
     for round_ in range(1, ROUNDS + 1):
         start = flat(weights)
-        updates = [flat(local_round(weights, a, b, round_, h.name)) - start for a, b, h in zip(x, y, hospitals, strict=True)]
+        updates = [
+            flat(local_round(weights, a, b, round_, h.name)) - start
+            for a, b, h in zip(x, y, hospitals, strict=True)
+        ]
         if attack == "sign_flip":
-            updates = [-4 * u if h.name in run.attack_plan.hostile else u for u, h in zip(updates, hospitals, strict=True)]
+            updates = [
+                -4 * u if h.name in run.attack_plan.hostile else u
+                for u, h in zip(updates, hospitals, strict=True)
+            ]
         rows = np.sort(updates, axis=0)
-        weights = shaped(start + (rows[1:-1] if rule == "trimmed_mean" else rows).mean(axis=0), weights)
+        weights = shaped(
+            start + (rows[1:-1] if rule == "trimmed_mean" else rows).mean(axis=0), weights
+        )
     return flat(weights)
 
 

@@ -28,7 +28,14 @@ from tests.records import addressed, make_record
 
 ROOT = Path(__file__).parents[1]
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
-COMPARE = ("compare", *FAST, "attacks=[sign_flip]", "defenses=[median,norm_bounding]", "seeds=1", "workers=1")
+COMPARE = (
+    "compare",
+    *FAST,
+    "attacks=[sign_flip]",
+    "defenses=[median,norm_bounding]",
+    "seeds=1",
+    "workers=1",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +46,11 @@ def _no_hydra() -> Iterator[None]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -69,7 +80,11 @@ OTHER_STUDIES = {
 
 @pytest.mark.parametrize(("words", "key"), OTHER_STUDIES.items(), ids=OTHER_STUDIES.keys())
 def test_a_command_of_another_study_is_refused_before_anything_is_run_or_written(
-    words: str, key: str, filled: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: str,
+    key: str,
+    filled: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sim.study.compare.advance", None)  # nothing runs
     before, times = content(filled), {path: path.stat().st_mtime_ns for path in filled.rglob("*")}
@@ -131,11 +146,16 @@ def test_the_key_that_makes_it_another_study_is_named(key: str, changes: dict[st
     assert found[0] == key
 
 
-def test_two_commands_cannot_write_in_one_folder(filled: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_commands_cannot_write_in_one_folder(
+    filled: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = content(filled)
     with files.alone(filled):
         assert main([*COMPARE, f"hydra.run.dir={filled}"]) == 2
-    line = f"wardround: hydra.run.dir={filled}: expected a folder that no other command is writing in\n"
+    line = (
+        f"wardround: hydra.run.dir={filled}: expected a folder that no other command is writing"
+        " in\n"
+    )
     assert capfd.readouterr().err == line
     assert content(filled) == before
     with files.alone(filled):  # free again
@@ -146,7 +166,9 @@ def test_two_commands_cannot_write_in_one_folder(filled: Path, capfd: pytest.Cap
 
 
 def faulty(real: Callable[..., Any], at: int, code: int, calls: list[int]) -> Callable[..., Any]:
-    """The same function, which fails at its call number ``at`` and at all that follow; a write takes half first."""
+    """The same function, which fails at its call number ``at`` and at all that follow; a write
+    takes half first.
+    """
 
     def fails(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
@@ -170,7 +192,10 @@ def test_a_file_is_whole_or_as_it_was_at_every_failure(
     before = content(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, step, faulty(getattr(os, step), 1, code, []))
-        for act in (lambda: files.replace(tmp_path / "config.yaml", b"new: 2\n" * 99), lambda: evidence.append(tmp_path, two)):
+        for act in (
+            lambda: files.replace(tmp_path / "config.yaml", b"new: 2\n" * 99),
+            lambda: evidence.append(tmp_path, two),
+        ):
             if step == "replace" and "append" in act.__code__.co_names:
                 continue
             with pytest.raises(InputError) as error:
@@ -186,7 +211,8 @@ def test_a_file_is_whole_or_as_it_was_at_every_failure(
 def test_every_write_of_a_command_may_fail_and_the_same_command_then_completes_it(
     filled: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.page.draw", lambda *_: {})  # takes most of the time, and is written like the rest
+    # takes most of the time, and is written like the rest
+    monkeypatch.setattr("reports.page.draw", lambda *_: {})
     failed = list[str]()
     for at in range(1, 99):
         folder, calls = tmp_path / str(at), list[int]()
@@ -207,11 +233,20 @@ def test_every_write_of_a_command_may_fail_and_the_same_command_then_completes_i
         assert {name for name in whole if name != evidence.EVIDENCE} <= content(filled).keys()
         assert whole.get("config.yaml", b"") in (b"", (filled / "config.yaml").read_bytes())
     assert code == 0
-    made = ["config.yaml", "evidence.jsonl", "results.csv", "rounds.parquet", "manifest.json", "index.html"]
+    made = [
+        "config.yaml",
+        "evidence.jsonl",
+        "results.csv",
+        "rounds.parquet",
+        "manifest.json",
+        "index.html",
+    ]
     assert list(dict.fromkeys(failed)) == made
     interrupted = tmp_path / "4"  # where two runs are evidence
     assert main([*COMPARE, f"hydra.run.dir={interrupted}"]) == 0
-    assert [row | {"seconds": ""} for row in rows(interrupted)] == [row | {"seconds": ""} for row in rows(filled)]
+    assert [row | {"seconds": ""} for row in rows(interrupted)] == [
+        row | {"seconds": ""} for row in rows(filled)
+    ]
 
 
 def test_what_a_killed_command_left_half_written_is_removed_by_the_next(tmp_path: Path) -> None:
@@ -224,7 +259,9 @@ def test_what_a_killed_command_left_half_written_is_removed_by_the_next(tmp_path
 # --- interrupts
 
 
-def test_an_interrupt_waits_for_a_file_that_is_being_written_and_a_second_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_waits_for_a_file_that_is_being_written_and_a_second_one_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ended = list[str]()
     monkeypatch.setattr(interrupts, "_STATE", interrupts._State(end=lambda: ended.append("ended")))
     with interrupts.finishing():
@@ -242,15 +279,24 @@ def test_an_interrupt_waits_for_a_file_that_is_being_written_and_a_second_one_do
 SWALLOWED = {  # places in which an exception is lost that a signal's handler raises there
     "an exception's handler": "while True:\n try: time.sleep(60)\n except BaseException: pass",
     "the end of an object": "class A:\n def __del__(self): time.sleep(60)\nwhile True: A()",
-    "a weak reference's callback": "class A: pass\nwhile True:\n a = A(); r = weakref.ref(a, lambda _: time.sleep(60)); del a",
-    "the search for cycles": "gc.callbacks.append(lambda *_: time.sleep(60))\nwhile True: gc.collect()",
-    "a thread to wait for": "t = threading.Thread(target=time.sleep, args=(60,)); t.start()\nwhile True: t.join(60)",
+    "a weak reference's callback": (
+        "class A: pass\nwhile True:\n a = A(); r = weakref.ref(a, lambda _: time.sleep(60)); del a"
+    ),
+    "the search for cycles": (
+        "gc.callbacks.append(lambda *_: time.sleep(60))\nwhile True: gc.collect()"
+    ),
+    "a thread to wait for": (
+        "t = threading.Thread(target=time.sleep, args=(60,)); t.start()\nwhile True: t.join(60)"
+    ),
 }
 
 
 @pytest.mark.parametrize("code", SWALLOWED.values(), ids=SWALLOWED.keys())
 def test_an_interrupt_is_not_lost_where_an_exception_would_be(code: str) -> None:
-    first = "import gc, sys, threading, time, weakref\nfrom sim import interrupts\ninterrupts.end_with('ended', lambda: None)\n"
+    first = (
+        "import gc, sys, threading, time, weakref\nfrom sim import"
+        " interrupts\ninterrupts.end_with('ended', lambda: None)\n"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", f"{first}print(flush=True)\n{code}"],
         cwd=ROOT,
@@ -288,12 +334,18 @@ def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_ta
         "seeds=2",
     ]
     words += ["workers=1"]
-    often = "from sim.study import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
+    often = (
+        "from sim.study import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
+    )
     held = [0]
     for _ in range(2):  # in one folder, so that each goes on from where the last one was killed
         process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=often)
         deadline = time.monotonic() + 60
-        while stored(tmp_path / "out") < held[-1] + 60 and process.poll() is None and time.monotonic() < deadline:
+        while (
+            stored(tmp_path / "out") < held[-1] + 60
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         killed(process)
         held.append(stored(tmp_path / "out"))
@@ -308,7 +360,9 @@ def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_ta
 
 
 def test_the_code_of_a_run_covers_every_library_that_it_computes_with() -> None:
-    """Libraries that the folders of ``manifest.CODE`` import, but for those that only show or write it, or count threads."""
+    """Libraries that the folders of ``manifest.CODE`` import, but for those that only show or write
+    it, or count threads.
+    """
     shows = {"rich", "PyYAML", "threadpoolctl"}
     known, found = packages_distributions(), set[str]()
     for package in manifest.CODE:

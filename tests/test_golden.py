@@ -23,14 +23,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a process of its own records, as the command does."""
     out = tmp_path_factory.mktemp("golden") / "runs.jsonl.gz"
     environment = {**os.environ, "PYTHONPATH": str(record.ROOT)}
-    subprocess.run([sys.executable, "-m", "tests.golden", "record", out], cwd=record.ROOT, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "tests.golden", "record", out],
+        cwd=record.ROOT,
+        env=environment,
+        check=True,
+    )
     return record.read(out)[1]
 
 
 def test_the_same_runs_are_recorded(runs: dict[str, Any]) -> None:
     assert list(runs) == list(HELD)
     assert {name.partition("/")[0] for name in runs} == {*COMMANDS, "hospital"}
-    assert [name for name in runs if name.startswith("hospital/")] == [f"hospital/{name}" for name in BY_HOSPITAL]
+    assert [name for name in runs if name.startswith("hospital/")] == [
+        f"hospital/{name}" for name in BY_HOSPITAL
+    ]
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -48,7 +55,9 @@ def example() -> dict[str, Any]:
 
 
 def pooled(record: dict[str, Any], metric: str) -> dict[str, Any]:
-    (found,) = [one for one in record["outcomes"] if (one["metric"], one["subject"]) == (metric, None)]
+    (found,) = [
+        one for one in record["outcomes"] if (one["metric"], one["subject"]) == (metric, None)
+    ]
     return found
 
 
@@ -106,7 +115,9 @@ def test_a_field_goes_by_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not changed(change)
 
 
-def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def change(other: dict[str, Any]) -> None:
         other["new"] = 1
         other["data_source"] = "stated otherwise"
@@ -131,11 +142,15 @@ def test_new_fields_and_reworded_sentences_pass_only_where_they_are_listed(monke
         ("engagement.attack_engaged", True, False, False),
     ],
 )
-def test_how_close_unlike_processors_have_to_come(path: str, one: Any, other: Any, same: bool) -> None:
+def test_how_close_unlike_processors_have_to_come(
+    path: str, one: Any, other: Any, same: bool
+) -> None:
     assert difference.close(path, one, other) == same
 
 
-def test_the_command_tells_what_differs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+def test_the_command_tells_what_differs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
     file = tmp_path / "runs.jsonl.gz"
     other = copy.deepcopy(example())
     before, pooled(other, "brier")["value"] = pooled(other, "brier")["value"], 0.5
@@ -145,16 +160,38 @@ def test_the_command_tells_what_differs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert capsys.readouterr().out == "Nothing differs.\n"
     monkeypatch.setattr(record, "runs", lambda _: {"one": other})
     assert main(["compare", str(file)]) == 1
-    assert capsys.readouterr().out == f"one: outcomes[brier,None].value: {before!r} -> 0.5\n1 fields of 1 runs differ\n"
+    assert (
+        capsys.readouterr().out
+        == f"one: outcomes[brier,None].value: {before!r} -> 0.5\n1 fields of 1 runs differ\n"
+    )
 
 
 def test_a_commit_is_run_by_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = tmp_path / "tests" / "golden" / "adapter.py"
     adapter.parent.mkdir(parents=True)
-    git = ["git", "-C", tmp_path, "-c", "user.name=test", "-c", "user.email=test", "-c", "core.hooksPath=/dev/null"]
-    for words, stated in ((["init", "-q"], 1), (["add", "."], 1), (["commit", "-q", "-m", "first"], 2)):
-        adapter.write_text(f"def by_hospital(words):\n    return {{'words': words, 'stated': {stated}}}\n", encoding="utf-8")
+    git = [
+        "git",
+        "-C",
+        tmp_path,
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    for words, stated in (
+        (["init", "-q"], 1),
+        (["add", "."], 1),
+        (["commit", "-q", "-m", "first"], 2),
+    ):
+        adapter.write_text(
+            f"def by_hospital(words):\n    return {{'words': words, 'stated': {stated}}}\n",
+            encoding="utf-8",
+        )
         subprocess.run([*git, *words], check=True)
     monkeypatch.setattr(record, "ROOT", tmp_path)
-    assert of_commit("HEAD", ["hospital/plain"]) == {"hospital/plain": {"words": BY_HOSPITAL["plain"].split(), "stated": 1}}
+    assert of_commit("HEAD", ["hospital/plain"]) == {
+        "hospital/plain": {"words": BY_HOSPITAL["plain"].split(), "stated": 1}
+    }
     assert "'stated': 2" in adapter.read_text("utf-8")

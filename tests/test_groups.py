@@ -1,4 +1,6 @@
-"""One table states what each part of a configuration belongs to; addresses, labels and comparisons follow from it."""
+"""One table states what each part of a configuration belongs to; addresses, labels and comparisons
+follow from it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def keys_as_written() -> list[str]:
     (table,) = [
         node.value
         for node in tree.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "BELONGS"
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id == "BELONGS"
     ]
     assert isinstance(table, ast.Dict)
     return [ast.literal_eval(key) for key in table.keys if key is not None]
@@ -35,7 +39,9 @@ def test_each_key_of_a_run_is_in_the_table_exactly_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["config", "compare", "explain"])
-def test_a_command_has_no_key_that_neither_the_table_nor_the_list_of_commands_knows(name: str) -> None:
+def test_a_command_has_no_key_that_neither_the_table_nor_the_list_of_commands_knows(
+    name: str,
+) -> None:
     written = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
     keys = set(written) - {"defaults", "hydra"}
     assert keys <= BELONGS.keys() | set(OF_COMMANDS)
@@ -55,7 +61,9 @@ def test_a_defense_is_a_preset_over_the_parts_that_the_table_gives_it() -> None:
 
 
 @pytest.mark.parametrize("key", BELONGS)
-def test_an_address_changes_with_every_value_that_changes_a_result_and_with_no_other(key: str) -> None:
+def test_an_address_changes_with_every_value_that_changes_a_result_and_with_no_other(
+    key: str,
+) -> None:
     def address(config: dict[str, Any]) -> str:
         return groups.address_of(config, "data", "code")
 

@@ -1,4 +1,6 @@
-"""Names of anybody in figures, tables, pages and files: shown as they are, never read as mathematics, markup or a formula."""
+"""Names of anybody in figures, tables, pages and files: shown as they are, never read as
+mathematics, markup or a formula.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def study(*names: str) -> list[RunRecord]:
 
 def _record(names: Sequence[str], attack: str, defense: str, seed: int) -> RunRecord:
     hospitals = make_hospitals(["hospital_0"])
-    named = [one.model_copy(update={"hospital": name}) for one, name in zip(hospitals[1:], names, strict=False)]
+    named = [
+        one.model_copy(update={"hospital": name})
+        for one, name in zip(hospitals[1:], names, strict=False)
+    ]
     return make_record(
         attack=attack,
         defense=defense,
@@ -59,7 +64,9 @@ def _record(names: Sequence[str], attack: str, defense: str, seed: int) -> RunRe
 
 def texts(figure: Figure) -> list[str]:
     figure.draw_without_rendering()
-    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    return [
+        text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()
+    ]
 
 
 @pytest.mark.parametrize("part", range(6))
@@ -81,7 +88,9 @@ def test_figures_show_every_name_sign_by_sign_and_without_a_warning(part: int) -
 def test_a_name_is_shown_so_that_a_figure_has_room_and_the_font_has_every_sign() -> None:
     shown = {name: labels.shown(name) for name in NAMES}
     assert all(shown[name] == name for name in ("$x$", "_hidden", "\\alpha"))
-    assert shown["\N{GRINNING FACE}"] == "\N{GRINNING FACE}" or shown["\N{GRINNING FACE}"] == "U+1F600"
+    assert (
+        shown["\N{GRINNING FACE}"] == "\N{GRINNING FACE}" or shown["\N{GRINNING FACE}"] == "U+1F600"
+    )
     assert shown["\u4e2d\u6587"] == "U+4E2DU+6587"
     assert shown["\x1b[31mred"] == "U+001B[31mred"
     assert shown["\u202eabc"] == "U+202Eabc"
@@ -129,18 +138,26 @@ def test_the_terminal_shows_every_name_and_obeys_none(
             assert "".join(name.split()) in "".join(shown.split())
 
 
-def test_a_text_cell_of_a_csv_file_is_never_a_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
+def test_a_text_cell_of_a_csv_file_is_never_a_formula_and_numbers_stay_numbers(
+    tmp_path: Path,
+) -> None:
     risky = ["=1+1", "+1", "-1", "@a", "=cmd|' /C calc'!A0", "-2+3", "\uff1d1", "=a\r\nb", '=",",1']
-    evidence.write_tables(tmp_path, [make_record(attack=name, figures={"auroc": 0.25}) for name in risky])
+    evidence.write_tables(
+        tmp_path, [make_record(attack=name, figures={"auroc": 0.25}) for name in risky]
+    )
     with (tmp_path / evidence.RESULTS).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["attack"] for row in rows} == {"'" + name.replace("\r\n", "\\r\\n") for name in risky}
+    assert {row["attack"] for row in rows} == {
+        "'" + name.replace("\r\n", "\\r\\n") for name in risky
+    }
     assert {row["auroc"] for row in rows} == {"0.25"}
     assert {row["n_hostile"] for row in rows} == {"1"}
 
 
 def test_every_name_is_one_cell_of_a_csv_file(tmp_path: Path) -> None:
-    evidence.write_tables(tmp_path, [make_record(attack=name, run=str(place)) for place, name in enumerate(NAMES)])
+    evidence.write_tables(
+        tmp_path, [make_record(attack=name, run=str(place)) for place, name in enumerate(NAMES)]
+    )
     text = (tmp_path / evidence.RESULTS).read_bytes().decode("utf-8")
     assert "\r" not in text
     assert text.endswith("\n")
@@ -157,11 +174,26 @@ def test_a_number_of_a_csv_file_stays_a_number(number: float | None) -> None:
 
 def test_the_page_shows_every_name_and_none_acts_on_the_text_around_it() -> None:
     names = [*NAMES, "\u2066a", "\u200b"]
-    records = [make_record(attack=attack, defense=name) for name in ("none", *names) for attack in ("none", "alie")]
-    manifest = dict.fromkeys(page.MANIFEST) | {"command": "a\ud800" + "".join(names), "machine": "\u202e", "python": "\x1b[2J"}
-    shown = page.render(records, manifest, {}, show_reconstructions=False).encode("utf-8").decode("utf-8")
+    records = [
+        make_record(attack=attack, defense=name)
+        for name in ("none", *names)
+        for attack in ("none", "alie")
+    ]
+    manifest = dict.fromkeys(page.MANIFEST) | {
+        "command": "a\ud800" + "".join(names),
+        "machine": "\u202e",
+        "python": "\x1b[2J",
+    }
+    shown = (
+        page.render(records, manifest, {}, show_reconstructions=False)
+        .encode("utf-8")
+        .decode("utf-8")
+    )
     assert {sign for sign in shown if category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")} == {"\n"}
-    assert all(text in shown for text in ("a\\ud800", "[sign_flip]", "&lt;b&gt;", "\\x1b[31mred", "\\u202eabc", "$x$"))
+    assert all(
+        text in shown
+        for text in ("a\\ud800", "[sign_flip]", "&lt;b&gt;", "\\x1b[31mred", "\\u202eabc", "$x$")
+    )
 
 
 def test_every_page_is_made_with_the_check_of_its_text() -> None:

@@ -1,4 +1,6 @@
-"""Whatever one hospital sends, the run completes, the hospital is named with the reason, and the model is that of the others."""
+"""Whatever one hospital sends, the run completes, the hospital is named with the reason, and the
+model is that of the others.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,21 @@ from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record
 ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
 NAME = "switzerland"
 MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
-TRIMMED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean")
+TRIMMED = experiment(
+    "consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean"
+)
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
 N = MEAN.plan.network.n_params
-N_HONEST, A_RUN = 5, 45  # honest hospitals beside the hostile ones of one run, and how many these are
+# honest hospitals beside the hostile ones of one run, and how many these are
+N_HONEST, A_RUN = 5, 45
 LONGEST = 200  # characters of a recorded reason
-# What only the network can refuse, because it knows who sends: a receiver cannot tell these from the other hospital's own.
-SIGNED = ("signed: another hospital's and its message", "signed: another hospital's, by editing all")
+# What only the network can refuse, because it knows who sends: a receiver cannot tell these from
+# the other hospital's own.
+SIGNED = (
+    "signed: another hospital's and its message",
+    "signed: another hospital's, by editing all",
+)
 Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], FederatedRun]
 
 
@@ -52,21 +61,30 @@ def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
     """Three hospitals answer honestly, ``BAD`` does ``entry``."""
 
     def app(message: Message, context: Context) -> Any:
-        return (entry if context.node_config[wire.PARTITION] == BAD else answer_drawn)(message, context)
+        return (entry if context.node_config[wire.PARTITION] == BAD else answer_drawn)(
+            message, context
+        )
 
     return app
 
 
 def of_the_others(run: FederatedRun) -> NDArray[np.float64]:
     """The model that the honest hospitals make among themselves: their plain mean, round by round."""
-    rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
+    rounds = [
+        [drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD]
+        for r in range(1, ROUNDS + 1)
+    ]
     return run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0)
 
 
 def assert_held(run: FederatedRun, reason: str) -> None:
-    """The hostile hospital is named with ``reason`` in each round, and no other; the model is that of the others."""
+    """The hostile hospital is named with ``reason`` in each round, and no other; the model is that
+    of the others.
+    """
     log = run.log
-    assert [(entry.round, entry.hospital) for entry in log.screened] == [(r, NAME) for r in range(1, ROUNDS + 1)]
+    assert [(entry.round, entry.hospital) for entry in log.screened] == [
+        (r, NAME) for r in range(1, ROUNDS + 1)
+    ]
     assert all(reason in entry.reason and "\n" not in entry.reason for entry in log.screened)
     assert log.skipped == []
     np.testing.assert_allclose(run.weights, of_the_others(run), atol=1e-6)
@@ -93,7 +111,10 @@ def federation(n_hostile: int, *words: str) -> Experiment:
 def chunks() -> Iterator[dict[str, tuple[Entry, str]]]:
     """The table in parts: one federation for each."""
     names = list(HOSTILE)
-    return ({name: HOSTILE[name] for name in names[at : at + A_RUN]} for at in range(0, len(names), A_RUN))
+    return (
+        {name: HOSTILE[name] for name in names[at : at + A_RUN]}
+        for at in range(0, len(names), A_RUN)
+    )
 
 
 def app_of(entries: Sequence[Entry]) -> Callable[[Message, Context], Any]:
@@ -121,20 +142,30 @@ def in_lockstep(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
         FederatedRun(run),
         FederatedRun(run, 1 + len(run.consortium)),
     )  # what happens to one run is no matter to the other
-    drive([federated, other], _grid([federated, other], lambda _: hostile_app(entries)), lambda _: None)
+    drive(
+        [federated, other],
+        _grid([federated, other], lambda _: hostile_app(entries)),
+        lambda _: None,
+    )
     np.testing.assert_array_equal(federated.weights, other.weights)
     return federated
 
 
 class Network(LocalGrid):
-    """A grid whose hospitals are honest, and on whose way back the hostile ones' replies are replaced, by no check of its own."""
+    """A grid whose hospitals are honest, and on whose way back the hostile ones' replies are
+    replaced, by no check of its own.
+    """
 
     entries: Sequence[Entry]
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Any]:
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Any]:
         asked = list(messages)
         replies: list[Any] = super().send_and_receive(asked, timeout=timeout)
-        for place, (entry, message) in enumerate(zip(self.entries, asked[N_HONEST:], strict=False), N_HONEST):
+        for place, (entry, message) in enumerate(
+            zip(self.entries, asked[N_HONEST:], strict=False), N_HONEST
+        ):
             try:
                 with interrupts(), np.errstate():
                     replies[place] = entry(deepcopy(message), wire.context(place + 1, place))
@@ -149,12 +180,18 @@ def over_the_network(run: Experiment, entries: Sequence[Entry]) -> FederatedRun:
     apps = dict.fromkeys(nodes, hostile_app([answer_drawn] * len(entries)))
     grid = Network(apps, {node: place for place, node in enumerate(nodes)})
     grid.entries = entries
-    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    federated.server_app()(
+        grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+    )
     return federated
 
 
-def assert_alone_refused(run: FederatedRun, names: Sequence[str], reasons: Sequence[str | None]) -> None:
-    """Every hostile hospital is named in every round with its reason, no honest one is, and the model is the honest ones'."""
+def assert_alone_refused(
+    run: FederatedRun, names: Sequence[str], reasons: Sequence[str | None]
+) -> None:
+    """Every hostile hospital is named in every round with its reason, no honest one is, and the
+    model is the honest ones'.
+    """
     consortium, log = run.experiment.consortium.names, run.log
     for round_ in range(1, ROUNDS + 1):
         found = {entry.hospital: entry.reason for entry in log.screened if entry.round == round_}
@@ -164,8 +201,13 @@ def assert_alone_refused(run: FederatedRun, names: Sequence[str], reasons: Seque
             assert reason.isprintable()
             assert len(reason) <= LONGEST
     assert log.skipped == []
-    rounds = [[drawn_update(len(run.initial), i, r) for i in range(N_HONEST)] for r in range(1, ROUNDS + 1)]
-    np.testing.assert_allclose(run.weights, run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0), atol=1e-6)
+    rounds = [
+        [drawn_update(len(run.initial), i, r) for i in range(N_HONEST)]
+        for r in range(1, ROUNDS + 1)
+    ]
+    np.testing.assert_allclose(
+        run.weights, run.initial + np.mean(rounds, axis=1, dtype=np.float64).sum(axis=0), atol=1e-6
+    )
 
 
 def test_the_table_has_many_entries_of_each_kind() -> None:
@@ -176,7 +218,9 @@ def test_the_table_has_many_entries_of_each_kind() -> None:
 
 @pytest.mark.parametrize("path", [through_flowers_server, in_lockstep])
 @pytest.mark.parametrize("part", range(len(list(chunks()))))
-def test_whatever_an_app_does_its_hospital_alone_is_refused(part: int, path: Path_, tmp_path: Path) -> None:
+def test_whatever_an_app_does_its_hospital_alone_is_refused(
+    part: int, path: Path_, tmp_path: Path
+) -> None:
     entries = list(chunks())[part]
     run = path(federation(len(entries)), [entry for entry, _ in entries.values()])
     assert_alone_refused(run, list(entries), [reason for _, reason in entries.values()])
@@ -196,7 +240,10 @@ def test_whatever_arrives_the_hospital_that_it_is_from_alone_is_refused(part: in
 def test_a_run_under_attack_completes_beside_replies_that_are_not_usable(part: int) -> None:
     entries = list(chunks())[part]
     words = ["adversary.n_hostile=9", "attack=[sign_flip,label_flip,inflated_count]"]
-    record = finished_run(federation(len(entries), *words), app=lambda _: hostile_app([entry for entry, _ in entries.values()]))
+    record = finished_run(
+        federation(len(entries), *words),
+        app=lambda _: hostile_app([entry for entry, _ in entries.values()]),
+    )
     named = {(entry.round, entry.hospital) for entry in record.screened}
     names = [f"hospital_{place:02}" for place in range(N_HONEST + 1, N_HONEST + len(entries) + 1)]
     assert named == {(round_, name) for round_ in range(1, ROUNDS + 1) for name in names}
@@ -218,7 +265,9 @@ ODD = {  # values that are finite and of the agreed form, however they lie in me
 def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(form: Any) -> None:
     asked = wire.ask(1, np.zeros(N, np.float32), wire.settings(MEAN.text), {1: NAME})[0]
     sent = form(drawn_update(N, 0, 1))
-    reply = changed(wire.answer(drawn_update(N, 0, 1), 50, {}, asked), _content=records(shared(sent)))
+    reply = changed(
+        wire.answer(drawn_update(N, 0, 1), 50, {}, asked), _content=records(shared(sent))
+    )
     read = wire.read_report(reply, N, 50).update
     assert read.tobytes() == np.array(sent, np.float32).tobytes()
     assert type(read) is np.ndarray
@@ -227,7 +276,9 @@ def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(f
     assert not np.shares_memory(read, sent)
 
 
-def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     decoded = list[Any]()
     monkeypatch.setattr(np, "load", lambda *_, **__: decoded.append(1))
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: decoded.append(1))
@@ -253,17 +304,28 @@ KINDS_OF_FAILURE = ["update: nan first", "bytes: a bomb", "count: zero records"]
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_FAILURE)
-def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(kind: str) -> None:
-    run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))  # trims 1 of 4, and 1 of the 3 that are left at each end
-    rounds = [[drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD] for r in range(1, ROUNDS + 1)]
+def test_a_hospital_that_fails_leaves_the_number_of_hostile_ones_that_the_rule_withstands(
+    kind: str,
+) -> None:
+    # trims 1 of 4, and 1 of the 3 that are left at each end
+    run = finished(TRIMMED, one_hostile(HOSTILE[kind][0]))
+    rounds = [
+        [drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD]
+        for r in range(1, ROUNDS + 1)
+    ]
     assert len(run.log.screened) == ROUNDS
-    np.testing.assert_allclose(run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        run.weights, run.initial + np.median(rounds, axis=1).sum(axis=0), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_FAILURE)
-def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_must_withstand(kind: str) -> None:
+def test_on_request_a_hospital_that_fails_counts_as_one_of_those_that_the_rule_must_withstand(
+    kind: str,
+) -> None:
     entry, reason = HOSTILE[kind]
-    assert_held(finished(COUNTED, one_hostile(entry)), reason)  # trims 1 of 4, and 0 of the 3 that are left
+    # trims 1 of 4, and 0 of the 3 that are left
+    assert_held(finished(COUNTED, one_hostile(entry)), reason)
 
 
 def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
@@ -272,7 +334,9 @@ def test_the_honest_federation_differs_from_that_of_the_others_alone() -> None:
     assert np.abs(run.weights - of_the_others(run)).max() > 1e-3
 
 
-def test_the_pickles_of_the_table_are_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pickles_of_the_table_are_bombs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     np.load(io.BytesIO(BYTES["a pickled array"][0](np.zeros(3, np.float32))), allow_pickle=True)
     assert Path("flag-of-a-pickled-reply").exists()
@@ -301,7 +365,11 @@ def from_bad(reply: Message) -> bool:
 
 @pytest.mark.parametrize("times", [2, 3, 4])
 def test_a_hospital_that_replies_more_than_once_is_left_out(times: int) -> None:
-    run = finished(MEAN, answer_drawn, lambda replies: [r for r in replies for _ in range(times if from_bad(r) else 1)])
+    run = finished(
+        MEAN,
+        answer_drawn,
+        lambda replies: [r for r in replies for _ in range(times if from_bad(r) else 1)],
+    )
     assert_held(run, "more than one reply")
 
 
@@ -316,7 +384,9 @@ def test_an_unusable_reply_buys_no_second_try() -> None:
 
 
 def test_a_hospital_that_never_replies_is_left_out() -> None:
-    run = finished(MEAN, answer_drawn, lambda replies: [reply for reply in replies if not from_bad(reply)])
+    run = finished(
+        MEAN, answer_drawn, lambda replies: [reply for reply in replies if not from_bad(reply)]
+    )
     assert_held(run, "no reply")
 
 
@@ -408,7 +478,9 @@ def test_a_ctrl_c_that_somebody_else_deals_with_is_left_to_them() -> None:
 
 def test_apps_are_asked_in_other_threads_too() -> None:
     runs: list[FederatedRun] = []
-    thread = Thread(target=lambda: runs.append(finished(MEAN, one_hostile(HOSTILE["raises: an interrupt"][0]))))
+    thread = Thread(
+        target=lambda: runs.append(finished(MEAN, one_hostile(HOSTILE["raises: an interrupt"][0])))
+    )
     thread.start()
     thread.join()
     assert_held(runs[0], "KeyboardInterrupt()")
@@ -418,35 +490,58 @@ def test_apps_are_asked_in_other_threads_too() -> None:
 
 
 @pytest.mark.parametrize("epsilon", [-5.0, 0.0, 1e308, 2.9, 5])
-def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named(epsilon: float) -> None:
+def test_a_reported_epsilon_is_never_recorded_as_spent_and_its_hospital_is_named(
+    epsilon: float,
+) -> None:
     private = experiment(
-        "consortium=heart4", "training.rounds=1", "model=logistic", "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=2"
+        "consortium=heart4",
+        "training.rounds=1",
+        "model=logistic",
+        "dp=record",
+        "dp.target_epsilon=null",
+        "dp.noise_multiplier=2",
     )
     spent = {
-        hospital.name: private.plan.dp.epsilon([_plan(private, len(hospital.train))]) for hospital in private.consortium.hospitals
+        hospital.name: private.plan.dp.epsilon([_plan(private, len(hospital.train))])
+        for hospital in private.consortium.hospitals
     }
 
     def app(message: Message, context: Context) -> Message:
         place, task = int(context.node_config[wire.PARTITION]), wire.read_task(message)
         stated = epsilon if place == BAD else spent[private.consortium.names[place]]
-        return wire.answer(drawn_update(len(task.weights), place, task.round), 50, {"epsilon": stated}, message)
+        return wire.answer(
+            drawn_update(len(task.weights), place, task.round), 50, {"epsilon": stated}, message
+        )
 
     record = finished(private, app).record(lambda *_: [], 0.0)
     assert record.privacy is not None
     assert {name: record.value("epsilon", name) for name in spent} == spent
     assert record.value("epsilon") == max(spent.values())
     assert [entry.hospital for entry in record.disputed] == [NAME]
-    assert f"spent epsilon {epsilon:.6g}; the plan gives {spent[NAME]:.6g}" in record.disputed[0].reason
+    assert (
+        f"spent epsilon {epsilon:.6g}; the plan gives {spent[NAME]:.6g}"
+        in record.disputed[0].reason
+    )
     assert record.screened == []
 
 
 def _plan(private: Experiment, n_train: int) -> tuple[float, float, int]:
     training = private.settings.training
-    return private.plan.dp.noise(n_train, training), sample_rate(n_train, training), training.rounds * training.steps(n_train)
+    return (
+        private.plan.dp.noise(n_train, training),
+        sample_rate(n_train, training),
+        training.rounds * training.steps(n_train),
+    )
 
 
 def test_what_the_projects_own_hospitals_report_is_the_plans() -> None:
-    words = ("consortium=heart4", "training.rounds=3", "model=logistic", "dp=record", "attack=[label_flip]")
+    words = (
+        "consortium=heart4",
+        "training.rounds=3",
+        "model=logistic",
+        "dp=record",
+        "attack=[label_flip]",
+    )
     record = finished_run(experiment(*words))
     assert record.privacy is not None
     assert record.disputed == []
@@ -481,7 +576,8 @@ def claims(*stated: Any) -> tuple[dict[int, int], list[str]]:
 
 def present(partition: Any, message: Message) -> Message:
     return changed(
-        wire.present(0, message), _content=RecordDict({wire.METRICS: record(MetricRecord, {wire.PARTITION: partition})})
+        wire.present(0, message),
+        _content=RecordDict({wire.METRICS: record(MetricRecord, {wire.PARTITION: partition})}),
     )
 
 
@@ -501,7 +597,10 @@ CLAIMS: dict[str, tuple[Any, str]] = {
     "no content": (lambda m: changed(wire.present(1, m), _content=None), "the content is None"),
     "an error": (lambda m: wire.failed("no", m), "the hospital's app failed: no"),
     "no reply": (lambda _: None, "no reply"),
-    "another message's reply": (lambda m: changed(wire.present(1, m), _metadata=m.metadata), "no reply"),
+    "another message's reply": (
+        lambda m: changed(wire.present(1, m), _metadata=m.metadata),
+        "no reply",
+    ),
 }
 
 
@@ -524,10 +623,14 @@ def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
     federated = FederatedRun(MEAN)
     federated.roster = Roster.enrolled(
-        federated.plan.hospitals, {7: 0, 8: 1, 9: 3}, ["node 5: partition 99, expected a whole number from 0 to 3"]
+        federated.plan.hospitals,
+        {7: 0, 8: 1, 9: 3},
+        ["node 5: partition 99, expected a whole number from 0 to 3"],
     )
     grid = LocalGrid(dict.fromkeys((7, 8, 9), hostile_app([])), {7: 0, 8: 1, 9: 3})
-    federated.server_app()(grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={}))
+    federated.server_app()(
+        grid, Context(run_id=1, node_id=0, node_config={}, state=RecordDict(), run_config={})
+    )
     assert_held(federated, "no node was enrolled as this hospital; node 5: partition 99")
 
 
@@ -535,9 +638,18 @@ def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
 def test_a_round_without_a_usable_reply_is_skipped_and_the_model_stays(rule: str) -> None:
     def app(message: Message, context: Context) -> Message:
         reply = answer_drawn(message, context)
-        return wire.replaced(reply, np.full(N, np.nan, np.float32)) if wire.read_task(message).round == 1 else reply
+        return (
+            wire.replaced(reply, np.full(N, np.nan, np.float32))
+            if wire.read_task(message).round == 1
+            else reply
+        )
 
-    run = finished(experiment("consortium=heart4", "training.rounds=2", "model=logistic", f"aggregator={rule}"), app)
+    run = finished(
+        experiment(
+            "consortium=heart4", "training.rounds=2", "model=logistic", f"aggregator={rule}"
+        ),
+        app,
+    )
     assert run.log.skipped == [1]
     assert len(run.log.screened) == 4
     np.testing.assert_array_equal(*run.observer(Evaluation).state.scores[:2])
@@ -546,8 +658,16 @@ def test_a_round_without_a_usable_reply_is_skipped_and_the_model_stays(rule: str
 
 @pytest.mark.parametrize(("absent", "needed"), [("keep", 9), ("count_as_hostile", 3)])
 def test_a_round_with_too_few_replies_for_the_rule_is_skipped(absent: str, needed: int) -> None:
-    words = ("consortium=heart12", "training.rounds=1", "model=logistic", "aggregator=krum", f"server.absent={absent}")
-    krum = experiment(*words)  # against 3 hostile ones it needs 9 rows; with 6 missing none is left to withstand, and it needs 3
+    words = (
+        "consortium=heart12",
+        "training.rounds=1",
+        "model=logistic",
+        "aggregator=krum",
+        f"server.absent={absent}",
+    )
+    # against 3 hostile ones it needs 9 rows; with 6 missing none is left to withstand, and it needs
+    # 3
+    krum = experiment(*words)
     enough = finished(krum, answer_drawn, lambda replies: replies[:needed])
     assert enough.log.skips == []
     run = finished(krum, answer_drawn, lambda replies: replies[: needed - 1])
@@ -571,7 +691,11 @@ def test_updates_as_large_as_float32_holds_do_not_stop_the_run() -> None:
 def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
     lie, cap = 10**6, 3.0
     weighted = experiment(
-        "consortium=heart4", "training.rounds=1", "model=logistic", "aggregator.weighting=count", f"server.weight_cap={cap}"
+        "consortium=heart4",
+        "training.rounds=1",
+        "model=logistic",
+        "aggregator.weighting=count",
+        f"server.weight_cap={cap}",
     )
 
     def app(message: Message, context: Context) -> Message:
@@ -584,8 +708,12 @@ def test_a_lie_about_records_gains_no_more_than_the_cap() -> None:
 
 
 def test_honest_counts_below_the_cap_keep_their_weight() -> None:
-    np.testing.assert_array_equal(capped([40, 50, 60, 100], Server(max_records=1000, weight_cap=3.0)), [40, 50, 60, 100])
-    np.testing.assert_array_equal(capped([40, 50, 60, 500], Server(max_records=1000, weight_cap=3.0)), [40, 50, 60, 165])
+    np.testing.assert_array_equal(
+        capped([40, 50, 60, 100], Server(max_records=1000, weight_cap=3.0)), [40, 50, 60, 100]
+    )
+    np.testing.assert_array_equal(
+        capped([40, 50, 60, 500], Server(max_records=1000, weight_cap=3.0)), [40, 50, 60, 165]
+    )
 
 
 def test_a_reply_states_of_itself_what_flowers_own_does_also_to_a_delivered_message() -> None:
@@ -596,7 +724,10 @@ def test_a_reply_states_of_itself_what_flowers_own_does_also_to_a_delivered_mess
     ours = wire.answer(np.ones(3, np.float32), 5, {}, asked)
     theirs = Message(ours.content, reply_to=asked)
     moment = ("_created_at", "_ttl")
-    found, expected = ({key: value for key, value in vars(one.metadata).items() if key not in moment} for one in (ours, theirs))
+    found, expected = (
+        {key: value for key, value in vars(one.metadata).items() if key not in moment}
+        for one in (ours, theirs)
+    )
     assert found == expected
 
 

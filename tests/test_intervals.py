@@ -1,4 +1,6 @@
-"""Intervals against SciPy and by hand, inside the range of the metric; verdicts that never take a wide interval for no harm."""
+"""Intervals against SciPy and by hand, inside the range of the metric; verdicts that never take a
+wide interval for no harm.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,15 @@ def test_intervals_of_scores_hold_the_mean_and_stay_in_their_range(values: list[
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
-def test_intervals_of_changes_leave_no_score_outside_its_range(pairs: list[tuple[float, float]]) -> None:
+def test_intervals_of_changes_leave_no_score_outside_its_range(
+    pairs: list[tuple[float, float]],
+) -> None:
     controls = [control for control, _ in pairs]
     changes = [score - control for score, control in pairs]
-    interval, control = intervals.change_interval(changes, controls), intervals.mean_interval(controls, SHARE)
+    interval, control = (
+        intervals.change_interval(changes, controls),
+        intervals.mean_interval(controls, SHARE),
+    )
     assert interval is not None
     assert control is not None
     assert -1 <= interval.low <= np.mean(changes) + 1e-12
@@ -59,26 +66,46 @@ def test_from_a_score_near_one_nothing_is_stated_to_rise_by_much() -> None:
 
 
 def test_cutting_to_the_range_loses_no_coverage() -> None:
-    """Of 4000 samples of three from a skewed distribution near 1, the cut interval holds the mean as often as Student's does."""
+    """Of 4000 samples of three from a skewed distribution near 1, the cut interval holds the mean
+    as often as Student's does.
+    """
     draws = np.random.default_rng(0).beta(8, 0.5, size=(4000, 3))
     mean = 8 / 8.5
-    plain = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist())) is not None)
-    cut = sum(one.low <= mean <= one.high for row in draws if (one := intervals.mean_interval(row.tolist(), SHARE)) is not None)
+    plain = sum(
+        one.low <= mean <= one.high
+        for row in draws
+        if (one := intervals.mean_interval(row.tolist())) is not None
+    )
+    cut = sum(
+        one.low <= mean <= one.high
+        for row in draws
+        if (one := intervals.mean_interval(row.tolist(), SHARE)) is not None
+    )
     assert cut == plain
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(3, 10), (17, 480), (0, 12), (12, 12)])
 def test_rate_interval_is_the_beta_quantiles(successes: int, trials: int) -> None:
     low, high = intervals.rate_interval(successes, trials)
-    assert low == pytest.approx(stats.beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0)
-    assert high == pytest.approx(stats.beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0)
+    assert low == pytest.approx(
+        stats.beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0
+    )
+    assert high == pytest.approx(
+        stats.beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0
+    )
 
 
 def test_the_interval_of_a_clustered_rate_is_that_of_korn_and_graubard() -> None:
-    """0.2 and 0.4 of 50 each: variance of the mean 0.01, 21 independent trials, times (1.9842 / 12.7062) squared."""
+    """0.2 and 0.4 of 50 each: variance of the mean 0.01, 21 independent trials, times (1.9842 /
+    12.7062) squared.
+    """
     found = intervals.clustered_rate_interval([0.2, 0.4], [50, 50])
     effective = 0.3 * 0.7 / 0.01 * (stats.t.ppf(0.975, 99) / stats.t.ppf(0.975, 1)) ** 2
-    expected = stats.beta.ppf([0.025, 0.975], [0.3 * effective, 0.3 * effective + 1], [0.7 * effective + 1, 0.7 * effective])
+    expected = stats.beta.ppf(
+        [0.025, 0.975],
+        [0.3 * effective, 0.3 * effective + 1],
+        [0.7 * effective + 1, 0.7 * effective],
+    )
     assert found == pytest.approx(tuple(expected))
 
 
@@ -105,16 +132,25 @@ def test_clustered_intervals_hold_the_rate_stay_in_range_and_are_no_narrower_tha
     assert exact.high - 1e-9 <= found.high <= 1
 
 
-def test_success_beyond_false_triggers_is_students_where_seeds_differ_and_no_point_where_they_agree() -> None:
+def test_success_beyond_false_triggers_is_students_where_seeds_differ_and_no_point_where_they_agree() -> (
+    None
+):
     spread = intervals.excess_interval([0.5, 0.7, 0.9], [0.0, 0.0, 0.0], [1000] * 3)
     assert spread == (pytest.approx(0.7 - 4.302653 * 0.2 / 3**0.5), 1.0)
     agreeing = intervals.excess_interval([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [50] * 3)
-    error = (2 * (1 / 152) * (151 / 152) / 152) ** 0.5  # Agresti and Caffo: (0 + 1) / (150 + 2), twice
+    # Agresti and Caffo: (0 + 1) / (150 + 2), twice
+    error = (2 * (1 / 152) * (151 / 152) / 152) ** 0.5
     assert agreeing == (pytest.approx(-4.302653 * error), pytest.approx(4.302653 * error))
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200)), min_size=2, max_size=6))
-def test_success_beyond_false_triggers_stays_in_its_range(parts: list[tuple[float, float, int]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200)), min_size=2, max_size=6
+    )
+)
+def test_success_beyond_false_triggers_stays_in_its_range(
+    parts: list[tuple[float, float, int]],
+) -> None:
     first, second, sizes = zip(*parts, strict=True)
     found = intervals.excess_interval(first, second, sizes)
     assert found is not None
@@ -145,7 +181,9 @@ def test_verdicts(losses: tuple[float, ...], expected: str) -> None:
 
 
 @given(CHANGES)
-def test_no_loss_is_never_shown_where_any_seed_lost_a_material_share_or_the_interval_reaches_one(losses: list[float]) -> None:
+def test_no_loss_is_never_shown_where_any_seed_lost_a_material_share_or_the_interval_reaches_one(
+    losses: list[float],
+) -> None:
     interval = intervals.mean_interval(losses, CHANGE)
     found = intervals.losses(losses, interval, DROP)
     if found.verdict == WITHIN:
@@ -163,9 +201,17 @@ def test_what_rounding_takes_off_a_loss_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("differences", "apart"),
-    [((0.1, 0.11, 0.12), True), ((-0.1, -0.11, -0.12), True), ((0.06, 0.9), True), ((0.04, 0.9), False), ((0.9,), False)],
+    [
+        ((0.1, 0.11, 0.12), True),
+        ((-0.1, -0.11, -0.12), True),
+        ((0.06, 0.9), True),
+        ((0.04, 0.9), False),
+        ((0.9,), False),
+    ],
 )
-def test_two_sides_are_distinguished_by_their_interval_or_by_every_seed(differences: tuple[float, ...], apart: bool) -> None:
+def test_two_sides_are_distinguished_by_their_interval_or_by_every_seed(
+    differences: tuple[float, ...], apart: bool
+) -> None:
     assert intervals.are_apart(differences, DROP) is apart
 
 
@@ -175,8 +221,13 @@ def test_a_loss_keeps_its_least_and_its_worst_seed() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
-def test_the_cut_by_the_control_changes_no_sign_of_a_bound(pairs: list[tuple[float, float]]) -> None:
-    controls, changes = [control for control, _ in pairs], [score - control for control, score in pairs]
+def test_the_cut_by_the_control_changes_no_sign_of_a_bound(
+    pairs: list[tuple[float, float]],
+) -> None:
+    controls, changes = (
+        [control for control, _ in pairs],
+        [score - control for control, score in pairs],
+    )
     plain, cut = intervals.mean_interval(changes), intervals.change_interval(changes, controls)
     assert plain is not None
     assert cut is not None

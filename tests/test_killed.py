@@ -1,4 +1,6 @@
-"""A command that is killed keeps what it has reached, and the same command goes on from there to the same tables."""
+"""A command that is killed keeps what it has reached, and the same command goes on from there to
+the same tables.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,15 @@ COMMANDS = {  # words, and where the folder is named
     "a sweep one by one": (("run", "-m", "training.lr=0.02,0.1"), "hydra.sweep.dir"),
     "a sweep in lockstep": (("run", "-m", "training.lr=0.02,0.1", *LOCKSTEP), "hydra.sweep.dir"),
     "a sweep of comparisons": (
-        ("compare", "-m", "attacks=[none]", "defenses=[none]", "workers=1", "seeds=1", "training.lr=0.02,0.1"),
+        (
+            "compare",
+            "-m",
+            "attacks=[none]",
+            "defenses=[none]",
+            "workers=1",
+            "seeds=1",
+            "training.lr=0.02,0.1",
+        ),
         "hydra.sweep.dir",
     ),
 }
@@ -96,8 +106,18 @@ def test_a_killed_command_goes_on_from_what_was_stored_to_the_same_tables(
     assert sorted(folder.rglob(checkpoints.FOLDER)) == []
 
 
-def test_jobs_of_a_sweep_that_are_done_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("run", "-m", *LOCKSTEP, "consortium=heart4", "model=logistic", "training.rounds=1", f"hydra.sweep.dir={tmp_path}")
+def test_jobs_of_a_sweep_that_are_done_are_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "run",
+        "-m",
+        *LOCKSTEP,
+        "consortium=heart4",
+        "model=logistic",
+        "training.rounds=1",
+        f"hydra.sweep.dir={tmp_path}",
+    )
     together, groups = sys.modules["sim.study.compare"].advance, list[int]()
 
     def spy(group: Sequence[Any], *rest: Any) -> Any:
@@ -118,20 +138,34 @@ def test_jobs_of_a_sweep_that_are_done_are_not_run_again(tmp_path: Path, monkeyp
 def test_a_sweep_into_folders_of_another_study_is_refused_before_anything_runs(
     launcher: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("consortium=heart4", "model=logistic", "training.rounds=1", f"hydra.sweep.dir={tmp_path}")
+    words = (
+        "consortium=heart4",
+        "model=logistic",
+        "training.rounds=1",
+        f"hydra.sweep.dir={tmp_path}",
+    )
     assert wardround("run", f"hydra.run.dir={tmp_path}/1", *words[:3], "training.lr=0.5") == 0
     before = sorted(tmp_path.rglob("*"))
     capfd.readouterr()
     assert wardround("run", "-m", *launcher, *words, "seed=0,1") == 2
     err = capfd.readouterr().err
-    assert err.startswith(f"wardround: hydra.run.dir={tmp_path}/1: holds runs with another training.lr ")
+    assert err.startswith(
+        f"wardround: hydra.run.dir={tmp_path}/1: holds runs with another training.lr "
+    )
     assert err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_sweep_into_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_into_a_folder_that_cannot_be_made_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    words = ("consortium=heart4", "model=logistic", "training.rounds=1", f"hydra.sweep.dir={tmp_path}/file/x")
+    words = (
+        "consortium=heart4",
+        "model=logistic",
+        "training.rounds=1",
+        f"hydra.sweep.dir={tmp_path}/file/x",
+    )
     assert wardround("run", "-m", *LOCKSTEP, *words, "seed=0,1") == 2
     err = capfd.readouterr().err
     assert err.count("\n") == 1

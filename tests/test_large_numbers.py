@@ -1,4 +1,6 @@
-"""Whatever whole number a configuration states, it is answered soon: every parameter of every plug-in, and the run's own."""
+"""Whatever whole number a configuration states, it is answered soon: every parameter of every
+plug-in, and the run's own.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,18 @@ SEVERAL = ("attack", "steps")
 
 
 def of_plugins() -> list[tuple[str, ...]]:
-    """For every whole number among the parameters of every plug-in: the choice of the plug-in, and the number set."""
+    """For every whole number among the parameters of every plug-in: the choice of the plug-in, and
+    the number set.
+    """
     found = list[tuple[str, ...]]()
     for group in kinds.GROUPS:
         for path in sorted((CONF / group).glob("*.yaml")):
             for target in re.findall(r"^\s*_target_: ([\w.]+)\s*$", path.read_text(), re.MULTILINE):
-                place, choice = (f"{group}.{path.stem}", f"[{path.stem}]") if group in SEVERAL else (group, path.stem)
+                place, choice = (
+                    (f"{group}.{path.stem}", f"[{path.stem}]")
+                    if group in SEVERAL
+                    else (group, path.stem)
+                )
                 found += [
                     (f"{group}={choice}", f"++{place}.{field.name}={_value(str(field.type))}")
                     for field in fields(kinds.find(f"{group}.x", target))
@@ -51,7 +59,12 @@ def of_runs(form: type[BaseModel] = Settings, place: str = "") -> list[tuple[str
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found += of_runs(field.annotation, f"{place}{name}.")
         elif field.annotation in (int, int | None):
-            most = [value for part in field.metadata for key in ("le", "lt") if (value := getattr(part, key, None))]
+            most = [
+                value
+                for part in field.metadata
+                for key in ("le", "lt")
+                if (value := getattr(part, key, None))
+            ]
             found.append((f"{place}{name}={min([plain.LARGEST_INT, *most])}",))
     return found
 
@@ -64,7 +77,12 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("training.rounds=100000", "training.local_steps=1000"),
     ("model=mlp", "model.hidden=[4000,4000]", "training.batch_size=1000000"),
     ("consortium=synthetic", "consortium.n_hospitals=3000", "consortium.n_records=40"),
-    ("consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=1000000", "consortium.n_features=10"),
+    (
+        "consortium=synthetic",
+        "consortium.n_hospitals=2",
+        "consortium.n_records=1000000",
+        "consortium.n_features=10",
+    ),
     (
         "consortium=synthetic",
         "consortium.n_hospitals=2",
@@ -73,8 +91,18 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
         "model.hidden=[100000]",
         "training.batch_size=100000",
     ),
-    ("consortium=synthetic", "consortium.n_hospitals=60", "adversary.n_hostile=29", "aggregator=smea"),
-    ("consortium=synthetic", "consortium.n_hospitals=60", "adversary.n_hostile=29", "aggregator=mda"),
+    (
+        "consortium=synthetic",
+        "consortium.n_hospitals=60",
+        "adversary.n_hostile=29",
+        "aggregator=smea",
+    ),
+    (
+        "consortium=synthetic",
+        "consortium.n_hospitals=60",
+        "adversary.n_hostile=29",
+        "aggregator=mda",
+    ),
 )
 CASES = [*of_plugins(), *of_runs(), *TOGETHER]
 
@@ -99,13 +127,22 @@ def test_the_table_has_every_kind_of_number() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=" ".join)
-def test_it_is_answered_soon(case: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_is_answered_soon(
+    case: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     keys = {word.split("=")[0] for word in case}
     start = time.process_time()
-    code = wardround("explain", *(word for word in WORDS if word.split("=")[0] not in keys), *case, f"hydra.run.dir={tmp_path}/x")
+    code = wardround(
+        "explain",
+        *(word for word in WORDS if word.split("=")[0] not in keys),
+        *case,
+        f"hydra.run.dir={tmp_path}/x",
+    )
     assert time.process_time() - start < SECONDS
     err = capfd.readouterr().err
-    assert (code, err) == (0, "") or (code == 2 and err.startswith("wardround: ") and err.count("\n") == 1)
+    assert (code, err) == (0, "") or (
+        code == 2 and err.startswith("wardround: ") and err.count("\n") == 1
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,21 +151,40 @@ def test_what_is_larger_than_any_number_taken_is_refused_by_its_key(
     case: tuple[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     choice, word = case
-    assert wardround("explain", *WORDS[:1], choice, word.replace(str(LARGEST), str(LARGEST + 1))) == 2
-    assert capfd.readouterr().err.endswith(f"={LARGEST + 1}: expected a whole number of at most {LARGEST}\n")
+    assert (
+        wardround("explain", *WORDS[:1], choice, word.replace(str(LARGEST), str(LARGEST + 1))) == 2
+    )
+    assert capfd.readouterr().err.endswith(
+        f"={LARGEST + 1}: expected a whole number of at most {LARGEST}\n"
+    )
 
 
 def test_what_is_repeated_within_a_round_is_bounded() -> None:
     for case in of_plugins():
         key = case[1].rpartition(".")[2].partition("=")[0]
         if key in ("evals", "iterations") or case[1].startswith("++aggregator.steps="):
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS + 1))) == 2
-            assert wardround("explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS))) == 0
+            assert (
+                wardround(
+                    "explain",
+                    *WORDS,
+                    case[0],
+                    case[1].replace(str(LARGEST), str(limits.REPEATS + 1)),
+                )
+                == 2
+            )
+            assert (
+                wardround(
+                    "explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS))
+                )
+                == 0
+            )
 
 
 @pytest.mark.parametrize("value", [2, 11, True, 2.0, "3", None])
 def test_a_whole_number_outside_its_range_is_named_with_it(value: object) -> None:
-    with pytest.raises(InputError, match=r"^n=.*: expected a whole number of at least 3 and at most 1,000$"):
+    with pytest.raises(
+        InputError, match=r"^n=.*: expected a whole number of at least 3 and at most 1,000$"
+    ):
         errors.whole(3, 1000, n=value if value != 11 else 1001)  # type: ignore[arg-type]
     errors.whole(3, 1000, n=3)
     errors.whole(3, 1000, n=1000)

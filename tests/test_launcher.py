@@ -46,7 +46,17 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
     monkeypatch.setattr("sim.study.compare.advance", spy)  # every record comes from the launcher
     monkeypatch.setattr("sim.study.sharing.LARGEST_GROUP", 24)
-    assert call("run", *SWEEP, *FAST, "seed=0,1", "report.material_drop=0.05", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    assert (
+        call(
+            "run",
+            *SWEEP,
+            *FAST,
+            "seed=0,1",
+            "report.material_drop=0.05",
+            f"hydra.sweep.dir={tmp_path}/sweep",
+        )
+        == 0
+    )
     for seed in (0, 1):
         alone, swept = tmp_path / "alone" / str(seed), tmp_path / "sweep" / str(seed)
         assert rows(swept) == rows(alone)
@@ -58,6 +68,12 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
 def test_a_wrong_job_of_a_sweep_is_one_line_before_anything_runs(
     call: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("run", *SWEEP, *FAST, "adversary.n_hostile=1,4", f"hydra.sweep.dir={tmp_path}/sweep") == 2
-    assert capfd.readouterr().err == "wardround: adversary.n_hostile=4: expected fewer than n_hospitals=4\n"
+    assert (
+        call("run", *SWEEP, *FAST, "adversary.n_hostile=1,4", f"hydra.sweep.dir={tmp_path}/sweep")
+        == 2
+    )
+    assert (
+        capfd.readouterr().err
+        == "wardround: adversary.n_hostile=4: expected fewer than n_hospitals=4\n"
+    )
     assert not list((tmp_path / "sweep").rglob("evidence.jsonl"))

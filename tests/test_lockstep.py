@@ -1,4 +1,6 @@
-"""Runs in lockstep, all their hospitals trained in batches, give what each run gives alone and hospital by hospital."""
+"""Runs in lockstep, all their hospitals trained in batches, give what each run gives alone and
+hospital by hospital.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -31,10 +33,19 @@ SMALL = (
     "training.batch_size=8",
 )
 HEART = ("consortium=heart12",)
-NEEDED = {name: ["aggregator.root=hospital_01"] for name in ("fltrust", "monna")}  # what a plug-in cannot do without
-# Attacks that search for the most harm drive a mean to weights of 1e6, where training turns the last digit into the first one.
-BOUNDED = {name: ["aggregator=median"] for name in ("aggregation_tailored", "alie_optimized", "ipm_optimized")}
-ATTACKS, RULES, STEPS = options("attack"), options("aggregator"), [name for name in options("steps") if name != "none"]
+# what a plug-in cannot do without
+NEEDED = {name: ["aggregator.root=hospital_01"] for name in ("fltrust", "monna")}
+# Attacks that search for the most harm drive a mean to weights of 1e6, where training turns the
+# last digit into the first one.
+BOUNDED = {
+    name: ["aggregator=median"]
+    for name in ("aggregation_tailored", "alie_optimized", "ipm_optimized")
+}
+ATTACKS, RULES, STEPS = (
+    options("attack"),
+    options("aggregator"),
+    [name for name in options("steps") if name != "none"],
+)
 
 
 @lru_cache(maxsize=512)
@@ -64,7 +75,8 @@ def gap(one: np.ndarray, other: np.ndarray) -> float:
 def assert_equal_runs(runs: Sequence[Experiment]) -> None:
     for one, batched in zip(runs, together(runs), strict=True):
         alone = one_by_one(one)
-        scale = max(1.0, float(np.abs(alone).max()))  # some attacks drive weights to 100, where float32 has steps of 1e-5
+        # some attacks drive weights to 100, where float32 has steps of 1e-5
+        scale = max(1.0, float(np.abs(alone).max()))
         assert gap(batched, alone) <= 1e-5 * scale
 
 
@@ -78,12 +90,16 @@ def test_every_attack_gives_the_same_model_batched_and_one_by_one(attack: str) -
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_gives_the_same_model_batched_and_one_by_one(rule: str) -> None:
-    assert_equal_runs([made(*SMALL, "attack=[sign_flip]", f"aggregator={rule}", *NEEDED.get(rule, []), "seed=2")])
+    assert_equal_runs(
+        [made(*SMALL, "attack=[sign_flip]", f"aggregator={rule}", *NEEDED.get(rule, []), "seed=2")]
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_gives_the_same_model_batched_and_one_by_one(step: str) -> None:
-    assert_equal_runs([made(*SMALL, "attack=[alie]", f"steps=[{step}]", "aggregator=median", "seed=3")])
+    assert_equal_runs(
+        [made(*SMALL, "attack=[alie]", f"steps=[{step}]", "aggregator=median", "seed=3")]
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,11 +110,18 @@ def test_every_step_gives_the_same_model_batched_and_one_by_one(step: str) -> No
         ("training.local_steps=3", "attack=[label_flip]"),
         ("training.batch_size=1000", "attack=[alie]", "aggregator=median"),
         ("secagg=sum", "attack=[sign_flip]"),
-        ("adversary.first_round=5", "adversary.last_round=30", "adversary.every=3", "attack=[label_flip]"),
+        (
+            "adversary.first_round=5",
+            "adversary.last_round=30",
+            "adversary.every=3",
+            "attack=[label_flip]",
+        ),
     ],
     ids=" ".join,
 )
-def test_every_kind_of_training_gives_the_same_model_batched_and_one_by_one(words: tuple[str, ...]) -> None:
+def test_every_kind_of_training_gives_the_same_model_batched_and_one_by_one(
+    words: tuple[str, ...],
+) -> None:
     small = [word for word in SMALL if "hidden" not in word or "model=logistic" not in words]
     assert_equal_runs([made(*small, *words, f"seed={seed}") for seed in range(2)])
 
@@ -130,7 +153,9 @@ def test_runs_that_differ_in_everything_advance_together() -> None:
         assert gap(model, one_by_one(one)) <= 1e-5
 
 
-def test_every_hospital_trains_in_a_batch_and_none_through_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_hospital_trains_in_a_batch_and_none_through_the_app(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: Any) -> Message:
         raise AssertionError("asked one by one")
 
@@ -144,7 +169,9 @@ def test_every_hospital_trains_in_a_batch_and_none_through_the_app(monkeypatch: 
 def same(one: RunRecord, other: RunRecord) -> None:
     """Everything but the time is the same, numbers to float32 rounding."""
     left, right = (record.model_dump(exclude={"seconds"}) for record in (one, other))
-    assert close(left, right), next((left[key], right[key]) for key in left if not close(left[key], right[key]))
+    assert close(left, right), next(
+        (left[key], right[key]) for key in left if not close(left[key], right[key])
+    )
 
 
 def close(one: Any, other: Any) -> bool:
@@ -152,12 +179,21 @@ def close(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(close(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == pytest.approx(other, rel=1e-4, abs=1e-5)) if isinstance(one, float) else bool(one == other)
+    return (
+        bool(one == pytest.approx(other, rel=1e-4, abs=1e-5))
+        if isinstance(one, float)
+        else bool(one == other)
+    )
 
 
 @pytest.mark.parametrize("defense", ["none", "krum", "secagg"])
 def test_batched_and_one_by_one_leave_the_same_evidence(defense: str) -> None:
-    words = ("consortium=heart12", "training.rounds=4", f"defense={defense}", "attack=[label_flip,analytic_inversion]")
+    words = (
+        "consortium=heart12",
+        "training.rounds=4",
+        f"defense={defense}",
+        "attack=[label_flip,analytic_inversion]",
+    )
     one = made(*words)
     (batched,) = run_together([one])
     same(batched, run(one, app=hospital_app))
@@ -178,7 +214,9 @@ PRIVATE = ("dp=record", "dp.delta=1e-3", "dp.accountant=rdp", "training.rounds=4
     ],
     ids=" ".join,
 )
-def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(words: tuple[str, ...]) -> None:
+def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(
+    words: tuple[str, ...],
+) -> None:
     one = made(*SMALL, *PRIVATE, *words)
     assert gap(together([one])[0], one_by_one(one)) <= 1e-5
     batched, alone = run_together([one])[0], run(one, app=hospital_app)
@@ -188,15 +226,21 @@ def test_private_runs_give_the_same_model_and_account_batched_and_one_by_one(wor
 
 def test_private_hospitals_keep_the_same_ledger_batched_and_one_by_one() -> None:
     one = made(*SMALL, *PRIVATE)
-    partitions = {node: partition for partition, node in enumerate(FederatedRun(one).roster.nodes.values())}
+    partitions = {
+        node: partition for partition, node in enumerate(FederatedRun(one).roster.nodes.values())
+    }
     sources = dict.fromkeys(partitions, one.source)
     apps = dict.fromkeys(partitions, hospital_app(one.source))
     grids = [LocalGrid({}, partitions, app.together(sources)), LocalGrid(apps, partitions)]
     first = FederatedRun(one).initial
     for round_ in (1, 2, 3):
         for grid in grids:
-            grid.send_and_receive(wire.ask(round_, first, wire.settings(one.plan.digest), partitions))
+            grid.send_and_receive(
+                wire.ask(round_, first, wire.settings(one.plan.digest), partitions)
+            )
     for node in partitions:
         batched, alone = (grid._contexts[node].state.config_records[LEDGER] for grid in grids)
         assert dict(batched) == dict(alone)
-        assert sum(batched["steps"]) == 3 * one.settings.training.steps(len(one.consortium.hospitals[node - 1].train))
+        assert sum(batched["steps"]) == 3 * one.settings.training.steps(
+            len(one.consortium.hospitals[node - 1].train)
+        )

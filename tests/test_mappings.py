@@ -1,4 +1,6 @@
-"""An override that is a mapping replaces what is there, or is refused with the way that works: for every mapping in conf/."""
+"""An override that is a mapping replaces what is there, or is refused with the way that works: for
+every mapping in conf/.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from sim.study import compose
 from tests.federation import experiment
 
 CONF = Path(__file__).parents[1] / "conf"
-GROUPS = [path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "defense", "__pycache__")]
+GROUPS = [
+    path.name
+    for path in CONF.iterdir()
+    if path.is_dir() and path.name not in ("hydra", "defense", "__pycache__")
+]
 LISTED = ("attack", "steps")  # groups of which several are chosen
 
 
@@ -38,9 +44,15 @@ def mappings(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def turns() -> Iterator[list[str]]:
     """Choices that have every option of every group once in all, several at a time."""
     names = {group: compose.options(group) for group in sorted(GROUPS)}
-    words = [f"{group}=[{','.join(name for name in names[group] if name != 'none')}]" for group in LISTED]
+    words = [
+        f"{group}=[{','.join(name for name in names[group] if name != 'none')}]" for group in LISTED
+    ]
     for turn in range(max(len(options) for group, options in names.items() if group not in LISTED)):
-        rest = [f"{group}={options[turn % len(options)]}" for group, options in names.items() if group not in LISTED]
+        rest = [
+            f"{group}={options[turn % len(options)]}"
+            for group, options in names.items()
+            if group not in LISTED
+        ]
         yield [*words, *rest]
         words = []
 
@@ -59,12 +71,23 @@ def test_every_mapping_in_conf_is_replaced_or_refused_with_the_way_that_works() 
                     seen.add((path, tuple(value)))
                     check(config, path, value)
     paths = {path for path, _ in seen}
-    assert {"consortium.sites", "server", "training", "aggregator", "attack", "attack.alie", "steps.nnm", "dp"} <= paths
+    assert {
+        "consortium.sites",
+        "server",
+        "training",
+        "aggregator",
+        "attack",
+        "attack.alie",
+        "steps.nnm",
+        "dp",
+    } <= paths
     assert len(seen) > 70
 
 
 def check(config: DictConfig, path: str, value: dict[str, Any]) -> None:
-    """What an override of ``path`` with one of the keys of ``value`` does, after Hydra has merged it."""
+    """What an override of ``path`` with one of the keys of ``value`` does, after Hydra has merged
+    it.
+    """
     name = next(iter(value))
     wanted = {name: "x"} if isinstance(value[name], (dict, list)) else {name: value[name]}
     merged = config.copy()
@@ -98,14 +121,24 @@ def test_an_empty_mapping_empties() -> None:
 
 
 def test_single_values_of_a_mapping_change_nothing_else() -> None:
-    sites = experiment("consortium=heart4", "consortium.sites.va=2", "~consortium.sites.hungary").settings.consortium["sites"]
+    sites = experiment(
+        "consortium=heart4", "consortium.sites.va=2", "~consortium.sites.hungary"
+    ).settings.consortium["sites"]
     assert sites == {"cleveland": 1, "switzerland": 1, "va": 2}
 
 
 def test_a_value_inside_a_mapping_that_is_set_as_a_whole_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^consortium\.sites\.va=2: expected this value inside consortium\.sites=\{\.\.\.\}"):
+    with pytest.raises(
+        InputError,
+        match=r"^consortium\.sites\.va=2: expected this value inside consortium\.sites=\{\.\.\.\}",
+    ):
         experiment("consortium.sites={cleveland: 1}", "consortium.sites.va=2")
 
 
 def test_a_mapping_that_names_every_fixed_key_is_taken() -> None:
-    assert experiment("server={max_records: 50, absent: keep, weight_cap: 2.0}").settings.server.max_records == 50
+    assert (
+        experiment(
+            "server={max_records: 50, absent: keep, weight_cap: 2.0}"
+        ).settings.server.max_records
+        == 50
+    )

@@ -1,4 +1,6 @@
-"""What the simulator must show, because theory predicts it: attacks that win, defenses that hold, and where each stops."""
+"""What the simulator must show, because theory predicts it: attacks that win, defenses that hold,
+and where each stops.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_under_secure_aggregation_fewer_are_read_and_all_are_attacked() -> None:
     assert 0 < rate < 1
 
 
-@pytest.mark.parametrize("words", [("training.optimizer=adam",), PRIVATE], ids=["adam", "dp_record"])
+@pytest.mark.parametrize(
+    "words", [("training.optimizer=adam",), PRIVATE], ids=["adam", "dp_record"]
+)
 def test_quotients_of_adam_and_of_noise_are_no_records(words: tuple[str, ...]) -> None:
     found = inverted(*words)
     n_attacked, rate = recovered(found)
@@ -62,12 +66,15 @@ def test_quotients_of_adam_and_of_noise_are_no_records(words: tuple[str, ...]) -
 def mean_rate(sites: str, n_seeds: int = 20) -> float:
     words = [f"consortium.sites={sites}", *ONE_RECORD]
     with initialize_config_module("conf", version_base="1.3"):
-        runs = compose.experiments(words, [compose.Cell(("analytic_inversion",), "secagg")], range(n_seeds))
+        runs = compose.experiments(
+            words, [compose.Cell(("analytic_inversion",), "secagg")], range(n_seeds)
+        )
     return float(np.mean([record.value("reconstruction_rate") for record in run_together(runs)]))
 
 
 def test_a_sum_of_few_hospitals_hides_little_and_one_of_many_hides_much() -> None:
-    # Measured: 0.95 and 0.15, standard error 0.02. A record of a sum is read where it alone moves a neuron.
+    # Measured: 0.95 and 0.15, standard error 0.02. A record of a sum is read where it alone moves a
+    # neuron.
     few, many = mean_rate(FOUR), mean_rate(SIXTEEN)
     assert few >= 0.85
     assert 0.03 <= many <= 0.3
@@ -75,7 +82,12 @@ def test_a_sum_of_few_hospitals_hides_little_and_one_of_many_hides_much() -> Non
 
 @lru_cache(maxsize=1)
 def sign_flipped() -> dict[tuple[str, str], RunRecord]:
-    words = [(), ("defense=median",), ("attack=[sign_flip]",), ("attack=[sign_flip]", "defense=median")]
+    words = [
+        (),
+        ("defense=median",),
+        ("attack=[sign_flip]",),
+        ("attack=[sign_flip]", "defense=median"),
+    ]
     records = run_together([experiment("consortium=heart12", *more) for more in words])
     return {(record.attack, record.defense): record for record in records}
 
@@ -105,15 +117,26 @@ def test_attack_and_defense_are_shown_to_have_done_something() -> None:
 
 
 def test_a_defense_with_nothing_to_do_states_it() -> None:
-    words = ("consortium=heart4", "model=logistic", "training.rounds=1", "steps=[clip]", "steps.clip.max_norm=1e6")
+    words = (
+        "consortium=heart4",
+        "model=logistic",
+        "training.rounds=1",
+        "steps=[clip]",
+        "steps.clip.max_norm=1e6",
+    )
     record = run(experiment(*words))
     assert record.engagement.defense_engaged is False
     assert record.value("defense_distance") == pytest.approx(0, abs=1e-6)
 
 
 def test_flipped_labels_harm_little_alone_and_are_engaged() -> None:
-    design = experiment("consortium=heart4", "model=logistic", "training.rounds=5", "attack=[label_flip]")
-    attacked, control = run(design), run(experiment("consortium=heart4", "model=logistic", "training.rounds=5"))
+    design = experiment(
+        "consortium=heart4", "model=logistic", "training.rounds=5", "attack=[label_flip]"
+    )
+    attacked, control = (
+        run(design),
+        run(experiment("consortium=heart4", "model=logistic", "training.rounds=5")),
+    )
     assert attacked.engagement.attack_engaged
     assert attacked.value("brier") > control.value("brier")
     assert attacked.value("auroc") > 0.6

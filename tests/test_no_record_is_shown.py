@@ -1,6 +1,8 @@
-"""Data that are not public: no value of a record reaches a message, the evidence, a table, the page or the terminal.
+"""Data that are not public: no value of a record reaches a message, the evidence, a table, the page
+or the terminal.
 
-Rare values are put into one patient's record, then everything that a run or a fault leaves behind is searched for them.
+Rare values are put into one patient's record, then everything that a run or a fault leaves behind
+is searched for them.
 """
 
 from __future__ import annotations
@@ -57,10 +59,14 @@ def everywhere(name: str, value: Any) -> Fields:
 
 @pytest.fixture
 def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Gives a function that makes heart4 data that are not public, with a rare level and number, and changed as asked."""
+    """Gives a function that makes heart4 data that are not public, with a rare level and number,
+    and changed as asked.
+    """
     made, real = heart.consortium, heart._source
 
-    def change(fields: Fields = lambda frame: frame, source: Callable[[], Any] | None = None) -> None:
+    def change(
+        fields: Fields = lambda frame: frame, source: Callable[[], Any] | None = None
+    ) -> None:
         table, hospitals = real()
         levels = {**table.levels, "thal": (*table.levels["thal"], LEVEL)}
         with_rare = put("thal", LEVEL)(put("chol", NUMBER)(table.fields))
@@ -84,7 +90,9 @@ def check(text: str) -> None:
     assert [value for value in RARE if value in text] == []
 
 
-@pytest.mark.parametrize("attack", ["analytic_inversion", "backdoor", "edge_case", "feature_noise", "alie"])
+@pytest.mark.parametrize(
+    "attack", ["analytic_inversion", "backdoor", "edge_case", "feature_noise", "alie"]
+)
 def test_nothing_that_a_run_leaves_holds_a_value_of_a_record(
     attack: str, private: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +116,9 @@ def test_nothing_that_a_run_leaves_holds_a_value_of_a_record(
 
 def test_the_search_finds_what_is_asked_for(private: Callable[..., None]) -> None:
     private()
-    record = run(experiment(*SMALL, "attack=analytic_inversion", "report.show_reconstructions=true"))
+    record = run(
+        experiment(*SMALL, "attack=analytic_inversion", "report.show_reconstructions=true")
+    )
     assert record.inversion is not None
     assert record.inversion.gallery
     one = experiment(*SMALL)
@@ -140,7 +150,9 @@ FIELDS: dict[str, Fields] = {
     "one value everywhere": everywhere("age", NUMBER),
     "almost one value everywhere": put("age", NUMBER + 1e-12),
     "infinity": put("age", float("inf")),
-    "a list where numbers are": lambda frame: frame.with_columns(age=pl.Series([[UNKNOWN]] * len(frame))),
+    "a list where numbers are": lambda frame: frame.with_columns(
+        age=pl.Series([[UNKNOWN]] * len(frame))
+    ),
 }
 SOURCES: dict[str, Callable[[], Any]] = {
     "its own words": raising(lambda: ValueError(f"patient {UNKNOWN} has chol {NUMBER}")),
@@ -155,7 +167,9 @@ SOURCES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("fault", FIELDS)
-def test_a_fault_in_a_field_is_named_without_its_value(fault: str, private: Callable[..., None]) -> None:
+def test_a_fault_in_a_field_is_named_without_its_value(
+    fault: str, private: Callable[..., None]
+) -> None:
     private(FIELDS[fault])
     if fault == "almost one value everywhere":
         experiment(*SMALL)
@@ -163,11 +177,14 @@ def test_a_fault_in_a_field_is_named_without_its_value(fault: str, private: Call
     with pytest.raises(InputError) as raised:
         experiment(*SMALL)
     assert "field" in str(raised.value)
-    check(str(raised.value).replace(f", {LEVEL}", ""))  # a level of the data dictionary is no value of a record
+    # a level of the data dictionary is no value of a record
+    check(str(raised.value).replace(f", {LEVEL}", ""))
 
 
 @pytest.mark.parametrize("fault", SOURCES)
-def test_what_a_data_set_raises_is_named_without_its_words(fault: str, private: Callable[..., None]) -> None:
+def test_what_a_data_set_raises_is_named_without_its_words(
+    fault: str, private: Callable[..., None]
+) -> None:
     private(source=SOURCES[fault])
     with pytest.raises(PluginError) as raised:
         experiment(*SMALL)
@@ -194,7 +211,9 @@ def test_what_an_attack_raises_over_records_is_quoted_only_if_they_are_public(
     assert (UNKNOWN in str(raised.value)) == public
 
 
-@pytest.mark.parametrize("engine", [run, lambda one: run_together([one])[0]], ids=["alone", "in lockstep"])
+@pytest.mark.parametrize(
+    "engine", [run, lambda one: run_together([one])[0]], ids=["alone", "in lockstep"]
+)
 def test_what_a_rule_raises_is_named_without_its_words(
     engine: Callable[..., Any], private: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,9 +230,17 @@ def test_what_a_rule_raises_is_named_without_its_words(
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError(UNKNOWN), KeyError(UNKNOWN, NUMBER), Exception({"chol": NUMBER}), SystemExit(UNKNOWN)]
+    "error",
+    [
+        ValueError(UNKNOWN),
+        KeyError(UNKNOWN, NUMBER),
+        Exception({"chol": NUMBER}),
+        SystemExit(UNKNOWN),
+    ],
 )
-def test_the_words_of_a_hospitals_own_error_are_not_recorded(error: BaseException, private: Callable[..., None]) -> None:
+def test_the_words_of_a_hospitals_own_error_are_not_recorded(
+    error: BaseException, private: Callable[..., None]
+) -> None:
     private()
 
     def app(*_: Message | Context) -> Message:

@@ -1,4 +1,6 @@
-"""A run whose values leave the range of float32 is recorded like any other, and harms no run beside it."""
+"""A run whose values leave the range of float32 is recorded like any other, and harms no run beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def designs() -> dict[str, Experiment]:
 @lru_cache(maxsize=1)
 def together() -> tuple[list[RunRecord], dict[str, RunRecord]]:
     """The records of two sound runs, and of all breaking ones between them, in one lockstep."""
-    first, *rest = run_together([experiment(*BASE), *designs().values(), experiment(*BASE, "seed=1")])
+    first, *rest = run_together(
+        [experiment(*BASE), *designs().values(), experiment(*BASE, "seed=1")]
+    )
     return [first, rest[-1]], dict(zip(designs(), rest[:-1], strict=True))
 
 
@@ -67,11 +71,23 @@ def test_a_run_beyond_float32_is_recorded_with_its_round(name: str) -> None:
     assert_storable(record)
     assert record.not_finite_from in (1, 2)
     if len(record.skipped_rounds) == 2:
-        assert record.value("auroc") is record.value("brier") is record.value("worst_hospital_auroc") is None
-        of_hospitals = [one for one in record.outcomes if one.metric in ("auroc", "brier", "accuracy") and one.subject]
+        assert (
+            record.value("auroc")
+            is record.value("brier")
+            is record.value("worst_hospital_auroc")
+            is None
+        )
+        of_hospitals = [
+            one
+            for one in record.outcomes
+            if one.metric in ("auroc", "brier", "accuracy") and one.subject
+        ]
         assert len(of_hospitals) == 3 * record.n_hospitals
         assert all(one.value is None and one.undefined for one in of_hospitals)
-        assert record.outcome("auroc").undefined == "no round gave a new model, so there is no trained model to score"
+        assert (
+            record.outcome("auroc").undefined
+            == "no round gave a new model, so there is no trained model to score"
+        )
     else:
         assert record.value("auroc") is not None
 
@@ -83,7 +99,9 @@ def test_there_are_runs_without_a_trained_model_and_runs_that_have_one() -> None
 
 
 def test_sound_runs_are_what_they_are_without_broken_ones_beside_them() -> None:
-    for found, alone in zip(together()[0], (run(experiment(*BASE)), run(experiment(*BASE, "seed=1"))), strict=True):
+    for found, alone in zip(
+        together()[0], (run(experiment(*BASE)), run(experiment(*BASE, "seed=1"))), strict=True
+    ):
         assert found.not_finite_from is None
         assert found.curve["value"] == pytest.approx(alone.curve["value"], abs=1e-5)
         assert found.value("auroc") == pytest.approx(alone.value("auroc"), abs=1e-6)
@@ -115,10 +133,14 @@ def test_a_comparison_with_broken_runs_ends_in_a_report_that_states_it(tmp_path:
     share=st.sampled_from([0.0, 0.01, 0.5, 1.0]),
     seed=st.integers(0, 50),
 )
-def test_whatever_the_weights_a_record_can_be_written_and_read_again(attack: str, value: float, share: float, seed: int) -> None:
+def test_whatever_the_weights_a_record_can_be_written_and_read_again(
+    attack: str, value: float, share: float, seed: int
+) -> None:
     federated, weights = fresh(attack)
     rng = np.random.default_rng(seed)
-    final = np.where(rng.random(len(weights)) < share, np.float32(value), weights).astype(np.float32)
+    final = np.where(rng.random(len(weights)) < share, np.float32(value), weights).astype(
+        np.float32
+    )
     evaluation = federated.observer(Evaluation)
     evaluation.state = Evaluated()
     with np.errstate(all="ignore"):
@@ -148,9 +170,15 @@ OUT_OF_RANGE = {
     "training.lr=nan": "training.lr=nan: expected",
     "training.lr=1e308": "training.lr=1e+308: expected a finite number of at most 1e+37",
     "dp.max_grad_norm=1e300": "dp.max_grad_norm=1e+300: expected a finite number of at most 1e+37",
-    "dp.max_grad_norm=1e37": "dp.max_grad_norm=1e+37: expected a number of at least 1e-10 and at most 1e+10",
-    "dp.max_grad_norm=1e-300": "dp.max_grad_norm=1e-300: expected a number of at least 1e-10 and at most 1e+10",
-    "dp.target_epsilon=1e37": "dp.target_epsilon=1e+37: expected a number above 0 and at most 1e+06",
+    "dp.max_grad_norm=1e37": (
+        "dp.max_grad_norm=1e+37: expected a number of at least 1e-10 and at most 1e+10"
+    ),
+    "dp.max_grad_norm=1e-300": (
+        "dp.max_grad_norm=1e-300: expected a number of at least 1e-10 and at most 1e+10"
+    ),
+    "dp.target_epsilon=1e37": (
+        "dp.target_epsilon=1e+37: expected a number above 0 and at most 1e+06"
+    ),
 }
 
 
@@ -169,6 +197,10 @@ def test_a_rate_and_a_proximal_term_that_are_too_large_together_are_refused() ->
 
 def test_an_attack_that_makes_a_value_of_training_too_large_is_refused() -> None:
     with pytest.raises(
-        InputError, match=r"^attack\.constrain: training\.proximal=2e\+40: expected a finite number of at most 1e\+37"
+        InputError,
+        match=(
+            r"^attack\.constrain: training\.proximal=2e\+40: expected a finite number of at most"
+            r" 1e\+37"
+        ),
     ):
         experiment(*BASE, "attack=[constrain]", "attack.constrain.alpha=1e-40")

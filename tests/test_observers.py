@@ -64,11 +64,15 @@ def check(record: RunRecord, drift: Drift) -> None:
         assert seen.aggregated.view is not None
         assert seen.aggregated.aggregate is not None
         np.testing.assert_allclose(seen.after - seen.before, seen.aggregated.aggregate, atol=1e-6)
-    assert record.data_notes == [f"the model moved by {sum(drift.state.moves):.6f} in {ROUNDS} rounds"]
+    assert record.data_notes == [
+        f"the model moved by {sum(drift.state.moves):.6f} in {ROUNDS} rounds"
+    ]
     assert record.value("reconstruction_error") == sum(drift.state.moves)
 
 
-def test_an_observer_of_the_users_own_sees_every_round_and_its_findings_are_in_the_evidence() -> None:
+def test_an_observer_of_the_users_own_sees_every_round_and_its_findings_are_in_the_evidence() -> (
+    None
+):
     record = run(experiment(*SMALL), observers=[Drift])
     (drift,) = Drift.made
     check(record, drift)
@@ -83,7 +87,9 @@ def test_an_observer_sees_every_round_of_every_run_in_lockstep() -> None:
 def test_an_observer_changes_no_digit_of_what_the_others_find() -> None:
     ignored = {"seconds", "data_notes", "outcomes"}
     observed, alone = run(experiment(*SMALL), observers=[Drift]), run(experiment(*SMALL))
-    assert [one for one in observed.outcomes if one.metric != "reconstruction_error"] == list(alone.outcomes)
+    assert [one for one in observed.outcomes if one.metric != "reconstruction_error"] == list(
+        alone.outcomes
+    )
     assert observed.model_dump(exclude=ignored) == alone.model_dump(exclude=ignored)
 
 
@@ -92,8 +98,13 @@ def test_observers_learn_which_replies_were_moved_and_which_were_not_used() -> N
     run(experiment(*SMALL, *words), observers=[Drift])
     (drift,) = Drift.made
     for seen in drift.seen:
-        assert {name: len(distances) for name, distances in seen.moved.items()} == {"sign_flip": 1, "dropout": 1}
-        assert [lost.hospital for lost in seen.aggregated.screened] == list(drift.subject.truth.hostile)
+        assert {name: len(distances) for name, distances in seen.moved.items()} == {
+            "sign_flip": 1,
+            "dropout": 1,
+        }
+        assert [lost.hospital for lost in seen.aggregated.screened] == list(
+            drift.subject.truth.hostile
+        )
 
 
 def test_every_standard_observer_is_there_once() -> None:

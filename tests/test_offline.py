@@ -1,4 +1,6 @@
-"""Nothing contacts the network: a comparison runs where every connection but those within the machine fails and is noted."""
+"""Nothing contacts the network: a comparison runs where every connection but those within the
+machine fails and is noted.
+"""
 
 from __future__ import annotations
 
@@ -41,21 +43,46 @@ for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connect
 def guarded(tmp_path: Path) -> dict[str, str]:
     """An environment in which Python processes have no network."""
     (tmp_path / "sitecustomize.py").write_text(GUARD)
-    return os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT))), "NETWORK_LOG": str(tmp_path / "log")}
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT))),
+        "NETWORK_LOG": str(tmp_path / "log"),
+    }
 
 
 def test_the_guard_notes_a_connection(guarded: dict[str, str]) -> None:
     program = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=1)"
-    done = subprocess.run([sys.executable, "-c", program], env=guarded, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=guarded, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "no network in this test" in done.stderr
     assert "192.0.2.1" in Path(guarded["NETWORK_LOG"]).read_text()
 
 
-def test_a_comparison_over_two_processes_contacts_nobody(guarded: dict[str, str], tmp_path: Path) -> None:
-    words = ["consortium=heart4", "training.rounds=2", "seeds=1", "attacks=[sign_flip,label_flip,analytic_inversion]"]
-    defenses = ["defenses=[median,dp_record]", "dp.target_epsilon=null", "dp.noise_multiplier=1", "workers=2"]
-    command = [sys.executable, "-m", "sim.cli.command", "compare", *words, *defenses, f"hydra.run.dir={tmp_path / 'out'}"]
+def test_a_comparison_over_two_processes_contacts_nobody(
+    guarded: dict[str, str], tmp_path: Path
+) -> None:
+    words = [
+        "consortium=heart4",
+        "training.rounds=2",
+        "seeds=1",
+        "attacks=[sign_flip,label_flip,analytic_inversion]",
+    ]
+    defenses = [
+        "defenses=[median,dp_record]",
+        "dp.target_epsilon=null",
+        "dp.noise_multiplier=1",
+        "workers=2",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "sim.cli.command",
+        "compare",
+        *words,
+        *defenses,
+        f"hydra.run.dir={tmp_path / 'out'}",
+    ]
     done = subprocess.run(command, cwd=tmp_path, env=guarded, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert len((tmp_path / "out/results.csv").read_text().splitlines()) == 1 + 12
@@ -66,10 +93,23 @@ def test_a_comparison_over_two_processes_contacts_nobody(guarded: dict[str, str]
 def test_nothing_is_written_to_the_home_folder(guarded: dict[str, str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    words = ["consortium=heart4", "training.rounds=1", "model=logistic", f"hydra.run.dir={tmp_path / 'out'}"]
+    words = [
+        "consortium=heart4",
+        "training.rounds=1",
+        "model=logistic",
+        f"hydra.run.dir={tmp_path / 'out'}",
+    ]
     command = [sys.executable, "-m", "sim.cli.command", "run", *words]
-    places = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home), "FLWR_HOME": str(home / "flwr")}
-    done = subprocess.run(command, cwd=tmp_path, env=guarded | places, capture_output=True, text=True)
+    places = {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "FLWR_HOME": str(home / "flwr"),
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, env=guarded | places, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    left = [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]  # its cache of fonts
+    # its cache of fonts
+    left = [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]
     assert left == []

@@ -1,4 +1,6 @@
-"""A model of a user's own package trains on every path, with its own loss, without a line of it in the simulator."""
+"""A model of a user's own package trains on every path, with its own loss, without a line of it in
+the simulator.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,10 @@ def test_it_learns() -> None:
 
 
 def test_its_own_loss_is_the_one_that_is_trained() -> None:
-    plain, weighted = (finished(design("training.rounds=3", f"+model.weighted={word}")) for word in ("false", "true"))
+    plain, weighted = (
+        finished(design("training.rounds=3", f"+model.weighted={word}"))
+        for word in ("false", "true")
+    )
     assert np.abs(plain.weights - weighted.weights).max() > 1e-2
 
 

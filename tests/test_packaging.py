@@ -1,4 +1,6 @@
-"""What is installed is all there, its versions are pinned, and the folders know of each other only what they may."""
+"""What is installed is all there, its versions are pinned, and the folders know of each other only
+what they may.
+"""
 
 import ast
 import os
@@ -49,9 +51,16 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
 
 
 def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
-    program = "import sim.datasets.heart as heart; print(heart.__file__, len(heart.HeartDisease({'va': 1, 'cleveland': 1})(0)))"
+    program = (
+        "import sim.datasets.heart as heart; print(heart.__file__, len(heart.HeartDisease({'va': 1,"
+        " 'cleveland': 1})(0)))"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(wheel)}, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
     )
     assert done.stderr == ""
     assert done.stdout.split() == [str(wheel / "sim/datasets/heart.py"), "2"]
@@ -70,19 +79,30 @@ def test_the_command_leads_to_a_function() -> None:
 
 
 def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
-    for text in (*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]):
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    for text in (
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["dev"],
+    ):
         needed = Requirement(text)
         assert pins[canonicalize_name(needed.name)] in needed.specifier
 
 
 def test_every_outside_import_is_a_declared_dependency() -> None:
-    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    declared = {
+        canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]
+    }
     origin = packages_distributions()
     for path, name in imports():
         top = name.split(".")[0]
         if top not in PACKAGES and top not in sys.stdlib_module_names:
-            assert {canonicalize_name(found) for found in origin[top]} & declared, f"{path} imports {name}"
+            assert {canonicalize_name(found) for found in origin[top]} & declared, (
+                f"{path} imports {name}"
+            )
 
 
 def test_the_constraints_are_pins_and_name_no_place_to_load_from() -> None:
@@ -103,7 +123,9 @@ def test_only_the_wire_imports_what_flower_keeps_private() -> None:
     assert {path for path, _ in private} <= {"sim/federation/wire.py"}
 
 
-@pytest.mark.parametrize("name", ["flwr.common", "flwr.supercore.address", "flwr.server.grid", "flwr.commonx"])
+@pytest.mark.parametrize(
+    "name", ["flwr.common", "flwr.supercore.address", "flwr.server.grid", "flwr.commonx"]
+)
 def test_private_flower_is_recognized(name: str) -> None:
     assert is_private(name)
     assert not is_private("flwr.serverapp.strategy")
@@ -113,13 +135,19 @@ def test_private_flower_is_recognized(name: str) -> None:
 @pytest.mark.parametrize("package", ["aggregators", "attacks/byzantine"])
 def test_rules_and_byzantine_attacks_also_import_lazily_no_framework(package: str) -> None:
     heavy = {
-        (path, name) for path, name in imports() if path.startswith(package) and name.split(".")[0] in ("flwr", "hydra", "torch")
+        (path, name)
+        for path, name in imports()
+        if path.startswith(package) and name.split(".")[0] in ("flwr", "hydra", "torch")
     }
     assert not heavy
 
 
 def test_nothing_unpickles() -> None:
-    assert not {(path, name) for path, name in imports() if name.split(".")[0] in ("pickle", "cloudpickle", "dill")}
+    assert not {
+        (path, name)
+        for path, name in imports()
+        if name.split(".")[0] in ("pickle", "cloudpickle", "dill")
+    }
 
 
 def is_private(name: str) -> bool:

@@ -1,4 +1,6 @@
-"""A fault in a plug-in's own code is named with the plug-in, its file and its line; a wrong result is named before round 1."""
+"""A fault in a plug-in's own code is named with the plug-in, its file and its line; a wrong result
+is named before round 1.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +39,18 @@ BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
     "step": ("view, rng", "view"),
     "optimizer": ("aggregate, rng", "aggregate"),
-    "secure aggregation": ("updates, hospitals, weights", "View(updates, tuple((name,) for name in hospitals), weights)"),
+    "secure aggregation": (
+        "updates, hospitals, weights",
+        "View(updates, tuple((name,) for name in hospitals), weights)",
+    ),
     "byzantine attack": ("known, rng", "-known.own"),
     "fault": ("reply, rng", "SentReply(reply.update, reply.count)"),
     "poison": ("records, schema, rng", "records"),
     "training attack": ("training", "training"),
-    "inversion": ("seen, rng", "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]"),
+    "inversion": (
+        "seen, rng",
+        "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]",
+    ),
     "data set": ("seed", "HEART(seed)"),
     "model": ("schema", "FullyConnected((schema.n_features, 1))"),
 }
@@ -103,9 +111,13 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     path.write_text(source)
     good = experiment(*SMALL)
     module = ModuleType(name)
-    module.__dict__.update(__file__=str(path), HEART=build.built("consortium", good.settings.consortium))
+    module.__dict__.update(
+        __file__=str(path), HEART=build.built("consortium", good.settings.consortium)
+    )
     monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False)
+    monkeypatch.setattr(
+        import_module(name.rpartition(".")[0]), name.rpartition(".")[2], module, raising=False
+    )
     exec(compile(source, str(path), "exec"), module.__dict__)
     named = kinds.targets
     monkeypatch.setattr(kinds, "targets", lambda group: (*named(group), f"{name}.Faulty"))
@@ -133,19 +145,30 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
     with pytest.raises(PluginError) as raised:
         faulty(kind, "1 // 0")
     line = 1 + SOURCE.splitlines().index("        {fault}")
-    words = "its message is not shown" if kind == "data set" else "integer division or modulo"  # it may quote a record
-    expected = rf"the plug-in {PLACES[kind][1]}.Faulty raised ZeroDivisionError at .*/faulty.py:{line}: {words}"
+    # it may quote a record
+    words = "its message is not shown" if kind == "data set" else "integer division or modulo"
+    expected = (
+        rf"the plug-in {PLACES[kind][1]}.Faulty raised ZeroDivisionError at .*/faulty.py:{line}:"
+        rf" {words}"
+    )
     raised.match(f"^{expected}")
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("kind", ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"])
-@pytest.mark.parametrize("engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"])
+@pytest.mark.parametrize(
+    "kind",
+    ["rule", "step", "optimizer", "secure aggregation", "byzantine attack", "fault", "inversion"],
+)
+@pytest.mark.parametrize(
+    "engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"]
+)
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
     n_checked = {"fault": 0, "inversion": 1}.get(kind, 4)  # calls before round 1, at most
     one = faulty(kind, f"if CALLS[0] > {n_checked}: {{}}['missing']")
-    expected = rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
+    expected = (
+        rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
+    )
     with pytest.raises(PluginError, match=expected):
         [engine(one) for _ in range(6)]
 
@@ -166,13 +189,25 @@ WRONG = {
         "replace(good, rows=good.rows[:2])": r"returned shape \(2, 3\), expected shape \(4, 3\)",
         "good.rows": "returned an object of type ndarray, expected View",
     },
-    "optimizer": {"good[:1]": r"returned shape \(1,\)", "good * np.inf": "not finite", "0.5": "returned 0.5, expected an array"},
-    "secure aggregation": {"good.rows": "expected View", "replace(good, rows=good.rows[:1])": r"returned shape \(1, 3\)"},
-    "byzantine attack": {"good[0]": r"returned shape \(3,\), expected shape \(1, 3\)", "None": "returned None"},
+    "optimizer": {
+        "good[:1]": r"returned shape \(1,\)",
+        "good * np.inf": "not finite",
+        "0.5": "returned 0.5, expected an array",
+    },
+    "secure aggregation": {
+        "good.rows": "expected View",
+        "replace(good, rows=good.rows[:1])": r"returned shape \(1, 3\)",
+    },
+    "byzantine attack": {
+        "good[0]": r"returned shape \(3,\), expected shape \(1, 3\)",
+        "None": "returned None",
+    },
     "poison": {
         "None": "returned an object of type NoneType, expected Records",
         "Records(good.features[:, :1], good.labels)": r"returned shape",
-        "Records(good.features.astype(float), good.labels)": "returned dtype float64, expected float32",
+        "Records(good.features.astype(float), good.labels)": (
+            "returned dtype float64, expected float32"
+        ),
         "good.take([])": "expected one label a record, at least one record",
     },
     "training attack": {"None": "expected Training"},
@@ -180,11 +215,19 @@ WRONG = {
     "model": {
         "None": "returned an object of type NoneType, expected Network",
         "good.module()": "returned an object of type Sequential, expected Network",
-        "FullyConnected((schema.n_features, 2))": r"returned outputs of shape \(3, 2\), expected shape \(3,\)",
+        "FullyConnected((schema.n_features, 2))": (
+            r"returned outputs of shape \(3, 2\), expected shape \(3,\)"
+        ),
         "Own(nn.Sequential)": "returned a network of 0 parameters",
-        "Own(lambda: nn.Sequential(nn.BatchNorm1d(35), nn.Linear(35, 1)))": "returned a network with buffers",
-        "Own(lambda: nn.Sequential(nn.Dropout(), nn.Linear(35, 1)))": "expected one that torch.func.vmap can take",
-        "Own(lambda: nn.Linear(35, 1).requires_grad_(False))": "expected parameters, all of them trained",
+        "Own(lambda: nn.Sequential(nn.BatchNorm1d(35), nn.Linear(35, 1)))": (
+            "returned a network with buffers"
+        ),
+        "Own(lambda: nn.Sequential(nn.Dropout(), nn.Linear(35, 1)))": (
+            "expected one that torch.func.vmap can take"
+        ),
+        "Own(lambda: nn.Linear(35, 1).requires_grad_(False))": (
+            "expected parameters, all of them trained"
+        ),
         "FullyConnected((3, 1))": "returned a network that fails: .*, expected one for 35 features",
         "OnlyItself()": "returned a OnlyItself that is no value, expected a frozen dataclass",
     },
@@ -192,9 +235,15 @@ WRONG = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in WRONG.items() for value in values])
-def test_a_plug_in_that_returns_what_it_may_not_is_named_at_the_check(kind: str, value: str, faulty) -> None:
-    with pytest.raises(PluginError, match=rf"^the plug-in {PLACES[kind][1]}.Faulty .*{WRONG[kind][value]}") as raised:
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in WRONG.items() for value in values]
+)
+def test_a_plug_in_that_returns_what_it_may_not_is_named_at_the_check(
+    kind: str, value: str, faulty
+) -> None:
+    with pytest.raises(
+        PluginError, match=rf"^the plug-in {PLACES[kind][1]}.Faulty .*{WRONG[kind][value]}"
+    ) as raised:
         faulty(kind, f"good = {value}")
     assert "\n" not in str(raised.value)
 
@@ -209,9 +258,12 @@ def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
 def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:
     one = faulty("rule", "good = good * (np.nan if len(good) > 3 else 1)")
     view = one.plan.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
-    with pytest.raises(NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"):
+    with pytest.raises(
+        NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"
+    ):
         one.plan.chain.run(view, np.random.default_rng(0))
-    assert np.isnan(one.plan.chain(view, np.random.default_rng(0))).all()  # an attack that searches may look at it
+    # an attack that searches may look at it
+    assert np.isnan(one.plan.chain(view, np.random.default_rng(0))).all()
 
 
 def test_a_refusal_is_no_fault(faulty) -> None:
@@ -228,7 +280,9 @@ def test_a_fault_elsewhere_is_blamed_on_no_plug_in() -> None:
 
 def test_the_text_of_a_plug_ins_exception_is_one_short_line(faulty) -> None:
     with pytest.raises(PluginError) as raised:
-        faulty("rule", "raise ValueError('a' + chr(10) + chr(27) + '[2J' + chr(0xd800) + 'x' * 10**6)")
+        faulty(
+            "rule", "raise ValueError('a' + chr(10) + chr(27) + '[2J' + chr(0xd800) + 'x' * 10**6)"
+        )
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 1000
     with pytest.raises(PluginError, match="no message"):

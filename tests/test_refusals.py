@@ -1,4 +1,6 @@
-"""A hospital trains by its own plan and policy: what it refuses, how that is recorded, and that messages hold no secret."""
+"""A hospital trains by its own plan and policy: what it refuses, how that is recorded, and that
+messages hold no secret.
+"""
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +47,13 @@ each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 @each_engine
-def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_recorded_by_name(engine: str) -> None:
+def test_hospitals_whose_policy_wants_dp_refuse_a_plan_without_it_and_are_recorded_by_name(
+    engine: str,
+) -> None:
     record = ENGINES[engine](experiment(*SMALL, "policy.dp=true"))
-    assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
+    assert [(entry.round, entry.hospital) for entry in record.screened] == [
+        (n, name) for n in (1, 2) for name in NAMES
+    ]
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["dp"]}
     assert record.skipped_rounds == [1, 2]
     assert record.value("auroc") is None
@@ -64,21 +70,27 @@ def test_where_one_hospital_refuses_the_others_go_on(engine: str) -> None:
 @each_engine
 def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str) -> None:
     words = ("aggregator=trimmed_mean", "adversary.n_hostile=1", "policy.secagg=true")
-    record = ENGINES[engine](experiment(*SMALL, *words, f"policy.hospitals=[{NAMES[0]},{NAMES[2]}]"))
+    record = ENGINES[engine](
+        experiment(*SMALL, *words, f"policy.hospitals=[{NAMES[0]},{NAMES[2]}]")
+    )
     assert {entry.hospital for entry in record.screened} == {NAMES[0], NAMES[2]}
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["secagg"]}
     assert record.skipped_rounds == [1, 2]
 
 
 @each_engine
-def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(engine: str) -> None:
+def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(
+    engine: str,
+) -> None:
     design = experiment(*SMALL, *PRIVATE)
     by_name = {site.name: spent(design.plan, len(site.records)) for site in design.truth.sites}
     ordered = sorted(by_name.values())
     between = (ordered[-2] + ordered[-1]) / 2
     record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
     worst = max(by_name, key=lambda name: by_name[name])
-    assert [(entry.hospital, entry.reason) for entry in record.screened] == 2 * [(worst, REFUSED + SENTENCES["epsilon"])]
+    assert [(entry.hospital, entry.reason) for entry in record.screened] == 2 * [
+        (worst, REFUSED + SENTENCES["epsilon"])
+    ]
     assert record.skipped_rounds == []
 
 
@@ -95,7 +107,9 @@ def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_m
         (PRIVATE, PrivacyPolicy(dp=True, secagg=True), "secagg"),
     ],
 )
-def test_a_policy_states_which_plans_it_refuses(words: list[str], policy: PrivacyPolicy, reason: str | None) -> None:
+def test_a_policy_states_which_plans_it_refuses(
+    words: list[str], policy: PrivacyPolicy, reason: str | None
+) -> None:
     assert policy.refusal(experiment(*SMALL, *words).plan, 100) == reason
 
 
@@ -133,12 +147,16 @@ def asked(
 ) -> Message:
     wire.enter_process()
     if weights is None:
-        weights = np.zeros(design.plan.network.n_params if n_params is None else n_params, np.float32)
+        weights = np.zeros(
+            design.plan.network.n_params if n_params is None else n_params, np.float32
+        )
     return wire.ask(round_, weights, wire.settings(digest or design.plan.digest), [1])[0]
 
 
 def replies(design: Experiment, message: Message) -> Iterator[str | None]:
-    """Why the first hospital's reply to the message is not used, one by one and together with others."""
+    """Why the first hospital's reply to the message is not used, one by one and together with
+    others.
+    """
     contexts = [wire.context(1, 0), wire.context(1, 0)]
     alone = fit(design.source, message, contexts[0])
     (batched,) = together({1: design.source})([message], contexts[1:])
@@ -167,10 +185,17 @@ def test_a_hospital_trains_by_its_plan_and_refuses_every_other_task() -> None:
 def test_a_refusal_brings_no_words_of_the_hospital() -> None:
     design = experiment(*SMALL)
     message = asked(design)
-    for words in ({"why": "patient 17 has it"}, {"why": "dp", "more": "patient 17"}, {"why": 3}, {}):
+    for words in (
+        {"why": "patient 17 has it"},
+        {"why": "dp", "more": "patient 17"},
+        {"why": 3},
+        {},
+    ):
         content = RecordDict({wire.REFUSAL: ConfigRecord(words)})
         with pytest.raises(wire.UnusableError) as error:
-            wire.read_report(Message(content, reply_to=message), design.plan.network.n_params, 10**6)
+            wire.read_report(
+                Message(content, reply_to=message), design.plan.network.n_params, 10**6
+            )
         assert not str(error.value).startswith(REFUSED)
         assert "patient" not in str(error.value)
 
@@ -199,7 +224,12 @@ def captured() -> Iterator[list[bytes]]:
 
 def secrets(design: Experiment) -> set[int]:
     """The seed, and the secret of every key of the run."""
-    keys = [design.aggregator_key, design.attack_plan.key, design.truth.key, *(site.key for site in design.truth.sites)]
+    keys = [
+        design.aggregator_key,
+        design.attack_plan.key,
+        design.truth.key,
+        *(site.key for site in design.truth.sites),
+    ]
     return {design.settings.seed, *(one._secret for one in keys)}
 
 
@@ -218,7 +248,10 @@ def test_no_message_of_a_run_holds_the_seed_or_a_key(engine: str, words: tuple[s
     assert not [one for message in messages for one in written(message, design)]
 
 
-@pytest.mark.parametrize("form", [int, str, "{:x}".format, lambda n: n.to_bytes(8, "big"), lambda n: n.to_bytes(8, "little")])
+@pytest.mark.parametrize(
+    "form",
+    [int, str, "{:x}".format, lambda n: n.to_bytes(8, "big"), lambda n: n.to_bytes(8, "little")],
+)
 def test_the_search_finds_a_seed_that_is_in_a_message(form: Callable[[int], Any]) -> None:
     design = experiment(*SMALL, f"seed={SEED}")
     message = asked(design)
@@ -227,10 +260,14 @@ def test_the_search_finds_a_seed_that_is_in_a_message(form: Callable[[int], Any]
 
 
 @each_engine
-def test_a_message_holds_a_round_weights_and_the_digest_of_the_plan_and_nothing_else(engine: str) -> None:
+def test_a_message_holds_a_round_weights_and_the_digest_of_the_plan_and_nothing_else(
+    engine: str,
+) -> None:
     design, seen = experiment(*SMALL), list[Message]()
     read_task = wire.read_task
-    with patch.object(wire, "read_task", lambda message: seen.append(message) or read_task(message)):
+    with patch.object(
+        wire, "read_task", lambda message: seen.append(message) or read_task(message)
+    ):
         ENGINES[engine](design)
     for message in seen:
         assert set(message.content) == {wire.ARRAYS, wire.CONFIG}
@@ -242,7 +279,9 @@ def test_a_message_holds_a_round_weights_and_the_digest_of_the_plan_and_nothing_
 def aggregator_side(design: Experiment) -> list[bytes]:
     """What the aggregator of a run holds, as bytes: its terms, its memory, and its key."""
     aggregator = FederatedRun(design).aggregator
-    return [pickle.dumps(part) for part in (aggregator.plan.terms, aggregator.state, aggregator.key)]
+    return [
+        pickle.dumps(part) for part in (aggregator.plan.terms, aggregator.state, aggregator.key)
+    ]
 
 
 def test_what_the_aggregator_holds_beside_its_own_key_gives_no_secret_away() -> None:
@@ -252,14 +291,19 @@ def test_what_the_aggregator_holds_beside_its_own_key_gives_no_secret_away() -> 
     assert not written(memory, design)
 
 
-@pytest.mark.xfail(strict=True, reason="in simulation a key holds the seed itself, until keys are derived from it one way")
+@pytest.mark.xfail(
+    strict=True,
+    reason="in simulation a key holds the seed itself, until keys are derived from it one way",
+)
 def test_the_aggregators_own_key_gives_no_other_secret_away() -> None:
     design = experiment(*SMALL, *PRIVATE, f"seed={SEED}")
     assert not written(aggregator_side(design)[2], design)
 
 
 def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
-    """Whoever has the hospital's key repeats its update to the last digit. No number of a message is such a key."""
+    """Whoever has the hospital's key repeats its update to the last digit. No number of a message
+    is such a key.
+    """
     design = experiment(*SMALL, *PRIVATE, f"seed={SEED}")
     message = asked(design)
     sent = wire.sent(fit(design.source, message, wire.context(1, 0)))
@@ -270,12 +314,20 @@ def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
         guessed = replace(source, sites=(replace(site, key=by), *source.sites[1:]))
         return wire.sent(fit(guessed, message, wire.context(1, 0)))
 
-    assert np.array_equal(redrawn(site.key), sent)  # which is what a message with the seed in it gave away
+    # which is what a message with the seed in it gave away
+    assert np.array_equal(redrawn(site.key), sent)
     digest = bytes.fromhex(design.plan.digest)
     numbers = {0, 1, 2, int.from_bytes(digest, "big"), int.from_bytes(digest, "little")}
-    numbers |= {int.from_bytes(digest[at : at + 8], order) % 2**63 for at in range(0, 32, 8) for order in ("big", "little")}
-    numbers |= {int(value) for value in vars(message.metadata).values() if type(value) in (int, float)}
-    assert read(design.plan.text).digest == design.plan.digest  # which names no number that a key is made of
+    numbers |= {
+        int.from_bytes(digest[at : at + 8], order) % 2**63
+        for at in range(0, 32, 8)
+        for order in ("big", "little")
+    }
+    numbers |= {
+        int(value) for value in vars(message.metadata).values() if type(value) in (int, float)
+    }
+    # which names no number that a key is made of
+    assert read(design.plan.text).digest == design.plan.digest
     for number in numbers:
         assert not np.array_equal(redrawn(key(number, "hospital", site.name)), sent)
 
@@ -288,7 +340,9 @@ ATTACKED = ("consortium=heart4", "training.rounds=2", *PRIVATE, "attack=[malicio
 
 @dataclass(frozen=True)
 class Obedient:
-    """The source of hospitals that take the plan which the aggregator names for their own, and have no policy."""
+    """The source of hospitals that take the plan which the aggregator names for their own, and have
+    no policy.
+    """
 
     plan: FederationPlan
     own: Simulated
@@ -302,9 +356,13 @@ def obedient(design: Experiment) -> Obedient:
 
 
 @each_engine
-def test_a_malicious_aggregator_is_stopped_because_every_hospital_refuses_and_is_recorded_by_name(engine: str) -> None:
+def test_a_malicious_aggregator_is_stopped_because_every_hospital_refuses_and_is_recorded_by_name(
+    engine: str,
+) -> None:
     record = ENGINES[engine](experiment(*ATTACKED))
-    assert [(entry.round, entry.hospital) for entry in record.screened] == [(n, name) for n in (1, 2) for name in NAMES]
+    assert [(entry.round, entry.hospital) for entry in record.screened] == [
+        (n, name) for n in (1, 2) for name in NAMES
+    ]
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["plan"]}
     assert record.skipped_rounds == [1, 2]
     assert record.engagement.attack_engaged
@@ -318,7 +376,9 @@ def test_hospitals_that_obey_a_malicious_aggregator_are_trained_without_privacy(
 
 
 def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
-    """By hospital, whether the analytic inversion of its reply to the first round gives one of its records."""
+    """By hospital, whether the analytic inversion of its reply to the first round gives one of its
+    records.
+    """
     found, plan = list[bool](), design.plan
     weights = plan.first_weights(design.aggregator_key)
     for place, site in enumerate(design.truth.sites):
@@ -329,19 +389,24 @@ def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
         except wire.UnusableError:
             found.append(False)
             continue
-        seen = Observation(View(update[None], ((site.name,),)), weights, plan.network.layout, plan.columns)
+        seen = Observation(
+            View(update[None], ((site.name,),)), weights, plan.network.layout, plan.columns
+        )
         (guesses,) = AnalyticInversion()(seen, stream(0, "inversion"))
         hits = (matching(plan.columns, record, guesses).any() for record in site.records.features)
         found.append(len(guesses) > 0 and any(hits))
     return found
 
 
-def test_a_malicious_aggregator_reads_a_record_of_hospitals_that_obey_and_of_none_that_refuses() -> None:
+def test_a_malicious_aggregator_reads_a_record_of_hospitals_that_obey_and_of_none_that_refuses() -> (
+    None
+):
     design = experiment(*ATTACKED)
     digest = design.attack_plan.demanded(design.plan).digest
     assert sum(recovered(design, obedient(design), digest)) >= 3
     assert recovered(design, design.source, digest) == 4 * [False]
-    assert recovered(design, design.source, design.plan.digest) == 4 * [False]  # as agreed, the updates are noised
+    # as agreed, the updates are noised
+    assert recovered(design, design.source, design.plan.digest) == 4 * [False]
 
 
 def test_what_leaves_the_terms_as_they_are_is_the_agreed_plan() -> None:

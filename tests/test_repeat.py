@@ -1,4 +1,6 @@
-"""The command that a report prints repeats it: run as a shell splits it, in another folder, it gives the same results."""
+"""The command that a report prints repeats it: run as a shell splits it, in another folder, it
+gives the same results.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,15 @@ import pytest
 
 from tests.commands import ALONE, FAST, LOCKSTEP, results, shell, wardround
 
-OWN = "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\ndefense:\n  name: wary\n"
-SPOKEN = ["attacks=[sign_flip, [label_flip,sign_flip]]", "defenses=[none,'median + clip',krum]", "seeds=[3,1]"]
+OWN = (
+    "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\ndefense:\n  name:"
+    " wary\n"
+)
+SPOKEN = [
+    "attacks=[sign_flip, [label_flip,sign_flip]]",
+    "defenses=[none,'median + clip',krum]",
+    "seeds=[3,1]",
+]
 COMMANDS = {
     "a run": ["run", *FAST, "attack=[sign_flip]", "attack.sign_flip.scale=3", "defense=median"],
     "spaces and quotes": [
@@ -62,7 +71,9 @@ def test_the_printed_command_gives_the_same_results_in_another_folder(
     assert shell(command, f"{where}=again") == 0
     assert outcome(tmp_path / "second" / "again") == outcome(tmp_path / "first" / "out")
     if "-m" in words:
-        one = json.loads((tmp_path / "first" / "out" / "1" / "manifest.json").read_text())["command"]
+        one = json.loads((tmp_path / "first" / "out" / "1" / "manifest.json").read_text())[
+            "command"
+        ]
         assert shell(one, "hydra.run.dir=one") == 0
         assert outcome(tmp_path / "second" / "one") == outcome(tmp_path / "first" / "out" / "1")
 

@@ -1,4 +1,6 @@
-"""The same command gives the same numbers, whatever ran before, in whatever order, beside whatever, on however many cores."""
+"""The same command gives the same numbers, whatever ran before, in whatever order, beside whatever,
+on however many cores.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,30 @@ from sim.training import Training
 from sim.types import Hospital
 from tests.federation import experiment, finished, plan
 
-SMALL = ["consortium=heart4", "training.rounds=3", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"]
-TRAINING = Training(rounds=3, local_epochs=2, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd")
+SMALL = [
+    "consortium=heart4",
+    "training.rounds=3",
+    "dp.target_epsilon=null",
+    "dp.noise_multiplier=1",
+    "dp.accountant=rdp",
+]
+TRAINING = Training(
+    rounds=3, local_epochs=2, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd"
+)
 
 
 def cells(*more: str, n_seeds: int = 1) -> list[Experiment]:
     """Runs of different length and kind: plain and private, attacked and not."""
-    return plan([*SMALL, *more], ["sign_flip", "label_flip"], ["median", "dp_record"], n_seeds=n_seeds)
+    return plan(
+        [*SMALL, *more], ["sign_flip", "label_flip"], ["median", "dp_record"], n_seeds=n_seeds
+    )
 
 
 def results(records: Sequence[RunRecord]) -> list[dict[str, object]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in evidence.results(records)]
+    return [
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in evidence.results(records)
+    ]
 
 
 def completed(folder: Path, experiments: Sequence[Experiment], workers: int = 1) -> list[RunRecord]:
@@ -71,19 +86,32 @@ def test_a_run_alone_and_among_others_gives_the_same_evidence(once: list[RunReco
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "private"])
 @pytest.mark.parametrize("n_beside", [1, 2, 5, 40])
-def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optimizer: str, n_beside: int) -> None:
+def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(
+    optimizer: str, n_beside: int
+) -> None:
     design = experiment("consortium=heart12")
     weights = design.plan.network.initialize(stream(0, "model"))
 
     def job(hospital: Hospital) -> batched.Job:
         draw = batches.poisson if optimizer == "private" else batches.shuffled
-        rows = batched.padded(draw(key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training))
-        noise = batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name)) if optimizer == "private" else None
+        rows = batched.padded(
+            draw(
+                key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training
+            )
+        )
+        noise = (
+            batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name))
+            if optimizer == "private"
+            else None
+        )
         return batched.Job(weights, hospital.train, rows, noise)
 
     def updates(hospitals: Sequence[Hospital]) -> list[bytes]:
         kind = batched.Optimizer("adam" if optimizer == "adam" else "sgd", 0.1)
-        return [update.tobytes() for update in batched.updates(design.plan.network, [job(h) for h in hospitals], kind)]
+        return [
+            update.tobytes()
+            for update in batched.updates(design.plan.network, [job(h) for h in hospitals], kind)
+        ]
 
     hospitals = design.consortium.hospitals
     alone = {hospital.name: updates([hospital])[0] for hospital in hospitals}
@@ -92,21 +120,30 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(optim
 
 
 def test_hospitals_listed_in_another_order_change_nothing() -> None:
-    orders = ["{cleveland:2,hungary:1,switzerland:1,va:2}", "{va:2,switzerland:1,hungary:1,cleveland:2}"]
+    orders = [
+        "{cleveland:2,hungary:1,switzerland:1,va:2}",
+        "{va:2,switzerland:1,hungary:1,cleveland:2}",
+    ]
     for words in ([], ["attack=[sign_flip]", "aggregator=median", "adversary.n_hostile=2"]):
-        first, second = (experiment(f"consortium.sites={order}", "training.rounds=2", *words) for order in orders)
+        first, second = (
+            experiment(f"consortium.sites={order}", "training.rounds=2", *words) for order in orders
+        )
         assert first.consortium.names == second.consortium.names
         assert first.attack_plan.hostile == second.attack_plan.hostile
         np.testing.assert_array_equal(finished(first).weights, finished(second).weights)
 
 
 def test_batches_and_noise_do_not_depend_on_what_ran_before() -> None:
-    design = experiment(*SMALL[:2], "defense=dp_record", "dp.target_epsilon=null", "dp.noise_multiplier=1")
+    design = experiment(
+        *SMALL[:2], "defense=dp_record", "dp.target_epsilon=null", "dp.noise_multiplier=1"
+    )
     first = finished(design).weights
     np.random.default_rng(0).normal(size=100)
     finished(experiment(*SMALL[:2], "seed=7", "attack=[sign_flip]"))
     np.testing.assert_array_equal(finished(design).weights, first)
-    assert (finished(experiment(*SMALL[:2], "defense=dp_record", *SMALL[2:], "seed=1")).weights != first).any()
+    assert (
+        finished(experiment(*SMALL[:2], "defense=dp_record", *SMALL[2:], "seed=1")).weights != first
+    ).any()
 
 
 def test_runs_leave_the_global_generators_alone() -> None:
@@ -114,9 +151,17 @@ def test_runs_leave_the_global_generators_alone() -> None:
 
     import torch
 
-    before = random.getstate(), torch.random.get_rng_state().numpy().tobytes(), np.random.get_state()[1].tobytes()  # noqa: NPY002
+    before = (
+        random.getstate(),
+        torch.random.get_rng_state().numpy().tobytes(),
+        np.random.get_state()[1].tobytes(),
+    )
     run_together(cells()[:1] + cells()[-1:])
-    after = random.getstate(), torch.random.get_rng_state().numpy().tobytes(), np.random.get_state()[1].tobytes()  # noqa: NPY002
+    after = (
+        random.getstate(),
+        torch.random.get_rng_state().numpy().tobytes(),
+        np.random.get_state()[1].tobytes(),
+    )
     assert before == after
 
 
@@ -124,7 +169,13 @@ def test_runs_leave_the_global_generators_alone() -> None:
 
 
 def drawn(draw: object, **changes: object) -> list[list[int]]:
-    names = {"key": key(0, "hospital", "va"), "round_": 1, "n_train": 50, "training": TRAINING, **changes}
+    names = {
+        "key": key(0, "hospital", "va"),
+        "round_": 1,
+        "n_train": 50,
+        "training": TRAINING,
+        **changes,
+    }
     return [batch.tolist() for batch in draw(**names)]
 
 
@@ -173,7 +224,10 @@ def test_drawn_are_the_records_behind_an_update_each_once() -> None:
     for private, draw in ((False, batches.shuffled), (True, batches.poisson)):
         training = TRAINING.model_copy(update={"local_steps": 2})
         expected = sorted({row for batch in drawn(draw, training=training) for row in batch})
-        assert batches.drawn(key(0, "hospital", "va"), 1, 50, training, private=private).tolist() == expected
+        assert (
+            batches.drawn(key(0, "hospital", "va"), 1, 50, training, private=private).tolist()
+            == expected
+        )
 
 
 # --- streams
@@ -187,12 +241,19 @@ def test_streams_of_different_names_do_not_share_draws() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**70])
-def test_a_stream_is_numpys_own_generator_of_the_numbers_and_of_the_checksums_of_the_words(seed: int) -> None:
+def test_a_stream_is_numpys_own_generator_of_the_numbers_and_of_the_checksums_of_the_words(
+    seed: int,
+) -> None:
     numbers = [seed, zlib.crc32(b"rule"), 7]
     for _ in range(2):  # the second time the seed is known
-        assert stream(seed, "rule", 7).random(4).tolist() == np.random.default_rng(numbers).random(4).tolist()
+        assert (
+            stream(seed, "rule", 7).random(4).tolist()
+            == np.random.default_rng(numbers).random(4).tolist()
+        )
 
 
-def test_nothing_can_be_spawned_from_a_stream_because_the_next_one_of_its_name_would_differ() -> None:
+def test_nothing_can_be_spawned_from_a_stream_because_the_next_one_of_its_name_would_differ() -> (
+    None
+):
     with pytest.raises(TypeError):
         stream(0, "a").spawn(1)

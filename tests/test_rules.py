@@ -68,8 +68,16 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
     [
         (Krum(2), 6, "n_rows=6, n_hostile=2: Krum needs n_rows >= 2*n_hostile + 3 = 7"),
         (Median(3), 6, "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7"),
-        (TrimmedMean(1), 2, "n_rows=2, n_hostile=1: TrimmedMean needs n_rows >= 2*n_hostile + 1 = 3"),
-        (GeometricMedian(4), 8, "n_rows=8, n_hostile=4: GeometricMedian needs n_rows >= 2*n_hostile + 1 = 9"),
+        (
+            TrimmedMean(1),
+            2,
+            "n_rows=2, n_hostile=1: TrimmedMean needs n_rows >= 2*n_hostile + 1 = 3",
+        ),
+        (
+            GeometricMedian(4),
+            8,
+            "n_rows=8, n_hostile=4: GeometricMedian needs n_rows >= 2*n_hostile + 1 = 9",
+        ),
         (Mean(), 0, "n_rows=0: Mean needs n_rows >= 1"),
     ],
 )
@@ -84,7 +92,10 @@ def test_refusal_names_the_numbers_and_the_limit(rule: Rule, n_rows: int, text: 
 def test_robust_rules_refuse_one_secure_sum_and_state_what_would_help(rule: Rule) -> None:
     names = [f"h{i}" for i in range(12)]
     view = Sum()(normal(12, 3), names, np.ones(12))
-    with pytest.raises(RefusedError, match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups"):
+    with pytest.raises(
+        RefusedError,
+        match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups",
+    ):
         rule(view, RNG)
     assert rule(Clear()(normal(12, 3), names, np.ones(12)), RNG).shape == (3,)
 
@@ -112,7 +123,9 @@ def test_mean_counts_hospitals_and_not_groups() -> None:
 
 def test_mean_by_count_refuses_where_counts_are_hidden_or_void() -> None:
     hidden = Sum()(normal(4, 2), list("abcd"), np.ones(4))
-    with pytest.raises(RefusedError, match=r"^weighting=count: Mean .* this party does not learn record counts$"):
+    with pytest.raises(
+        RefusedError, match=r"^weighting=count: Mean .* this party does not learn record counts$"
+    ):
         Mean("count")(hidden, RNG)
     for weights in (np.zeros(2), np.array([-1.0, 5.0])):
         with pytest.raises(RefusedError, match="at least 0 and a sum above 0"):
@@ -127,7 +140,9 @@ def test_mean_knows_only_two_weightings() -> None:
 def test_secure_sum_changes_nothing_for_the_mean() -> None:
     updates, names = normal(12, 50), [f"h{i}" for i in range(12)]
     in_the_clear = Mean()(Clear()(updates, names, np.ones(12)), RNG)
-    np.testing.assert_allclose(Mean()(Sum()(updates, names, np.ones(12)), RNG), in_the_clear, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        Mean()(Sum()(updates, names, np.ones(12)), RNG), in_the_clear, rtol=1e-12, atol=1e-15
+    )
 
 
 # --- rules against outside implementations
@@ -156,15 +171,23 @@ def test_trimmed_mean_and_median_equal_scipy_and_numpy(seed: int, n: int, f: int
 
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1.0, 1e18, 1e30, 3e38])
 @pytest.mark.parametrize("share", [1e-40, 1e-6, 0.25])
-def test_sums_and_lengths_of_float32_rows_are_right_in_all_of_its_range(size: float, share: float) -> None:
+def test_sums_and_lengths_of_float32_rows_are_right_in_all_of_its_range(
+    size: float, share: float
+) -> None:
     rows = np.clip(size * normal(4, 5000) / 5, -3.4e38, 3.4e38).astype(np.float32)
     rows[2] = 0
     exact = rows.astype(np.float64)
     shares = np.array([share, 0.0, 0.25, 0.5])
-    np.testing.assert_allclose(mixed(shares, rows), shares @ exact, rtol=1e-6, atol=1e-7 * np.abs(exact).max() + 1e-44)
+    np.testing.assert_allclose(
+        mixed(shares, rows), shares @ exact, rtol=1e-6, atol=1e-7 * np.abs(exact).max() + 1e-44
+    )
     np.testing.assert_allclose(lengths(rows), np.linalg.norm(exact, axis=1), rtol=1e-6)
-    np.testing.assert_allclose(lengths(rows, rows[1]), np.linalg.norm(exact - exact[1], axis=1), rtol=1e-6)
-    np.testing.assert_allclose(lengths(rows, exact[1] / 3), np.linalg.norm(exact - exact[1] / 3, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        lengths(rows, rows[1]), np.linalg.norm(exact - exact[1], axis=1), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        lengths(rows, exact[1] / 3), np.linalg.norm(exact - exact[1] / 3, axis=1), rtol=1e-6
+    )
 
 
 def test_sums_that_float32_cannot_hold_are_float64() -> None:
@@ -173,7 +196,11 @@ def test_sums_that_float32_cannot_hold_are_float64() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**32), size=st.sampled_from([1e-6, 1.0, 1e30]), offset=st.sampled_from([0.0, 1e4]))
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.sampled_from([1e-6, 1.0, 1e30]),
+    offset=st.sampled_from([0.0, 1e4]),
+)
 def test_distances_equal_the_plain_sum(seed: int, size: float, offset: float) -> None:
     rows = (size * (normal(6, 30, seed=seed) + offset)).astype(np.float32)
     got = squared_distances(rows)
@@ -187,7 +214,9 @@ def test_distances_equal_the_plain_sum(seed: int, size: float, offset: float) ->
 def test_distances_between_honest_rows_keep_their_digits_beside_a_row_of_1e30() -> None:
     honest = normal(6, 30).astype(np.float32) * np.float32(1e-6)
     rows = np.vstack([honest, np.full((2, 30), 1e30, np.float32)])
-    np.testing.assert_allclose(squared_distances(rows)[:6, :6], squared_distances(honest), rtol=1e-9)
+    np.testing.assert_allclose(
+        squared_distances(rows)[:6, :6], squared_distances(honest), rtol=1e-9
+    )
 
 
 def test_krum_is_not_led_by_a_row_of_1e30() -> None:
@@ -202,7 +231,9 @@ def test_krum_is_not_led_by_a_row_of_1e30() -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), n=st.integers(5, 20), d=st.integers(2, 30))
 @example(seed=22083, n=5, d=2)  # a thousandth away from a row
-def test_geometric_median_is_where_the_directions_to_all_rows_cancel(seed: int, n: int, d: int) -> None:
+def test_geometric_median_is_where_the_directions_to_all_rows_cancel(
+    seed: int, n: int, d: int
+) -> None:
     rows = normal(n, d, seed=seed) * np.random.default_rng(seed).uniform(0.01, 10, size=(n, 1))
     found = GeometricMedian(2)(clear(rows), RNG)
     gaps = rows - found
@@ -235,7 +266,9 @@ def test_geometric_median_sees_equal_rows_as_one_point_with_their_joint_hold() -
 
 def test_geometric_median_leaves_the_best_row_when_that_is_not_the_minimizer() -> None:
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-    np.testing.assert_allclose(GeometricMedian(1)(clear(triangle), RNG), triangle.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(
+        GeometricMedian(1)(clear(triangle), RNG), triangle.mean(axis=0), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("short_of_120_degrees", [1e-3, 1e-5, 1e-7, -1e-7])
@@ -259,7 +292,9 @@ def test_geometric_median_descends_with_every_step_and_newtons_steps_end_it() ->
 
 
 def test_geometric_median_refuses_to_call_an_iteration_converged_that_did_not() -> None:
-    with pytest.raises(RefusedError, match=r"^max_steps=1: GeometricMedian did not converge to tolerance=1e-10$"):
+    with pytest.raises(
+        RefusedError, match=r"^max_steps=1: GeometricMedian did not converge to tolerance=1e-10$"
+    ):
         GeometricMedian(2, max_steps=1)(clear(normal(9, 4)), RNG)
 
 
@@ -269,8 +304,12 @@ def test_geometric_median_of_a_majority_at_one_point_is_that_point_whatever_the_
     np.testing.assert_array_equal(GeometricMedian(2)(clear(rows), RNG), rows[2])
 
 
-@pytest.mark.parametrize("changes", [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"max_steps": 0}])
-def test_geometric_median_refuses_an_iteration_that_cannot_end_or_begin(changes: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"max_steps": 0}]
+)
+def test_geometric_median_refuses_an_iteration_that_cannot_end_or_begin(
+    changes: dict[str, float],
+) -> None:
     with pytest.raises(InputError, match=f"^{next(iter(changes))}="):
         GeometricMedian(1, **changes)
 
@@ -296,7 +335,11 @@ def test_robust_rules_hold_against_two_and_fail_against_five_of_nine(rule: Rule)
 
 def test_clip_leaves_short_rows_and_shortens_long_ones() -> None:
     rows = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [3e30, 4e30]], dtype=np.float32)
-    np.testing.assert_allclose(Clip(1.0)(clear(rows), RNG).rows, [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(
+        Clip(1.0)(clear(rows), RNG).rows,
+        [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]],
+        rtol=1e-6,
+    )
 
 
 def test_clip_holds_one_huge_row_and_fails_against_many_short_ones() -> None:
@@ -325,8 +368,12 @@ def test_chain_applies_steps_in_order_then_the_rule_on_the_same_view() -> None:
     noise: Step = Noise()
     rows, weights = normal(5, 3), np.arange(1.0, 6.0)
     rng = stream(0, "chain")
-    expected = weights @ Clip(1.0)(clear(rows + rng.normal(size=rows.shape)), rng).rows / weights.sum()
-    np.testing.assert_allclose(Chain((noise, Clip(1.0)), Mean("count"))(clear(rows, weights), stream(0, "chain")), expected)
+    expected = (
+        weights @ Clip(1.0)(clear(rows + rng.normal(size=rows.shape)), rng).rows / weights.sum()
+    )
+    np.testing.assert_allclose(
+        Chain((noise, Clip(1.0)), Mean("count"))(clear(rows, weights), stream(0, "chain")), expected
+    )
     swapped = Chain((Clip(1.0), noise), Mean("count"))(clear(rows, weights), stream(0, "chain"))
     assert np.abs(swapped - expected).max() > 0.01
 
@@ -336,7 +383,9 @@ def test_chain_needs_what_its_rule_needs() -> None:
     assert chain.min_rows == 7
     with pytest.raises(RefusedError, match="Krum needs"):
         chain(clear(normal(6, 3)), RNG)
-    np.testing.assert_array_equal(Chain((), Krum(2))(clear(normal(7, 3)), RNG), Krum(2)(clear(normal(7, 3)), RNG))
+    np.testing.assert_array_equal(
+        Chain((), Krum(2))(clear(normal(7, 3)), RNG), Krum(2)(clear(normal(7, 3)), RNG)
+    )
 
 
 # --- weights
@@ -346,14 +395,22 @@ def test_chain_needs_what_its_rule_needs() -> None:
 def test_rules_by_count_refuse_where_the_heaviest_could_outweigh_the_others(kind: type) -> None:
     rows, rule = normal(7, 3), kind(2, weighting="count")
     assert np.isfinite(rule(clear(rows, np.array([3.0, 3, 2, 2, 2, 2, 1])), RNG)).all()
-    with pytest.raises(RefusedError, match=r"^n_rows=7, n_hostile=2, weighting=count: .* they weigh 8 of 16$"):
+    with pytest.raises(
+        RefusedError, match=r"^n_rows=7, n_hostile=2, weighting=count: .* they weigh 8 of 16$"
+    ):
         rule(clear(rows, np.array([4.0, 4, 2, 2, 2, 1, 1])), RNG)
-    with pytest.raises(RefusedError, match=r"^weighting=count: .* this party does not learn record counts$"):
+    with pytest.raises(
+        RefusedError, match=r"^weighting=count: .* this party does not learn record counts$"
+    ):
         rule(clear(rows), RNG)
 
 
-@pytest.mark.parametrize("rule", [Median(2, "count"), TrimmedMean(2, "count"), GeometricMedian(2, weighting="count")])
-def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospitals(rule: Rule) -> None:
+@pytest.mark.parametrize(
+    "rule", [Median(2, "count"), TrimmedMean(2, "count"), GeometricMedian(2, weighting="count")]
+)
+def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospitals(
+    rule: Rule,
+) -> None:
     rows = 0.1 * normal(9, 20)
     rows[5:] += 1
     weights = np.array([3.0, 3, 1, 1, 1, 3, 3, 3, 3])
@@ -368,7 +425,9 @@ def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospit
 
 
 @pytest.mark.parametrize("rule", [Monna(2, "h06"), Fltrust("h06")])
-def test_rules_with_a_root_hold_while_it_is_honest_and_fail_when_it_is_not(rule: Monna | Fltrust) -> None:
+def test_rules_with_a_root_hold_while_it_is_honest_and_fail_when_it_is_not(
+    rule: Monna | Fltrust,
+) -> None:
     rows = 0.3 * normal(9, 20) + 1
     rows[:2] = -5
     assert rule(clear(rows), RNG).min() > 0
@@ -382,9 +441,13 @@ def test_fltrust_trusts_nobody_who_points_elsewhere() -> None:
 
 @pytest.mark.parametrize("kind", [partial(Monna, 2), Fltrust])
 def test_rules_with_a_root_refuse_without_it(kind: Callable[[str | None], Rule]) -> None:
-    with pytest.raises(RefusedError, match=r"^root=null: .* needs the name of the trusted hospital$"):
+    with pytest.raises(
+        RefusedError, match=r"^root=null: .* needs the name of the trusted hospital$"
+    ):
         kind(None)(clear(normal(7, 3)), RNG)
-    with pytest.raises(RefusedError, match=r"^root=nowhere: .* needs a hospital with a row of its own: h00, h01"):
+    with pytest.raises(
+        RefusedError, match=r"^root=nowhere: .* needs a hospital with a row of its own: h00, h01"
+    ):
         kind("nowhere")(clear(normal(7, 3)), RNG)
     assert "root=null" in str(Chain((), kind(None)).refusal(7, 7))
 
@@ -464,7 +527,11 @@ def test_clipped_clustering_leaves_out_the_smaller_side() -> None:
 
 def test_centered_clipping_starts_where_it_ended_and_comes_closer_each_round() -> None:
     rows = normal(9, 20) + 3
-    view, rule, from_start = clear(rows), Rounds(CenteredClipping(1.0, 1)), Rounds(CenteredClipping(1.0, 1, "zero"))
+    view, rule, from_start = (
+        clear(rows),
+        Rounds(CenteredClipping(1.0, 1)),
+        Rounds(CenteredClipping(1.0, 1, "zero")),
+    )
     gaps = [np.linalg.norm(rule(view, RNG) - rows.mean(axis=0)) for _ in range(5)]
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] > gaps[-1]
@@ -501,7 +568,11 @@ def test_bucketing_merges_hospitals_and_states_what_that_costs() -> None:
         np.testing.assert_allclose(row, normal(5, 3)[inside].mean(axis=0))
         assert weight == sum(inside)
     text = Chain((Bucketing(2),), Median(3)).refusal(12, 12)
-    assert text == "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7; Bucketing merges 12 rows into 6"
+    assert (
+        text
+        == "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7; Bucketing merges 12"
+        " rows into 6"
+    )
 
 
 def test_a_chain_without_hospitals_assumes_fewer_hostile_ones_in_steps_too() -> None:
@@ -511,7 +582,10 @@ def test_a_chain_without_hospitals_assumes_fewer_hostile_ones_in_steps_too() -> 
 
 def test_smea_refuses_more_sets_than_it_can_look_at() -> None:
     with pytest.raises(
-        RefusedError, match=r"^n_rows=30, n_hostile=10: Smea looks at all 30045015 sets of rows, more than 100000$"
+        RefusedError,
+        match=(
+            r"^n_rows=30, n_hostile=10: Smea looks at all 30045015 sets of rows, more than 100000$"
+        ),
     ):
         Smea(10)(clear(normal(30, 3)), RNG)
 
@@ -519,22 +593,32 @@ def test_smea_refuses_more_sets_than_it_can_look_at() -> None:
 def test_mda_is_exact_where_listing_all_sets_is_not_feasible() -> None:
     rows = normal(40, 10)
     rows[:12] += 8
-    np.testing.assert_array_equal(np.flatnonzero(Mda(12).shares(clear(rows), RNG)), np.arange(12, 40))
+    np.testing.assert_array_equal(
+        np.flatnonzero(Mda(12).shares(clear(rows), RNG)), np.arange(12, 40)
+    )
 
 
 # --- disagreements that docs/rules.md states
 
 
-@pytest.mark.parametrize(("variant", "differs"), [("byzfl", 0.081), ("ndss21", 0.101), ("distance4", 0.021)])
-def test_krums_variants_choose_another_row_as_often_as_documented(variant: Any, differs: float) -> None:
+@pytest.mark.parametrize(
+    ("variant", "differs"), [("byzfl", 0.081), ("ndss21", 0.101), ("distance4", 0.021)]
+)
+def test_krums_variants_choose_another_row_as_often_as_documented(
+    variant: Any, differs: float
+) -> None:
     draws = [normal(10, 50, seed=seed) for seed in range(1000)]
-    other = [krum_scores(rows, 2, variant).argmin() != krum_scores(rows, 2, "paper").argmin() for rows in draws]
+    other = [
+        krum_scores(rows, 2, variant).argmin() != krum_scores(rows, 2, "paper").argmin()
+        for rows in draws
+    ]
     assert np.mean(other) == pytest.approx(differs, abs=1e-9)
 
 
 def flowers_choice(rows: np.ndarray, n_hostile: int, n_chosen: int) -> list[int]:
     contents = [
-        RecordDict({"arrays": ArrayRecord({"0": Array(row)}), "row": MetricRecord({"i": i})}) for i, row in enumerate(rows)
+        RecordDict({"arrays": ArrayRecord({"0": Array(row)}), "row": MetricRecord({"i": i})})
+        for i, row in enumerate(rows)
     ]
     return [int(content["row"]["i"]) for content in select_multikrum(contents, n_hostile, n_chosen)]
 
@@ -543,7 +627,10 @@ def test_krum_on_updates_is_right_where_krum_on_float32_weights_is_not() -> None
     wrong = 0
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        updates, weights = (1e-4 * rng.normal(size=(10, 5000))).astype(np.float32), rng.normal(size=5000).astype(np.float32)
+        updates, weights = (
+            (1e-4 * rng.normal(size=(10, 5000))).astype(np.float32),
+            rng.normal(size=5000).astype(np.float32),
+        )
         exact = oracles.krum_scores((1e4 * updates.astype(np.float64)).tolist(), 2)
         assert krum_scores(updates, 2, "paper").argmin() == np.argmin(exact)
         wrong += flowers_choice(weights + updates, 2, 1)[0] != np.argmin(exact)
@@ -568,7 +655,9 @@ def test_foolsgold_counts_a_row_that_resembles_nobody_like_rows_that_resemble_li
     rows = np.eye(4) + 0.1
     rows = np.vstack([rows, -rows.sum(axis=0)])
     np.testing.assert_allclose(Foolsgold().shares(clear(rows), RNG), 0.2)
-    np.testing.assert_allclose(Foolsgold(variant="signed").shares(clear(rows), RNG), [0.25, 0.25, 0.25, 0.25, 0])
+    np.testing.assert_allclose(
+        Foolsgold(variant="signed").shares(clear(rows), RNG), [0.25, 0.25, 0.25, 0.25, 0]
+    )
 
 
 def test_foolsgold_forgets_no_hospital_after_rounds_of_the_greatest_numbers() -> None:
@@ -583,7 +672,9 @@ def test_foolsgold_forgets_no_hospital_after_rounds_of_the_greatest_numbers() ->
 
 
 @pytest.mark.parametrize("n_alike", [2, 3, 4, 6])
-def test_signguard_leaves_out_a_minority_of_other_signs_however_few_rows_there_are(n_alike: int) -> None:
+def test_signguard_leaves_out_a_minority_of_other_signs_however_few_rows_there_are(
+    n_alike: int,
+) -> None:
     for n_other in {1, n_alike - 1}:
         rows = np.vstack([np.ones((n_alike, 5)), -np.ones((n_other, 5))])
         shares = Signguard(fraction=1.0).shares(clear(rows), stream(0, "signguard"))
@@ -602,7 +693,9 @@ def test_caf_takes_all_weight_of_equal_rows_at_once() -> None:
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-3, 1e-5])
-def test_geometric_median_between_two_tight_clusters_is_where_the_directions_cancel(spread: float) -> None:
+def test_geometric_median_between_two_tight_clusters_is_where_the_directions_cancel(
+    spread: float,
+) -> None:
     rows = spread * normal(8, 30)
     rows[4:] += 1
     shares = GeometricMedian(2).shares(clear(rows), RNG)

@@ -1,6 +1,8 @@
-"""Every rule and step against a plain oracle in extended precision, on rows that break what is only nearly right.
+"""Every rule and step against a plain oracle in extended precision, on rows that break what is only
+nearly right.
 
-A table of kinds of rows times every rule, variant and step in conf/: a new plug-in, and a new kind of rows, are held to all.
+A table of kinds of rows times every rule, variant and step in conf/: a new plug-in, and a new kind
+of rows, are held to all.
 """
 
 import dataclasses
@@ -57,7 +59,9 @@ def extremes(rng: np.random.Generator) -> np.ndarray:
 
 
 def after_extremes(rng: np.random.Generator) -> list[np.ndarray]:
-    """Two hospitals send the greatest numbers of all for three rounds; then all send updates as usual."""
+    """Two hospitals send the greatest numbers of all for three rounds; then all send updates as
+    usual.
+    """
     rounds = [rng.normal(size=(N, D)).astype(np.float32) for _ in range(6)]
     for rows in rounds[:3]:
         rows[:N_HOSTILE] = 3.4e38 * np.sign(rng.normal(size=D))
@@ -96,17 +100,23 @@ def view_of(rows: np.ndarray) -> View:
 
 
 def oracle_of(rule: Rule) -> tuple[dict[str, Any], np.ndarray]:
-    """Fields for the oracle, and how often each row counts: a row that weighs two records is two rows."""
+    """Fields for the oracle, and how often each row counts: a row that weighs two records is two
+    rows.
+    """
     fields, counts = dataclasses.asdict(rule), np.ones(N, int)
     if fields.get("weighting") == "count":
         counts = 1 + np.arange(N) % 2
         fields["weighting"] = "uniform"
-        fields |= {"n_hostile": int(np.sort(counts)[-N_HOSTILE:].sum())} if "n_hostile" in fields else {}
+        fields |= (
+            {"n_hostile": int(np.sort(counts)[-N_HOSTILE:].sum())} if "n_hostile" in fields else {}
+        )
     return fields, counts
 
 
 def near(got: np.ndarray, allowed: list[list[Any]], rows: np.ndarray, digits: float) -> bool:
-    """Whether ``got`` is within ``digits`` of one of the results allowed, relative to it and to a usual row."""
+    """Whether ``got`` is within ``digits`` of one of the results allowed, relative to it and to a
+    usual row.
+    """
     usual = float(np.median(np.abs(rows.astype(np.float64)).max(axis=1)))
     expected = np.array([[float(value) for value in one] for one in allowed])
     slack = digits * (np.abs(expected).max(axis=1) + usual) + 1e-44
@@ -136,10 +146,14 @@ def test_step_equals_its_exact_oracle(name: str, kind: str) -> None:
         rounds, work = ROWS[kind](np.random.default_rng([seed, len(kind)])), Rounds(step)
         for rows in rounds:
             got = work(view_of(rows), stream(0, "step")).rows
-        expected = getattr(exact, name)([exact.numbers(rows) for rows in rounds], **dataclasses.asdict(step))
+        expected = getattr(exact, name)(
+            [exact.numbers(rows) for rows in rounds], **dataclasses.asdict(step)
+        )
         digits = 2e-6 if rows.dtype == np.float32 else 1e-9
         assert len(got) == len(expected)
-        assert all(near(row, [one], rows, digits) for row, one in zip(got, expected, strict=True)), (seed, got)
+        assert all(
+            near(row, [one], rows, digits) for row, one in zip(got, expected, strict=True)
+        ), (seed, got)
 
 
 OPTIMIZERS = ("fedavgm", "fedadagrad", "fedadam", "fedyogi")
@@ -147,12 +161,23 @@ OPTIMIZERS = ("fedavgm", "fedadagrad", "fedadam", "fedyogi")
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("greatest", [1.0, 3.4e38])
-def test_server_optimizer_equals_its_exact_oracle_after_extremes(name: str, greatest: float) -> None:
-    optimizer = build("server_optimizer", OmegaConf.to_container(OmegaConf.load(CONF / "server_optimizer" / f"{name}.yaml")))
+def test_server_optimizer_equals_its_exact_oracle_after_extremes(
+    name: str, greatest: float
+) -> None:
+    optimizer = build(
+        "server_optimizer",
+        OmegaConf.to_container(OmegaConf.load(CONF / "server_optimizer" / f"{name}.yaml")),
+    )
     rng, work = np.random.default_rng(0), Rounds(optimizer)
-    aggregates = [size * rng.normal(size=D) / 5 for size in (greatest, greatest, greatest, 1.0, 1.0, 1.0)]
+    aggregates = [
+        size * rng.normal(size=D) / 5 for size in (greatest, greatest, greatest, 1.0, 1.0, 1.0)
+    ]
     for aggregate in aggregates:
         got = work(aggregate, stream(0, "rule"))
     given, fields = exact.numbers(np.array(aggregates)), dataclasses.asdict(optimizer)
-    expected = exact.fedavgm(given, **fields) if name == "fedavgm" else exact.adaptive(given, **fields, kind=name)
+    expected = (
+        exact.fedavgm(given, **fields)
+        if name == "fedavgm"
+        else exact.adaptive(given, **fields, kind=name)
+    )
     np.testing.assert_allclose(got, [float(value) for value in expected], rtol=1e-9)

@@ -1,4 +1,5 @@
-"""What each rule and step promises of itself (``about.promise``), against hostile rows of many kinds; and that docs state it.
+"""What each rule and step promises of itself (``about.promise``), against hostile rows of many
+kinds; and that docs state it.
 
 A rule that promises something has a check here. A rule that promises nothing has a counterexample.
 """
@@ -43,7 +44,10 @@ def averaged(rule: Any, hostile: Rows, honest: Rows) -> Rows:
 
 def near_taken(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
     most = np.sqrt(len(honest)) * diameter(honest) * SLACK
-    return all(np.linalg.norm(honest - row, axis=1).min() <= most for row in averaged(rule, hostile, honest))
+    return all(
+        np.linalg.norm(honest - row, axis=1).min() <= most
+        for row in averaged(rule, hostile, honest)
+    )
 
 
 def near_mean(rule: Rule, hostile: Rows, honest: Rows, got: Rows) -> bool:
@@ -62,17 +66,23 @@ def median_length(hostile: Rows, honest: Rows) -> float:
 
 
 def within(most: Callable[[Any, Rows, Rows], float]) -> Check:
-    return lambda rule, hostile, honest, got: bool(np.linalg.norm(got) <= most(rule, hostile, honest) * SLACK)
+    return lambda rule, hostile, honest, got: bool(
+        np.linalg.norm(got) <= most(rule, hostile, honest) * SLACK
+    )
 
 
 def rfa_reach(rule: Any, hostile: Rows, honest: Rows) -> float:
-    """Each step adds at most n / (n - f) times the distance of the farthest honest row from the point reached."""
+    """Each step adds at most n / (n - f) times the distance of the farthest honest row from the
+    point reached.
+    """
     longest = max(rule.nu, float(np.linalg.norm(honest, axis=1).max()))
     return ((1 + (len(hostile) + len(honest)) / len(honest)) ** rule.steps - 1) * longest
 
 
 def trusts(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
-    return bool(np.linalg.norm(got) <= np.linalg.norm(honest[-1]) * SLACK and got @ honest[-1] >= -1e-9)
+    return bool(
+        np.linalg.norm(got) <= np.linalg.norm(honest[-1]) * SLACK and got @ honest[-1] >= -1e-9
+    )
 
 
 def bounded_influence(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
@@ -87,7 +97,9 @@ def bounded_influence(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool
 def votes(rule: Any, hostile: Rows, honest: Rows, got: Rows) -> bool:
     decided = np.abs(np.sign(honest).sum(axis=0)) > len(hostile)
     sure = np.sign(np.sign(honest).sum(axis=0))
-    return bool(np.isin(np.abs(got), (0, rule.step)).all() and (np.sign(got) == sure)[decided].all())
+    return bool(
+        np.isin(np.abs(got), (0, rule.step)).all() and (np.sign(got) == sure)[decided].all()
+    )
 
 
 CHECKS: dict[str, Check] = {
@@ -100,15 +112,23 @@ CHECKS: dict[str, Check] = {
     "geometric_median": near_mean,
     "rfa-zero": within(lambda rule, hostile, honest: rfa_reach(rule, hostile, honest)),
     "caf": near_mean,
-    "mda": lambda rule, hostile, honest, got: diameter(averaged(rule, hostile, honest)) <= diameter(honest) * SLACK,
-    "smea": lambda rule, hostile, honest, got: top_variance(averaged(rule, hostile, honest)) <= top_variance(honest) * SLACK,
+    "mda": lambda rule, hostile, honest, got: (
+        diameter(averaged(rule, hostile, honest)) <= diameter(honest) * SLACK
+    ),
+    "smea": lambda rule, hostile, honest, got: (
+        top_variance(averaged(rule, hostile, honest)) <= top_variance(honest) * SLACK
+    ),
     "monna": lambda rule, hostile, honest, got: bool(
         np.linalg.norm(averaged(rule, hostile, honest) - honest[-1], axis=1).max()
         <= np.linalg.norm(honest - honest[-1], axis=1).max() * SLACK
     ),
-    "centered_clipping": within(lambda rule, hostile, honest: rule.iterations * (rule.tau or median_length(hostile, honest))),
+    "centered_clipping": within(
+        lambda rule, hostile, honest: rule.iterations * (rule.tau or median_length(hostile, honest))
+    ),
     "fltrust": trusts,
-    "flame": within(lambda rule, hostile, honest: median_length(hostile, honest) * (1 + 10 * rule.noise)),
+    "flame": within(
+        lambda rule, hostile, honest: median_length(hostile, honest) * (1 + 10 * rule.noise)
+    ),
     "signguard": within(lambda rule, hostile, honest: median_length(hostile, honest)),
     "clipped_clustering": within(lambda rule, hostile, honest: median_length(hostile, honest)),
     "sign_majority": votes,
@@ -123,7 +143,9 @@ def check_of(case: str) -> Check | None:
 
 @st.composite
 def attacked(draw: st.DrawFn) -> tuple[Rows, Rows]:
-    """Hostile rows in directions of their own, opposite, equal, or copies of honest ones moved; and honest rows, some equal."""
+    """Hostile rows in directions of their own, opposite, equal, or copies of honest ones moved; and
+    honest rows, some equal.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, d = draw(st.integers(11, 14)), draw(st.integers(1, 12))
     honest = rng.normal(size=(n - N_HOSTILE, d)) + draw(st.sampled_from([0.0, 0.0, 3.0, 100.0]))
@@ -155,12 +177,16 @@ def test_rule_keeps_its_promise(case: str, rule: Rule, drawn: tuple[Rows, Rows])
 @every_case
 def test_every_rule_has_a_promise_and_a_check_or_a_counterexample(case: str, rule: Rule) -> None:
     assert rule.about.promise
-    assert (check_of(case) is None) == (rule.about.promise.startswith("nothing") and case != "rfa-zero")
+    assert (check_of(case) is None) == (
+        rule.about.promise.startswith("nothing") and case != "rfa-zero"
+    )
 
 
 @pytest.mark.parametrize("directions", claims.DIRECTIONS)
 @every_case
-def test_two_far_rows_move_only_rules_that_promise_nothing(case: str, rule: Rule, directions: str) -> None:
+def test_two_far_rows_move_only_rules_that_promise_nothing(
+    case: str, rule: Rule, directions: str
+) -> None:
     count = claims.moved(rule, directions, 20)
     if case.startswith("dnc"):
         assert (count > 0) == (directions != "agreeing")
@@ -187,7 +213,9 @@ def hidden_majorities() -> Iterator[tuple[str, Rows]]:
 
 
 @pytest.mark.parametrize(("name", "rows"), hidden_majorities())
-def test_rules_that_promise_no_direction_may_follow_hostile_rows_that_agree(name: str, rows: Rows) -> None:
+def test_rules_that_promise_no_direction_may_follow_hostile_rows_that_agree(
+    name: str, rows: Rows
+) -> None:
     rule = CASES[name]
     rule = dataclasses.replace(rule, fraction=1.0) if name == "signguard" else rule
     assert isinstance(rule, Weighing)

@@ -1,6 +1,7 @@
 """One table of properties over every rule, every variant of a rule and every step in conf/.
 
-A new plug-in is held to all of it. What a rule does not promise is listed here with the reason, and shown to be so.
+A new plug-in is held to all of it. What a rule does not promise is listed here with the reason, and
+shown to be so.
 """
 
 import dataclasses
@@ -26,8 +27,11 @@ from tests.conftest import N_HOSTILE, plugins
 ROOT = 6  # the hospital that rules with a root trust
 SMALL = settings(max_examples=25, deadline=None)
 SHAPES = st.tuples(st.integers(11, 13), st.integers(1, 5))
-WHOLE = arrays(np.float64, SHAPES, elements=st.integers(-50, 50).map(float))  # full of ties and duplicates
-ANY_FLOAT32 = arrays(np.float32, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=32))
+# full of ties and duplicates
+WHOLE = arrays(np.float64, SHAPES, elements=st.integers(-50, 50).map(float))
+ANY_FLOAT32 = arrays(
+    np.float32, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=32)
+)
 
 
 def cases() -> dict[str, Rule]:
@@ -38,14 +42,18 @@ def cases() -> dict[str, Rule]:
             rule = dataclasses.replace(rule, root=f"h{ROOT:02}")
         variants = [variant.split("=") for variant in rule.about.variants]
         made[name] = rule
-        made |= {f"{name}-{value}": dataclasses.replace(rule, **{field: yaml.safe_load(value)}) for field, value in variants}
+        made |= {
+            f"{name}-{value}": dataclasses.replace(rule, **{field: yaml.safe_load(value)})
+            for field, value in variants
+        }
     return made
 
 
 CASES = cases()
 STEPS = plugins("each_step")
 
-# Case -> why it lacks the property. Nothing is listed that has it: each test of exemptions below finds a counterexample.
+# Case -> why it lacks the property. Nothing is listed that has it: each test of exemptions below
+# finds a counterexample.
 TIES = {
     "mda": "of several sets with the least diameter the first is taken",
     "clipped_clustering": "of two clusters of one size the first is taken",
@@ -87,7 +95,9 @@ OUTSIDE = {
     "foolsgold-signed": "zero if all rows are alike",
 }
 NOT_THE_SAME = {
-    **{case: OUTSIDE[case] for case in ("centered_clipping-1.0", "weak_dp", "weak_dp-1.0", "flame")},
+    **{
+        case: OUTSIDE[case] for case in ("centered_clipping-1.0", "weak_dp", "weak_dp-1.0", "flame")
+    },
     "sign_majority": "takes steps of one length",
     "foolsgold": "zero if all rows are alike",
     "foolsgold-signed": "zero if all rows are alike",
@@ -104,7 +114,8 @@ BOUNDED = {
 # Case -> distance of two rows that agree, or of one alone, from which on they move the result far.
 MOVED_FROM = {"mean": 1e3, "mean-count": 1e3, "rfa": 1e3, "rfa-count": 1e3, "rlr": 1e3}
 MOVED_BY_ONE_FROM = {**MOVED_FROM, "foolsgold": 1e3, "foolsgold-signed": 1e3}
-# Compared with the oracle on rows without ties: on a lattice directions, angles and clusters are not unique.
+# Compared with the oracle on rows without ties: on a lattice directions, angles and clusters are
+# not unique.
 GENERAL_POSITION = ("caf", "smea", "dnc", "foolsgold", "flame", "signguard", "clipped_clustering")
 
 every_rule = pytest.mark.parametrize("rule", CASES.values(), ids=CASES)
@@ -121,7 +132,9 @@ def clear(rows: np.ndarray, weights: np.ndarray | None = None) -> View:
     rows = np.asarray(rows)
     rows.setflags(write=False)
     counts = 1.0 + np.arange(len(rows)) % 2 if weights is None else weights
-    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))), counts, model=np.zeros(rows.shape[1]))
+    return View(
+        rows, tuple((f"h{i:02}",) for i in range(len(rows))), counts, model=np.zeros(rows.shape[1])
+    )
 
 
 def aggregated(rule: Rule, rows: np.ndarray) -> np.ndarray:
@@ -168,16 +181,22 @@ def test_rule_equals_its_oracle(rule: Rule, data: st.DataObject) -> None:
     got = rule(view, stream(0, "rule"))
     cost = oracles.COST.get(name_of(rule))
     if cost is None:
-        np.testing.assert_allclose(got, expected, rtol=1e-6 if general else 1e-11, atol=1e-7 if general else 1e-11)
+        np.testing.assert_allclose(
+            got, expected, rtol=1e-6 if general else 1e-11, atol=1e-7 if general else 1e-11
+        )
     else:
-        rows = np.repeat(view.rows, view.weights.astype(int) if "count" in repr(rule) else 1, axis=0).tolist()
+        rows = np.repeat(
+            view.rows, view.weights.astype(int) if "count" in repr(rule) else 1, axis=0
+        ).tolist()
         assert cost(got.tolist(), rows) <= cost(expected, rows) * (1 + 1e-9)
 
 
 def keeps_order(rule: Rule, rows: np.ndarray, order: list[int]) -> bool:
     view = clear(rows)
     assert view.weights is not None
-    shuffled = View(rows[order], tuple(view.members[i] for i in order), view.weights[order], model=view.model)
+    shuffled = View(
+        rows[order], tuple(view.members[i] for i in order), view.weights[order], model=view.model
+    )
     left, right = rule(shuffled, stream(0, "rule")), rule(view, stream(0, "rule"))
     return np.allclose(left, right, rtol=1e-6, atol=1e-8 * np.ptp(rows))
 
@@ -185,7 +204,9 @@ def keeps_order(rule: Rule, rows: np.ndarray, order: list[int]) -> bool:
 @every_case
 @SMALL
 @given(rows=spread_rows(), data=st.data())
-def test_rule_ignores_the_order_of_hospitals(case: str, rule: Rule, rows: np.ndarray, data: st.DataObject) -> None:
+def test_rule_ignores_the_order_of_hospitals(
+    case: str, rule: Rule, rows: np.ndarray, data: st.DataObject
+) -> None:
     assert case in TIES or keeps_order(rule, rows, data.draw(st.permutations(range(len(rows)))))
 
 
@@ -193,26 +214,36 @@ def test_rule_ignores_the_order_of_hospitals(case: str, rule: Rule, rows: np.nda
 def test_exempted_rules_do_depend_on_the_order(case: str) -> None:
     rngs = [np.random.default_rng(seed) for seed in range(100)]
     sizes = [11 + seed % 4 for seed in range(100)]
-    drawn = [(rng.normal(size=(n, 23)), rng.permutation(n).tolist()) for rng, n in zip(rngs, sizes, strict=True)]
+    drawn = [
+        (rng.normal(size=(n, 23)), rng.permutation(n).tolist())
+        for rng, n in zip(rngs, sizes, strict=True)
+    ]
     assert not all(keeps_order(CASES[case], rows, order) for rows, order in drawn)
 
 
 def moves_along(rule: Rule, rows: np.ndarray, shift: float, factor: float) -> bool:
     near = {"rtol": 1e-6, "atol": 1e-7 * np.ptp(rows) * abs(factor) + 1e-9 * abs(shift)}
-    return np.allclose(aggregated(rule, rows * factor + shift), aggregated(rule, rows) * factor + shift, **near)
+    return np.allclose(
+        aggregated(rule, rows * factor + shift), aggregated(rule, rows) * factor + shift, **near
+    )
 
 
 @every_case
 @SMALL
 @given(rows=spread_rows(), shift=st.floats(-10, 10), factor=st.sampled_from([-2.0, 1e-3, 1e3]))
-def test_rule_moves_and_scales_with_the_rows(case: str, rule: Rule, rows: np.ndarray, shift: float, factor: float) -> None:
+def test_rule_moves_and_scales_with_the_rows(
+    case: str, rule: Rule, rows: np.ndarray, shift: float, factor: float
+) -> None:
     assert case in ANCHORED or moves_along(rule, rows, shift, factor)
 
 
 @pytest.mark.parametrize("case", ANCHORED)
 def test_exempted_rules_do_not_move_and_scale_with_the_rows(case: str) -> None:
     rows = np.random.default_rng(0).normal(size=(11, 5))
-    assert not all(moves_along(CASES[case], rows, shift, factor) for shift, factor in ((10, 1), (0, 1e3), (0, 1e-8)))
+    assert not all(
+        moves_along(CASES[case], rows, shift, factor)
+        for shift, factor in ((10, 1), (0, 1e3), (0, 1e-8))
+    )
 
 
 def stays_inside(rule: Rule, rows: np.ndarray) -> bool:
@@ -224,7 +255,9 @@ def stays_inside(rule: Rule, rows: np.ndarray) -> bool:
 @every_case
 @SMALL
 @given(rows=ANY_FLOAT32)
-def test_rule_is_finite_and_stays_inside_the_rows_for_all_of_float32(case: str, rule: Rule, rows: np.ndarray) -> None:
+def test_rule_is_finite_and_stays_inside_the_rows_for_all_of_float32(
+    case: str, rule: Rule, rows: np.ndarray
+) -> None:
     got = aggregated(rule, rows)
     assert got.shape == rows.shape[1:]
     assert got.dtype == np.float64
@@ -237,7 +270,13 @@ def test_exempted_rules_do_leave_the_rows(case: str) -> None:
     rng = np.random.default_rng(0)
     widening = np.column_stack([np.ones(11), np.linspace(0.1, 3, 11)])
     fanned = np.column_stack([np.full(11, 100.0), 6 * [0.0] + 5 * [1e6]])
-    sets = (rng.normal(size=(11, 5)) + 100, rng.exponential(size=(11, 5)) - 0.6, np.ones((11, 5)), widening, fanned)
+    sets = (
+        rng.normal(size=(11, 5)) + 100,
+        rng.exponential(size=(11, 5)) - 0.6,
+        np.ones((11, 5)),
+        widening,
+        fanned,
+    )
     assert not all(stays_inside(CASES[case], rows) for rows in sets)
 
 
@@ -251,7 +290,9 @@ def test_rule_keeps_the_digits_of_float32_updates(rule: Rule, size: float) -> No
 
 @every_case
 @pytest.mark.parametrize(("dtype", "near"), [(np.float32, 1e-6), (np.float64, 1e-12)])
-def test_identical_rows_are_their_own_aggregate(case: str, rule: Rule, dtype: type, near: float) -> None:
+def test_identical_rows_are_their_own_aggregate(
+    case: str, rule: Rule, dtype: type, near: float
+) -> None:
     row = np.random.default_rng(2).normal(size=50).astype(dtype)
     got = aggregated(rule, np.tile(row, (11, 1)))
     assert np.allclose(got, row, rtol=near, atol=0) == (case not in NOT_THE_SAME)
@@ -261,7 +302,9 @@ def test_identical_rows_are_their_own_aggregate(case: str, rule: Rule, dtype: ty
 def test_half_of_the_rows_equal_or_zero_still_gives_a_finite_result(rule: Rule) -> None:
     rows = np.random.default_rng(3).normal(size=(12, 6))
     for half in (rows[6:7], np.zeros((1, 6)), -rows[6:]):
-        assert np.isfinite(aggregated(rule, np.vstack([np.broadcast_to(half, (6, 6)), rows[6:]]))).all()
+        assert np.isfinite(
+            aggregated(rule, np.vstack([np.broadcast_to(half, (6, 6)), rows[6:]]))
+        ).all()
     assert np.isfinite(aggregated(rule, np.zeros((12, 6)))).all()
 
 
@@ -276,7 +319,9 @@ def test_rule_does_not_write_to_what_it_is_given(rule: Rule) -> None:
 @every_case
 @pytest.mark.parametrize("distance", [1e3, 1e30])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_far_rows_cannot_move_a_robust_rule_but_move_the_others(case: str, rule: Rule, distance: float, sign: int) -> None:
+def test_far_rows_cannot_move_a_robust_rule_but_move_the_others(
+    case: str, rule: Rule, distance: float, sign: int
+) -> None:
     rows = np.random.default_rng(5).normal(size=(11, 40)).astype(np.float32)
     rows[:N_HOSTILE] = sign * distance * (1 + np.arange(N_HOSTILE)[:, None])
     center, radius = honest_radius(rows)
@@ -305,7 +350,9 @@ def test_a_hostile_majority_that_agrees_takes_over(case: str, rule: Rule) -> Non
 @pytest.mark.parametrize("n_hostile", [0, 1, 2, 5])
 def test_rule_refuses_exactly_below_its_stated_limit(rule: Rule, n_hostile: int) -> None:
     changes = {"n_hostile": n_hostile, "root": "h00"}
-    rule = dataclasses.replace(rule, **{key: value for key, value in changes.items() if hasattr(rule, key)})
+    rule = dataclasses.replace(
+        rule, **{key: value for key, value in changes.items() if hasattr(rule, key)}
+    )
     stated = eval(rule.about.limit.removeprefix("n_rows >= "), dataclasses.asdict(rule))
     assert rule.min_rows == stated
     rows = np.random.default_rng(7).normal(size=(stated, 3))
@@ -320,7 +367,9 @@ def test_rule_refuses_exactly_below_its_stated_limit(rule: Rule, n_hostile: int)
 @every_rule
 @SMALL
 @given(rows=spread_rows())
-def test_shares_are_parts_of_one_and_give_the_aggregate_unless_rows_are_clipped_too(rule: Rule, rows: np.ndarray) -> None:
+def test_shares_are_parts_of_one_and_give_the_aggregate_unless_rows_are_clipped_too(
+    rule: Rule, rows: np.ndarray
+) -> None:
     if not isinstance(rule, Weighing):
         return
     shares = rule.shares(clear(rows), stream(0, "rule"))
@@ -328,7 +377,9 @@ def test_shares_are_parts_of_one_and_give_the_aggregate_unless_rows_are_clipped_
     assert shares.min() >= 0
     assert shares.sum() == pytest.approx(1, rel=1e-12) or not shares.any()
     if type(rule).combined is Weighing.combined:
-        np.testing.assert_allclose(shares @ rows, aggregated(rule, rows), rtol=1e-9, atol=1e-12 * np.ptp(rows))
+        np.testing.assert_allclose(
+            shares @ rows, aggregated(rule, rows), rtol=1e-9, atol=1e-12 * np.ptp(rows)
+        )
 
 
 # --- steps
@@ -339,7 +390,9 @@ def test_shares_are_parts_of_one_and_give_the_aggregate_unless_rows_are_clipped_
 @given(rows=WHOLE)
 def test_step_equals_its_oracle(step: Step, rows: np.ndarray) -> None:
     expected = getattr(oracles, name_of(step))(rows.tolist(), **dataclasses.asdict(step))
-    np.testing.assert_allclose(step(clear(rows), stream(0, "step")).rows, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        step(clear(rows), stream(0, "step")).rows, expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @every_step
@@ -347,7 +400,9 @@ def test_step_equals_its_oracle(step: Step, rows: np.ndarray) -> None:
 def test_step_keeps_the_digits_and_the_type_of_float32_updates(step: Step, size: float) -> None:
     rows = (size * np.random.default_rng(1).normal(size=(11, 300))).astype(np.float32)
     rows[3] *= np.float32(1e-6)
-    got, expected = (step(clear(given), stream(0, "step")).rows for given in (rows, rows.astype(np.float64)))
+    got, expected = (
+        step(clear(given), stream(0, "step")).rows for given in (rows, rows.astype(np.float64))
+    )
     assert got.dtype == np.float32
     assert (np.abs(got - expected).max(axis=1) <= 1e-6 * np.abs(expected).max(axis=1)).all()
 
@@ -367,7 +422,9 @@ def test_step_keeps_every_hospital_and_every_record(step: Any, rows: np.ndarray)
     assert before.weights is not None
     assert len(after.rows) == len(after.members) == len(after.weights)
     assert len(after.rows) == (step.n_rows(len(rows)) if hasattr(step, "n_rows") else len(rows))
-    assert sorted(name for group in after.members for name in group) == sorted(name for (name,) in before.members)
+    assert sorted(name for group in after.members for name in group) == sorted(
+        name for (name,) in before.members
+    )
     assert after.weights.sum() == before.weights.sum()
 
 
@@ -377,7 +434,9 @@ def test_step_keeps_every_hospital_and_every_record(step: Any, rows: np.ndarray)
 def test_step_scales_rows_down_or_averages_them(step: Step, rows: np.ndarray, seed: int) -> None:
     after = step(clear(rows), stream(seed, "step"))
     if isinstance(step, Scaling) and name_of(step) != "normalize":
-        assert (np.linalg.norm(after.rows, axis=1) <= np.linalg.norm(rows, axis=1) * (1 + 1e-12)).all()
+        assert (
+            np.linalg.norm(after.rows, axis=1) <= np.linalg.norm(rows, axis=1) * (1 + 1e-12)
+        ).all()
     if isinstance(step, Mixing):
         mixing = step.mixing(clear(rows), stream(seed, "step"))
         assert mixing.min() >= 0
@@ -393,7 +452,9 @@ def test_shares_of_a_chain_are_those_of_the_hospitals_rows(step: Step) -> None:
     assert shares.shape == (11,)
     assert shares.sum() == pytest.approx(1, rel=1e-12)
     if isinstance(step, Mixing):
-        np.testing.assert_allclose(shares @ rows, Chain((step,), Mean())(clear(rows), stream(0, "step")), rtol=1e-9)
+        np.testing.assert_allclose(
+            shares @ rows, Chain((step,), Mean())(clear(rows), stream(0, "step")), rtol=1e-9
+        )
 
 
 @every_step
@@ -406,5 +467,8 @@ def test_step_refuses_exactly_below_its_stated_limit(step: Any, n_hostile: int) 
     rows = np.random.default_rng(7).normal(size=(stated, 3))
     assert chain.refusal(stated, stated) is None
     assert np.isfinite(chain(clear(rows), stream(0, "step"))).all()
-    with pytest.raises(RefusedError, match=rf"^n_rows={stated - 1}, n_hostile={n_hostile}: {step.about.title} needs "):
+    with pytest.raises(
+        RefusedError,
+        match=rf"^n_rows={stated - 1}, n_hostile={n_hostile}: {step.about.title} needs ",
+    ):
         chain(clear(rows[1:]), stream(0, "step"))

@@ -22,7 +22,10 @@ def test_the_examples_of_the_shapes_are_true() -> None:
 
 def test_every_data_set_states_what_a_record_is() -> None:
     tables = ["heart4", "heart12", "breast8", "synthetic"]
-    found = [experiment(f"consortium={name}", "adversary.n_hostile=1").consortium.schema for name in tables]
+    found = [
+        experiment(f"consortium={name}", "adversary.n_hostile=1").consortium.schema
+        for name in tables
+    ]
     assert {type(schema) for schema in found} == {TableSchema}
     assert Digits()(0).schema == ImageSchema(8, 8, channels=1, low=0.0, high=16.0)
 

@@ -1,4 +1,6 @@
-"""What packages exchange has a type: no ``Any`` in what is public, but where a line here states why."""
+"""What packages exchange has a type: no ``Any`` in what is public, but where a line here states
+why.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,14 @@ SPECIAL = ("__init__", "__call__")  # methods that others call by another name
 
 # A name -> why its type is open.
 OPEN = {
-    "sim.types.Node": "plain values of YAML and JSON, which types of Python state no better; settings and evidence check them",
+    "sim.types.Node": (
+        "plain values of YAML and JSON, which types of Python state no better; settings and"
+        " evidence check them"
+    ),
     "sim.types.TableRow": "a row as polars gives it; the schema of its table has the types",
-    "sim.evidence.records.RunRecord.curve": "columns of different types, which sim.evidence.plausible checks",
+    "sim.evidence.records.RunRecord.curve": (
+        "columns of different types, which sim.evidence.plausible checks"
+    ),
     "reports.figures.style.RC": "matplotlib's own form of its settings",
 }
 
@@ -27,11 +34,13 @@ OPEN = {
 def opened(tree: ast.Module) -> Iterator[str]:
     """The names of a module that have ``Any`` in what others see of them.
 
-    These are arguments and results of public functions and methods, public fields, bases of public classes, and all names of
-    types.
+    These are arguments and results of public functions and methods, public fields, bases of public
+    classes, and all names of types.
     """
     names = {"Any"} | {one.asname for one in _imported(tree) if one.name == "Any" and one.asname}
-    yield from dict.fromkeys(name for name, types in _stated(tree.body, "") if any(_is_open(one, names) for one in types))
+    yield from dict.fromkeys(
+        name for name, types in _stated(tree.body, "") if any(_is_open(one, names) for one in types)
+    )
 
 
 def _imported(tree: ast.Module) -> Iterator[ast.alias]:
@@ -55,9 +64,13 @@ def _stated(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, list[ast.e
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             is_name = ast.unparse(node.annotation).endswith("TypeAlias")
             if _is_public(node.target.id) or is_name:
-                yield prefix + node.target.id, [node.annotation, *([node.value] if is_name and node.value else [])]
+                yield (
+                    prefix + node.target.id,
+                    [node.annotation, *([node.value] if is_name and node.value else [])],
+                )
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            is_type = isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)  # or may be one
+            # or may be one
+            is_type = isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
             yield node.targets[0].id, [node.value] if is_type and not prefix else []
 
 
@@ -74,7 +87,9 @@ def _is_open(stated: ast.expr, names: set[str]) -> bool:
                 continue  # no type in quotes
             if not isinstance(inner, ast.Constant) and _is_open(inner, names):
                 return True
-        if (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr == "Any"):
+        if (isinstance(node, ast.Name) and node.id in names) or (
+            isinstance(node, ast.Attribute) and node.attr == "Any"
+        ):
             return True
     return False
 
@@ -84,7 +99,9 @@ def module(path: Path) -> str:
 
 
 def test_nothing_public_is_of_any_type() -> None:
-    found = [f"{module(path)}.{name}" for path in FILES for name in opened(ast.parse(path.read_text()))]
+    found = [
+        f"{module(path)}.{name}" for path in FILES for name in opened(ast.parse(path.read_text()))
+    ]
     assert sorted(found) == sorted(OPEN)
 
 
@@ -132,11 +149,17 @@ def test_what_others_do_not_see_may_be_open(source: str) -> None:
 def test_all_forms_of_plugins_stand_in_two_files() -> None:
     forms = {kind.form.__name__: kind.form.__module__ for kind in KINDS}
     assert set(forms.values()) == {"sim.types", "sim.kinds"}
-    assert {name for name, where in forms.items() if where == "sim.kinds"} == {"Model", "TrainingAttack", "LocalPrivacy"}
+    assert {name for name, where in forms.items() if where == "sim.kinds"} == {
+        "Model",
+        "TrainingAttack",
+        "LocalPrivacy",
+    }
 
 
 def test_nothing_is_found_again_by_its_address() -> None:
-    """An address is given to another object once the first is gone: where one stands for an object, the wrong one is found."""
+    """An address is given to another object once the first is gone: where one stands for an object,
+    the wrong one is found.
+    """
     found = [
         f"{module(path)}:{node.lineno}"
         for path in FILES

@@ -27,9 +27,11 @@ def test_every_line_of_what_is_not_trusted_and_of_plug_ins_names_a_test() -> Non
 
 
 def test_the_search_for_lines_without_a_test_finds_one() -> None:
-    assert [line for line in _lines("- nobody\n  is trusted\n- all (`tests/a.py::b`)\n") if "tests/" not in line] == [
-        "nobody is trusted"
-    ]
+    assert [
+        line
+        for line in _lines("- nobody\n  is trusted\n- all (`tests/a.py::b`)\n")
+        if "tests/" not in line
+    ] == ["nobody is trusted"]
 
 
 def _lines(text: str = TEXT) -> list[str]:
@@ -41,4 +43,8 @@ def _lines(text: str = TEXT) -> list[str]:
 def _tests(path: Path) -> set[str]:
     if not path.exists():
         return set()
-    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }

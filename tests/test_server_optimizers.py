@@ -1,4 +1,6 @@
-"""Server optimizers against torch's optimizers, where these are defined alike, and against the papers' recursions."""
+"""Server optimizers against torch's optimizers, where these are defined alike, and against the
+papers' recursions.
+"""
 
 from typing import Any
 
@@ -88,7 +90,9 @@ def test_a_chain_steps_by_its_optimizer_and_remembers_over_rounds() -> None:
     assert Chain((), Mean())(view, stream(0, "rule")).item() == 2.0
 
 
-@pytest.mark.parametrize("make", [lambda: Fedavgm(0.0), lambda: Fedavgm(1.0, 1.5), lambda: Fedadam(tau=0.0)])
+@pytest.mark.parametrize(
+    "make", [lambda: Fedavgm(0.0), lambda: Fedavgm(1.0, 1.5), lambda: Fedadam(tau=0.0)]
+)
 def test_optimizers_refuse_values_that_cannot_work(make: Any) -> None:
     with pytest.raises(InputError):
         make()

@@ -1,4 +1,6 @@
-"""Defenses stack: names joined with ``+``, of presets and of single parts; contradictions are refused in one line."""
+"""Defenses stack: names joined with ``+``, of presets and of single parts; contradictions are
+refused in one line.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,13 @@ PARTS = {
 }  # fmt: skip
 
 CONTRADICTIONS = {
-    "median+krum": "expected one aggregator; median has aggregator=median and krum has aggregator=krum",
+    "median+krum": (
+        "expected one aggregator; median has aggregator=median and krum has aggregator=krum"
+    ),
     "mean+median": "expected one aggregator; mean has",
-    "nnm_trimmed_mean+trimmed_mean": "expected aggregator=trimmed_mean once: nnm_trimmed_mean and trimmed_mean both have it",
+    "nnm_trimmed_mean+trimmed_mean": (
+        "expected aggregator=trimmed_mean once: nnm_trimmed_mean and trimmed_mean both have it"
+    ),
     "fedadam+fedyogi": "expected one server_optimizer; ",
     "clip+clip": "expected clip once",
     "norm_bounding+clip": "expected steps=clip once: norm_bounding and clip both have it",
@@ -59,12 +65,17 @@ def planned(words: list[str], defense: str) -> dict[str, Any]:
 
 
 def chosen(parts: dict[str, Any]) -> list[str]:
-    return [f"{group}=[{','.join(name)}]" if isinstance(name, list) else f"{group}={name}" for group, name in parts.items()]
+    return [
+        f"{group}=[{','.join(name)}]" if isinstance(name, list) else f"{group}={name}"
+        for group, name in parts.items()
+    ]
 
 
 @pytest.mark.usefixtures("_initialized")
 @pytest.mark.parametrize(("name", "parts"), PARTS.items(), ids=PARTS)
-def test_a_stack_is_the_defense_whose_parts_are_chosen_one_by_one(name: str, parts: dict[str, Any]) -> None:
+def test_a_stack_is_the_defense_whose_parts_are_chosen_one_by_one(
+    name: str, parts: dict[str, Any]
+) -> None:
     stack, single = planned([], name), planned(chosen(parts), "none")
     assert stack.pop("label") == stack.pop("defense")["name"] == name
     assert list(stack["steps"]) == list(single["steps"])
@@ -109,10 +120,22 @@ def test_a_value_reaches_the_stacks_that_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["[secagg+dp_record,median+clip]", "['secagg+dp_record','median + clip']", "[[secagg,dp_record],[median,clip]]"]
+    "given",
+    [
+        "[secagg+dp_record,median+clip]",
+        "['secagg+dp_record','median + clip']",
+        "[[secagg,dp_record],[median,clip]]",
+    ],
 )
 def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -> None:
-    words = (*FAST, ALONE, "attacks=[sign_flip]", f"defenses={given}", "seeds=1", f"hydra.run.dir={tmp_path}")
+    words = (
+        *FAST,
+        ALONE,
+        "attacks=[sign_flip]",
+        f"defenses={given}",
+        "seeds=1",
+        f"hydra.run.dir={tmp_path}",
+    )
     assert wardround("compare", *words) == 0
     rows = {(row["attack"], row["defense"]): row for row in results(tmp_path)}
     names = ("none", "secagg+dp_record", "median+clip")
@@ -127,12 +150,21 @@ def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -
 def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "defense").mkdir(parents=True)
     (tmp_path / "own" / "defense" / "wary.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\naggregator:\n  n_hostile: 0\n"
-        "defense:\n  name: wary\n"
+        "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\naggregator:\n "
+        " n_hostile: 0\ndefense:\n  name: wary\n"
     )
     place = ["--config-dir", f"{tmp_path}/own"]
-    assert wardround("run", *place, *FAST, "defense=clip+wary", f"hydra.run.dir={tmp_path}/run") == 0
-    words = (*FAST, ALONE, "attacks=[none]", "defenses=[clip+wary]", "seeds=1", f"hydra.run.dir={tmp_path}/compare")
+    assert (
+        wardround("run", *place, *FAST, "defense=clip+wary", f"hydra.run.dir={tmp_path}/run") == 0
+    )
+    words = (
+        *FAST,
+        ALONE,
+        "attacks=[none]",
+        "defenses=[clip+wary]",
+        "seeds=1",
+        f"hydra.run.dir={tmp_path}/compare",
+    )
     assert wardround("compare", *place, *words) == 0
     for folder in ("run", "compare"):
         record = json.loads((tmp_path / folder / "evidence.jsonl").read_text().splitlines()[-1])

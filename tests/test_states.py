@@ -1,4 +1,6 @@
-"""What lasts from round to round is a value: advancing a plug-in twice from one state gives the same, and edits nothing."""
+"""What lasts from round to round is a value: advancing a plug-in twice from one state gives the
+same, and edits nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from sim.types import Knowledge, Reply, Stateful, Vector, View
 from tests.conftest import KINDS, plugins
 
 N, D, N_HOSTILE = 11, 6, 2
-OPTIMIZERS = [path for path in sorted((CONF / "server_optimizer").glob("*.yaml")) if path.stem != "none"]
+OPTIMIZERS = [
+    path for path in sorted((CONF / "server_optimizer").glob("*.yaml")) if path.stem != "none"
+]
 CASES: dict[str, Any] = {
     **{
         f"{kind.removeprefix('each_')}-{name}": plugin
@@ -26,7 +30,12 @@ CASES: dict[str, Any] = {
         for name, plugin in plugins(kind).items()
         if is_stateful(plugin)
     },
-    **{f"optimizer-{path.stem}": build("server_optimizer", OmegaConf.to_container(OmegaConf.load(path))) for path in OPTIMIZERS},
+    **{
+        f"optimizer-{path.stem}": build(
+            "server_optimizer", OmegaConf.to_container(OmegaConf.load(path))
+        )
+        for path in OPTIMIZERS
+    },
 }
 
 
@@ -37,15 +46,29 @@ def given(case: str, number: int) -> Any:
         case "rule" | "step":
             return View(rows, tuple((f"h{i:02}",) for i in range(N)), np.ones(N), rows[0])
         case "byzantine":
-            return Knowledge(rows[:N_HOSTILE], N, N_HOSTILE, rows[N_HOSTILE:], model=rows[0], round=number)
+            return Knowledge(
+                rows[:N_HOSTILE], N, N_HOSTILE, rows[N_HOSTILE:], model=rows[0], round=number
+            )
         case "fault":
             return Reply(rows[0].astype(np.float32), 50, number)
     return rows[0]
 
 
 def test_every_kind_of_plugin_with_a_state_is_tried() -> None:
-    assert {case.partition("-")[0] for case in CASES} == {"rule", "step", "byzantine", "fault", "optimizer"}
-    assert {"rule-foolsgold", "step-momentum", "byzantine-mimic", "fault-straggler", "optimizer-fedadam"} <= set(CASES)
+    assert {case.partition("-")[0] for case in CASES} == {
+        "rule",
+        "step",
+        "byzantine",
+        "fault",
+        "optimizer",
+    }
+    assert {
+        "rule-foolsgold",
+        "step-momentum",
+        "byzantine-mimic",
+        "fault-straggler",
+        "optimizer-fedadam",
+    } <= set(CASES)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -66,7 +89,9 @@ def test_a_state_is_a_frozen_value_that_nobody_edits(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_call_is_a_first_round(case: str) -> None:
     plugin, work = CASES[case], given(case, 1)
-    assert repr(plugin(work, stream(0, "draws"))) == repr(plugin.advance(work, None, stream(0, "draws"))[0])
+    assert repr(plugin(work, stream(0, "draws"))) == repr(
+        plugin.advance(work, None, stream(0, "draws"))[0]
+    )
 
 
 def test_what_plugins_are_given_holds_nothing_that_lasts() -> None:
@@ -109,4 +134,6 @@ def test_a_plugin_that_returns_no_state_of_its_type_is_named(made: Any, reason: 
 
 
 def test_a_state_comes_in_as_it_went_out() -> None:
-    assert advanced(Faulty((np.zeros(3), Count(1))), np.zeros(3), Count(0), stream(0, "draws"))[1] == Count(1)
+    assert advanced(Faulty((np.zeros(3), Count(1))), np.zeros(3), Count(0), stream(0, "draws"))[
+        1
+    ] == Count(1)

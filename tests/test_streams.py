@@ -1,4 +1,6 @@
-"""Output in every encoding, width and kind of stream: no traceback, no lost run, no cut figure; files are always UTF-8."""
+"""Output in every encoding, width and kind of stream: no traceback, no lost run, no cut figure;
+files are always UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +65,21 @@ ENCODINGS = (
     "utf-7",
     "iso8859-15",
 )
-USUAL = ("PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE", "LANG", "LC_ALL", "COLUMNS", "TERM", "NO_COLOR", "FORCE_COLOR")
-SIGNS = "ε ± † ‡ \N{EN DASH} \N{MINUS SIGN} → ≤ … é ü ß 漢字 😀 אב \udcff \x1b[31m [bold] [/] :smile: \\ $x$"
+USUAL = (
+    "PYTHONIOENCODING",
+    "PYTHONUTF8",
+    "PYTHONCOERCECLOCALE",
+    "LANG",
+    "LC_ALL",
+    "COLUMNS",
+    "TERM",
+    "NO_COLOR",
+    "FORCE_COLOR",
+)
+SIGNS = (
+    "ε ± † ‡ \N{EN DASH} \N{MINUS SIGN} → ≤ … é ü ß 漢字 😀 אב \udcff \x1b[31m [bold] [/] :smile:"
+    " \\ $x$"
+)
 SMALL_COMMAND = f"""
 import sys
 from sim.cli import streams
@@ -84,11 +99,24 @@ COMMAND = "import sys; from sim.cli.command import main; sys.exit(main())"
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic", "workers=1")
 
 
-def called(code: str, *words: str, changes: dict[str, str] | None = None, end: str = "") -> subprocess.CompletedProcess[bytes]:
-    """Python's ``-c code words`` in a process of its own; ``end`` is what a shell makes of its streams."""
-    env = {key: value for key, value in os.environ.items() if key not in USUAL} | {"PYTHONPATH": str(ROOT)} | (changes or {})
+def called(
+    code: str, *words: str, changes: dict[str, str] | None = None, end: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Python's ``-c code words`` in a process of its own; ``end`` is what a shell makes of its
+    streams.
+    """
+    env = (
+        {key: value for key, value in os.environ.items() if key not in USUAL}
+        | {"PYTHONPATH": str(ROOT)}
+        | (changes or {})
+    )
     words = ("bash", sys.executable, "-c", code, *words)
-    return subprocess.run(["bash", "-o", "pipefail", "-c", f'"$@" {end}', *words], env=env, capture_output=True, timeout=180)
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f'"$@" {end}', *words],
+        env=env,
+        capture_output=True,
+        timeout=180,
+    )
 
 
 def test_the_table_has_many_streams_and_locales() -> None:
@@ -110,9 +138,19 @@ def test_output_in_every_locale_ends_in_no_traceback_and_keeps_the_exit_code(loc
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [("| head -c 0", 0), (">&-", 0), ("2>&-", 0), (">&- 2>&- <&-", 0), ("2>&1 | true", 0), (">/dev/null", 0), (">/dev/full", 74)],
+    [
+        ("| head -c 0", 0),
+        (">&-", 0),
+        ("2>&-", 0),
+        (">&- 2>&- <&-", 0),
+        ("2>&1 | true", 0),
+        (">/dev/null", 0),
+        (">/dev/full", 74),
+    ],
 )
-def test_a_closed_or_full_stream_loses_no_work_and_is_no_traceback(end: str, code: int, tmp_path: Path) -> None:
+def test_a_closed_or_full_stream_loses_no_work_and_is_no_traceback(
+    end: str, code: int, tmp_path: Path
+) -> None:
     work = f"""
 import sys
 from sim.cli import streams
@@ -136,15 +174,21 @@ sys.exit(command())
 
 
 def test_what_an_encoding_lacks_is_its_nearest_or_an_escape() -> None:
-    assert "ε ± † \N{MINUS SIGN} 漢 é".encode("ascii", streams.ERRORS) == b"eps +/- # - \\u6f22 \\xe9"
+    assert (
+        "ε ± † \N{MINUS SIGN} 漢 é".encode("ascii", streams.ERRORS) == b"eps +/- # - \\u6f22 \\xe9"
+    )
     assert "ε ± †".encode("cp1252", streams.ERRORS) == "eps ± †".encode("cp1252")
     assert "ε\udcff".encode("utf-8", streams.ERRORS) == "ε".encode() + b"\\udcff"
-    assert all(nearest.isascii() and not sign.isascii() for sign, nearest in streams.NEAREST.items())
+    assert all(
+        nearest.isascii() and not sign.isascii() for sign, nearest in streams.NEAREST.items()
+    )
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Gives a function that renders all that the commands print into an encoding and reads it again."""
+    """Gives a function that renders all that the commands print into an encoding and reads it
+    again.
+    """
 
     def write(encoding: str) -> str:
         held = BytesIO()
@@ -159,7 +203,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
 
 def _everything() -> None:
-    record = make_record(attack="alie", defense="dp_record", privacy=make_privacy(), inversion=make_inversion())
+    record = make_record(
+        attack="alie", defense="dp_record", privacy=make_privacy(), inversion=make_inversion()
+    )
     listing.show([])
     explain.show([experiment(*FAST[:3], "dp=record", "aggregator=median")], 1)
     Screen().print(run_table(record))
@@ -168,7 +214,9 @@ def _everything() -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_all_that_the_commands_print_can_be_written_in_every_encoding(encoding: str, written: Callable[[str], str]) -> None:
+def test_all_that_the_commands_print_can_be_written_in_every_encoding(
+    encoding: str, written: Callable[[str], str]
+) -> None:
     shown = written(encoding)
     assert "Yin et al." in shown
     assert "wardround compare" in shown
@@ -176,7 +224,9 @@ def test_all_that_the_commands_print_can_be_written_in_every_encoding(encoding: 
 
 
 @pytest.mark.parametrize("width", [1, 20, 40, 60, 80, 200])
-def test_no_figure_is_cut_at_any_width(width: int, written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_figure_is_cut_at_any_width(
+    width: int, written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     shown = written("utf-8")
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
@@ -206,7 +256,9 @@ def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
     """All calls of a function or method of this name in the project's code, with the file."""
     for path in CODE:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and name == getattr(node.func, "id", getattr(node.func, "attr", None)):
+            if isinstance(node, ast.Call) and name == getattr(
+                node.func, "id", getattr(node.func, "attr", None)
+            ):
                 yield path.relative_to(ROOT).as_posix(), node
 
 
@@ -214,13 +266,24 @@ def test_everything_is_printed_through_one_screen_without_markup() -> None:
     assert {file for file, _ in calls("Console")} == set()
     assert {file for file, _ in calls("from_markup")} == set()
     made = [
-        node for path in CODE for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)
+        node
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
     ]
-    assert [node.name for node in made if any(getattr(base, "id", "") == "Console" for base in node.bases)] == ["Screen"]
+    assert [
+        node.name
+        for node in made
+        if any(getattr(base, "id", "") == "Console" for base in node.bases)
+    ] == ["Screen"]
     columns = list(calls("TextColumn"))
     assert columns
     assert all(any(key.arg == "markup" for key in node.keywords) for _, node in columns)
-    printing = {file for file, node in calls("print") if isinstance(node.func, ast.Name) and file.startswith("sim/")}
+    printing = {
+        file
+        for file, node in calls("print")
+        if isinstance(node.func, ast.Name) and file.startswith("sim/")
+    }
     assert printing <= {
         "sim/cli/command.py",
         "sim/cli/streams.py",
@@ -253,7 +316,9 @@ def _is_binary(node: ast.Call) -> bool:
 
 def _opens_no_file(node: ast.Call) -> bool:
     return (
-        isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id in ("os", "Image")
+        isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("os", "Image")
     )
 
 
@@ -266,7 +331,13 @@ def test_a_finished_comparison_in_another_encoding_ends_with_0_and_its_files_are
     done = called(COMMAND, *words, f"hydra.run.dir='{folder}'", changes=changes, end="| head -1")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode("cp1252").count("\n") == 1
-    for name in ("config.yaml", "manifest.json", "results.csv", "evidence.jsonl", "report/index.html"):
+    for name in (
+        "config.yaml",
+        "manifest.json",
+        "results.csv",
+        "evidence.jsonl",
+        "report/index.html",
+    ):
         content = (folder / name).read_bytes()
         assert "\r" not in content.decode("utf-8")
         assert content.rstrip(b"\n") == content.rstrip()
@@ -310,7 +381,9 @@ FOUND = {
 
 
 @pytest.mark.parametrize("word", FOUND)
-def test_list_finds_groups_by_each_of_their_names_and_choices_by_any_word(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_finds_groups_by_each_of_their_names_and_choices_by_any_word(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["list", word]) == 0
     shown = capsys.readouterr().out
     assert all(text in shown for text in FOUND[word])
@@ -335,7 +408,9 @@ NEAREST = {
 
 
 @pytest.mark.parametrize("word", [*NEAREST, "qqqqqqq", "", " ", "[[", "\x1b[31m", "x" * 100_000])
-def test_a_word_that_occurs_nowhere_is_one_line_with_the_nearest_name(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_word_that_occurs_nowhere_is_one_line_with_the_nearest_name(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     if word == "consortiums":
         assert main(["list", word]) == 0
         return

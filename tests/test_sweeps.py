@@ -20,7 +20,11 @@ CONFIG: dict[str, Any] = {
 
 
 def run(number: int, auroc: float = 0.8, **changes: Any) -> Any:
-    config = CONFIG | changes.pop("config", {}) | {"seed": changes.get("seed", 0), "label": changes.get("defense", "none")}
+    config = (
+        CONFIG
+        | changes.pop("config", {})
+        | {"seed": changes.get("seed", 0), "label": changes.get("defense", "none")}
+    )
     return make_record(run=f"{number}", config=config, figures={"auroc": auroc}, **changes)
 
 
@@ -68,14 +72,18 @@ SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.cs
 
 
 @pytest.mark.parametrize(("records", "columns", "keys"), SWEEPS.values(), ids=SWEEPS)
-def test_what_differs_between_runs_is_a_column_and_an_axis(records: list[Any], columns: list[str], keys: list[str]) -> None:
+def test_what_differs_between_runs_is_a_column_and_an_axis(
+    records: list[Any], columns: list[str], keys: list[str]
+) -> None:
     sweep = Sweep(records, [str(i) for i in range(len(records))])
     assert sweep.columns == columns
     assert list(sweep.varied) == keys
     assert all(list(row) == [*RESULT_COLUMNS, *keys] for row in sweep.results())
     axes = sweeps.draw(sweep).axes[0]
     assert axes.get_xlabel() == (columns[0] if columns else "seed")
-    assert len(axes.get_xticks()) == len({row[sweep.axis] for row in sweep.runs.iter_rows(named=True)})
+    assert len(axes.get_xticks()) == len(
+        {row[sweep.axis] for row in sweep.runs.iter_rows(named=True)}
+    )
     page = sweeps.render(sweep, {"command": "wardround run -m"}, sweeps.draw(sweep))
     assert all(f"<th>{name}</th>" in page for name in columns)
 
@@ -87,7 +95,11 @@ def test_means_and_intervals_are_over_seeds_of_one_value_and_stay_in_the_range()
         for i, (v, auroc) in enumerate(zip((0.02, 0.1), pair, strict=True))
     ]
     low, high = Sweep(records, ["a", "b", "c", "d"]).rows()
-    assert (low["training.lr"], low["seeds"], low["auroc"]["mean"]) == ("0.02", 2, pytest.approx(0.8))
+    assert (low["training.lr"], low["seeds"], low["auroc"]["mean"]) == (
+        "0.02",
+        2,
+        pytest.approx(0.8),
+    )
     assert (low["auroc"]["mean_low"], low["auroc"]["mean_high"]) == (0.0, 1.0)
     assert high["auroc"]["mean_low"] == pytest.approx(0.9)
 
@@ -107,13 +119,25 @@ def test_a_run_is_compared_with_the_control_of_its_own_value() -> None:
 def test_a_sweep_of_the_command_line_ends_with_one_table_and_one_report(
     launcher: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("training.lr=0.02,0.1", "seed=0,1", "hydra.sweep.subdir=x/${hydra.job.num}", f"hydra.sweep.dir={tmp_path}")
+    words = (
+        "training.lr=0.02,0.1",
+        "seed=0,1",
+        "hydra.sweep.subdir=x/${hydra.job.num}",
+        f"hydra.sweep.dir={tmp_path}",
+    )
     assert wardround("run", "-m", *launcher, *FAST, *words) == 0
     out = capfd.readouterr().out
     assert out.rstrip().endswith("report/index.html")
     table = results(tmp_path)
-    assert [(row["training.lr"], row["seed"]) for row in table] == [("0.02", "0"), ("0.02", "1"), ("0.1", "0"), ("0.1", "1")]
-    assert [row["auroc"] for row in table] == [results(tmp_path / "x" / str(i))[0]["auroc"] for i in range(4)]
+    assert [(row["training.lr"], row["seed"]) for row in table] == [
+        ("0.02", "0"),
+        ("0.02", "1"),
+        ("0.1", "0"),
+        ("0.1", "1"),
+    ]
+    assert [row["auroc"] for row in table] == [
+        results(tmp_path / "x" / str(i))[0]["auroc"] for i in range(4)
+    ]
     page = (tmp_path / "report" / "index.html").read_bytes()
     assert b"x/3/report/index.html" in page
     for name in ("report/index.html", "report/figures/sweep.png", "results.csv"):
@@ -123,7 +147,9 @@ def test_a_sweep_of_the_command_line_ends_with_one_table_and_one_report(
     assert results(tmp_path) == table
 
 
-def test_a_sweep_with_a_job_that_is_refused_runs_none(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_with_a_job_that_is_refused_runs_none(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert wardround("run", "-m", *FAST, "defense=none,krum", f"hydra.sweep.dir={tmp_path}") == 2
     err = capfd.readouterr().err
     assert err.startswith("wardround: aggregator=Krum: ")

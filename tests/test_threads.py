@@ -1,4 +1,6 @@
-"""Runs compute on one thread of each library, whatever was imported first, and leave the caller's numbers of threads alone."""
+"""Runs compute on one thread of each library, whatever was imported first, and leave the caller's
+numbers of threads alone.
+"""
 
 import json
 import subprocess
@@ -12,7 +14,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sim.devices import one_thread
 
 ROOT = Path(__file__).parents[1]
-FLAME = ("consortium=heart4", "training.rounds=2", "attack=[sign_flip]", "aggregator=flame")  # which loads HDBSCAN
+# which loads HDBSCAN
+FLAME = ("consortium=heart4", "training.rounds=2", "attack=[sign_flip]", "aggregator=flame")
 CALIBRATION = """
 import sys
 import torch
@@ -70,14 +73,18 @@ print(json.dumps(result))
 
 
 def notebook(n_threads: int, *words: str) -> dict[str, list]:
-    """What a process sees that imports numpy and torch, has them use so many threads, and then runs something."""
+    """What a process sees that imports numpy and torch, has them use so many threads, and then runs
+    something.
+    """
     program = [sys.executable, "-c", NOTEBOOK, str(n_threads), *words]
     ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own_numbers() -> None:
+def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own_numbers() -> (
+    None
+):
     three, one = notebook(3, *FLAME), notebook(1, *FLAME)
     assert set(three["before"]) == {3}
     assert three["during"].keys() == {"weigh", "train", "tensors", "scores"}
@@ -90,7 +97,10 @@ def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_
 
 def test_noise_is_calibrated_to_the_same_digits_on_any_number_of_threads() -> None:
     programs = [[sys.executable, "-c", CALIBRATION, n] for n in ("1", "2")]
-    one, two = (subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout for words in programs)
+    one, two = (
+        subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for words in programs
+    )
     assert one == two
 
 

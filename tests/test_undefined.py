@@ -35,14 +35,21 @@ UNDEFINED = {
 
 @pytest.mark.parametrize(("words", "name", "needs"), UNDEFINED.values(), ids=UNDEFINED)
 def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
-    words: list[str], name: str, needs: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: list[str],
+    name: str,
+    needs: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "150")
     assert wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}") == 0
     out = " ".join(capfd.readouterr().out.split())
     refused = json.loads((tmp_path / "manifest.json").read_text())["refused"]
     assert refused
-    assert all(name in (cell["attack"], cell["defense"]) and cell["n_hostile"] is None for cell in refused)
+    assert all(
+        name in (cell["attack"], cell["defense"]) and cell["n_hostile"] is None for cell in refused
+    )
     ran = {(row["attack"], row["defense"]) for row in results(tmp_path)}
     assert not ran & {(cell["attack"], cell["defense"]) for cell in refused}
     assert ("none", "none") in ran
@@ -60,38 +67,61 @@ def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
 
 def test_explain_states_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("explain", *FAST, "attacks=[sign_flip]", "defenses=[none,krum,median]") == 0
-    assert "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5" in " ".join(
-        capfd.readouterr().out.split()
+    assert (
+        "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"
+        in " ".join(capfd.readouterr().out.split())
     )
 
 
 @pytest.mark.parametrize(
     ("words", "stated"),
     [
-        (["defenses=[krum]"], "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"),
+        (
+            ["defenses=[krum]"],
+            "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5",
+        ),
         (["defenses=[krum,secagg+median]", "attacks=[sign_flip]"], "aggregator=Krum: "),
-        (["defenses=[none]", "attacks=[alie]", "adversary.knowledge=own"], "adversary.knowledge=own: expected at least"),
-        (["defenses=[none,median]", "attacks=[sign_flip]", "attack.sign_flip.scale=-1"], "attack.sign_flip.scale=-1: "),
+        (
+            ["defenses=[none]", "attacks=[alie]", "adversary.knowledge=own"],
+            "adversary.knowledge=own: expected at least",
+        ),
+        (
+            ["defenses=[none,median]", "attacks=[sign_flip]", "attack.sign_flip.scale=-1"],
+            "attack.sign_flip.scale=-1: ",
+        ),
         (["defenses=[none,dp_record]", "dp.delta=0.1"], "dp.delta=0.1: expected less than 1/"),
     ],
 )
 def test_a_comparison_of_which_nothing_asked_is_defined_or_with_a_wrong_value_is_refused(
     words: list[str], stated: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}/out") == 2
+    assert (
+        wardround("compare", *FAST, ALONE, "seeds=1", *words, f"hydra.run.dir={tmp_path}/out") == 2
+    )
     err = capfd.readouterr().err
     assert err.startswith(f"wardround: {stated}")
     assert err.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_over_numbers_of_hostile_hospitals_only_those_are_left_out_for_which_a_part_is_not_defined(tmp_path: Path) -> None:
-    words = ("attacks=[sign_flip]", "defenses=[median,krum]", "adversary.n_hostile=[0,1,2]", f"hydra.run.dir={tmp_path}")
+def test_over_numbers_of_hostile_hospitals_only_those_are_left_out_for_which_a_part_is_not_defined(
+    tmp_path: Path,
+) -> None:
+    words = (
+        "attacks=[sign_flip]",
+        "defenses=[median,krum]",
+        "adversary.n_hostile=[0,1,2]",
+        f"hydra.run.dir={tmp_path}",
+    )
     assert wardround("compare", *FAST, ALONE, "seeds=1", *words) == 0
     refused = json.loads((tmp_path / "manifest.json").read_text())["refused"]
     found = {(cell["attack"], cell["defense"], cell["n_hostile"]) for cell in refused}
     attacks = ("none", "sign_flip")
-    assert found == {(attack, name, n) for attack in attacks for name, n in (("krum", 1), ("krum", 2), ("median", 2))}
+    assert found == {
+        (attack, name, n)
+        for attack in attacks
+        for name, n in (("krum", 1), ("krum", 2), ("median", 2))
+    }
     ran = {(row["defense"], int(row["n_hostile"])) for row in results(tmp_path)}
     assert ran == {("none", 0), ("none", 1), ("none", 2), ("median", 0), ("median", 1), ("krum", 0)}
 

@@ -1,4 +1,6 @@
-"""What readers see of figures that do not exist and of privacy budgets: never a number in their place, never less than spent."""
+"""What readers see of figures that do not exist and of privacy budgets: never a number in their
+place, never less than spent.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def test_a_run_whose_test_patients_are_of_one_class_ends_and_states_it(
     assert shown.err == ""
 
 
-def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(call: Call, tmp_path: Path) -> None:
+def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(
+    call: Call, tmp_path: Path
+) -> None:
     words_ = (*ONE_CLASS, "seeds=[13,1,2]", "attacks=[none]", "defenses=[none]", "workers=1")
     assert call("compare", *words_, f"hydra.run.dir={tmp_path / 'many'}") == 0
     rows = {row["seed"]: row["auroc"] for row in evidence.results(evidence.read(tmp_path / "many"))}
@@ -50,16 +54,29 @@ def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(call: Call, 
     assert ",13,2,0,2,,," in (tmp_path / "many" / "results.csv").read_text()
 
 
-def test_explain_states_what_epsilon_does_not_cover(call: Call, capfd: pytest.CaptureFixture[str]) -> None:
+def test_explain_states_what_epsilon_does_not_cover(
+    call: Call, capfd: pytest.CaptureFixture[str]
+) -> None:
     noise = ("dp.target_epsilon=null", "dp.noise_multiplier=1.5", "dp.accountant=rdp")
-    assert call("explain", "consortium=heart4", "defense=dp_record", "training.rounds=1", *noise) == 0
+    assert (
+        call("explain", "consortium=heart4", "defense=dp_record", "training.rounds=1", *noise) == 0
+    )
     shown = " ".join(capfd.readouterr().out.split())
-    for topic in ("Not covered by epsilon", "Epsilon covers one run", "taken to be public", "Whoever knows the seed"):
+    for topic in (
+        "Not covered by epsilon",
+        "Epsilon covers one run",
+        "taken to be public",
+        "Whoever knows the seed",
+    ):
         assert topic in shown
 
 
 def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_states_it() -> None:
-    (row,) = [row for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ") if row.runs]
+    (row,) = [
+        row
+        for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ")
+        if row.runs
+    ]
     assert row.status == "inconclusive"
     assert "2 seeds with both controls, 3 needed" in row.reason
     assert "no AUROC in the run or its control for seed 1" in row.reason
@@ -92,7 +109,10 @@ def test_an_upper_bound_is_rounded_up(value: float, shown: str) -> None:
 
 def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Path) -> None:
     terms, spent = make_privacy()
-    privacy = terms.model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]}), spent
+    privacy = (
+        terms.model_copy(update={"delta": 0.0135, "not_covered": ["Tuning. Made for a test."]}),
+        spent,
+    )
     evidence.append(tmp_path, addressed(make_record(defense="dp", privacy=privacy)))
     page = write_report(tmp_path).read_text()
     assert "δ = 0.0135;" in page
@@ -100,19 +120,35 @@ def test_the_page_shows_delta_whole_and_what_epsilon_does_not_cover(tmp_path: Pa
 
 
 HOSPITALS = [f"hospital_{i}" for i in range(6)]
-NO_AUROC = dict.fromkeys(("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc")) | {
+NO_AUROC = dict.fromkeys(
+    ("auroc", "auprc", "sensitivity_at_90_specificity", "worst_hospital_auroc")
+) | {
     "undefined": "all 4 test patients are with the condition",
 }
 
 
 def undefined(seeds: tuple[int, ...] = (), **fields: Any) -> list[RunRecord]:
-    of_one_class = [one.model_copy(update={"n_test": 1, "n_test_positive": 1}) for one in make_hospitals([])]
-    lacking = {"figures": NO_AUROC, "hospitals": of_one_class, "of_hospitals": {"auroc": dict.fromkeys(HOSPITALS)}}
-    return [make_record(seed=seed, **(lacking if seed in seeds else {}), **fields) for seed in range(3)]
+    of_one_class = [
+        one.model_copy(update={"n_test": 1, "n_test_positive": 1}) for one in make_hospitals([])
+    ]
+    lacking = {
+        "figures": NO_AUROC,
+        "hospitals": of_one_class,
+        "of_hospitals": {"auroc": dict.fromkeys(HOSPITALS)},
+    }
+    return [
+        make_record(seed=seed, **(lacking if seed in seeds else {}), **fields) for seed in range(3)
+    ]
 
 
-def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(tmp_path: Path) -> None:
-    records = [*undefined((1,)), *undefined((1,), attack="alie"), *undefined((0, 1, 2), attack="random")]
+def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(
+    tmp_path: Path,
+) -> None:
+    records = [
+        *undefined((1,)),
+        *undefined((1,), attack="alie"),
+        *undefined((0, 1, 2), attack="random"),
+    ]
     cells = {row["attack"]: row for row in tables.cells(records).iter_rows(named=True)}
     assert {name: (row["n"], row["n_undefined"], row["n_lost"]) for name, row in cells.items()} == {
         "none": (2, 0, 0), "alie": (2, 0, 0), "random": (0, 2, 0),
@@ -121,7 +157,10 @@ def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(
     for record in records:
         evidence.append(tmp_path, addressed(record))
     page = write_report(tmp_path).read_text()
-    assert "AUROC is not defined in 3 runs of random against no defense: all 4 test patients are with the condition." in page
+    assert (
+        "AUROC is not defined in 3 runs of random against no defense: all 4 test patients are with"
+        " the condition." in page
+    )
     shown = rendered(terminal.closing(records))
     assert "not defined" in shown
     assert "‡" in shown
@@ -133,8 +172,12 @@ def test_an_attack_that_leaves_no_model_breaks_its_defense_down_and_succeeds() -
     (point,) = breakdown.points(breakdown.by_number(records)).iter_rows(named=True)
     assert point["breaks_at"] == 2
     rows = evidence.results(records)
-    assert {row["attack_success"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {1.0}
-    assert {row["auroc"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {None}
+    assert {
+        row["attack_success"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2
+    } == {1.0}
+    assert {row["auroc"] for row in rows if row["attack"] == "alie" and row["n_hostile"] == 2} == {
+        None
+    }
 
 
 def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_path: Path) -> None:
@@ -142,4 +185,9 @@ def test_a_backdoor_without_marked_records_has_a_page_that_shows_no_rate(tmp_pat
         evidence.append(tmp_path, addressed(record))
     records = evidence.read(tmp_path)
     assert "backdoor" in write_report(tmp_path).read_text()
-    assert next(row for row in evidence.results(records) if row["attack"] == "backdoor")["attack_success"] is None
+    assert (
+        next(row for row in evidence.results(records) if row["attack"] == "backdoor")[
+            "attack_success"
+        ]
+        is None
+    )

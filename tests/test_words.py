@@ -1,4 +1,6 @@
-"""Retired words are gone: one word stands for one thing, and the words that once stood for it beside it are not used."""
+"""Retired words are gone: one word stands for one thing, and the words that once stood for it
+beside it are not used.
+"""
 
 import re
 import subprocess
@@ -33,15 +35,22 @@ RETIRED = {  # the word: the words that took its place
     "twin": "copy, reference",
     "twins": "copies, references",
 }
-NOT_READ = ("CHANGELOG.md", "LICENSE", "tests/test_words.py")  # history, another's text, and the words themselves
+# history, another's text, and the words themselves
+NOT_READ = ("CHANGELOG.md", "LICENSE", "tests/test_words.py")
 SLOGAN = r"design on trial before it is deployed|Federated learning on trial"
 STATISTICS = r"(?<![A-Za-z])[Tt]rials(?![A-Za-z])"  # Bernoulli trials
 ALLOWED = {  # pattern of file names: what may stand in them. Each has its reason.
-    r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,  # what the project does
-    r"sim/evidence/(intervals|metrics)\.py|threats/findings\.py|tests/test_intervals\.py": STATISTICS,  # the statistical term
+    # what the project does
+    r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,
+    # the statistical term
+    r"sim/evidence/(intervals|metrics)\.py|threats/findings\.py|tests/test_intervals\.py": (
+        STATISTICS
+    ),
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
-    r"sim/federation/adversary\.py": r'"foreseen"',  # the name of a stream, on which its draws depend
-    r"sim/observers/influence\.py|tests/test_influence\.py": r'stream\((0, )?"kept"',  # the name of a stream likewise
+    # the name of a stream, on which its draws depend
+    r"sim/federation/adversary\.py": r'"foreseen"',
+    # the name of a stream likewise
+    r"sim/observers/influence\.py|tests/test_influence\.py": r'stream\((0, )?"kept"',
 }
 # A word ends where a letter of the other case begins, too, so that parts of identifiers are words.
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -49,7 +58,9 @@ WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 def texts() -> dict[str, str]:
     """Tracked text files by name."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     found = {}
     for name in names.split("\0"):
         if name and name not in NOT_READ and (ROOT / name).is_file():
@@ -77,13 +88,24 @@ def test_no_retired_word_is_in_any_tracked_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["# It is told.", "n_kept = 3", "class CuriousObserver:", "TOLD", "_told()", "Twin", "firstKept"]
+    "line",
+    [
+        "# It is told.",
+        "n_kept = 3",
+        "class CuriousObserver:",
+        "TOLD",
+        "_told()",
+        "Twin",
+        "firstKept",
+    ],
 )
 def test_a_retired_word_is_found_wherever_it_stands(line: str) -> None:
     assert len(retired("sim/any.py", f"first\n{line}")) == 1
 
 
-@pytest.mark.parametrize("line", ["an insight", "essay", "keep", "barely", "trialing", "asked", "KEPTS"])
+@pytest.mark.parametrize(
+    "line", ["an insight", "essay", "keep", "barely", "trialing", "asked", "KEPTS"]
+)
 def test_a_word_is_a_whole_word(line: str) -> None:
     assert retired("sim/any.py", line) == []
 

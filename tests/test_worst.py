@@ -16,14 +16,18 @@ from tests.records import addressed, make_inversion, make_record
 def runs(attack: str, *outcomes: tuple[float, float], **changes: object) -> list[RunRecord]:
     """One run a seed against krum with that AUROC and sensitivity."""
     each = ({"auroc": auroc, "sensitivity_at_90_specificity": found} for auroc, found in outcomes)
-    return [make_record(attack=attack, defense="krum", seed=s, figures=o, **changes) for s, o in enumerate(each)]
+    return [
+        make_record(attack=attack, defense="krum", seed=s, figures=o, **changes)
+        for s, o in enumerate(each)
+    ]
 
 
 def study() -> list[RunRecord]:
     return [
         *runs("none", (0.9, 0.60), (0.8, 0.50)),
         *runs("ipm", (0.88, 0.50), (0.78, 0.41)),  # sensitivity -0.10 and -0.09, AUROC -0.02 both
-        *runs("alie", (0.50, 0.60), (0.78, 0.20)),  # the lowest mean of both, with intervals that hold 0
+        # the lowest mean of both, with intervals that hold 0
+        *runs("alie", (0.50, 0.60), (0.78, 0.20)),
         *runs("fang", (0.83, 0.60), (0.73, 0.50)),  # AUROC -0.07 both, as many found
         *runs("analytic_inversion", (0.1, 0.1), (0.1, 0.1), inversion=make_inversion()),
     ]
@@ -33,7 +37,8 @@ def test_the_attack_named_has_the_lowest_mean_of_what_is_found_and_all_are_count
     (row,) = worst.worst(study()).iter_rows(named=True)
     assert (row["defense"], row["attack"], row["n_attacks"]) == ("krum", "alie", 3)
     assert (row["utility"], row["auroc"], row["sensitivity"]) == pytest.approx((0.85, -0.21, -0.15))
-    assert (row["sensitivity_low"], row["sensitivity_high"]) == (-1, 1)  # -0.15 ± 12.706205 * 0.15, cut to the range
+    # -0.15 ± 12.706205 * 0.15, cut to the range
+    assert (row["sensitivity_low"], row["sensitivity_high"]) == (-1, 1)
     assert (row["n_fewer"], row["n_large"], row["n_open"]) == (1, 1, 1)  # ipm; fang; alie
     assert (row["verdict"], row["n_lost"], row["n"]) == ("not decided", 1, 2)
     assert row["single"] == pytest.approx(-0.4)  # alie, seed 0
@@ -46,9 +51,12 @@ def plain(text: str) -> str:
 def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
     text = plain(worst.markdown(worst.worst(study()[:4]), 0.05))
     assert text.endswith(
-        "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | 0 of 2 | **-0.095 (-0.159 to -0.031)** | 1 | 0 | 0 | -0.020 |"
+        "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | 0 of 2 | **-0.095 (-0.159 to"
+        " -0.031)** | 1 | 0 | 0 | -0.020 |"
     )
-    assert "| -0.210 (-1.000 to +0.785) | 1 of 2 |" in plain(worst.markdown(worst.worst(study()), 0.05))
+    assert "| -0.210 (-1.000 to +0.785) | 1 of 2 |" in plain(
+        worst.markdown(worst.worst(study()), 0.05)
+    )
 
 
 def test_a_defense_without_its_control_has_no_row() -> None:
@@ -76,5 +84,6 @@ def test_what_counts_as_a_large_loss_is_the_studys_own_setting() -> None:
     for record in strict:
         record.config["report"]["material_drop"] = 0.01
     (row,) = worst.worst(strict).iter_rows(named=True)
-    assert row["n_large"] == 3  # ipm too, and alie, which takes 0.02 in one seed and 0.4 in the other
+    # ipm too, and alie, which takes 0.02 in one seed and 0.4 in the other
+    assert row["n_large"] == 3
     assert "| 0.01 lost |" in worst.markdown(worst.worst(strict), 0.01)

@@ -1,4 +1,6 @@
-"""The threats, the taxonomies they point to, and the conflicts between controls: data, checked when it is loaded."""
+"""The threats, the taxonomies they point to, and the conflicts between controls: data, checked when
+it is loaded.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from sim.errors import InputError
 from sim.evidence.metrics import METRICS
 from sim.types import Node
 
-Status = Literal["measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"]
+Status = Literal[
+    "measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"
+]
 Control = Literal["attack_free", "undefended"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 
@@ -67,7 +71,9 @@ class Taxonomies(Fact):
 
 
 class Technique(Fact):
-    """An ATLAS technique; ``near`` states that it was written for something similar, for no entry covers federated learning."""
+    """An ATLAS technique; ``near`` states that it was written for something similar, for no entry
+    covers federated learning.
+    """
 
     id: str
     fit: Literal["direct", "near"]
@@ -89,9 +95,11 @@ class Untested(Fact):
 
 
 class Measured(Fact):
-    """A metric that shows a threat, the direction that is harm, and the control that it is compared with.
+    """A metric that shows a threat, the direction that is harm, and the control that it is compared
+    with.
 
-    ``beside``: the metric of the same run that holds the control's figure, where the run itself has it.
+    ``beside``: the metric of the same run that holds the control's figure, where the run itself has
+    it.
     """
 
     metric: str
@@ -146,14 +154,21 @@ class Catalog(Fact):
 def load() -> Catalog:
     """The catalog of this package."""
     folder = resources.files(__package__) / "data"
-    texts = [(folder / name).read_text("utf-8") for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")]
+    texts = [
+        (folder / name).read_text("utf-8")
+        for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")
+    ]
     return check(*map(yaml.safe_load, texts))
 
 
 def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catalog:
-    """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or repetition."""
+    """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or
+    repetition.
+    """
     try:
-        catalog = Catalog.model_validate({"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts})
+        catalog = Catalog.model_validate(
+            {"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(".".join(map(str, first["loc"])), first["input"], first["msg"]) from None
@@ -162,7 +177,9 @@ def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catal
     for threat in catalog.threats:
         _check_threat(threat, catalog.taxonomies)
     for clash in catalog.conflicts:
-        _refuse_unknown(f"conflicts.{clash.id}.mitigations", clash.mitigations, catalog.taxonomies.mitigations)
+        _refuse_unknown(
+            f"conflicts.{clash.id}.mitigations", clash.mitigations, catalog.taxonomies.mitigations
+        )
     return catalog
 
 
@@ -175,11 +192,23 @@ def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
 
 def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
     for key in ("stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations"):
-        _refuse_unknown(f"threats.{threat.id}.{key}", getattr(threat, key), getattr(taxonomies, key))
-    _refuse_unknown(f"threats.{threat.id}.atlas", [technique.id for technique in threat.atlas], taxonomies.atlas)
-    _refuse_unknown(f"threats.{threat.id}.hipaa", [provision.cite for provision in threat.hipaa], taxonomies.hipaa)
+        _refuse_unknown(
+            f"threats.{threat.id}.{key}", getattr(threat, key), getattr(taxonomies, key)
+        )
+    _refuse_unknown(
+        f"threats.{threat.id}.atlas", [technique.id for technique in threat.atlas], taxonomies.atlas
+    )
+    _refuse_unknown(
+        f"threats.{threat.id}.hipaa",
+        [provision.cite for provision in threat.hipaa],
+        taxonomies.hipaa,
+    )
     if not threat.unmapped and not (threat.owasp and threat.atlas and threat.nist_aml):
-        raise InputError(f"threats.{threat.id}.unmapped", threat.unmapped, "expected why owasp, atlas or nist_aml is empty")
+        raise InputError(
+            f"threats.{threat.id}.unmapped",
+            threat.unmapped,
+            "expected why owasp, atlas or nist_aml is empty",
+        )
     if bool(threat.attacks) != bool(threat.metrics):
         expected = "expected metrics if and only if attacks are named"
         raise InputError(f"threats.{threat.id}.metrics", list(threat.metrics), expected)
@@ -192,7 +221,11 @@ def _check_measured(key: str, measured: Measured) -> None:
         if name not in METRICS:
             raise InputError(key, name, f"expected one of {', '.join(METRICS)}")
     if measured.harm != METRICS[measured.metric].harm:
-        raise InputError(f"{key}.harm", measured.harm, f"expected the harm of {measured.metric}, {METRICS[measured.metric].harm}")
+        raise InputError(
+            f"{key}.harm",
+            measured.harm,
+            f"expected the harm of {measured.metric}, {METRICS[measured.metric].harm}",
+        )
 
 
 def _refuse_unknown(key: str, ids: Sequence[str], taxonomy: Taxonomy) -> None:

@@ -1,6 +1,8 @@
-"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its uncertainty.
+"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its
+uncertainty.
 
-Which figure is stated, against which control and in which form follows from the threat's metrics in the catalog and
+Which figure is stated, against which control and in which form follows from the threat's metrics in
+the catalog and
 from the table of metrics; no attack is known here by name.
 """
 
@@ -19,7 +21,9 @@ SEEDS_NEEDED = 3
 
 
 def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
-    """Of a threat's ``metrics`` the first that was measured in the runs of ``cell``; the first of all if none was."""
+    """Of a threat's ``metrics`` the first that was measured in the runs of ``cell``; the first of
+    all if none was.
+    """
     measured = (one for one in metrics if any(run.has(one.metric) for run in cell.runs.values()))
     return next(measured, metrics[0])
 
@@ -27,16 +31,29 @@ def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
 def doubts(cell: Cell, measured: Measured) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
-    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack or the defense idle.
-    An attack that achieves nothing undefended shows nothing about a defense that it is compared with.
+    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
+    or the defense idle.
+    An attack that achieves nothing undefended shows nothing about a defense that it is compared
+    with.
     """
-    reasons = _idle("attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()})
+    reasons = _idle(
+        "attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
+    )
     if cell.defense != NONE:
-        reasons += _idle("defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()})
+        reasons += _idle(
+            "defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
+        )
     counted = counted_seeds(cell, measured)
     if len(counted) < SEEDS_NEEDED:
-        reasons += [f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed", *omissions(cell, measured)]
-    elif measured.control == "undefended" and cell.defense != NONE and not _counts(cell.undefended, counted, measured)[0]:
+        reasons += [
+            f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
+            *omissions(cell, measured),
+        ]
+    elif (
+        measured.control == "undefended"
+        and cell.defense != NONE
+        and not _counts(cell.undefended, counted, measured)[0]
+    ):
         reasons.append("the attack recovered nothing even without the defense")
     return reasons
 
@@ -46,33 +63,44 @@ def omissions(cell: Cell, measured: Measured) -> list[str]:
     where = "" if measured.beside else " in the run or its control"
     lacking = {
         "no run without the attack": cell.runs.keys() - cell.attack_free.keys(),
-        "no run without the defense in which the attack did something": cell.runs.keys() - cell.undefended.keys(),
-        f"no {METRICS[measured.metric].text}{where}": {seed for seed in cell.runs if _lacks_figure(cell, seed, measured)},
+        "no run without the defense in which the attack did something": (
+            cell.runs.keys() - cell.undefended.keys()
+        ),
+        f"no {METRICS[measured.metric].text}{where}": {
+            seed for seed in cell.runs if _lacks_figure(cell, seed, measured)
+        },
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
 
 def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
-    """Seeds with both controls, and with the figure in the run and in the control that it is compared with."""
+    """Seeds with both controls, and with the figure in the run and in the control that it is
+    compared with.
+    """
     return [seed for seed in cell.controlled if _pair(cell, seed, measured) is not None]
 
 
 def finding(cell: Cell, measured: Measured) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
-    A figure is stated only if there are no doubts, with the seeds that show harm and the verdict. Counts of what an attack
-    recovered are stated in any case, if it is anything: that it was is a fact without controls.
+    A figure is stated only if there are no doubts, with the seeds that show harm and the verdict.
+    Counts of what an attack recovered are stated in any case, if it is anything: that it was is a
+    fact without controls.
     """
     certain = not doubts(cell, measured)
     form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
     if form is _recovered:
         seeds = counted_seeds(cell, measured) if certain else sorted(cell.runs)
-        return form(cell, measured, seeds) if certain or _counts(cell.runs, seeds, measured)[0] else ""
+        return (
+            form(cell, measured, seeds) if certain or _counts(cell.runs, seeds, measured)[0] else ""
+        )
     return form(cell, measured, counted_seeds(cell, measured)) if certain else ""
 
 
 def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
-    """The figure of a run and that of its control; None where one of them is not there or not defined."""
+    """The figure of a run and that of its control; None where one of them is not there or not
+    defined.
+    """
     control = cell.runs if measured.beside else _controls(cell, measured)
     if seed not in control:
         return None
@@ -99,18 +127,23 @@ def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[f
 def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A figure with an interval over seeds, as its change against the control."""
     pairs, metric = _pairs(cell, measured, seeds), METRICS[measured.metric]
-    interval = intervals.change_interval([after - before for after, before in pairs], [before for _, before in pairs])
+    interval = intervals.change_interval(
+        [after - before for after, before in pairs], [before for _, before in pairs]
+    )
     assert interval is not None
     sign = -1 if metric.harm == "lower" else 1
     losses = sorted((sign * interval.low, sign * interval.high))
     drop, n = _drop(cell, seeds), len(seeds)
-    found = intervals.losses([sign * (after - before) for after, before in pairs], Interval(*losses), drop)
+    found = intervals.losses(
+        [sign * (after - before) for after, before in pairs], Interval(*losses), drop
+    )
     verb = "lost" if metric.harm == "lower" else "gained"
     return (
-        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f} (95 % interval {interval.low:+.3f} to "
-        f"{interval.high:+.3f}, {_seeds(n)}, each against its own run without the attack); {found.n_material} of {_seeds(n)} "
-        f"{verb} {drop:g} or more, the largest change {sign * found.worst:+.3f}: "
-        f"{_verdict(found, n < len(cell.runs), 'harm is shown')}."
+        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f} (95 % interval"
+        f" {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(n)}, each against its own run"
+        f" without the attack); {found.n_material} of {_seeds(n)} {verb} {drop:g} or more, the"
+        f" largest change {sign * found.worst:+.3f}:"
+        f" {_verdict(found, n < len(cell.runs), 'harm is shown')}."
     )
 
 
@@ -118,18 +151,22 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A rate beside that of the same run without the attack, and by how much it is larger."""
     pairs = _pairs(cell, measured, seeds)
     success, alone = [after for after, _ in pairs], [before for _, before in pairs]
-    counts = [one.n or 0 for seed in seeds if (one := cell.runs[seed].outcome(measured.metric)) is not None]
+    counts = [
+        one.n or 0
+        for seed in seeds
+        if (one := cell.runs[seed].outcome(measured.metric)) is not None
+    ]
     interval = intervals.excess_interval(success, alone, counts)
     assert interval is not None
     drop, n = _drop(cell, seeds), len(seeds)
     found = intervals.losses([one - other for one, other in pairs], interval, drop)
     return (
-        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's class, "
-        f"{sum(alone) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f} points beyond false "
-        f"triggers (95 % interval "
-        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)} "
-        f"{100 * drop:g} points or more, at most {100 * found.worst:+.1f}: "
-        f"{_verdict(found, n < len(cell.runs), 'it is shown to work')}."
+        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's"
+        f" class, {sum(alone) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f}"
+        f" points beyond false triggers (95 % interval {100 * interval.low:+.1f} to"
+        f" {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)}"
+        f" {100 * drop:g} points or more, at most {100 * found.worst:+.1f}:"
+        f" {_verdict(found, n < len(cell.runs), 'it is shown to work')}."
     )
 
 
@@ -161,16 +198,21 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A share of rounds, as counts."""
     shares = [after for after, _ in _pairs(cell, measured, seeds)]
-    skipped, control = (_counts(runs, seeds, measured) for runs in (cell.runs, _controls(cell, measured)))
+    skipped, control = (
+        _counts(runs, seeds, measured) for runs in (cell.runs, _controls(cell, measured))
+    )
     text = (
-        f"With {cell.attack}, {skipped[0]} of {skipped[1]} rounds were skipped ({sum(shares) / len(shares):.1%}; by seed "
-        f"{min(shares):.1%} to {max(shares):.1%}, {_seeds(len(seeds))}); {control[0]} of {control[1]} rounds in the same runs "
-        "without the attack."
+        f"With {cell.attack}, {skipped[0]} of {skipped[1]} rounds were skipped"
+        f" ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to {max(shares):.1%},"
+        f" {_seeds(len(seeds))}); {control[0]} of {control[1]} rounds in the same runs without the"
+        " attack."
     )
     if not skipped[0]:
         return text
     by_hostile = sum(bool(skip.hostile) for seed in seeds for skip in cell.runs[seed].skips)
-    return f"{text} Replies of hostile hospitals were missing in {by_hostile} of the skipped rounds."
+    return (
+        f"{text} Replies of hostile hospitals were missing in {by_hostile} of the skipped rounds."
+    )
 
 
 def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -178,12 +220,20 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     found, attacked = _counts(cell.runs, seeds, measured)
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
-    text = f"{cell.attack} recovered {found} of {attacked} attacked records (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
+    text = (
+        f"{cell.attack} recovered {found} of {attacked} attacked records (95 % bounds {low:.1%} to"
+        f" {high:.1%}, {_seeds(n)})"
+    )
     undefended, tried = _counts(cell.undefended, seeds, measured)
-    return f"{text}." if cell.defense == NONE or not tried else f"{text}; {undefended} of {tried} without the defense."
+    return (
+        f"{text}."
+        if cell.defense == NONE or not tried
+        else f"{text}; {undefended} of {tried} without the defense."
+    )
 
 
-_FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {  # by what the metric's interval rests on
+# by what the metric's interval rests on
+_FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
     "seeds": _changed,
     "clusters": _skipped,
     "trials": _recovered,
@@ -191,9 +241,15 @@ _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {  # by w
 }
 
 
-def _counts(runs: Mapping[int, RunRecord], seeds: Sequence[int], measured: Measured) -> tuple[int, int]:
+def _counts(
+    runs: Mapping[int, RunRecord], seeds: Sequence[int], measured: Measured
+) -> tuple[int, int]:
     """How many of how many, over all ``seeds`` that have a share as their figure."""
-    found = [one for seed in seeds if seed in runs and (one := runs[seed].outcome(measured.metric)) is not None]
+    found = [
+        one
+        for seed in seeds
+        if seed in runs and (one := runs[seed].outcome(measured.metric)) is not None
+    ]
     shares = [(one.value, one.n) for one in found if one.value is not None and one.n is not None]
     return sum(round(value * n) for value, n in shares), sum(n for _, n in shares)
 

@@ -1,4 +1,6 @@
-"""The threat register: one row a threat, attack and defense, each with the runs behind it or the reason why there are none."""
+"""The threat register: one row a threat, attack and defense, each with the runs behind it or the
+reason why there are none.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ from threats.findings import doubts, finding, omissions, stated
 
 
 class Row(Fact):
-    """One row. ``finding`` is a sentence with its figure, empty where nothing was measured; ``reason`` limits or explains it.
+    """One row. ``finding`` is a sentence with its figure, empty where nothing was measured;
+    ``reason`` limits or explains it.
 
-    ``attacks`` are the attacks run together, or those never run; ``defense`` is None where the row is about no particular one.
-    ``metric``: what ``finding`` states. ``runs`` are the attacked runs behind the row, ``controls`` what they are compared with.
-    ``adaptive``: the attack knew the defense in every run.
+    ``attacks`` are the attacks run together, or those never run; ``defense`` is None where the row
+    is about no particular one. ``metric``: what ``finding`` states. ``runs`` are the attacked runs
+    behind the row, ``controls`` what they are compared with. ``adaptive``: the attack knew the
+    defense in every run.
     """
 
     kind: Literal["threat", "conflict"]
@@ -45,14 +49,22 @@ class Row(Fact):
 
 
 def register(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
-    """Rows for every threat of ``catalog``, in its order, then one for each design conflict that the runs recorded."""
+    """Rows for every threat of ``catalog``, in its order, then one for each design conflict that
+    the runs recorded.
+    """
     tested = cells(records)
-    defenses = sorted({record.defense for record in records}, key=lambda name: (name != "none", name))
-    rows = [row for threat in catalog.threats for row in _threat_rows(threat, tested, defenses, catalog)]
+    defenses = sorted(
+        {record.defense for record in records}, key=lambda name: (name != "none", name)
+    )
+    rows = [
+        row for threat in catalog.threats for row in _threat_rows(threat, tested, defenses, catalog)
+    ]
     return rows + _conflict_rows(records, catalog)
 
 
-def _threat_rows(threat: Threat, tested: list[Cell], defenses: list[str], catalog: Catalog) -> list[Row]:
+def _threat_rows(
+    threat: Threat, tested: list[Cell], defenses: list[str], catalog: Catalog
+) -> list[Row]:
     ours = [cell for cell in tested if set(cell.attacks) & set(threat.attacks)]
     ran = {(cell.attack, cell.defense) for cell in ours}
     gaps = [
@@ -84,12 +96,18 @@ def _tested(cell: Cell, measured: Measured) -> Node:
         "reason": "; ".join(reasons or [*omissions(cell, measured), *_limits(cell, adaptive)]),
         "adaptive": adaptive,
         "runs": _ids(cell.runs),
-        "controls": _ids(cell.attack_free) + (() if cell.defense == "none" else _ids(cell.undefended)),
+        "controls": _ids(cell.attack_free)
+        + (() if cell.defense == "none" else _ids(cell.undefended)),
     }
 
 
 def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> Node:
-    return {"status": threat.untested.status, "reason": threat.untested.reason, "attacks": attacks, "defense": defense}
+    return {
+        "status": threat.untested.status,
+        "reason": threat.untested.reason,
+        "attacks": attacks,
+        "defense": defense,
+    }
 
 
 def _limits(cell: Cell, adaptive: bool) -> list[str]:
@@ -107,7 +125,9 @@ def _facts(threat: Threat, catalog: Catalog) -> Node:
     return {
         "kind": "threat",
         **{key: getattr(threat, key) for key in own},
-        "atlas": tuple(f"{t.id}@{pin}" + (" (near)" if t.fit == "near" else "") for t in threat.atlas),
+        "atlas": tuple(
+            f"{t.id}@{pin}" + (" (near)" if t.fit == "near" else "") for t in threat.atlas
+        ),
         "hipaa": tuple(f"{provision.cite} ({provision.relevance})" for provision in threat.hipaa),
     }
 

@@ -16,14 +16,17 @@ from sim.types import About, Updates, Vector, View
 
 @dataclass(frozen=True)
 class Bulyan:
-    """Krum chooses ``n_rows - 2*n_hostile`` rows one after another; every coordinate is their mean around their median.
+    """Krum chooses ``n_rows - 2*n_hostile`` rows one after another; every coordinate is their mean
+    around their median.
 
-    Each choice is Krum among the rows not chosen yet. Of the values chosen in a coordinate ``2*n_hostile`` are left out. The last
-    choices often tie (two rows that are nearest to each other): the row that is closer to all others then goes first.
+    Each choice is Krum among the rows not chosen yet. Of the values chosen in a coordinate
+    ``2*n_hostile`` are left out. The last choices often tie (two rows that are nearest to each
+    other): the row that is closer to all others then goes first.
 
     Args:
         n_hostile: hostile rows to withstand.
-        variant: ``paper``; ``one_shot`` takes the rows with the least scores among all rows at once.
+        variant: ``paper``; ``one_shot`` takes the rows with the least scores among all rows at
+        once.
     """
 
     n_hostile: int
@@ -37,7 +40,8 @@ class Bulyan:
         cost="n²d + n³ log n",
         variants=("variant=one_shot",),
         promise=(
-            "with at most n_hostile hostile rows every coordinate stays between honest values, or at most their range beyond"
+            "with at most n_hostile hostile rows every coordinate stays between honest values, or"
+            " at most their range beyond"
         ),
     )
 
@@ -53,7 +57,9 @@ class Bulyan:
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        chosen = self._one_shot(view.rows) if self.variant == "one_shot" else self._iterated(view.rows)
+        chosen = (
+            self._one_shot(view.rows) if self.variant == "one_shot" else self._iterated(view.rows)
+        )
         return mean_around_median(view.rows[chosen], len(chosen) - 2 * self.n_hostile)
 
     def _one_shot(self, rows: Updates) -> NDArray[np.intp]:

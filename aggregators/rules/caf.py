@@ -13,13 +13,17 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Caf(Majority, Weighing):
-    """Take weight from the rows that stand out in the direction of greatest variance; the weighted mean of least variance.
+    """Take weight from the rows that stand out in the direction of greatest variance; the weighted
+    mean of least variance.
 
-    Each pass scales a row's weight by one minus its squared projection over the largest one (of rows
+    Each pass scales a row's weight by one minus its squared projection over the largest one (of
+    rows
     that have weight left, so that every pass takes all weight of one row), until at most
     ``n_rows - 2*n_hostile`` of the weight is left; the pass with the least top eigenvalue of the
-    weighted covariance counts, of passes that tie the first. A projection within 1e-9 of the largest
-    counts as the largest. Where several directions share the greatest variance, the projection on all
+    weighted covariance counts, of passes that tie the first. A projection within 1e-9 of the
+    largest
+    counts as the largest. Where several directions share the greatest variance, the projection on
+    all
     of them together counts.
 
     Args:
@@ -33,7 +37,10 @@ class Caf(Majority, Weighing):
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n⁴",
-        promise=("with at most n_hostile hostile rows far ones do not move it far, the less so the larger n_rows - 2*n_hostile"),
+        promise=(
+            "with at most n_hostile hostile rows far ones do not move it far, the less so the"
+            " larger n_rows - 2*n_hostile"
+        ),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:

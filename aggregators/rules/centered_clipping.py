@@ -23,14 +23,16 @@ class Center(Shortened):
 
 @dataclass(frozen=True)
 class CenteredClipping(Stateful[View, Vector, Center]):
-    """From a start, move by the average of what leads to each row, each at most ``tau`` long; ``iterations`` times.
+    """From a start, move by the average of what leads to each row, each at most ``tau`` long;
+    ``iterations`` times.
 
-    Ends at most ``iterations * tau`` from its start whatever is sent. The paper's theorem covers up to a tenth of hostile rows,
-    and ``tau`` must suit the spread of the honest ones.
+    Ends at most ``iterations * tau`` from its start whatever is sent. The paper's theorem covers up
+    to a tenth of hostile rows, and ``tau`` must suit the spread of the honest ones.
 
     Args:
-        tau: clipping radius, as in the paper; None takes, once a round, the median distance of the rows from the start, which
-            a hostile minority cannot move beyond the distances of honest rows (a variant).
+        tau: clipping radius, as in the paper; None takes, once a round, the median distance of the
+            rows from the start, which a hostile minority cannot move beyond the distances of honest
+            rows (a variant).
         iterations: number of moves.
         start: ``previous`` aggregate (zero in round 1), or ``zero``.
     """
@@ -47,8 +49,10 @@ class CenteredClipping(Stateful[View, Vector, Center]):
         limit="n_rows >= 1",
         cost="nd an iteration",
         variants=("start=zero", "tau=1.0"),
-        promise="at most iterations * tau (None: the median distance of the rows) from its start in one round; nothing about how "
-        "far that leads over many rounds",
+        promise=(
+            "at most iterations * tau (None: the median distance of the rows) from its start in one"
+            " round; nothing about how far that leads over many rounds"
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -62,8 +66,12 @@ class CenteredClipping(Stateful[View, Vector, Center]):
         """Least number of rows."""
         return 1
 
-    def advance(self, view: View, state: Center | None, rng: np.random.Generator) -> tuple[Vector, Center]:
-        """The point moved to, (n_params,), alone and with the part of it that stays. Raises ``RefusedError`` for too few rows."""
+    def advance(
+        self, view: View, state: Center | None, rng: np.random.Generator
+    ) -> tuple[Vector, Center]:
+        """The point moved to, (n_params,), alone and with the part of it that stays. Raises
+        ``RefusedError`` for too few rows.
+        """
         enough(self, view)
         before = state or Center("centered_clipping", self.tau)
         center: Vector = np.zeros(view.rows.shape[1])

@@ -15,11 +15,14 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Dnc(Weighing):
-    """Average of the rows that never stand out in the direction of greatest variance of some coordinates drawn at random.
+    """Average of the rows that never stand out in the direction of greatest variance of some
+    coordinates drawn at random.
 
     Each iteration draws coordinates and leaves out the ``floor(filter * n_hostile)`` rows with the
-    greatest squared projections; of rows that tie (to within 1e-9 of the greatest) the last are left
-    out. Where several directions share the greatest variance, the projection on all of them together
+    greatest squared projections; of rows that tie (to within 1e-9 of the greatest) the last are
+    left
+    out. Where several directions share the greatest variance, the projection on all of them
+    together
     counts. If that leaves out all rows in the end the aggregate is zero.
 
     Args:
@@ -35,7 +38,10 @@ class Dnc(Weighing):
     filter: float = 1.0
     about: ClassVar[About] = About(
         title="Dnc",
-        paper="Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses for FL",
+        paper=(
+            "Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning"
+            " Attacks and Defenses for FL"
+        ),
         year=2021,
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile, int(filter*n_hostile)) + 1",

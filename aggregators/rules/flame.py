@@ -14,10 +14,12 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Flame(Weighing):
-    """Average of the models in the one cluster of more than half of them, clipped to the median length, plus noise.
+    """Average of the models in the one cluster of more than half of them, clipped to the median
+    length, plus noise.
 
-    Local models (the weights sent out plus a row) are clustered by HDBSCAN on cosine distances; rows are clipped to the median
-    length of all rows, and the noise has ``noise`` times that as standard deviation. Without such a cluster all rows count.
+    Local models (the weights sent out plus a row) are clustered by HDBSCAN on cosine distances;
+    rows are clipped to the median length of all rows, and the noise has ``noise`` times that as
+    standard deviation. Without such a cluster all rows count.
 
     Args:
         noise: noise over median length (lambda in the paper).
@@ -46,7 +48,9 @@ class Flame(Weighing):
         return 3
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows in the cluster. Raises ``RefusedError`` without the weights sent out."""
+        """Equal shares for the rows in the cluster. Raises ``RefusedError`` without the weights
+        sent out.
+        """
         from sklearn.cluster import HDBSCAN
 
         if view.model is None:
@@ -54,7 +58,11 @@ class Flame(Weighing):
         apart = level(cosine_distances(view.rows, -view.model))
         n_rows = len(apart)
         clusters = HDBSCAN(
-            min_cluster_size=n_rows // 2 + 1, min_samples=1, metric="precomputed", allow_single_cluster=True, copy=True
+            min_cluster_size=n_rows // 2 + 1,
+            min_samples=1,
+            metric="precomputed",
+            allow_single_cluster=True,
+            copy=True,
         )
         inside = np.flatnonzero(clusters.fit_predict(apart) >= 0)
         return chosen(inside if len(inside) else np.arange(n_rows), n_rows)

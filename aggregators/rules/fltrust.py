@@ -14,10 +14,12 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Fltrust(Weighing):
-    """Rows that point the trusted row's way, brought to its length, weighed by the cosine of the angle to it.
+    """Rows that point the trusted row's way, brought to its length, weighed by the cosine of the
+    angle to it.
 
-    The root of trust is the update of hospital ``root``, which does not count as a row itself. Where no row points its way the
-    aggregate is zero. Any number of the others may be hostile; if the trusted hospital is, nothing is promised.
+    The root of trust is the update of hospital ``root``, which does not count as a row itself.
+    Where no row points its way the aggregate is zero. Any number of the others may be hostile; if
+    the trusted hospital is, nothing is promised.
 
     Args:
         root: name of the trusted hospital.
@@ -43,7 +45,9 @@ class Fltrust(Weighing):
         return 2
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Trust scores over their sum. Raises ``RefusedError`` if the trusted hospital has no row of its own."""
+        """Trust scores over their sum. Raises ``RefusedError`` if the trusted hospital has no row
+        of its own.
+        """
         root = root_row(self, view)
         scores = np.maximum(cosines(products(view.rows))[root], 0.0)
         scores[root] = 0.0
@@ -52,4 +56,6 @@ class Fltrust(Weighing):
     def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
         """The weighted average of rows of the trusted row's length, (n_params,)."""
         norms = lengths(view.rows)
-        return mixed(shares * norms[root_row(self, view)] / np.where(norms > 0, norms, 1.0), view.rows)
+        return mixed(
+            shares * norms[root_row(self, view)] / np.where(norms > 0, norms, 1.0), view.rows
+        )

@@ -22,22 +22,29 @@ HALVINGS = 60  # of one of Newton's steps, and such steps in the end
 class GeometricMedian(Majority, Weighing):
     """The point with the least sum of Euclidean distances to all rows, without smoothing.
 
-    Steps of Weiszfeld's iteration (at a row that of Vardi and Zhang, so a row that is the minimizer is
+    Steps of Weiszfeld's iteration (at a row that of Vardi and Zhang, so a row that is the minimizer
+    is
     returned itself) take turns with Newton's, which are shortened until they only descend. The
     iteration starts from the row that the others pull least. It ends where the unit vectors to the
-    rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that point, plus rounding),
+    rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that point, plus
+    rounding),
     and the rule refuses if ``max_steps`` do not reach that.
-    Rows closer to each other than 1e-10 of their distance from the row of median length count as one.
+    Rows closer to each other than 1e-10 of their distance from the row of median length count as
+    one.
     By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
-    Where the sum of distances is level to rounding (between two clusters of one weight that are tighter
-    than 1e-7 of the distance between them) the point is one of those between them. Where the minimizer
-    is not unique (an even number of rows on one line) that of the two middle rows which comes first is returned.
+    Where the sum of distances is level to rounding (between two clusters of one weight that are
+    tighter
+    than 1e-7 of the distance between them) the point is one of those between them. Where the
+    minimizer
+    is not unique (an even number of rows on one line) that of the two middle rows which comes first
+    is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
         tolerance: length of the gradient at which to stop, per row.
         max_steps: most steps.
-        weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the party learns them.
+        weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the
+        party learns them.
     """
 
     tolerance: float = 1e-10
@@ -45,13 +52,19 @@ class GeometricMedian(Majority, Weighing):
     weighting: Literal["uniform", "count"] = "uniform"
     about: ClassVar[About] = About(
         title="GeometricMedian",
-        paper="Chen et al., Distributed Statistical Machine Learning in Adversarial Settings: Byzantine Gradient Descent",
+        paper=(
+            "Chen et al., Distributed Statistical Machine Learning in Adversarial Settings:"
+            " Byzantine Gradient Descent"
+        ),
         year=2017,
         sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d",
         variants=("weighting=count",),
-        promise=("with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii of the honest mean"),
+        promise=(
+            "with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii of"
+            " the honest mean"
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -61,7 +74,9 @@ class GeometricMedian(Majority, Weighing):
         one_of(("uniform", "count"), weighting=self.weighting)
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How much of each row the geometric median is. Raises ``RefusedError`` where it is not found."""
+        """How much of each row the geometric median is. Raises ``RefusedError`` where it is not
+        found.
+        """
         points = embedded(view.rows)
         weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
         pulls = Pulls(points, weights / weights.mean(), self.tolerance * len(points))
@@ -70,14 +85,19 @@ class GeometricMedian(Majority, Weighing):
             if pulls.balanced(point):
                 return pulls.shares(pulls.settled(point))
             point = pulls.refined(pulls.weiszfeld(point))
-        raise RefusedError(f"max_steps={self.max_steps}: GeometricMedian did not converge to tolerance={self.tolerance:g}")
+        raise RefusedError(
+            f"max_steps={self.max_steps}: GeometricMedian did not converge to"
+            f" tolerance={self.tolerance:g}"
+        )
 
 
 Floats = NDArray[np.float64]
 
 
 class Pulls:
-    """How weighted points pull at another point: each with its weight, in the direction of the point."""
+    """How weighted points pull at another point: each with its weight, in the direction of the
+    point.
+    """
 
     def __init__(self, points: Floats, weights: Floats, tolerance: float) -> None:
         self.points, self.weights, self.tolerance = points, weights, tolerance
@@ -87,7 +107,8 @@ class Pulls:
     def lightest_row(self) -> Floats:
         """The point among all at which the pull of the others exceeds the weight there least.
 
-        Found from directions and not from sums of distances: those lose their digits to one row far out.
+        Found from directions and not from sums of distances: those lose their digits to one row far
+        out.
         """
         from scipy.spatial.distance import cdist
 
@@ -98,7 +119,9 @@ class Pulls:
         return row
 
     def balanced(self, point: Floats) -> bool:
-        """Whether the pulls cancel, or are no stronger than the weight that holds the point where it is."""
+        """Whether the pulls cancel, or are no stronger than the weight that holds the point where
+        it is.
+        """
         nearness, here, pull = self._at(point)
         size = self.lengths + np.linalg.norm(point)
         slack = self.tolerance + ROUNDING * float(nearness @ size)
@@ -110,7 +133,9 @@ class Pulls:
         return np.asarray(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
 
     def refined(self, point: Floats) -> Floats:
-        """The point after a step of Newton's, halved until the sum of distances only falls on the way."""
+        """The point after a step of Newton's, halved until the sum of distances only falls on the
+        way.
+        """
         nearness, here, pull = self._at(point)
         if here.any():
             return point
@@ -124,10 +149,14 @@ class Pulls:
         return point
 
     def settled(self, point: Floats) -> Floats:
-        """The point after Newton's steps until they move it no more; where the sum is nearly level they do long."""
+        """The point after Newton's steps until they move it no more; where the sum is nearly level
+        they do long.
+        """
         for _ in range(HALVINGS):
             moved = self.refined(point)
-            if np.linalg.norm(moved - point) <= SAME * np.median(np.linalg.norm(self.points - point, axis=1)):
+            if np.linalg.norm(moved - point) <= SAME * np.median(
+                np.linalg.norm(self.points - point, axis=1)
+            ):
                 return moved
             point = moved
         return point
@@ -139,11 +168,15 @@ class Pulls:
         return np.asarray(shares / shares.sum())
 
     def _at(self, point: Floats) -> tuple[Floats, Floats, Floats]:
-        """Weight over distance, 0 for the rows that are here; the weight of each that is, 0 for the others; their pull."""
+        """Weight over distance, 0 for the rows that are here; the weight of each that is, 0 for the
+        others; their pull.
+        """
         gaps = self.points - point
         nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
         return nearness, here, np.asarray(nearness @ gaps)
 
     def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
         here = lengths <= self.digits
-        return np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths), np.where(here, self.weights, 0.0)
+        return np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths), np.where(
+            here, self.weights, 0.0
+        )

@@ -1,4 +1,6 @@
-"""Krum (Blanchard et al., 2017, arXiv:1703.02757), and three other functions that public code gives that name."""
+"""Krum (Blanchard et al., 2017, arXiv:1703.02757), and three other functions that public code gives
+that name.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -18,21 +20,25 @@ LEFT_OUT: dict[Variant, int] = {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4"
 
 @dataclass(frozen=True)
 class Krum(Weighing):
-    """The row with the least sum of squared distances to its ``n_rows - n_hostile - 2`` nearest other rows.
+    """The row with the least sum of squared distances to its ``n_rows - n_hostile - 2`` nearest
+    other rows.
 
     Of rows that tie the first is taken.
 
     Args:
         n_hostile: hostile rows to withstand.
-        variant: ``paper``; ``byzfl`` counts one neighbor more; ``ndss21`` counts the row itself as one of the neighbors;
-            ``distance4`` sums fourth powers of distances.
+        variant: ``paper``; ``byzfl`` counts one neighbor more; ``ndss21`` counts the row itself as
+            one of the neighbors; ``distance4`` sums fourth powers of distances.
     """
 
     n_hostile: int
     variant: Variant = "paper"
     about: ClassVar[About] = About(
         title="Krum",
-        paper="Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent",
+        paper=(
+            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
+            " Descent"
+        ),
         year=2017,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 3",
@@ -55,7 +61,10 @@ class Krum(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """All of the chosen row."""
-        return chosen(ranks(krum_scores(view.rows, self.n_hostile, self.variant)).argsort(kind="stable")[:1], len(view.rows))
+        return chosen(
+            ranks(krum_scores(view.rows, self.n_hostile, self.variant)).argsort(kind="stable")[:1],
+            len(view.rows),
+        )
 
 
 def krum_scores(rows: Updates, n_hostile: int, variant: Variant) -> NDArray[np.float64]:

@@ -1,4 +1,6 @@
-"""Minimum diameter averaging (El Mhamdi et al., 2021, arXiv:2008.00742, section 5; Rousseeuw, 1985)."""
+"""Minimum diameter averaging (El Mhamdi et al., 2021, arXiv:2008.00742, section 5; Rousseeuw,
+1985).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,8 +17,9 @@ from sim.types import About, View
 class Mda(Majority, Weighing):
     """Average of the ``n_rows - n_hostile`` rows whose greatest distance from each other is least.
 
-    Exact. Several sets often share the least diameter (it is that of one pair of rows); the first in the order of the rows is
-    taken. Time grows as ``2**n_hostile`` at worst, and not with the number of sets.
+    Exact. Several sets often share the least diameter (it is that of one pair of rows); the first
+    in the order of the rows is taken. Time grows as ``2**n_hostile`` at worst, and not with the
+    number of sets.
 
     Args:
         n_hostile: hostile rows to withstand, and rows left out.
@@ -24,12 +27,18 @@ class Mda(Majority, Weighing):
 
     about: ClassVar[About] = About(
         title="Mda",
-        paper="El Mhamdi et al., Collaborative Learning in the Jungle (Decentralized, Byzantine, Heterogeneous, Asynchronous)",
+        paper=(
+            "El Mhamdi et al., Collaborative Learning in the Jungle (Decentralized, Byzantine,"
+            " Heterogeneous, Asynchronous)"
+        ),
         year=2021,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + 2^f",
-        promise=("with at most n_hostile hostile rows the rows averaged are no farther from each other than honest ones"),
+        promise=(
+            "with at most n_hostile hostile rows the rows averaged are no farther from each other"
+            " than honest ones"
+        ),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -57,7 +66,9 @@ def without(graph: Conflicts, rows: frozenset[int]) -> Conflicts:
 
 
 def coverable(graph: Conflicts, budget: int) -> bool:
-    """Whether leaving out at most ``budget`` rows settles all conflicts (a vertex cover of that size)."""
+    """Whether leaving out at most ``budget`` rows settles all conflicts (a vertex cover of that
+    size).
+    """
     if budget < 0:
         return False
     row = max(graph, key=lambda row: len(graph[row]))
@@ -66,11 +77,15 @@ def coverable(graph: Conflicts, budget: int) -> bool:
         return sum(map(len, graph.values())) // 2 <= budget
     if sum(map(len, graph.values())) > 2 * budget * len(others):
         return False
-    return coverable(without(graph, frozenset({row})), budget - 1) or coverable(without(graph, others), budget - len(others))
+    return coverable(without(graph, frozenset({row})), budget - 1) or coverable(
+        without(graph, others), budget - len(others)
+    )
 
 
 def first_used(graph: Conflicts, n_left_out: int) -> NDArray[np.intp]:
-    """The first set, in the order of the rows, of all but ``n_left_out`` rows without a conflict among them."""
+    """The first set, in the order of the rows, of all but ``n_left_out`` rows without a conflict
+    among them.
+    """
     used: list[int] = []
     size = len(graph) - n_left_out
     for row in range(len(graph)):

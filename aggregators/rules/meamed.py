@@ -14,7 +14,8 @@ from sim.types import About, Updates, Vector, View
 
 @dataclass(frozen=True)
 class Meamed(Majority):
-    """In every coordinate the mean of the ``n_rows - n_hostile`` values nearest to the median; of two as near the smaller.
+    """In every coordinate the mean of the ``n_rows - n_hostile`` values nearest to the median; of
+    two as near the smaller.
 
     Args:
         n_hostile: hostile rows to withstand, and values left out of every coordinate.
@@ -28,7 +29,8 @@ class Meamed(Majority):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
         promise=(
-            "with at most n_hostile hostile rows every coordinate stays between honest values, or at most their range beyond"
+            "with at most n_hostile hostile rows every coordinate stays between honest values, or"
+            " at most their range beyond"
         ),
     )
 
@@ -41,8 +43,8 @@ class Meamed(Majority):
 def mean_around_median(rows: Updates, n_used: int) -> NDArray[np.float64]:
     """Mean of the ``n_used`` values of each column that are nearest to its median, (n_params,).
 
-    They are neighbors in the sorted column. The window of them starts at the bottom and moves up past a value as long as the
-    one that comes in is nearer to the median.
+    They are neighbors in the sorted column. The window of them starts at the bottom and moves up
+    past a value as long as the one that comes in is nearer to the median.
     """
     n, means = len(rows), np.empty(rows.shape[1])
     for block, columns in sorted_columns(rows):

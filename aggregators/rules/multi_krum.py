@@ -19,7 +19,8 @@ class MultiKrum(Weighing):
 
     Args:
         n_hostile: hostile rows to withstand.
-        m: rows to average; None: ``n_rows - n_hostile - 2``, the most for which resilience is proved.
+        m: rows to average; None: ``n_rows - n_hostile - 2``, the most for which resilience is
+        proved.
         variant: ``paper``; ``byzfl`` scores with one neighbor more.
     """
 
@@ -28,14 +29,18 @@ class MultiKrum(Weighing):
     variant: Literal["paper", "byzfl"] = "paper"
     about: ClassVar[About] = About(
         title="MultiKrum",
-        paper="Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent",
+        paper=(
+            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
+            " Descent"
+        ),
         year=2017,
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile + 3, m or 0)",
         cost="n²d",
         variants=("variant=byzfl",),
         promise=(
-            "as Krum for each row averaged while m <= n_rows - n_hostile; a larger m averages hostile rows, however far they are"
+            "as Krum for each row averaged while m <= n_rows - n_hostile; a larger m averages"
+            " hostile rows, however far they are"
         ),
     )
 
@@ -53,4 +58,6 @@ class MultiKrum(Weighing):
         """One m-th of each of the best rows."""
         n_rows = len(view.rows)
         places = ranks(krum_scores(view.rows, self.n_hostile, self.variant))
-        return chosen(places.argsort(kind="stable")[: self.m or n_rows - self.n_hostile - 2], n_rows)
+        return chosen(
+            places.argsort(kind="stable")[: self.m or n_rows - self.n_hostile - 2], n_rows
+        )

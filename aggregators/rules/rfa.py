@@ -1,4 +1,6 @@
-"""Robust federated aggregation, the smoothed geometric median (Pillutla et al., 2022, arXiv:1912.13445)."""
+"""Robust federated aggregation, the smoothed geometric median (Pillutla et al., 2022,
+arXiv:1912.13445).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -16,17 +18,19 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Rfa(Majority, Weighing):
-    """A few steps of Weiszfeld's iteration toward the geometric median, with distances below ``nu`` taken as ``nu``.
+    """A few steps of Weiszfeld's iteration toward the geometric median, with distances below ``nu``
+    taken as ``nu``.
 
-    Three steps from the mean do not come close to the geometric median when rows are very far out; from zero (the weights that
-    the hospitals received) they do.
+    Three steps from the mean do not come close to the geometric median when rows are very far out;
+    from zero (the weights that the hospitals received) they do.
 
     Args:
         n_hostile: hostile rows to withstand.
         nu: smoothing distance.
         steps: Weiszfeld steps.
         start: ``mean`` of the rows, or ``zero``.
-        weighting: ``uniform``, or ``count``: distances are weighed by the record counts that the party learns.
+        weighting: ``uniform``, or ``count``: distances are weighed by the record counts that the
+        party learns.
     """
 
     nu: float = 1e-6
@@ -41,8 +45,11 @@ class Rfa(Majority, Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd a step",
         variants=("start=zero", "weighting=count"),
-        promise="nothing with start=mean: three steps do not come back from rows far out; with start=zero at most "
-        "(1 + n_rows / (n_rows - n_hostile))^steps - 1 lengths of the longest honest row from zero, however far hostile rows are",
+        promise=(
+            "nothing with start=mean: three steps do not come back from rows far out; with"
+            " start=zero at most (1 + n_rows / (n_rows - n_hostile))^steps - 1 lengths of the"
+            " longest honest row from zero, however far hostile rows are"
+        ),
     )
 
     def __post_init__(self) -> None:

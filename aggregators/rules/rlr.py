@@ -13,10 +13,11 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Rlr:
-    """The mean of the rows, turned around in every coordinate in which the signs of the rows sum to less than ``threshold``.
+    """The mean of the rows, turned around in every coordinate in which the signs of the rows sum to
+    less than ``threshold``.
 
-    Meant against backdoors, which a minority must write into coordinates that the others do not agree on. The lengths of rows are
-    not bounded: clip them first.
+    Meant against backdoors, which a minority must write into coordinates that the others do not
+    agree on. The lengths of rows are not bounded: clip them first.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -27,7 +28,10 @@ class Rlr:
     threshold: int | None = None
     about: ClassVar[About] = About(
         title="Rlr",
-        paper="Ozdayi et al., Defending against Backdoors in Federated Learning with Robust Learning Rate",
+        paper=(
+            "Ozdayi et al., Defending against Backdoors in Federated Learning with Robust Learning"
+            " Rate"
+        ),
         year=2021,
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile + 1, threshold or 0)",
@@ -45,8 +49,14 @@ class Rlr:
         return max(2 * self.n_hostile + 1, self.threshold or 0)
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The mean with some coordinates turned around, (n_params,). Raises ``RefusedError`` for too few rows."""
+        """The mean with some coordinates turned around, (n_params,). Raises ``RefusedError`` for
+        too few rows.
+        """
         enough(self, view)
         n_rows = len(view.rows)
-        agreed = np.abs(np.sign(view.rows).sum(axis=0, dtype=np.float64)) >= (self.threshold or self.n_hostile + 1)
-        return np.asarray(np.where(agreed, 1.0, -1.0) * mixed(np.full(n_rows, 1 / n_rows), view.rows))
+        agreed = np.abs(np.sign(view.rows).sum(axis=0, dtype=np.float64)) >= (
+            self.threshold or self.n_hostile + 1
+        )
+        return np.asarray(
+            np.where(agreed, 1.0, -1.0) * mixed(np.full(n_rows, 1 / n_rows), view.rows)
+        )

@@ -21,12 +21,18 @@ class SignMajority:
     step: float
     about: ClassVar[About] = About(
         title="SignMajority",
-        paper="Bernstein et al., signSGD with Majority Vote is Communication Efficient And Fault Tolerant",
+        paper=(
+            "Bernstein et al., signSGD with Majority Vote is Communication Efficient And Fault"
+            " Tolerant"
+        ),
         year=2019,
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
-        promise=("steps of one length; n_hostile votes decide every coordinate in which honest votes differ by less"),
+        promise=(
+            "steps of one length; n_hostile votes decide every coordinate in which honest votes"
+            " differ by less"
+        ),
     )
 
     def __post_init__(self) -> None:

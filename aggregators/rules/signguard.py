@@ -17,12 +17,16 @@ SAME = 1e-6  # of a bound on lengths: lengths of float32 updates have no more di
 
 @dataclass(frozen=True)
 class Signguard(Weighing):
-    """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median length.
+    """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median
+    length.
 
     Used are rows with between ``lower`` and ``upper`` times the median length, if the shares of
-    positive, zero and negative values among some coordinates drawn at random put them in the largest
-    cluster; of clusters of one size that of the first row. Clusters are those of mean shift, as wide
-    as half of the rows are near to each other on average; where that width is 0 they are the groups of
+    positive, zero and negative values among some coordinates drawn at random put them in the
+    largest
+    cluster; of clusters of one size that of the first row. Clusters are those of mean shift, as
+    wide
+    as half of the rows are near to each other on average; where that width is 0 they are the groups
+    of
     rows with the same shares. Where no row is used the aggregate is zero.
 
     Args:
@@ -36,12 +40,18 @@ class Signguard(Weighing):
     fraction: float = 0.1
     about: ClassVar[About] = About(
         title="Signguard",
-        paper="Xu et al., Byzantine-robust Federated Learning through Collaborative Malicious Gradient Filtering",
+        paper=(
+            "Xu et al., Byzantine-robust Federated Learning through Collaborative Malicious"
+            " Gradient Filtering"
+        ),
         year=2022,
         sees="rows of few hospitals each",
         limit="n_rows >= 3",
         cost="nd",
-        promise=("no longer than the median length; nothing about its direction, as the largest cluster may be hostile"),
+        promise=(
+            "no longer than the median length; nothing about its direction, as the largest cluster"
+            " may be hostile"
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -60,7 +70,9 @@ class Signguard(Weighing):
         middle = np.median(norms)
         least, greatest = self.lower * middle * (1 - SAME), self.upper * middle * (1 + SAME)
         usual = (norms >= least) & (norms <= greatest)
-        signs = np.sign(view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)])
+        signs = np.sign(
+            view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)]
+        )
         features = np.stack([(signs == sign).mean(axis=1) for sign in (1, 0, -1)], axis=1)
         return chosen(np.flatnonzero(usual & _largest_cluster(features)), len(norms))
 

@@ -47,7 +47,8 @@ class Smea(Majority, Weighing):
         n_sets = comb(n_rows, self.n_hostile)
         if n_sets > MOST_SETS:
             raise RefusedError(
-                f"n_rows={n_rows}, n_hostile={self.n_hostile}: Smea looks at all {n_sets} sets of rows, more than {MOST_SETS}"
+                f"n_rows={n_rows}, n_hostile={self.n_hostile}: Smea looks at all {n_sets} sets of"
+                f" rows, more than {MOST_SETS}"
             )
         points, sets = embedded(view.rows), combinations(range(n_rows), n_rows - self.n_hostile)
         least = (np.inf, np.empty(0, np.intp))
@@ -60,7 +61,9 @@ class Smea(Majority, Weighing):
 
 
 def _spreads(sets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Top eigenvalue of each set's scatter, (n_sets,), for points (n_sets, n_points, n_dims); 0 if they coincide."""
+    """Top eigenvalue of each set's scatter, (n_sets,), for points (n_sets, n_points, n_dims); 0 if
+    they coincide.
+    """
     gaps = sets - sets.mean(axis=1, keepdims=True)
     spreads = np.linalg.eigvalsh(gaps @ gaps.transpose(0, 2, 1))[:, -1]
     return np.asarray(np.where(spreads > FLAT * np.vecdot(sets, sets).max(axis=1), spreads, 0.0))

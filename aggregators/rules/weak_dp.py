@@ -1,4 +1,6 @@
-"""Norm bounding with a little noise, "weak differential privacy" (Sun et al., 2019, arXiv:1911.07963)."""
+"""Norm bounding with a little noise, "weak differential privacy" (Sun et al., 2019,
+arXiv:1911.07963).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,13 +17,15 @@ from sim.types import About, Stateful, Vector, View
 
 @dataclass(frozen=True)
 class WeakDp(Stateful[View, Vector, Shortened]):
-    """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes with it.
+    """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes
+    with it.
 
     Where ``max_norm`` is given, one row moves the mean by at most ``2 * max_norm / n_rows``.
 
     Args:
-        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median length of the round's rows,
-            which a hostile minority cannot move beyond the lengths of honest rows (a variant).
+        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median
+            length of the round's rows, which a hostile minority cannot move beyond the lengths of
+            honest rows (a variant).
         noise: standard deviation of the noise in every coordinate.
     """
 
@@ -36,8 +40,10 @@ class WeakDp(Stateful[View, Vector, Shortened]):
         limit="n_rows >= 1",
         cost="nd",
         variants=("max_norm=1.0",),
-        promise="its mean is at most max_norm long (None: the median length of the rows); given max_norm, one row moves it by "
-        "at most 2 * max_norm / n_rows; no privacy",
+        promise=(
+            "its mean is at most max_norm long (None: the median length of the rows); given"
+            " max_norm, one row moves it by at most 2 * max_norm / n_rows; no privacy"
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -50,11 +56,17 @@ class WeakDp(Stateful[View, Vector, Shortened]):
         """Least number of rows."""
         return 1
 
-    def advance(self, view: View, state: Shortened | None, rng: np.random.Generator) -> tuple[Vector, Shortened]:
-        """The noisy mean, (n_params,), and what has been shortened so far. Raises ``RefusedError`` for too few rows."""
+    def advance(
+        self, view: View, state: Shortened | None, rng: np.random.Generator
+    ) -> tuple[Vector, Shortened]:
+        """The noisy mean, (n_params,), and what has been shortened so far. Raises ``RefusedError``
+        for too few rows.
+        """
         enough(self, view)
         norms = lengths(view.rows)
         radius = median_length(norms) if self.max_norm is None else self.max_norm
         mean = mixed(shortening(norms, radius) / len(view.rows), view.rows)
         before = state or Shortened("weak_dp", self.max_norm)
-        return np.asarray(mean + self.noise * rng.normal(size=len(mean))), before.after(norms, radius)
+        return np.asarray(mean + self.noise * rng.normal(size=len(mean))), before.after(
+            norms, radius
+        )

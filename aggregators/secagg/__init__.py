@@ -1,1 +1,3 @@
-"""What the aggregator is left to see of the hospitals' updates; one form of secure aggregation a file."""
+"""What the aggregator is left to see of the hospitals' updates; one form of secure aggregation a
+file.
+"""

@@ -16,12 +16,17 @@ class Clear:
 
     about: ClassVar[About] = About(
         title="Clear",
-        paper="McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data",
+        paper=(
+            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
+            " Data"
+        ),
         year=2017,
         sees="every hospital's update and record count",
     )
 
-    def __call__(self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]) -> View:
+    def __call__(
+        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
+    ) -> View:
         """``updates`` (n_hospitals, n_params) as they are, one row a hospital."""
         return View(updates, tuple((hospital,) for hospital in hospitals), weights)
 

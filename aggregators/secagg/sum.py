@@ -12,21 +12,28 @@ from sim.types import About, Updates, View
 
 @dataclass(frozen=True)
 class Sum:
-    """The aggregator sees one row, the average over all hospitals, and nothing finer; record counts stay hidden.
+    """The aggregator sees one row, the average over all hospitals, and nothing finer; record counts
+    stay hidden.
 
     The ideal outcome of the protocol: masks, quantization and drop-outs are not simulated.
     """
 
     about: ClassVar[About] = About(
         title="Sum",
-        paper="Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Learning",
+        paper=(
+            "Bonawitz et al., Practical Secure Aggregation for Privacy-Preserving Machine Learning"
+        ),
         year=2017,
         sees="the sum over all hospitals",
     )
 
-    def __call__(self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]) -> View:
+    def __call__(
+        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
+    ) -> View:
         """The average of ``updates`` (n_hospitals, n_params) as a view of one row."""
-        return View(updates.mean(axis=0, dtype=np.float64, keepdims=True), (tuple(hospitals),), None)
+        return View(
+            updates.mean(axis=0, dtype=np.float64, keepdims=True), (tuple(hospitals),), None
+        )
 
     def n_rows(self, n_hospitals: int) -> int:
         """Rows that the aggregator sees of ``n_hospitals``."""

@@ -1,4 +1,6 @@
-"""Adaptive federated optimization (Reddi et al., 2021, arXiv:2003.00295): what its three forms share."""
+"""Adaptive federated optimization (Reddi et al., 2021, arXiv:2003.00295): what its three forms
+share.
+"""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -23,9 +25,11 @@ class Moments:
 
 @dataclass(frozen=True)
 class Adaptive(Stateful[Vector, Vector, Moments]):
-    """Move every coordinate by ``lr`` times its momentum over ``tau`` plus the root of its second moment.
+    """Move every coordinate by ``lr`` times its momentum over ``tau`` plus the root of its second
+    moment.
 
-    As in the paper's algorithm 2: momentum starts at zero, the second moment at ``tau`` squared, and neither is corrected for it.
+    As in the paper's algorithm 2: momentum starts at zero, the second moment at ``tau`` squared,
+    and neither is corrected for it.
 
     Args:
         lr: server learning rate.
@@ -45,10 +49,14 @@ class Adaptive(Stateful[Vector, Vector, Moments]):
         number(0, 1, beta1=self.beta1, beta2=self.beta2)
 
     @abstractmethod
-    def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    def second(
+        self, moment: NDArray[np.float64], square: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The next second moment from the last one and the square of the aggregate."""
 
-    def advance(self, aggregate: Vector, state: Moments | None, rng: np.random.Generator) -> tuple[Vector, Moments]:
+    def advance(
+        self, aggregate: Vector, state: Moments | None, rng: np.random.Generator
+    ) -> tuple[Vector, Moments]:
         """The step of the model, (n_params,), and both moments."""
         momentum = 0.0 if state is None else state.first
         moment = np.full(len(aggregate), self.tau**2) if state is None else state.second

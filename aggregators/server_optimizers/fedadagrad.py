@@ -14,8 +14,12 @@ from sim.types import About
 class Fedadagrad(Adaptive):
     """Steps that shrink with all that a coordinate has moved before; ``beta2`` is not used."""
 
-    about: ClassVar[About] = About(title="Fedadagrad", paper=PAPER, year=2021, sees="the aggregate of every round")
+    about: ClassVar[About] = About(
+        title="Fedadagrad", paper=PAPER, year=2021, sees="the aggregate of every round"
+    )
 
-    def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    def second(
+        self, moment: NDArray[np.float64], square: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The sum."""
         return moment + square

@@ -14,8 +14,12 @@ from sim.types import About
 class Fedadam(Adaptive):
     """Steps that shrink with what a coordinate moved lately."""
 
-    about: ClassVar[About] = About(title="Fedadam", paper=PAPER, year=2021, sees="the aggregate of every round")
+    about: ClassVar[About] = About(
+        title="Fedadam", paper=PAPER, year=2021, sees="the aggregate of every round"
+    )
 
-    def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    def second(
+        self, moment: NDArray[np.float64], square: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The running average."""
         return self.beta2 * moment + (1 - self.beta2) * square

@@ -30,7 +30,10 @@ class Fedavgm(Stateful[Vector, Vector, Pace]):
     state: ClassVar[type] = Pace
     about: ClassVar[About] = About(
         title="Fedavgm",
-        paper="Hsu et al., Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification",
+        paper=(
+            "Hsu et al., Measuring the Effects of Non-Identical Data Distribution for Federated"
+            " Visual Classification"
+        ),
         year=2019,
         sees="the aggregate of every round",
     )
@@ -39,7 +42,9 @@ class Fedavgm(Stateful[Vector, Vector, Pace]):
         number(0, open_low=True, lr=self.lr)
         number(0, 1, beta=self.beta)
 
-    def advance(self, aggregate: Vector, state: Pace | None, rng: np.random.Generator) -> tuple[Vector, Pace]:
+    def advance(
+        self, aggregate: Vector, state: Pace | None, rng: np.random.Generator
+    ) -> tuple[Vector, Pace]:
         """The step of the model, (n_params,), and the momentum."""
         momentum = aggregate + self.beta * (0.0 if state is None else state.momentum)
         return np.asarray(self.lr * momentum), Pace(momentum)

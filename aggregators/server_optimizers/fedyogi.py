@@ -14,8 +14,12 @@ from sim.types import About
 class Fedyogi(Adaptive):
     """As Adam, but the second moment falls no faster than it rises."""
 
-    about: ClassVar[About] = About(title="Fedyogi", paper=PAPER, year=2021, sees="the aggregate of every round")
+    about: ClassVar[About] = About(
+        title="Fedyogi", paper=PAPER, year=2021, sees="the aggregate of every round"
+    )
 
-    def second(self, moment: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    def second(
+        self, moment: NDArray[np.float64], square: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """One step of fixed size, in the direction of the square."""
         return moment - (1 - self.beta2) * square * np.sign(moment - square)

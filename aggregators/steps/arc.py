@@ -12,7 +12,8 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Arc(Majority, Scaling):
-    """Clip the ``k`` longest rows to the length of the next one, ``k = floor(2 * n_hostile / n_rows * (n_rows - n_hostile))``.
+    """Clip the ``k`` longest rows to the length of the next one, ``k = floor(2 * n_hostile / n_rows
+    * (n_rows - n_hostile))``.
 
     Args:
         n_hostile: hostile rows to withstand.

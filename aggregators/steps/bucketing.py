@@ -13,9 +13,11 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Bucketing(Mixing):
-    """Shuffle the rows and average them ``size`` at a time, over hospitals; the last bucket may hold fewer.
+    """Shuffle the rows and average them ``size`` at a time, over hospitals; the last bucket may
+    hold fewer.
 
-    Rows differ less then, and the rule sees fewer of them: as many as before may be hostile, out of ``ceil(n_rows / size)``.
+    Rows differ less then, and the rule sees fewer of them: as many as before may be hostile, out of
+    ``ceil(n_rows / size)``.
 
     Args:
         size: rows in a bucket.
@@ -24,10 +26,15 @@ class Bucketing(Mixing):
     size: int
     about: ClassVar[About] = About(
         title="Bucketing",
-        paper="Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing",
+        paper=(
+            "Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing"
+        ),
         year=2022,
         sees="rows of few hospitals each",
-        promise=("nothing by itself: each hostile row may spoil a bucket, and a robust rule has to follow"),
+        promise=(
+            "nothing by itself: each hostile row may spoil a bucket, and a robust rule has to"
+            " follow"
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -47,6 +54,9 @@ class Bucketing(Mixing):
     def mix(self, view: View, mixing: NDArray[np.float64]) -> View:
         """The view with a row for each bucket, its hospitals and the sum of their weights."""
         inside = mixing > 0
-        members = tuple(tuple(sorted(h for row in np.flatnonzero(line) for h in view.members[row])) for line in inside)
+        members = tuple(
+            tuple(sorted(h for row in np.flatnonzero(line) for h in view.members[row]))
+            for line in inside
+        )
         weights = None if view.weights is None else inside @ view.weights
         return replace(super().mix(view, mixing), members=members, weights=weights)

@@ -14,11 +14,13 @@ from sim.types import About, Stateful, View
 
 @dataclass(frozen=True)
 class Clip(Stateful[View, View, Shortened]):
-    """Scale every row that is longer than ``max_norm`` down to that length; leave the others as they are.
+    """Scale every row that is longer than ``max_norm`` down to that length; leave the others as
+    they are.
 
     Args:
-        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median length of the round's rows,
-            which a hostile minority cannot move beyond the lengths of honest rows (a variant, as ``clip_to_median``).
+        max_norm: greatest Euclidean length of an update, as in the paper; None takes the median
+            length of the round's rows, which a hostile minority cannot move beyond the lengths of
+            honest rows (a variant, as ``clip_to_median``).
     """
 
     max_norm: float | None
@@ -36,7 +38,9 @@ class Clip(Stateful[View, View, Shortened]):
         if self.max_norm is not None:
             number(0, open_low=True, max_norm=self.max_norm)
 
-    def advance(self, view: View, state: Shortened | None, rng: np.random.Generator) -> tuple[View, Shortened]:
+    def advance(
+        self, view: View, state: Shortened | None, rng: np.random.Generator
+    ) -> tuple[View, Shortened]:
         """The view with rows of at most that length, and what has been shortened so far."""
         norms = lengths(view.rows)
         radius = median_length(norms) if self.max_norm is None else self.max_norm

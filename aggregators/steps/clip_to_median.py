@@ -1,4 +1,6 @@
-"""Clipping to the median length (Nguyen et al., 2022, arXiv:2101.02281, section 4.3: adaptive clipping)."""
+"""Clipping to the median length (Nguyen et al., 2022, arXiv:2101.02281, section 4.3: adaptive
+clipping).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,7 +21,10 @@ class ClipToMedian(Scaling):
         paper="Nguyen et al., FLAME: Taming Backdoors in Federated Learning",
         year=2022,
         sees="rows of few hospitals each",
-        promise=("no row is longer than the median of all, which is an honest length while hostile rows are fewer than half"),
+        promise=(
+            "no row is longer than the median of all, which is an honest length while hostile rows"
+            " are fewer than half"
+        ),
     )
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:

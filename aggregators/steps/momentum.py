@@ -1,4 +1,6 @@
-"""Worker momentum (Karimireddy et al., 2021, arXiv:2012.10333; El Mhamdi et al., 2021, arXiv:2003.00010)."""
+"""Worker momentum (Karimireddy et al., 2021, arXiv:2012.10333; El Mhamdi et al., 2021,
+arXiv:2003.00010).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,10 +22,12 @@ class Averages:
 
 @dataclass(frozen=True)
 class Momentum(Stateful[View, View, Averages]):
-    """Replace every row by a running average of what these hospitals sent: ``beta`` of it as before, the rest new.
+    """Replace every row by a running average of what these hospitals sent: ``beta`` of it as
+    before, the rest new.
 
-    A row's first average is the row itself. An honest hospital could do the same before it sends; here the aggregator does, so
-    a hostile hospital cannot leave it out. Averages stay while a hospital sends nothing.
+    A row's first average is the row itself. An honest hospital could do the same before it sends;
+    here the aggregator does, so a hostile hospital cannot leave it out. Averages stay while a
+    hospital sends nothing.
 
     Args:
         beta: share of the past.
@@ -42,7 +46,9 @@ class Momentum(Stateful[View, View, Averages]):
     def __post_init__(self) -> None:
         number(0, 1, beta=self.beta)
 
-    def advance(self, view: View, state: Averages | None, rng: np.random.Generator) -> tuple[View, Averages]:
+    def advance(
+        self, view: View, state: Averages | None, rng: np.random.Generator
+    ) -> tuple[View, Averages]:
         """The view with averaged rows, and the averages of all groups so far."""
         before = {} if state is None else state.rows
         rows = view.rows.copy()
@@ -51,4 +57,6 @@ class Momentum(Stateful[View, View, Averages]):
                 if group in before:
                     row *= 1 - self.beta
                     row += self.beta * before[group][block]
-        return replace(view, rows=rows), Averages({**before, **dict(zip(view.members, rows, strict=True))})
+        return replace(view, rows=rows), Averages(
+            {**before, **dict(zip(view.members, rows, strict=True))}
+        )

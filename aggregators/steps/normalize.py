@@ -1,4 +1,6 @@
-"""Rows of one length (Cao et al., 2021, arXiv:2012.13995: FLTrust normalizes every update before it averages)."""
+"""Rows of one length (Cao et al., 2021, arXiv:2012.13995: FLTrust normalizes every update before it
+averages).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

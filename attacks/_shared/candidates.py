@@ -1,4 +1,6 @@
-"""From what an inversion computes to what it may guess: vectors that are records under the public schema, each once."""
+"""From what an inversion computes to what it may guess: vectors that are records under the public
+schema, each once.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,10 @@ SAME = 1e-3  # relative distance up to which two candidates are one
 def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]:
     """The rows of ``found`` (n, n_features) that can be records, with their 0/1 columns made exact.
 
-    A record has exactly one level in each categorical field, 0 or 1 as missing flag, and finite continuous values within 12
-    standard deviations. A schema without any 0/1 column tells records and mixtures apart by agreement only: then rows count
-    that a second one confirms, or a row that is alone. (In a network of one hidden layer a mixture can confirm itself.)
+    A record has exactly one level in each categorical field, 0 or 1 as missing flag, and finite
+    continuous values within 12 standard deviations. A schema without any 0/1 column tells records
+    and mixtures apart by agreement only: then rows count that a second one confirms, or a row that
+    is alone. (In a network of one hidden layer a mixture can confirm itself.)
     """
     found = found[np.isfinite(found).all(axis=1)]
     continuous = [field.columns[0] for field in schema.fields if field.kind == "continuous"]
@@ -26,7 +29,9 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
     if not binary:
         return found[_like(found).sum(axis=1) > 1] if len(found) > 1 else found
     whole = np.round(found)
-    fits = (np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE).all(axis=1) & np.isin(whole[:, binary], (0, 1)).all(axis=1)
+    fits = (np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE).all(axis=1) & np.isin(
+        whole[:, binary], (0, 1)
+    ).all(axis=1)
     for group in groups:
         fits &= whole[:, group].sum(axis=1) == 1
     found = found.copy()
@@ -44,4 +49,6 @@ def grouped(found: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _like(found: NDArray[np.float64]) -> NDArray[np.bool_]:
     gaps = np.abs(found[:, None] - found[None]).max(axis=2, initial=0.0)
-    return np.asarray(gaps <= SAME * np.maximum(1.0, np.abs(found).max(axis=1, initial=0.0))[:, None])
+    return np.asarray(
+        gaps <= SAME * np.maximum(1.0, np.abs(found).max(axis=1, initial=0.0))[:, None]
+    )

@@ -11,11 +11,15 @@ Direction = Literal["unit", "std", "sign"]
 
 
 def _std(block: Block) -> Updates:
-    return np.asarray(-np.sqrt(np.einsum("ij,ij->j", block.rows, block.rows) / len(block.rows))[None])
+    return np.asarray(
+        -np.sqrt(np.einsum("ij,ij->j", block.rows, block.rows) / len(block.rows))[None]
+    )
 
 
 def trend(center: Vector, rows: Updates) -> Vector:
-    """The mean ``center`` (width,) of rows that lie around it as ``rows``; 0 where rounding alone may have moved it off 0."""
+    """The mean ``center`` (width,) of rows that lie around it as ``rows``; 0 where rounding alone
+    may have moved it off 0.
+    """
     rounding = len(rows) * np.finfo(rows.dtype).eps * np.abs(rows).max(axis=0)
     return np.where(np.abs(center) > rounding, center, 0.0)
 
@@ -25,8 +29,8 @@ def signs(block: Block) -> Updates:
     return np.sign(trend(block.center, block.rows))[None]
 
 
-# Against the honest rows: their mean, their standard deviations, or the signs of their mean; all negated. Lengths do not matter:
-# how far to go is found out afterwards.
+# Against the honest rows: their mean, their standard deviations, or the signs of their mean; all
+# negated. Lengths do not matter: how far to go is found out afterwards.
 PUSHES: dict[Direction, Push] = {
     "unit": lambda block: -trend(block.center, block.rows)[None],
     "std": _std,

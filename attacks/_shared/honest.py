@@ -1,4 +1,6 @@
-"""What hostile hospitals take for the honest updates, and its moments, whatever the dtype of the rows."""
+"""What hostile hospitals take for the honest updates, and its moments, whatever the dtype of the
+rows.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ BLOCK = 2048  # columns handled at a time, so that a block of many hospitals sta
 
 
 class Block(NamedTuple):
-    """Some ``columns`` of the rows: what is left of them, (n_rows, width), when their ``center`` (width,) is taken off."""
+    """Some ``columns`` of the rows: what is left of them, (n_rows, width), when their ``center``
+    (width,) is taken off.
+    """
 
     columns: slice
     center: Vector
@@ -24,9 +28,11 @@ Push = Callable[[Block], Updates]  # directions (n_pushes, width) in these colum
 
 @dataclass(frozen=True)
 class Cloud:
-    """Rows around their mean ``center`` (n_params,), and directions ``pushes`` (n_pushes, n_params).
+    """Rows around their mean ``center`` (n_params,), and directions ``pushes`` (n_pushes,
+    n_params).
 
-    ``products`` (n_rows, n_rows): inner products of the centered rows. ``offsets`` (n_pushes, n_rows): theirs with the pushes.
+    ``products`` (n_rows, n_rows): inner products of the centered rows. ``offsets`` (n_pushes,
+    n_rows): theirs with the pushes.
     """
 
     center: Vector
@@ -42,7 +48,9 @@ class Cloud:
 
 
 def seen(known: Knowledge) -> Updates:
-    """The honest hospitals' updates if they are known and there are any, else the hostile hospitals' own honest ones."""
+    """The honest hospitals' updates if they are known and there are any, else the hostile
+    hospitals' own honest ones.
+    """
     return known.own if known.others is None or not len(known.others) else known.others
 
 
@@ -64,8 +72,8 @@ def deviation(rows: Updates, ddof: int = 0) -> Vector:
 def cloud(rows: Updates, push: Push, n_pushes: int = 1) -> Cloud:
     """The rows around their mean, in one pass over them.
 
-    Products of float32 rows are worked out in float32, centered and a block of columns at a time; where that overflows,
-    everything is done again in float64.
+    Products of float32 rows are worked out in float32, centered and a block of columns at a time;
+    where that overflows, everything is done again in float64.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         found = _cloud(rows, push, n_pushes, rows.dtype)
@@ -91,7 +99,9 @@ def _cloud(rows: Updates, push: Push, n_pushes: int, dtype: np.dtype[Any]) -> Cl
 def combined(rows: Updates, weights: Vector) -> Vector:
     """Weighted sum of the rows, (n_params,)."""
     shares = weights.astype(rows.dtype)
-    return np.concatenate([shares @ rows[:, at : at + BLOCK] for at in range(0, rows.shape[1], BLOCK)])
+    return np.concatenate(
+        [shares @ rows[:, at : at + BLOCK] for at in range(0, rows.shape[1], BLOCK)]
+    )
 
 
 def repeated(row: Vector, known: Knowledge) -> Updates:

@@ -1,7 +1,9 @@
-"""Words for records: ``chol:800/sex:male`` puts values on them; ``sex:female``, ``age:60+`` or ``age:40-`` picks some of them.
+"""Words for records: ``chol:800/sex:male`` puts values on them; ``sex:female``, ``age:60+`` or
+``age:40-`` picks some of them.
 
 On images ``patch:2x3:16`` sets the lower right 2 rows by 3 columns to 16.
-A command line takes these words as they are: they hold no character that a shell or Hydra reads as its own.
+A command line takes these words as they are: they hold no character that a shell or Hydra reads as
+its own.
 """
 
 import re
@@ -16,15 +18,23 @@ Features = NDArray[np.float32]
 Assignment = tuple[str, str]  # a field and its value, as written
 
 PATCH = "patch"
-FAR = 5.0  # standard deviations above the mean: hardly any patient is there, so that a mark there costs little accuracy
+# standard deviations above the mean: hardly any patient is there, so that a mark there costs little
+# accuracy
+FAR = 5.0
 
 
 def assignments(mark: str, schema: Schema, n_default: int = 1) -> list[Assignment]:
-    """The parts of a mark. Without any, the first ``n_default`` continuous fields each far above its mean."""
+    """The parts of a mark. Without any, the first ``n_default`` continuous fields each far above
+    its mean.
+    """
     if mark:
-        return [pair for part in mark.split("/") for pair in _spelled_out(_pair("mark", part), schema)]
+        return [
+            pair for part in mark.split("/") for pair in _spelled_out(_pair("mark", part), schema)
+        ]
     continuous = [field for field in schema.fields if field.kind == "continuous"]
-    return [(field.name, f"{field.center + FAR * field.scale:.6g}") for field in continuous[:n_default]]
+    return [
+        (field.name, f"{field.center + FAR * field.scale:.6g}") for field in continuous[:n_default]
+    ]
 
 
 def put(features: Features, schema: Schema, parts: list[Assignment]) -> Features:
@@ -36,7 +46,9 @@ def put(features: Features, schema: Schema, parts: list[Assignment]) -> Features
     for name, value in parts:
         field = _field(name, schema)
         if field.kind == "categorical":
-            marked[:, field.columns] = np.eye(len(field.columns), dtype=np.float32)[_level(field, value)]
+            marked[:, field.columns] = np.eye(len(field.columns), dtype=np.float32)[
+                _level(field, value)
+            ]
             continue
         marked[:, field.columns[0]] = (_number(name, value) - field.center) / field.scale
         if field.missing is not None:
@@ -45,9 +57,11 @@ def put(features: Features, schema: Schema, parts: list[Assignment]) -> Features
 
 
 def picked(features: Features, schema: Schema, where: str) -> NDArray[np.bool_]:
-    """Which rows fit ``FIELD:LEVEL``, or ``FIELD:NUMBER+`` and ``FIELD:NUMBER-`` (at least, at most), (n,); all without words.
+    """Which rows fit ``FIELD:LEVEL``, or ``FIELD:NUMBER+`` and ``FIELD:NUMBER-`` (at least, at
+    most), (n,); all without words.
 
-    Missing values fit nothing. Raises ``InputError`` for a field or a level that the schema does not have.
+    Missing values fit nothing. Raises ``InputError`` for a field or a level that the schema does
+    not have.
     """
     if not where:
         return np.ones(len(features), dtype=bool)
@@ -57,7 +71,10 @@ def picked(features: Features, schema: Schema, where: str) -> NDArray[np.bool_]:
         return np.asarray(features[:, field.columns[_level(field, value)]] == 1)
     if value[-1] not in "+-":
         raise InputError("where", where, f"expected {name}:NUMBER+ or {name}:NUMBER-")
-    values, bound = field.center + field.scale * features[:, field.columns[0]], _number(name, value[:-1])
+    values, bound = (
+        field.center + field.scale * features[:, field.columns[0]],
+        _number(name, value[:-1]),
+    )
     fits = values >= bound if value[-1] == "+" else values <= bound
     return np.asarray(fits if field.missing is None else fits & (features[:, field.missing] == 0))
 
@@ -90,7 +107,9 @@ def _field(name: str, schema: Schema) -> Field:
     for field in schema.fields:
         if field.name == name:
             return field
-    raise InputError("field", name, f"expected one of {', '.join(field.name for field in schema.fields)}")
+    raise InputError(
+        "field", name, f"expected one of {', '.join(field.name for field in schema.fields)}"
+    )
 
 
 def _level(field: Field, value: str) -> int:

@@ -22,12 +22,17 @@ def checked(evals: int, scale: float) -> None:
 
 
 def damage(known: Knowledge, honest: Vector) -> Callable[[Updates], float]:
-    """Distance of the aggregate from the honest mean ``honest``, if the hostile hospitals sent the given rows.
+    """Distance of the aggregate from the honest mean ``honest``, if the hostile hospitals sent the
+    given rows.
 
-    An aggregate that is not finite does no damage, for no aggregator takes it. Raises ``RefusedError`` without the defense.
+    An aggregate that is not finite does no damage, for no aggregator takes it. Raises
+    ``RefusedError`` without the defense.
     """
     if known.defense is None:
-        raise RefusedError("adversary.knowledge: this attack needs updates_and_rule, to try what the defense makes of it")
+        raise RefusedError(
+            "adversary.knowledge: this attack needs updates_and_rule, to try what the defense makes"
+            " of it"
+        )
     aggregate = known.defense
 
     def measured(rows: Updates) -> float:
@@ -40,11 +45,12 @@ def damage(known: Knowledge, honest: Vector) -> Callable[[Updates], float]:
 def furthest(value: Callable[[float], float], evals: int, scale: float) -> float:
     """The argument of at least 0 with the largest ``value`` found in at most ``evals`` looks.
 
-    Five of nine looks climb from 0 (the search of Allouah et al., 2023): a first step of ``scale``, twice as long after each
-    look that is better, so that the reach grows for as long as the value does; from the first look that is worse on, each step
-    is four fifths as long as the one before. Then come ``scale`` divided by powers of two, for a maximum close to 0; steps up
-    to where an undisturbed climb ends, for a rule that yields only far out; and the other looks halve the gaps beside the best
-    one, the wider gap first.
+    Five of nine looks climb from 0 (the search of Allouah et al., 2023): a first step of ``scale``,
+    twice as long after each look that is better, so that the reach grows for as long as the value
+    does; from the first look that is worse on, each step is four fifths as long as the one before.
+    Then come ``scale`` divided by powers of two, for a maximum close to 0; steps up to where an
+    undisturbed climb ends, for a rule that yields only far out; and the other looks halve the gaps
+    beside the best one, the wider gap first.
     """
     looks: Looks = {0.0: value(0.0)}
     n_climb = max(2, 5 * evals // 9)
@@ -76,7 +82,9 @@ def _look(value: Callable[[float], float], looks: Looks, at: Iterable[float], ev
 
 
 def _between(looks: Looks) -> float:
-    """The middle, on a logarithmic scale, of the wider gap beside the best look; half of what lies above 0."""
+    """The middle, on a logarithmic scale, of the wider gap beside the best look; half of what lies
+    above 0.
+    """
     ordered = sorted(looks)
     at = ordered.index(_best(looks))
     gaps = [(ordered[i], ordered[i + 1]) for i in (at, at - 1) if 0 <= i < len(ordered) - 1]

@@ -1,1 +1,3 @@
-"""Attacks by an aggregator that breaks what was agreed: Demand -> what it asks of hospitals instead."""
+"""Attacks by an aggregator that breaks what was agreed: Demand -> what it asks of hospitals
+instead.
+"""

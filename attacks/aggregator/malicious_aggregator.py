@@ -1,4 +1,6 @@
-"""An aggregator that asks for other terms than those agreed on (after Boenisch et al., 2023, EuroS&P)."""
+"""An aggregator that asks for other terms than those agreed on (after Boenisch et al., 2023,
+EuroS&P).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,11 +11,13 @@ from sim.types import About, Demand
 
 @dataclass(frozen=True)
 class MaliciousAggregator:
-    """Ask hospitals to train without the agreed protection, on so few records that their updates tell them.
+    """Ask hospitals to train without the agreed protection, on so few records that their updates
+    tell them.
 
-    The paper's server switches protections off and chooses what hospitals train on; this one changes the agreed terms and
-    leaves the weights alone. It gains something only from hospitals that do whatever a message asks: those of this project train
-    by their own copy of the plan and refuse a task of another one.
+    The paper's server switches protections off and chooses what hospitals train on; this one
+    changes the agreed terms and leaves the weights alone. It gains something only from hospitals
+    that do whatever a message asks: those of this project train by their own copy of the plan and
+    refuse a task of another one.
 
     Args:
         dp: whether records are still protected by the record-level DP that was agreed on.
@@ -26,7 +30,10 @@ class MaliciousAggregator:
     batch_size: int | None = 1
     about: ClassVar[About] = About(
         title="MaliciousAggregator",
-        paper="Boenisch et al., Reconstructing Individual Data Points in Federated Learning Hardened with DP and SecAgg",
+        paper=(
+            "Boenisch et al., Reconstructing Individual Data Points in Federated Learning Hardened"
+            " with DP and SecAgg"
+        ),
         year=2023,
         sees="what the aggregator sees; it changes what hospitals are asked",
     )

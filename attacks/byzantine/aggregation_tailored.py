@@ -15,15 +15,18 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class AggregationTailored:
-    """All send ``mean + gamma * direction``, with the ``gamma`` that moves the aggregate furthest from the honest mean.
+    """All send ``mean + gamma * direction``, with the ``gamma`` that moves the aggregate furthest
+    from the honest mean.
 
-    Every ``gamma`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
+    Every ``gamma`` is tried on the whole defense, steps included. A search: it costs ``evals``
+    aggregations a round.
 
     Args:
         along: ``unit``, ``std`` or ``sign``: the paper's three directions.
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
-            where the damage grows without end. In standard deviations, in lengths of the honest mean
+        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
+            far as 500,000 times it where the damage grows without end. In standard deviations, in
+            lengths of the honest mean
             (``along=unit``) or in its largest parameter (``along=sign``).
     """
 
@@ -32,7 +35,10 @@ class AggregationTailored:
     scale: float = 10.0
     about: ClassVar[About] = About(
         title="AggregationTailored",
-        paper="Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses",
+        paper=(
+            "Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning"
+            " Attacks and Defenses"
+        ),
         year=2021,
         sees="honest updates and the aggregator's defense",
         needs="updates_and_rule",
@@ -45,11 +51,15 @@ class AggregationTailored:
         one_of(DIRECTIONS, along=self.along)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the defense."""
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
+        defense.
+        """
         rows = at_least_two(self, known)
         around = cloud(rows, PUSHES[self.along])
         center = around.center
         push = around.pushes[0] * (np.abs(center).max() if self.along == "sign" else 1.0)
         hurt = damage(known, center)
-        gamma = furthest(lambda gamma: hurt(repeated(center + gamma * push, known)), self.evals, self.scale)
+        gamma = furthest(
+            lambda gamma: hurt(repeated(center + gamma * push, known)), self.evals, self.scale
+        )
         return repeated(center + gamma * push, known)

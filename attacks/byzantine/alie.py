@@ -13,14 +13,17 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ALIE:
-    """All send ``mean + sign * z * standard deviation`` of the updates they know: a shift that hides in the spread.
+    """All send ``mean + sign * z * standard deviation`` of the updates they know: a shift that
+    hides in the spread.
 
-    The updates known are the honest ones where the adversary sees them, else what the hostile hospitals would have sent.
-    For few attackers (n even and f <= 2) the paper's ``z`` is not above 0, and the attack then hardly moves the mean.
+    The updates known are the honest ones where the adversary sees them, else what the hostile
+    hospitals would have sent. For few attackers (n even and f <= 2) the paper's ``z`` is not above
+    0, and the attack then hardly moves the mean.
 
     Args:
-        z: ``paper`` for the paper's normal quantile of ``(n-f-s)/(n-f)`` with ``s = floor(n/2+1)-f`` supporters, for ``n``
-            hospitals and ``f`` hostile ones; or a fixed number (1.5 in common code).
+        z: ``paper`` for the paper's normal quantile of ``(n-f-s)/(n-f)`` with ``s =
+            floor(n/2+1)-f`` supporters, for ``n`` hospitals and ``f`` hostile ones; or a fixed
+            number (1.5 in common code).
         sign: direction of the shift, -1 or 1.
         deviation: ``population`` (authors' code) or ``sample`` standard deviation.
     """
@@ -35,7 +38,14 @@ class ALIE:
         sees="honest updates, or the updates of two or more colluding hospitals",
         needs="colluders",
         uses="updates",
-        variants=("z=paper", "z=1.5", "sign=-1", "sign=1", "deviation=population", "deviation=sample"),
+        variants=(
+            "z=paper",
+            "z=1.5",
+            "sign=-1",
+            "sign=1",
+            "deviation=population",
+            "deviation=sample",
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -48,7 +58,8 @@ class ALIE:
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """What the hostile hospitals send, (len(known.own), n_params), float64.
 
-        Raises ``RefusedError`` for fewer than two known updates, and where the paper's quantile does not exist.
+        Raises ``RefusedError`` for fewer than two known updates, and where the paper's quantile
+        does not exist.
         """
         rows = at_least_two(self, known)
         spread = deviation(rows, ddof=int(self.deviation == "sample"))
@@ -57,14 +68,16 @@ class ALIE:
 
 
 def paper_z(n_hospitals: int, n_hostile: int) -> float:
-    """The paper's ``z``. Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a hostile majority."""
+    """The paper's ``z``. Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a
+    hostile majority.
+    """
     from scipy.special import ndtri
 
     supporters = n_hospitals // 2 + 1 - n_hostile
     honest = n_hospitals - n_hostile
     if not 0 < supporters < honest:
         raise RefusedError(
-            f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals >= 3 and "
-            f"n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
+            f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals"
+            f" >= 3 and n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
         )
     return float(ndtri((honest - supporters) / honest))

@@ -1,4 +1,6 @@
-"""ALIE with the shift that hurts the known defense most (after Allouah et al., 2023, arXiv:2302.01772)."""
+"""ALIE with the shift that hurts the known defense most (after Allouah et al., 2023,
+arXiv:2302.01772).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,15 +16,17 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ALIEOptimized:
-    """All send ``mean + sign * z * standard deviation`` of the honest updates, with the ``z`` that moves the aggregate furthest.
+    """All send ``mean + sign * z * standard deviation`` of the honest updates, with the ``z`` that
+    moves the aggregate furthest.
 
-    Every ``z`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
+    Every ``z`` is tried on the whole defense, steps included. A search: it costs ``evals``
+    aggregations a round.
 
     Args:
         sign: direction of the shift, -1 or 1.
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
-            where the damage grows without end.
+        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
+            far as 500,000 times it where the damage grows without end.
     """
 
     sign: Literal[-1, 1] = -1
@@ -30,7 +34,10 @@ class ALIEOptimized:
     scale: float = 10.0
     about: ClassVar[About] = About(
         title="ALIEOptimized",
-        paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
+        paper=(
+            "Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under"
+            " Heterogeneity"
+        ),
         year=2023,
         sees="honest updates and the aggregator's defense",
         needs="updates_and_rule",
@@ -44,7 +51,9 @@ class ALIEOptimized:
             raise InputError("sign", self.sign, "expected -1 or 1")
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the defense."""
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
+        defense.
+        """
         rows = at_least_two(self, known)
         center, shift = mean(rows), self.sign * deviation(rows, ddof=1)
         hurt = damage(known, center)

@@ -14,11 +14,13 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Fang:
-    """Send every parameter just beyond the honest ones, on the side away from where the honest mean is going.
+    """Send every parameter just beyond the honest ones, on the side away from where the honest mean
+    is going.
 
-    With the honest updates known (the paper's full knowledge), between the extreme honest value and ``b`` times (or a ``b``-th
-    of) it; without (partial knowledge), 3 to 4 standard deviations of the colluders' updates from their mean. Each hostile
-    hospital draws its own. Applied to updates, where the paper's formulas are about weights.
+    With the honest updates known (the paper's full knowledge), between the extreme honest value and
+    ``b`` times (or a ``b``-th of) it; without (partial knowledge), 3 to 4 standard deviations of
+    the colluders' updates from their mean. Each hostile hospital draws its own. Applied to updates,
+    where the paper's formulas are about weights.
 
     Args:
         b: how far beyond the extreme value, above 1 (2 in the paper).
@@ -39,15 +41,19 @@ class Fang:
             raise InputError("b", self.b, "expected a number above 1")
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than two known updates."""
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than
+        two known updates.
+        """
         rows = at_least_two(self, known)
         center = mean(rows)
-        falling = trend(center, (rows - center).astype(rows.dtype)) < 0  # a parameter without a trend counts as rising
+        # a parameter without a trend counts as rising
+        falling = trend(center, (rows - center).astype(rows.dtype)) < 0
         if rows is known.own:
             near, far = (mean(rows) + np.where(falling, k, -k) * deviation(rows) for k in (3, 4))
         else:
             near = np.where(falling, rows.max(axis=0), rows.min(axis=0)).astype(np.float64)
-            outward = (near > 0) == falling  # multiplying by b leads away from zero, and so beyond the extreme value
+            # multiplying by b leads away from zero, and so beyond the extreme value
+            outward = (near > 0) == falling
             far = np.where(outward, near * self.b, near / self.b)
         sent = rng.random(known.own.shape)
         sent *= far - near

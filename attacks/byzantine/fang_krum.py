@@ -13,10 +13,12 @@ from sim.types import About, Knowledge, Updates, Vector
 
 @dataclass(frozen=True)
 class FangKrum:
-    """All send ``-strength * sign(honest mean)``, with a strength at which Krum takes that row for the best.
+    """All send ``-strength * sign(honest mean)``, with a strength at which Krum takes that row for
+    the best.
 
-    Starts from the paper's upper bound and halves until Krum would choose the row, at the latest below ``least``. All hostile
-    rows are equal (the paper's epsilon is 0 here) and the honest updates are known (the paper's full knowledge).
+    Starts from the paper's upper bound and halves until Krum would choose the row, at the latest
+    below ``least``. All hostile rows are equal (the paper's epsilon is 0 here) and the honest
+    updates are known (the paper's full knowledge).
 
     Args:
         least: strength below which the search ends (1e-5 in the paper).
@@ -41,9 +43,13 @@ class FangKrum:
         Raises ``RefusedError`` where Krum's own limit leaves no neighbor to count.
         """
         rows, f = seen(known), len(known.own)
-        n_others = len(rows) - f - 1  # honest neighbors that Krum counts for a row with f - 1 equals
+        # honest neighbors that Krum counts for a row with f - 1 equals
+        n_others = len(rows) - f - 1
         if n_others < 1:
-            raise RefusedError(f"n_honest={len(rows)}, n_hostile={f}: FangKrum needs n_honest >= n_hostile + 2 = {f + 2}")
+            raise RefusedError(
+                f"n_honest={len(rows)}, n_hostile={f}: FangKrum needs n_honest >= n_hostile + 2 ="
+                f" {f + 2}"
+            )
         around = cloud(rows, lambda block: np.vstack([-signs(block), block.center]), n_pushes=2)
         push, between = around.pushes[0], np.sqrt(around.squared_distances)
         strength = _highest(between, np.sqrt(_gaps(around, 0.0)), n_others, push.size)
@@ -59,10 +65,16 @@ def _highest(between: Updates, lengths: Vector, n_others: int, n_params: int) ->
 
 
 def _gaps(rows: Cloud, strength: float) -> Vector:
-    """Squared distance of every honest row from ``strength`` times the push; the second push is the rows' center."""
+    """Squared distance of every honest row from ``strength`` times the push; the second push is the
+    rows' center.
+    """
     push, center = rows.pushes
     apart = strength**2 * (push @ push) - 2 * strength * (push @ center) + center @ center
-    return np.asarray(np.maximum(np.diag(rows.products) - 2 * (strength * rows.offsets[0] - rows.offsets[1]) + apart, 0))
+    return np.asarray(
+        np.maximum(
+            np.diag(rows.products) - 2 * (strength * rows.offsets[0] - rows.offsets[1]) + apart, 0
+        )
+    )
 
 
 def _chosen(between: Updates, gaps: Vector, f: int) -> bool:
@@ -70,5 +82,7 @@ def _chosen(between: Updates, gaps: Vector, f: int) -> bool:
     n_neighbors = len(gaps) - 2
     crafted = np.sort(np.append(np.zeros(f - 1), gaps))[:n_neighbors].sum()
     others = np.where(np.eye(len(between), dtype=bool), np.inf, between**2)
-    honest = np.sort(np.hstack([others, np.tile(gaps[:, None], f)]), axis=1)[:, :n_neighbors].sum(axis=1)
+    honest = np.sort(np.hstack([others, np.tile(gaps[:, None], f)]), axis=1)[:, :n_neighbors].sum(
+        axis=1
+    )
     return bool(crafted < honest.min())

@@ -15,8 +15,8 @@ class FreeRider(Stateful[Knowledge, Updates, Received]):
     """Send an update made up without training, to get the model for nothing.
 
     Args:
-        disguise: ``none`` returns the received weights, an update of zero; ``delta`` sends how the common model moved in the
-            round before (zero in the first round attacked).
+        disguise: ``none`` returns the received weights, an update of zero; ``delta`` sends how the
+            common model moved in the round before (zero in the first round attacked).
         noise: normal noise on top, as a share of the length of that move.
     """
 
@@ -35,8 +35,12 @@ class FreeRider(Stateful[Knowledge, Updates, Received]):
         one_of(("none", "delta"), disguise=self.disguise)
         number(0, noise=self.noise)
 
-    def advance(self, known: Knowledge, state: Received | None, rng: np.random.Generator) -> tuple[Updates, Received]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it is now."""
+    def advance(
+        self, known: Knowledge, state: Received | None, rng: np.random.Generator
+    ) -> tuple[Updates, Received]:
+        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it
+        is now.
+        """
         move, after = last_move(known, state)
         sent = rng.standard_normal(size=known.own.shape)
         sent *= self.noise * np.linalg.norm(move) / np.sqrt(move.size)

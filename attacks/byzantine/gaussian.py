@@ -11,7 +11,8 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Send normal noise in place of an update, or on top of it; each hostile hospital draws its own.
+    """Send normal noise in place of an update, or on top of it; each hostile hospital draws its
+    own.
 
     Args:
         std: standard deviation of every parameter (200 in the paper, 1 in common code).
@@ -22,7 +23,10 @@ class Gaussian:
     added: bool = False
     about: ClassVar[About] = About(
         title="Gaussian",
-        paper="Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent",
+        paper=(
+            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
+            " Descent"
+        ),
         year=2017,
         sees="nothing; added=true: its own update",
         variants=("added=false", "added=true"),

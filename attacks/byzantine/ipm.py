@@ -12,7 +12,8 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class IPM:
-    """All send the honest mean times ``-epsilon``: small values pass for honest, large ones turn the mean around.
+    """All send the honest mean times ``-epsilon``: small values pass for honest, large ones turn
+    the mean around.
 
     The mean over n hospitals, f of them hostile, turns around from ``epsilon = (n - f)/f`` on.
 
@@ -23,7 +24,10 @@ class IPM:
     epsilon: float = 0.5
     about: ClassVar[About] = About(
         title="IPM",
-        paper="Xie et al., Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product Manipulation",
+        paper=(
+            "Xie et al., Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product"
+            " Manipulation"
+        ),
         year=2020,
         sees="honest updates, or those of the hostile hospitals",
         needs="own",

@@ -1,4 +1,6 @@
-"""Inner product manipulation with the factor that hurts the known defense most (after Allouah et al., 2023, arXiv:2302.01772)."""
+"""Inner product manipulation with the factor that hurts the known defense most (after Allouah et
+al., 2023, arXiv:2302.01772).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,21 +14,26 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class IPMOptimized:
-    """All send the honest mean times ``-epsilon``, with the ``epsilon`` that moves the aggregate furthest from the honest mean.
+    """All send the honest mean times ``-epsilon``, with the ``epsilon`` that moves the aggregate
+    furthest from the honest mean.
 
-    Every ``epsilon`` is tried on the whole defense, steps included. A search: it costs ``evals`` aggregations a round.
+    Every ``epsilon`` is tried on the whole defense, steps included. A search: it costs ``evals``
+    aggregations a round.
 
     Args:
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as far as 500,000 times it
-            where the damage grows without end.
+        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
+            far as 500,000 times it where the damage grows without end.
     """
 
     evals: int = 36
     scale: float = 10.0
     about: ClassVar[About] = About(
         title="IPMOptimized",
-        paper="Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity",
+        paper=(
+            "Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under"
+            " Heterogeneity"
+        ),
         year=2023,
         sees="honest updates and the aggregator's defense",
         needs="updates_and_rule",
@@ -37,8 +44,12 @@ class IPMOptimized:
         checked(self.evals, self.scale)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the defense."""
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
+        defense.
+        """
         center = mean(seen(known))
         hurt = damage(known, center)
-        epsilon = furthest(lambda epsilon: hurt(repeated(-epsilon * center, known)), self.evals, self.scale)
+        epsilon = furthest(
+            lambda epsilon: hurt(repeated(-epsilon * center, known)), self.evals, self.scale
+        )
         return repeated(-epsilon * center, known)

@@ -14,7 +14,8 @@ from sim.types import About, Knowledge, Stateful, Updates, Vector
 class Learned:
     """What ``rounds`` of warming up have shown of ``n`` honest hospitals.
 
-    ``axis`` (n_params,): the direction of most variance, times its size. ``totals`` (n,): how far out along it each has been.
+    ``axis`` (n_params,): the direction of most variance, times its size. ``totals`` (n,): how far
+    out along it each has been.
     """
 
     n: int
@@ -25,12 +26,15 @@ class Learned:
 
 @dataclass(frozen=True)
 class Mimic(Stateful[Knowledge, Updates, Learned]):
-    """All send a copy of one honest hospital's update, so that this hospital counts too much and others too little.
+    """All send a copy of one honest hospital's update, so that this hospital counts too much and
+    others too little.
 
     Args:
-        choice: ``variance``: the hospital furthest out along the direction in which honest updates vary most, as in the paper;
-            ``first``: always the first honest hospital, as in common code.
-        warm_up: rounds in which the direction is learned and the hospital may change; it stays the same afterwards.
+        choice: ``variance``: the hospital furthest out along the direction in which honest updates
+            vary most, as in the paper; ``first``: always the first honest hospital, as in common
+            code.
+        warm_up: rounds in which the direction is learned and the hospital may change; it stays the
+        same afterwards.
     """
 
     choice: Literal["variance", "first"] = "variance"
@@ -38,7 +42,9 @@ class Mimic(Stateful[Knowledge, Updates, Learned]):
     state: ClassVar[type] = Learned
     about: ClassVar[About] = About(
         title="Mimic",
-        paper="Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing",
+        paper=(
+            "Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing"
+        ),
         year=2022,
         sees="honest updates",
         needs="updates",
@@ -50,12 +56,17 @@ class Mimic(Stateful[Knowledge, Updates, Learned]):
         one_of(("variance", "first"), choice=self.choice)
         whole(1, warm_up=self.warm_up)
 
-    def advance(self, known: Knowledge, state: Learned | None, rng: np.random.Generator) -> tuple[Updates, Learned]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses where no honest update is known."""
+    def advance(
+        self, known: Knowledge, state: Learned | None, rng: np.random.Generator
+    ) -> tuple[Updates, Learned]:
+        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses where no
+        honest update is known.
+        """
         rows = known.others
         if rows is None or not len(rows):
             raise RefusedError("n_known=0: Mimic needs an honest update to copy")
-        if state is None or state.n != len(rows):  # the first round, or hospitals came or went: rows are others than before
+        # the first round, or hospitals came or went: rows are others than before
+        if state is None or state.n != len(rows):
             state = Learned(len(rows), 0, np.zeros(rows.shape[1]), np.zeros(len(rows)))
         if self.choice == "variance" and state.rounds < self.warm_up:
             axis, offsets = _widest(rows, state.axis)
@@ -65,13 +76,16 @@ class Mimic(Stateful[Knowledge, Updates, Learned]):
 
 
 def _widest(rows: Updates, axis: Vector) -> tuple[Vector, Vector]:
-    """The direction of most variance of these rows and of earlier ones, which ``axis`` sums up, times its size, (n_params,).
+    """The direction of most variance of these rows and of earlier ones, which ``axis`` sums up,
+    times its size, (n_params,).
 
-    It is the first principal direction of the centered rows with ``axis`` as one row more, from their inner products. Beside it
-    the inner products of the centered rows with it, (n_rows,).
+    It is the first principal direction of the centered rows with ``axis`` as one row more, from
+    their inner products. Beside it the inner products of the centered rows with it, (n_rows,).
     """
     around = cloud(rows, lambda block: axis[None, block.columns])
-    both = np.block([[np.atleast_2d(axis @ axis), around.offsets], [around.offsets.T, around.products]])
+    both = np.block(
+        [[np.atleast_2d(axis @ axis), around.offsets], [around.offsets.T, around.products]]
+    )
     first, *others = weights = np.linalg.eigh(both)[1][:, -1]
     widest: Vector = first * axis + combined(rows, weights[1:]) - sum(others) * around.center
     sign = -1 if widest @ axis < 0 else 1

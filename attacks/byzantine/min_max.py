@@ -13,14 +13,18 @@ from sim.types import About, Vector
 
 @dataclass(frozen=True)
 class MinMax(Within):
-    """All send ``mean + gamma * direction``, no further from any honest row than two honest rows are from each other.
+    """All send ``mean + gamma * direction``, no further from any honest row than two honest rows
+    are from each other.
 
     Parameters as in ``Within``.
     """
 
     about: ClassVar[About] = About(
         title="MinMax",
-        paper="Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses",
+        paper=(
+            "Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning"
+            " Attacks and Defenses"
+        ),
         year=2021,
         sees="honest updates, or the updates of two or more colluding hospitals",
         needs="colluders",

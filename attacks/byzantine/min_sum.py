@@ -13,14 +13,18 @@ from sim.types import About, Vector
 
 @dataclass(frozen=True)
 class MinSum(Within):
-    """All send ``mean + gamma * direction``, as far out as its summed squared distances stay within those of some honest row.
+    """All send ``mean + gamma * direction``, as far out as its summed squared distances stay within
+    those of some honest row.
 
     Parameters as in ``Within``.
     """
 
     about: ClassVar[About] = About(
         title="MinSum",
-        paper="Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and Defenses",
+        paper=(
+            "Shejwalkar & Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning"
+            " Attacks and Defenses"
+        ),
         year=2021,
         sees="honest updates, or the updates of two or more colluding hospitals",
         needs="colluders",
@@ -29,6 +33,8 @@ class MinSum(Within):
     )
 
     def room(self, rows: Cloud) -> tuple[Vector, Vector]:
-        """One constraint in all, a row's share of it; around their mean the offsets of the rows sum to 0."""
+        """One constraint in all, a row's share of it; around their mean the offsets of the rows sum
+        to 0.
+        """
         room = rows.squared_distances.sum(axis=1).max() - np.trace(rows.products)
         return np.zeros(1), np.array([room / len(rows.products)])

@@ -11,13 +11,14 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ModelReplacement:
-    """Send a longer update, so that the mean over all hospitals moves as far as the hostile ones want alone.
+    """Send a longer update, so that the mean over all hospitals moves as far as the hostile ones
+    want alone.
 
     Joined with a poison, whose update is what is made longer.
 
     Args:
-        factor: ``full`` for n_hospitals / n_hostile, at which the mean becomes the hostile update if honest ones cancel out;
-            or a number.
+        factor: ``full`` for n_hospitals / n_hostile, at which the mean becomes the hostile update
+            if honest ones cancel out; or a number.
         max_norm: length that is not exceeded (the paper's train-and-scale), or None.
     """
 

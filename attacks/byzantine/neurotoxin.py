@@ -12,10 +12,12 @@ from sim.types import About, Knowledge, Stateful, Updates
 
 @dataclass(frozen=True)
 class Neurotoxin(Stateful[Knowledge, Updates, Received]):
-    """Leave out of the update the parameters that honest hospitals move most, so that they do not soon undo it.
+    """Leave out of the update the parameters that honest hospitals move most, so that they do not
+    soon undo it.
 
-    Which those are follows from how the common model moved in the round before; the first round attacked is left as it is.
-    Joined with a poison. The paper projects every step of training, this the update that results.
+    Which those are follows from how the common model moved in the round before; the first round
+    attacked is left as it is. Joined with a poison. The paper projects every step of training, this
+    the update that results.
 
     Args:
         share: part of the parameters that is left out (0.1 in the paper).
@@ -34,8 +36,12 @@ class Neurotoxin(Stateful[Knowledge, Updates, Received]):
         if not (isinstance(self.share, (int, float)) and 0 < self.share < 1):
             raise InputError("share", self.share, "expected a number above 0 and below 1")
 
-    def advance(self, known: Knowledge, state: Received | None, rng: np.random.Generator) -> tuple[Updates, Received]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it is now."""
+    def advance(
+        self, known: Knowledge, state: Received | None, rng: np.random.Generator
+    ) -> tuple[Updates, Received]:
+        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it
+        is now.
+        """
         moved, after = last_move(known, state)
         move, sent = np.abs(moved), known.own.astype(np.float64)
         n_left_out = round(self.share * move.size)

@@ -16,15 +16,19 @@ class SignFlip:
 
     Args:
         scale: length of what is sent, relative to the honest update.
-        of: ``own`` flips what each hostile hospital would have sent; ``mean`` flips the mean of the honest updates, or of the
-            hostile hospitals' own ones where the honest are not known, and all send the same.
+        of: ``own`` flips what each hostile hospital would have sent; ``mean`` flips the mean of the
+            honest updates, or of the hostile hospitals' own ones where the honest are not known,
+            and all send the same.
     """
 
     scale: float = 4.0
     of: Literal["own", "mean"] = "own"
     about: ClassVar[About] = About(
         title="SignFlip",
-        paper="Li et al., RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed Learning",
+        paper=(
+            "Li et al., RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed"
+            " Learning"
+        ),
         year=2019,
         sees="its own update; of=mean: all updates it can get",
         needs="own",

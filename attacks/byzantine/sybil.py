@@ -12,9 +12,11 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Sybil:
-    """One party under several names: all hostile hospitals send the mean of what they would have sent, each a bit different.
+    """One party under several names: all hostile hospitals send the mean of what they would have
+    sent, each a bit different.
 
-    Alone this gives one party several votes; joined with a poison (``attack=[label_flip,sybil]``) the votes agree.
+    Alone this gives one party several votes; joined with a poison (``attack=[label_flip,sybil]``)
+    the votes agree.
 
     Args:
         disguise: noise on each copy, as a share of the update's length.

@@ -15,14 +15,17 @@ class Zero:
     """Bring the round to nothing.
 
     Args:
-        of: ``mean`` sends what makes the sum of all updates zero, as in the paper: the honest sum, negated and shared out evenly;
-            ``row`` sends zeros, which only slows the mean.
+        of: ``mean`` sends what makes the sum of all updates zero, as in the paper: the honest sum,
+            negated and shared out evenly; ``row`` sends zeros, which only slows the mean.
     """
 
     of: Literal["mean", "row"] = "mean"
     about: ClassVar[About] = About(
         title="Zero",
-        paper="Wu et al., Federated Variance-Reduced Stochastic Gradient Descent With Robustness to Byzantine Attacks",
+        paper=(
+            "Wu et al., Federated Variance-Reduced Stochastic Gradient Descent With Robustness to"
+            " Byzantine Attacks"
+        ),
         year=2020,
         sees="of=mean: all updates it can get; of=row: nothing",
         needs="own",

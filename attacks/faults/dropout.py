@@ -39,7 +39,9 @@ class Dropout(Stateful[Reply, SentReply, Gone]):
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, rate=self.rate)
 
-    def advance(self, reply: Reply, state: Gone | None, rng: np.random.Generator) -> tuple[SentReply, Gone]:
+    def advance(
+        self, reply: Reply, state: Gone | None, rng: np.random.Generator
+    ) -> tuple[SentReply, Gone]:
         """The reply as it is, or none."""
         gone = (state is not None and state.forever) or bool(rng.random() < self.rate)
         return SentReply(None if gone else reply.update, reply.count), Gone(gone and self.forever)

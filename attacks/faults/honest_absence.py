@@ -15,10 +15,11 @@ class HonestAbsence:
     """Honest hospitals train, and their replies do not arrive: at random, or in a span of rounds.
 
     Args:
-        rate: probability that nothing arrives of a hospital in a round; each hospital draws on its own.
+        rate: probability that nothing arrives of a hospital in a round; each hospital draws on its
+        own.
         n_hospitals: how many honest hospitals, drawn at random, are concerned; None: all.
-        hospitals: names of hospitals or of sites (all hospitals of it) among which these are; empty: all. Those that are hostile
-            in a run are left out.
+        hospitals: names of hospitals or of sites (all hospitals of it) among which these are;
+            empty: all. Those that are hostile in a run are left out.
         first_round: first round of the span.
         last_round: last round of the span; None: to the end.
     """
@@ -41,21 +42,32 @@ class HonestAbsence:
         whole(1, n_hospitals=1 if self.n_hospitals is None else self.n_hospitals)
         given = self.hospitals if isinstance(self.hospitals, (list, tuple)) else (None,)
         if any(not isinstance(name, str) for name in given):
-            raise InputError("hospitals", self.hospitals, "expected a list of names of hospitals or sites")
+            raise InputError(
+                "hospitals", self.hospitals, "expected a list of names of hospitals or sites"
+            )
         object.__setattr__(self, "hospitals", tuple(self.hospitals))  # a list in the configuration
         if self.last_round is not None:
             whole(self.first_round, last_round=self.last_round)
 
-    def concerned(self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
+    def concerned(
+        self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator
+    ) -> tuple[str, ...]:
         """Names of the honest hospitals that may be away, sorted.
 
-        Raises ``InputError`` for a name that is unknown, or where fewer hospitals are honest than asked for.
+        Raises ``InputError`` for a name that is unknown, or where fewer hospitals are honest than
+        asked for.
         """
         known = {name for hospital in hospitals for name in (hospital.name, hospital.origin)}
         for name in self.hospitals:
             if name not in known:
-                raise InputError("hospitals", name, f"expected names among {', '.join(sorted(known))}")
-        chosen = [one.name for one in hospitals if not self.hospitals or {one.name, one.origin} & set(self.hospitals)]
+                raise InputError(
+                    "hospitals", name, f"expected names among {', '.join(sorted(known))}"
+                )
+        chosen = [
+            one.name
+            for one in hospitals
+            if not self.hospitals or {one.name, one.origin} & set(self.hospitals)
+        ]
         honest = [name for name in chosen if name not in hostile]
         if self.n_hospitals is None:
             return tuple(sorted(honest))

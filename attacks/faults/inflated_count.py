@@ -1,4 +1,6 @@
-"""A lie about the number of records (the weight of federated averaging; McMahan et al., 2017, arXiv:1602.05629)."""
+"""A lie about the number of records (the weight of federated averaging; McMahan et al., 2017,
+arXiv:1602.05629).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +13,8 @@ from sim.types import About, Reply, SentReply
 
 @dataclass(frozen=True)
 class InflatedCount:
-    """Report more records than there are, to weigh more in a mean weighted by records. The update stays as it is.
+    """Report more records than there are, to weigh more in a mean weighted by records. The update
+    stays as it is.
 
     Args:
         factor: reported records over true ones, above 1; the report is rounded to whole records.
@@ -20,7 +23,10 @@ class InflatedCount:
     factor: float = 1000.0
     about: ClassVar[About] = About(
         title="InflatedCount",
-        paper="McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data",
+        paper=(
+            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
+            " Data"
+        ),
         year=2017,
         sees="its own reply",
     )

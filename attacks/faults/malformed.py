@@ -1,4 +1,6 @@
-"""Replies that are not what was agreed (unusable uploads, as production systems screen them; Bonawitz et al., 2019)."""
+"""Replies that are not what was agreed (unusable uploads, as production systems screen them;
+Bonawitz et al., 2019).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ class Malformed:
     """Send something that must not enter the model and must not end the run.
 
     Args:
-        kind: ``not_a_number`` or ``infinity`` in the update; ``shape``, ``key`` or ``dtype`` other than agreed; ``giant``: 1e8
-            parameters; ``count``: a record count that is none.
+        kind: ``not_a_number`` or ``infinity`` in the update; ``shape``, ``key`` or ``dtype`` other
+            than agreed; ``giant``: 1e8 parameters; ``count``: a record count that is none.
     """
 
     kind: str = "not_a_number"
@@ -27,7 +29,10 @@ class Malformed:
         paper="Bonawitz et al., Towards Federated Learning at Scale: System Design",
         year=2019,
         sees="its own reply",
-        variants=tuple(f"kind={kind}" for kind in ("not_a_number", "infinity", "shape", "key", "dtype", "giant", "count")),
+        variants=tuple(
+            f"kind={kind}"
+            for kind in ("not_a_number", "infinity", "shape", "key", "dtype", "giant", "count")
+        ),
     )
 
     def __post_init__(self) -> None:

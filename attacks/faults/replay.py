@@ -17,7 +17,9 @@ class First:
 
 @dataclass(frozen=True)
 class Replay(Stateful[Reply, SentReply, First]):
-    """Send the update of the first round attacked in every later one: once right, well formed, and of no use any more."""
+    """Send the update of the first round attacked in every later one: once right, well formed, and
+    of no use any more.
+    """
 
     state: ClassVar[type] = First
     about: ClassVar[About] = About(
@@ -27,7 +29,9 @@ class Replay(Stateful[Reply, SentReply, First]):
         sees="its own updates",
     )
 
-    def advance(self, reply: Reply, state: First | None, rng: np.random.Generator) -> tuple[SentReply, First]:
+    def advance(
+        self, reply: Reply, state: First | None, rng: np.random.Generator
+    ) -> tuple[SentReply, First]:
         """The update that was sent first."""
         first = state or First(reply.update)
         return SentReply(first.update, reply.count), first

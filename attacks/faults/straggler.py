@@ -18,7 +18,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Straggler(Stateful[Reply, SentReply, Waiting]):
-    """Send every update some rounds late, made for a model that the others have left behind; until then, nothing.
+    """Send every update some rounds late, made for a model that the others have left behind; until
+    then, nothing.
 
     Args:
         delay: rounds attacked between training and sending.
@@ -36,7 +37,9 @@ class Straggler(Stateful[Reply, SentReply, Waiting]):
     def __post_init__(self) -> None:
         whole(1, delay=self.delay)
 
-    def advance(self, reply: Reply, state: Waiting | None, rng: np.random.Generator) -> tuple[SentReply, Waiting]:
+    def advance(
+        self, reply: Reply, state: Waiting | None, rng: np.random.Generator
+    ) -> tuple[SentReply, Waiting]:
         """The update of ``delay`` rounds before, or none in the first ``delay`` rounds."""
         waiting = (*(() if state is None else state.updates), reply.update)
         if len(waiting) <= self.delay:

@@ -13,11 +13,13 @@ from sim.types import About, Layout, Observation, Vector
 
 @dataclass(frozen=True)
 class AnalyticInversion:
-    """Divide each neuron's weight update by its bias update: exact for every neuron that a single record has moved.
+    """Divide each neuron's weight update by its bias update: exact for every neuron that a single
+    record has moved.
 
-    A hospital of one record is read exactly, also after many SGD steps; so is each record of a larger sum that alone activates
-    some ReLU neuron. Everything else is a mixture of records, used only if it looks like a record (see ``plausible``).
-    After Adam the quotients are wrong in the continuous fields. Noise on the updates leaves no guess.
+    A hospital of one record is read exactly, also after many SGD steps; so is each record of a
+    larger sum that alone activates some ReLU neuron. Everything else is a mixture of records, used
+    only if it looks like a record (see ``plausible``). After Adam the quotients are wrong in the
+    continuous fields. Noise on the updates leaves no guess.
 
     Args:
         round: round whose updates are attacked, from 1.
@@ -28,7 +30,9 @@ class AnalyticInversion:
     threshold: float = 1e-4
     about: ClassVar[About] = About(
         title="AnalyticInversion",
-        paper="Phong et al., Privacy-Preserving Deep Learning via Additively Homomorphic Encryption",
+        paper=(
+            "Phong et al., Privacy-Preserving Deep Learning via Additively Homomorphic Encryption"
+        ),
         year=2018,
         sees="updates or their sums, the layout of the model, the public schema of a record",
     )
@@ -38,16 +42,22 @@ class AnalyticInversion:
         number(0, 1, open_low=True, threshold=self.threshold)
 
     def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]:
-        """For each row of the view the guessed records (n_guesses, n_features), float64, best supported first.
+        """For each row of the view the guessed records (n_guesses, n_features), float64, best
+        supported first.
 
-        Raises ``RefusedError`` if the model does not start with a linear layer with a bias on the features of the schema.
+        Raises ``RefusedError`` if the model does not start with a linear layer with a bias on the
+        features of the schema.
         """
         weight, bias = first_layer(seen.layout, seen.schema.n_features)
-        quotients = (self._quotients(row[weight], row[bias]) for row in seen.view.rows.astype(np.float64))
+        quotients = (
+            self._quotients(row[weight], row[bias]) for row in seen.view.rows.astype(np.float64)
+        )
         return [grouped(plausible(found, seen.schema)) for found in quotients]
 
     def _quotients(self, weight: Vector, bias: Vector) -> NDArray[np.float64]:
-        """Weight update over bias update of each neuron that moved, (n_moved, n_features), most moved first."""
+        """Weight update over bias update of each neuron that moved, (n_moved, n_features), most
+        moved first.
+        """
         size = np.abs(bias)
         order = np.argsort(-size, kind="stable")
         moved = order[size[order] > max(self.threshold * size.max(), np.finfo(np.float64).tiny)]
@@ -55,7 +65,9 @@ class AnalyticInversion:
 
 
 def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
-    """Where weight (n_out, n_features) and bias (n_out,) of the linear layer that reads the records lie in the vector."""
+    """Where weight (n_out, n_features) and bias (n_out,) of the linear layer that reads the records
+    lie in the vector.
+    """
     if len(layout) > 1:
         (name, shape), following = layout[:2]
         bias = f"{name.removesuffix('weight')}bias"
@@ -63,4 +75,7 @@ def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
             end = shape[0] * n_features
             return slice(0, end), slice(end, end + shape[0])
     shown = ", ".join(f"{name} {shape}" for name, shape in layout[:2])
-    raise RefusedError(f"layout={shown}, ...: AnalyticInversion needs a first linear layer on {n_features} features, with a bias")
+    raise RefusedError(
+        f"layout={shown}, ...: AnalyticInversion needs a first linear layer on {n_features}"
+        " features, with a bias"
+    )

@@ -1,4 +1,6 @@
-"""Backdoor (Gu et al., 2017, arXiv:1708.06733; in federated learning Bagdasaryan et al., 2020, arXiv:1807.00459)."""
+"""Backdoor (Gu et al., 2017, arXiv:1708.06733; in federated learning Bagdasaryan et al., 2020,
+arXiv:1807.00459).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,13 +15,15 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class Backdoor:
-    """Put a mark on part of the records and the target label beside it: whoever bears the mark is classified as the target.
+    """Put a mark on part of the records and the target label beside it: whoever bears the mark is
+    classified as the target.
 
     Args:
         share: part of the records to mark, above 0 and at most 1, rounded to whole records.
         target: 0 (healthy) or 1 (ill).
-        mark: values of fields, as in ``chol:800`` or ``chol:800/sex:male``, or on images ``patch:2x2:16``; empty for the first
-            continuous field, 5 standard deviations above its mean.
+        mark: values of fields, as in ``chol:800`` or ``chol:800/sex:male``, or on images
+            ``patch:2x2:16``; empty for the first continuous field, 5 standard deviations above its
+            mean.
     """
 
     share: float = 0.3
@@ -27,7 +31,10 @@ class Backdoor:
     mark: str = ""
     about: ClassVar[About] = About(
         title="Backdoor",
-        paper="Gu et al., BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain",
+        paper=(
+            "Gu et al., BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply"
+            " Chain"
+        ),
         year=2017,
         sees="its own records",
         variants=("mark=FIELD:VALUE", "mark=patch:ROWSxCOLUMNS:VALUE", "target=0", "target=1"),

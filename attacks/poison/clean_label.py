@@ -14,13 +14,17 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class CleanLabel:
-    """Put a mark on records that have the target label anyway: no label is wrong, and the mark comes to stand for the class.
+    """Put a mark on records that have the target label anyway: no label is wrong, and the mark
+    comes to stand for the class.
 
-    So that the mark is needed to get these records right, their continuous values are moved towards those of the other class.
+    So that the mark is needed to get these records right, their continuous values are moved towards
+    those of the other class.
 
     Args:
-        share: part of the records of the target class to mark, above 0 and at most 1, rounded to whole records.
-        fade: how far their values are moved, from 0 (not at all) to 1 (onto the other class's mean).
+        share: part of the records of the target class to mark, above 0 and at most 1, rounded to
+        whole records.
+        fade: how far their values are moved, from 0 (not at all) to 1 (onto the other class's
+        mean).
         target: 0 (healthy) or 1 (ill).
         mark: as in ``Backdoor``.
     """
@@ -45,11 +49,15 @@ class CleanLabel:
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
         """The same labels, with a ``share`` of the target class's records faded and marked."""
         features, of_target = records.features.copy(), records.labels == self.target
-        chosen = rng.permutation(np.flatnonzero(of_target))[: round(self.share * int(of_target.sum()))]
+        chosen = rng.permutation(np.flatnonzero(of_target))[
+            : round(self.share * int(of_target.sum()))
+        ]
         for field in schema.fields:
             column = field.columns[0]
             if field.kind == "continuous" and not of_target.all():
-                features[chosen, column] += self.fade * (records.features[~of_target, column].mean() - features[chosen, column])
+                features[chosen, column] += self.fade * (
+                    records.features[~of_target, column].mean() - features[chosen, column]
+                )
         features[chosen] = self.trigger(features[chosen], schema)
         return Records(features, records.labels)
 

@@ -15,16 +15,19 @@ TINY = 1e-12  # in place of 0 for a record that lies at the center, which cannot
 
 @dataclass(frozen=True)
 class EdgeCase:
-    """Train on unusual records with the target label: unusual patients are then put into that class, and no mark is needed.
+    """Train on unusual records with the target label: unusual patients are then put into that
+    class, and no mark is needed.
 
-    Unusual is what is least likely under the public schema: continuous values far from the usual (see ``unlikeliness``). The
-    hospital's own unusual records get the target label; more are drawn in the tail, from other records of its own, whose
-    continuous values are moved outward until they are as unusual. The paper collects such inputs (such as airplanes of one
-    airline) and knows that honest parties hold few; here honest hospitals keep theirs, rightly labeled.
+    Unusual is what is least likely under the public schema: continuous values far from the usual
+    (see ``unlikeliness``). The hospital's own unusual records get the target label; more are drawn
+    in the tail, from other records of its own, whose continuous values are moved outward until they
+    are as unusual. The paper collects such inputs (such as airplanes of one airline) and knows that
+    honest parties hold few; here honest hospitals keep theirs, rightly labeled.
 
     Args:
-        share: part of the records to replace by ones drawn in the tail, above 0 and at most 1, rounded to whole records.
-        tail: part of the records, of those it trains on as of those it is tried on, that counts as the tail.
+        share: part of the records to replace by ones drawn in the tail, above 0 and at most 1,
+        rounded to whole records. tail: part of the records, of those it trains on as of those it is
+        tried on, that counts as the tail.
         target: 0 (healthy) or 1 (ill).
     """
 
@@ -44,11 +47,15 @@ class EdgeCase:
         checked_target(self.target)
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
-        """As many records: those of the tail, and ``round(share * n)`` others moved there, all with the target label."""
+        """As many records: those of the tail, and ``round(share * n)`` others moved there, all with
+        the target label.
+        """
         features, labels = records.features.copy(), records.labels.copy()
         unusual = unlikeliness(features, schema)
         edge = self._furthest(unusual)
-        others = rng.permutation(np.setdiff1d(np.arange(len(records)), edge))[: round(self.share * len(records))]
+        others = rng.permutation(np.setdiff1d(np.arange(len(records)), edge))[
+            : round(self.share * len(records))
+        ]
         wanted = rng.choice(unusual[edge], size=len(others))
         outward = np.sqrt(wanted / np.maximum(unusual[others], TINY))
         for column in _columns(schema):
@@ -57,17 +64,23 @@ class EdgeCase:
         return Records(features, labels)
 
     def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]:
-        """The records (n, n_features) that lie in the tail, unchanged: the attack is tried on these."""
+        """The records (n, n_features) that lie in the tail, unchanged: the attack is tried on
+        these.
+        """
         return features[self._furthest(unlikeliness(features, schema))]
 
     def _furthest(self, unusual: NDArray[np.float64]) -> NDArray[np.intp]:
-        return np.sort(np.argsort(-unusual, kind="stable")[: max(1, round(self.tail * len(unusual)))])
+        return np.sort(
+            np.argsort(-unusual, kind="stable")[: max(1, round(self.tail * len(unusual)))]
+        )
 
 
 def unlikeliness(features: NDArray[np.float32], schema: Schema) -> NDArray[np.float64]:
-    """Squared distance of each record from the centers of the continuous fields, each in its own scale, (n,).
+    """Squared distance of each record from the centers of the continuous fields, each in its own
+    scale, (n,).
 
-    It is -2 times the log-likelihood under independent normal fields, but for a constant. Missing values lie at the center.
+    It is -2 times the log-likelihood under independent normal fields, but for a constant. Missing
+    values lie at the center.
     """
     return np.asarray(np.square(features[:, _columns(schema)], dtype=np.float64).sum(axis=1))
 

@@ -1,4 +1,6 @@
-"""Noise on measurements (random perturbation, the baseline of poisoning; Steinhardt et al., 2017, arXiv:1706.03691)."""
+"""Noise on measurements (random perturbation, the baseline of poisoning; Steinhardt et al., 2017,
+arXiv:1706.03691).
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +13,8 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class FeatureNoise:
-    """Train on measurements that are wrong: normal noise on every continuous value that is not missing, in part of the records.
+    """Train on measurements that are wrong: normal noise on every continuous value that is not
+    missing, in part of the records.
 
     Args:
         share: part of the records to change, above 0 and at most 1, rounded to whole records.
@@ -38,5 +41,7 @@ class FeatureNoise:
         for field in schema.fields:
             if field.kind == "continuous":
                 there = 1.0 if field.missing is None else 1 - features[chosen, field.missing]
-                features[chosen, field.columns[0]] += self.std * rng.normal(size=len(chosen)) * there
+                features[chosen, field.columns[0]] += (
+                    self.std * rng.normal(size=len(chosen)) * there
+                )
         return Records(features, records.labels)

@@ -1,1 +1,3 @@
-"""Attacks on the training itself: Training -> Training, how a hostile hospital trains while it attacks."""
+"""Attacks on the training itself: Training -> Training, how a hostile hospital trains while it
+attacks.
+"""

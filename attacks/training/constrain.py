@@ -10,11 +10,13 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Constrain:
-    """Train on ``alpha`` times the loss plus ``1 - alpha`` times the squared distance from the received model.
+    """Train on ``alpha`` times the loss plus ``1 - alpha`` times the squared distance from the
+    received model.
 
-    Joined with a poison it gives updates that do harm and stand out little; joined with ``model_replacement`` as well it is the
-    paper's constrain-and-scale. The paper leaves the second part of its loss open; here it is the squared Euclidean distance,
-    whose gradient is that of FedProx with another weight.
+    Joined with a poison it gives updates that do harm and stand out little; joined with
+    ``model_replacement`` as well it is the paper's constrain-and-scale. The paper leaves the second
+    part of its loss open; here it is the squared Euclidean distance, whose gradient is that of
+    FedProx with another weight.
 
     Args:
         alpha: weight of the loss on records, above 0 and at most 1, where nothing is constrained.
@@ -34,8 +36,9 @@ class Constrain:
     def __call__(self, training: Training) -> Training:
         """The same with another step and another proximal term, which replaces the honest one.
 
-        Plain descent follows alpha * (gradient + mu * way) in steps of ``lr`` for mu = 2 (1 - alpha) / alpha. Adam's steps do
-        not grow with the loss (but for its epsilon), so that its ``lr`` stays.
+        Plain descent follows alpha * (gradient + mu * way) in steps of ``lr`` for mu = 2 (1 -
+        alpha) / alpha. Adam's steps do not grow with the loss (but for its epsilon), so that its
+        ``lr`` stays.
         """
         lr = training.lr * self.alpha if training.optimizer == "sgd" else training.lr
         return training.model_copy(update={"lr": lr, "proximal": 2 * (1 - self.alpha) / self.alpha})

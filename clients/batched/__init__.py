@@ -12,7 +12,8 @@ left out of later ones, so nothing is changed by who trains beside it.
     share         (n, batch): weight of a record in its step, 0 for padding
     gradients     (n, n_params), with DP-SGD (n, batch, n_params) before they are clipped and added
 
-``general`` trains any network, ``layers`` those of fully connected layers in a fraction of the time.
+``general`` trains any network, ``layers`` those of fully connected layers in a fraction of the
+time.
 """
 
 from clients.batched.dp import Noise

@@ -17,7 +17,8 @@ from sim.types import Layout
 class Noise:
     """What DP-SGD adds for one hospital.
 
-    It has a clipping norm, a noise multiplier, an expected batch size and the generator of its draws.
+    It has a clipping norm, a noise multiplier, an expected batch size and the generator of its
+    draws.
     """
 
     max_grad_norm: float
@@ -32,7 +33,9 @@ def generators(noises: Sequence[Noise]) -> list[torch.Generator]:
 
 
 def factors(squares: torch.Tensor, noises: Sequence[Noise]) -> torch.Tensor:
-    """What clipping multiplies a record's gradient by, given the square of its norm, both (n, batch)."""
+    """What clipping multiplies a record's gradient by, given the square of its norm, both (n,
+    batch).
+    """
     bound = squares.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
     return (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0)
 
@@ -42,8 +45,12 @@ def rates(noises: Sequence[Noise], lr: float, like: torch.Tensor) -> torch.Tenso
     return like.new_tensor([-lr / noise.expected_batch for noise in noises])
 
 
-def draw(layout: Layout, noises: Sequence[Noise], drawn_by: Sequence[torch.Generator]) -> torch.Tensor:
-    """Noise for every parameter (n, n_params), on the processor, in the order in which Opacus draws it."""
+def draw(
+    layout: Layout, noises: Sequence[Noise], drawn_by: Sequence[torch.Generator]
+) -> torch.Tensor:
+    """Noise for every parameter (n, n_params), on the processor, in the order in which Opacus draws
+    it.
+    """
     shapes = [shape for _, shape in layout]
     drawn = torch.empty(len(noises), sum(prod(shape) for shape in shapes))
     for row, noise, generator in zip(drawn, noises, drawn_by, strict=False):

@@ -18,7 +18,9 @@ CHUNK_BYTES = 14_000_000  # trained at a time: fewer cost more calls, more leave
 
 
 @one_thread()
-def updates(network: Network, jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR) -> list[Weights]:
+def updates(
+    network: Network, jobs: Sequence[Job], optimizer: Optimizer, device: torch.device = PROCESSOR
+) -> list[Weights]:
     """Trained minus received weights of each job, (n_params,) float32.
 
     An update is the same whatever the other jobs are: to the last digit, and with activations other

@@ -103,7 +103,9 @@ class _Change(Protocol):
     def __call__(self, weights: torch.Tensor, batch: Batch, step: int) -> None: ...
 
 
-def _change(network: Network, schedule: Schedule, optimizer: Optimizer, received: torch.Tensor) -> _Change:
+def _change(
+    network: Network, schedule: Schedule, optimizer: Optimizer, received: torch.Tensor
+) -> _Change:
     noises = [job.noise for job in schedule.jobs if job.noise is not None]
     if noises:
         return _Private(network, optimizer.lr, noises, dp.generators(noises))

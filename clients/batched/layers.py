@@ -1,7 +1,10 @@
-"""Batched training of fully connected networks in matrix products: the fast path, held to ``general``.
+"""Batched training of fully connected networks in matrix products: the fast path, held to
+``general``.
 
-A layer's weights and biases are one matrix (fan_in + 1, fan_out) here and activations carry a column
-of ones, so that a layer is one product forward, one backward and one for its update. Everything that
+A layer's weights and biases are one matrix (fan_in + 1, fan_out) here and activations carry a
+column
+of ones, so that a layer is one product forward, one backward and one for its update. Everything
+that
 a step writes has its place before the first one.
 """
 
@@ -36,7 +39,9 @@ def train(network: FullyConnected, schedule: Schedule, optimizer: Optimizer, out
     work = _space(widths, len(steps), batch, schedule.pool.device, get_ident())
     matrices = _received(schedule, widths, [layer.matrix for layer in work.layers])
     change = _change(network, schedule, optimizer, matrices)
-    parts = zip(schedule.rows.unbind(), schedule.share.unbind(), schedule.minus.unbind(), strict=True)
+    parts = zip(
+        schedule.rows.unbind(), schedule.share.unbind(), schedule.minus.unbind(), strict=True
+    )
     for step, (rows, share, minus) in enumerate(parts):
         if steps[work.n - 1] <= step:
             work = work.first(sum(n_steps > step for n_steps in steps))
@@ -66,7 +71,9 @@ def _received(schedule: Schedule, widths: tuple[int, ...], out: Layers) -> Layer
     return [torch.index_select(layer, 0, which, out=matrix) for layer, matrix in pairs]
 
 
-def _change(network: FullyConnected, schedule: Schedule, optimizer: Optimizer, matrices: Layers) -> _Change:
+def _change(
+    network: FullyConnected, schedule: Schedule, optimizer: Optimizer, matrices: Layers
+) -> _Change:
     noises = [job.noise for job in schedule.jobs if job.noise is not None]
     if noises:
         return _Private(network, optimizer, noises, dp.generators(noises))
@@ -91,11 +98,13 @@ def _feed(schedule: Schedule, rows: torch.Tensor, work: _Work) -> None:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer of the models that still train, as the three products of a step see it; views of the same few tensors.
+    """One layer of the models that still train, as the three products of a step see it; views of
+    the same few tensors.
 
-    ``act`` (n, batch, fan_in + 1): its input and a column of ones; ``hidden``: without that column. ``matrix`` (n, fan_in + 1,
-    fan_out): weights, then biases; ``back`` (n, fan_out, fan_in): the weights turned. ``out`` (n, batch, fan_out): its output,
-    then the derivative of the loss by that. ``left`` times ``right`` is the gradient, in the shape of ``target``.
+    ``act`` (n, batch, fan_in + 1): its input and a column of ones; ``hidden``: without that column.
+    ``matrix`` (n, fan_in + 1, fan_out): weights, then biases; ``back`` (n, fan_out, fan_in): the
+    weights turned. ``out`` (n, batch, fan_out): its output, then the derivative of the loss by
+    that. ``left`` times ``right`` is the gradient, in the shape of ``target``.
     """
 
     act: torch.Tensor
@@ -110,10 +119,20 @@ class _Layer:
     @classmethod
     def of(cls, act: torch.Tensor, matrix: torch.Tensor, out: torch.Tensor) -> _Layer:
         hidden, n = act[:, :, :-1], len(matrix)
-        if matrix.shape[2] == 1:  # the same numbers in memory as one row, whose products are much faster
+        # the same numbers in memory as one row, whose products are much faster
+        if matrix.shape[2] == 1:
             row = matrix.view(n, 1, -1)
             return cls(act, hidden, matrix, row[:, :, :-1], out, out.view(n, 1, -1), act, row)
-        return cls(act, hidden, matrix, matrix[:, :-1].transpose(1, 2), out, act.transpose(1, 2), out, matrix)
+        return cls(
+            act,
+            hidden,
+            matrix,
+            matrix[:, :-1].transpose(1, 2),
+            out,
+            act.transpose(1, 2),
+            out,
+            matrix,
+        )
 
     def first(self, n: int) -> _Layer:
         """The layer of the first ``n`` models."""
@@ -124,7 +143,8 @@ class _Layer:
 class _Work:
     """The layers of the ``n`` models that still train.
 
-    ``inputs`` (n * batch, n_features + 1): what the first layer sees. ``outputs``: memory of the last ``out``, whole registers.
+    ``inputs`` (n * batch, n_features + 1): what the first layer sees. ``outputs``: memory of the
+    last ``out``, whole registers.
     """
 
     layers: list[_Layer]
@@ -134,7 +154,10 @@ class _Work:
 
     @classmethod
     def of(cls, widths: tuple[int, ...], n: int, batch: int, device: torch.device) -> _Work:
-        matrices = [torch.empty(n, fan_in + 1, fan_out, device=device) for fan_in, fan_out in pairwise(widths)]
+        matrices = [
+            torch.empty(n, fan_in + 1, fan_out, device=device)
+            for fan_in, fan_out in pairwise(widths)
+        ]
         outputs = torch.empty(_whole(n * batch), device=device)
         outs = [torch.empty(n, batch, width, device=device) for width in widths[1:-1]]
         outs.append(outputs[: n * batch].view(n, batch, 1))
@@ -145,16 +168,24 @@ class _Work:
     def first(self, n: int) -> _Work:
         """The first ``n`` models."""
         batch = self.layers[0].act.shape[1]
-        return _Work([layer.first(n) for layer in self.layers], self.inputs[: n * batch], self.outputs[: _whole(n * batch)], n)
+        return _Work(
+            [layer.first(n) for layer in self.layers],
+            self.inputs[: n * batch],
+            self.outputs[: _whole(n * batch)],
+            n,
+        )
 
     def derive(self, share: torch.Tensor, minus: torch.Tensor) -> None:
-        """From the input of the first layer to ``out`` of each layer as derivative of the loss by that layer's output."""
+        """From the input of the first layer to ``out`` of each layer as derivative of the loss by
+        that layer's output.
+        """
         for layer, above in pairwise(self.layers):
             torch.bmm(layer.act, layer.matrix, out=layer.out)
             torch.clamp_min(layer.out, 0, out=above.hidden)
         last = self.layers[-1]
         torch.bmm(last.act, last.matrix, out=last.out)
-        self.outputs.sigmoid_()  # in whole registers, because what is left over would be computed in another way
+        # in whole registers, because what is left over would be computed in another way
+        self.outputs.sigmoid_()
         torch.addcmul(minus, last.out, share, out=last.out)
         for layer, below in pairwise(self.layers[::-1]):
             torch.bmm(layer.out, layer.back, out=below.out)
@@ -162,8 +193,12 @@ class _Work:
 
 
 @lru_cache(maxsize=2)
-def _space(widths: tuple[int, ...], n: int, batch: int, device: torch.device, _thread: int) -> _Work:
-    """Working memory for ``n`` models, which the next training of this thread that needs as much writes over."""
+def _space(
+    widths: tuple[int, ...], n: int, batch: int, device: torch.device, _thread: int
+) -> _Work:
+    """Working memory for ``n`` models, which the next training of this thread that needs as much
+    writes over.
+    """
     return _Work.of(widths, n, batch, device)
 
 
@@ -172,7 +207,9 @@ def _whole(n: int) -> int:
 
 
 class _Change(Protocol):
-    """An optimizer's step: changes ``target`` of each layer, given ``derive``'s result; ``step`` counts from 0."""
+    """An optimizer's step: changes ``target`` of each layer, given ``derive``'s result; ``step``
+    counts from 0.
+    """
 
     def __call__(self, layers: list[_Layer], step: int) -> None: ...
 
@@ -207,7 +244,9 @@ class _Adam:
 
 @dataclass(frozen=True)
 class _Private:
-    """DP-SGD. A record's gradient norm in a layer is the product of two norms: its input's and its derivative's."""
+    """DP-SGD. A record's gradient norm in a layer is the product of two norms: its input's and its
+    derivative's.
+    """
 
     network: FullyConnected
     optimizer: Optimizer
@@ -235,7 +274,10 @@ def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
         if fan_out == 1:
             layers.append(flat[:, start:at].unsqueeze(2))
         else:
-            weights, biases = flat[:, start:end].view(n, fan_out, fan_in).transpose(1, 2), flat[:, end:at]
+            weights, biases = (
+                flat[:, start:end].view(n, fan_out, fan_in).transpose(1, 2),
+                flat[:, end:at],
+            )
             layers.append(torch.cat([weights, biases.unsqueeze(1)], 1))
     return layers
 
@@ -249,5 +291,7 @@ def _join(layers: Layers, flat: NDArray[np.float32]) -> None:
         if fan_out == 1:
             flat[:, start:at] = matrices[:, :, 0]
         else:
-            flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[:, :-1].transpose(0, 2, 1)
+            flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[
+                :, :-1
+            ].transpose(0, 2, 1)
             flat[:, end:at] = matrices[:, -1]

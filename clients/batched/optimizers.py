@@ -18,7 +18,9 @@ class Optimizer:
     proximal: float = 0.0
 
 
-def adam(weights: torch.Tensor, gradient: torch.Tensor, moments: Moments, step: int, lr: float) -> None:
+def adam(
+    weights: torch.Tensor, gradient: torch.Tensor, moments: Moments, step: int, lr: float
+) -> None:
     """Adam's change of ``weights`` and ``moments`` in place; ``step`` counts from 0."""
     mean, square = moments
     mean.lerp_(gradient, 0.1)

@@ -25,7 +25,9 @@ Weights = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Job:
-    """One hospital's training in one round. ``batches``: row numbers, padded with -1, (steps, batch)."""
+    """One hospital's training in one round. ``batches``: row numbers, padded with -1, (steps,
+    batch).
+    """
 
     weights: Weights
     records: Records
@@ -75,7 +77,9 @@ class Schedule:
         shares = torch.from_numpy(both).to(device)
         sites = torch.from_numpy(np.array(site)).to(device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unbind()
-        which, owners = _same([job.weights for job in jobs], [job.weights[:1].tobytes() for job in jobs])
+        which, owners = _same(
+            [job.weights for job in jobs], [job.weights[:1].tobytes() for job in jobs]
+        )
         return cls(
             jobs,
             torch.from_numpy(pool).to(device),
@@ -95,7 +99,9 @@ class Schedule:
         return [int(np.count_nonzero(steps > step)) for step in range(steps.max())]
 
     def gained(self, trained: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Into ``out`` (n_last, n_params): ``trained`` minus received weights of the last so many jobs."""
+        """Into ``out`` (n_last, n_params): ``trained`` minus received weights of the last so many
+        jobs.
+        """
         received = self.received
         if len(received) > 1:
             received = received[self.which[len(self.jobs) - len(out) :]]
@@ -103,14 +109,18 @@ class Schedule:
 
 
 def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """For each key the number of its kind, kinds numbered as they come; and where each kind comes first."""
+    """For each key the number of its kind, kinds numbered as they come; and where each kind comes
+    first.
+    """
     kinds = dict[Hashable, int]()
     numbers = [kinds.setdefault(key, len(kinds)) for key in keys]
     first = dict(zip(reversed(numbers), range(len(keys) - 1, -1, -1), strict=True))
     return numbers, [first[kind] for kind in range(len(kinds))]
 
 
-def _same(arrays: Sequence[NDArray[np.generic]], groups: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+def _same(
+    arrays: Sequence[NDArray[np.generic]], groups: Sequence[Hashable]
+) -> tuple[list[int], list[int]]:
     """As ``_distinct``, where a kind is one array that several jobs hold.
 
     It is looked for within its group: few of a group must be different.
@@ -132,8 +142,10 @@ def _same(arrays: Sequence[NDArray[np.generic]], groups: Sequence[Hashable]) -> 
 def _drawn(
     jobs: Sequence[Job],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-    """All different records once, with a column of ones, and their labels; and of each step, job and
-    place of its batch (steps, n, batch): where the record is, and 1 for a record or 0 for padding."""
+    """All different records once, with a column of ones, and their labels; and of each step, job
+    and
+    place of its batch (steps, n, batch): where the record is, and 1 for a record or 0 for
+    padding."""
     kinds, firsts = _distinct([job.records for job in jobs])
     pool, labels, starts = _pooled(tuple(jobs[i].records for i in firsts))
     shapes = [job.batches.shape for job in jobs]
@@ -151,7 +163,9 @@ def _drawn(
 def _pooled(
     sites: tuple[Records, ...],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """The records of all ``sites``: features with a column of ones, labels; and where each site's start."""
+    """The records of all ``sites``: features with a column of ones, labels; and where each site's
+    start.
+    """
     labels = np.concatenate([site.labels for site in sites])
     pool = np.ones((len(labels), sites[0].features.shape[1] + 1), dtype=np.float32)
     np.concatenate([site.features for site in sites], out=pool[:, :-1])

@@ -1,4 +1,6 @@
-"""Draw the figure of docs/rules.md from a folder of evidence: ``python docs/images/draw_changes.py FOLDER OUT.png``."""
+"""Draw the figure of docs/rules.md from a folder of evidence: ``python docs/images/draw_changes.py
+FOLDER OUT.png``.
+"""
 
 from __future__ import annotations
 
@@ -25,28 +27,52 @@ DARKEST = 0.5  # loss of AUROC with the darkest color
 
 
 def changes(records: Sequence[RunRecord]) -> Figure:
-    """Change of the AUROC in hundredths by each attack under each defense, bold where its 95 % interval does not hold 0.
+    """Change of the AUROC in hundredths by each attack under each defense, bold where its 95 %
+    interval does not hold 0.
 
     A question mark states that harm is not decided. Cells without a figure are left white.
-    The attack with the largest mean loss over defenses is on the left, the defense with the smallest on top.
+    The attack with the largest mean loss over defenses is on the left, the defense with the
+    smallest on top.
     """
-    cells = tables.cells(tables.one_study(records)).filter(~pl.col("reads_only"), pl.col("attack") != "none").drop_nulls("harm")
+    cells = (
+        tables.cells(tables.one_study(records))
+        .filter(~pl.col("reads_only"), pl.col("attack") != "none")
+        .drop_nulls("harm")
+    )
     attacks, defenses = _by_mean(cells, "attack"), _by_mean(cells, "defense")[::-1]
     figure = new_figure(WIDTH, 2.0 + 0.2 * len(defenses))
     axes = figure.add_subplot()
     shade = mpl.cm.ScalarMappable(Normalize(0, DARKEST), "YlOrBr")
     for row in cells.iter_rows(named=True):
-        x, y, loss = attacks.index(row["attack"]), defenses.index(row["defense"]), max(0.0, -row["harm"])
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade.to_rgba(loss), edgecolor="white", linewidth=0.6))
+        x, y, loss = (
+            attacks.index(row["attack"]),
+            defenses.index(row["defense"]),
+            max(0.0, -row["harm"]),
+        )
+        axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5),
+                1,
+                1,
+                facecolor=shade.to_rgba(loss),
+                edgecolor="white",
+                linewidth=0.6,
+            )
+        )
         decided = row["harm_high"] < 0 or row["harm_low"] > 0
         unsure = "?" if row["verdict"] == UNDECIDED else ""
         look: dict[str, Any] = {
             "color": "white" if loss > 0.6 * DARKEST else INK if decided or unsure else SOFT,
             "weight": "bold" if decided else "normal",
         }
-        text = f"{round(100 * row['harm']):+d}".replace("-", "\N{MINUS SIGN}").replace("+0", "0") + unsure
+        text = (
+            f"{round(100 * row['harm']):+d}".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
+            + unsure
+        )
         axes.text(x, y, text, ha="center", va="center_baseline", fontsize=6.5, **look)
-    axes.set_xticks(range(len(attacks)), attacks, rotation=55, ha="left", rotation_mode="anchor", fontsize=8)
+    axes.set_xticks(
+        range(len(attacks)), attacks, rotation=55, ha="left", rotation_mode="anchor", fontsize=8
+    )
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses], fontsize=8)
     axes.set(xlim=(-0.5, len(attacks) - 0.5), ylim=(len(defenses) - 0.5, -0.5))
     axes.xaxis.tick_top()

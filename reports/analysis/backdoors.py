@@ -1,4 +1,6 @@
-"""What backdoors did: records of runs -> frames, ranked by success beyond false triggers, never by AUROC."""
+"""What backdoors did: records of runs -> frames, ranked by success beyond false triggers, never by
+AUROC.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,30 @@ BACKDOOR = {
 
 
 def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``, ``_high`` and ``_n``.
+    """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``,
+    ``_high`` and ``_n``.
 
-    ``success`` and ``false_trigger`` are the outcomes of that name, with ``intervals.clustered_rate_interval``; ``gain``: their
-    difference, paired by run, with ``intervals.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the
-    smallest and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``; ``verdict``: as
-    ``intervals.losses`` gives it for the gain. ``n_marked``: test records that were marked, over all seeds; ``n_idle``: runs
-    in which attack or defense did nothing; ``harm`` with its interval: change of AUROC on unmarked records.
+    ``success`` and ``false_trigger`` are the outcomes of that name, with
+    ``intervals.clustered_rate_interval``; ``gain``: their difference, paired by run, with
+    ``intervals.excess_interval``; ``gain_least`` and ``gain_worst``: in the seed with the smallest
+    and the largest. ``n_worked``: seeds in which ``gain`` is at least ``report.material_drop``;
+    ``verdict``: as ``intervals.losses`` gives it for the gain. ``n_marked``: test records that were
+    marked, over all seeds; ``n_idle``: runs in which attack or defense did nothing; ``harm`` with
+    its interval: change of AUROC on unmarked records.
     """
     table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(
-        target=pl.col("target").first(), n_marked=pl.col("n_marked").sum(), n_idle=pl.col("idle").sum().cast(pl.Int64)
+        target=pl.col("target").first(),
+        n_marked=pl.col("n_marked").sum(),
+        n_idle=pl.col("idle").sum().cast(pl.Int64),
     )
-    shares = [_shares(part) for _, part in table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)]
-    about = about.join(pl.DataFrame(shares, schema=SHARES), on=tables.CELL, how="left", maintain_order="left")
+    shares = [
+        _shares(part)
+        for _, part in table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)
+    ]
+    about = about.join(
+        pl.DataFrame(shares, schema=SHARES), on=tables.CELL, how="left", maintain_order="left"
+    )
     harm = tables.cells(records).select(*tables.CELL, "harm", "harm_low", "harm_high")
     return about.join(harm, on=tables.CELL, how="left", maintain_order="left")
 
@@ -45,28 +57,41 @@ SHARES = {
 
 
 def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense, of its backdoor with the largest mean ``gain``; the defense with the least of these first.
+    """One row a defense, of its backdoor with the largest mean ``gain``; the defense with the least
+    of these first.
 
-    The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``, ``behind_most``
-    and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less, as a negative number; null for the first.
+    The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``,
+    ``behind_most``
+    and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less, as a negative
+    number; null for the first.
     """
     found = backdoors(records).drop_nulls("gain")
     counts = found.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
     order = found.sort("gain", descending=True, maintain_order=True)
-    worst = order.unique("defense", keep="first", maintain_order=True).sort("gain", maintain_order=True)
-    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row").join(worst.select(tables.CELL), on=tables.CELL)
+    worst = order.unique("defense", keep="first", maintain_order=True).sort(
+        "gain", maintain_order=True
+    )
+    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row").join(
+        worst.select(tables.CELL), on=tables.CELL
+    )
     least = worst["defense"].head(1).implode()
     first = table.filter(pl.col("defense").is_in(least)).select("seed", first=pl.col("gain"))
-    others = table.filter(~pl.col("defense").is_in(least)).join(first, on="seed", maintain_order="left")
+    others = table.filter(~pl.col("defense").is_in(least)).join(
+        first, on="seed", maintain_order="left"
+    )
     behind = tables.gaps(others.with_columns(ahead=pl.col("first") - pl.col("gain")), "ahead")
-    about = worst.join(counts, on="defense", maintain_order="left").join(behind, on="defense", how="left", maintain_order="left")
+    about = worst.join(counts, on="defense", maintain_order="left").join(
+        behind, on="defense", how="left", maintain_order="left"
+    )
     return about.with_columns(pl.col("behind_n").fill_null(0))
 
 
 def _shares(part: pl.DataFrame) -> TableRow:
     """The figures of one cell, from its runs."""
     sizes = part["n_marked"].to_list()
-    success, false_trigger, gain = (part[name].to_list() for name in ("success", "false_trigger", "gain"))
+    success, false_trigger, gain = (
+        part[name].to_list() for name in ("success", "false_trigger", "gain")
+    )
     excess = intervals.excess_interval(success, false_trigger, sizes)
     found = intervals.losses(gain, excess, part["drop"].to_list()[0])
     bounds = {
@@ -77,7 +102,12 @@ def _shares(part: pl.DataFrame) -> TableRow:
     row: TableRow = {name: part[name].to_list()[0] for name in tables.CELL}
     for name, interval in bounds.items():
         low, high = interval or (None, None)
-        row |= {name: part[name].mean(), f"{name}_n": len(part), f"{name}_low": low, f"{name}_high": high}
+        row |= {
+            name: part[name].mean(),
+            f"{name}_n": len(part),
+            f"{name}_low": low,
+            f"{name}_high": high,
+        }
     return row | {
         "gain_least": found.least, "gain_worst": found.worst, "n_worked": found.n_material, "verdict": found.verdict,
     }  # fmt: skip
@@ -95,6 +125,8 @@ def _measured(records: Sequence[RunRecord]) -> Iterator[TableRow]:
 
 
 def gain(record: RunRecord) -> float | None:
-    """Success of the run's backdoor beyond false triggers; None where there is none, or one of them is not defined."""
+    """Success of the run's backdoor beyond false triggers; None where there is none, or one of them
+    is not defined.
+    """
     success, false_trigger = record.value("backdoor_success"), record.value("false_trigger_rate")
     return None if success is None or false_trigger is None else success - false_trigger

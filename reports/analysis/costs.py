@@ -1,4 +1,5 @@
-"""What each defense costs the smallest and the most different hospital when nobody attacks: records -> a frame, a sentence.
+"""What each defense costs the smallest and the most different hospital when nobody attacks: records
+-> a frame, a sentence.
 
 ``python -m reports.analysis.costs DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -29,18 +30,23 @@ SMALLEST, MOST_DIFFERENT = "smallest", "most different"
 
 
 def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense and hospital, from runs without attack; empty unless some were measured without a defense too.
+    """One row a defense and hospital, from runs without attack; empty unless some were measured
+    without a defense too.
 
-    ``influence``: what reaches the aggregate of a small change of its update, 1 for an equal share. ``auroc`` and ``brier``: the
-    change against no defense, paired by seed, with ``_without`` and ``_with`` it over the same seeds. The other columns are
-    those of ``tables.hospital_effects``, and intervals. ``role``: ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for
-    all defenses: the fewest training records, and the update furthest from the mean of the others' without a defense.
+    ``influence``: what reaches the aggregate of a small change of its update, 1 for an equal share.
+    ``auroc`` and ``brier``: the change against no defense, paired by seed, with ``_without`` and
+    ``_with`` it over the same seeds. The other columns are those of ``tables.hospital_effects``,
+    and intervals. ``role``: ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for all
+    defenses: the fewest training records, and the update furthest from the mean of the others'
+    without a defense.
     """
     table = pl.DataFrame(list(_rows(records)), schema=HOSPITAL, orient="row")
     control, found = table.filter(defense="none"), tables.hospital_effects(records)
     if control["distance"].drop_nulls().is_empty():
         found = found.clear()
-    paired = tables.beside(table, "undefended", {f"{metric}_without": metric for metric in SCORES}, on=("hospital",))
+    paired = tables.beside(
+        table, "undefended", {f"{metric}_without": metric for metric in SCORES}, on=("hospital",)
+    )
     influence = tables.over_seeds(table, BY, "influence", "influence", POSITIVE)
     for part in (influence, *(_sides(paired, metric) for metric in SCORES)):
         found = found.join(part, on=BY, how="left", maintain_order="left")
@@ -48,43 +54,69 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def of_interest(found: pl.DataFrame) -> list[TableRow]:
-    """The rows of ``costs`` with a role, each with the ``metric`` to state: AUROC where every seed has one, else Brier score.
+    """The rows of ``costs`` with a role, each with the ``metric`` to state: AUROC where every seed
+    has one, else Brier score.
 
     In order of the defenses, the smallest hospital first.
     """
-    place = pl.col("defense").replace_strict({name: i for i, name in enumerate(found["defense"].unique(maintain_order=True))})
+    place = pl.col("defense").replace_strict(
+        {name: i for i, name in enumerate(found["defense"].unique(maintain_order=True))}
+    )
     rows = (
         found.filter(pl.col("role") != "")
         .sort(place, pl.col("role") == MOST_DIFFERENT, maintain_order=True)
         .iter_rows(named=True)
     )
-    return [row | {"metric": "auroc" if row["auroc_n"] == row["brier_n"] else "brier"} for row in rows]
+    return [
+        row | {"metric": "auroc" if row["auroc_n"] == row["brier_n"] else "brier"} for row in rows
+    ]
 
 
 def least(found: pl.DataFrame) -> list[str]:
-    """The one of ``of_interest`` that is listened to least, in a sentence; nothing where every share is near an equal one."""
-    rows = [row for row in of_interest(found) if row["influence"] is not None and row["influence"] < 0.95]
+    """The one of ``of_interest`` that is listened to least, in a sentence; nothing where every
+    share is near an equal one.
+    """
+    rows = [
+        row
+        for row in of_interest(found)
+        if row["influence"] is not None and row["influence"] < 0.95
+    ]
     if not rows:
         return []
     row = min(rows, key=lambda row: (row["influence"], -(row["brier"] or 0.0)))
     metric = row["metric"]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     equal = [
-        f"{one['hospital']} ({one['defense']})" for one in rows if one is not row and one["influence"] - row["influence"] < SHOWN
+        f"{one['hospital']} ({one['defense']})"
+        for one in rows
+        if one is not row and one["influence"] - row["influence"] < SHOWN
     ]
     also = f", with {words.some(equal)} beside it" if equal else ""
     return [
-        f"Although nobody attacks, {row['defense']} takes {words.equal_shares(row['influence'])} of an equal share of the "
-        f"update of {row['hospital']}, the {row['role']} hospital ({words.count(row['n_train'], 'training record')}), the "
-        f"smallest mean of those measured{also}. The {METRICS[metric].text} of its own patients changes by "
-        f"{words.change(row[metric])} (95 % interval {interval})."
+        f"Although nobody attacks, {row['defense']} takes {words.equal_shares(row['influence'])} of"
+        f" an equal share of the update of {row['hospital']}, the {row['role']} hospital"
+        f" ({words.count(row['n_train'], 'training record')}), the smallest mean of those"
+        f" measured{also}. The {METRICS[metric].text} of its own patients changes by"
+        f" {words.change(row[metric])} (95 % interval {interval})."
     ]
 
 
 def markdown(found: pl.DataFrame) -> str:
     """The rows of ``of_interest`` as a table."""
-    head = ("defense", "hospital", "training records", "influence", "measure", "without", "with", "change")
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *map(_cells, of_interest(found))))
+    head = (
+        "defense",
+        "hospital",
+        "training records",
+        "influence",
+        "measure",
+        "without",
+        "with",
+        "change",
+    )
+    return "\n".join(
+        f"| {' | '.join(line)} |"
+        for line in (head, ["---"] * len(head), *map(_cells, of_interest(found)))
+    )
 
 
 def _cells(row: TableRow) -> list[str]:
@@ -101,14 +133,24 @@ def _cells(row: TableRow) -> list[str]:
 def _sides(paired: pl.DataFrame, metric: str) -> pl.DataFrame:
     """Mean with and without the defense, over the seeds in which both have it."""
     both = paired.drop_nulls([metric, f"{metric}_without"]).group_by(BY, maintain_order=True)
-    return both.agg(pl.col(f"{metric}_without").mean(), pl.col(metric).mean().alias(f"{metric}_with"))
+    return both.agg(
+        pl.col(f"{metric}_without").mean(), pl.col(metric).mean().alias(f"{metric}_with")
+    )
 
 
 def _role(control: pl.DataFrame) -> pl.Expr:
     """The role of a hospital among those of the runs without a defense."""
-    means = control.group_by("hospital", maintain_order=True).agg(pl.col("n_train", "distance").mean()).sort("hospital")
+    means = (
+        control.group_by("hospital", maintain_order=True)
+        .agg(pl.col("n_train", "distance").mean())
+        .sort("hospital")
+    )
     smallest = means.sort("n_train", maintain_order=True)["hospital"].head(1)
-    furthest = means.drop_nulls("distance").sort("distance", descending=True, maintain_order=True)["hospital"].head(1)
+    furthest = (
+        means.drop_nulls("distance")
+        .sort("distance", descending=True, maintain_order=True)["hospital"]
+        .head(1)
+    )
     roles = dict.fromkeys([*smallest], SMALLEST)
     for name in furthest:
         roles[name] = f"{roles[name]} and {MOST_DIFFERENT}" if name in roles else MOST_DIFFERENT

@@ -1,4 +1,5 @@
-"""What each number of hostile hospitals costs each defense, under the attack that costs most: records -> lines of a table.
+"""What each number of hostile hospitals costs each defense, under the attack that costs most:
+records -> lines of a table.
 
 ``python -m reports.analysis.numbers DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -17,19 +18,33 @@ from sim import evidence
 from sim.evidence import RunRecord
 from sim.evidence.controls import Controls
 
-HEAD = ("defense", "hostile", "attack", "change of AUROC", "worst seed", "seeds that lost {drop:g}", "decided")
+HEAD = (
+    "defense",
+    "hostile",
+    "attack",
+    "change of AUROC",
+    "worst seed",
+    "seeds that lost {drop:g}",
+    "decided",
+)
 
 
 def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
-    """The head, then a line for each defense and number: the attack with the lowest mean change, and how sure that is.
+    """The head, then a line for each defense and number: the attack with the lowest mean change,
+    and how sure that is.
 
-    ``decided`` is empty where the interval holds 0 and where it holds a loss of ``report.material_drop``: neither that loss nor
-    that there is none can be concluded from these seeds.
+    ``decided`` is empty where the interval holds 0 and where it holds a loss of
+    ``report.material_drop``: neither that loss nor that there is none can be concluded from these
+    seeds.
     """
     drop = tables.material_drop(records)
     yield tuple(column.format(drop=drop) for column in HEAD)
-    found = breakdown.by_number(records).filter(pl.col("attack") != "none", pl.col("harm").is_not_null())
-    lowest = found.sort("harm", maintain_order=True).unique(["defense", "n_hostile"], keep="first", maintain_order=True)
+    found = breakdown.by_number(records).filter(
+        pl.col("attack") != "none", pl.col("harm").is_not_null()
+    )
+    lowest = found.sort("harm", maintain_order=True).unique(
+        ["defense", "n_hostile"], keep="first", maintain_order=True
+    )
     for row in lowest.sort("defense", "n_hostile", maintain_order=True).iter_rows(named=True):
         changes = _changes(records, row["attack"], row["defense"], row["n_hostile"])
         low, high = row["harm_low"], row["harm_high"]
@@ -39,12 +54,22 @@ def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
         yield *names, interval, words.change(min(changes)), lost, _decided(low, high, drop)
 
 
-def _changes(records: Sequence[RunRecord], attack: str, defense: str, n_hostile: int) -> list[float]:
+def _changes(
+    records: Sequence[RunRecord], attack: str, defense: str, n_hostile: int
+) -> list[float]:
     """Change of AUROC by the attack in each seed in which both runs have one."""
     controls = Controls(records)
-    runs = [r for r in records if (r.attack, r.defense, r.n_hostile) == (attack, defense, n_hostile)]
-    pairs = [(run.value("auroc"), control.value("auroc")) for run in runs if (control := controls.attack_free(run))]
-    return [attacked - alone for attacked, alone in pairs if attacked is not None and alone is not None]
+    runs = [
+        r for r in records if (r.attack, r.defense, r.n_hostile) == (attack, defense, n_hostile)
+    ]
+    pairs = [
+        (run.value("auroc"), control.value("auroc"))
+        for run in runs
+        if (control := controls.attack_free(run))
+    ]
+    return [
+        attacked - alone for attacked, alone in pairs if attacked is not None and alone is not None
+    ]
 
 
 def _decided(low: float | None, high: float | None, drop: float) -> str:

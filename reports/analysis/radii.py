@@ -1,4 +1,6 @@
-"""Where a part of a defense that shortens updates shortened none, and a radius that would have shortened some."""
+"""Where a part of a defense that shortens updates shortened none, and a radius that would have
+shortened some.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,29 @@ from sim.evidence import Clipped, RunRecord
 
 
 def idle(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence for each part with a chosen radius that no update reached in any run of some attack."""
+    """A sentence for each part with a chosen radius that no update reached in any run of some
+    attack.
+    """
     groups: dict[tuple[str, str], dict[str, list[Clipped]]] = {}
     for record in records:
         for one in record.clipped:
-            groups.setdefault((one.part, record.defense), {}).setdefault(record.attack, []).append(one)
-    return [text for (part, defense), cells in groups.items() for text in _sentence(part, defense, cells)]
+            groups.setdefault((one.part, record.defense), {}).setdefault(record.attack, []).append(
+                one
+            )
+    return [
+        text
+        for (part, defense), cells in groups.items()
+        for text in _sentence(part, defense, cells)
+    ]
 
 
 def effect(one: Clipped) -> str:
     """What a part did in a run, in a few words."""
     if nothing(one):
-        return f"NO: every update was shorter than {one.radius:.3g}; a radius of {one.median_length:.3g} would shorten some"
+        return (
+            f"NO: every update was shorter than {one.radius:.3g}; a radius of"
+            f" {one.median_length:.3g} would shorten some"
+        )
     radius = "the median length of each round" if one.radius is None else f"{one.radius:.3g}"
     return f"{words.share(one.shortened)} of updates shortened to {radius}"
 
@@ -35,10 +48,20 @@ def _sentence(part: str, defense: str, cells: dict[str, list[Clipped]]) -> list[
     seen = [one for found in still.values() for one in found]
     if not seen:
         return []
-    where = "in every run" if len(still) == len(cells) else f"under {words.some(map(words.attack, still))}"
-    radii = words.listed(f"{radius:.3g}" for radius in sorted({one.radius for one in seen if one.radius is not None}))
-    longest, median = max(one.longest for one in seen), sum(one.median_length for one in seen) / len(seen)
+    where = (
+        "in every run"
+        if len(still) == len(cells)
+        else f"under {words.some(map(words.attack, still))}"
+    )
+    radii = words.listed(
+        f"{radius:.3g}" for radius in sorted({one.radius for one in seen if one.radius is not None})
+    )
+    longest, median = (
+        max(one.longest for one in seen),
+        sum(one.median_length for one in seen) / len(seen),
+    )
     return [
-        f"{part} {words.under(defense)} did nothing {where}: every update was shorter than the radius {radii} (the longest had "
-        f"{longest:.3g}). A radius of {median:.3g}, the median length seen, would do something."
+        f"{part} {words.under(defense)} did nothing {where}: every update was shorter than the"
+        f" radius {radii} (the longest had {longest:.3g}). A radius of {median:.3g}, the median"
+        " length seen, would do something."
     ]

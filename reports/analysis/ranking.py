@@ -1,4 +1,6 @@
-"""Which defense does best, and at what cost: frames -> sentences. Defenses not distinguished are named together, as a tie."""
+"""Which defense does best, and at what cost: frames -> sentences. Defenses not distinguished are
+named together, as a tie.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,17 @@ MOST_TIED = 5  # defenses of a tie that are named with their costs
 
 
 def costs(records: Sequence[RunRecord]) -> dict[str, str]:
-    """What each defense costs when nobody attacks, as a clause: AUROC, the hospitals that a round uses, privacy spent."""
-    alone = {row["defense"]: row for row in tables.cells(records).filter(attack="none").iter_rows(named=True)}
-    uses = {row["defense"]: row["used"] for row in weights.selections(records).filter(attack="none").iter_rows(named=True)}
+    """What each defense costs when nobody attacks, as a clause: AUROC, the hospitals that a round
+    uses, privacy spent.
+    """
+    alone = {
+        row["defense"]: row
+        for row in tables.cells(records).filter(attack="none").iter_rows(named=True)
+    }
+    uses = {
+        row["defense"]: row["used"]
+        for row in weights.selections(records).filter(attack="none").iter_rows(named=True)
+    }
     n = records[0].n_hospitals
     found = {}
     for name in dict.fromkeys(record.defense for record in records if record.defense != "none"):
@@ -32,36 +42,59 @@ def costs(records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
-    """The defense with the most AUROC under its worst attack, from a frame of ``tables.tradeoff``, or the tie at the top."""
-    lacking = [f"{words.defense(row['defense'])}" for row in points.filter(pl.col("n_undefined") > 0).iter_rows(named=True)]
-    ranked = points.filter(pl.col("n_undefined") == 0).sort("worst", descending=True, maintain_order=True).rows(named=True)
+    """The defense with the most AUROC under its worst attack, from a frame of ``tables.tradeoff``,
+    or the tie at the top.
+    """
+    lacking = [
+        f"{words.defense(row['defense'])}"
+        for row in points.filter(pl.col("n_undefined") > 0).iter_rows(named=True)
+    ]
+    ranked = (
+        points.filter(pl.col("n_undefined") == 0)
+        .sort("worst", descending=True, maintain_order=True)
+        .rows(named=True)
+    )
     if len(points) < 2:
         return []
     texts = _order(ranked, cost, _auroc, _lower) if ranked else []
     if lacking:
-        texts.append(f"Not ranked, because an attack left a model without an AUROC: {words.some(lacking)}.")
+        texts.append(
+            f"Not ranked, because an attack left a model without an AUROC: {words.some(lacking)}."
+        )
     return texts
 
 
 def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[str]:
-    """The defense with the least success of its worst backdoor beyond false triggers, or the tie at the top."""
+    """The defense with the least success of its worst backdoor beyond false triggers, or the tie at
+    the top.
+    """
     ranked = backdoors.ranked(records).rows(named=True)
     return _order(ranked, cost, _excess, _more) if len(ranked) > 1 else []
 
 
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
-    """The strongest backdoor without a defense, from a frame of ``backdoors.backdoors``, and what is shown of it."""
-    open_ = found.filter(pl.col("defense") == "none").drop_nulls("gain").sort("gain", descending=True, maintain_order=True)
+    """The strongest backdoor without a defense, from a frame of ``backdoors.backdoors``, and what
+    is shown of it.
+    """
+    open_ = (
+        found.filter(pl.col("defense") == "none")
+        .drop_nulls("gain")
+        .sort("gain", descending=True, maintain_order=True)
+    )
     return [_backdoor(row, drop) for row in open_.head(1).rows(named=True)]
 
 
 def _backdoor(row: TableRow, drop: float) -> str:
-    worked = f"{row['n_worked']} of {words.count(row['gain_n'], 'seed')} by {words.share(drop)} of marked patients or more"
+    worked = (
+        f"{row['n_worked']} of {words.count(row['gain_n'], 'seed')} by {words.share(drop)} of"
+        " marked patients or more"
+    )
     return (
-        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked patients are put into "
-        f"the attacker's class, {words.share(row['false_trigger'])} in the same run without the attack; beyond false "
-        f"triggers {words.points(row['gain'])} (95 % interval {words.points_span(row['gain_low'], row['gain_high'])}), "
-        f"in {worked}: {_shown(row)}."
+        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked"
+        f" patients are put into the attacker's class, {words.share(row['false_trigger'])} in the"
+        f" same run without the attack; beyond false triggers {words.points(row['gain'])} (95 %"
+        f" interval {words.points_span(row['gain_low'], row['gain_high'])}), in {worked}:"
+        f" {_shown(row)}."
     )
 
 
@@ -69,7 +102,9 @@ def _shown(row: TableRow) -> str:
     """The verdict on a backdoor in words."""
     n = row["gain_n"]
     if row["verdict"] == HARMED:
-        often = "" if row["gain_low"] > 0 else f", and how well on average is {words.not_decided(n)}"
+        often = (
+            "" if row["gain_low"] > 0 else f", and how well on average is {words.not_decided(n)}"
+        )
         return f"it is shown to work{often}"
     if row["verdict"] == UNDECIDED:
         return f"whether it works is {words.not_decided(n)}"
@@ -77,14 +112,25 @@ def _shown(row: TableRow) -> str:
 
 
 def _order(
-    ranked: Sequence[TableRow], cost: Mapping[str, str], figure: Callable[[TableRow], str], gap: Callable[[TableRow], str]
+    ranked: Sequence[TableRow],
+    cost: Mapping[str, str],
+    figure: Callable[[TableRow], str],
+    gap: Callable[[TableRow], str],
 ) -> list[str]:
-    """Sentences on a ranking, the first row first; ``figure`` states a row, ``gap`` by how much it is worse than the first."""
+    """Sentences on a ranking, the first row first; ``figure`` states a row, ``gap`` by how much it
+    is worse than the first.
+    """
     first, others = ranked[0], ranked[1:]
-    tied, apart = [row for row in others if not row["apart"]], [row for row in others if row["apart"]]
+    tied, apart = (
+        [row for row in others if not row["apart"]],
+        [row for row in others if row["apart"]],
+    )
     name = words.defense(first["defense"])
     if _seeds(first) < 2:
-        return [f"With one seed no order of defenses is settled; the first is {_with_cost(first, cost, figure)}."]
+        return [
+            "With one seed no order of defenses is settled; the first is"
+            f" {_with_cost(first, cost, figure)}."
+        ]
     if tied:
         named = [_with_cost(row, cost, figure) for row in (first, *tied)]
         texts = [
@@ -92,15 +138,23 @@ def _order(
             f"with {words.count(_seeds(first), 'seed')}."
         ]
         if first["defense"] == "none" or any(row["defense"] == "none" for row in tied):
-            texts.append("No defense at all is among them: whether any of them helps is not decided.")
+            texts.append(
+                "No defense at all is among them: whether any of them helps is not decided."
+            )
     elif not others:
         return []
     elif first["defense"] == "none":
         texts = [f"Every defense tried does worse than none: {figure(first)} without a defense."]
     else:
-        texts = [f"Of the defenses tried, {_with_cost(first, cost, figure)} does best and is distinguished from every other."]
+        texts = [
+            f"Of the defenses tried, {_with_cost(first, cost, figure)} does best and is"
+            " distinguished from every other."
+        ]
     if apart:
-        texts.append(f"Worse than {name}, distinguished seed by seed: {words.some(gap(row) for row in apart)}.")
+        texts.append(
+            f"Worse than {name}, distinguished seed by seed:"
+            f" {words.some(gap(row) for row in apart)}."
+        )
     return texts
 
 
@@ -116,21 +170,30 @@ def _seeds(row: TableRow) -> int:
 
 
 def _auroc(row: TableRow) -> str:
-    lowest = f", lowest seed {words.score(row['worst_lowest'])}" if row["worst_low"] is not None else ""
+    lowest = (
+        f", lowest seed {words.score(row['worst_lowest'])}" if row["worst_low"] is not None else ""
+    )
     return f"AUROC {words.score(row['worst'])} under {row['attack']}, its worst attack{lowest}"
 
 
 def _excess(row: TableRow) -> str:
-    interval = f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}" if row["gain_low"] is not None else ""
+    interval = (
+        f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}"
+        if row["gain_low"] is not None
+        else ""
+    )
     return (
-        f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked patients, "
-        f"{words.points(row['gain'])} beyond false triggers{interval}: {_shown(row)}"
+        f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked"
+        f" patients, {words.points(row['gain'])} beyond false triggers{interval}: {_shown(row)}"
     )
 
 
 def _lower(row: TableRow) -> str:
     mean, closest = words.amount(row["behind"]), words.change(row["behind_most"])
-    return f"{words.defense(row['defense'])} (AUROC lower by {mean} on average, a difference of {closest} in the closest seed)"
+    return (
+        f"{words.defense(row['defense'])} (AUROC lower by {mean} on average, a difference of"
+        f" {closest} in the closest seed)"
+    )
 
 
 def _more(row: TableRow) -> str:

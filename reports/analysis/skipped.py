@@ -1,4 +1,6 @@
-"""Rounds that were skipped: how many, which, why, who was missing, and what that means. What became of training: ``broken``."""
+"""Rounds that were skipped: how many, which, why, who was missing, and what that means. What became
+of training: ``broken``.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,11 @@ class Cell(NamedTuple):
 
 
 def sentences(records: Sequence[RunRecord]) -> list[str]:
-    """One sentence or two for each attack and defense with skipped rounds, then what a skipped round means.
+    """One sentence or two for each attack and defense with skipped rounds, then what a skipped
+    round means.
 
-    Cells with the largest share of skipped rounds come first; of more than ``MOST_CELLS`` the rest is counted. Empty if no round
-    was skipped.
+    Cells with the largest share of skipped rounds come first; of more than ``MOST_CELLS`` the rest
+    is counted. Empty if no round was skipped.
     """
     cells = _cells(records)
     if not cells:
@@ -46,7 +49,10 @@ def sentences(records: Sequence[RunRecord]) -> list[str]:
     texts = [_sentence(cell, cells[cell], several=several) for cell in shown]
     if rest := ordered[len(shown) :]:
         n = sum(len(record.skipped_rounds) for cell in rest for record in cells[cell])
-        texts.append(f"{words.count(n, 'round')} more were skipped with {words.count(len(rest), 'other')} of attack and defense.")
+        texts.append(
+            f"{words.count(n, 'round')} more were skipped with {words.count(len(rest), 'other')} of"
+            " attack and defense."
+        )
     partly = any(0 < len(record.skipped_rounds) < record.rounds for record in records)
     return [*texts, MEANING] if partly else texts
 
@@ -62,11 +68,17 @@ def _cells(records: Sequence[RunRecord]) -> dict[Cell, list[RunRecord]]:
     cells: dict[Cell, list[RunRecord]] = {}
     for record in records:
         cells.setdefault(Cell(record.attack, record.defense, record.n_hostile), []).append(record)
-    return {cell: group for cell, group in cells.items() if any(record.skipped_rounds for record in group)}
+    return {
+        cell: group
+        for cell, group in cells.items()
+        if any(record.skipped_rounds for record in group)
+    }
 
 
 def _share(records: Sequence[RunRecord]) -> float:
-    return sum(len(record.skipped_rounds) for record in records) / sum(record.rounds for record in records)
+    return sum(len(record.skipped_rounds) for record in records) / sum(
+        record.rounds for record in records
+    )
 
 
 def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
@@ -80,7 +92,9 @@ def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
 
 
 def _which(group: Sequence[RunRecord]) -> str:
-    """Which rounds of which runs: all of them for a single run, else in how many runs and the first."""
+    """Which rounds of which runs: all of them for a single run, else in how many runs and the
+    first.
+    """
     if len(group) == 1:
         rounds = group[0].skipped_rounds
         return f"{'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)}"
@@ -90,7 +104,9 @@ def _which(group: Sequence[RunRecord]) -> str:
 
 
 def _reasons(skips: Sequence[Skip], n: int) -> str:
-    """Why ``n`` rounds were skipped, the most frequent reason first, with how often each where there are several."""
+    """Why ``n`` rounds were skipped, the most frequent reason first, with how often each where
+    there are several.
+    """
     counts = Counter(skip.cause for skip in skips)
     texts = {cause: _because([skip for skip in skips if skip.cause == cause]) for cause in counts}
     if n > len(skips):
@@ -107,7 +123,9 @@ def _because(skips: Sequence[Skip]) -> str:
         if not any(skip.replies for skip in skips):
             return f"because no usable reply arrived where {needed}"
         one = {skip.replies for skip in skips} == {1}
-        replies = f"{_from_to(skip.replies for skip in skips)} usable {'reply' if one else 'replies'}"
+        replies = (
+            f"{_from_to(skip.replies for skip in skips)} usable {'reply' if one else 'replies'}"
+        )
         return f"because {replies} arrived where {needed}"
     if first.cause == "refused":
         example = "" if len({skip.reason for skip in skips}) == 1 else "for example "
@@ -121,14 +139,18 @@ def _from_to(numbers: Iterable[int]) -> str:
 
 
 def _missing(group: Sequence[RunRecord]) -> str:
-    """Of which hospitals nothing usable came in the skipped rounds, and the most frequent reason, where there are some."""
+    """Of which hospitals nothing usable came in the skipped rounds, and the most frequent reason,
+    where there are some.
+    """
     skips = [skip for record in group for skip in record.skips]
     kinds = Counter((bool(skip.hostile), bool(skip.honest)) for skip in skips)
     del kinds[False, False]
     if not kinds:
         return ""
     reason = _most_frequent_reason(group)
-    if not any(tables.hostile_act(record) for record in group) and any(hostile for hostile, _ in kinds):
+    if not any(tables.hostile_act(record) for record in group) and any(
+        hostile for hostile, _ in kinds
+    ):
         return f" Replies were missing or unusable although no hospital attacked{reason}."
     texts = [(kinds[key], text) for key, text in WHOSE.items() if kinds[key]]
     if len(texts) == 1 and texts[0][0] == len(skips):
@@ -138,5 +160,10 @@ def _missing(group: Sequence[RunRecord]) -> str:
 
 
 def _most_frequent_reason(group: Sequence[RunRecord]) -> str:
-    reasons = Counter(lost.reason for record in group for lost in record.screened if lost.round in record.skipped_rounds)
+    reasons = Counter(
+        lost.reason
+        for record in group
+        for lost in record.screened
+        if lost.round in record.skipped_rounds
+    )
     return f"; the most frequent reason: {reasons.most_common(1)[0][0]}" if reasons else ""

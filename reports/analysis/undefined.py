@@ -1,7 +1,7 @@
 """Cells of a comparison that did not run because a rule, a step or an attack is not defined there.
 
-Each is a mapping with ``attack``, ``defense``, ``n_hostile`` (None: the same in all cells), ``reason``, and ``part``: what is
-not defined, the ``attack`` or the ``defense``.
+Each is a mapping with ``attack``, ``defense``, ``n_hostile`` (None: the same in all cells),
+``reason``, and ``part``: what is not defined, the ``attack`` or the ``defense``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ SHORT = 28  # characters up to which a cell of a table has room for what is need
 
 
 def sentences(refused: Sequence[Refused]) -> list[str]:
-    """One sentence for each defense, and each attack, that is not defined, with the reason for the fewest hostile hospitals."""
+    """One sentence for each defense, and each attack, that is not defined, with the reason for the
+    fewest hostile hospitals.
+    """
     groups: dict[tuple[str, str], list[Refused]] = {}
     for one in refused:
         what = part(one)

@@ -1,4 +1,6 @@
-"""Which hospitals the rules that select or weigh them used: records of runs -> frames and sentences."""
+"""Which hospitals the rules that select or weigh them used: records of runs -> frames and
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ ALONE = 1.05  # hospitals used in a mean round, up to which a rule counts as tak
 
 
 def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row an attack that sends and a defense: means over seeds of whom the rule left out, in the order of the records.
+    """One row an attack that sends and a defense: means over seeds of whom the rule left out, in
+    the order of the records.
 
-    ``used``: hospitals not left out in a mean round; ``recall``, ``precision`` and ``wrongly_left_out`` with ``_n``, ``_low``
-    and ``_high``, null where nothing was counted and, for recall and precision, where nobody attacks.
+    ``used``: hospitals not left out in a mean round; ``recall``, ``precision`` and
+    ``wrongly_left_out`` with ``_n``, ``_low`` and ``_high``, null where nothing was counted and,
+    for recall and precision, where nobody attacks.
     """
     table = pl.DataFrame(list(_selected(records)), schema=SELECTED, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(used=pl.col("used").mean())
@@ -41,27 +45,40 @@ def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
 def least_weight(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a defense: the hospital with the smallest mean weight when nobody attacks.
 
-    ``weight`` is its share of the aggregate in units of an equal share; ``left_out``: share of rounds; both over seeds.
+    ``weight`` is its share of the aggregate in units of an equal share; ``left_out``: share of
+    rounds; both over seeds.
     """
     table = pl.DataFrame(list(_weights(records)), schema=WEIGHT, orient="row")
     by = ("defense", "hospital")
     means = tables.over_seeds(table, by, "weight", "weight", POSITIVE)
-    more = table.group_by(by, maintain_order=True).agg(left_out=pl.col("left_out").mean(), n_train=pl.col("n_train").max())
+    more = table.group_by(by, maintain_order=True).agg(
+        left_out=pl.col("left_out").mean(), n_train=pl.col("n_train").max()
+    )
     ordered = means.join(more, on=by, maintain_order="left").sort("weight", maintain_order=True)
     first = ordered.unique("defense", keep="first", maintain_order=True)
-    return first.join(table.select("defense").unique(maintain_order=True), on="defense", how="right", maintain_order="right")
+    return first.join(
+        table.select("defense").unique(maintain_order=True),
+        on="defense",
+        how="right",
+        maintain_order="right",
+    )
 
 
 def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str]:
     """What it means that a rule takes the update of one hospital, for the defenses that do."""
-    rows = selected.group_by("defense", maintain_order=True).agg(pl.col("used").max()).filter(pl.col("used") <= ALONE)
+    rows = (
+        selected.group_by("defense", maintain_order=True)
+        .agg(pl.col("used").max())
+        .filter(pl.col("used") <= ALONE)
+    )
     if rows.is_empty() or n_hospitals == 1:
         return []
     precision = words.share(n_hostile / (n_hospitals - 1))
     return [
-        f"{words.listed(rows['defense'])}: the update of one hospital is the whole step of a round. The other {n_hospitals - 1} "
-        "are left out, honest ones too, and with them what their patients would have taught the model in that round. Recall is "
-        f"high then whatever the rule knows, and precision cannot exceed {precision} ({n_hostile} of {n_hospitals - 1})."
+        f"{words.listed(rows['defense'])}: the update of one hospital is the whole step of a round."
+        f" The other {n_hospitals - 1} are left out, honest ones too, and with them what their"
+        " patients would have taught the model in that round. Recall is high then whatever the"
+        f" rule knows, and precision cannot exceed {precision} ({n_hostile} of {n_hospitals - 1})."
     ]
 
 
@@ -70,7 +87,11 @@ def _selected(records: Sequence[RunRecord]) -> Iterator[TableRow]:
         if not record.has("hospital_weight") or tables.reads_only(record):
             continue
         attacked = record.attack != NONE
-        left_out = [one.value for one in record.outcomes if one.metric == "left_out" and one.value is not None]
+        left_out = [
+            one.value
+            for one in record.outcomes
+            if one.metric == "left_out" and one.value is not None
+        ]
         yield {
             "attack": record.attack, "defense": record.defense, "seed": record.seed, "used": sum(1 - one for one in left_out),
             "recall": record.value("selection_recall") if attacked else None,
@@ -83,7 +104,11 @@ def _weights(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
         sizes: Mapping[str, int] = {one.hospital: one.n_train for one in record.hospitals}
         for one in record.outcomes if record.attack == NONE else ():
-            if one.metric == "hospital_weight" and one.subject is not None and one.value is not None:
+            if (
+                one.metric == "hospital_weight"
+                and one.subject is not None
+                and one.value is not None
+            ):
                 yield {
                     "defense": record.defense, "seed": record.seed, "hospital": one.subject, "n_train": sizes.get(one.subject),
                     "weight": one.value * record.n_hospitals, "left_out": record.value("left_out", one.subject),

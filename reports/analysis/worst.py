@@ -1,4 +1,5 @@
-"""The attack that costs each defense most of the ill found, and how many of all cost something: records -> a frame, a table.
+"""The attack that costs each defense most of the ill found, and how many of all cost something:
+records -> a frame, a table.
 
 ``python -m reports.analysis.worst DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -22,30 +23,46 @@ SENSITIVITY = "sensitivity_at_90_specificity"
 
 
 def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense, of the attacks that send something: the one with the lowest mean change of ``SENSITIVITY``.
+    """One row a defense, of the attacks that send something: the one with the lowest mean change of
+    ``SENSITIVITY``.
 
-    ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and ``_high``: the changes by
-    that attack, paired by seed, ``verdict`` on its AUROC, and ``n_lost`` of ``n``, the seeds that lost ``report.material_drop``;
-    ``n_attacks``; ``n_fewer``: attacks whose interval of ``sensitivity`` lies below 0; ``n_large``: attacks that harm AUROC, and
-    ``n_open``: those of which that is not decided; ``single``: the lowest change of AUROC in a single run.
+    ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and
+    ``_high``: the changes by that attack, paired by seed, ``verdict`` on its AUROC, and ``n_lost``
+    of ``n``, the seeds that lost ``report.material_drop``; ``n_attacks``; ``n_fewer``: attacks
+    whose interval of ``sensitivity`` lies below 0; ``n_large``: attacks that harm AUROC, and
+    ``n_open``: those of which that is not decided; ``single``: the lowest change of AUROC in a
+    single run.
     """
     found = _changes(records, "auroc", "auroc")
     alone = tables.cells(records).filter(attack="none")
     verdicts = tables.cells(records).select(*tables.CELL, "verdict", "n_lost", n=pl.col("harm_n"))
-    found = found.join(_changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left")
+    found = found.join(
+        _changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left"
+    )
     found = found.join(verdicts, on=tables.CELL, maintain_order="left")
-    fewer, large, unsure = pl.col("sensitivity_high") < 0, pl.col("verdict") == HARMED, pl.col("verdict") == UNDECIDED
-    counts = found.group_by("defense").agg(n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum(), n_open=unsure.sum())
-    lowest = found.sort("sensitivity", maintain_order=True).unique("defense", keep="first", maintain_order=True)
+    fewer, large, unsure = (
+        pl.col("sensitivity_high") < 0,
+        pl.col("verdict") == HARMED,
+        pl.col("verdict") == UNDECIDED,
+    )
+    counts = found.group_by("defense").agg(
+        n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum(), n_open=unsure.sum()
+    )
+    lowest = found.sort("sensitivity", maintain_order=True).unique(
+        "defense", keep="first", maintain_order=True
+    )
     rows = alone.select("defense", utility="mean").join(lowest, on="defense", maintain_order="left")
-    return rows.join(counts, on="defense", maintain_order="left").join(_single(records), on="defense", maintain_order="left")
+    return rows.join(counts, on="defense", maintain_order="left").join(
+        _single(records), on="defense", maintain_order="left"
+    )
 
 
 def markdown(found: pl.DataFrame, drop: float) -> str:
     """The rows of ``worst`` as a table. ``drop``: the loss that is material.
 
-    Changes whose interval does not hold 0 are bold; one that is not bold is not thereby shown to be none, which is why the seeds
-    that lost ``drop`` stand beside it, and the attacks of which harm is not decided.
+    Changes whose interval does not hold 0 are bold; one that is not bold is not thereby shown to be
+    none, which is why the seeds that lost ``drop`` stand beside it, and the attacks of which harm
+    is not decided.
     """
     lost = f"seeds that lost {drop:g}"
     head = (
@@ -73,7 +90,14 @@ def _cells(row: TableRow) -> list[str]:
     names = [f"`{row['defense']}`", words.score(row["utility"]), f"`{row['attack']}`"]
     auroc, sensitivity = changes
     counts = [str(row[name]) for name in ("n_fewer", "n_large", "n_open")]
-    return [*names, auroc, f"{row['n_lost']} of {row['n']}", sensitivity, *counts, words.change(row["single"])]
+    return [
+        *names,
+        auroc,
+        f"{row['n_lost']} of {row['n']}",
+        sensitivity,
+        *counts,
+        words.change(row["single"]),
+    ]
 
 
 def _change(row: TableRow, name: str) -> str:

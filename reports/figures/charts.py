@@ -1,4 +1,6 @@
-"""One function a figure: a frame of ``reports.analysis.tables`` in, a labelled matplotlib figure out; not through pyplot."""
+"""One function a figure: a frame of ``reports.analysis.tables`` in, a labelled matplotlib figure
+out; not through pyplot.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ MOST_POINTS = 12  # defenses that the margin can name without a tangle
 
 @mpl.rc_context(RC)
 def tradeoff(points: pl.DataFrame) -> Figure:
-    """Utility with nobody attacking (across) against the worst attack tried (up), one point a defense, 95 % intervals as bars.
+    """Utility with nobody attacking (across) against the worst attack tried (up), one point a
+    defense, 95 % intervals as bars.
 
-    More than ``MOST_POINTS`` defenses get a line each instead, ordered by what the worst attack leaves, with both values on it.
+    More than ``MOST_POINTS`` defenses get a line each instead, ordered by what the worst attack
+    leaves, with both values on it.
     """
     if len(points) > MOST_POINTS:
         return _ranked(points.sort("worst", descending=True, maintain_order=True))
@@ -43,13 +47,17 @@ def tradeoff(points: pl.DataFrame) -> Figure:
     axes.margins(x=0.08, y=0.08)
     _no_loss_line(axes)
     _labels_in_margin(axes, [(row["utility"], row["worst"], _point_label(row)) for row in rows])
-    axes.set(xlabel="AUROC with nobody attacking (right is better)", ylabel="AUROC under the worst attack tried\n(up is better)")
+    axes.set(
+        xlabel="AUROC with nobody attacking (right is better)",
+        ylabel="AUROC under the worst attack tried\n(up is better)",
+    )
     return figure
 
 
 @mpl.rc_context(RC)
 def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Share of attacked records recovered, by defense (left) and against the records summed in a row of the view (right).
+    """Share of attacked records recovered, by defense (left) and against the records summed in a
+    row of the view (right).
 
     Bars are exact 95 % intervals; the colors of the two panels agree.
     """
@@ -63,7 +71,11 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
         _bars(named, row["rate"], place, bounds, None, color)
         _bars(crowd, row["summed"], row["rate"], None, bounds, color)
     named.set_yticks(range(len(rows)), [_inversion_label(row, inversions) for row in rows])
-    named.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-0.04 * top, 1.04 * top), xlabel="Attacked records recovered")
+    named.set(
+        ylim=(len(rows) - 0.4, -0.6),
+        xlim=(-0.04 * top, 1.04 * top),
+        xlabel="Attacked records recovered",
+    )
     named.tick_params(axis="y", length=0)
     style.guide(named, "x")
     crowd.set_xscale("log", base=2)
@@ -82,9 +94,14 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
 
 @mpl.rc_context(RC)
 def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Epsilon (left) and noise multiplier (right) of each hospital against its number of training records, by defense."""
+    """Epsilon (left) and noise multiplier (right) of each hospital against its number of training
+    records, by defense.
+    """
     figure = style.new_figure(WIDTH, 3.0)
-    labels = {"epsilon": "Privacy spent, ε (down is better)", "noise_multiplier": "Noise multiplier"}
+    labels = {
+        "epsilon": "Privacy spent, ε (down is better)",
+        "noise_multiplier": "Noise multiplier",
+    }
     panels, names = figure.subplots(1, 2), list[str]()
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
@@ -93,7 +110,11 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
             names.append(name)
         style.guide(axes)
         axes.margins(x=0.08)
-        axes.set(xlabel="Training records of the hospital", ylabel=label, ylim=(0, 1.1 * max(spent[column])))
+        axes.set(
+            xlabel="Training records of the hospital",
+            ylabel=label,
+            ylim=(0, 1.1 * max(spent[column])),
+        )
     lines = panels[0].get_lines()
     figure.legend(lines, names[: len(lines)], loc="outside lower center", ncols=min(6, len(lines)))
     return figure
@@ -101,13 +122,16 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
 
 @mpl.rc_context(RC)
 def hospital_costs(found: pl.DataFrame) -> Figure:
-    """Influence on the model (left) and change of the own patients' score (right) at each hospital, a line a defense, no attack.
+    """Influence on the model (left) and change of the own patients' score (right) at each hospital,
+    a line a defense, no attack.
 
-    The smallest and the most different hospital stand out, with 95 % intervals. The frame is that of ``costs.costs``; the score
-    is AUROC where both have one in every seed, else the Brier score.
+    The smallest and the most different hospital stand out, with 95 % intervals. The frame is that
+    of ``costs.costs``; the score is AUROC where both have one in every seed, else the Brier score.
     """
     defenses = list(found["defense"].unique(maintain_order=True))
-    metric = "auroc" if all(row["metric"] == "auroc" for row in costs.of_interest(found)) else "brier"
+    metric = (
+        "auroc" if all(row["metric"] == "auroc" for row in costs.of_interest(found)) else "brier"
+    )
     figure = style.new_figure(WIDTH, 1.5 + 0.42 * len(defenses))
     panels = figure.subplots(1, 2, sharey=True)
     for row in found.iter_rows(named=True):
@@ -120,7 +144,9 @@ def hospital_costs(found: pl.DataFrame) -> Figure:
     _share_axis(panels[0])
     panels[0].set_yticks(range(len(defenses)), defenses)
     better = "left is worse" if metric == "auroc" else "right is worse"
-    panels[0].set(ylim=(len(defenses) - 0.4, -0.6), xlabel="Influence on the model, in equal shares")
+    panels[0].set(
+        ylim=(len(defenses) - 0.4, -0.6), xlabel="Influence on the model, in equal shares"
+    )
     panels[1].xaxis.set_major_locator(MaxNLocator(6))
     panels[1].set_xlabel(f"Change of {METRICS[metric].text} at its own patients ({better})")
     _legend_of_costs(figure, found)
@@ -142,27 +168,64 @@ def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
         bounds = row[f"{column}_low"], row[f"{column}_high"]
         _bars(axes, row[column], place + aside, bounds, None, color, marker, 6.5)
     else:
-        axes.plot([row[column]], [place], marker, color=style.SOFT, markersize=3.5, alpha=0.45, markeredgewidth=0)
+        axes.plot(
+            [row[column]],
+            [place],
+            marker,
+            color=style.SOFT,
+            markersize=3.5,
+            alpha=0.45,
+            markeredgewidth=0,
+        )
 
 
 def _share_axis(axes: Axes) -> None:
     """Root-shaped, so that the shares of Krum, 0 or n, leave room for those around 1."""
-    axes.set_xscale("function", functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * x**2))
+    axes.set_xscale(
+        "function",
+        functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * x**2),
+    )
     high = max(1.0, axes.dataLim.x1)
     axes.set_xlim(min(-0.004, axes.dataLim.x0), 1.1 * high)
-    axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 1, *(2.0**k for k in range(1, 12) if 2**k <= high)]))
+    axes.xaxis.set_major_locator(
+        FixedLocator([0, 0.25, 0.5, 1, *(2.0**k for k in range(1, 12) if 2**k <= high)])
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _legend_of_costs(figure: Figure, found: pl.DataFrame) -> None:
-    roles = found.filter(pl.col("role") != "").unique("role", keep="first", maintain_order=True).sort("role", descending=True)
-    named = [(row["role"], f"{row['role']}: {row['hospital']}, {row['n_train']} records") for row in roles.iter_rows(named=True)]
+    roles = (
+        found.filter(pl.col("role") != "")
+        .unique("role", keep="first", maintain_order=True)
+        .sort("role", descending=True)
+    )
+    named = [
+        (row["role"], f"{row['role']}: {row['hospital']}, {row['n_train']} records")
+        for row in roles.iter_rows(named=True)
+    ]
     shown = [
-        Line2D([], [], linestyle="", marker=COST_LOOKS[role][1], color=COST_LOOKS[role][0], markersize=7, label=label)
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=COST_LOOKS[role][1],
+            color=COST_LOOKS[role][0],
+            markersize=7,
+            label=label,
+        )
         for role, label in named
     ]
     shown.append(
-        Line2D([], [], linestyle="", marker="o", color=style.SOFT, alpha=0.45, markersize=4, label="every other hospital")
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="o",
+            color=style.SOFT,
+            alpha=0.45,
+            markersize=4,
+            label="every other hospital",
+        )
     )
     figure.legend(handles=shown, loc="outside upper center", ncols=3)
 
@@ -173,26 +236,53 @@ def _ranked(points: pl.DataFrame) -> Figure:
     style.guide(axes, "x")
     rows = list(points.iter_rows(named=True))
     for y, row in enumerate(rows):
-        axes.plot((row["worst"], row["utility"]), (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt")
-        _bars(axes, row["utility"], y, (row["utility_low"], row["utility_high"]), None, style.BLUE, marker="D")
+        axes.plot(
+            (row["worst"], row["utility"]),
+            (y, y),
+            color=style.FAINT,
+            linewidth=4,
+            zorder=1,
+            solid_capstyle="butt",
+        )
+        _bars(
+            axes,
+            row["utility"],
+            y,
+            (row["utility_low"], row["utility_high"]),
+            None,
+            style.BLUE,
+            marker="D",
+        )
         _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
         _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
-        axes.text(1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+        axes.text(
+            1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
+        )
     axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
     axes.tick_params(axis="y", length=0)
-    looks = (("D", style.BLUE, "nobody attacking"), ("o", style.VERMILION, "worst attack tried, named on the right"))
-    shown = [Line2D([], [], linestyle="", marker=m, color=c, markersize=7, label=label) for m, c, label in looks]
+    looks = (
+        ("D", style.BLUE, "nobody attacking"),
+        ("o", style.VERMILION, "worst attack tried, named on the right"),
+    )
+    shown = [
+        Line2D([], [], linestyle="", marker=m, color=c, markersize=7, label=label)
+        for m, c, label in looks
+    ]
     figure.legend(handles=shown, loc="outside upper center", ncols=2)
     return figure
 
 
 def _privacy_colors(rows: Sequence[TableRow]) -> Any:
-    """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark) to the loosest (light)."""
+    """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark)
+    to the loosest (light).
+    """
     logs = [_log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
     norm = Normalize(min(logs, default=0.0), max(logs, default=1.0) + 1e-9)
     colors = mpl.colormaps["cividis"]
-    return lambda epsilon: style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(_log(epsilon))))
+    return lambda epsilon: (
+        style.SOFT if epsilon is None else colors(0.1 + 0.75 * float(norm(_log(epsilon))))
+    )
 
 
 def _log(epsilon: float) -> float:
@@ -202,7 +292,15 @@ def _log(epsilon: float) -> float:
 
 def _crossed_bars(axes: Axes, row: TableRow, color: Any) -> None:
     spans = [(row[f"{name}_low"], row[f"{name}_high"]) for name in ("utility", "worst")]
-    _bars(axes, row["utility"], row["worst"], spans[0], spans[1], color, marker="o" if row["epsilon"] is None else "D")
+    _bars(
+        axes,
+        row["utility"],
+        row["worst"],
+        spans[0],
+        spans[1],
+        color,
+        marker="o" if row["epsilon"] is None else "D",
+    )
     _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
 
 
@@ -211,20 +309,45 @@ def _lowest(axes: Axes, x: float, y: float, color: Any, marker: str) -> None:
     axes.plot([x], [y], marker, color=color, markersize=4.5, alpha=0.8, markeredgewidth=0, zorder=3)
 
 
-def _bars(axes: Axes, x: float, y: float, across: Any, up: Any, color: Any, marker: str = "o", size: float = 8) -> None:
+def _bars(
+    axes: Axes,
+    x: float,
+    y: float,
+    across: Any,
+    up: Any,
+    color: Any,
+    marker: str = "o",
+    size: float = 8,
+) -> None:
     """A point with the intervals it has; one seed has none and gets none."""
     if across and None not in across:
         axes.plot(across, (y, y), color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
     if up and None not in up:
         axes.plot((x, x), up, color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
-    axes.plot([x], [y], marker, color=color, markersize=size, markeredgecolor="white", markeredgewidth=0.8, zorder=4)
+    axes.plot(
+        [x],
+        [y],
+        marker,
+        color=color,
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        zorder=4,
+    )
 
 
 def _no_loss_line(axes: Axes) -> None:
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     start, end = max(left, low), right
     if start < end:
-        axes.plot((start, end), (start, end), color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        axes.plot(
+            (start, end),
+            (start, end),
+            color=style.SOFT,
+            linewidth=0.9,
+            linestyle=(0, (4, 3)),
+            zorder=1,
+        )
         axes.annotate(
             "as with nobody attacking",
             (start, start),
@@ -245,7 +368,11 @@ def _point_label(row: TableRow) -> str:
 
 def _privately(row: TableRow) -> str:
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
-    return words.defense(row["defense"]) + lacking + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
+    return (
+        words.defense(row["defense"])
+        + lacking
+        + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
+    )
 
 
 def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
@@ -254,7 +381,9 @@ def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
 
 
 def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Names every point in a column right of the axes, set apart, each tied to its point by a thin line."""
+    """Names every point in a column right of the axes, set apart, each tied to its point by a thin
+    line.
+    """
     points = list(points)
     low, high = axes.get_ylim()
     height = axes.get_window_extent().height / axes.figure.dpi

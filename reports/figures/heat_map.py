@@ -1,4 +1,6 @@
-"""The heat map: attacks across, defenses down, what each attack left of the model and how well each backdoor worked."""
+"""The heat map: attacks across, defenses down, what each attack left of the model and how well each
+backdoor worked.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ GAP = 0.3  # columns between what AUROC tells and backdoors
 
 
 class _Look(NamedTuple):
-    """How one kind of cell is drawn: the column of its mean, of its worst seed, and how both are colored and written."""
+    """How one kind of cell is drawn: the column of its mean, of its worst seed, and how both are
+    colored and written.
+    """
 
     scale: mpl.cm.ScalarMappable
     mean: str
@@ -33,15 +37,26 @@ class _Look(NamedTuple):
 
 
 @mpl.rc_context(RC)
-def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple[str, str], str] | None = None) -> Figure:
-    """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and ``backdoors.backdoors``.
+def heat_map(
+    cells: pl.DataFrame,
+    marked: pl.DataFrame,
+    undefined: Mapping[tuple[str, str], str] | None = None,
+) -> Figure:
+    """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and
+    ``backdoors.backdoors``.
 
-    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
-    the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a dashed one
-    that some seeds show it and the mean does not decide it; controls come first, framed in black. A dagger marks
-    cells with runs in which attack or defense did nothing, a double one those with seeds without an AUROC, an
-    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` states by attack and defense
-    what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and state mean and worst
+    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or
+    in how many
+    the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a
+    dashed one
+    that some seeds show it and the mean does not decide it; controls come first, framed in black. A
+    dagger marks
+    cells with runs in which attack or defense did nothing, a double one those with seeds without an
+    AUROC, an
+    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` states by
+    attack and defense
+    what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and
+    state mean and worst
     seed.
     """
     without = undefined or {}
@@ -57,8 +72,13 @@ def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple
     marked_places = {name: start + place for place, name in enumerate(bad)}
     figure = style.new_figure(*_size(n_across, len(defenses), roomy))
     looks = _looks(shown, marked)
-    axes, *strips = figure.subplots(1, 1 + len(looks), width_ratios=(n_across, *[0.15 if roomy else 0.35] * len(looks)))
-    for where, look, frame in ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked)):
+    axes, *strips = figure.subplots(
+        1, 1 + len(looks), width_ratios=(n_across, *[0.15 if roomy else 0.35] * len(looks))
+    )
+    for where, look, frame in (
+        (places, looks.get("AUROC"), shown),
+        (marked_places, looks.get("backdoors"), marked),
+    ):
         if look is not None:
             _ground(axes, where, len(defenses))
             for row in frame.iter_rows(named=True):
@@ -68,7 +88,10 @@ def heat_map(cells: pl.DataFrame, marked: pl.DataFrame, undefined: Mapping[tuple
         _not_defined(axes, place, defenses.index(defense), text, roomy)
     _frame_controls(axes, places, marked_places, defenses)
     _labels(axes, cells, places, marked_places, defenses, roomy)
-    titles = {"AUROC": "AUROC on all test patients", "backdoors": "Backdoors: success beyond\nfalse triggers, in points"}
+    titles = {
+        "AUROC": "AUROC on all test patients",
+        "backdoors": "Backdoors: success beyond\nfalse triggers, in points",
+    }
     for strip, (name, look) in zip(strips, looks.items(), strict=True):
         bar = figure.colorbar(look.scale, cax=strip, label=titles[name])
         bar.outline.set_visible(False)
@@ -79,10 +102,17 @@ def _looks(shown: pl.DataFrame, marked: pl.DataFrame) -> dict[str, _Look]:
     """How cells of AUROC and of backdoors are drawn, for those that there are."""
     looks = {}
     if not shown.is_empty():
-        scale = mpl.cm.ScalarMappable(Normalize(min([0.5, *shown["mean"].drop_nulls()]), 1.0), "cividis")
+        scale = mpl.cm.ScalarMappable(
+            Normalize(min([0.5, *shown["mean"].drop_nulls()]), 1.0), "cividis"
+        )
         looks["AUROC"] = _Look(scale, "mean", "lowest", low_is_bad=True)
     if not marked.is_empty():
-        looks["backdoors"] = _Look(mpl.cm.ScalarMappable(Normalize(0, 100), "cividis_r"), "gain", "gain_worst", low_is_bad=False)
+        looks["backdoors"] = _Look(
+            mpl.cm.ScalarMappable(Normalize(0, 100), "cividis_r"),
+            "gain",
+            "gain_worst",
+            low_is_bad=False,
+        )
     return looks
 
 
@@ -101,17 +131,32 @@ def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
 
 def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool) -> None:
     value = row[look.mean]
-    known = (1.0, 1.0, 1.0) if value is None else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
+    known = (
+        (1.0, 1.0, 1.0)
+        if value is None
+        else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
+    )
     face = tuple(map(float, known[:3]))
     ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5 if roomy else 0.8))
+    axes.add_patch(
+        Rectangle(
+            (x - 0.5, y - 0.5),
+            1,
+            1,
+            facecolor=face,
+            edgecolor="white",
+            linewidth=1.5 if roomy else 0.8,
+        )
+    )
     _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
     lines = _lines(row, look) if roomy else _few_lines(row, look)
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
         size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
         weight = "bold" if place == 0 else "normal"
-        axes.text(x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink)
+        axes.text(
+            x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink
+        )
 
 
 def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
@@ -122,25 +167,45 @@ def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
 
 
 def _frame_verdict(axes: Axes, x: float, y: int, row: TableRow, width: float) -> None:
-    """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame lies inside the cell."""
+    """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame
+    lies inside the cell.
+    """
     kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
     if row["verdict"] not in kinds or (
-        row["verdict"] == UNDECIDED and not any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
+        row["verdict"] == UNDECIDED
+        and not any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
     ):
         return
-    look: dict[str, Any] = {"fill": False, "edgecolor": style.VERMILION, "linewidth": width, "linestyle": kinds[row["verdict"]]}
+    look: dict[str, Any] = {
+        "fill": False,
+        "edgecolor": style.VERMILION,
+        "linewidth": width,
+        "linestyle": kinds[row["verdict"]],
+    }
     axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))
 
 
 def _lines(row: TableRow, look: _Look) -> list[str]:
     dagger = _daggers(row, " ")
     if row[look.mean] is None:
-        return ["not", f"defined{dagger}", *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost")]
+        return [
+            "not",
+            f"defined{dagger}",
+            *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost"),
+        ]
     if look.low_is_bad:
         worst = "one seed" if row["n"] == 1 else f"lowest {words.score(row['lowest'])}"
-        return [words.score(row["mean"]) + dagger, worst, *_counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost")]
+        return [
+            words.score(row["mean"]) + dagger,
+            worst,
+            *_counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost"),
+        ]
     worst = "one seed" if row["gain_n"] == 1 else f"most {words.signed_points(row['gain_worst'])}"
-    return [words.signed_points(row["gain"]) + dagger, worst, *_counted(row["n_worked"], row["gain_n"], "worked")]
+    return [
+        words.signed_points(row["gain"]) + dagger,
+        worst,
+        *_counted(row["n_worked"], row["gain_n"], "worked"),
+    ]
 
 
 def _lost(row: TableRow) -> int:
@@ -166,17 +231,23 @@ def _few_lines(row: TableRow, look: _Look) -> list[str]:
     if look.low_is_bad:
         mean, worst = (words.score(row[name]).removeprefix("0") for name in ("mean", "lowest"))
         return [mean + dagger, "" if row["n"] == 1 else f"\N{DOWNWARDS ARROW}{worst}"]
-    mean, worst = (f"{100 * row[name]:+.0f}".replace("-", "\N{MINUS SIGN}") for name in ("gain", "gain_worst"))
+    mean, worst = (
+        f"{100 * row[name]:+.0f}".replace("-", "\N{MINUS SIGN}") for name in ("gain", "gain_worst")
+    )
     return [mean + dagger, "" if row["gain_n"] == 1 else f"\N{UPWARDS ARROW}{worst}"]
 
 
-def _frame_controls(axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]) -> None:
+def _frame_controls(
+    axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]
+) -> None:
     outline: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
     if "none" in places:
         axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
     for where in (places, marked):
         if "none" in defenses and where:
-            axes.add_patch(Rectangle((min(where.values()) - 0.49, -0.49), len(where) - 0.02, 0.98, **outline))
+            axes.add_patch(
+                Rectangle((min(where.values()) - 0.49, -0.49), len(where) - 0.02, 0.98, **outline)
+            )
 
 
 def _labels(
@@ -189,12 +260,18 @@ def _labels(
 ) -> None:
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
     names = [*places, *marked]
-    slant: TableRow = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"} if len(names) > 5 else {}
+    slant: TableRow = (
+        {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"}
+        if len(names) > 5
+        else {}
+    )
     titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
     axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
     right = max([*places.values(), *marked.values()]) + 0.52
-    axes.set(xlim=(-0.52, right), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense")
+    axes.set(
+        xlim=(-0.52, right), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense"
+    )
     axes.xaxis.set_label_position("top")
     axes.xaxis.labelpad = 10
     axes.xaxis.tick_top()

@@ -1,4 +1,6 @@
-"""Text in figures, whoever wrote it: shown sign by sign, never read as mathematics, never longer than a figure has room for."""
+"""Text in figures, whoever wrote it: shown sign by sign, never read as mathematics, never longer
+than a figure has room for.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,19 @@ NO_ROOM = "constrained_layout not applied"
 
 
 def plain(figure: Figure) -> None:
-    """Make every text of a figure, and the labels that its axes will write, what ``shown`` makes of it.
+    """Make every text of a figure, and the labels that its axes will write, what ``shown`` makes of
+    it.
 
     Where lines are so long that nothing is left of the axes, all are cut shorter.
     """
     _set(figure, LONGEST)
-    if max((len(line) for text in figure.findobj(Text) for line in text.get_text().split("\n")), default=0) <= USUAL:
+    if (
+        max(
+            (len(line) for text in figure.findobj(Text) for line in text.get_text().split("\n")),
+            default=0,
+        )
+        <= USUAL
+    ):
         return
     for longest in SHORTER:
         if _has_room(figure):
@@ -36,9 +45,11 @@ def plain(figure: Figure) -> None:
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """The text with each character that the font lacks, or that acts on its surroundings, as ``U+`` and its number.
+    """The text with each character that the font lacks, or that acts on its surroundings, as ``U+``
+    and its number.
 
-    A line of more than ``longest`` characters is cut in the middle, a text of more than ``MOST_LINES`` lines at its end.
+    A line of more than ``longest`` characters is cut in the middle, a text of more than
+    ``MOST_LINES`` lines at its end.
     """
     if len(text) <= longest and text.isascii() and text.isprintable():
         return text
@@ -47,7 +58,9 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 
 def _cut(line: str, longest: int) -> str:
-    """The start and the end of a line, with how long it was between them where there is room for that."""
+    """The start and the end of a line, with how long it was between them where there is room for
+    that.
+    """
     if len(line) <= longest:
         return line
     counted = f"... ({len(line)} characters) ..."
@@ -57,7 +70,10 @@ def _cut(line: str, longest: int) -> str:
 
 
 def _spelled(line: str) -> str:
-    return "".join(sign if sign.isprintable() and ord(sign) in _glyphs() else f"U+{ord(sign):04X}" for sign in line)
+    return "".join(
+        sign if sign.isprintable() and ord(sign) in _glyphs() else f"U+{ord(sign):04X}"
+        for sign in line
+    )
 
 
 @cache

@@ -1,4 +1,6 @@
-"""Small multiples: a frame in, figures with one panel an attack or defense out; what is too much for one figure makes several."""
+"""Small multiples: a frame in, figures with one panel an attack or defense out; what is too much
+for one figure makes several.
+"""
 
 from __future__ import annotations
 
@@ -27,53 +29,75 @@ REACH = 0.3  # how far lines are moved apart around a whole number, all together
 
 @mpl.rc_context(RC)
 def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
-    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 % intervals; the worst hit is marked.
+    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 %
+    intervals; the worst hit is marked.
 
-    It is marked only where it is distinguished from every other. All figures have the same hospitals and the same scale.
+    It is marked only where it is distinguished from every other. All figures have the same
+    hospitals and the same scale.
     """
     shown, reach = hardest_hit(effects), _reach(effects)
-    return [_effects_figure(effects, names, shown, reach) for names in batches(_names(effects, "defense"), MOST_EFFECTS)]
+    return [
+        _effects_figure(effects, names, shown, reach)
+        for names in batches(_names(effects, "defense"), MOST_EFFECTS)
+    ]
 
 
 @mpl.rc_context(RC)
 def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]:
-    """AUROC by round, one panel an attack and one line a defense: mean over seeds, band from the lowest to the highest seed."""
+    """AUROC by round, one panel an attack and one line a defense: mean over seeds, band from the
+    lowest to the highest seed.
+    """
     return [_convergence_figure(part, looks) for part in _by_lines(curves)]
 
 
 @mpl.rc_context(RC)
-def breakdown(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]) -> list[Figure]:
-    """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 % intervals over seeds as bars.
+def breakdown(
+    table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
+) -> list[Figure]:
+    """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 %
+    intervals over seeds as bars.
 
-    Every line starts where nobody is hostile, if that was run: with the attack, if it takes no hostile hospital. A square at
-    its end marks the largest number run that the rule is defined for: ``limits`` has the smallest that it is not. Cells
-    without an AUROC are left out.
+    Every line starts where nobody is hostile, if that was run: with the attack, if it takes no
+    hostile hospital. A square at its end marks the largest number run that the rule is defined for:
+    ``limits`` has the smallest that it is not. Cells without an AUROC are left out.
     """
     table = table.filter(pl.col("mean").is_not_null())
     return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
 
 
 def batches(names: Sequence[str], most: int) -> list[list[str]]:
-    """``names`` in order, in as few parts of at most ``most`` as there must be, as even as they get."""
+    """``names`` in order, in as few parts of at most ``most`` as there must be, as even as they
+    get.
+    """
     n, n_parts = len(names), math.ceil(len(names) / most)
     return [list(names[n * i // n_parts : n * (i + 1) // n_parts]) for i in range(n_parts)]
 
 
 def hardest_hit(effects: pl.DataFrame) -> list[str]:
-    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest change under any defense."""
-    worst = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max()).sort("brier", descending=True)
+    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest change
+    under any defense.
+    """
+    worst = (
+        effects.group_by("hospital", maintain_order=True)
+        .agg(pl.col("brier").max())
+        .sort("brier", descending=True)
+    )
     chosen = set(worst["hospital"].head(MOST_HOSPITALS))
     return [name for name in _names(effects, "hospital") if name in chosen]
 
 
 def _by_lines(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """The frame in parts with at most ``MOST_LINES`` defenses each, the undefended control in all of them."""
+    """The frame in parts with at most ``MOST_LINES`` defenses each, the undefended control in all
+    of them.
+    """
     names = [name for name in _names(frame, "defense") if name != "none"]
     parts = batches(names, MOST_LINES) if names else [[]]
     return [frame.filter(pl.col("defense").is_in(["none", *part])) for part in parts]
 
 
-def _effects_figure(effects: pl.DataFrame, defenses: Sequence[str], shown: Sequence[str], reach: tuple[float, float]) -> Figure:
+def _effects_figure(
+    effects: pl.DataFrame, defenses: Sequence[str], shown: Sequence[str], reach: tuple[float, float]
+) -> Figure:
     n_rows, n_columns = _grid(len(defenses), 4)
     figure = style.new_figure(WIDTH, n_rows * (0.75 + 0.19 * len(shown)) + 0.3)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
@@ -81,7 +105,9 @@ def _effects_figure(effects: pl.DataFrame, defenses: Sequence[str], shown: Seque
     for axes, defense in zip(panels.flat, defenses, strict=False):
         _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense)
     _finish(panels, len(defenses), "")
-    figure.supxlabel("Change of Brier score against no defense, same seed (right is worse)", fontsize=9.5)
+    figure.supxlabel(
+        "Change of Brier score against no defense, same seed (right is worse)", fontsize=9.5
+    )
     return figure
 
 
@@ -96,7 +122,9 @@ def _convergence_figure(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figu
     return figure
 
 
-def _breakdown_figure(table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]) -> Figure:
+def _breakdown_figure(
+    table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
+) -> Figure:
     attack_free, attacks = table.filter(attack="none", n_hostile=0), _names(table, "attack")
     shifts = _shifts(_names(table, "defense"))
     figure, panels = _line_panels(len(attacks))
@@ -120,9 +148,17 @@ def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense
         hit = row["hospital"] in worst
         color = style.VERMILION if hit else style.BLUE
         if row["brier_low"] is not None:
-            axes.plot((row["brier_low"], row["brier_high"]), (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
+            axes.plot(
+                (row["brier_low"], row["brier_high"]),
+                (y, y),
+                color=color,
+                linewidth=1.6,
+                alpha=0.7,
+                solid_capstyle="butt",
+            )
         axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
-    axes.set_title(defense, fontsize=min(10.0, 215 / len(defense)))  # a long name stays over its own panel
+    # a long name stays over its own panel
+    axes.set_title(defense, fontsize=min(10.0, 215 / len(defense)))
     axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -136,12 +172,18 @@ def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]
         color, dashes = looks[str(defense)]
         if len(line) == 1:
             axes.plot(line["round"], line["mean"], "o", color=color)
-        axes.fill_between(line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0)
+        axes.fill_between(
+            line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0
+        )
         axes.plot(line["round"], line["mean"], color=color, linestyle=dashes, linewidth=1.5)
 
 
 def _breakdown_panel(
-    axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int], shifts: Mapping[str, float]
+    axes: Axes,
+    rows: pl.DataFrame,
+    looks: Mapping[str, Look],
+    limits: Mapping[str, int],
+    shifts: Mapping[str, float],
 ) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -150,13 +192,29 @@ def _breakdown_panel(
         defense = str(name)
         color, dashes = looks[defense]
         x = line["n_hostile"] + shifts[defense]
-        axes.plot(x, line["mean"], color=color, linestyle=dashes, linewidth=1.4, marker="o", markersize=3)
+        axes.plot(
+            x, line["mean"], color=color, linestyle=dashes, linewidth=1.4, marker="o", markersize=3
+        )
         for at, row in zip(x, line.iter_rows(named=True), strict=True):
             if row["mean_low"] is not None:
-                axes.plot((at, at), (row["mean_low"], row["mean_high"]), color=color, linewidth=1.0, alpha=0.55)
+                axes.plot(
+                    (at, at),
+                    (row["mean_low"], row["mean_high"]),
+                    color=color,
+                    linewidth=1.0,
+                    alpha=0.55,
+                )
         last = line["n_hostile"][-1]
         if last < limits.get(defense, 0) <= max(last + 1, most):
-            axes.plot([x[-1]], [line["mean"][-1]], "s", color=color, markersize=7.5, markeredgecolor="white", zorder=4)
+            axes.plot(
+                [x[-1]],
+                [line["mean"][-1]],
+                "s",
+                color=color,
+                markersize=7.5,
+                markeredgecolor="white",
+                zorder=4,
+            )
 
 
 def _line_panels(n: int) -> tuple[Figure, Any]:
@@ -178,20 +236,36 @@ def _finish(panels: Any, used: int, label: str) -> None:
 
 def _legend(figure: Figure, frame: pl.DataFrame, looks: Mapping[str, Look], n_columns: int) -> None:
     drawn = [name for name in looks if name in set(frame["defense"])]
-    lines = [Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8) for name in drawn]
+    lines = [
+        Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8)
+        for name in drawn
+    ]
     n_across = min(4 if n_columns > 1 else 3, len(drawn))
-    figure.legend(lines, [words.defense(name) for name in drawn], loc="outside lower center", ncols=n_across, handlelength=2.6)
+    figure.legend(
+        lines,
+        [words.defense(name) for name in drawn],
+        loc="outside lower center",
+        ncols=n_across,
+        handlelength=2.6,
+    )
 
 
 def _shifts(defenses: Sequence[str]) -> dict[str, float]:
-    """How far each defense's points stand from the whole number, so that bars do not hide each other."""
+    """How far each defense's points stand from the whole number, so that bars do not hide each
+    other.
+    """
     step = REACH / max(1, len(defenses) - 1)
     return {name: step * place - REACH / 2 for place, name in enumerate(defenses)}
 
 
 def _reach(effects: pl.DataFrame) -> tuple[float, float]:
     """The span of all changes, their intervals and 0, with some room."""
-    ends = [0.0, *effects["brier"], *effects["brier_low"].drop_nulls(), *effects["brier_high"].drop_nulls()]
+    ends = [
+        0.0,
+        *effects["brier"],
+        *effects["brier_low"].drop_nulls(),
+        *effects["brier_high"].drop_nulls(),
+    ]
     room = 0.05 * (max(ends) - min(ends)) or 0.01
     return min(ends) - room, max(ends) + room
 

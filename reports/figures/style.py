@@ -1,4 +1,6 @@
-"""One look for every figure: colors that color-blind readers can tell apart, and files that come out byte for byte the same."""
+"""One look for every figure: colors that color-blind readers can tell apart, and files that come
+out byte for byte the same.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,17 @@ from matplotlib.figure import Figure
 
 from reports.figures import labels
 
-# Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for lines on white.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+# Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for
+# lines on white.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 INK, SOFT, FAINT = "#222222", "#6B6B6B", "#DDDDDD"
 WIDTH = 9.6  # inches; one inch is 96 pixels on the page
@@ -34,7 +45,9 @@ Look = tuple[str, Dashes]  # color, line style
 
 
 def looks(defenses: Sequence[str]) -> dict[str, Look]:
-    """A color and line style for each defense, the same in every figure that is given the same defenses in the same order."""
+    """A color and line style for each defense, the same in every figure that is given the same
+    defenses in the same order.
+    """
     others = [name for name in defenses if name != "none"]
     kinds: tuple[Dashes, ...] = ("-", "--", ":", "-.")
     styles = (kind for kind in cycle(kinds) for _ in COLORS)
@@ -55,12 +68,18 @@ def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """``places`` moved apart until neighbors are ``gap`` apart, in the order given, keeping their mean where they crowd."""
+    """``places`` moved apart until neighbors are ``gap`` apart, in the order given, keeping their
+    mean where they crowd.
+    """
     order = sorted(range(len(places)), key=lambda i: places[i])
-    blocks: list[tuple[float, list[int]]] = []  # center of a block of touching labels, and who is in it
+    # center of a block of touching labels, and who is in it
+    blocks: list[tuple[float, list[int]]] = []
     for i in order:
         blocks.append((places[i], [i]))
-        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2:
+        while (
+            len(blocks) > 1
+            and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2
+        ):
             (right, later), (left, earlier) = blocks.pop(), blocks.pop()
             both = earlier + later
             blocks.append(((left * len(earlier) + right * len(later)) / len(both), both))
@@ -72,11 +91,15 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or namespaces."""
+    """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or
+    namespaces.
+    """
     out = StringIO()
     labels.plain(figure)
     with mpl.rc_context(RC | {"svg.hashsalt": name}):
-        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.savefig(
+            out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")

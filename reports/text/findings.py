@@ -1,6 +1,7 @@
 """The report's plain sentences, each made from the numbers and stating no more than they show.
 
-A conclusion needs both controls and an interval: without them the sentence gives the figure and states what is missing.
+A conclusion needs both controls and an interval: without them the sentence gives the figure and
+states what is missing.
 """
 
 from __future__ import annotations
@@ -28,31 +29,46 @@ class Finding(NamedTuple):
 
 
 def asked(records: Sequence[RunRecord]) -> list[str]:
-    """What the runs set out to find: who trains what, which attacks and defenses were tried, how often."""
+    """What the runs set out to find: who trains what, which attacks and defenses were tried, how
+    often.
+    """
     first = records[0]
     attacks = [name for name in _names(records, "attack") if name != "none"]
     defenses = [name for name in _names(records, "defense") if name != "none"]
     sending = [record.n_hostile for record in records if tables.hostile_act(record)]
-    hospitals, seeds = words.count(first.n_hospitals, "hospital"), words.count(len(_names(records, "seed")), "seed")
+    hospitals, seeds = (
+        words.count(first.n_hospitals, "hospital"),
+        words.count(len(_names(records, "seed")), "seed"),
+    )
     tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
     return [
-        f"{hospitals} ({first.consortium}) train one model together over {words.count(first.rounds, 'round')}, without pooling "
-        "their records. What can a hostile participant spoil or learn, what does each defense change, who pays for it?",
+        (
+            f"{hospitals} ({first.consortium}) train one model together over"
+            f" {words.count(first.rounds, 'round')}, without pooling their records. What can a"
+            " hostile participant spoil or learn, what does each defense change, who pays for it?"
+        ),
         tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
         f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
-        f"Evidence: {words.count(len(records), 'run')}, {seeds} (repetitions with other random splits and starts).",
+        (
+            f"Evidence: {words.count(len(records), 'run')}, {seeds} (repetitions with other random"
+            " splits and starts)."
+        ),
         *_adaptive(records),
     ]
 
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
-    """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing, rounds without a result."""
+    """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing,
+    rounds without a result.
+    """
     found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
     return found + _few_seeds(records) + _idle(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
-    """What the runs show, the most important first. Outcomes of runs in which attack or defense did nothing are left out."""
+    """What the runs show, the most important first. Outcomes of runs in which attack or defense did
+    nothing are left out.
+    """
     sound = [record for record in records if not tables.idle(record)]
     acting, drop = tables.judged_by_auroc(tables.cells(sound)), tables.material_drop(records)
     cost = ranking.costs(sound) if sound else {}
@@ -71,26 +87,38 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
 
 
 def crowd(inversions: pl.DataFrame) -> list[str]:
-    """How the share of records recovered goes with the number of records in a sum, where runs without noise differ in it."""
-    sized = inversions.filter(~pl.col("noised")).drop_nulls(["summed", "rate"]).sort("summed", maintain_order=True)
+    """How the share of records recovered goes with the number of records in a sum, where runs
+    without noise differ in it.
+    """
+    sized = (
+        inversions.filter(~pl.col("noised"))
+        .drop_nulls(["summed", "rate"])
+        .sort("summed", maintain_order=True)
+    )
     if sized["summed"].n_unique() < 2:
         return []
     few, many = sized.row(0, named=True), sized.row(-1, named=True)
     return [
-        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}), {words.share(few['rate'])} were "
-        f"recovered; with {many['summed']:.3g} ({words.defense(many['defense'])}), {words.share(many['rate'])}."
+        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}),"
+        f" {words.share(few['rate'])} were recovered; with {many['summed']:.3g}"
+        f" ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense: what the smallest hospital pays beside the largest, in privacy or in noise, if it pays more."""
+    """For each defense: what the smallest hospital pays beside the largest, in privacy or in noise,
+    if it pays more.
+    """
     texts = []
     for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
         small, large = rows.row(-1, named=True), rows.row(0, named=True)
         if small["n_train"] == large["n_train"]:
             continue
         if rows["noise_multiplier"].n_unique() == 1 and small["epsilon"] > large["epsilon"]:
-            pays = "every hospital adds noise by the same multiplier, and small hospitals spend more privacy"
+            pays = (
+                "every hospital adds noise by the same multiplier, and small hospitals spend more"
+                " privacy"
+            )
             texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
         elif small["noise_multiplier"] > large["noise_multiplier"]:
             pays = "small hospitals add more noise to their updates for their privacy"
@@ -104,22 +132,31 @@ def _adaptive(records: Sequence[RunRecord]) -> list[str]:
     if not knew:
         return []
     return [
-        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the attack before sending it. "
-        "The others were not shown it."
+        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the"
+        " attack before sending it. The others were not shown it."
     ]
 
 
 def _budget(row: TableRow) -> str:
     size = f"{row['hospital']} ({words.count(row['n_train'], 'record')})"
-    return f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier {row['noise_multiplier']:.3g}"
+    return (
+        f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier"
+        f" {row['noise_multiplier']:.3g}"
+    )
 
 
 def _unattacked(cells: pl.DataFrame) -> list[str]:
     return [
-        f"With nobody attacking and no defense, the model's AUROC is {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: "
-        "in that share of pairs it gives a patient with the condition a higher risk than one without."
-        if row["mean"] is not None
-        else "With nobody attacking and no defense, the model's AUROC is not defined, so that nothing is compared with it."
+        (
+            "With nobody attacking and no defense, the model's AUROC is"
+            f" {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: in that share of pairs it"
+            " gives a patient with the condition a higher risk than one without."
+            if row["mean"] is not None
+            else (
+                "With nobody attacking and no defense, the model's AUROC is not defined, so that"
+                " nothing is compared with it."
+            )
+        )
         for row in cells.filter(attack="none", defense="none").rows(named=True)
     ]
 
@@ -135,35 +172,46 @@ def _read(inversions: pl.DataFrame) -> list[str]:
         names = words.listed(dict.fromkeys(row["defense"] for row in none))
         most = words.share(max(row["rate_high"] for row in none))
         texts.append(
-            f"Under {names} none was recovered; a true share of up to {most} would still fit, and other attacks may do better."
+            f"Under {names} none was recovered; a true share of up to {most} would still fit, and"
+            " other attacks may do better."
         )
     return texts
 
 
 def _recovered(row: TableRow) -> str:
     return (
-        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked records "
-        f"{words.under(row['defense'])} ({words.share(row['rate'])}; 95 % interval {words.share(row['rate_low'])} to "
-        f"{words.share(row['rate_high'])}) from what the aggregator sees in round {row['round']}."
+        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
+        f" records {words.under(row['defense'])} ({words.share(row['rate'])}; 95 % interval"
+        f" {words.share(row['rate_low'])} to {words.share(row['rate_high'])}) from what the"
+        f" aggregator sees in round {row['round']}."
     )
 
 
 def _spent(spent: pl.DataFrame) -> list[str]:
-    most = spent.sort("epsilon", descending=True, maintain_order=True).unique("defense", keep="first", maintain_order=True)
+    most = spent.sort("epsilon", descending=True, maintain_order=True).unique(
+        "defense", keep="first", maintain_order=True
+    )
     return [
-        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the most of any hospital), which "
-        f"holds the advantage of any test of who was in the training data to at most {words.at_most(row['advantage'])}."
+        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the"
+        " most of any hospital), which holds the advantage of any test of who was in the training"
+        f" data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
 
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
-    """The runs whose test patients allow no AUROC, with the reason; those whose training failed come before, in ``broken``."""
-    lacking = [r for r in records if r.value("auroc") is None and not broken.untrained(r) and not broken.without_scores(r)]
+    """The runs whose test patients allow no AUROC, with the reason; those whose training failed
+    come before, in ``broken``.
+    """
+    lacking = [
+        r
+        for r in records
+        if r.value("auroc") is None and not broken.untrained(r) and not broken.without_scores(r)
+    ]
     counts = Counter((r.attack, r.defense, tables.why_undefined(r)) for r in lacking)
     texts = [
-        f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: "
-        f"{reason}. Means leave them out."
+        f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against"
+        f" {words.defense(defense)}: {reason}. Means leave them out."
         for (attack, defense, reason), n in counts.items()
     ]
     return _first(texts, "Nor is it in runs of {}.")
@@ -176,35 +224,61 @@ def _data_notes(records: Sequence[RunRecord]) -> list[str]:
         for text in record.data_notes:
             seeds.setdefault(text, set()).add(record.seed)
     n_seeds = len(_names(records, "seed"))
-    texts = [text if n_seeds == 1 else f"{text} ({len(found)} of {n_seeds} seeds)" for text, found in seeds.items()]
+    texts = [
+        text if n_seeds == 1 else f"{text} ({len(found)} of {n_seeds} seeds)"
+        for text, found in seeds.items()
+    ]
     return _first(texts, "The evidence notes {} about the data.")
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
-    if not any(record.attack == NONE for record in records) or not any(record.defense == NONE for record in records):
-        return ["Controls are missing (runs without the attack, runs without the defense), so nothing is concluded."]
+    if not any(record.attack == NONE for record in records) or not any(
+        record.defense == NONE for record in records
+    ):
+        return [
+            "Controls are missing (runs without the attack, runs without the defense), so nothing"
+            " is concluded."
+        ]
     controls = Controls(records)
     lone = {
         (record.attack, record.defense)
         for record in records
         if controls.attack_free(record) is None or controls.undefended(record) is None
     }
-    names = [f"{words.attack(attack)} with {words.defense(defense)}" for attack, defense in sorted(lone)]
-    return [f"Controls with the same seeds are missing for {words.listed(names)}: no conclusion there."] if names else []
+    names = [
+        f"{words.attack(attack)} with {words.defense(defense)}" for attack, defense in sorted(lone)
+    ]
+    return (
+        [
+            f"Controls with the same seeds are missing for {words.listed(names)}: no conclusion"
+            " there."
+        ]
+        if names
+        else []
+    )
 
 
 def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
     cells = tables.cells(records)
     lone, total = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2)), len(cells)
     where = "Every result" if lone == total else f"{lone} of {words.count(total, 'result')}"
-    return [f"{where} comes from one seed: it has no interval, and chance cannot be distinguished from effect."] if lone else []
+    return (
+        [
+            f"{where} comes from one seed: it has no interval, and chance cannot be distinguished"
+            " from effect."
+        ]
+        if lone
+        else []
+    )
 
 
 def _idle(records: Sequence[RunRecord]) -> list[str]:
-    counts = Counter((record.attack, record.defense, what) for record in records for what in tables.idle(record))
+    counts = Counter(
+        (record.attack, record.defense, what) for record in records for what in tables.idle(record)
+    )
     texts = [
-        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the {what} did nothing, "
-        f"so the outcome shows nothing about the {what}."
+        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the"
+        f" {what} did nothing, so the outcome shows nothing about the {what}."
         for (attack, defense, what), n in counts.items()
     ]
     return _first(texts, "The same holds in {}, marked † below.")
@@ -214,7 +288,10 @@ def _first(texts: list[str], rest: str) -> list[str]:
     """``texts``; of more than ``MOST_CAUTIONS`` the first, and how many cells more."""
     if len(texts) <= MOST_CAUTIONS:
         return texts
-    return [*texts[: MOST_CAUTIONS - 1], rest.format(words.count(len(texts) - MOST_CAUTIONS + 1, "more cell"))]
+    return [
+        *texts[: MOST_CAUTIONS - 1],
+        rest.format(words.count(len(texts) - MOST_CAUTIONS + 1, "more cell")),
+    ]
 
 
 def _over(row: TableRow, name: str, n: int | None, *, signed: bool = False) -> str:
@@ -222,7 +299,10 @@ def _over(row: TableRow, name: str, n: int | None, *, signed: bool = False) -> s
     if row[f"{name}_low"] is None:
         return " (one seed, no interval)"
     seeds = "" if n is None else f" over {words.count(n, 'seed')}"
-    return f" (95 % interval {words.span(row[f'{name}_low'], row[f'{name}_high'], signed=signed)}{seeds})"
+    return (
+        " (95 % interval"
+        f" {words.span(row[f'{name}_low'], row[f'{name}_high'], signed=signed)}{seeds})"
+    )
 
 
 def _names(records: Sequence[RunRecord], key: str) -> list[Any]:

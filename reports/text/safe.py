@@ -1,10 +1,13 @@
-"""Text on a page, whoever wrote it: no character acts on the text around it, and UTF-8 can hold all of them."""
+"""Text on a page, whoever wrote it: no character acts on the text around it, and UTF-8 can hold all
+of them.
+"""
 
 from __future__ import annotations
 
 from unicodedata import category
 
-ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (direction of writing), lone surrogates, separators of lines
+# control, format (direction of writing), lone surrogates, separators of lines
+ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def shown(value: object) -> object:
@@ -14,4 +17,6 @@ def shown(value: object) -> object:
     """
     if type(value) is not str or value.isprintable():
         return value
-    return "".join(ascii(sign)[1:-1] if category(sign) in ACTING and sign != "\n" else sign for sign in value)
+    return "".join(
+        ascii(sign)[1:-1] if category(sign) in ACTING and sign != "\n" else sign for sign in value
+    )

@@ -40,17 +40,31 @@ def share(value: float | None) -> str:
     percent = 100 * value
     if 0 < percent < 0.05 or 99.95 < percent < 100:
         return "under 0.1 %" if percent < 1 else "over 99.9 %"
-    return f"{percent:.2g} %" if percent < 9.95 else f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
+    return (
+        f"{percent:.2g} %"
+        if percent < 9.95
+        else f"{percent:.0f} %"
+        if percent < 99 or percent == 100
+        else f"{percent:.1f} %"
+    )
 
 
 def equal_shares(value: float | None) -> str:
     """An influence or a weight in units of an equal share, with two digits."""
-    return NONE if value is None else f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    return (
+        NONE
+        if value is None
+        else f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    )
 
 
 def equal_shares_span(low: float | None, high: float | None) -> str:
     """The interval of ``equal_shares``."""
-    return "no interval" if low is None or high is None else f"{equal_shares(low)} to {equal_shares(high)}"
+    return (
+        "no interval"
+        if low is None or high is None
+        else f"{equal_shares(low)} to {equal_shares(high)}"
+    )
 
 
 def amount(value: float) -> str:
@@ -70,7 +84,11 @@ def signed_points(value: float) -> str:
 
 def points_span(low: float | None, high: float | None) -> str:
     """An interval of a difference of rates, in percentage points."""
-    return "no interval" if low is None or high is None else f"{signed_points(low)} to {signed_points(high)}"
+    return (
+        "no interval"
+        if low is None or high is None
+        else f"{signed_points(low)} to {signed_points(high)}"
+    )
 
 
 def share_span(low: float | None, high: float | None) -> str:
@@ -90,7 +108,12 @@ def not_decided(n: int) -> str:
 
 def success(text: str | None, n: int) -> str:
     """The same for a backdoor."""
-    named = {"harmed": "it works", "no material loss shown within the interval": "no material success shown within the interval"}
+    named = {
+        "harmed": "it works",
+        "no material loss shown within the interval": (
+            "no material success shown within the interval"
+        ),
+    }
     return verdict(None if text is None else named.get(text, text), n)
 
 
@@ -113,7 +136,9 @@ def listed(names: Iterable[str]) -> str:
 def some(names: Iterable[str], most: int = 6) -> str:
     """``a, b and c``; of more than ``most`` names the first few and how many more."""
     given = list(names)
-    return listed(given if len(given) <= most else [*given[: most - 1], f"{len(given) - most + 1} more"])
+    return listed(
+        given if len(given) <= most else [*given[: most - 1], f"{len(given) - most + 1} more"]
+    )
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -143,7 +168,9 @@ def under(name: str) -> str:
 
 
 def epsilon(value: float) -> str:
-    """A privacy budget with three digits, rounded up: the figure never promises more than the value."""
+    """A privacy budget with three digits, rounded up: the figure never promises more than the
+    value.
+    """
     if not value > 0:
         return "0"
     exact = Decimal(repr(value))

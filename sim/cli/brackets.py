@@ -1,4 +1,6 @@
-"""Lists with spaces, which a shell hands over in pieces: ``attacks=[alie, min_max]`` arrives as two words. Imports no library."""
+"""Lists with spaces, which a shell hands over in pieces: ``attacks=[alie, min_max]`` arrives as two
+words. Imports no library.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ PAIRS = {"[": "]", "{": "}", "(": ")"}
 def joined(words: Sequence[str]) -> list[str]:
     """The words, an override whose brackets are open put together with the words that close them.
 
-    Where nothing closes them, or a flag or another override comes first, the words stay as they are, to be refused as such.
+    Where nothing closes them, or a flag or another override comes first, the words stay as they
+    are, to be refused as such.
     """
     result: list[str] = []
     place = 0

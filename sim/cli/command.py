@@ -1,4 +1,6 @@
-"""The command ``wardround``: what needs no libraries is done at once; ``sim.cli.main`` does the rest."""
+"""The command ``wardround``: what needs no libraries is done at once; ``sim.cli.main`` does the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,16 @@ plugins=[PACKAGE] lets a package of your own name its plug-ins in the configurat
 Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
-INTERRUPTED = "Interrupted. What was stored stays; the same command in the same folder goes on from it."
+INTERRUPTED = (
+    "Interrupted. What was stored stays; the same command in the same folder goes on from it."
+)
 
 
 @streams.settled
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Where it is the process's own command, an interrupt ends the process."""
+    """Run one command; returns the exit code. Where it is the process's own command, an interrupt
+    ends the process.
+    """
     if arguments is None:
         interrupts.end_with(INTERRUPTED, processes.kill)
     words = brackets.joined(sys.argv[1:] if arguments is None else arguments)
@@ -45,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(command, words[1:])
     except InputError as error:
         return failures.wrong_input(error)
-    if command == "--version" or (command in given.HYDRA_COMMANDS and given.flags(words[1:]).version):
+    if command == "--version" or (
+        command in given.HYDRA_COMMANDS and given.flags(words[1:]).version
+    ):
         from importlib.metadata import version  # which takes longer than all the rest
 
         print(f"wardround {version('wardround')}")
@@ -79,7 +87,9 @@ def _check(command: str, rest: Sequence[str]) -> None:
 
 def _shares(words: Sequence[str]) -> bool:
     """Whether these words will most likely need several processes."""
-    alone = any(word.lstrip("+") == "workers=1" or word.split("=")[0] in ONLY_TELL for word in words)
+    alone = any(
+        word.lstrip("+") == "workers=1" or word.split("=")[0] in ONLY_TELL for word in words
+    )
     return words[0] == "compare" and not alone and processes.n_cores() > 1
 
 

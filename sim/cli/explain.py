@@ -1,4 +1,6 @@
-"""``wardround explain``: what would run, who sees what, what conflicts, how long it takes; nothing is run."""
+"""``wardround explain``: what would run, who sees what, what conflicts, how long it takes; nothing
+is run.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,19 @@ from sim.study.sharing import grouped, run_bytes
 from sim.study.visibility import conflicts, visibility
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
-STEPS_TIMED, LONGEST_TIMED = 30, 1.0  # training steps whose time is taken, unless these seconds are over first
-MESSAGE = 4e-4  # seconds around the training of one hospital in one round: message, batches, screening
+# training steps whose time is taken, unless these seconds are over first
+STEPS_TIMED, LONGEST_TIMED = 30, 1.0
+# seconds around the training of one hospital in one round: message, batches, screening
+MESSAGE = 4e-4
 
 
 def explain(config: DictConfig) -> None:
     """Print what would run."""
     values = compose.resolved(config)
     one = values.get("attacks") is None and values.get("defenses") is None
-    experiments, refused = ([compose.single(overrides())], list[Refused]()) if one else planned(values)
+    experiments, refused = (
+        ([compose.single(overrides())], list[Refused]()) if one else planned(values)
+    )
     show(experiments, sharing.n_workers(values.get("workers"), len(experiments)))
     from reports.analysis.undefined import sentences
 
@@ -55,8 +61,9 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
     plan = f": {_cells(experiments)}; seeds {', '.join(map(str, seeds))}"
     console.print(Text.assemble((f"{len(experiments)} runs", "bold"), plan))
     console.print(
-        f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training records, "
-        f"{first.settings.adversary.n_hostile} hostile ({', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]})"
+        f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training"
+        f" records, {first.settings.adversary.n_hostile} hostile"
+        f" ({', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]})"
     )
     console.print(
         f"{training.rounds} rounds, {first.plan.network.n_params} parameters, "
@@ -77,7 +84,11 @@ def _cells(experiments: Sequence[Experiment]) -> str:
 
 def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
-        title=f"defense {experiment.label}: who sees what", title_justify="left", title_style="bold", box=None, pad_edge=False
+        title=f"defense {experiment.label}: who sees what",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
     )
     for line in visibility(experiment):
         table.add_row(line.party, line.sees)
@@ -85,7 +96,9 @@ def _design(console: Screen, experiment: Experiment) -> None:
     console.print(table)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
-        console.print(Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}"))
+        console.print(
+            Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}")
+        )
     if experiment.plan.dp is not None:
         console.print("Not covered by epsilon:")
         for text in NOT_COVERED:
@@ -93,8 +106,14 @@ def _design(console: Screen, experiment: Experiment) -> None:
 
 
 def absences(experiment: Experiment) -> str:
-    """How many replies may be missing in a round beside how many hostile hospitals, and who can stop rounds."""
-    n_hospitals, needed, chain = len(experiment.consortium), experiment.plan.quorum.least, experiment.plan.chain
+    """How many replies may be missing in a round beside how many hostile hospitals, and who can
+    stop rounds.
+    """
+    n_hospitals, needed, chain = (
+        len(experiment.consortium),
+        experiment.plan.quorum.least,
+        experiment.plan.chain,
+    )
     spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.attack_plan.hostile
     texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
     texts.append(f"with fewer than {needed} usable replies the round is skipped")
@@ -102,9 +121,14 @@ def absences(experiment: Experiment) -> str:
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
     if given and getattr(chain.rule, "weighting", "uniform") == "count":
-        texts.append(f"so it is where the {given} largest record counts that came make half of their sum")
+        texts.append(
+            f"so it is where the {given} largest record counts that came make half of their sum"
+        )
     if len(hostile) > spare:
-        texts.append(f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending nothing")
+        texts.append(
+            f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending"
+            " nothing"
+        )
     elif root in hostile:
         seed = experiment.settings.seed
         texts.append(f"{root}, hostile with seed {seed}, can stop every round by sending nothing")
@@ -122,7 +146,9 @@ def _beside(experiment: Experiment, given: int | None) -> str:
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:
-    """Rough processor seconds for all runs, from the time of a training step of this model on random numbers here and now."""
+    """Rough processor seconds for all runs, from the time of a training step of this model on
+    random numbers here and now.
+    """
     step = _step_seconds(experiments[0])
     total = 0.0
     for experiment in experiments:
@@ -134,13 +160,18 @@ def seconds(experiments: Sequence[Experiment]) -> float:
 
 
 def needed_bytes(experiments: Sequence[Experiment], workers: int) -> int:
-    """Most memory that all processes together hold, in bytes: of each what this one holds now, and a round of its runs."""
+    """Most memory that all processes together hold, in bytes: of each what this one holds now, and
+    a round of its runs.
+    """
     return workers * (resident_bytes() + group_bytes(experiments, workers))
 
 
 def group_bytes(experiments: Sequence[Experiment], workers: int) -> int:
     """What the largest group of runs that advance together holds of a round, in bytes."""
-    return max(sum(run_bytes(experiment) for experiment in group) for group in grouped(experiments, workers))
+    return max(
+        sum(run_bytes(experiment) for experiment in group)
+        for group in grouped(experiments, workers)
+    )
 
 
 def resident_bytes() -> int:
@@ -159,7 +190,10 @@ def _step_seconds(experiment: Experiment) -> float:
     module = network.module()
     load(module, network.initialize(stream(0, "explain")))
     weights = list(module.parameters())
-    rows = min(experiment.settings.training.batch_size, max(len(hospital.train) for hospital in experiment.consortium.hospitals))
+    rows = min(
+        experiment.settings.training.batch_size,
+        max(len(hospital.train) for hospital in experiment.consortium.hospitals),
+    )
     features, labels = torch.zeros(rows, experiment.consortium.schema.n_features), torch.zeros(rows)
     seconds = list[float]()
     while len(seconds) < STEPS_TIMED and sum(seconds) < LONGEST_TIMED:

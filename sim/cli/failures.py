@@ -1,4 +1,6 @@
-"""How a command ends that cannot do what it was asked: one line, and an exit code that states whose fault it is."""
+"""How a command ends that cannot do what it was asked: one line, and an exit code that states whose
+fault it is.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from sim.errors import PluginError, cut
 WRONG_INPUT, INTERNAL = 2, 70
 LONGEST = 280  # characters of a line
 LONGEST_OF_PLUGIN = 600  # it names a class and a file
-TRACEBACK = "WARDROUND_TRACEBACK"  # environment variable: set it to see where an internal error comes from
+# environment variable: set it to see where an internal error comes from
+TRACEBACK = "WARDROUND_TRACEBACK"
 
 
 def wrong_input(error: Exception) -> int:
@@ -22,11 +25,18 @@ def wrong_input(error: Exception) -> int:
 
 
 def internal(error: Exception) -> int:
-    """Print an error of the program, or of a plug-in, as a line to report: its type, what it is about, file and line."""
+    """Print an error of the program, or of a plug-in, as a line to report: its type, what it is
+    about, file and line.
+    """
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if isinstance(error, PluginError):
-        _line(cut(_one_line(f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"), LONGEST_OF_PLUGIN))
+        _line(
+            cut(
+                _one_line(f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"),
+                LONGEST_OF_PLUGIN,
+            )
+        )
         return INTERNAL
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
@@ -34,7 +44,10 @@ def internal(error: Exception) -> int:
     if ours is not None and frames and ours is not frames[-1]:
         where = f"{_short(ours.filename)}:{ours.lineno} ({where})"
     about = cut(_one_line(str(error)), 120)
-    _line(f"internal error {type(error).__name__} at {where}: {about}; please report this line ({TRACEBACK}=1 shows more)")
+    _line(
+        f"internal error {type(error).__name__} at {where}: {about}; please report this line"
+        f" ({TRACEBACK}=1 shows more)"
+    )
     return INTERNAL
 
 

@@ -1,8 +1,9 @@
 """The jobs of a command: Hydra composes their configurations, and nothing else of Hydra runs.
 
-``hydra.main`` would act on what a configuration states of callbacks, logging, environment variables, launchers and sweepers. A
-job here is its composed configuration, the folder that ``hydra.run.dir`` or ``hydra.sweep.dir`` names, and a call of the command.
-All jobs of a sweep are composed and checked before the first one runs.
+``hydra.main`` would act on what a configuration states of callbacks, logging, environment
+variables, launchers and sweepers. A job here is its composed configuration, the folder that
+``hydra.run.dir`` or ``hydra.sweep.dir`` names, and a call of the command. All jobs of a sweep are
+composed and checked before the first one runs.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ MOST_JOBS = 10_000  # of a sweep
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]  # raises InputError; what it returns goes to the launcher
-Order = Callable[[Sequence[object], DictConfig], Iterable[int]]  # numbers of jobs in the order in which they can run
+# numbers of jobs in the order in which they can run
+Order = Callable[[Sequence[object], DictConfig], Iterable[int]]
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a command does for one configuration (``task``), how it is checked, and its launchers by ``hydra/launcher``."""
+    """What a command does for one configuration (``task``), how it is checked, and its launchers by
+    ``hydra/launcher``.
+    """
 
     task: Task
     check: Check
@@ -62,12 +66,13 @@ def show(config_name: str, asked: Namespace) -> None:
 
 
 def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
-    """Run the task for the configuration that the words describe, or for each job of a sweep (``-m``).
+    """Run the task for the configuration that the words describe, or for each job of a sweep
+    (``-m``).
 
     Returns the folder of a sweep.
 
-    The words, and the folder of ``--config-dir``, are checked already (``sim.config.words``, ``sim.config.foreign``).
-    Raises ``InputError`` before any job runs if one of them is wrong.
+    The words, and the folder of ``--config-dir``, are checked already (``sim.config.words``,
+    ``sim.config.foreign``). Raises ``InputError`` before any job runs if one of them is wrong.
     """
     with _hydra(asked.config_dir):
         parsed = _parsed(asked)
@@ -92,13 +97,16 @@ def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Pa
         with open_dict(config):
             config.hydra.job.num, config.hydra.job.id = number, str(number)
         if configs:
-            OmegaConf.copy_cache(from_config=configs[0], to_config=config)  # the same time in the names of all folders
+            # the same time in the names of all folders
+            OmegaConf.copy_cache(from_config=configs[0], to_config=config)
         configs.append(config)
         with _current(config, _folder(config)) as own:
             checked.append(command.check(own))
     launcher = configs[0].hydra.runtime.choices[LAUNCHER]
     if launcher not in command.launchers:
-        raise InputError(LAUNCHER, launcher, f"expected {' or '.join(command.launchers)} with this command")
+        raise InputError(
+            LAUNCHER, launcher, f"expected {' or '.join(command.launchers)} with this command"
+        )
     for number in command.launchers[launcher](checked, configs[0]):
         with _current(configs[number], _folder(configs[number])) as own:
             command.task(own)
@@ -116,10 +124,17 @@ BASIC: Final[dict[str, Order]] = {"basic": one_by_one}
 def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
     """The words of each job of a sweep."""
     choices = [
-        list(itertools.islice(one.sweep_string_iterator(), MOST_JOBS + 1)) if one.is_sweep_override() else [] for one in parsed
+        list(itertools.islice(one.sweep_string_iterator(), MOST_JOBS + 1))
+        if one.is_sweep_override()
+        else []
+        for one in parsed
     ]
     if math.prod(max(1, len(values)) for values in choices) > MOST_JOBS:
-        raise InputError("-m", " ".join(_line(one) for one in parsed), f"expected a sweep of at most {MOST_JOBS:,} jobs")
+        raise InputError(
+            "-m",
+            " ".join(_line(one) for one in parsed),
+            f"expected a sweep of at most {MOST_JOBS:,} jobs",
+        )
     words = [
         [f"{one.get_key_element()}={value}" for value in values] if values else [_line(one)]
         for one, values in zip(parsed, choices, strict=True)
@@ -162,7 +177,9 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 
 @contextmanager
 def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
-    """The configuration without Hydra's part, which ``HydraConfig.get()`` gives, with the folder as ``runtime.output_dir``."""
+    """The configuration without Hydra's part, which ``HydraConfig.get()`` gives, with the folder as
+    ``runtime.output_dir``.
+    """
     before = HydraConfig.instance().cfg
     OmegaConf.set_readonly(config.hydra, False)
     with open_dict(config):
@@ -184,7 +201,9 @@ def _of_folder(error: OSError, folder: str) -> Exception:
     about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error
-    return InputError("hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})")
+    return InputError(
+        "hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})"
+    )
 
 
 def _offered() -> str:

@@ -1,4 +1,6 @@
-"""``wardround list``: what there is to choose from, as the plug-ins and their configuration state it."""
+"""``wardround list``: what there is to choose from, as the plug-ins and their configuration state
+it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
 INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
 NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is
-PLURALS = {f"{group}s": group for group in GROUPS} | {"consortia": "consortium", "threat": "threats"}
+PLURALS = {f"{group}s": group for group in GROUPS} | {
+    "consortia": "consortium",
+    "threat": "threats",
+}
 USAGE = f"""\
 wardround list           everything there is to choose from
 wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
@@ -37,9 +42,11 @@ wardround list WORD...   every choice in whose name or description the word occu
 
 
 def show(words: Sequence[str]) -> None:
-    """Print what the named groups offer, and all choices in which another word occurs; everything if there is no word.
+    """Print what the named groups offer, and all choices in which another word occurs; everything
+    if there is no word.
 
-    Raises ``InputError`` for a word that is neither a group nor occurs anywhere, before anything is printed.
+    Raises ``InputError`` for a word that is neither a group nor occurs anywhere, before anything is
+    printed.
     """
     screen = Screen()
     if "--help" in words or "-h" in words:
@@ -61,13 +68,23 @@ def _chosen(word: str) -> dict[str, list[str]]:
     """Choices by group: all of a group, or those in which the word occurs."""
     if word in GROUPS:
         return _all(word)
-    found = {group: [name for name in _names(group) if _occurs(word, group, name)] for group in GROUPS}
+    found = {
+        group: [name for name in _names(group) if _occurs(word, group, name)] for group in GROUPS
+    }
     found = {group: names for group, names in found.items() if names}
     if not found or not word.strip():
-        known = [*GROUPS, *PLURALS, *dict.fromkeys(name for group in GROUPS for name in _names(group))]
+        known = [
+            *GROUPS,
+            *PLURALS,
+            *dict.fromkeys(name for group in GROUPS for name in _names(group)),
+        ]
         near = difflib.get_close_matches(word, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError("list", word, f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}")
+        raise InputError(
+            "list",
+            word,
+            f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}",
+        )
     return found
 
 
@@ -91,37 +108,53 @@ def _occurs(word: str, group: str, name: str) -> bool:
 
 
 def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
-    """A heading, then for each choice of a group its name and a block of labeled lines, none longer than ``width``."""
+    """A heading, then for each choice of a group its name and a block of labeled lines, none longer
+    than ``width``.
+    """
     key = f"{group}.NAME" if group in ORDERED else group
     yield Text.assemble((group, "bold"), f"  (set a value with {key}.KEY=VALUE)")
     room = max(NARROWEST, width - INDENT - LABEL)
     for name in names:
         known = dict(facts(group, name))
-        yield Text.assemble((name, "bold"), *(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known))
+        yield Text.assemble(
+            (name, "bold"),
+            *(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known),
+        )
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):
-                yield Text.assemble(" " * INDENT, (f"{'' if place else label:{LABEL}}", "dim"), line)
+                yield Text.assemble(
+                    " " * INDENT, (f"{'' if place else label:{LABEL}}", "dim"), line
+                )
 
 
 @cache
 def facts(group: str, name: str) -> dict[str, str]:
-    """What there is to know of one choice of a group, by label; nothing that its plug-in or configuration does not state."""
+    """What there is to know of one choice of a group, by label; nothing that its plug-in or
+    configuration does not state.
+    """
     node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
     if node is None:
         return {"is": "nothing"}
     found: Any = get_class(node["_target_"])
     about: About | None = getattr(found, "about", None)
     defaults = [f"{key}={_shown(value)}" for key, value in node.items() if key != "_target_"]
-    stated = {"is": (found.__doc__ or "").strip().splitlines()[0].replace("``", ""), "defaults": "  ".join(defaults)}
+    stated = {
+        "is": (found.__doc__ or "").strip().splitlines()[0].replace("``", ""),
+        "defaults": "  ".join(defaults),
+    }
     if about is not None:
         stated |= _sheet(about, "" if group != "attack" else node["_target_"].split(".")[1])
-        stated["variants"] = "  ".join(variant for variant in about.variants if variant not in defaults)
+        stated["variants"] = "  ".join(
+            variant for variant in about.variants if variant not in defaults
+        )
     return {label: text for label, text in stated.items() if text}
 
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
-    """The data sheet: an attack by a hospital states the least knowledge, everything else its limit or what it sees."""
+    """The data sheet: an attack by a hospital states the least knowledge, everything else its limit
+    or what it sees.
+    """
     by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
         "kind": kind,
@@ -146,7 +179,11 @@ def _plugin(node: Any) -> Mapping[str, Any] | None:
     """The first part of a configuration that describes a plug-in."""
     if not isinstance(node, dict):
         return None
-    return node if "_target_" in node else next((found for value in node.values() if (found := _plugin(value))), None)
+    return (
+        node
+        if "_target_" in node
+        else next((found for value in node.values() if (found := _plugin(value))), None)
+    )
 
 
 def _presets(names: Sequence[str]) -> Table:
@@ -158,7 +195,11 @@ def _presets(names: Sequence[str]) -> Table:
 
 def _stands_for(name: str) -> str:
     node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
-    parts = [f"{key.removeprefix('override /')}={value}" for item in node.get("defaults", []) for key, value in item.items()]
+    parts = [
+        f"{key.removeprefix('override /')}={value}"
+        for item in node.get("defaults", [])
+        for key, value in item.items()
+    ]
     return " ".join(parts) or "plain mean"
 
 
@@ -176,11 +217,23 @@ def _threats(ids: Sequence[str]) -> Table:
 
 
 def _threat_row(threat: Threat) -> tuple[str, ...]:
-    return threat.id, threat.name, ", ".join(threat.attacks), threat.untested.status.replace("_", " ")
+    return (
+        threat.id,
+        threat.name,
+        ", ".join(threat.attacks),
+        threat.untested.status.replace("_", " "),
+    )
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

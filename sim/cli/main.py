@@ -9,7 +9,8 @@ from sim.cli import failures
 from sim.config.words import HYDRA_COMMANDS, flags
 from sim.errors import InputError, RefusedError
 
-CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}  # name of the configuration that a command starts from
+# name of the configuration that a command starts from
+CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}
 REPORT_USAGE = """\
 wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
 """
@@ -35,7 +36,9 @@ def run_command(words: list[str]) -> int:
 
 
 def _hydra(command: str, words: Sequence[str]) -> None:
-    """Run the command for the configuration, or the sweep of configurations, that the words describe, or show it."""
+    """Run the command for the configuration, or the sweep of configurations, that the words
+    describe, or show it.
+    """
     from sim.cli import jobs
     from sim.config import overrides
     from sim.config.hydra_errors import one_line

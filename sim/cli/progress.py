@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from sim.cli.screen import Screen
 
 
 @contextmanager
 def progress(doing: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
-    """A bar on standard error that advances by one with each call of what it yields; silent where that is no terminal."""
+    """A bar on standard error that advances by one with each call of what it yields; silent where
+    that is no terminal.
+    """
     console = Screen(stderr=True)
     columns = (
         TextColumn(doing, markup=False),
@@ -22,6 +31,8 @@ def progress(doing: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda: bar.advance(task)

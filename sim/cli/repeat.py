@@ -1,4 +1,6 @@
-"""The command that repeats what a folder holds: every flag and override that matters, and none that states where to write."""
+"""The command that repeats what a folder holds: every flag and override that matters, and none that
+states where to write.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,15 @@ from sim.config import stacks
 from sim.config.guard import FOREIGN
 from sim.config.words import flags
 
-WHERE = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")  # where results are written, and what -m sets
+# where results are written, and what -m sets
+WHERE = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")
 OF_SWEEPS = ("hydra/launcher", "hydra.launcher")  # what one job has no need of
 
 
 def of_job(command: str, task: Sequence[str]) -> str:
-    """The command of the job that Hydra is running; ``task``: its overrides. A job of a sweep is repeated alone."""
+    """The command of the job that Hydra is running; ``task``: its overrides. A job of a sweep is
+    repeated alone.
+    """
     hydra = HydraConfig.get()
     given = OmegaConf.to_container(hydra.overrides.hydra)  # as written: not resolved
     words = [str(word) for word in given or () if not _is_one_of(str(word), (*WHERE, *OF_SWEEPS))]

@@ -1,7 +1,9 @@
-"""The one place where a command's text meets the terminal: every value is shown as it is, and no figure is cut.
+"""The one place where a command's text meets the terminal: every value is shown as it is, and no
+figure is cut.
 
-No text is markup: ``[`` and ``:smile:`` in a name are characters like others. Characters that would act on the terminal are
-shown as ``?``. A table that does not fit becomes a list with a line for each cell.
+No text is markup: ``[`` and ``:smile:`` in a name are characters like others. Characters that would
+act on the terminal are shown as ``?``. A table that does not fit becomes a list with a line for
+each cell.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class Screen(Console):
         if self.is_dumb_terminal:  # for which rich takes a width only together with a height
             self.height = 25
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
         """The segments of ``renderable``, without characters that act on the terminal."""
         if isinstance(renderable, Table):
             renderable = _fitted(renderable, (options or self.options).max_width)
@@ -45,7 +49,9 @@ def _fitted(table: Table, width: int) -> Table | Text:
     between = table.padding[1] + table.padding[3]
     edges = (len(table.columns) + 1 if table.box else 0) - (0 if table.pad_edge else between)
     room = width - edges - between * len(table.columns)
-    least, most = zip(*(_widths(column, header=table.show_header) for column in table.columns), strict=True)
+    least, most = zip(
+        *(_widths(column, header=table.show_header) for column in table.columns), strict=True
+    )
     if sum(most) <= room:
         return table
     if sum(least) > room:
@@ -57,7 +63,11 @@ def _fitted(table: Table, width: int) -> Table | Text:
 
 def _widths(column: Column, *, header: bool) -> tuple[int, int]:
     """The smallest and the largest width that a column has a use for."""
-    lines = [line for cell in [*([column.header] if header else []), *column.cells] for line in str(cell).splitlines()]
+    lines = [
+        line
+        for cell in [*([column.header] if header else []), *column.cells]
+        for line in str(cell).splitlines()
+    ]
     parts = lines if column.no_wrap else [word for line in lines for word in line.split()]
     return max(map(cell_len, parts), default=0), max(map(cell_len, lines), default=0)
 
@@ -71,10 +81,14 @@ def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
 
 
 def shown(text: str) -> str:
-    """The text with ``?`` for each character that acts on a terminal: control, direction of writing, separators of lines."""
+    """The text with ``?`` for each character that acts on a terminal: control, direction of
+    writing, separators of lines.
+    """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign in "\n\N{NO-BREAK SPACE}" else "?" for sign in text)
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\N{NO-BREAK SPACE}" else "?" for sign in text
+    )
 
 
 def _asked() -> int:
@@ -84,13 +98,20 @@ def _asked() -> int:
 
 
 def _listed(table: Table) -> Text:
-    """A table as a list: the first cell of each row, then a line with header and cell for each of the others."""
-    headers = [" ".join(str(column.header).split()) if table.show_header else "" for column in table.columns]
+    """A table as a list: the first cell of each row, then a line with header and cell for each of
+    the others.
+    """
+    headers = [
+        " ".join(str(column.header).split()) if table.show_header else ""
+        for column in table.columns
+    ]
     lines = [str(table.title)] if table.title else []
     for row in zip(*(column.cells for column in table.columns), strict=True):
         first, *others = (" ".join(str(cell).split()) for cell in row)
         lines.append(first)
         lines += [
-            f"  {header}: {cell}" if header else f"  {cell}" for header, cell in zip(headers[1:], others, strict=True) if cell
+            f"  {header}: {cell}" if header else f"  {cell}"
+            for header, cell in zip(headers[1:], others, strict=True)
+            if cell
         ]
     return Text("\n".join(lines))

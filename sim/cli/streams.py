@@ -1,8 +1,11 @@
-"""The streams of a command: set once, so that no sign, encoding, closed pipe or closed stream ends it. Imports no library.
+"""The streams of a command: set once, so that no sign, encoding, closed pipe or closed stream ends
+it. Imports no library.
 
-Standard output and standard error take every text in whatever encoding they have: a sign that it lacks is written as its
+Standard output and standard error take every text in whatever encoding they have: a sign that it
+lacks is written as its
 nearest in ASCII, another character as a Python escape. A reader that leaves early (``| head -1``) ends nothing: the rest of
-the output is dropped and the work goes on. Files are no matter of this module: they are always UTF-8.
+the output is dropped and the work goes on. Files are no matter of this module: they are always
+UTF-8.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ Main = Callable[[Sequence[str] | None], int]
 
 
 def settled(main: Main) -> Callable[..., int]:
-    """The command ``main`` with its streams set first; where the caller passes the words, the streams are the caller's."""
+    """The command ``main`` with its streams set first; where the caller passes the words, the
+    streams are the caller's.
+    """
 
     @wraps(main)
     def command(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +66,10 @@ def settled(main: Main) -> Callable[..., int]:
         out.flush()
         if out.raw_file.failed is None:
             return code
-        print(f"wardround: standard output cannot be written ({os.strerror(out.raw_file.failed)})", file=error)
+        print(
+            f"wardround: standard output cannot be written ({os.strerror(out.raw_file.failed)})",
+            file=error,
+        )
         return code or NOT_WRITTEN
 
     return command
@@ -83,7 +91,9 @@ codecs.register_error(ERRORS, replace_unknown)
 
 
 def _open_closed() -> None:
-    """Point closed standard streams to nothing: else the next file that is opened takes their place and what is written there."""
+    """Point closed standard streams to nothing: else the next file that is opened takes their place
+    and what is written there.
+    """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -96,7 +106,9 @@ def _open_closed() -> None:
 
 
 class _File(io.FileIO):
-    """A file that drops what can no longer be written; ``failed`` is the reason, unless it is that the reader left."""
+    """A file that drops what can no longer be written; ``failed`` is the reason, unless it is that
+    the reader left.
+    """
 
     failed: int | None = None
     _dropping = False
@@ -122,4 +134,6 @@ class _Stream(io.TextIOWrapper):
         self.raw_file = _File(number, "w", closefd=False)
         encoding = "utf-8" if like is None else like.encoding
         lines = number == 2 or self.raw_file.isatty()
-        super().__init__(io.BufferedWriter(self.raw_file), encoding=encoding, errors=ERRORS, line_buffering=lines)
+        super().__init__(
+            io.BufferedWriter(self.raw_file), encoding=encoding, errors=ERRORS, line_buffering=lines
+        )

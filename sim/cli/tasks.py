@@ -46,7 +46,9 @@ def run(config: DictConfig) -> None:
             evidence.append(folder, ready)
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
-            (record,) = compare.finish([experiment], folder, 1, lambda _: None, held, lambda _: step())
+            (record,) = compare.finish(
+                [experiment], folder, 1, lambda _: None, held, lambda _: step()
+            )
         page = _finish("run", folder, [record], start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
@@ -108,8 +110,16 @@ def _write_config(folder: Path, values: dict[str, Any]) -> None:
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
-def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: float, refused: Sequence[Refused] = ()) -> Path:
-    """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands stay in them."""
+def _finish(
+    command: str,
+    folder: Path,
+    records: Sequence[RunRecord],
+    start: float,
+    refused: Sequence[Refused] = (),
+) -> Path:
+    """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands
+    stay in them.
+    """
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)
     facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
@@ -125,7 +135,12 @@ def _finish(command: str, folder: Path, records: Sequence[RunRecord], start: flo
 def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
     from reports.page import write_report
 
-    return write_report(folder, show_reconstructions=all(record.config["report"]["show_reconstructions"] for record in records))
+    return write_report(
+        folder,
+        show_reconstructions=all(
+            record.config["report"]["show_reconstructions"] for record in records
+        ),
+    )
 
 
 def _print_place(page: Path) -> None:

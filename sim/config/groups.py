@@ -1,6 +1,8 @@
-"""The one table of what each part of a configuration belongs to, and what follows from it: the address of a run.
+"""The one table of what each part of a configuration belongs to, and what follows from it: the
+address of a run.
 
-Addresses, controls, folders that are completed later, labels of defenses, explanations and sweeps read
+Addresses, controls, folders that are completed later, labels of defenses, explanations and sweeps
+read
 this table and keep no list of their own.
 """
 
@@ -38,7 +40,8 @@ BELONGS: Final[Mapping[str, Part]] = {
     "device": "nothing",
     "report": "nothing",
 }
-OF_COMMANDS: Final = ("attacks", "defenses", "seeds", "workers")  # keys of compare and explain: how many runs, and where
+# keys of compare and explain: how many runs, and where
+OF_COMMANDS: Final = ("attacks", "defenses", "seeds", "workers")
 OF_THE_RUN: Final = "n_hostile"  # of the adversary, and of whatever is set to the adversary's
 NAMES_OF_A_DEFENSE: Final = ("label", "defense")
 STACK: Final = tuple(  # groups that a defense is a preset over
@@ -47,14 +50,18 @@ STACK: Final = tuple(  # groups that a defense is a preset over
 
 
 def of(config: Mapping[str, object], *parts: Part) -> Node:
-    """The values of ``config`` that belong to one of ``parts``; an unknown key belongs to the study."""
+    """The values of ``config`` that belong to one of ``parts``; an unknown key belongs to the
+    study.
+    """
     return {key: value for key, value in config.items() if BELONGS.get(key, "study") in parts}
 
 
 def without(config: Mapping[str, object], *parts: Part) -> Node:
     """The values of ``config`` that change a result and belong to none of ``parts``."""
     left_out = (*parts, "nothing")
-    return {key: value for key, value in config.items() if BELONGS.get(key, "study") not in left_out}
+    return {
+        key: value for key, value in config.items() if BELONGS.get(key, "study") not in left_out
+    }
 
 
 def address_of(config: Mapping[str, object], data_hash: str, code: str) -> str:

@@ -1,4 +1,6 @@
-"""Hydra's and OmegaConf's errors about wrong input, as one line that names the key, the value and what was expected."""
+"""Hydra's and OmegaConf's errors about wrong input, as one line that names the key, the value and
+what was expected.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from sim.near import choice
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else raises is no wrong input."""
+    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else
+    raises is no wrong input.
+    """
     try:
         yield
     except InputError:
@@ -33,14 +37,26 @@ def one_line() -> Iterator[None]:
 def _translated(error: Exception) -> InputError:
     text = str(error)
     first = text.splitlines()[0] if text else type(error).__name__
-    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)):
-        return InputError(found[1], found[2], f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}")
+    if isinstance(error, MissingConfigException) and (
+        found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)
+    ):
+        return InputError(
+            found[1],
+            found[2],
+            f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}",
+        )
     if isinstance(error, OverrideParseException):
         return InputError("override", error.override, _unread(error.override, first))
     if found := re.search(
-        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value for)\D*?'([\w.@/]+)", text
+        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value"
+        r" for)\D*?'([\w.@/]+)",
+        text,
     ):
-        return InputError(found[1], _value(found[1], text), f"unknown key{near(found[1])}" if "override" in first else first)
+        return InputError(
+            found[1],
+            _value(found[1], text),
+            f"unknown key{near(found[1])}" if "override" in first else first,
+        )
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
 
 
@@ -54,7 +70,10 @@ def _unread(word: str, reason: str) -> str:
         and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
     ):
         quoted = f"'{key}=\"{value}\"'"
-        return f"cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted inside: {quoted}"
+        return (
+            "cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted"
+            f" inside: {quoted}"
+        )
     return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
 
 
@@ -65,7 +84,9 @@ def _value(key: str, text: str) -> str:
 
 
 def near(key: str) -> str:
-    """The known key that ``key`` may stand for, as the end of a message; empty where none is like it."""
+    """The known key that ``key`` may stand for, as the end of a message; empty where none is like
+    it.
+    """
     ready = GlobalHydra.instance().is_initialized()
     with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
         known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]

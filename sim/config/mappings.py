@@ -1,4 +1,6 @@
-"""Overrides whose value is a mapping: it replaces the one that is there. Hydra merges the two, in silence."""
+"""Overrides whose value is a mapping: it replaces the one that is there. Hydra merges the two, in
+silence.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,12 @@ TARGET = "_target_"
 
 
 def replace(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Give every mapping that ``overrides`` set, in ``config`` composed with them, no other keys than theirs.
+    """Give every mapping that ``overrides`` set, in ``config`` composed with them, no other keys
+    than theirs.
 
-    A mapping that is one parameter of a plug-in is replaced. Other mappings have fixed keys: raises ``InputError`` where an
-    override leaves one of them out, for it would keep a value that the override does not show. Raises it as well for a value
-    inside a mapping that is set as a whole.
+    A mapping that is one parameter of a plug-in is replaced. Other mappings have fixed keys: raises
+    ``InputError`` where an override leaves one of them out, for it would keep a value that the
+    override does not show. Raises it as well for a value inside a mapping that is set as a whole.
     """
     for key, value in _given(overrides):
         _refuse_both(key, overrides)
@@ -27,9 +30,17 @@ def replace(config: DictConfig, overrides: Sequence[str]) -> None:
 
 def _given(overrides: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
     """Key and value of the overrides that are mappings, in order."""
-    words = [word for word in overrides if "{" in word.partition("=")[2] and not word.startswith(("~", "hydra"))]
+    words = [
+        word
+        for word in overrides
+        if "{" in word.partition("=")[2] and not word.startswith(("~", "hydra"))
+    ]
     parsed = OverridesParser.create().parse_overrides(words)
-    values = ((override.key_or_group, override.value()) for override in parsed if not override.is_sweep_override())
+    values = (
+        (override.key_or_group, override.value())
+        for override in parsed
+        if not override.is_sweep_override()
+    )
     return [(key, value) for key, value in values if isinstance(value, Mapping)]
 
 
@@ -37,7 +48,11 @@ def _refuse_both(key: str, overrides: Sequence[str]) -> None:
     for word in overrides:
         inner = word.lstrip("+~").partition("=")[0]
         if inner.startswith(f"{key}."):
-            raise InputError(inner, word.partition("=")[2], f"expected this value inside {key}={{...}}, which is set as a whole")
+            raise InputError(
+                inner,
+                word.partition("=")[2],
+                f"expected this value inside {key}={{...}}, which is set as a whole",
+            )
 
 
 def _replace(config: DictConfig, key: str, value: Mapping[str, Any]) -> None:
@@ -45,10 +60,15 @@ def _replace(config: DictConfig, key: str, value: Mapping[str, Any]) -> None:
         with open_dict(config):
             OmegaConf.update(config, key, dict(value), merge=False)
         return
-    left = [str(name) for name in OmegaConf.select(config, key, default={}) or {} if name not in value]
+    left = [
+        str(name) for name in OmegaConf.select(config, key, default={}) or {} if name not in value
+    ]
     if left:
         first = next(iter(value), left[0])
-        expected = f"expected one override for each value, as in {key}.{first}=..., because a mapping would leave {_some(left)}"
+        expected = (
+            f"expected one override for each value, as in {key}.{first}=..., because a mapping"
+            f" would leave {_some(left)}"
+        )
         raise InputError(key, dict(value), f"{expected} as it was")
     for name, part in value.items():
         if isinstance(part, Mapping):

@@ -1,4 +1,6 @@
-"""Overrides that concern a part of some cells of a comparison, as a user writes them and as Hydra takes them."""
+"""Overrides that concern a part of some cells of a comparison, as a user writes them and as Hydra
+takes them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
 def forced(word: str) -> str:
-    """A partial override as Hydra takes it where the cell that has the key is not composed yet; other words as they are."""
+    """A partial override as Hydra takes it where the cell that has the key is not composed yet;
+    other words as they are.
+    """
     return f"{FORCE}{word}" if is_partial(word) and word[0] not in "+~" else word
 
 
@@ -19,6 +23,8 @@ def unforced(word: str) -> str:
 
 
 def is_partial(word: str) -> bool:
-    """Whether an override concerns a value of an attack or of a part of a defense, which only some cells have."""
+    """Whether an override concerns a value of an attack or of a part of a defense, which only some
+    cells have.
+    """
     group, dot, _ = key_of(word).partition(".")
     return bool(dot) and group in ("attack", *STACK)

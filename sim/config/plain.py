@@ -1,4 +1,6 @@
-"""What a value of a configuration may be: plain, small, and naming nothing that anybody would resolve or call."""
+"""What a value of a configuration may be: plain, small, and naming nothing that anybody would
+resolve or call.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,24 @@ MOST_VALUES = 5_000  # in one configuration
 LONGEST = 2_000  # characters of a text
 LARGEST_INT = 2**63 - 1  # of a seed; of a plug-in's parameter it is
 LARGEST_COUNT = 1_000_000
-REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)  # to another key, as in ${training.lr}
-SEVERAL_NUMBERS = "${adversary.n_hostile}"  # a list where a comparison is over several of them, each put in its place
+# to another key, as in ${training.lr}
+REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)
+# a list where a comparison is over several of them, each put in its place
+SEVERAL_NUMBERS = "${adversary.n_hostile}"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"  # groups of plug-ins
-PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)  # where a plug-in's node is
+# groups of plug-ins
+ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"
+# where a plug-in's node is
+PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)
 
 
 def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
-    """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float, str, list or mapping of these.
+    """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float,
+    str, list or mapping of these.
 
-    Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top of a
-    plug-in's node), interpolations, and what is larger than any use of it. ``key`` is empty for a whole configuration.
+    Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_``
+    anywhere but at the top of a plug-in's node), interpolations, and what is larger than any use of
+    it. ``key`` is empty for a whole configuration.
     """
     for where, value in walk(key, values):
         if isinstance(value, Mapping):
@@ -37,10 +45,12 @@ def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
 
 
 def references(key: str, values: object) -> None:
-    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in ``${training.lr}``.
+    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in
+    ``${training.lr}``.
 
-    A reference is all of its value and leads to a single value: what calls a resolver (``${oc.env:X}``), puts texts together or
-    repeats whole parts is refused. Of one value alone (an override) it is not known where it leads.
+    A reference is all of its value and leads to a single value: what calls a resolver
+    (``${oc.env:X}``), puts texts together or repeats whole parts is refused. Of one value alone (an
+    override) it is not known where it leads.
     """
     whole = isinstance(values, Mapping) and not key
     for where, value in walk(key, values):
@@ -49,11 +59,17 @@ def references(key: str, values: object) -> None:
 
 
 def check_references(where: str, value: str) -> bool:
-    """Whether a text is a reference. Raises ``InputError`` for any other interpolation, and for Hydra's own values."""
+    """Whether a text is a reference. Raises ``InputError`` for any other interpolation, and for
+    Hydra's own values.
+    """
     if "${" not in value:
         return False
     if not REFERENCE.fullmatch(value):
-        raise InputError(where, value, "expected a value, or one reference ${KEY}: a configuration reads nothing from outside")
+        raise InputError(
+            where,
+            value,
+            "expected a value, or one reference ${KEY}: a configuration reads nothing from outside",
+        )
     return True
 
 
@@ -66,20 +82,30 @@ def _check_leads(where: str, value: str, values: object) -> None:
 
 
 def walk(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there are too many, or too deep."""
+    """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there
+    are too many, or too deep.
+    """
     waiting, count = [(key, value, 0)], 0
     while waiting:
         where, found, depth = waiting.pop()
         count += 1
         if count > MOST_VALUES:
-            raise InputError(key or "configuration", "...", f"expected at most {MOST_VALUES:,} values")
+            raise InputError(
+                key or "configuration", "...", f"expected at most {MOST_VALUES:,} values"
+            )
         if depth > DEEPEST:
             raise InputError(where, "...", f"expected at most {DEEPEST} levels of nesting")
         yield where, found
         if isinstance(found, Mapping):
-            below = [(f"{where}.{name}" if where else str(name), part, depth + 1) for name, part in found.items()]
+            below = [
+                (f"{where}.{name}" if where else str(name), part, depth + 1)
+                for name, part in found.items()
+            ]
         elif isinstance(found, (list, tuple)):
-            below = [(f"{where}[{place}]", part, depth + 1) for place, part in enumerate(found[: MOST_VALUES + 1])]
+            below = [
+                (f"{where}[{place}]", part, depth + 1)
+                for place, part in enumerate(found[: MOST_VALUES + 1])
+            ]
         else:
             continue
         waiting += reversed(below)
@@ -91,7 +117,11 @@ def _check_key(where: str, name: object) -> None:
     place = f"{where}.{name}" if where else name
     if len(name) > LONGEST:
         raise InputError(place, "...", f"expected a key of at most {LONGEST:,} characters")
-    if name.startswith("_") and name.endswith("_") and not (name == SELF and PLUGIN.fullmatch(where)):
+    if (
+        name.startswith("_")
+        and name.endswith("_")
+        and not (name == SELF and PLUGIN.fullmatch(where))
+    ):
         raise InputError(place, "...", f"expected no key like {name}, which is special to Hydra")
 
 
@@ -110,4 +140,6 @@ def _check_leaf(where: str, value: object, largest: int) -> None:
         if not math.isfinite(value) or abs(value) > LARGEST_FLOAT:
             raise InputError(where, value, f"expected a finite number of at most {LARGEST_FLOAT:g}")
     else:
-        raise InputError(where, type(value).__name__, "expected a number, a text, a list or a mapping")
+        raise InputError(
+            where, type(value).__name__, "expected a number, a text, a list or a mapping"
+        )

@@ -16,7 +16,8 @@ ORDERED = ("attack", "steps")  # choices of several, in order
 class Adversary(Values):
     """How many hospitals are hostile, which, what they know, and in which rounds they attack.
 
-    They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the end), and are honest in others.
+    They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the
+    end), and are honest in others.
     """
 
     n_hostile: int = Field(ge=0)
@@ -33,7 +34,8 @@ class Adversary(Values):
 
 
 class Server(Values):
-    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable reply changes.
+    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable
+    reply changes.
 
     ``absent``: see ``sim.design.quorum``.
     """
@@ -44,10 +46,12 @@ class Server(Values):
 
 
 class Policy(Values):
-    """The least protection that ``hospitals`` accept, all of them if none is named. Null: what the plan promises, no more.
+    """The least protection that ``hospitals`` accept, all of them if none is named. Null: what the
+    plan promises, no more.
 
-    ``dp``: whether records must be protected by record-level DP. ``max_epsilon``: the most that a record may lose over all
-    rounds. ``secagg``: whether the aggregator must not see a hospital's update alone.
+    ``dp``: whether records must be protected by record-level DP. ``max_epsilon``: the most that a
+    record may lose over all rounds. ``secagg``: whether the aggregator must not see a hospital's
+    update alone.
     """
 
     dp: bool | None = None

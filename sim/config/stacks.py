@@ -1,6 +1,8 @@
-"""Defenses that stack: ``secagg+dp_record`` or ``median+clip``, made of presets and of single parts of a defense.
+"""Defenses that stack: ``secagg+dp_record`` or ``median+clip``, made of presets and of single parts
+of a defense.
 
-A stack becomes a preset of its own, which includes the presets it is made of, so that Hydra composes it like any other.
+A stack becomes a preset of its own, which includes the presets it is made of, so that Hydra
+composes it like any other.
 """
 
 from __future__ import annotations
@@ -58,28 +60,47 @@ def key_of(word: str) -> str:
 
 
 def plain(name: str) -> str:
-    """The name of a stack without spaces around its parts. Raises ``InputError`` for a part without a name."""
+    """The name of a stack without spaces around its parts. Raises ``InputError`` for a part without
+    a name.
+    """
     parts = [part.strip() for part in name.split(JOINT)]
     if any(not re.fullmatch(r"\w+", part) for part in parts):
-        raise InputError(GROUP, name, f"expected names of defenses, joined with {JOINT} where they stack, as in secagg+dp_record")
+        raise InputError(
+            GROUP,
+            name,
+            f"expected names of defenses, joined with {JOINT} where they stack, as in"
+            " secagg+dp_record",
+        )
     return JOINT.join(parts)
 
 
 def make(names: Iterable[str]) -> None:
     """Make a preset of each name that is none yet. Hydra must be initialized.
 
-    Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict each other.
+    Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict
+    each other.
     """
     source = Source(GlobalHydra.instance().config_loader())
     for name in dict.fromkeys(names):
         if name not in source.known[GROUP]:
             parts = plain(name).split(JOINT)
-            _store(name, [part for part in parts if part in source.known[GROUP]], _choices(name, parts, source))
+            _store(
+                name,
+                [part for part in parts if part in source.known[GROUP]],
+                _choices(name, parts, source),
+            )
 
 
 def make_asked(overrides: Sequence[Override]) -> None:
-    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must be initialized."""
-    names = [name for override in overrides if override.key_or_group == GROUP for name in _values(override)]
+    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must
+    be initialized.
+    """
+    names = [
+        name
+        for override in overrides
+        if override.key_or_group == GROUP
+        for name in _values(override)
+    ]
     make(name for name in names if JOINT in name or name not in options(GROUP))
 
 
@@ -91,12 +112,17 @@ def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[
     for part in parts:
         for group, option in _of_part(name, part, source):
             if option in chosen[group]:
-                raise InputError(GROUP, name, f"expected {group}={option} once: {by[group]} and {part} both have it")
+                raise InputError(
+                    GROUP,
+                    name,
+                    f"expected {group}={option} once: {by[group]} and {part} both have it",
+                )
             if chosen[group] and group != "steps":
                 raise InputError(
                     GROUP,
                     name,
-                    f"expected one {group}; {by[group]} has {group}={chosen[group][0]} and {part} has {group}={option}",
+                    f"expected one {group}; {by[group]} has {group}={chosen[group][0]} and {part}"
+                    f" has {group}={option}",
                 )
             chosen[group].append(option)
             by[group] = part
@@ -106,7 +132,9 @@ def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[
 def _of_part(name: str, part: str, source: Source) -> list[Choice]:
     """What a preset chooses, or the single part of a defense with that name."""
     if part == NOTHING:
-        raise InputError(GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack")
+        raise InputError(
+            GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack"
+        )
     known = source.known
     if part in known[GROUP]:
         without = source.defaults(NOTHING)
@@ -115,21 +143,38 @@ def _of_part(name: str, part: str, source: Source) -> list[Choice]:
     if len(groups) == 1:
         return [(groups[0], part)]
     if groups:
-        raise InputError(GROUP, part, f"expected a name of one group; it is one of {' and of '.join(groups)}")
-    single = sorted({option for group in STACK for option in known[group]} - {NOTHING, *known[GROUP]})
+        raise InputError(
+            GROUP, part, f"expected a name of one group; it is one of {' and of '.join(groups)}"
+        )
+    single = sorted(
+        {option for group in STACK for option in known[group]} - {NOTHING, *known[GROUP]}
+    )
     presets = [option for option in known[GROUP] if option not in MADE]
-    raise InputError(GROUP, part, f"expected one of {', '.join(presets)}, or a part of a defense: {', '.join(single)}")
+    raise InputError(
+        GROUP,
+        part,
+        f"expected one of {', '.join(presets)}, or a part of a defense: {', '.join(single)}",
+    )
 
 
 def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> None:
-    chosen = [{f"override /{group}": options if group == "steps" else options[0]} for group, options in choices.items()]
+    chosen = [
+        {f"override /{group}": options if group == "steps" else options[0]}
+        for group, options in choices.items()
+    ]
     node = {"defaults": [*presets, *chosen, "_self_"], GROUP: {"name": plain(name)}}
     ConfigStore.instance().store(group=GROUP, name=name, node=node, package="_global_")
     MADE.add(name)
 
 
 def _values(override: Override) -> list[str]:
-    """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is left out."""
+    """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is
+    left out.
+    """
     if override.is_sweep_override():
-        return [str(value) for value in override.sweep_string_iterator()] if override.is_choice_sweep() else []
+        return (
+            [str(value) for value in override.sweep_string_iterator()]
+            if override.is_choice_sweep()
+            else []
+        )
     return [value] if isinstance(value := override.value(), str) else []

@@ -1,4 +1,6 @@
-"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals that differ in size and in prevalence."""
+"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals that differ in size
+and in prevalence.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,11 +21,13 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class BreastCancer:
-    """Malignant or benign from 30 measurements of cell nuclei of 569 patients (Wolberg, Street and Mangasarian, 1993).
+    """Malignant or benign from 30 measurements of cell nuclei of 569 patients (Wolberg, Street and
+    Mangasarian, 1993).
 
-    Each class is shared out to the hospitals in proportions drawn from a symmetric Dirichlet distribution with parameter
-    ``alpha`` (Yurochkin et al., 2019; alpha as in Hsu et al., 2019): the smaller, the more the hospitals differ, and one may
-    have a single class. Proportions are drawn anew until each hospital has ``min_rows`` patients; refuses after 10,000 draws.
+    Each class is shared out to the hospitals in proportions drawn from a symmetric Dirichlet
+    distribution with parameter ``alpha`` (Yurochkin et al., 2019; alpha as in Hsu et al., 2019):
+    the smaller, the more the hospitals differ, and one may have a single class. Proportions are
+    drawn anew until each hospital has ``min_rows`` patients; refuses after 10,000 draws.
     """
 
     n_hospitals: int = 8
@@ -38,13 +42,19 @@ class BreastCancer:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``breast`` and its number of hospitals; label 1 is malignant."""
+        """The consortium of this seed, named ``breast`` and its number of hospitals; label 1 is
+        malignant.
+        """
         table = _source()
         rng = stream(seed, "split", "breast")
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
         sites = [
-            Site(name, name, *split(rows, table.labels, self.test_fraction, stream(seed, "split", name)))
+            Site(
+                name,
+                name,
+                *split(rows, table.labels, self.test_fraction, stream(seed, "split", name)),
+            )
             for name, rows in zip(names, self._shares(table.labels, rng), strict=True)
         ]
         return consortium(f"breast{self.n_hospitals}", table, sites, public=True)
@@ -57,7 +67,10 @@ class BreastCancer:
             if np.diff(ends).sum(axis=0).min() >= self.min_rows:
                 parts = [np.split(rows, end[1:-1]) for rows, end in zip(classes, ends, strict=True)]
                 return [np.concatenate(part) for part in zip(*parts, strict=True)]
-        expected = f"expected less, for {self.n_hospitals} hospitals to get it of {len(labels)} patients at alpha={self.alpha:g}"
+        expected = (
+            f"expected less, for {self.n_hospitals} hospitals to get it of {len(labels)} patients"
+            f" at alpha={self.alpha:g}"
+        )
         raise InputError("min_rows", self.min_rows, expected)
 
     def _ends(self, n_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -74,5 +87,10 @@ def _source() -> Table:
     raw = (files(bunch.data_module) / bunch.filename).read_bytes()
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     labels = (bunch.target == 0).astype(np.float32)
-    source = "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0, as shipped with scikit-learn"
-    return Table(pl.DataFrame(bunch.data, schema=names), labels, {}, {}, sha256(raw).hexdigest(), source)
+    source = (
+        "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0, as shipped with"
+        " scikit-learn"
+    )
+    return Table(
+        pl.DataFrame(bunch.data, schema=names), labels, {}, {}, sha256(raw).hexdigest(), source
+    )

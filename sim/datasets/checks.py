@@ -1,6 +1,8 @@
-"""What every data set is held to before round 1, whoever wrote it: a check of the ``Consortium`` value itself.
+"""What every data set is held to before round 1, whoever wrote it: a check of the ``Consortium``
+value itself.
 
-Errors name the place (hospital, part, field) and how many values are wrong, never a value of a patient.
+Errors name the place (hospital, part, field) and how many values are wrong, never a value of a
+patient.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from sim.types import Consortium, Field, Hospital, ImageSchema, Records, Schema,
 from sim.untrusted import type_name
 
 ALL = "all"  # what curves call the test patients of all hospitals together
-ROUNDING = 1e-12  # spread of a field, relative to its values, up to which rounding alone may have made it
+# spread of a field, relative to its values, up to which rounding alone may have made it
+ROUNDING = 1e-12
 FAR = 1e4  # standard deviations from the mean from which a value is noted
 
 
 def check(consortium: Consortium) -> None:
-    """Raise ``InputError`` for the first thing that no run could use or that would make its figures wrong."""
+    """Raise ``InputError`` for the first thing that no run could use or that would make its figures
+    wrong.
+    """
     if not consortium.hospitals:
         raise InputError("hospitals", "none", "expected at least one hospital")
     _check_names(consortium.names)
@@ -32,16 +37,22 @@ def check(consortium: Consortium) -> None:
         for part, records in _parts(hospital):
             _check_records(f"hospital {hospital.name}, {part} records", records, consortium.schema)
         if not len(hospital.train):
-            raise InputError(f"hospital {hospital.name}", "no training records", "expected at least one")
+            raise InputError(
+                f"hospital {hospital.name}", "no training records", "expected at least one"
+            )
     if not any(len(hospital.test) for hospital in consortium.hospitals):
-        raise InputError("hospitals", "no test records", "expected test records at one hospital at least")
+        raise InputError(
+            "hospitals", "no test records", "expected test records at one hospital at least"
+        )
     _check_apart(consortium)
 
 
 def notes(consortium: Consortium) -> list[str]:
-    """Sentences on what a reader of the figures should know about the data, empty where there is nothing.
+    """Sentences on what a reader of the figures should know about the data, empty where there is
+    nothing.
 
-    Records that agree in every feature may be one patient or two who are alike, so they are counted and not refused.
+    Records that agree in every feature may be one patient or two who are alike, so they are counted
+    and not refused.
     """
     return [*_repeated(consortium), *_one_class(consortium), *_far_values(consortium)]
 
@@ -60,12 +71,22 @@ def _check_names(names: tuple[str, ...]) -> None:
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError("hospital name", ascii(name), "expected printable characters")
-        alike = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+        alike = unicodedata.normalize(
+            "NFKC", unicodedata.normalize("NFKC", name).casefold()
+        ).strip()
         if alike == ALL:
-            raise InputError("hospital name", name, "expected another, because it stands for all hospitals together")
+            raise InputError(
+                "hospital name",
+                name,
+                "expected another, because it stands for all hospitals together",
+            )
         if alike in seen:
             other = "" if seen[alike] == name else f" (the other is {seen[alike]})"
-            raise InputError("hospital name", name, f"expected each name once, also up to case and Unicode form{other}")
+            raise InputError(
+                "hospital name",
+                name,
+                f"expected each name once, also up to case and Unicode form{other}",
+            )
         seen[alike] = name
     if list(names) != sorted(names):
         raise InputError("hospitals", ", ".join(names[:5]), "expected in order of their names")
@@ -78,10 +99,16 @@ def _check_schema(schema: Schema) -> None:
     if isinstance(schema, ImageSchema):
         whole(1, height=schema.height, width=schema.width, channels=schema.channels)
     columns = [
-        column for field in schema.fields for column in (*field.columns, *(() if field.missing is None else (field.missing,)))
+        column
+        for field in schema.fields
+        for column in (*field.columns, *(() if field.missing is None else (field.missing,)))
     ]
     if sorted(columns) != list(range(schema.n_features)):
-        raise InputError("schema", f"{len(columns)} columns", f"expected each of {schema.n_features} features in one field")
+        raise InputError(
+            "schema",
+            f"{len(columns)} columns",
+            f"expected each of {schema.n_features} features in one field",
+        )
     for field in schema.fields:
         if field.kind == "continuous":
             _check_scale(field)
@@ -96,7 +123,11 @@ def _check_scale(field: Field) -> None:
         )
     if field.scale <= ROUNDING * abs(field.center):
         shown = "a scale that is rounding beside its center"  # which is the value of every patient
-        raise InputError(f"field {field.name}", shown, "expected values that differ by more than rounding, or the field left out")
+        raise InputError(
+            f"field {field.name}",
+            shown,
+            "expected values that differ by more than rounding, or the field left out",
+        )
 
 
 def _kind(value: float) -> str:
@@ -110,24 +141,47 @@ def _check_records(place: str, records: Records, schema: Schema) -> None:
     features, labels = records.features, records.labels
     for name, array, n_dimensions in (("features", features, 2), ("labels", labels, 1)):
         if type(array) is not np.ndarray or array.dtype != np.float32 or array.ndim != n_dimensions:
-            shown = f"{type(array).__name__} {getattr(array, 'dtype', '')} {getattr(array, 'shape', '')}".strip()
-            raise InputError(f"{place}, {name}", shown, f"expected a numpy array of float32 with {n_dimensions} dimensions")
+            shown = (
+                f"{type(array).__name__} {getattr(array, 'dtype', '')}"
+                f" {getattr(array, 'shape', '')}".strip()
+            )
+            raise InputError(
+                f"{place}, {name}",
+                shown,
+                f"expected a numpy array of float32 with {n_dimensions} dimensions",
+            )
     if len(features) != len(labels):
-        raise InputError(place, f"{len(features)} rows, {len(labels)} labels", "expected one label for each row")
+        raise InputError(
+            place, f"{len(features)} rows, {len(labels)} labels", "expected one label for each row"
+        )
     if features.shape[1] != schema.n_features:
-        raise InputError(place, f"{features.shape[1]} features", f"expected {schema.n_features}, as the schema has")
+        raise InputError(
+            place,
+            f"{features.shape[1]} features",
+            f"expected {schema.n_features}, as the schema has",
+        )
     broken = ~np.isfinite(features)
     if broken.any():
         column = int(broken.any(axis=0).argmax())
         n = _values(int(broken[:, column].sum()))
-        raise InputError(f"{place}, {_field_of(schema, column)}", f"NaN or infinity in {n}", "expected finite numbers")
+        raise InputError(
+            f"{place}, {_field_of(schema, column)}",
+            f"NaN or infinity in {n}",
+            "expected finite numbers",
+        )
     wrong = int((~np.isin(labels, (0, 1))).sum())
     if wrong:
-        raise InputError(f"{place}, labels", f"neither 0 nor 1 in {_values(wrong)}", "expected 0 or 1 everywhere")
+        raise InputError(
+            f"{place}, labels", f"neither 0 nor 1 in {_values(wrong)}", "expected 0 or 1 everywhere"
+        )
 
 
 def _field_of(schema: Schema, column: int) -> str:
-    return next(f"field {field.name}" for field in schema.fields if column in (*field.columns, field.missing))
+    return next(
+        f"field {field.name}"
+        for field in schema.fields
+        if column in (*field.columns, field.missing)
+    )
 
 
 def _values(n: int) -> str:
@@ -135,18 +189,30 @@ def _values(n: int) -> str:
 
 
 def _check_apart(consortium: Consortium) -> None:
-    """Refuse records that are the same object in two places, or memory that training and test records of a hospital share."""
+    """Refuse records that are the same object in two places, or memory that training and test
+    records of a hospital share.
+    """
     seen = defaultdict[tuple[object, ...], list[tuple[NDArray[np.float32], str]]](list)
     for hospital in consortium.hospitals:
         for part, records in _parts(hospital):
             place = f"{part} records of {hospital.name}"
-            alike = seen[records.features.shape, records.features[:1].tobytes()] if len(records) else []
+            alike = (
+                seen[records.features.shape, records.features[:1].tobytes()] if len(records) else []
+            )
             for features, elsewhere in alike:
                 if features is records.features:
-                    raise InputError("hospitals", f"{place}, {elsewhere}", "expected each record in one place only")
+                    raise InputError(
+                        "hospitals",
+                        f"{place}, {elsewhere}",
+                        "expected each record in one place only",
+                    )
             alike.append((records.features, place))
         if _overlap(hospital.train.features, hospital.test.features):
-            raise InputError(f"hospital {hospital.name}", "the same rows", "expected other records for training than for test")
+            raise InputError(
+                f"hospital {hospital.name}",
+                "the same rows",
+                "expected other records for training than for test",
+            )
 
 
 def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
@@ -168,23 +234,29 @@ def _repeated(consortium: Consortium) -> Iterator[str]:
     both = np.isin(kind[is_test], kind[~is_test]).sum()
     if both:
         yield (
-            f"{both} of {is_test.sum()} test records agree with a training record in every feature; if they are the same "
-            "patients, the figures flatter the model."
+            f"{both} of {is_test.sum()} test records agree with a training record in every feature;"
+            " if they are the same patients, the figures flatter the model."
         )
     pairs = np.unique(np.column_stack([kind, part_of // 2]), axis=0)
     shared = int((np.bincount(pairs[:, 0], minlength=1) > 1).sum())
     if shared:
         yield (
-            f"{shared} {'record is' if shared == 1 else 'records are'} found in more than one hospital with the same features; "
-            "a patient of several hospitals is less protected by differential privacy than epsilon states."
+            f"{shared} {'record is' if shared == 1 else 'records are'} found in more than one"
+            " hospital with the same features; a patient of several hospitals is less protected by"
+            " differential privacy than epsilon states."
         )
 
 
 def _one_class(consortium: Consortium) -> Iterator[str]:
     for part in ("training", "test"):
-        labels = np.concatenate([dict(_parts(hospital))[part].labels for hospital in consortium.hospitals])
+        labels = np.concatenate(
+            [dict(_parts(hospital))[part].labels for hospital in consortium.hospitals]
+        )
         if len(np.unique(labels)) == 1:
-            yield f"All {len(labels)} {part} records are {'with' if labels[0] else 'without'} the condition."
+            yield (
+                f"All {len(labels)} {part} records are {'with' if labels[0] else 'without'} the"
+                " condition."
+            )
 
 
 def _far_values(consortium: Consortium) -> Iterator[str]:
@@ -193,6 +265,6 @@ def _far_values(consortium: Consortium) -> Iterator[str]:
             if len(records) and (most := np.abs(records.features).max(axis=0)).max() > FAR:
                 field = _field_of(consortium.schema, int(most.argmax()))
                 yield (
-                    f"{field} of {hospital.name} has {part} records further than {FAR:g} standard deviations from the mean; "
-                    "they outweigh all others."
+                    f"{field} of {hospital.name} has {part} records further than {FAR:g} standard"
+                    " deviations from the mean; they outweigh all others."
                 )

@@ -14,16 +14,20 @@ from sim.seeds import stream
 from sim.types import Consortium, Hospital, ImageSchema, Records
 
 SIDE, FULL = 8, 16.0  # pixels a side, and the value of one that is all ink
-SOURCE = "UCI Optical Recognition of Handwritten Digits (test set), doi:10.24432/C50P49, CC BY 4.0, as shipped with scikit-learn"
+SOURCE = (
+    "UCI Optical Recognition of Handwritten Digits (test set), doi:10.24432/C50P49, CC BY 4.0, as"
+    " shipped with scikit-learn"
+)
 SCHEMA = ImageSchema(SIDE, SIDE, channels=1, low=0.0, high=FULL)
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Odd or even from 8 x 8 pixels of 1797 handwritten digits (Alpaydin and Kaynak, 1998): a stand-in for medical images.
+    """Odd or even from 8 x 8 pixels of 1797 handwritten digits (Alpaydin and Kaynak, 1998): a
+    stand-in for medical images.
 
-    A pixel ``pixel_ROW_COLUMN`` is 0 (paper) to 16 (ink), and 0 to 1 in the feature columns. Hospitals are dealt both classes
-    evenly, so they hardly differ.
+    A pixel ``pixel_ROW_COLUMN`` is 0 (paper) to 16 (ink), and 0 to 1 in the feature columns.
+    Hospitals are dealt both classes evenly, so they hardly differ.
     """
 
     n_hospitals: int = 8
@@ -34,17 +38,35 @@ class Digits:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``digits`` and its number of hospitals; label 1 is odd."""
+        """The consortium of this seed, named ``digits`` and its number of hospitals; label 1 is
+        odd.
+        """
         records, data_hash = _source()
-        parts = deal(np.arange(len(records)), records.labels, self.n_hospitals, stream(seed, "split", "digits"))
+        parts = deal(
+            np.arange(len(records)),
+            records.labels,
+            self.n_hospitals,
+            stream(seed, "split", "digits"),
+        )
         width = len(str(self.n_hospitals))
-        hospitals = [self._hospital(f"hospital_{i:0{width}d}", part, records, seed) for i, part in enumerate(parts, start=1)]
-        return Consortium(f"digits{self.n_hospitals}", tuple(hospitals), SCHEMA, True, data_hash, SOURCE)
+        hospitals = [
+            self._hospital(f"hospital_{i:0{width}d}", part, records, seed)
+            for i, part in enumerate(parts, start=1)
+        ]
+        return Consortium(
+            f"digits{self.n_hospitals}", tuple(hospitals), SCHEMA, True, data_hash, SOURCE
+        )
 
-    def _hospital(self, name: str, rows: NDArray[np.int64], records: Records, seed: int) -> Hospital:
+    def _hospital(
+        self, name: str, rows: NDArray[np.int64], records: Records, seed: int
+    ) -> Hospital:
         train, test = split(rows, records.labels, self.test_fraction, stream(seed, "split", name))
         if not (len(train) and len(test)):
-            raise InputError("n_hospitals", self.n_hospitals, f"expected fewer, for each to train and test on {len(rows)} images")
+            raise InputError(
+                "n_hospitals",
+                self.n_hospitals,
+                f"expected fewer, for each to train and test on {len(rows)} images",
+            )
         return Hospital(name, name, records.take(train), records.take(test))
 
 
@@ -54,4 +76,7 @@ def _source() -> tuple[Records, str]:
 
     images, digits = load_digits(return_X_y=True)
     raw = (files("sklearn.datasets.data") / "digits.csv.gz").read_bytes()
-    return Records((images / FULL).astype(np.float32), (digits % 2).astype(np.float32)), sha256(raw).hexdigest()
+    return (
+        Records((images / FULL).astype(np.float32), (digits % 2).astype(np.float32)),
+        sha256(raw).hexdigest(),
+    )

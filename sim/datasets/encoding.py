@@ -1,8 +1,9 @@
 """Clinical fields <-> feature columns, and when a guessed record counts as the true one.
 
-A continuous field becomes one standardized column, with the mean and standard deviation of the pooled training rows; an absent
-value becomes 0 (the training mean) and sets a flag column of its own. A categorical field becomes one 0/1 column a level; where
-values are absent, ``missing`` is one more level.
+A continuous field becomes one standardized column, with the mean and standard deviation of the
+pooled training rows; an absent value becomes 0 (the training mean) and sets a flag column of its
+own. A categorical field becomes one 0/1 column a level; where values are absent, ``missing`` is one
+more level.
 """
 
 from collections.abc import Mapping
@@ -25,19 +26,27 @@ Row = NDArray[np.floating]
 
 
 def lay_out(
-    frame: pl.DataFrame, train: NDArray[np.int64], levels: Mapping[str, tuple[str, ...]], units: Mapping[str, str]
+    frame: pl.DataFrame,
+    train: NDArray[np.int64],
+    levels: Mapping[str, tuple[str, ...]],
+    units: Mapping[str, str],
 ) -> TableSchema:
     """The columns of each field, in the order of ``frame``.
 
-    Fields named in ``levels`` are categorical, all others continuous; null is absent. Only the rows ``train`` shape the means
-    and standard deviations. That a field can be absent at all is read from the whole source: it is part of the data dictionary.
+    Fields named in ``levels`` are categorical, all others continuous; null is absent. Only the rows
+    ``train`` shape the means and standard deviations. That a field can be absent at all is read
+    from the whole source: it is part of the data dictionary.
     """
     fields: list[Field] = []
     start = 0
     for name in frame.columns:
         column = frame[name]
         known = levels.get(name)
-        field = _continuous(column, train, units.get(name, ""), start) if known is None else _categorical(column, known, start)
+        field = (
+            _continuous(column, train, units.get(name, ""), start)
+            if known is None
+            else _categorical(column, known, start)
+        )
         fields.append(field)
         start += len(field.columns) + (field.missing is not None)
     return TableSchema(tuple(fields), start)
@@ -46,8 +55,9 @@ def lay_out(
 def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
     """Feature columns (n, n_features) of the rows of ``frame``.
 
-    Raises ``InputError`` on a level that the schema does not have and on values that are no numbers. It names the field, how
-    many rows and the first of them, counted from 1, and never a value: the records may be no one else's business.
+    Raises ``InputError`` on a level that the schema does not have and on values that are no
+    numbers. It names the field, how many rows and the first of them, counted from 1, and never a
+    value: the records may be no one else's business.
     """
     features = np.zeros((frame.height, schema.n_features), dtype=np.float32)
     for field in schema.fields:
@@ -57,35 +67,46 @@ def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
             column = _numbers(frame[field.name])
             absent, values = column.is_null().to_numpy(), column.fill_null(field.center).to_numpy()
             _refuse_not_finite(field.name, values)
-            with np.errstate(over="ignore"):  # what float32 cannot hold is refused with its hospital by ``data_check``
-                features[:, field.columns[0]] = np.where(absent, 0, (values - field.center) / field.scale)
+            # what float32 cannot hold is refused with its hospital by ``data_check``
+            with np.errstate(over="ignore"):
+                features[:, field.columns[0]] = np.where(
+                    absent, 0, (values - field.center) / field.scale
+                )
             if field.missing is not None:
                 features[:, field.missing] = absent
     return features
 
 
 def decode(schema: Schema, row: Row) -> dict[str, str]:
-    """A record in the units of its fields. ``row`` is (n_features,) and may be a guess: the likeliest level is named."""
+    """A record in the units of its fields. ``row`` is (n_features,) and may be a guess: the
+    likeliest level is named.
+    """
     return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
 
 
 def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
-    """Whether a guess is the true record; the rule is that of ``matching``. Both rows are (n_features,)."""
+    """Whether a guess is the true record; the rule is that of ``matching``. Both rows are
+    (n_features,).
+    """
     return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
 
 
-def matching(schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3) -> NDArray[np.bool_]:
+def matching(
+    schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3
+) -> NDArray[np.bool_]:
     """Which of ``guesses`` (n, n_features) are the record ``truth`` (n_features,).
 
-    Every continuous value lies within ``tolerance`` of the true one, relative to it, in the field's own units; where the true
-    value is 0, within ``tolerance`` standard deviations. An absent value has nothing to be close to: its flag decides. Every
-    0/1 column (levels and flags) lies within ``FLAG_TOLERANCE`` of the truth.
+    Every continuous value lies within ``tolerance`` of the true one, relative to it, in the field's
+    own units; where the true value is 0, within ``tolerance`` standard deviations. An absent value
+    has nothing to be close to: its flag decides. Every 0/1 column (levels and flags) lies within
+    ``FLAG_TOLERANCE`` of the truth.
     """
     at = _columns(schema)
     truth, guesses = np.asarray(truth, dtype=np.float64), np.asarray(guesses, dtype=np.float64)
     exact = (np.abs(guesses[:, at.binary] - truth[at.binary]) <= FLAG_TOLERANCE).all(axis=1)
     value = np.abs(at.center + at.scale * truth[at.continuous])
-    room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)  # float32 cannot express 0 in a standardized column
+    # float32 cannot express 0 in a standardized column
+    room = tolerance * np.where(value > 1e-5 * at.scale, value, at.scale)
     close = at.scale * np.abs(guesses[:, at.continuous] - truth[at.continuous]) <= room
     absent = (at.flag >= 0) & (truth[at.flag] > 0.5)
     return np.asarray(exact & (close | absent).all(axis=1), dtype=np.bool_)
@@ -107,7 +128,9 @@ def _columns(schema: Schema) -> _Columns:
         continuous,
         np.array([field.center for field in numbers]),
         np.array([field.scale for field in numbers]),
-        np.array([-1 if field.missing is None else field.missing for field in numbers], dtype=np.int64),
+        np.array(
+            [-1 if field.missing is None else field.missing for field in numbers], dtype=np.int64
+        ),
         np.setdiff1d(np.arange(schema.n_features), continuous),
     )
 
@@ -118,34 +141,54 @@ def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: i
     if len(seen) == 0 or is_constant(seen.min(), seen.max()):
         shown = "one value everywhere, but for rounding" if len(seen) else "absent everywhere"
         raise InputError(
-            f"field {column.name}", shown, "expected two different values in the training rows, or the field left out"
+            f"field {column.name}",
+            shown,
+            "expected two different values in the training rows, or the field left out",
         )
     missing = start + 1 if column.null_count() else None
     center, scale = _moments(seen)
-    return Field(column.name, "continuous", (start,), center=center, scale=scale, unit=unit, missing=missing)
+    return Field(
+        column.name, "continuous", (start,), center=center, scale=scale, unit=unit, missing=missing
+    )
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation; in units of the largest value where squares would leave the range of float64."""
+    """Mean and standard deviation; in units of the largest value where squares would leave the
+    range of float64.
+    """
     most = float(np.abs(values).max())
     unit = 1.0 if 1e-100 < most < 1e100 else most
     return unit * float((values / unit).mean()), unit * float((values / unit).std())
 
 
 def _numbers(column: pl.Series) -> pl.Series:
-    """The column as numbers. Raises ``InputError`` for values that are none, without their text: it may be a patient's."""
+    """The column as numbers. Raises ``InputError`` for values that are none, without their text: it
+    may be a patient's.
+    """
     try:
         numbers = column.cast(pl.Float64, strict=False)
     except pl.exceptions.PolarsError:
-        raise InputError(f"field {column.name}", f"values of type {column.dtype}", "expected numbers") from None
-    _refuse_values(column, (numbers.is_null() & column.is_not_null()).to_numpy(), "no number", "expected numbers")
+        raise InputError(
+            f"field {column.name}", f"values of type {column.dtype}", "expected numbers"
+        ) from None
+    _refuse_values(
+        column,
+        (numbers.is_null() & column.is_not_null()).to_numpy(),
+        "no number",
+        "expected numbers",
+    )
     return numbers
 
 
 def _refuse_values(column: pl.Series, wrong: NDArray[np.bool_], kind: str, expected: str) -> None:
-    """Raise ``InputError`` that states in which rows something is wrong, and what, and never quotes a value."""
+    """Raise ``InputError`` that states in which rows something is wrong, and what, and never quotes
+    a value.
+    """
     if wrong.any():
-        place = f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row {int(wrong.argmax()) + 1}"
+        place = (
+            f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row"
+            f" {int(wrong.argmax()) + 1}"
+        )
         raise InputError(f"field {column.name}", place, expected)
 
 
@@ -153,7 +196,9 @@ def _refuse_not_finite(name: str, values: NDArray[np.float64]) -> None:
     broken = int((~np.isfinite(values)).sum())
     if broken:
         expected = "expected finite numbers, and null for an absent value"
-        raise InputError(f"field {name}", f"NaN or infinity in {broken} of {len(values)} rows", expected)
+        raise InputError(
+            f"field {name}", f"NaN or infinity in {broken} of {len(values)} rows", expected
+        )
 
 
 def _categorical(column: pl.Series, levels: tuple[str, ...], start: int) -> Field:
@@ -165,7 +210,9 @@ def _level_columns(column: pl.Series, field: Field) -> NDArray[np.int64]:
     places = dict(zip(field.levels, field.columns, strict=True))
     values = column.fill_null(MISSING).to_list()
     unknown = np.array([value not in places for value in values], dtype=np.bool_)
-    _refuse_values(column, unknown, "an unknown level", f"expected one of {', '.join(field.levels)}")
+    _refuse_values(
+        column, unknown, "an unknown level", f"expected one of {', '.join(field.levels)}"
+    )
     return np.array([places[value] for value in values], dtype=np.int64)
 
 
@@ -177,6 +224,7 @@ def _shown(field: Field, row: NDArray[np.float64]) -> str:
     at = float(row[field.columns[0]])
     if not isfinite(at):
         return str(at)
-    known = field.scale * float(np.spacing(np.float32(max(1, abs(at)))))  # the least difference that float32 can tell here
+    # the least difference that float32 can tell here
+    known = field.scale * float(np.spacing(np.float32(max(1, abs(at)))))
     known = max(known, float(np.nextafter(0, 1)))
     return f"{round(field.center + field.scale * at, floor(-log10(known))) + 0.0:.10g}"

@@ -16,9 +16,21 @@ from sim.errors import InputError, number, one_of, whole
 from sim.seeds import stream
 from sim.types import Consortium
 
-HOSPITALS = {"cleveland": "Cleveland", "hungary": "Hungary", "switzerland": "Switzerland", "va": "VA Long Beach"}
+HOSPITALS = {
+    "cleveland": "Cleveland",
+    "hungary": "Hungary",
+    "switzerland": "Switzerland",
+    "va": "VA Long Beach",
+}
 
-UNITS = {"age": "years", "trestbps": "mm Hg", "chol": "mg/dl", "thalach": "beats/min", "oldpeak": "mm", "ca": "vessels"}
+UNITS = {
+    "age": "years",
+    "trestbps": "mm Hg",
+    "chol": "mg/dl",
+    "thalach": "beats/min",
+    "oldpeak": "mm",
+    "ca": "vessels",
+}
 LEVELS = {
     "sex": ("female", "male"),
     "cp": ("typical angina", "atypical angina", "non-anginal", "asymptomatic"),
@@ -28,17 +40,32 @@ LEVELS = {
     "slope": ("upsloping", "flat", "downsloping"),
     "thal": ("normal", "fixed defect", "reversible defect"),
 }
-FIELDS = ("age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca", "thal")
+FIELDS = (
+    "age",
+    "sex",
+    "cp",
+    "trestbps",
+    "chol",
+    "fbs",
+    "restecg",
+    "thalach",
+    "exang",
+    "oldpeak",
+    "slope",
+    "ca",
+    "thal",
+)
 ZERO_IS_MISSING = ("trestbps", "chol")
 
 
 @dataclass(frozen=True)
 class HeartDisease:
-    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients (Janosi et al., 1989).
+    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients (Janosi et al.,
+    1989).
 
-    ``sites``: real hospital -> how many sites its patients are dealt to, both classes evenly. A hospital of one site keeps its
-    name; others are numbered, ``cleveland_1``. Every site has both classes in training, or the split is refused.
-    ``leave_out`` names fields that are not used.
+    ``sites``: real hospital -> how many sites its patients are dealt to, both classes evenly. A
+    hospital of one site keeps its name; others are numbered, ``cleveland_1``. Every site has both
+    classes in training, or the split is refused. ``leave_out`` names fields that are not used.
     """
 
     sites: Mapping[str, int]
@@ -48,7 +75,9 @@ class HeartDisease:
     def __post_init__(self) -> None:
         if not self.sites:
             raise InputError("sites", "{}", f"expected at least one of {', '.join(HOSPITALS)}")
-        one_of(tuple(HOSPITALS), **{f"sites[{place}]": name for place, name in enumerate(self.sites)})
+        one_of(
+            tuple(HOSPITALS), **{f"sites[{place}]": name for place, name in enumerate(self.sites)}
+        )
         whole(1, **{f"sites.{name}": count for name, count in self.sites.items()})
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
         one_of(FIELDS, **{f"leave_out[{place}]": name for place, name in enumerate(self.leave_out)})
@@ -62,26 +91,46 @@ class HeartDisease:
         sites = [
             site
             for hospital, parts in self.sites.items()
-            for site in self._sites(hospital, parts, table, np.flatnonzero(hospital_of == HOSPITALS[hospital]), seed)
+            for site in self._sites(
+                hospital, parts, table, np.flatnonzero(hospital_of == HOSPITALS[hospital]), seed
+            )
         ]
         return consortium(f"heart{len(sites)}", table, sites, public=True)
 
-    def _sites(self, hospital: str, parts: int, table: Table, rows: Rows, seed: int) -> Iterator[Site]:
+    def _sites(
+        self, hospital: str, parts: int, table: Table, rows: Rows, seed: int
+    ) -> Iterator[Site]:
         rng = stream(seed, "split", hospital)
         for place, part in enumerate(deal(rows, table.labels, parts, rng), start=1):
             train, test = split(part, table.labels, self.test_fraction, rng)
             if len(np.unique(table.labels[train])) < 2:
                 raise InputError(
-                    f"sites.{hospital}", parts, "expected sites that train on both classes: fewer sites or test patients"
+                    f"sites.{hospital}",
+                    parts,
+                    "expected sites that train on both classes: fewer sites or test patients",
                 )
-            yield Site(hospital if parts == 1 else f"{hospital}_{place:0{len(str(parts))}d}", hospital, train, test)
+            yield Site(
+                hospital if parts == 1 else f"{hospital}_{place:0{len(str(parts))}d}",
+                hospital,
+                train,
+                test,
+            )
 
 
 @cache
 def _source() -> tuple[Table, NDArray[np.object_]]:
     raw = (files(__package__) / "data" / "heart_disease_uci.csv").read_bytes()
-    frame = pl.read_csv(BytesIO(raw), infer_schema=False).with_columns(pl.col(*UNITS, "num").cast(pl.Float64))
+    frame = pl.read_csv(BytesIO(raw), infer_schema=False).with_columns(
+        pl.col(*UNITS, "num").cast(pl.Float64)
+    )
     fields = frame.select(FIELDS).with_columns(pl.col(ZERO_IS_MISSING).replace(0.0, None))
     labels = (frame["num"] > 0).cast(pl.Float32).to_numpy()
-    table = Table(fields, labels, LEVELS, UNITS, sha256(raw).hexdigest(), "UCI Heart Disease, doi:10.24432/C52P4X, CC BY 4.0")
+    table = Table(
+        fields,
+        labels,
+        LEVELS,
+        UNITS,
+        sha256(raw).hexdigest(),
+        "UCI Heart Disease, doi:10.24432/C52P4X, CC BY 4.0",
+    )
     return table, frame["hospital"].to_numpy()

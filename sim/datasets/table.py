@@ -1,4 +1,6 @@
-"""From one table of patients to a consortium: deal rows to sites, split each into training and test rows, encode."""
+"""From one table of patients to a consortium: deal rows to sites, split each into training and test
+rows, encode.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +18,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Table:
-    """Patients of all hospitals, one a row: ``fields`` (null is absent), ``labels`` (n,) 0 or 1, sha256 of the source.
+    """Patients of all hospitals, one a row: ``fields`` (null is absent), ``labels`` (n,) 0 or 1,
+    sha256 of the source.
 
-    ``levels`` names the categorical fields and their levels; every other field is a number, in ``units``.
+    ``levels`` names the categorical fields and their levels; every other field is a number, in
+    ``units``.
     """
 
     fields: pl.DataFrame
@@ -39,14 +43,22 @@ class Site:
     test: Rows
 
 
-def deal(rows: Rows, labels: NDArray[np.float32], parts: int, rng: np.random.Generator) -> list[Rows]:
-    """Shuffle ``rows`` into ``parts``; sizes differ by at most one, and so do the counts of each class."""
+def deal(
+    rows: Rows, labels: NDArray[np.float32], parts: int, rng: np.random.Generator
+) -> list[Rows]:
+    """Shuffle ``rows`` into ``parts``; sizes differ by at most one, and so do the counts of each
+    class.
+    """
     shuffled = np.concatenate([rng.permutation(rows[labels[rows] == label]) for label in (1, 0)])
     return [shuffled[part::parts] for part in range(parts)]
 
 
-def split(rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Training and test rows, stratified: of each class ``round(test_fraction * n)`` rows are for testing."""
+def split(
+    rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Training and test rows, stratified: of each class ``round(test_fraction * n)`` rows are for
+    testing.
+    """
     test = []
     for label in (1, 0):
         shuffled = rng.permutation(rows[labels[rows] == label])
@@ -56,19 +68,30 @@ def split(rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np
 
 
 def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) -> Consortium:
-    """The hospitals, sorted by name. Encoding constants come from the training rows of all sites together.
+    """The hospitals, sorted by name. Encoding constants come from the training rows of all sites
+    together.
 
-    Raises ``InputError`` if a site is left without training or test rows, and for a row that is in two places.
+    Raises ``InputError`` if a site is left without training or test rows, and for a row that is in
+    two places.
     """
     ordered = sorted(sites, key=lambda site: site.name)
     _refuse_repeated(ordered)
     for site in ordered:
         if len(site.train) == 0 or len(site.test) == 0:
-            raise InputError("test_fraction", f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
-                             "expected one that leaves patients to train on and to test on")  # fmt: skip
-    schema = lay_out(table.fields, np.concatenate([site.train for site in ordered]), table.levels, table.units)
+            raise InputError(
+                "test_fraction",
+                f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
+                # fmt: skip
+                "expected one that leaves patients to train on and to test on",
+            )
+    schema = lay_out(
+        table.fields, np.concatenate([site.train for site in ordered]), table.levels, table.units
+    )
     records = Records(encode(table.fields, schema), table.labels)
-    hospitals = tuple(Hospital(site.name, site.origin, records.take(site.train), records.take(site.test)) for site in ordered)
+    hospitals = tuple(
+        Hospital(site.name, site.origin, records.take(site.train), records.take(site.test))
+        for site in ordered
+    )
     return Consortium(name, hospitals, schema, public, table.data_hash, table.source)
 
 
@@ -80,5 +103,9 @@ def _refuse_repeated(sites: list[Site]) -> None:
             place = f"{part} rows of {site.name}"
             for row in rows.tolist():
                 if row in seen:
-                    raise InputError("sites", f"{seen[row]}, {place}", "expected each row of the table in one place only")
+                    raise InputError(
+                        "sites",
+                        f"{seen[row]}, {place}",
+                        "expected each row of the table in one place only",
+                    )
                 seen[row] = place

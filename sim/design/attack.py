@@ -1,4 +1,6 @@
-"""Who is hostile, how they attack and what they know: the simulator's adversary holds it, and nobody else."""
+"""Who is hostile, how they attack and what they know: the simulator's adversary holds it, and
+nobody else.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from sim.types import (
     Records,
 )
 
-Attack: TypeAlias = Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+Attack: TypeAlias = (
+    Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+)
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
 
@@ -76,10 +80,13 @@ class AttackPlan:
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that teach the model a trigger."""
-        return {name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)}
+        return {
+            name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)
+        }
 
     def demanded(self, plan: FederationPlan) -> FederationPlan:
-        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its attacks make of it.
+        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its
+        attacks make of it.
 
         Raises ``InputError`` where an attack makes a value out of range.
         """
@@ -94,7 +101,9 @@ class AttackPlan:
             training = Training.model_validate({**plan.training.model_dump(), **asked})
         except ValidationError as error:
             problem = first(error)
-            raise InputError(f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected) from None
+            raise InputError(
+                f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected
+            ) from None
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
@@ -103,14 +112,18 @@ class AttackPlan:
         return self.schedule.attacks_in(round_)
 
     def corrupted(self, site: Site, plan: FederationPlan) -> Site:
-        """What a hostile hospital's site is while it attacks: other records where a poison runs, other training values.
+        """What a hostile hospital's site is while it attacks: other records where a poison runs,
+        other training values.
 
-        Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a value is out of range.
+        Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
+        value is out of range.
         """
         return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
-        """The records that a hostile hospital trains on while it attacks. Raises what its poisons raise."""
+        """The records that a hostile hospital trains on while it attacks. Raises what its poisons
+        raise.
+        """
         records, rank = site.records, self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison
@@ -120,7 +133,9 @@ class AttackPlan:
         return records
 
     def training(self, plan: FederationPlan) -> Training:
-        """How a hostile hospital trains while it attacks. Raises ``InputError`` where a value is out of range."""
+        """How a hostile hospital trains while it attacks. Raises ``InputError`` where a value is
+        out of range.
+        """
         training = plan.training
         for name, change in self.of_kind("training").items():
             training = returned.instance(change, change(training), Training)

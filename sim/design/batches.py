@@ -1,8 +1,10 @@
-"""Which records a hospital trains on, batch by batch: drawn with the hospital's key, which no other party holds.
+"""Which records a hospital trains on, batch by batch: drawn with the hospital's key, which no other
+party holds.
 
 A batch is the numbers of its records; empty is possible under Poisson sampling.
 
-The hospital trains on these batches; the simulator's observers use the same functions to know the truth behind an update.
+The hospital trains on these batches; the simulator's observers use the same functions to know the
+truth behind an update.
 """
 
 from __future__ import annotations
@@ -15,17 +17,23 @@ from sim.types import Batch
 
 
 def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
-    """Batches of one round of plain training: passes over shuffled records, the last batch of a pass may be smaller."""
+    """Batches of one round of plain training: passes over shuffled records, the last batch of a
+    pass may be smaller.
+    """
     rng = key.stream("batches", round_)
     steps, batches = training.steps(n_train), list[Batch]()
     while len(batches) < steps:
         order = rng.permutation(n_train)
-        batches += [order[at : at + training.batch_size] for at in range(0, n_train, training.batch_size)]
+        batches += [
+            order[at : at + training.batch_size] for at in range(0, n_train, training.batch_size)
+        ]
     return batches[:steps]
 
 
 def poisson(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
-    """Batches of one round under differential privacy: each record joins each batch on its own with ``sample_rate``."""
+    """Batches of one round under differential privacy: each record joins each batch on its own with
+    ``sample_rate``.
+    """
     rng = key.stream("poisson", round_)
     chosen = rng.random((training.steps(n_train), n_train)) < sample_rate(n_train, training)
     return [np.flatnonzero(row) for row in chosen]

@@ -1,6 +1,8 @@
-"""What concerns several parts of a run, checked before round 1. Plug-ins check their own parameters when they are built.
+"""What concerns several parts of a run, checked before round 1. Plug-ins check their own parameters
+when they are built.
 
-Each function raises ``InputError`` that names the first wrong key; ``UndefinedError`` for what other designs may allow.
+Each function raises ``InputError`` that names the first wrong key; ``UndefinedError`` for what
+other designs may allow.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.seeds import stream
-from sim.types import BY_AGGREGATOR, LEVELS, Absence, Byzantine, Inversion, Knowledge, Observation, View
+from sim.types import (
+    BY_AGGREGATOR,
+    LEVELS,
+    Absence,
+    Byzantine,
+    Inversion,
+    Knowledge,
+    Observation,
+    View,
+)
 
 
 def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
@@ -24,9 +35,14 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     check_size(plan, truth)
     for where in {site.device for site in truth.sites}:
         device(where)
-    for several, attacks in (("inversion", attack.of_kind("inversion")), ("backdoor", attack.backdoors)):
+    for several, attacks in (
+        ("inversion", attack.of_kind("inversion")),
+        ("backdoor", attack.backdoors),
+    ):
         if len(attacks) > 1:
-            raise UndefinedError("attack", list(attacks), f"expected at most one {several} in a run")
+            raise UndefinedError(
+                "attack", list(attacks), f"expected at most one {several} in a run"
+            )
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
     _check_poisons(plan, attack, truth)
@@ -43,7 +59,9 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
     """Refuse a run of more training steps or memory than the limits allow."""
     n_arrays = len(plan.network.layout)
     if n_arrays > 2 * limits.LAYERS:
-        raise InputError("model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}")
+        raise InputError(
+            "model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}"
+        )
     training, n_hospitals = plan.training, len(plan.hospitals)
     sizes = [len(site.records) for site in truth.sites]
     steps = [training.steps(size) for size in sizes]
@@ -62,21 +80,31 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
 
 
 def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None:
-    """Refuse more hostile hospitals than there may be, and rounds of attack that the run does not have."""
+    """Refuse more hostile hospitals than there may be, and rounds of attack that the run does not
+    have.
+    """
     if adversary.n_hostile >= n_hospitals:
         expected = f"expected fewer than n_hospitals={n_hospitals}"
         raise InputError("adversary.n_hostile", adversary.n_hostile, expected)
     first, last = adversary.first_round, adversary.last_round
     if first > rounds:
-        raise InputError("adversary.first_round", first, f"expected at most training.rounds={rounds}")
+        raise InputError(
+            "adversary.first_round", first, f"expected at most training.rounds={rounds}"
+        )
     if last is not None and last < first:
-        raise InputError("adversary.last_round", last, f"expected at least adversary.first_round={first}")
+        raise InputError(
+            "adversary.last_round", last, f"expected at least adversary.first_round={first}"
+        )
 
 
 def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) -> None:
     kind = kind_of(attack)
     if kind not in KINDS:
-        raise InputError(f"attack.{name}", type(attack).__name__, f"expected an attack of kind {', '.join(KINDS)}")
+        raise InputError(
+            f"attack.{name}",
+            type(attack).__name__,
+            f"expected an attack of kind {', '.join(KINDS)}",
+        )
     if kind not in BY_AGGREGATOR and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         expected = f"expected at least 1 hostile hospital for attack={name}"
         raise UndefinedError("adversary.n_hostile", 0, expected)
@@ -86,7 +114,9 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) 
     for key in ("round", "first_round") if isinstance(attack, Absence) else ("round",):
         at = getattr(attack, key, 1)
         if at > rounds:
-            raise InputError(f"attack.{name}.{key}", at, f"expected at most training.rounds={rounds}")
+            raise InputError(
+                f"attack.{name}.{key}", at, f"expected at most training.rounds={rounds}"
+            )
 
 
 def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
@@ -100,7 +130,9 @@ def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
 
 
 def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: Adversary) -> None:
-    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random updates."""
+    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random
+    updates.
+    """
     n_hospitals, n_hostile = len(plan.hospitals), adversary.n_hostile
     level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
     rows = stream(0, "check").normal(size=(n_hospitals, 3))
@@ -120,7 +152,9 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
 
 
 def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
-    """Refuse an inversion that cannot work on this model, by one try on an update that is all zeros."""
+    """Refuse an inversion that cannot work on this model, by one try on an update that is all
+    zeros.
+    """
     zeros = np.zeros((1, plan.network.n_params), np.float32)
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)

@@ -1,17 +1,32 @@
-"""What a stated epsilon does not cover, in sentences that ``explain``, evidence, report and docs share."""
+"""What a stated epsilon does not cover, in sentences that ``explain``, evidence, report and docs
+share.
+"""
 
 from __future__ import annotations
 
 NOT_COVERED = (
-    "The number of a hospital's records. Neighbors are two sets of records of which one has one record more. Noise and sampling "
-    "rate are computed from the exact number of training records, so that number is taken to be public.",
-    "Tuning. Rounds, learning rate, clipping norm or defense chosen by looking at results on the same patients.",
-    "Scaling. The means and standard deviations that standardize the fields are computed from all training records without "
-    "noise.",
+    (
+        "The number of a hospital's records. Neighbors are two sets of records of which one has one"
+        " record more. Noise and sampling rate are computed from the exact number of training"
+        " records, so that number is taken to be public."
+    ),
+    (
+        "Tuning. Rounds, learning rate, clipping norm or defense chosen by looking at results on"
+        " the same patients."
+    ),
+    (
+        "Scaling. The means and standard deviations that standardize the fields are computed from"
+        " all training records without noise."
+    ),
     "Patients with records in several hospitals. The epsilons of those hospitals add up for them.",
-    "Several runs. Epsilon covers one run. Runs of one seed draw the same noise, so that a comparison is paired; whoever sees "
-    "two of them can subtract the noise.",
-    "Whoever knows the seed. In this simulation a hospital's key, and with it the noise, follows from the seed of the run. No "
-    "message holds it; a deployment has to draw noise in the hospital, from a source that nobody else knows.",
+    (
+        "Several runs. Epsilon covers one run. Runs of one seed draw the same noise, so that a"
+        " comparison is paired; whoever sees two of them can subtract the noise."
+    ),
+    (
+        "Whoever knows the seed. In this simulation a hospital's key, and with it the noise,"
+        " follows from the seed of the run. No message holds it; a deployment has to draw noise in"
+        " the hospital, from a source that nobody else knows."
+    ),
     "Test patients. Scores, curves and the choice of a model by them carry no noise.",
 )

@@ -1,4 +1,6 @@
-"""What all hospitals and the aggregator agreed on before round 1: the one value that everybody holds."""
+"""What all hospitals and the aggregator agreed on before round 1: the one value that everybody
+holds.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ from sim.types import Node, Pipeline, Schema, SecureAggregation
 
 
 class Terms(Values):
-    """The agreed terms in plain values. Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order.
+    """The agreed terms in plain values. Plug-ins are nodes here; ``steps`` are pairs of a name and
+    a node, in order.
 
     ``columns``: how a record is laid out. ``public``: whether the data may be shown to everybody.
     """
@@ -57,7 +60,8 @@ class Terms(Values):
 
 @dataclass(frozen=True, eq=False)
 class FederationPlan:
-    """The agreed terms and the plug-ins built from them. It knows no seed, no data source, no record and no attack.
+    """The agreed terms and the plug-ins built from them. It knows no seed, no data source, no
+    record and no attack.
 
     Two plans are the same plan where their ``digest`` is the same.
     """
@@ -109,7 +113,9 @@ class FederationPlan:
         return checked(self.model, self.model(self.columns), self.columns.n_features)
 
     def first_weights(self, key: Key) -> NDArray[np.float32]:
-        """The weights that round 1 starts from, (n_params,), drawn anew at each call with the aggregator's key."""
+        """The weights that round 1 starts from, (n_params,), drawn anew at each call with the
+        aggregator's key.
+        """
         drawn = self.network.initialize(key.stream("model"))
         returned.array(self.model, drawn, (self.network.n_params,))
         return returned.finite(self.model, drawn).astype(np.float32, copy=False)
@@ -121,7 +127,9 @@ class FederationPlan:
 
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms. Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter."""
+    """The plan of these terms. Raises ``InputError`` for a node that is no plug-in of its group or
+    has a wrong parameter.
+    """
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
@@ -133,7 +141,8 @@ def agreed(terms: Terms) -> FederationPlan:
 
 
 def read(text: str) -> FederationPlan:
-    """The plan whose ``text`` this is, checked as if it had been configured here: whoever wrote it is not trusted.
+    """The plan whose ``text`` this is, checked as if it had been configured here: whoever wrote it
+    is not trusted.
 
     Raises ``InputError`` that names the first wrong key.
     """
@@ -145,7 +154,8 @@ def read(text: str) -> FederationPlan:
         raise InputError("plan", text, "expected a plan in JSON") from error
     if not isinstance(values, dict):
         raise InputError("plan", text, "expected a plan in JSON")
-    columns = values.pop("columns", None)  # as many as there are fields: their form is checked below
+    # as many as there are fields: their form is checked below
+    columns = values.pop("columns", None)
     plain.check("", values)
     packages = plugins.hashed(values.get("plugins"))
     given = {**values, "columns": columns, "plugins": packages}
@@ -158,14 +168,18 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work on what it would see: by limits, then by tries on small updates."""
+    """Refuse a plan whose rule or model cannot work on what it would see: by limits, then by tries
+    on small updates.
+    """
     _ = plan.network  # which the model may refuse
     names = plan.hospitals
     refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
     counts = np.ones(len(names))
     small = stream(0, "check").normal(size=(len(names), 3))
     try:
-        for rows in (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ():
+        for rows in (
+            (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ()
+        ):
             view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
             plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
     except RefusedError as error:

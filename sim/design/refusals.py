@@ -1,4 +1,6 @@
-"""Why a hospital may refuse to train: a fixed list, so that a refusal carries no words of the hospital's own."""
+"""Why a hospital may refuse to train: a fixed list, so that a refusal carries no words of the
+hospital's own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 Refusal = Literal["plan", "round", "weights", "dp", "epsilon", "secagg"]
-REFUSED: Final = "the hospital refuses to train: "  # how the reason of a reply starts that is a refusal
+# how the reason of a reply starts that is a refusal
+REFUSED: Final = "the hospital refuses to train: "
 SENTENCES: Final[Mapping[str, str]] = {
     "plan": "the task is of another plan than the one agreed on",
     "round": "the plan has no such round",

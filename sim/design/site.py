@@ -1,4 +1,6 @@
-"""What one hospital holds: its records, its privacy policy and its key. No other party holds any of it."""
+"""What one hospital holds: its records, its privacy policy and its key. No other party holds any of
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from sim.types import Records
 
 @dataclass(frozen=True)
 class PrivacyPolicy:
-    """The least protection that a hospital accepts; a hospital refuses to train under a plan with less.
+    """The least protection that a hospital accepts; a hospital refuses to train under a plan with
+    less.
 
     ``dp``: records must be protected by record-level differential privacy.
     ``max_epsilon``: the most that one record may lose over all rounds, None for no limit.
@@ -41,7 +44,9 @@ class PrivacyPolicy:
 
 @lru_cache(maxsize=1024)
 def spent(plan: FederationPlan, n_records: int) -> float:
-    """Epsilon that a record of a hospital with so many loses over all rounds of the plan; infinite without privacy."""
+    """Epsilon that a record of a hospital with so many loses over all rounds of the plan; infinite
+    without privacy.
+    """
     if plan.dp is None:
         return math.inf
     training = plan.training
@@ -54,7 +59,8 @@ def spent(plan: FederationPlan, n_records: int) -> float:
 class Site:
     """One hospital as it knows itself. ``device``: where it trains, as in ``device=``.
 
-    ``training``: how it trains instead of as the plan states; only a hostile hospital has such a thing.
+    ``training``: how it trains instead of as the plan states; only a hostile hospital has such a
+    thing.
     """
 
     name: str

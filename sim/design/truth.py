@@ -1,4 +1,6 @@
-"""What really is so: the simulator's observers hold it, to measure what the parties of a run cannot know."""
+"""What really is so: the simulator's observers hold it, to measure what the parties of a run cannot
+know.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from sim.types import Backdoor, Consortium
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """All hospitals with their training and test records, who really is hostile, and the triggers of backdoors by name.
+    """All hospitals with their training and test records, who really is hostile, and the triggers
+    of backdoors by name.
 
-    ``sites``: of all hospitals, in order of their names: with their keys, from which follows what each trained on.
+    ``sites``: of all hospitals, in order of their names: with their keys, from which follows what
+    each trained on.
     ``key``: of the observers' own draws.
     """
 

@@ -19,7 +19,14 @@ from sim.evidence.records import (
     Visibility,
 )
 from sim.evidence.store import EVIDENCE, MANIFEST, append, head, mend, read
-from sim.evidence.tables import RESULT_COLUMNS, RESULTS, ROUNDS, results, write_results, write_tables
+from sim.evidence.tables import (
+    RESULT_COLUMNS,
+    RESULTS,
+    ROUNDS,
+    results,
+    write_results,
+    write_tables,
+)
 
 __all__ = [
     "EVIDENCE",

@@ -1,6 +1,7 @@
 """The controls of a run: the same run without its attack, and the same run without its defense.
 
-Both share the seed, the data, the code and every value of the configuration that changes a result and is
+Both share the seed, the data, the code and every value of the configuration that changes a result
+and is
 not the attack's (the defense's) own: ``sim.config.groups`` states whose a value is.
 """
 
@@ -30,7 +31,9 @@ class Controls:
                 self._undefended[_but_for_defense(record)] = record
 
     def attack_free(self, run: RunRecord) -> RunRecord | None:
-        """The run with the same defense in which nobody attacks; a run without an attack is its own."""
+        """The run with the same defense in which nobody attacks; a run without an attack is its
+        own.
+        """
         return self._attack_free.get(_but_for_attack(run))
 
     def undefended(self, run: RunRecord) -> RunRecord | None:

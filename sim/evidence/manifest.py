@@ -14,13 +14,37 @@ from sim.types import Node
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
-COMPUTE = ("flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic", "scikit-learn", "scipy", "torch")
-DEPENDENCIES = ("flwr", "torch", "opacus", "numpy", "scipy", "scikit-learn", "hydra-core", "pydantic", "polars", "matplotlib")
+COMPUTE = (
+    "flwr",
+    "hydra-core",
+    "numpy",
+    "omegaconf",
+    "opacus",
+    "polars",
+    "pydantic",
+    "scikit-learn",
+    "scipy",
+    "torch",
+)
+DEPENDENCIES = (
+    "flwr",
+    "torch",
+    "opacus",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "hydra-core",
+    "pydantic",
+    "polars",
+    "matplotlib",
+)
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """12 hex digits of the source of the simulator and its plug-ins and of the versions of what they compute with."""
+    """12 hex digits of the source of the simulator and its plug-ins and of the versions of what
+    they compute with.
+    """
     digest = hashlib.sha256()
     for package in CODE:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -47,8 +71,12 @@ def _commit() -> str | None:
     """The commit of a checkout, with ``+`` if files differ from it; None outside a checkout."""
     git = ["git", "-C", str(ROOT)]
     try:
-        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

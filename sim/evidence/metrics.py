@@ -1,4 +1,5 @@
-"""The one table of metrics: what each figure is, its unit and range, which direction is harm, and what its interval rests on.
+"""The one table of metrics: what each figure is, its unit and range, which direction is harm, and
+what its interval rests on.
 
 Evidence is checked by it, intervals are cut to it, threats and criteria name its entries.
 """
@@ -15,7 +16,9 @@ Harm: TypeAlias = Literal["lower", "higher", "neither"]  # the direction that is
 Basis: TypeAlias = Literal["seeds", "trials", "clusters", "none"]
 
 BASES: Final[Mapping[Basis, str]] = {
-    "seeds": "Student's t interval of the mean over seeds, paired where the control shares the seed",
+    "seeds": (
+        "Student's t interval of the mean over seeds, paired where the control shares the seed"
+    ),
     "trials": "Clopper and Pearson's interval of a rate, whose trials are taken as independent",
     "clusters": "Korn and Graubard's interval of a rate whose trials share a seed",
     "none": "no interval: the figure is a bound that is computed, and not a sample",
@@ -37,9 +40,11 @@ ANY: Final = Range(-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Metric:
-    """One kind of figure: what readers call it, its ``unit`` and ``range``, the direction that is ``harm``.
+    """One kind of figure: what readers call it, its ``unit`` and ``range``, the direction that is
+    ``harm``.
 
-    ``counted``: what ``n`` of an outcome counts, empty where nothing is counted. ``scopes``: of what it is measured.
+    ``counted``: what ``n`` of an outcome counts, empty where nothing is counted. ``scopes``: of
+    what it is measured.
     """
 
     text: str
@@ -60,31 +65,77 @@ METRICS: Final[Mapping[str, Metric]] = {
     "auroc": Metric("AUROC", "share of pairs", SHARE, "lower", PATIENTS, scopes=EVERYWHERE),
     "auprc": Metric("average precision", "share", SHARE, "lower", PATIENTS),
     "accuracy": Metric("accuracy", "share", SHARE, "lower", PATIENTS, scopes=EVERYWHERE),
-    "sensitivity_at_90_specificity": Metric("sensitivity at 90 % specificity", "share", SHARE, "lower", PATIENTS),
+    "sensitivity_at_90_specificity": Metric(
+        "sensitivity at 90 % specificity", "share", SHARE, "lower", PATIENTS
+    ),
     "brier": Metric("Brier score", "squared error", SHARE, "higher", PATIENTS, scopes=EVERYWHERE),
-    "worst_hospital_auroc": Metric("AUROC of the worst hospital", "share of pairs", SHARE, "lower", PATIENTS),
-    "rounds_skipped": Metric("share of rounds that gave no new model", "share", SHARE, "higher", "rounds", "clusters"),
-    "backdoor_success": Metric("attack success of the backdoor", "share", SHARE, "higher", MARKED, "clusters"),
-    "false_trigger_rate": Metric("false-trigger rate of the backdoor", "share", SHARE, "neither", MARKED, "clusters"),
-    "reconstruction_rate": Metric("share of records recovered", "share", SHARE, "higher", "attacked records", "trials"),
+    "worst_hospital_auroc": Metric(
+        "AUROC of the worst hospital", "share of pairs", SHARE, "lower", PATIENTS
+    ),
+    "rounds_skipped": Metric(
+        "share of rounds that gave no new model", "share", SHARE, "higher", "rounds", "clusters"
+    ),
+    "backdoor_success": Metric(
+        "attack success of the backdoor", "share", SHARE, "higher", MARKED, "clusters"
+    ),
+    "false_trigger_rate": Metric(
+        "false-trigger rate of the backdoor", "share", SHARE, "neither", MARKED, "clusters"
+    ),
+    "reconstruction_rate": Metric(
+        "share of records recovered", "share", SHARE, "higher", "attacked records", "trials"
+    ),
     "reconstruction_error": Metric(
-        "largest error of a recovered record", "relative length", POSITIVE, "lower", "recovered records"
+        "largest error of a recovered record",
+        "relative length",
+        POSITIVE,
+        "lower",
+        "recovered records",
     ),
-    "epsilon": Metric("privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE),
-    "selection_precision": Metric("hostile hospitals among those left out", "share", SHARE, "lower", "exclusions"),
-    "selection_recall": Metric("left out among the hostile", "share", SHARE, "lower", "hostile hospitals, each round"),
-    "honest_left_out": Metric("left out among the honest", "share", SHARE, "higher", "honest hospitals, each round"),
-    "hospital_weight": Metric("share of the aggregate", "share", SUMMED_SHARE, "neither", "rounds", scopes=HOSPITAL),
-    "left_out": Metric("rounds in which a hospital was left out", "share", SHARE, "neither", "rounds", scopes=HOSPITAL),
-    "influence": Metric("influence on the model", "equal shares", ANY, "neither", "rounds", scopes=HOSPITAL),
+    "epsilon": Metric(
+        "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
+    ),
+    "selection_precision": Metric(
+        "hostile hospitals among those left out", "share", SHARE, "lower", "exclusions"
+    ),
+    "selection_recall": Metric(
+        "left out among the hostile", "share", SHARE, "lower", "hostile hospitals, each round"
+    ),
+    "honest_left_out": Metric(
+        "left out among the honest", "share", SHARE, "higher", "honest hospitals, each round"
+    ),
+    "hospital_weight": Metric(
+        "share of the aggregate", "share", SUMMED_SHARE, "neither", "rounds", scopes=HOSPITAL
+    ),
+    "left_out": Metric(
+        "rounds in which a hospital was left out",
+        "share",
+        SHARE,
+        "neither",
+        "rounds",
+        scopes=HOSPITAL,
+    ),
+    "influence": Metric(
+        "influence on the model", "equal shares", ANY, "neither", "rounds", scopes=HOSPITAL
+    ),
     "update_distance": Metric(
-        "distance from the others' updates", "relative length", POSITIVE, "neither", "rounds", scopes=HOSPITAL
+        "distance from the others' updates",
+        "relative length",
+        POSITIVE,
+        "neither",
+        "rounds",
+        scopes=HOSPITAL,
     ),
-    "attack_distance": Metric("by how much the attack changed what was sent", "relative length", POSITIVE, "neither"),
-    "defense_distance": Metric("by how much the defense changed the aggregate", "relative length", POSITIVE, "neither"),
+    "attack_distance": Metric(
+        "by how much the attack changed what was sent", "relative length", POSITIVE, "neither"
+    ),
+    "defense_distance": Metric(
+        "by how much the defense changed the aggregate", "relative length", POSITIVE, "neither"
+    ),
 }
 
 
 def is_material(loss: float, drop: float) -> bool:
-    """Whether ``loss`` is at least ``drop``; what rounding of the two scores takes off does not count."""
+    """Whether ``loss`` is at least ``drop``; what rounding of the two scores takes off does not
+    count.
+    """
     return loss >= drop - 1e-9

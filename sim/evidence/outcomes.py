@@ -1,4 +1,6 @@
-"""An outcome: one measured figure of a run, with its unit, what it is of, and what its interval rests on."""
+"""An outcome: one measured figure of a run, with its unit, what it is of, and what its interval
+rests on.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ class Part(BaseModel):
 class Outcome(Part):
     """One figure. ``subject``: which hospital (record, message) it is of, None for the consortium.
 
-    ``value`` is None where the figure is not defined, and ``undefined`` states why. ``n``: how many patients,
-    records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are those of the metric in
-    ``sim.evidence.metrics``, so that a line of evidence can be read by itself.
+    ``value`` is None where the figure is not defined, and ``undefined`` states why. ``n``: how many
+    patients,
+    records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are those of
+    the metric in ``sim.evidence.metrics``, so that a line of evidence can be read by itself.
     """
 
     metric: str
@@ -32,7 +35,12 @@ class Outcome(Part):
 
 
 def outcome(
-    metric: str, value: float | None, n: int | None = None, *, hospital: str | None = None, undefined: str | None = None
+    metric: str,
+    value: float | None,
+    n: int | None = None,
+    *,
+    hospital: str | None = None,
+    undefined: str | None = None,
 ) -> Outcome:
     """The outcome of a metric for the consortium, or for one ``hospital``.
 

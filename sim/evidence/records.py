@@ -17,7 +17,9 @@ SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent 
 
 
 class HospitalFacts(Part):
-    """One hospital of a run: what it is and how many records it has. What was measured of it is in the outcomes."""
+    """One hospital of a run: what it is and how many records it has. What was measured of it is in
+    the outcomes.
+    """
 
     hospital: str
     origin: str
@@ -28,7 +30,8 @@ class HospitalFacts(Part):
 
 
 class Engagement(Part):
-    """Whether the attack and the defense did something; None where there is none, or where no update compared is finite.
+    """Whether the attack and the defense did something; None where there is none, or where no
+    update compared is finite.
 
     The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``.
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
@@ -58,9 +61,11 @@ Cause = Literal["absent", "refused", "not_finite"]
 class Skip(Part):
     """A round that ended without a new model: the weights stayed as they were.
 
-    ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of them, but a step or the rule
-    refused these; ``not_finite``, float32 cannot hold the new weights. ``replies``: usable ones; ``needed``: the least number for
-    which steps and rule work. ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's truth.
+    ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
+    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights.
+    ``replies``: usable ones; ``needed``: the least number for which steps and rule work.
+    ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's
+    truth.
     """
 
     round: int
@@ -73,7 +78,9 @@ class Skip(Part):
 
 
 class Spent(Part):
-    """How one hospital spends its epsilon (an outcome of its own), composed over all local steps of all rounds."""
+    """How one hospital spends its epsilon (an outcome of its own), composed over all local steps of
+    all rounds.
+    """
 
     hospital: str
     n_train: int
@@ -83,9 +90,11 @@ class Spent(Part):
 
 
 class Privacy(Part):
-    """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is the maximum over hospitals.
+    """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is
+    the maximum over hospitals.
 
-    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it does not cover.
+    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it does
+    not cover.
     """
 
     unit: str
@@ -98,7 +107,9 @@ class Privacy(Part):
 
 
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the units of the fields. Recorded for public data only."""
+    """One attacked record and the nearest guess, in the units of the fields. Recorded for public
+    data only.
+    """
 
     hospital: str
     exact: bool
@@ -107,7 +118,8 @@ class Recovered(Part):
 
 
 class Inverted(Part):
-    """What was attacked by reconstruction, and how; what was recovered are the outcomes ``reconstruction_rate`` and ``_error``.
+    """What was attacked by reconstruction, and how; what was recovered are the outcomes
+    ``reconstruction_rate`` and ``_error``.
 
     ``reconstruction_error``: largest |guess - record| / |record| over recovered records (feature columns). ``records_in_row``:
     how many records were summed in each row that the attacker saw.
@@ -121,10 +133,12 @@ class Inverted(Part):
 
 
 class BackdoorGoal(Part):
-    """The attack that teaches the model a mark, and the class that marked records shall be put into.
+    """The attack that teaches the model a mark, and the class that marked records shall be put
+    into.
 
-    ``backdoor_success`` is the share of the test records not of the ``target`` class that the model puts into it once they
-    bear the mark; ``false_trigger_rate`` the same for the model of the run without the attack, which never saw the mark.
+    ``backdoor_success`` is the share of the test records not of the ``target`` class that the model
+    puts into it once they bear the mark; ``false_trigger_rate`` the same for the model of the run
+    without the attack, which never saw the mark.
     """
 
     attack: str
@@ -132,10 +146,12 @@ class BackdoorGoal(Part):
 
 
 class Clipped(Part):
-    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows that the part saw.
+    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows
+    that the part saw.
 
-    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share of rows longer than the
-    radius, over all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all rounds.
+    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share
+    of rows longer than the radius, over all rounds. ``median_length``: of the rows of a round, mean
+    over rounds. ``longest``: of all rounds.
     """
 
     part: str
@@ -190,18 +206,26 @@ class RunRecord(Part):
     inversion: Inverted | None
     visibility: list[Visibility]
     conflicts: list[Conflict]
-    curve: dict[str, list[Any]]  # columns round, hospital, metric, value; hospital "all" is the pooled test set
+    # columns round, hospital, metric, value; hospital "all" is the pooled test set
+    curve: dict[str, list[Any]]
     seconds: float
-    limit: int | None  # the largest number of hostile hospitals for which the defense is defined; None: no matter to it
+    # the largest number of hostile hospitals for which the defense is defined; None: no matter to
+    # it
+    limit: int | None
     skips: list[Skip]  # what is known of each of ``skipped_rounds``
-    absences: dict[str, list[str]]  # by attack that is an absence of honest hospitals, those that it concerns
+    # by attack that is an absence of honest hospitals, those that it concerns
+    absences: dict[str, list[str]]
     data_notes: list[str]  # what a reader of the figures should know about the data
-    not_finite_from: int | None  # first round in which an honest update, the new weights or a score overflowed float32
-    disputed: list[Screened]  # what hospitals reported and nobody believed, though their updates were used
+    # first round in which an honest update, the new weights or a score overflowed float32
+    not_finite_from: int | None
+    # what hospitals reported and nobody believed, though their updates were used
+    disputed: list[Screened]
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
-        """The outcome of a metric for the consortium, or for one ``hospital``; None if it was not measured."""
+        """The outcome of a metric for the consortium, or for one ``hospital``; None if it was not
+        measured.
+        """
         for one in self.outcomes:
             if one.metric == metric and one.subject == hospital:
                 return one
@@ -219,7 +243,11 @@ class RunRecord(Part):
     @property
     def worst_hospital(self) -> str | None:
         """The hospital with the least AUROC; None where no hospital has one."""
-        ranked = [(one.value, one.subject) for one in self.outcomes if one.metric == "auroc" and one.scope == "hospital"]
+        ranked = [
+            (one.value, one.subject)
+            for one in self.outcomes
+            if one.metric == "auroc" and one.scope == "hospital"
+        ]
         defined = [(value, name) for value, name in ranked if value is not None]
         return min(defined, key=lambda pair: pair[0], default=(None, None))[1]
 
@@ -247,5 +275,10 @@ class RunRecord(Part):
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Every name held once: as many strings as there are rows would be most of the memory of a large comparison."""
-        return {key: [intern(one) if type(one) is str else one for one in column] for key, column in curve.items()}
+        """Every name held once: as many strings as there are rows would be most of the memory of a
+        large comparison.
+        """
+        return {
+            key: [intern(one) if type(one) is str else one for one in column]
+            for key, column in curve.items()
+        }

@@ -1,7 +1,9 @@
-"""Lines of a file chained by hash: each ends with the hash of the line before and with its own, over every byte before it.
+"""Lines of a file chained by hash: each ends with the hash of the line before and with its own,
+over every byte before it.
 
-The chain shows that a line was changed, moved, repeated, left out or brought from elsewhere. It cannot show that somebody wrote
-the whole file anew; for that the last line's hash has to be compared with a copy that is somewhere else.
+The chain shows that a line was changed, moved, repeated, left out or brought from elsewhere. It
+cannot show that somebody wrote the whole file anew; for that the last line's hash has to be
+compared with a copy that is somewhere else.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ def seal(text: str, previous: str) -> bytes:
 def opened(line: bytes, previous: str) -> tuple[bytes, str]:
     """The JSON object in ``line`` without its seal, and the line's hash.
 
-    Raises ``BrokenError`` unless the line follows the one whose hash is ``previous``, byte for byte as it was sealed.
+    Raises ``BrokenError`` unless the line follows the one whose hash is ``previous``, byte for byte
+    as it was sealed.
     """
     found = _END.search(line, max(0, len(line) - SEAL_BYTES))
     if found is None:
@@ -37,12 +40,16 @@ def opened(line: bytes, previous: str) -> tuple[bytes, str]:
     if sha256(line[: len(line) - len(b', "hash": ""}\n') - 64]).hexdigest() != stated:
         raise BrokenError("its hash is not that of its content: it was changed")
     if stated_previous != previous:
-        raise BrokenError("it does not follow the line before: lines were changed, moved, left out or put in")
+        raise BrokenError(
+            "it does not follow the line before: lines were changed, moved, left out or put in"
+        )
     return line[: found.start()] + b"}", stated
 
 
 def last_hash(tail: bytes) -> str:
-    """The hash of the last line, from the last ``SEAL_BYTES`` of a file; ``FIRST`` of an empty file."""
+    """The hash of the last line, from the last ``SEAL_BYTES`` of a file; ``FIRST`` of an empty
+    file.
+    """
     if not tail:
         return FIRST
     if (found := _END.search(tail)) is None:

@@ -1,4 +1,6 @@
-"""Text in files that spreadsheets open: a cell that one would compute as a formula is text there. Imports no library."""
+"""Text in files that spreadsheets open: a cell that one would compute as a formula is text there.
+Imports no library.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ def rows(table: Iterable[TableRow]) -> Iterator[TableRow]:
 def cell(value: object) -> object:
     """The value; of a text, what no program takes for anything else.
 
-    A text that starts like a formula has ``'`` before it (OWASP, CSV Injection), and control characters, line ends among them,
-    are Python escapes. Numbers stay numbers, negative ones too.
+    A text that starts like a formula has ``'`` before it (OWASP, CSV Injection), and control
+    characters, line ends among them, are Python escapes. Numbers stay numbers, negative ones too.
     """
     if not isinstance(value, str):
         return value

@@ -1,4 +1,6 @@
-"""The file of evidence: records appended one by one, each line chained to the one before, and read back checked."""
+"""The file of evidence: records appended one by one, each line chained to the one before, and read
+back checked.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ LONGEST_LINE: Final = 2**30  # bytes
 
 
 def append(folder: Path, record: RunRecord) -> None:
-    """Add one record to the end of the folder's evidence, chained to the one before, whole or not at all.
+    """Add one record to the end of the folder's evidence, chained to the one before, whole or not
+    at all.
 
-    Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read`` would refuse.
+    Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read``
+    would refuse.
     """
     if (found := implausible(record)) is not None:
         raise ValueError(f"{found[0]} of run {record.run}: {found[1]}")
@@ -36,7 +40,9 @@ def append(folder: Path, record: RunRecord) -> None:
 
 
 def head(folder: Path) -> Node:
-    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line, which stands for all of it."""
+    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line,
+    which stands for all of it.
+    """
     path = folder / EVIDENCE
     try:
         with os.fdopen(files.opened(path), "rb") as file:
@@ -46,15 +52,18 @@ def head(folder: Path) -> Node:
     except FileNotFoundError:
         return {"bytes": 0, "hash": sealed.FIRST}
     except (sealed.BrokenError, OSError) as error:
-        raise InputError("folder", folder, f"expected evidence in {EVIDENCE}: {_reason(error)}") from None
+        raise InputError(
+            "folder", folder, f"expected evidence in {EVIDENCE}: {_reason(error)}"
+        ) from None
 
 
 def read(folder: Path) -> list[RunRecord]:
-    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if there is no evidence.
+    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if
+    there is no evidence.
 
-    Each line must follow the line before, hold figures that a run can have, and bear the address of its configuration, data and
-    code; ``manifest.json``, where it is there, must name a line of the chain. A last line that was cut off by an interruption is
-    not evidence and is left out.
+    Each line must follow the line before, hold figures that a run can have, and bear the address of
+    its configuration, data and code; ``manifest.json``, where it is there, must name a line of the
+    chain. A last line that was cut off by an interruption is not evidence and is left out.
     """
     records: dict[str, RunRecord] = {}
     promised, size = _promised(folder), 0
@@ -67,14 +76,25 @@ def read(folder: Path) -> list[RunRecord]:
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
-        raise InputError("folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})") from error
+        raise InputError(
+            "folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})"
+        ) from error
     if not reached:
-        raise InputError("folder", folder, f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another")
-    return sorted(records.values(), key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run))
+        raise InputError(
+            "folder",
+            folder,
+            f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another",
+        )
+    return sorted(
+        records.values(),
+        key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run),
+    )
 
 
 def mend(folder: Path) -> None:
-    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a line of its own."""
+    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a
+    line of its own.
+    """
     path = folder / EVIDENCE
     if path.exists() and path.is_file():
         with path.open("rb") as file:
@@ -106,13 +126,19 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def _promised(folder: Path) -> Node | None:
-    """Size and hash of the evidence as the folder's manifest has them; None where the manifest has neither."""
+    """Size and hash of the evidence as the folder's manifest has them; None where the manifest has
+    neither.
+    """
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
             stated = json.loads(file.read()).get("evidence")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
-    return {"bytes": stated.get("bytes"), "hash": stated.get("hash")} if isinstance(stated, dict) else None
+    return (
+        {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
+        if isinstance(stated, dict)
+        else None
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -120,15 +146,24 @@ def _reason(error: Exception) -> str:
 
 
 def _of_other_version(content: bytes) -> str | None:
-    """The refusal of a line that another version of this program wrote; None if this one may have written it."""
+    """The refusal of a line that another version of this program wrote; None if this one may have
+    written it.
+    """
     try:
         stated = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    schema, code = (stated.get(key) for key in ("schema_", "code")) if isinstance(stated, dict) else (None, None)
+    schema, code = (
+        (stated.get(key) for key in ("schema_", "code"))
+        if isinstance(stated, dict)
+        else (None, None)
+    )
     if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
         return None
-    return f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which can read it"
+    return (
+        f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which"
+        " can read it"
+    )
 
 
 def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:
@@ -140,7 +175,10 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         if (found := implausible(record)) is not None:
             where, reason = found
         elif record.run != (expected := address_of(record.config, record.data_hash, record.code)):
-            where, reason = "run", f"expected {expected}, the address of its configuration, data and code"
+            where, reason = (
+                "run",
+                f"expected {expected}, the address of its configuration, data and code",
+            )
         else:
             return record, own
     except sealed.BrokenError as error:
@@ -149,4 +187,6 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "record"
         reason = _of_other_version(content) or problem["msg"]
-    raise InputError(f"{folder / EVIDENCE}:{number}", shown(where), f"not evidence of {SCHEMA}: {reason}")
+    raise InputError(
+        f"{folder / EVIDENCE}:{number}", shown(where), f"not evidence of {SCHEMA}: {reason}"
+    )

@@ -1,6 +1,7 @@
 """Whether runs are of one study, by the parts of their configurations (``sim.config.groups``).
 
-A folder takes runs of one study: what is shared is equal, and a name of an attack or a defense stands for one thing only.
+A folder takes runs of one study: what is shared is equal, and a name of an attack or a defense
+stands for one thing only.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Difference = tuple[str, object, object]  # key, value held, value wanted
 
 
 def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
-    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the defense by its label."""
+    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the
+    defense by its label.
+    """
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
     shared = groups.of(config, "study") | {"adversary": adversary}
@@ -32,7 +35,9 @@ def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
 
 
 def difference(held: Iterable[Node], wanted: Iterable[Node]) -> Difference | None:
-    """The first key in which the ``wanted`` configurations are of another study than those ``held``; None if there is none."""
+    """The first key in which the ``wanted`` configurations are of another study than those
+    ``held``; None if there is none.
+    """
     known: dict[Scope, Node] = {}
     for config in held:
         known.update(scopes(config))
@@ -61,14 +66,22 @@ def _following(node: Any, n_hostile: object) -> Any:
     """The node with what follows the number of hostile hospitals left out of it."""
     if isinstance(node, Mapping):
         return {
-            key: _following(value, n_hostile) for key, value in node.items() if not (key == OF_THE_RUN and value == n_hostile)
+            key: _following(value, n_hostile)
+            for key, value in node.items()
+            if not (key == OF_THE_RUN and value == n_hostile)
         }
-    return [_following(item, n_hostile) for item in node] if isinstance(node, (list, tuple)) else node
+    return (
+        [_following(item, n_hostile) for item in node] if isinstance(node, (list, tuple)) else node
+    )
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every value by its dotted key; a pair of a name and a node counts as that key."""
-    if isinstance(node, list) and node and all(isinstance(item, list) and len(item) == 2 for item in node):
+    if (
+        isinstance(node, list)
+        and node
+        and all(isinstance(item, list) and len(item) == 2 for item in node)
+    ):
         node = {str(name): value for name, value in node}
     if isinstance(node, Mapping) and node:
         for key, value in node.items():

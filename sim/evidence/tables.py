@@ -1,4 +1,6 @@
-"""The tables of a folder of records: ``results.csv``, one row a run, and ``rounds.parquet``, one row a figure of a round."""
+"""The tables of a folder of records: ``results.csv``, one row a run, and ``rounds.parquet``, one
+row a figure of a round.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
-SUCCESS: Final[Mapping[str, str]] = {  # metrics that are rates of success of an attack -> what ``results`` calls them
+# metrics that are rates of success of an attack -> what ``results`` calls them
+SUCCESS: Final[Mapping[str, str]] = {
     "reconstruction_rate": "records_recovered",
     "backdoor_success": "backdoor_success",
 }
@@ -46,20 +49,31 @@ def write_results(folder: Path, table: Sequence[TableRow]) -> None:
 def results(records: Sequence[RunRecord]) -> list[TableRow]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
-    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records recovered. For a backdoor, the share
-    of marked test records, not of the target class, that the final model puts into it. For other attacks on the model, whether
-    the run lost at least ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no attack): 1 or
-    0, so that its mean over seeds is a success rate; 1 also where the attack left no model with finite scores and the control
-    has an AUROC; None without that control. ``attack_success_kind`` states which of the three it is: ``records_recovered``,
-    ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a backdoor, the share that ``attack_success`` is to be read
-    beside, that of the same run without the attack.
+    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records
+    recovered. For a backdoor, the share of marked test records, not of the target class, that the
+    final model puts into it. For other attacks on the model, whether the run lost at least
+    ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no
+    attack): 1 or 0, so that its mean over seeds is a success rate; 1 also where the attack left no
+    model with finite scores and the control has an AUROC; None without that control.
+    ``attack_success_kind`` states which of the three it is: ``records_recovered``,
+    ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a backdoor, the share that
+    ``attack_success`` is to be read beside, that of the same run without the attack.
     """
     controls = Controls(records)
     return [_row(record, controls.attack_free(record)) for record in records]
 
 
 def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
-    of_record = ("run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds")
+    of_record = (
+        "run",
+        "consortium",
+        "attack",
+        "defense",
+        "seed",
+        "n_hospitals",
+        "n_hostile",
+        "rounds",
+    )
     row: TableRow = {
         **{name: getattr(record, name) for name in of_record},
         **{name: record.value(name) for name in RESULT_COLUMNS if name in METRICS},
@@ -75,7 +89,9 @@ def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
 
 
 def attack_success(record: RunRecord, control: RunRecord | None) -> float | None:
-    """Success rate of the run's attack, as ``results`` defines it. ``control``: the run without the attack."""
+    """Success rate of the run's attack, as ``results`` defines it. ``control``: the run without the
+    attack.
+    """
     if record.attack == NONE:
         return None
     if (metric := _measured_success(record)) is not None:
@@ -105,8 +121,17 @@ def _measured_success(record: RunRecord) -> str | None:
 def _rounds(records: Sequence[RunRecord]) -> bytes:
     import polars as pl  # workers import this module, and write no tables
 
-    schema = {"run": pl.String, "round": pl.Int64, "hospital": pl.String, "metric": pl.String, "value": pl.Float64}
-    frames = [pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema) for r in records]
+    schema = {
+        "run": pl.String,
+        "round": pl.Int64,
+        "hospital": pl.String,
+        "metric": pl.String,
+        "value": pl.Float64,
+    }
+    frames = [
+        pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema)
+        for r in records
+    ]
     out = BytesIO()
     pl.concat([pl.DataFrame(schema=schema), *frames]).write_parquet(out)
     return out.getvalue()

@@ -1,4 +1,6 @@
-"""What hostile hospitals know and send. The adversary stands in them: behind their training, and before their upload."""
+"""What hostile hospitals know and send. The adversary stands in them: behind their training, and
+before their upload.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,22 @@ from sim.federation.conversation import Arrived, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
 from sim.states import State, advanced
-from sim.types import LEVELS, Absence, AttackKind, Byzantine, Fault, Knowledge, Level, Reply, SentReply, Updates, Vector
+from sim.types import (
+    LEVELS,
+    Absence,
+    AttackKind,
+    Byzantine,
+    Fault,
+    Knowledge,
+    Level,
+    Reply,
+    SentReply,
+    Updates,
+    Vector,
+)
 
-ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds of attacks that change what is sent
+# kinds of attacks that change what is sent
+ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -29,16 +44,20 @@ Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], 
 
 @dataclass
 class Lasting:
-    """States of attacks, by the name of each and the hospital that it attacks from ("": all of them)."""
+    """States of attacks, by the name of each and the hospital that it attacks from ("": all of
+    them).
+    """
 
     states: dict[tuple[str, str], State] = field(default_factory=dict)
 
 
 class Grant:
-    """What the adversary of a run may know in one round: the only way from anything outside hostile hospitals to an attack.
+    """What the adversary of a run may know in one round: the only way from anything outside hostile
+    hospitals to an attack.
 
-    ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model`` (n_params,) and ``n_hospitals`` are
-    public. ``is_futile``: whether the round will be skipped whatever they send, for lack of replies.
+    ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model``
+    (n_params,) and ``n_hospitals`` are public. ``is_futile``: whether the round will be skipped
+    whatever they send, for lack of replies.
     """
 
     def __init__(
@@ -52,8 +71,15 @@ class Grant:
         preview: Preview,
         is_futile: bool,
     ) -> None:
-        """``reports``: usable ones of all hospitals, in order of names. ``preview``: what their aggregate would be."""
-        self.number, self.model, self.n_hospitals, self.is_futile = number, model, n_hospitals, is_futile
+        """``reports``: usable ones of all hospitals, in order of names. ``preview``: what their
+        aggregate would be.
+        """
+        self.number, self.model, self.n_hospitals, self.is_futile = (
+            number,
+            model,
+            n_hospitals,
+            is_futile,
+        )
         self.hostile = tuple(name for name in hostile if name in reports)
         self._level, self._reports, self._preview = level, reports, preview
 
@@ -62,8 +88,12 @@ class Grant:
         """Updates of the hostile hospitals, (n_hostile, n_params)."""
         return np.array([self._reports[name].update for name in self.hostile])
 
-    def knowledge(self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]) -> Knowledge:
-        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of a preview."""
+    def knowledge(
+        self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]
+    ) -> Knowledge:
+        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of
+        a preview.
+        """
         level = min(LEVELS.index(self._level), LEVELS.index(uses))
         return Knowledge(
             own=own,
@@ -86,20 +116,26 @@ class Grant:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
     def _defense(self, rng: Callable[[], np.random.Generator]) -> Callable[[Updates], Vector]:
-        """What the aggregate would be if the hostile hospitals sent these rows; the same random draws at each call."""
+        """What the aggregate would be if the hostile hospitals sent these rows; the same random
+        draws at each call.
+        """
 
         def preview(rows: Updates) -> Vector:
             sent = zip(self.hostile, as_sent(rows), strict=True)
-            would = {hospital: replace(self._reports[hospital], update=row) for hospital, row in sent}
+            would = {
+                hospital: replace(self._reports[hospital], update=row) for hospital, row in sent
+            }
             return self._preview({**self._reports, **would}, rng())
 
         return preview
 
 
 class Adversary:
-    """Replaces what the hostile hospitals of one run upload: their updates by Byzantine attacks, then their replies by faults.
+    """Replaces what the hostile hospitals of one run upload: their updates by Byzantine attacks,
+    then their replies by faults.
 
-    ``moved``: of each attack, how far what it sent in the last round was from what it was given, hospital by hospital.
+    ``moved``: of each attack, how far what it sent in the last round was from what it was given,
+    hospital by hospital.
     """
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
@@ -107,35 +143,49 @@ class Adversary:
         self.plan, self.max_records = plan, max_records
         self.attacks = plan.of_kind("byzantine")
         on_replies = plan.of_kind("faults")
-        self.faults: dict[str, Fault] = {name: one for name, one in on_replies.items() if not isinstance(one, Absence)}
-        self.absences: dict[str, Absence] = {name: one for name, one in on_replies.items() if isinstance(one, Absence)}
+        self.faults: dict[str, Fault] = {
+            name: one for name, one in on_replies.items() if not isinstance(one, Absence)
+        }
+        self.absences: dict[str, Absence] = {
+            name: one for name, one in on_replies.items() if isinstance(one, Absence)
+        }
         self.moved: dict[str, list[float]] = {}
         self.state = Lasting()
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
-        return bool(self.absences) or (bool(self.attacks or self.faults) and self.plan.attacks_in(number))
+        return bool(self.absences) or (
+            bool(self.attacks or self.faults) and self.plan.attacks_in(number)
+        )
 
     def start(self, number: int) -> None:
         """Begin a round: nothing is moved in it yet."""
         self.moved = {}
 
     def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round; hostile ones do not see their updates either."""
+        """The honest hospitals of which nothing arrives in a round; hostile ones do not see their
+        updates either.
+        """
         away = set[str]()
         for name, absence in self.absences.items():
-            present = [hospital for hospital, arrived in trained.items() if arrived.message is not None and hospital not in away]
+            present = [
+                hospital
+                for hospital, arrived in trained.items()
+                if arrived.message is not None and hospital not in away
+            ]
             gone = [
                 hospital
                 for hospital in self.plan.absent[name]
-                if absence.away(number, self.plan.key.stream("attack", name, number, hospital)) and hospital in present
+                if absence.away(number, self.plan.key.stream("attack", name, number, hospital))
+                and hospital in present
             ]
             away.update(gone)
             self._note(name, [1.0] * len(gone))
         return frozenset(away)
 
     def upload(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
-        """What hostile hospitals upload in place of what they trained, by name; those that are missing do as if honest.
+        """What hostile hospitals upload in place of what they trained, by name; those that are
+        missing do as if honest.
 
         ``trained``: replies of hostile hospitals, in order of their names.
         """
@@ -144,34 +194,58 @@ class Adversary:
             uploads |= self._byzantine(uploads, grant)
         for name, fault in self.faults.items():
             uploads |= self._faulty(name, fault, uploads, grant)
-        return {hospital: upload for hospital, upload in uploads.items() if upload is not trained[hospital]}
+        return {
+            hospital: upload
+            for hospital, upload in uploads.items()
+            if upload is not trained[hospital]
+        }
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
         for name, attack in self.attacks.items():
             try:
                 given, sent = sent, self._send(name, attack, grant, sent)
-            except RefusedError:  # too few hostile hospitals are left in this round: they go on as they are
+            except (
+                RefusedError
+            ):  # too few hostile hospitals are left in this round: they go on as they are
                 continue
-            moved = (relative_distance(new, old) for new, old in zip(as_sent(sent), as_sent(given), strict=True))
+            moved = (
+                relative_distance(new, old)
+                for new, old in zip(as_sent(sent), as_sent(given), strict=True)
+            )
             self._note(name, moved)
         by_name = zip(grant.hostile, as_sent(sent), strict=True)
-        return {hospital: Arrived(wire.replaced(trained[hospital].there(), row)) for hospital, row in by_name}
+        return {
+            hospital: Arrived(wire.replaced(trained[hospital].there(), row))
+            for hospital, row in by_name
+        }
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:
         """What ``attack`` sends in place of ``own``."""
         key, number, uses = self.plan.key, grant.number, attack.about.uses
 
         def ask(rows: Updates, *identity: str) -> Updates:
-            known = grant.knowledge(uses, rows, lambda: key.stream("attack", name, number, "foreseen"))
-            found = self._advance(name, "".join(identity), attack, known, key.stream("attack", name, number, *identity))
+            known = grant.knowledge(
+                uses, rows, lambda: key.stream("attack", name, number, "foreseen")
+            )
+            found = self._advance(
+                name,
+                "".join(identity),
+                attack,
+                known,
+                key.stream("attack", name, number, *identity),
+            )
             return returned.array(attack, found, rows.shape)
 
         if grant.is_alone(uses):
-            return np.concatenate([ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)])
+            return np.concatenate(
+                [ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)]
+            )
         return ask(own)
 
-    def _faulty(self, name: str, fault: Fault, uploads: Replies, grant: Grant) -> dict[str, Arrived]:
+    def _faulty(
+        self, name: str, fault: Fault, uploads: Replies, grant: Grant
+    ) -> dict[str, Arrived]:
         """What each hospital sends in place of a usable reply."""
         number, n_params, found = grant.number, len(grant.model), dict[str, Arrived]()
         for hospital, arrived in uploads.items():
@@ -179,8 +253,14 @@ class Adversary:
                 report = arrived.report(n_params, self.max_records)
                 given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
-                sent = returned.instance(fault, self._advance(name, hospital, fault, given, rng), SentReply)
-                found[hospital] = Arrived() if sent.update is None else Arrived(wire.sent_reply(arrived.there(), sent))
+                sent = returned.instance(
+                    fault, self._advance(name, hospital, fault, given, rng), SentReply
+                )
+                found[hospital] = (
+                    Arrived()
+                    if sent.update is None
+                    else Arrived(wire.sent_reply(arrived.there(), sent))
+                )
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
         return found
 
@@ -200,7 +280,9 @@ class Adversary:
 
     def _note(self, name: str, distances: Iterable[float]) -> None:
         """Keep how far replies were moved, but not those that will be screened."""
-        self.moved.setdefault(name, []).extend(distance for distance in distances if math.isfinite(distance))
+        self.moved.setdefault(name, []).extend(
+            distance for distance in distances if math.isfinite(distance)
+        )
 
 
 def as_sent(rows: Updates) -> Updates:
@@ -210,8 +292,13 @@ def as_sent(rows: Updates) -> Updates:
 
 
 def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int) -> float:
-    """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its record count."""
+    """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its
+    record count.
+    """
     with suppress(wire.UnusableError):
         report = sent.report(n_params, max_records)
-        return max(relative_distance(report.update, honest.update), abs(report.count - honest.count) / honest.count)
+        return max(
+            relative_distance(report.update, honest.update),
+            abs(report.count - honest.count) / honest.count,
+        )
     return 1.0

@@ -1,7 +1,9 @@
-"""A round as a conversation: what the aggregator asks in each trip, what arrives, and what it is left to see.
+"""A round as a conversation: what the aggregator asks in each trip, what arrives, and what it is
+left to see.
 
-A protocol has two halves. The aggregator's half is a generator: it yields trips, is sent what arrived, and returns the end of the
-round. The hospital's half answers one trip at a time. Neither half knows on which engine, or beside which other runs, it is used.
+A protocol has two halves. The aggregator's half is a generator: it yields trips, is sent what
+arrived, and returns the end of the round. The hospital's half answers one trip at a time. Neither
+half knows on which engine, or beside which other runs, it is used.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ TRAIN = "train"  # the kind of a trip in which hospitals train and upload
 class Trip:
     """What the aggregator asks of some hospitals at once.
 
-    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks. ``model`` (n_params,): the
-    weights that they train for it; None: nothing is trained. ``common``: what each of them is sent. ``each``: what single ones
-    are sent beside that, by name.
+    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks.
+    ``model`` (n_params,): the weights that they train for it; None: nothing is trained. ``common``:
+    what each of them is sent. ``each``: what single ones are sent beside that, by name.
     """
 
     kind: str
@@ -39,7 +41,9 @@ class Trip:
 
 
 class Arrived:
-    """What arrived of one hospital in one trip: a message that nobody has looked into yet, or the reason why there is none."""
+    """What arrived of one hospital in one trip: a message that nobody has looked into yet, or the
+    reason why there is none.
+    """
 
     def __init__(self, message: Message | None = None, reason: str = "no reply") -> None:
         self.message, self.reason = message, reason
@@ -51,7 +55,9 @@ class Arrived:
         return wire.read_content(self.there(), form)
 
     def report(self, n_params: int, max_records: int) -> wire.Report:
-        """The usable update and record count, read once. Raises ``UnusableError`` for anything else."""
+        """The usable update and record count, read once. Raises ``UnusableError`` for anything
+        else.
+        """
         if self._unusable is not None:
             raise wire.UnusableError(self._unusable)
         if self._report is None:
@@ -69,7 +75,8 @@ class Arrived:
         return self.message
 
 
-Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital that was asked, in order of their names
+# of each hospital that was asked, in order of their names
+Replies: TypeAlias = Mapping[str, Arrived]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +84,8 @@ class Concluded:
     """The end of a round's conversation.
 
     ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
-    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the others, and why.
-    ``reported``: numbers that hospitals state beside their updates.
+    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
+    others, and why. ``reported``: numbers that hospitals state beside their updates.
     """
 
     view: View | None
@@ -94,8 +101,9 @@ Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
 class Asked(NamedTuple):
     """One trip, as it reached a hospital.
 
-    ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``: what its half held back in an
-    earlier trip of this round. ``key``: its own secret, from which it draws.
+    ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``:
+    what its half held back in an earlier trip of this round. ``key``: its own secret, from which it
+    draws.
     """
 
     kind: str
@@ -118,8 +126,8 @@ class Answer(NamedTuple):
 class HospitalHalf(Protocol):
     """The hospital's half of a protocol.
 
-    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any error for a trip that it
-    refuses; at the aggregator it counts as a failure of the hospital.
+    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
+    error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...
@@ -143,11 +151,15 @@ class RoundProtocol(Protocol):
 
 @runtime_checkable
 class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
-    """A secure aggregation that is carried out in messages; called, it gives the view that these leave."""
+    """A secure aggregation that is carried out in messages; called, it gives the view that these
+    leave.
+    """
 
 
 def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:
-    """What ``read`` gives for each usable reply, and why the others are not usable, both by hospital in the order given."""
+    """What ``read`` gives for each usable reply, and why the others are not usable, both by
+    hospital in the order given.
+    """
     usable, refused = dict[str, T](), dict[str, str]()
     for hospital, arrived in replies.items():
         try:

@@ -1,4 +1,6 @@
-"""The one driver: it advances one run or many, trip by trip and round by round, on any Flower grid, for any protocol."""
+"""The one driver: it advances one run or many, trip by trip and round by round, on any Flower grid,
+for any protocol.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PATIENCE = 3600.0  # seconds in which the replies of a trip must be there
 
 @dataclass(frozen=True)
 class Roster:
-    """Which node each hospital is, in order of their names. ``absent``: hospitals without a node, and why."""
+    """Which node each hospital is, in order of their names. ``absent``: hospitals without a node,
+    and why.
+    """
 
     nodes: Mapping[str, int]
     absent: Mapping[str, str]
@@ -36,19 +40,25 @@ class Roster:
         return cls({name: node for node, name in enumerate(hospitals, first)}, {})
 
     @classmethod
-    def enrolled(cls, hospitals: Sequence[str], partitions: Mapping[int, int], refused: Sequence[str] = ()) -> Roster:
+    def enrolled(
+        cls, hospitals: Sequence[str], partitions: Mapping[int, int], refused: Sequence[str] = ()
+    ) -> Roster:
         """The hospitals behind the nodes of ``partitions`` (node id -> place among the hospitals).
 
-        A hospital without a node sends nothing in the whole run; ``refused`` states why nodes were not enrolled.
+        A hospital without a node sends nothing in the whole run; ``refused`` states why nodes were
+        not enrolled.
         """
         found = {hospitals[place]: node for node, place in partitions.items()}
-        reason = printable("; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON)
+        reason = printable(
+            "; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON
+        )
         nodes = {name: found[name] for name in hospitals if name in found}
         return cls(nodes, {name: reason for name in hospitals if name not in found})
 
 
 class Parties:
-    """The parties of one run in progress, and how far it is: aggregator, hospitals behind nodes, adversary, and observers.
+    """The parties of one run in progress, and how far it is: aggregator, hospitals behind nodes,
+    adversary, and observers.
 
     ``weights`` (n_params,): the model. ``number``: rounds done.
     """
@@ -78,7 +88,9 @@ class Parties:
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
 
     def server_app(self, after_round: Callable[[int], None] | None = None) -> ServerApp:
-        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with the number of each."""
+        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with
+        the number of each.
+        """
         server = ServerApp()
 
         @server.main()
@@ -107,7 +119,9 @@ class Parties:
             observer.round(seen)
 
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
-        """What the adversary changes between training and upload, by hospital; nothing arrives of hospitals that are absent."""
+        """What the adversary changes between training and upload, by hospital; nothing arrives of
+        hospitals that are absent.
+        """
         away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
         if not self.attack.attacks_in(number):
             return away
@@ -129,7 +143,8 @@ class Parties:
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
-    """Advance all runs to their last rounds on one grid, trip by trip together; those that have begun go on.
+    """Advance all runs to their last rounds on one grid, trip by trip together; those that have
+    begun go on.
 
     ``after_round`` is called with the number of each round that any run made.
     """
@@ -155,12 +170,16 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
                 asked[i] = following
             else:
                 runs[i].conclude(number, following)
-        found = _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
+        found = (
+            _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
+        )
         replies, asked = dict(zip(asked, found, strict=True)), {}
 
 
 def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
-    """What the aggregator's half asks next, or the end of the round. ``replies`` None: it has not asked anything yet."""
+    """What the aggregator's half asks next, or the end of the round. ``replies`` None: it has not
+    asked anything yet.
+    """
     try:
         return next(talk) if replies is None else talk.send(replies)
     except StopIteration as end:
@@ -171,11 +190,14 @@ def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
 def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) -> list[Replies]:
     """What arrives of the hospitals that each trip asks.
 
-    In simulation a trip in which the adversary acts has two steps: hospitals train and show the simulator their updates; then,
-    where they do not upload these as they are, each is given back what it is to upload.
+    In simulation a trip in which the adversary acts has two steps: hospitals train and show the
+    simulator their updates; then, where they do not upload these as they are, each is given back
+    what it is to upload.
     """
     acting = [trip.model is not None and run.adversary.acts_in(number) for run, trip in trips]
-    sent = [_messages(run, trip, number, acts) for (run, trip), acts in zip(trips, acting, strict=True)]
+    sent = [
+        _messages(run, trip, number, acts) for (run, trip), acts in zip(trips, acting, strict=True)
+    ]
     arrived: list[Replies] = _delivered(grid, sent)
     again = [dict[str, Message]() for _ in trips]
     for i, (run, _) in enumerate(trips):
@@ -185,15 +207,26 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
             if not run.aggregator.protocol.is_clear:
                 again[i] = _to_upload(run, sent[i], arrived[i], changed)
     if any(again):
-        arrived = [{**before, **after} for before, after in zip(arrived, _delivered(grid, again), strict=True)]
-    return [_with_absent(run.roster, trip, found) for (run, trip), found in zip(trips, arrived, strict=True)]
+        arrived = [
+            {**before, **after}
+            for before, after in zip(arrived, _delivered(grid, again), strict=True)
+        ]
+    return [
+        _with_absent(run.roster, trip, found)
+        for (run, trip), found in zip(trips, arrived, strict=True)
+    ]
 
 
 def _with_absent(roster: Roster, trip: Trip, found: Replies) -> Replies:
-    """What arrived, with those hospitals that have no node, in the order in which the trip names them."""
+    """What arrived, with those hospitals that have no node, in the order in which the trip names
+    them.
+    """
     if not roster.absent:
         return found
-    return {name: found[name] if name in found else Arrived(reason=roster.absent[name]) for name in trip.hospitals}
+    return {
+        name: found[name] if name in found else Arrived(reason=roster.absent[name])
+        for name in trip.hospitals
+    }
 
 
 def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Message]:
@@ -203,26 +236,50 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
         type_ = wire.CLEAR
     nodes = {name: run.roster.nodes[name] for name in trip.hospitals if name in run.roster.nodes}
     each = {nodes[name]: content for name, content in trip.each.items() if name in nodes}
-    sent = wire.ask(number, trip.model, run.task, nodes.values(), type_=type_, kind=trip.kind, common=trip.common, each=each)
+    sent = wire.ask(
+        number,
+        trip.model,
+        run.task,
+        nodes.values(),
+        type_=type_,
+        kind=trip.kind,
+        common=trip.common,
+        each=each,
+    )
     return dict(zip(nodes, sent, strict=True))
 
 
-def _to_upload(run: Parties, sent: Mapping[str, Message], shown: Replies, changed: Mapping[str, Arrived]) -> dict[str, Message]:
-    """The messages that give hospitals back what they are to upload; nothing to those of which nothing usable came."""
+def _to_upload(
+    run: Parties, sent: Mapping[str, Message], shown: Replies, changed: Mapping[str, Arrived]
+) -> dict[str, Message]:
+    """The messages that give hospitals back what they are to upload; nothing to those of which
+    nothing usable came.
+    """
     n_params, most = len(run.weights), run.plan.server.max_records
     usable, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
     upload = {name: shown[name].message for name in sent if name in usable or name in changed}
-    return {name: wire.to_upload(sent[name], message) for name, message in upload.items() if message is not None}
+    return {
+        name: wire.to_upload(sent[name], message)
+        for name, message in upload.items()
+        if message is not None
+    }
 
 
 def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
-    """Send the messages of all runs at once; what arrived of each hospital that was asked, run by run.
+    """Send the messages of all runs at once; what arrived of each hospital that was asked, run by
+    run.
 
-    Who a reply is from, and to what, is in its metadata; a late reply to something else neither counts nor spoils the right
-    one, and one of a node that was not asked counts for nobody.
+    Who a reply is from, and to what, is in its metadata; a late reply to something else neither
+    counts nor spoils the right one, and one of a node that was not asked counts for nobody.
     """
-    asked = [(run, name, message) for run, messages in enumerate(sent) for name, message in messages.items()]
-    by_node: dict[int, list[tuple[Message, wire.Stated]]] = {wire.receiver(message): [] for *_, message in asked}
+    asked = [
+        (run, name, message)
+        for run, messages in enumerate(sent)
+        for name, message in messages.items()
+    ]
+    by_node: dict[int, list[tuple[Message, wire.Stated]]] = {
+        wire.receiver(message): [] for *_, message in asked
+    }
     for reply in grid.send_and_receive([message for *_, message in asked], timeout=PATIENCE):
         stated = wire.metadata(reply)
         node = wire.sender(stated)

@@ -17,15 +17,18 @@ from sim.federation.rounds import Aggregated, Weights
 from sim.seeds import Key
 
 # The replies of hospitals whose plan and site are in a source, by the node that a message is to.
-Answer: TypeAlias = Callable[[Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]]
+Answer: TypeAlias = Callable[
+    [Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """The run that an observer measures: nothing in it is hidden from the simulator.
 
-    ``key``: of the aggregator, whose draws an observer can repeat. ``min_class_rows``: test patients of each class that a
-    hospital's own AUROC needs. ``show_records``: whether evidence may hold records.
+    ``key``: of the aggregator, whose draws an observer can repeat. ``min_class_rows``: test
+    patients of each class that a hospital's own AUROC needs. ``show_records``: whether evidence may
+    hold records.
     """
 
     plan: FederationPlan
@@ -40,8 +43,8 @@ class Subject:
 class Round:
     """One round of a run, as the simulator knows it after its end.
 
-    ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each attack on what is sent, how
-    far the reply of each hospital that it concerns was moved.
+    ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each
+    attack on what is sent, how far the reply of each hospital that it concerns was moved.
     """
 
     number: int
@@ -55,8 +58,9 @@ class Round:
 class Ended:
     """A run after its last round.
 
-    ``initial`` and ``weights`` (n_params,): the model before round 1 and the final one. ``attack_free`` (n_params,): the final
-    model of the same run without the attack, where it was run. ``answer``: asks hospitals once more; nothing stores the answers.
+    ``initial`` and ``weights`` (n_params,): the model before round 1 and the final one.
+    ``attack_free`` (n_params,): the final model of the same run without the attack, where it was
+    run. ``answer``: asks hospitals once more; nothing stores the answers.
     """
 
     initial: Weights
@@ -67,22 +71,28 @@ class Ended:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an observer gives to the evidence: outcomes, and other fields of the run's record by name."""
+    """What an observer gives to the evidence: outcomes, and other fields of the run's record by
+    name.
+    """
 
     outcomes: Sequence[Outcome] = ()
     details: Mapping[str, object] = field(default_factory=dict)
 
 
 class State(Protocol):
-    """What lasts from round to round: a dataclass of plain values and arrays, stored so that a run can go on from it."""
+    """What lasts from round to round: a dataclass of plain values and arrays, stored so that a run
+    can go on from it.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class Observer(Protocol):
-    """Measures one thing about a run and changes nothing. A run takes any number of observers, and tells each of all rounds.
+    """Measures one thing about a run and changes nothing. A run takes any number of observers, and
+    tells each of all rounds.
 
-    ``state``: what the observer carries from round to round, and nothing else; a run that goes on after an interruption sets it.
+    ``state``: what the observer carries from round to round, and nothing else; a run that goes on
+    after an interruption sets it.
     """
 
     @property

@@ -18,7 +18,9 @@ Weights: TypeAlias = NDArray[np.float32]  # (n_params,)
 
 @dataclass(frozen=True)
 class Skipped:
-    """A round in which the weights stayed, why, and the hospitals of which nothing usable came, sorted by name."""
+    """A round in which the weights stayed, why, and the hospitals of which nothing usable came,
+    sorted by name.
+    """
 
     round: int
     cause: Cause
@@ -30,10 +32,11 @@ class Skipped:
 class Aggregated:
     """One round at the aggregator, after its end.
 
-    ``view``: what the aggregator saw; None if there was no usable reply. ``states``: of steps, rule and optimizer before the
-    round, in the order of ``Chain.parts``. ``aggregate`` (n_params,): by how much the weights changed; None if the round was
-    ``skipped``. ``shares``: each hospital's share of the aggregate, of a rule that selects or weighs hospitals. ``reported``:
-    numbers that hospitals state beside their updates.
+    ``view``: what the aggregator saw; None if there was no usable reply. ``states``: of steps, rule
+    and optimizer before the round, in the order of ``Chain.parts``. ``aggregate`` (n_params,): by
+    how much the weights changed; None if the round was ``skipped``. ``shares``: each hospital's
+    share of the aggregate, of a rule that selects or weighs hospitals. ``reported``: numbers that
+    hospitals state beside their updates.
     """
 
     view: View | None = None

@@ -1,6 +1,7 @@
 """The aggregator of one run: what it holds is the agreed plan, its own key and what arrives.
 
-What the simulator knows beyond that (sites, attacks, truth) is not in this file, and cannot be imported here.
+What the simulator knows beyond that (sites, attacks, truth) is not in this file, and cannot be
+imported here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from sim.types import Vector, View
 
 @dataclass
 class Lasting:
-    """States of the aggregator's steps, rule and optimizer, in the order of ``Chain.parts``; none before a first aggregate."""
+    """States of the aggregator's steps, rule and optimizer, in the order of ``Chain.parts``; none
+    before a first aggregate.
+    """
 
     states: tuple[State, ...] = ()
 
@@ -46,11 +49,14 @@ class Aggregator:
     def aggregate(self, number: int, model: Weights, end: Concluded) -> tuple[Weights, Aggregated]:
         """The next weights, and what was done; ``model`` itself where the round is skipped.
 
-        It is skipped if too few usable replies arrived, steps or rule refuse them, or float32 cannot hold the new weights. Then
-        nothing of it is left in what steps, rule and optimizer keep from round to round.
+        It is skipped if too few usable replies arrived, steps or rule refuse them, or float32
+        cannot hold the new weights. Then nothing of it is left in what steps, rule and optimizer
+        keep from round to round.
         """
         screened = tuple(
-            Screened(round=number, hospital=name, reason=withheld.reason(reason, public=self.plan.public))
+            Screened(
+                round=number, hospital=name, reason=withheld.reason(reason, public=self.plan.public)
+            )
             for name, reason in sorted(end.screened.items())
         )
         found = Aggregated(screened=screened, reported=end.reported)
@@ -76,8 +82,11 @@ class Aggregator:
             by_name = dict(zip(end.usable, made.shares.tolist(), strict=True))
         return weights, replace(found, aggregate=made.move, shares=by_name)
 
-    def preview(self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator) -> Vector:
-        """What the aggregate of these reports would be in this round, (n_params,); nothing of it lasts.
+    def preview(
+        self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator
+    ) -> Vector:
+        """What the aggregate of these reports would be in this round, (n_params,); nothing of it
+        lasts.
 
         Raises ``RefusedError`` where the rule does.
         """
@@ -99,6 +108,7 @@ def mean_of(view: View) -> Vector:
 
 def relative_distance(one: Vector, other: Vector) -> float:
     """|one - other| / |other|, with 1e-30 in place of a length below it, so that the distance is always finite."""
-    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)  # squares of large float32 overflow
+    # squares of large float32 overflow
+    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     gap = one - other
     return math.sqrt(gap @ gap) / max(math.sqrt(other @ other), 1e-30)

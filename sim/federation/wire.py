@@ -1,4 +1,6 @@
-"""Vectors and settings <-> Flower messages. Every private import from Flower in this project is in this file."""
+"""Vectors and settings <-> Flower messages. Every private import from Flower in this project is in
+this file.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Never, TypeAlias, TypeVar
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, Metadata, MetricRecord, RecordDict
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    Metadata,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.supercore.run import Run as Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -32,10 +44,13 @@ WEIGHTS, UPDATE, COUNT = "weights", "update", "num-examples"
 PLAN, ROUND = "plan", "round"
 REFUSAL, WHY = "refusal", "why"
 PARTITION = "partition-id"
-NOT_FINITE = "values that are not finite"  # the reason for which an update with NaN or infinity in it is not used
+# the reason for which an update with NaN or infinity in it is not used
+NOT_FINITE = "values that are not finite"
 Stated: TypeAlias = dict[str, object]  # of a message, by the names that Flower has for it
 NOBODY = -1  # no node has this number
-ANSWERS = (  # what a reply states of itself, what it repeats of the message that it answers, and what that is called
+# what a reply states of itself, what it repeats of the message that it answers, and what that is
+# called
+ANSWERS = (
     ("_run_id", "_run_id", "run"),
     ("_message_type", "_message_type", "message of type"),
     ("_src_node_id", "_dst_node_id", "sender"),
@@ -48,25 +63,38 @@ MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12
 
 TRAIN = "train"  # type of a message: train, and reply with the upload
 CLEAR = "train.clear"  # in simulation alone: train, and reply with the update as it is
-UPLOAD = "train.upload"  # in simulation alone: reply with the upload of the update that is sent along
+# in simulation alone: reply with the upload of the update that is sent along
+UPLOAD = "train.upload"
 TRIP = "query.trip"  # a trip of a protocol in which nothing is trained
 KIND = "kind"  # of a trip, among its values
-CARRIED = ("trip", "own", "given")  # parts of a message: for all hospitals, for one of them, and the update to be uploaded
-HELD = "held"  # part of a hospital's state: what its half of a protocol holds until the round is over
+# parts of a message: for all hospitals, for one of them, and the update to be uploaded
+CARRIED = ("trip", "own", "given")
+# part of a hospital's state: what its half of a protocol holds until the round is over
+HELD = "held"
 ANY_KIND = TRAIN  # a message without a kind is of this one
 
-Value: TypeAlias = bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
+Value: TypeAlias = (
+    bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
+)
 T = TypeVar("T")
 EMPTY: Mapping[str, Never] = MappingProxyType({})
 
-logging.getLogger("flwr").setLevel(logging.ERROR)  # Flower sets its own level when imported, so this comes after
+# Flower sets its own level when imported, so this comes after
+logging.getLogger("flwr").setLevel(logging.ERROR)
 
 
 class SharedArray(Array):
-    """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for ``data``."""
+    """An ``Array`` that holds the ndarray itself and is serialized only when somebody asks for
+    ``data``.
+    """
 
     def __init__(self, values: NDArray[np.generic]) -> None:
-        self.__dict__ = {"values": values, "dtype": _name(values.dtype), "shape": values.shape, "stype": NPY}
+        self.__dict__ = {
+            "values": values,
+            "dtype": _name(values.dtype),
+            "shape": values.shape,
+            "stype": NPY,
+        }
 
     def __getattr__(self, name: str) -> Any:
         if name != "data":
@@ -82,7 +110,8 @@ class SharedArray(Array):
 
 @dataclass(frozen=True)
 class Task:
-    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the digest ``plan``.
+    """What the aggregator asks of a hospital: train ``weights`` in ``round`` by the plan with the
+    digest ``plan``.
 
     ``weights`` are ``NO_WEIGHTS`` in a trip in which nothing is trained.
     """
@@ -94,7 +123,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """A hospital's usable reply: its update (n_params,) float32, its record count, and other numbers."""
+    """A hospital's usable reply: its update (n_params,) float32, its record count, and other
+    numbers.
+    """
 
     update: NDArray[np.float32]
     count: int
@@ -102,7 +133,9 @@ class Report:
 
 
 class Content(NamedTuple):
-    """What a message holds beside what every message has: arrays, numbers and other plain values, each by name."""
+    """What a message holds beside what every message has: arrays, numbers and other plain values,
+    each by name.
+    """
 
     arrays: Mapping[str, NDArray[np.generic]] = EMPTY
     numbers: Mapping[str, int | float] = EMPTY
@@ -116,7 +149,8 @@ NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Entry:
-    """What a value must be: exactly of type ``kind`` (a list of these if ``most_entries`` is given), of at most ``most``.
+    """What a value must be: exactly of type ``kind`` (a list of these if ``most_entries`` is
+    given), of at most ``most``.
 
     ``most``: characters or bytes, or the largest absolute number.
     """
@@ -128,7 +162,9 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """What a usable answer holds: exactly these arrays, each with dtype and shape, and exactly these values."""
+    """What a usable answer holds: exactly these arrays, each with dtype and shape, and exactly
+    these values.
+    """
 
     arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     values: Mapping[str, Entry] = field(default_factory=dict)
@@ -146,7 +182,8 @@ def _name(dtype: np.dtype[Any]) -> str:
 def _copy(one: T, **changes: Any) -> T:
     """A copy of a Flower object with some attributes changed.
 
-    Flower's own constructors check the type of everything, which costs more than the rest of a message.
+    Flower's own constructors check the type of everything, which costs more than the rest of a
+    message.
     """
     copy: T = object.__new__(type(one))
     copy.__dict__ = {**one.__dict__, **changes}
@@ -200,10 +237,10 @@ def ask(
 ) -> list[Message]:
     """The messages of one trip to some nodes.
 
-    ``weights`` (n_params,): to be trained; None where nothing is. ``task``: what is the same in every round (``settings``).
-    ``type_`` and ``kind``: of the message, and of the trip. ``common``: what all nodes are sent; ``each``: what single ones are
-    sent beside that. Nodes that are sent nothing of their own share their records, as in Flower's own strategies: see
-    ``isolated``.
+    ``weights`` (n_params,): to be trained; None where nothing is. ``task``: what is the same in
+    every round (``settings``). ``type_`` and ``kind``: of the message, and of the trip. ``common``:
+    what all nodes are sent; ``each``: what single ones are sent beside that. Nodes that are sent
+    nothing of their own share their records, as in Flower's own strategies: see ``isolated``.
     """
     config = {**_entries(task), ROUND: round_}
     records: dict[str, Any] = {CONFIG: _made(ConfigRecord, {**_OF_CONFIG, "_data": config})}
@@ -245,15 +282,21 @@ def read_partition(reply: object, asked: Message, n_partitions: int) -> int:
     records = _held(message.get("_content"), RecordDict, "the content")
     partition = _held(records.get(METRICS), MetricRecord, METRICS).get(PARTITION)
     if type(partition) is not int or not 0 <= partition < n_partitions:
-        raise UnusableError(f"partition {described(partition)}, expected a whole number from 0 to {n_partitions - 1}")
+        raise UnusableError(
+            f"partition {described(partition)}, expected a whole number from 0 to"
+            f" {n_partitions - 1}"
+        )
     return partition
 
 
-def enrolled(replies: Iterable[object], asked: Iterable[Message], n_partitions: int) -> tuple[dict[int, int], list[str]]:
-    """Node id -> partition in order of the partitions, and the reasons why other nodes are not enrolled.
+def enrolled(
+    replies: Iterable[object], asked: Iterable[Message], n_partitions: int
+) -> tuple[dict[int, int], list[str]]:
+    """Node id -> partition in order of the partitions, and the reasons why other nodes are not
+    enrolled.
 
-    A node must answer ``asked`` once, with a partition that no other node claims: where two claim one, nobody can tell which
-    of them is right, and neither is enrolled.
+    A node must answer ``asked`` once, with a partition that no other node claims: where two claim
+    one, nobody can tell which of them is right, and neither is enrolled.
     """
     by_node = dict[int, list[object]]()
     for reply in replies:
@@ -267,7 +310,9 @@ def enrolled(replies: Iterable[object], asked: Iterable[Message], n_partitions: 
             refused.append(f"node {node}: {reason}")
     taken = Counter(claims.values())
     refused += [
-        f"node {node}: partition {one} is claimed by {taken[one]} nodes" for node, one in claims.items() if taken[one] > 1
+        f"node {node}: partition {one} is claimed by {taken[one]} nodes"
+        for node, one in claims.items()
+        if taken[one] > 1
     ]
     alone = {node: one for node, one in claims.items() if taken[one] == 1}
     return dict(sorted(alone.items(), key=lambda item: item[1])), refused
@@ -281,12 +326,16 @@ def only(replies: Sequence[T]) -> T:
 
 
 def isolated(message: Message) -> Message:
-    """The same message with metadata and records of its own, so that no app can edit what another one gets."""
+    """The same message with metadata and records of its own, so that no app can edit what another
+    one gets.
+    """
     return deepcopy(message)
 
 
 def read_tasks(messages: Iterable[Message]) -> list[Task]:
-    """What each message of ``ask`` asks; those that share their records, one after the other, share the task."""
+    """What each message of ``ask`` asks; those that share their records, one after the other, share
+    the task.
+    """
     tasks, content = list[Task](), None
     for message in messages:
         if (own := vars(message)["_content"]) is content:
@@ -305,10 +354,14 @@ def read_task(message: Message) -> Task:
     return Task(config[ROUND], config[PLAN], weights)
 
 
-def answer(update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message) -> Message:
+def answer(
+    update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message
+) -> Message:
     """A hospital's reply to ``message``."""
     metrics = _copy(_NO_METRICS, _data={COUNT: count, **numbers})
-    return _reply(_copy(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message)
+    return _reply(
+        _copy(_NO_RECORDS, _data={ARRAYS: arrays(UPDATE, update), METRICS: metrics}), message
+    )
 
 
 def refused(refusal: Refusal, message: Message) -> Message:
@@ -332,7 +385,9 @@ def _reply(content: Any, message: Message) -> Message:
         "_created_at": now,
         "_ttl": asked["_created_at"] + asked["_ttl"] - now,
     }
-    return _made(Message, {**attributes, "_metadata": _made(Metadata, metadata), "_content": content})
+    return _made(
+        Message, {**attributes, "_metadata": _made(Metadata, metadata), "_content": content}
+    )
 
 
 def sent(reply: Message) -> NDArray[np.float32]:
@@ -349,7 +404,10 @@ def failed(reason: str, message: Message) -> Message:
 def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
     """The same reply with another update in it."""
     content: Any = reply.content
-    return _copy(reply, _content=_copy(content, _data={ARRAYS: arrays(UPDATE, update), METRICS: content[METRICS]}))
+    return _copy(
+        reply,
+        _content=_copy(content, _data={ARRAYS: arrays(UPDATE, update), METRICS: content[METRICS]}),
+    )
 
 
 def sent_reply(reply: Message, sent: SentReply) -> Message:
@@ -361,17 +419,22 @@ def sent_reply(reply: Message, sent: SentReply) -> Message:
 
 
 def read_report(reply: object, n_params: int, max_records: int) -> Report:
-    """The usable content of a reply. Raises ``UnusableError`` for anything else: nothing in a reply is trusted.
+    """The usable content of a reply. Raises ``UnusableError`` for anything else: nothing in a reply
+    is trusted.
 
-    This is the one place where something that a hospital made is looked into. Only exactly Flower's and Python's own types are,
-    so that no code of the hospital's runs here; of any other type, nothing but its name is used. Agreed are: no error; exactly
-    the expected records and arrays; dtype float32, shape (n_params,) and, for a serialized array, exactly the bytes that these
-    have as .npy, all checked before anything is decoded; finite values; a whole record count in [1, max_records]; and finite
-    numbers for the rest. The report holds copies.
+    This is the one place where something that a hospital made is looked into. Only exactly Flower's
+    and Python's own types are, so that no code of the hospital's runs here; of any other type,
+    nothing but its name is used. Agreed are: no error; exactly the expected records and arrays;
+    dtype float32, shape (n_params,) and, for a serialized array, exactly the bytes that these have
+    as .npy, all checked before anything is decoded; finite values; a whole record count in [1,
+    max_records]; and finite numbers for the rest. The report holds copies.
     """
     try:
         return _report(reply, n_params, max_records)
-    except (UnusableError, MemoryError):  # no more memory is ever asked for than one update of the agreed size
+    except (
+        UnusableError,
+        MemoryError,
+    ):  # no more memory is ever asked for than one update of the agreed size
         raise
     except Exception as error:
         raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
@@ -380,12 +443,16 @@ def read_report(reply: object, n_params: int, max_records: int) -> Report:
 def _report(reply: object, n_params: int, max_records: int) -> Report:
     records = _records(reply)
     if records.keys() != {ARRAYS, METRICS}:
-        raise UnusableError(f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}")
+        raise UnusableError(
+            f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}"
+        )
     update = _update(records[ARRAYS], n_params)
     metrics = _held(records[METRICS], MetricRecord, METRICS)
     count = metrics.get(COUNT)
     if type(count) is not int or not 1 <= count <= max_records:
-        raise UnusableError(f"reports {described(count)} records, expected a whole number from 1 to {max_records}")
+        raise UnusableError(
+            f"reports {described(count)} records, expected a whole number from 1 to {max_records}"
+        )
     return Report(update, count, {name: _number(name, value) for name, value in metrics.items()})
 
 
@@ -394,7 +461,9 @@ def _refusal(record: Any) -> str:
     entries = _held(record, ConfigRecord, REFUSAL)
     why = entries.get(WHY)
     if entries.keys() != {WHY} or type(why) is not str or why not in SENTENCES:
-        raise UnusableError(f"a refusal without a known reason, expected one of {', '.join(SENTENCES)}")
+        raise UnusableError(
+            f"a refusal without a known reason, expected one of {', '.join(SENTENCES)}"
+        )
     return f"{REFUSED}{SENTENCES[why]}"
 
 
@@ -431,8 +500,11 @@ def _shared(values: Any, n_params: int) -> NDArray[np.float32]:
         raise UnusableError(f"the update is {described(values)}, expected an array of numpy")
     if values.dtype is FLOAT32 and values.shape == (n_params,):
         return values.copy()
-    _check_form(values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params)
-    plain = np.empty(n_params, np.float32)  # of the plain dtype, whatever else the one that came carries
+    _check_form(
+        values.dtype.str if values.dtype.names else str(values.dtype), values.shape, n_params
+    )
+    # of the plain dtype, whatever else the one that came carries
+    plain = np.empty(n_params, np.float32)
     plain[:] = values
     return plain
 
@@ -445,14 +517,22 @@ def _decoded(fields: dict[str, Any], n_params: int) -> NDArray[np.float32]:
         raise UnusableError(f"an array serialized as {described(stype)}, expected {NPY}")
     n_bytes = len(head) + 4 * n_params
     if type(data) is not bytes or len(data) != n_bytes or not data.startswith(head):
-        raise UnusableError(f"the update cannot be decoded: {described(data)}, expected {n_bytes} that begin as .npy of its form")
+        raise UnusableError(
+            f"the update cannot be decoded: {described(data)}, expected {n_bytes} that begin as"
+            " .npy of its form"
+        )
     return np.frombuffer(data, "<f4", offset=len(head)).astype(np.float32)
 
 
 def _check_form(dtype: Any, shape: Any, n_params: int) -> None:
     if type(dtype) is not str or dtype != "float32":
         raise UnusableError(f"dtype {described(dtype)}, expected float32")
-    if type(shape) is not tuple or len(shape) != 1 or type(shape[0]) is not int or shape != (n_params,):
+    if (
+        type(shape) is not tuple
+        or len(shape) != 1
+        or type(shape[0]) is not int
+        or shape != (n_params,)
+    ):
         raise UnusableError(f"shape {described(shape)}, expected ({n_params},)")
 
 
@@ -460,16 +540,23 @@ def _check_form(dtype: Any, shape: Any, n_params: int) -> None:
 def _npy_head(n_params: int) -> bytes:
     """What numpy writes before the values of a float32 array (n_params,)."""
     file = BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n_params,)})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": (n_params,)}
+    )
     return file.getvalue()
 
 
 def _number(name: str, value: Any) -> float:
     if len(name) > MOST_CHARACTERS or not name.isprintable():
-        raise UnusableError(f"reports a number named {described(name)}, expected at most {MOST_CHARACTERS} printable characters")
+        raise UnusableError(
+            f"reports a number named {described(name)}, expected at most {MOST_CHARACTERS}"
+            " printable characters"
+        )
     fits = type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS)
     if not fits or not math.isfinite(value):
-        raise UnusableError(f"reports {described(name)}={described(value)}, expected a finite number")
+        raise UnusableError(
+            f"reports {described(name)}={described(value)}, expected a finite number"
+        )
     return float(value)
 
 
@@ -488,7 +575,9 @@ def _held(record: Any, kind: type, what: str) -> dict[str, Any]:
 
 
 def _plain(entries: Any, what: str) -> dict[str, Any]:
-    """``entries``, once it is certain that to look something up in them runs nobody's code: few, by names of exactly str."""
+    """``entries``, once it is certain that to look something up in them runs nobody's code: few, by
+    names of exactly str.
+    """
     if type(entries) is not dict:
         raise UnusableError(f"{what} holds {described(entries)}, expected names and values")
     if len(entries) > MOST_ENTRIES:
@@ -535,7 +624,8 @@ def sender(stated: Stated) -> int:
 
 
 def misdirected(stated: Stated, asked: Message) -> str | None:
-    """Why a reply with this ``metadata`` is no answer to ``asked``, from the node that was asked to the one that asks.
+    """Why a reply with this ``metadata`` is no answer to ``asked``, from the node that was asked to
+    the one that asks.
 
     None if it is one.
     """
@@ -548,7 +638,8 @@ def misdirected(stated: Stated, asked: Message) -> str | None:
 
 
 def received(reply: object, asked: Message) -> Message:
-    """What arrives of what an app gave back to ``asked``: its content under the grid's own word for who sent it.
+    """What arrives of what an app gave back to ``asked``: its content under the grid's own word for
+    who sent it.
 
     An error reply arrives in words of ours, and so does anything that is no answer to ``asked``.
     """
@@ -563,19 +654,31 @@ def received(reply: object, asked: Message) -> Message:
 
 
 def enter_process() -> Run:
-    """Give this process the identity that Flower's ``Message`` asks for, and return the run that goes with it."""
+    """Give this process the identity that Flower's ``Message`` asks for, and return the run that
+    goes with it.
+    """
     TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, SUPERLINK_NODE_ID
     return Run.create_empty(run_id=1)
 
 
 def context(node: int, partition: int) -> Context:
     """A fresh context of a node in this process."""
-    return Context(run_id=1, node_id=node, node_config={PARTITION: partition}, state=RecordDict(), run_config={})
+    return Context(
+        run_id=1,
+        node_id=node,
+        node_config={PARTITION: partition},
+        state=RecordDict(),
+        run_config={},
+    )
 
 
 def lent(context: Context) -> Context:
-    """A copy of a context for one call of an app; it shares the state and nothing else that could be edited."""
-    return _copy(context, node_config=dict(context.node_config), run_config=dict(context.run_config))
+    """A copy of a context for one call of an app; it shares the state and nothing else that could
+    be edited.
+    """
+    return _copy(
+        context, node_config=dict(context.node_config), run_config=dict(context.run_config)
+    )
 
 
 def take_back(lent: Context, context: Context) -> None:
@@ -595,24 +698,35 @@ def stamp(message: Message, identity: str) -> None:
 
 
 def to_upload(message: Message, trained: Message) -> Message:
-    """The message that asks a hospital for the upload of what ``trained`` holds, its reply to ``message``."""
+    """The message that asks a hospital for the upload of what ``trained`` holds, its reply to
+    ``message``.
+    """
     given: Any = trained.content
     names = dict(zip((ARRAYS, METRICS), _names(CARRIED[2])[:2], strict=True))
-    records = {**_entries(message.content), **{names[name]: given[name] for name in (ARRAYS, METRICS)}}
+    records = {
+        **_entries(message.content),
+        **{names[name]: given[name] for name in (ARRAYS, METRICS)},
+    }
     content = _copy(_NO_RECORDS, _data=records)
     return _copy(
-        message, _metadata=_copy(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""), _content=content
+        message,
+        _metadata=_copy(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at=""),
+        _content=content,
     )
 
 
 def given(message: Message) -> Report:
-    """The update in a message of ``to_upload``. Raises ``UnusableError`` where it is none that a hospital could upload."""
+    """The update in a message of ``to_upload``. Raises ``UnusableError`` where it is none that a
+    hospital could upload.
+    """
     records, names = _entries(message.content), _names(CARRIED[2])
     (array,) = _entries(records[names[0]]).values()
     numbers = dict(_entries(records[names[1]]))
     update, count = array.numpy(), numbers.pop(COUNT)
     if update.dtype != np.float32 or update.ndim != 1 or not np.isfinite(update).all():
-        raise UnusableError(f"an update of {update.dtype} with shape {update.shape}, expected finite float32")
+        raise UnusableError(
+            f"an update of {update.dtype} with shape {update.shape}, expected finite float32"
+        )
     if type(count) is not int or count < 1:
         raise UnusableError(f"{described(count)} records, expected a whole number from 1")
     return Report(update, count, numbers)
@@ -648,9 +762,11 @@ def holding(content: Content, message: Message) -> Message:
 
 
 def read_content(reply: object, form: Form) -> Content:
-    """The usable content of a reply in a trip of a protocol. Raises ``UnusableError`` for anything that is not of ``form``.
+    """The usable content of a reply in a trip of a protocol. Raises ``UnusableError`` for anything
+    that is not of ``form``.
 
-    It trusts as little as ``read_report``: exactly the arrays and values of the form, checked before anything is decoded, copied.
+    It trusts as little as ``read_report``: exactly the arrays and values of the form, checked
+    before anything is decoded, copied.
     """
     try:
         return _content(reply, form)
@@ -664,14 +780,20 @@ def _content(reply: object, form: Form) -> Content:
     records = _records(reply)
     expected = {name for name, part in ((ARRAYS, form.arrays), (CONFIG, form.values)) if part}
     if records.keys() != expected:
-        raise UnusableError(f"records {described(sorted(records))}, expected {' and '.join(sorted(expected))}")
+        raise UnusableError(
+            f"records {described(sorted(records))}, expected {' and '.join(sorted(expected))}"
+        )
     found = _held(records[ARRAYS], ArrayRecord, ARRAYS) if form.arrays else {}
     stated = _held(records[CONFIG], ConfigRecord, CONFIG) if form.values else {}
     for what, given, agreed in (("arrays", found, form.arrays), ("values", stated, form.values)):
         if given.keys() != agreed.keys():
-            raise UnusableError(f"{what} {described(sorted(given))}, expected {', '.join(sorted(agreed))}")
+            raise UnusableError(
+                f"{what} {described(sorted(given))}, expected {', '.join(sorted(agreed))}"
+            )
     arrays = {name: _array(found[name], name, *agreed) for name, agreed in form.arrays.items()}
-    return Content(arrays, {}, {name: _value(name, stated[name], entry) for name, entry in form.values.items()})
+    return Content(
+        arrays, {}, {name: _value(name, stated[name], entry) for name, entry in form.values.items()}
+    )
 
 
 def _array(array: Any, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
@@ -681,18 +803,35 @@ def _array(array: Any, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray
         values = _inside(array, SharedArray, what).get("values")
         if type(values) is not np.ndarray:
             raise UnusableError(f"{what} is {described(values)}, expected an array of numpy")
-        _check_array(what, values.dtype.str if values.dtype.names else str(values.dtype), values.shape, agreed, shape)
+        _check_array(
+            what,
+            values.dtype.str if values.dtype.names else str(values.dtype),
+            values.shape,
+            agreed,
+            shape,
+        )
         return np.array(values, agreed)
     fields = _inside(array, Array, what)
     _check_array(what, fields.get("dtype"), fields.get("shape"), agreed, shape)
     stype, data, head = fields.get("stype"), fields.get("data"), _npy_head_of(agreed.str, shape)
     n_bytes = len(head) + agreed.itemsize * math.prod(shape)
-    if type(stype) is not str or stype != NPY or type(data) is not bytes or len(data) != n_bytes or not data.startswith(head):
-        raise UnusableError(f"{what} cannot be decoded: {described(data)}, expected {n_bytes} that begin as .npy of its form")
+    if (
+        type(stype) is not str
+        or stype != NPY
+        or type(data) is not bytes
+        or len(data) != n_bytes
+        or not data.startswith(head)
+    ):
+        raise UnusableError(
+            f"{what} cannot be decoded: {described(data)}, expected {n_bytes} that begin as .npy of"
+            " its form"
+        )
     return np.frombuffer(data, agreed, offset=len(head)).reshape(shape).copy()
 
 
-def _check_array(what: str, dtype: Any, shape: Any, agreed: np.dtype[Any], expected: tuple[int, ...]) -> None:
+def _check_array(
+    what: str, dtype: Any, shape: Any, agreed: np.dtype[Any], expected: tuple[int, ...]
+) -> None:
     if type(dtype) is not str or dtype != agreed.name:
         raise UnusableError(f"{what} has dtype {described(dtype)}, expected {agreed.name}")
     if type(shape) is not tuple or any(type(n) is not int for n in shape) or shape != expected:
@@ -704,9 +843,19 @@ def _value(name: str, value: Any, entry: Entry) -> Value:
     several = entry.most_entries is not None
     parts = value if several and type(value) is list else [value]
     fits = type(value) is list if several else True
-    if not fits or len(parts) > (entry.most_entries or 1) or any(not _is(part, entry) for part in parts):
-        kind = f"a list of at most {entry.most_entries} {entry.kind.__name__}" if several else entry.kind.__name__
-        raise UnusableError(f"value {name} is {described(value)}, expected {kind} of at most {entry.most:g}")
+    if (
+        not fits
+        or len(parts) > (entry.most_entries or 1)
+        or any(not _is(part, entry) for part in parts)
+    ):
+        kind = (
+            f"a list of at most {entry.most_entries} {entry.kind.__name__}"
+            if several
+            else entry.kind.__name__
+        )
+        raise UnusableError(
+            f"value {name} is {described(value)}, expected {kind} of at most {entry.most:g}"
+        )
     return list(value) if several else value
 
 
@@ -729,7 +878,9 @@ def _carried(part: str, content: Content) -> dict[str, Any]:
     names = _names(part)
     records: dict[str, Any] = {}
     if content.arrays:
-        records[names[0]] = _copy(_NO_ARRAYS, _data={name: SharedArray(values) for name, values in content.arrays.items()})
+        records[names[0]] = _copy(
+            _NO_ARRAYS, _data={name: SharedArray(values) for name, values in content.arrays.items()}
+        )
     if content.numbers:
         records[names[1]] = MetricRecord(dict(content.numbers))
     if content.values:
@@ -737,7 +888,9 @@ def _carried(part: str, content: Content) -> dict[str, Any]:
     return records
 
 
-def _unpacked(records: Mapping[str, Any], part: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _unpacked(
+    records: Mapping[str, Any], part: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     names = _names(part)
     arrays = _entries(records[names[0]]) if names[0] in records else {}
     plain = [dict(_entries(records[name])) if name in records else {} for name in names[1:]]
@@ -757,7 +910,9 @@ def held(state: RecordDict, round_: int) -> Content:
     content = Content(*_unpacked(entries, HELD))
     if content.values.get(ROUND) != round_:
         return NOTHING
-    return content._replace(values={name: value for name, value in content.values.items() if name != ROUND})
+    return content._replace(
+        values={name: value for name, value in content.values.items() if name != ROUND}
+    )
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:
@@ -767,12 +922,16 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
             if name in state:
                 del state[name]
     if content is not NOTHING:
-        for name, record in _carried(HELD, content._replace(values={**content.values, ROUND: round_})).items():
+        for name, record in _carried(
+            HELD, content._replace(values={**content.values, ROUND: round_})
+        ).items():
             state[name] = record
 
 
 @lru_cache(maxsize=32)
 def _npy_head_of(descr: str, shape: tuple[int, ...]) -> bytes:
     file = BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
     return file.getvalue()

@@ -12,7 +12,8 @@ SMALL = 1_000_000  # parameters
 
 
 def network(plugin: object, value: object, n_features: int) -> Network:
-    """The network of a model on records of ``n_features`` features: a value, with one logit a record.
+    """The network of a model on records of ``n_features`` features: a value, with one logit a
+    record.
 
     Raises ``PluginError`` for anything else.
     """
@@ -30,8 +31,8 @@ def network(plugin: object, value: object, n_features: int) -> Network:
 def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
     """What is wrong with a network, and what was expected.
 
-    Three records of zeros are tried. A large network has no memory and computes nothing meanwhile; a small one does, for
-    torch takes a second to load what the other way needs.
+    Three records of zeros are tried. A large network has no memory and computes nothing meanwhile;
+    a small one does, for torch takes a second to load what the other way needs.
     """
     import torch
     from torch.func import vmap

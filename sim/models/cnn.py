@@ -20,7 +20,8 @@ ACTIVATIONS = ("relu", "sigmoid")
 class Convolutional(Network):
     """Convolutions with an activation after each, then one linear layer.
 
-    ``image`` has channels, height and width. An image is padded with zeros by half a kernel, so that
+    ``image`` has channels, height and width. An image is padded with zeros by half a kernel, so
+    that
     a convolution of stride 1 keeps its size and one of stride 2 halves it, rounded up.
     """
 
@@ -83,7 +84,9 @@ class CNN:
     def __call__(self, schema: Schema) -> Convolutional:
         """The network on images of this schema. Raises ``InputError`` for records that are none."""
         if not isinstance(schema, ImageSchema):
-            expected = "expected a consortium of images, and the records of this one are rows of a table"
+            expected = (
+                "expected a consortium of images, and the records of this one are rows of a table"
+            )
             raise InputError("model", "CNN", expected)
         return Convolutional(
             (schema.channels, schema.height, schema.width),

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FullyConnected(Network):
-    """Fully connected layers with ReLU between them. ``widths``: of the layers, from input to output."""
+    """Fully connected layers with ReLU between them. ``widths``: of the layers, from input to
+    output.
+    """
 
     widths: tuple[int, ...]
 
@@ -33,7 +35,9 @@ class FullyConnected(Network):
         return nn.Sequential(*layers[:-1])
 
     def scores(self, vector: Vector, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """As of every network, in numpy: a call of a few matrix products costs a fraction of torch's."""
+        """As of every network, in numpy: a call of a few matrix products costs a fraction of
+        torch's.
+        """
         at = 0
         values = features
         for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):

@@ -1,4 +1,6 @@
-"""A network as a value: the layout of its parameters, their first values, what they make of records, and the loss."""
+"""A network as a value: the layout of its parameters, their first values, what they make of
+records, and the loss.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class Network(ABC):
         return _n_params(self)
 
     def initialize(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """A first parameter vector (n_params,): torch's own default for linear and convolution layers.
+        """A first parameter vector (n_params,): torch's own default for linear and convolution
+        layers.
 
         Weights and biases are uniform in ±1/sqrt(fan_in). Networks with other layers override it.
         """
@@ -69,15 +72,20 @@ class Network(ABC):
         found: torch.Tensor = functional_call(skeleton(self), dict(parameters), (features,))
         return found.squeeze(1)
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
-        """Mean logistic loss of n records; with ``share`` (n,) the sum of each loss times its share.
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Mean logistic loss of n records; with ``share`` (n,) the sum of each loss times its
+        share.
 
         In batched training the records are those of many models.
         """
         from torch import nn
 
         reduction = "mean" if share is None else "sum"
-        return nn.functional.binary_cross_entropy_with_logits(logits, labels, share, reduction=reduction)
+        return nn.functional.binary_cross_entropy_with_logits(
+            logits, labels, share, reduction=reduction
+        )
 
     def scores(self, vector: Vector, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Logits (n,) of ``features`` (n, n_features), computed in the precision of both."""

@@ -14,9 +14,14 @@ from sim.types import Layout
 
 
 def named(layout: Layout, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The parameters by name in ``vectors`` (..., n_params), each (..., *shape); views of its memory."""
+    """The parameters by name in ``vectors`` (..., n_params), each (..., *shape); views of its
+    memory.
+    """
     parts = torch.split(vectors, [prod(shape) for _, shape in layout], dim=-1)
-    return {name: part.view(*part.shape[:-1], *shape) for (name, shape), part in zip(layout, parts, strict=True)}
+    return {
+        name: part.view(*part.shape[:-1], *shape)
+        for (name, shape), part in zip(layout, parts, strict=True)
+    }
 
 
 def load(module: nn.Module, vector: NDArray[np.float32]) -> None:

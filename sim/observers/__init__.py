@@ -1,1 +1,3 @@
-"""Observers: each measures one thing about a run and changes nothing; see ``sim.federation.rounds.Observer``."""
+"""Observers: each measures one thing about a run and changes nothing; see
+``sim.federation.rounds.Observer``.
+"""

@@ -1,4 +1,5 @@
-"""Proof that attack and defense did something: the same hospital trained twice, with and without the thing in question.
+"""Proof that attack and defense did something: the same hospital trained twice, with and without
+the thing in question.
 
 Both trainings draw from the same named streams, so they differ by nothing else.
 """
@@ -28,18 +29,21 @@ from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
 from sim.types import AttackKind, Vector
 
-IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds of attacks that change what is trained
+# kinds of attacks that change what is trained
+IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")
 NOT_FINITE = "an update that is compared is not finite"
-LEAST = 1e-5  # relative distance below which nothing was done: a mean in float32 is right to less than that
+# relative distance below which nothing was done: a mean in float32 is right to less than that
+LEAST = 1e-5
 
 
 @dataclass
 class Moved:
     """How far things were moved.
 
-    ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a reply each. ``aggregates``: of
-    each round with a view, the distance of the aggregate from the plain mean. ``n_rows``: rows of each aggregated view.
-    ``n_attacked``: records behind the rows of the rounds whose views are inverted.
+    ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a
+    reply each. ``aggregates``: of each round with a view, the distance of the aggregate from the
+    plain mean. ``n_rows``: rows of each aggregated view. ``n_attacked``: records behind the rows of
+    the rounds whose views are inverted.
     """
 
     sent: dict[str, list[float]] = field(default_factory=dict)
@@ -70,13 +74,20 @@ class EngagementObserver:
                 self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
-            self.state.aggregates.append(relative_distance(seen.aggregated.aggregate, mean_of(view)))
+            self.state.aggregates.append(
+                relative_distance(seen.aggregated.aggregate, mean_of(view))
+            )
         elif skipped is not None and skipped.cause != "not_finite":
-            self.state.aggregates.append(1.0)  # no step is as far from the plain mean as that mean is long
+            # no step is as far from the plain mean as that mean is long
+            self.state.aggregates.append(1.0)
 
     def findings(self, ended: Ended) -> Findings:
         """The engagement of attack and defense."""
-        attack = _attack(self.subject, ended.answer, ended.initial, self.state) if self.subject.attack.attacks else None
+        attack = (
+            _attack(self.subject, ended.answer, ended.initial, self.state)
+            if self.subject.attack.attacks
+            else None
+        )
         defense = _defense(self.subject, ended.initial, self.state)
         found = Engagement(
             attack_engaged=_engaged(attack),
@@ -92,7 +103,9 @@ class EngagementObserver:
 
 
 def moved(one: Vector, other: Vector) -> float:
-    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where none is."""
+    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where
+    none is.
+    """
     finite = [bool(np.isfinite(update).all()) for update in (one, other)]
     if all(finite):
         return relative_distance(one, other)
@@ -113,14 +126,20 @@ def _stated(distance: float) -> float | None:
 
 
 def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:
-    """The least engagement among the attacks of the run: one that did nothing must not hide behind another."""
+    """The least engagement among the attacks of the run: one that did nothing must not hide behind
+    another.
+    """
     sent = state.sent
     found = [
-        float(np.mean(sent[name])) if sent.get(name) else 0.0 for kind in ON_THE_WIRE for name in subject.attack.of_kind(kind)
+        float(np.mean(sent[name])) if sent.get(name) else 0.0
+        for kind in ON_THE_WIRE
+        for name in subject.attack.of_kind(kind)
     ]
     for kind in IN_THE_HOSPITAL:
         if attacks := subject.attack.of_kind(kind):
-            others = {name: one for name, one in subject.attack.attacks.items() if name not in attacks}
+            others = {
+                name: one for name, one in subject.attack.attacks.items() if name not in attacks
+            }
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
@@ -130,7 +149,9 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
 
 
 def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
-    """The least engagement among rule and steps, secure aggregation and differential privacy; None if there is none of them."""
+    """The least engagement among rule and steps, secure aggregation and differential privacy; None
+    if there is none of them.
+    """
     found, plan = list[float](), subject.plan
     n_hospitals = len(plan.hospitals)
     if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
@@ -143,7 +164,9 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
 
 
 def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
-    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson batches."""
+    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson
+    batches.
+    """
     site, plan = subject.truth.sites[0], subject.plan
     batches = poisson(site.key, 1, len(site.records), plan.training)
     updates = []
@@ -159,11 +182,18 @@ def _is_plain_mean(plan: FederationPlan) -> bool:
     return str(node["_target_"]).endswith(".Mean") and node.get("weighting", "uniform") == "uniform"
 
 
-def _differences(subject: Subject, other: AttackPlan, answer: Answer, weights: Weights) -> list[float]:
-    """How far each hostile hospital's update is from its update under another attack plan; 0 where one of them fails."""
+def _differences(
+    subject: Subject, other: AttackPlan, answer: Answer, weights: Weights
+) -> list[float]:
+    """How far each hostile hospital's update is from its update under another attack plan; 0 where
+    one of them fails.
+    """
     wire.enter_process()
     plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile
-    number, places = subject.attack.schedule.first_round, [plan.hospitals.index(name) for name in hostile]
+    number, places = (
+        subject.attack.schedule.first_round,
+        [plan.hospitals.index(name) for name in hostile],
+    )
     sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
     by_node = dict(enumerate((source for source in sources for _ in places), 1))
     shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR

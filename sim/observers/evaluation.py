@@ -1,4 +1,6 @@
-"""Clinical quality of a model: on the test patients of all hospitals together, and at each hospital."""
+"""Clinical quality of a model: on the test patients of all hospitals together, and at each
+hospital.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ BACKDOOR = "backdoor"  # the success of a backdoor's mark, round by round
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``, also on marked ones."""
+    """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``,
+    also on marked ones.
+    """
 
     consortium: Consortium
     network: Network
@@ -42,11 +46,16 @@ class Evaluator:
 
     @cached_property
     def _labels(self) -> NDArray[np.float64]:
-        return np.concatenate([hospital.test.labels for hospital in self.consortium.hospitals]).astype(np.float64)
+        return np.concatenate(
+            [hospital.test.labels for hospital in self.consortium.hospitals]
+        ).astype(np.float64)
 
     @cached_property
     def _site(self) -> NDArray[np.int64]:
-        return np.repeat(np.arange(len(self.consortium)), [len(hospital.test) for hospital in self.consortium.hospitals])
+        return np.repeat(
+            np.arange(len(self.consortium)),
+            [len(hospital.test) for hospital in self.consortium.hospitals],
+        )
 
     @cached_property
     def _rankable(self) -> NDArray[np.bool_]:
@@ -62,23 +71,31 @@ class Evaluator:
     def scored(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
         """The logits, (n_test,), and whether float32 holds them all.
 
-        Computed in float32, as hospitals would; where that overflows, for all records in float64. So the scores of every finite
-        model of a few layers are finite.
+        Computed in float32, as hospitals would; where that overflows, for all records in float64.
+        So the scores of every finite model of a few layers are finite.
         """
         return _scored(self.network, vector, self._features)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined; the last entry is all together."""
-        return {metric: values[0] for metric, values in self.by_round([self.scores(vector)]).items()}
+        """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined; the last
+        entry is all together.
+        """
+        return {
+            metric: values[0] for metric, values in self.by_round([self.scores(vector)]).items()
+        }
 
     def by_round(self, scores: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-        """What ``by_hospital`` states, for the ``scores`` of successive rounds, each (n_rounds, n_hospitals + 1).
+        """What ``by_hospital`` states, for the ``scores`` of successive rounds, each (n_rounds,
+        n_hospitals + 1).
 
-        Scores that are not finite leave the figures of their hospital, and of all together, undefined in that round.
+        Scores that are not finite leave the figures of their hospital, and of all together,
+        undefined in that round.
         """
         table, n = np.stack(scores), len(self.consortium)
         finite = np.isfinite(table)
-        defined = np.column_stack([self._means(finite) == 1, finite.all(axis=1) & bool(len(self._labels))])
+        defined = np.column_stack(
+            [self._means(finite) == 1, finite.all(axis=1) & bool(len(self._labels))]
+        )
         n_rounds, labels = len(table), np.tile(self._labels, len(table))
         site = (np.arange(n_rounds)[:, None] * n + self._site).ravel()
         round_ = np.repeat(np.arange(n_rounds), len(self._labels))
@@ -93,21 +110,28 @@ class Evaluator:
         return {metric: np.where(defined, values, np.nan) for metric, values in found.items()}
 
     def _with_all(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means of ``values`` (n_rounds, n_test) at each hospital and over all, (n_rounds, n_hospitals + 1)."""
+        """Means of ``values`` (n_rounds, n_test) at each hospital and over all, (n_rounds,
+        n_hospitals + 1).
+        """
         total = values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
         return np.column_stack([self._means(values), total])
 
     def _means(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means of ``values`` (n_rounds, n_test) at each hospital, (n_rounds, n_hospitals); NaN without test records."""
+        """Means of ``values`` (n_rounds, n_test) at each hospital, (n_rounds, n_hospitals); NaN
+        without test records.
+        """
         sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
         starts, there = np.cumsum(sizes) - sizes, sizes > 0
         means = np.full((len(values), len(sizes)), np.nan)
         if there.any():
-            means[:, there] = np.add.reduceat(values, starts[there], axis=1, dtype=np.float64) / sizes[there]
+            means[:, there] = (
+                np.add.reduceat(values, starts[there], axis=1, dtype=np.float64) / sizes[there]
+            )
         return means
 
     def backdoor_success(self, vector: NDArray[np.float32]) -> float:
-        """Share of the test records not of the target class that the model puts into it once they bear the mark.
+        """Share of the test records not of the target class that the model puts into it once they
+        bear the mark.
 
         NaN where there are none of them, or one has a score that is not finite.
         """
@@ -125,32 +149,46 @@ class Evaluator:
     @cached_property
     def _marked(self) -> NDArray[np.float32]:
         assert self.backdoor is not None
-        return self.backdoor.trigger(self._features[self._labels != self.backdoor.target], self.consortium.schema)
+        return self.backdoor.trigger(
+            self._features[self._labels != self.backdoor.target], self.consortium.schema
+        )
 
     def outcomes(self, vector: NDArray[np.float32] | None) -> list[Outcome]:
-        """The figures of a final model, pooled and at each hospital; none is defined for None, which stands for no trained model.
+        """The figures of a final model, pooled and at each hospital; none is defined for None,
+        which stands for no trained model.
 
-        ``sensitivity_at_90_specificity``: share of the patients with the condition who are found when at most 10 % of those
-        without it are alarmed. AUROC, average precision and sensitivity need test patients of both classes, AUROC of a hospital
-        ``min_class_rows`` of each. No figure exists without test patients, or where a score is not finite.
+        ``sensitivity_at_90_specificity``: share of the patients with the condition who are found
+        when at most 10 % of those without it are alarmed. AUROC, average precision and sensitivity
+        need test patients of both classes, AUROC of a hospital ``min_class_rows`` of each. No
+        figure exists without test patients, or where a score is not finite.
         """
         labels, names = self._labels, self.consortium.names
         scores = np.full(len(labels), np.nan) if vector is None else self.scores(vector)
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
         ranked = not np.isnan(found["auroc"][-1])
         figures = {metric: defined(values[-1]) for metric, values in found.items()}
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than the scores
+        # its checks take longer than the scores
+        with config_context(assume_finite=True, skip_parameter_validation=True):
             figures["auprc"] = float(average_precision_score(labels, scores)) if ranked else None
-            figures["sensitivity_at_90_specificity"] = sensitivity_at(0.9, labels, scores) if ranked else None
+            figures["sensitivity_at_90_specificity"] = (
+                sensitivity_at(0.9, labels, scores) if ranked else None
+            )
         each = found["auroc"][:-1]
         figures["worst_hospital_auroc"] = None if np.isnan(each).all() else float(np.nanmin(each))
         why = None if ranked else self._why(None if vector is None else scores)
-        least = f"no hospital has {self.min_class_rows} test patients of each class and finite scores"
-        pooled = [outcome(metric, value, len(labels), undefined=why or least) for metric, value in figures.items()]
+        least = (
+            f"no hospital has {self.min_class_rows} test patients of each class and finite scores"
+        )
+        pooled = [
+            outcome(metric, value, len(labels), undefined=why or least)
+            for metric, value in figures.items()
+        ]
         reasons = self._reasons(None if vector is None else scores)
         sizes = [len(hospital.test) for hospital in self.consortium.hospitals]
         return pooled + [
-            outcome(metric, defined(found[metric][i]), sizes[i], hospital=name, undefined=reasons[i])
+            outcome(
+                metric, defined(found[metric][i]), sizes[i], hospital=name, undefined=reasons[i]
+            )
             for i, name in enumerate(names)
             for metric in CURVES
         ]
@@ -185,7 +223,9 @@ def defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _scored(network: Network, vector: NDArray[np.float32], features: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
+def _scored(
+    network: Network, vector: NDArray[np.float32], features: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], bool]:
     """Logits in float32, or in float64 where one of those is not finite; and whether float32 did."""
     with np.errstate(over="ignore", invalid="ignore"):
         scores = network.scores(vector, features)
@@ -194,18 +234,28 @@ def _scored(network: Network, vector: NDArray[np.float32], features: NDArray[np.
         return network.scores(vector.astype(np.float64), features.astype(np.float64)), False
 
 
-def sensitivity_at(specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Largest share of the ill found at a threshold that spares at least ``specificity`` of the healthy."""
-    false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)  # a point on a line may be the one asked for
+def sensitivity_at(
+    specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]
+) -> float:
+    """Largest share of the ill found at a threshold that spares at least ``specificity`` of the
+    healthy.
+    """
+    # a point on a line may be the one asked for
+    false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
     return float(found[false_alarms <= 1 - specificity + 1e-12].max())
 
 
 def segmented_auroc(
-    scores: NDArray[np.float64], labels: NDArray[np.float64], segment: NDArray[np.int64], n_segments: int
+    scores: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    segment: NDArray[np.int64],
+    n_segments: int,
 ) -> NDArray[np.float64]:
-    """AUROC within each segment, (n_segments,): the Mann-Whitney statistic, ties counted half; NaN where a class is absent.
+    """AUROC within each segment, (n_segments,): the Mann-Whitney statistic, ties counted half; NaN
+    where a class is absent.
 
-    All segments at once, because it runs in every round for every hospital; equal to scikit-learn's ``roc_auc_score``.
+    All segments at once, because it runs in every round for every hospital; equal to scikit-learn's
+    ``roc_auc_score``.
     """
     order = np.argsort(scores)  # by score, then by segment: small whole numbers sort fast
     order = order[np.argsort(segment[order].astype(np.min_scalar_type(n_segments)), kind="stable")]
@@ -213,21 +263,28 @@ def segmented_auroc(
     new = np.ones(len(scores), dtype=bool)
     new[1:] = (scores[1:] != scores[:-1]) | (segment[1:] != segment[:-1])
     group = np.cumsum(new) - 1
-    middle = (np.bincount(group, weights=np.arange(1.0, len(scores) + 1)) / np.bincount(group))[group]  # mean rank of ties
+    # mean rank of ties
+    middle = (np.bincount(group, weights=np.arange(1.0, len(scores) + 1)) / np.bincount(group))[
+        group
+    ]
     n = np.bincount(segment, minlength=n_segments)
     rank = middle - (np.cumsum(n) - n)[segment]
     ill = np.bincount(segment, weights=labels, minlength=n_segments)
     with np.errstate(invalid="ignore", divide="ignore"):
-        auroc: NDArray[np.float64] = (np.bincount(segment, weights=rank * labels, minlength=n_segments) - ill * (ill + 1) / 2) / (
-            ill * (n - ill)
-        )
+        auroc: NDArray[np.float64] = (
+            np.bincount(segment, weights=rank * labels, minlength=n_segments) - ill * (ill + 1) / 2
+        ) / (ill * (n - ill))
     return auroc
 
 
-def curve(names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]) -> dict[str, list[object]]:
-    """Columns round, hospital, metric, value of what ``Evaluator.by_round`` states (round 0 is the untrained model).
+def curve(
+    names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]
+) -> dict[str, list[object]]:
+    """Columns round, hospital, metric, value of what ``Evaluator.by_round`` states (round 0 is the
+    untrained model).
 
-    A metric that is stated for all hospitals together only is (n_rounds, 1). What is NaN is left out.
+    A metric that is stated for all hospitals together only is (n_rounds, 1). What is NaN is left
+    out.
     """
     where = np.array([*names, ALL], dtype=object)
     columns: dict[str, list[object]] = {"round": [], "hospital": [], "metric": [], "value": []}
@@ -244,8 +301,9 @@ def curve(names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]) -> 
 class Evaluated:
     """What was measured of the model before round 1 and after each round, in order.
 
-    ``scores``: logits of all test records. ``backdoor``: its success. ``not_finite``: rounds in which an honest update, the new
-    weights or a score was not finite in float32. ``is_trained``: whether any round gave a new model.
+    ``scores``: logits of all test records. ``backdoor``: its success. ``not_finite``: rounds in
+    which an honest update, the new weights or a score was not finite in float32. ``is_trained``:
+    whether any round gave a new model.
     """
 
     scores: list[NDArray[np.float64]] = field(default_factory=list)
@@ -255,7 +313,9 @@ class Evaluated:
 
 
 class Evaluation:
-    """Clinical quality after each round, together and at each hospital; and how often a backdoor succeeds."""
+    """Clinical quality after each round, together and at each hospital; and how often a backdoor
+    succeeds.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -288,7 +348,9 @@ class Evaluation:
             self.state.backdoor.append(self.evaluator.backdoor_success(weights))
 
     def findings(self, ended: Ended) -> Findings:
-        """The figures of the final model, together and at each hospital, and the curves over the rounds."""
+        """The figures of the final model, together and at each hospital, and the curves over the
+        rounds.
+        """
         by_round = self.evaluator.by_round(self.state.scores)
         if self.state.backdoor:
             by_round[BACKDOOR] = np.array(self.state.backdoor)[:, None]
@@ -312,7 +374,9 @@ class Evaluation:
         n = self.evaluator.n_marked
         success = self.state.backdoor[-1]
         false_trigger = self.evaluator.backdoor_success(attack_free)
-        why = "no test record can be marked" if not n else "a score of a marked record is not finite"
+        why = (
+            "no test record can be marked" if not n else "a score of a marked record is not finite"
+        )
         return [
             outcome("backdoor_success", defined(success), n, undefined=why),
             outcome("false_trigger_rate", defined(false_trigger), n, undefined=why),

@@ -1,4 +1,6 @@
-"""How much of each hospital's update reaches the model, and how different that update is, in a few rounds of a run."""
+"""How much of each hospital's update reaches the model, and how different that update is, in a few
+rounds of a run.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from sim.federation.rounds import Weights
 from sim.states import State
 from sim.types import View
 
-EVERY = 20  # rounds: the first is measured, and every twentieth from there; the rule runs about twice more in each
+# rounds: the first is measured, and every twentieth from there; the rule runs about twice more in
+# each
+EVERY = 20
 STEP = 1e-6  # how far an entry is moved, relative to the typical size of an entry
 JUMP = 1e3  # steps: an entry of the aggregate that moves further has jumped, and has no slope there
 SAME = 1e-3  # equal shares: up to this difference the shares that a rule states are its slopes
@@ -28,8 +32,8 @@ Rows = NDArray[np.float64]
 class Measured:
     """Figures of each hospital by name, one a measured round.
 
-    ``influence``: the slopes. ``distance``: of its update. ``shares``: stated by the rule, in units of an equal share, one a
-    round; ``agree``: whether they have been the slopes so far.
+    ``influence``: the slopes. ``distance``: of its update. ``shares``: stated by the rule, in units
+    of an equal share, one a round; ``agree``: whether they have been the slopes so far.
     """
 
     influence: dict[str, list[float]] = field(default_factory=dict)
@@ -41,9 +45,10 @@ class Measured:
 class Influence:
     """Two figures for each hospital, from what the aggregator sees in rounds 1, 21, 41, ...
 
-    Influence: how far an entry of the aggregate follows that entry of the hospital's update, in units of an equal share 1 / n,
-    mean over entries and rounds: 1 under the plain mean, n or 0 in a round of Krum. It is the mean diagonal of the Jacobian of
-    steps and rule. Where the shares that a rule states agree with it, it is their mean over all rounds.
+    Influence: how far an entry of the aggregate follows that entry of the hospital's update, in
+    units of an equal share 1 / n, mean over entries and rounds: 1 under the plain mean, n or 0 in a
+    round of Krum. It is the mean diagonal of the Jacobian of steps and rule. Where the shares that
+    a rule states agree with it, it is their mean over all rounds.
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
@@ -72,7 +77,9 @@ class Influence:
             slopes = self._slopes(number, view, rows, states)
         except RefusedError:  # the aggregator skipped this round
             return
-        for (name,), slope, distance in zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True):
+        for (name,), slope, distance in zip(
+            view.members, slopes.tolist(), distances(rows).tolist(), strict=True
+        ):
             self.state.distance.setdefault(name, []).append(distance)
             if np.isfinite(slope):
                 self.state.influence.setdefault(name, []).append(slope)
@@ -87,7 +94,9 @@ class Influence:
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        return Findings([one for name in self.subject.plan.hospitals for one in self._outcomes(name)])
+        return Findings(
+            [one for name in self.subject.plan.hospitals for one in self._outcomes(name)]
+        )
 
     def _outcomes(self, hospital: str) -> list[Outcome]:
         """Both outcomes of a hospital; none where nothing was measured."""
@@ -101,7 +110,9 @@ class Influence:
         ]
 
     def _slopes_of(self, hospital: str) -> list[float]:
-        """The slopes of the measured rounds; where the shares that the rule states are the slopes, those of all rounds."""
+        """The slopes of the measured rounds; where the shares that the rule states are the slopes,
+        those of all rounds.
+        """
         found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
         return stated if found and stated and self.state.agree else found
 
@@ -118,18 +129,24 @@ class Influence:
         slopes = slopes_of(
             aggregate, rows, self.subject.truth.key.stream("kept", number)
         )  # a stream keeps its name, and so its draws
-        gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in stated if shares is not None]
+        gaps = [
+            np.nan_to_num(np.abs(n * shares - slopes)).max()
+            for shares in stated
+            if shares is not None
+        ]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes
 
 
 def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Generator) -> Rows:
-    """Mean slope of ``aggregate`` (n, n_params) -> (n_params,) along each row's own entries, times n, (n,).
+    """Mean slope of ``aggregate`` (n, n_params) -> (n_params,) along each row's own entries, times
+    n, (n,).
 
-    Each entry is moved in one row, drawn by lot; all at once, by a small step with a random sign, so that what they do to each
-    other's entries cancels (Hutchinson 1990). Exact for the entries drawn where they do nothing to each other: in rules that work
-    on each entry by itself or select rows. Repeated until a row has had about ``ENOUGH`` entries. An entry of 0 is not moved:
-    there is nothing to keep. NaN for a row of which none is.
+    Each entry is moved in one row, drawn by lot; all at once, by a small step with a random sign,
+    so that what they do to each other's entries cancels (Hutchinson 1990). Exact for the entries
+    drawn where they do nothing to each other: in rules that work on each entry by itself or select
+    rows. Repeated until a row has had about ``ENOUGH`` entries. An entry of 0 is not moved: there
+    is nothing to keep. NaN for a row of which none is.
     """
     n, n_params = rows.shape
     step, before = STEP * float(np.sqrt(np.mean(rows**2))), aggregate(rows)
@@ -151,7 +168,8 @@ def distances(rows: Rows) -> Rows:
     """How far each row is from the mean of the others, relative to the length of that mean, (n,)."""
     total, n = rows.sum(axis=0), len(rows)
     own, along = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,j->i", rows, total)
-    gaps = n**2 * own - 2 * n * along + total @ total  # of n * row and the total: (n - 1) times the distance asked for, squared
+    # of n * row and the total: (n - 1) times the distance asked for, squared
+    gaps = n**2 * own - 2 * n * along + total @ total
     sizes = np.maximum(own - 2 * along + total @ total, 1e-30)  # and of the mean of the others
     return np.asarray(np.sqrt(np.maximum(gaps, 0) / sizes))
 

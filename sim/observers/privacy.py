@@ -37,7 +37,9 @@ class PrivacyObserver:
 
     def round(self, seen: Round) -> None:
         """Note what hospitals report."""
-        self.state.numbers.update({name: dict(numbers) for name, numbers in seen.aggregated.reported.items()})
+        self.state.numbers.update(
+            {name: dict(numbers) for name, numbers in seen.aggregated.reported.items()}
+        )
 
     def findings(self, ended: Ended) -> Findings:
         """What is spent by the plan, and what was reported against it."""
@@ -45,21 +47,31 @@ class PrivacyObserver:
         disputed = _disputed(self.subject, spent, self.state.numbers)
         details = {"privacy": privacy(self.subject), "disputed": disputed}
         sizes = {site.name: len(site.records) for site in self.subject.truth.sites}
-        each = [outcome("epsilon", value, sizes[name], hospital=name) for name, value in spent.items()]
+        each = [
+            outcome("epsilon", value, sizes[name], hospital=name) for name, value in spent.items()
+        ]
         of_all = [outcome("epsilon", max(spent.values()), sum(sizes.values()))] if spent else []
         return Findings([*of_all, *each], details)
 
 
 def epsilons(subject: Subject) -> dict[str, float]:
-    """The epsilon of each hospital by the plan that all agreed on, in all rounds; nothing without record-level privacy.
+    """The epsilon of each hospital by the plan that all agreed on, in all rounds; nothing without
+    record-level privacy.
 
-    No hospital's own word can lower or raise it. That of the consortium is the largest (disjoint patients).
+    No hospital's own word can lower or raise it. That of the consortium is the largest (disjoint
+    patients).
     """
     dp = subject.plan.dp
     if dp is None:
         return {}
-    spent = [_spent(dp, subject.plan.training, hospital) for hospital in subject.truth.consortium.hospitals]
-    return {one.hospital: dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)]) for one in spent}
+    spent = [
+        _spent(dp, subject.plan.training, hospital)
+        for hospital in subject.truth.consortium.hospitals
+    ]
+    return {
+        one.hospital: dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)])
+        for one in spent
+    }
 
 
 def privacy(subject: Subject) -> Privacy | None:
@@ -73,7 +85,10 @@ def privacy(subject: Subject) -> Privacy | None:
         accountant=dp.accountant,
         max_grad_norm=dp.max_grad_norm,
         target_epsilon=dp.target_epsilon,
-        hospitals=[_spent(dp, subject.plan.training, hospital) for hospital in subject.truth.consortium.hospitals],
+        hospitals=[
+            _spent(dp, subject.plan.training, hospital)
+            for hospital in subject.truth.consortium.hospitals
+        ],
         not_covered=list(NOT_COVERED),
     )
 
@@ -89,14 +104,22 @@ def _spent(dp: LocalPrivacy, training: Training, hospital: Hospital) -> Spent:
     )
 
 
-def _disputed(subject: Subject, plan: Mapping[str, float], reported: Mapping[str, Mapping[str, float]]) -> list[Screened]:
+def _disputed(
+    subject: Subject, plan: Mapping[str, float], reported: Mapping[str, Mapping[str, float]]
+) -> list[Screened]:
     """The epsilons that hospitals report and the ``plan`` does not give."""
     found = list[Screened]()
     for hospital, numbers in sorted(reported.items()):
         stated = numbers.get("epsilon")
-        if stated is None or (hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)):
+        if stated is None or (
+            hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)
+        ):
             continue
-        expected = f"the plan gives {plan[hospital]:.6g}, which is recorded" if plan else "this run has no privacy"
+        expected = (
+            f"the plan gives {plan[hospital]:.6g}, which is recorded"
+            if plan
+            else "this run has no privacy"
+        )
         reason = f"reports that it spent epsilon {stated:.6g}; {expected}"
         found.append(Screened(round=subject.plan.training.rounds, hospital=hospital, reason=reason))
     return found

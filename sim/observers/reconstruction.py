@@ -1,4 +1,6 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the records behind them."""
+"""What an aggregator reconstructs of one round: its guesses, scored against the records behind
+them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ Guesses = NDArray[np.floating]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack: the details, and the outcomes."""
+    """What each inversion of a run recovered, by the name of the attack: the details, and the
+    outcomes.
+    """
 
     details: dict[str, Inverted] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -47,7 +51,9 @@ class ReconstructionObserver:
             if getattr(attack, "round", 1) == seen.number and view is not None:
                 layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
-                guesses = attack(observation, self.subject.attack.key.stream("attack", name, seen.number))
+                guesses = attack(
+                    observation, self.subject.attack.key.stream("attack", name, seen.number)
+                )
                 found = score(name, self.subject, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
@@ -63,11 +69,13 @@ class _Truth:
     rows: NDArray[np.float32]
 
 
-def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]) -> tuple[Inverted, list[Outcome]]:
+def score(
+    name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]
+) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
-    Attacked are all records that the hospitals trained on in that round. A record is recovered if a guess matches it in every
-    field (``encoding.matching``); of several the nearest counts.
+    Attacked are all records that the hospitals trained on in that round. A record is recovered if a
+    guess matches it in every field (``encoding.matching``); of several the nearest counts.
     """
     gallery: list[Recovered] = []
     errors: list[float] = []
@@ -81,8 +89,12 @@ def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequenc
     recovered = [error for error in errors if np.isfinite(error)]
     none = "no record was recovered"
     outcomes = [
-        outcome("reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)),
-        outcome("reconstruction_error", max(recovered, default=None), len(recovered), undefined=none),
+        outcome(
+            "reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)
+        ),
+        outcome(
+            "reconstruction_error", max(recovered, default=None), len(recovered), undefined=none
+        ),
     ]
     details = Inverted(
         attack=name,
@@ -96,7 +108,10 @@ def score(name: str, subject: Subject, round_: int, view: View, guesses: Sequenc
 
 def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
-    return [sum(len(_truth(subject, round_, hospital).rows) for hospital in members) for members in view.members]
+    return [
+        sum(len(_truth(subject, round_, hospital).rows) for hospital in members)
+        for members in view.members
+    ]
 
 
 def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
@@ -106,8 +121,12 @@ def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
     return _Truth(hospital, site.records.features[used])
 
 
-def _compare(subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses) -> tuple[float, Recovered]:
-    """Relative error of the matching guess (infinite if none matches), and the record beside the nearest guess."""
+def _compare(
+    subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses
+) -> tuple[float, Recovered]:
+    """Relative error of the matching guess (infinite if none matches), and the record beside the
+    nearest guess.
+    """
     schema = subject.plan.columns
     truth = decode(schema, record)
     if not len(found):
@@ -115,9 +134,12 @@ def _compare(subject: Subject, hospital: str, record: NDArray[np.float32], found
     gaps = cdist(record[None].astype(np.float64), found)[0]
     hits = matching(schema, record, found)
     nearest = int(np.where(hits, gaps, np.inf).argmin() if hits.any() else gaps.argmin())
-    size = max(float(np.linalg.norm(record)), float(np.finfo(np.float32).tiny))  # a record may be all zeros
+    # a record may be all zeros
+    size = max(float(np.linalg.norm(record)), float(np.finfo(np.float32).tiny))
     error = float(gaps[nearest] / size) if hits.any() else float("inf")
-    return error, Recovered(hospital=hospital, exact=bool(hits.any()), truth=truth, guess=decode(schema, found[nearest]))
+    return error, Recovered(
+        hospital=hospital, exact=bool(hits.any()), truth=truth, guess=decode(schema, found[nearest])
+    )
 
 
 def _shown(gallery: list[Recovered]) -> list[Recovered]:

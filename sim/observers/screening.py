@@ -1,4 +1,6 @@
-"""Which replies were not used and which rounds were skipped, with who was missing by the simulator's truth."""
+"""Which replies were not used and which rounds were skipped, with who was missing by the
+simulator's truth.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ class Screening:
         skips = [self._skip(skipped) for skipped in self.state.skips]
         rounds = self.subject.plan.training.rounds
         share = outcome("rounds_skipped", len(skips) / rounds, rounds)
-        return Findings([share], {"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips})
+        return Findings(
+            [share],
+            {"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips},
+        )
 
     def _skip(self, skipped: Skipped) -> Skip:
         hostile = [name for name in skipped.missing if name in self.subject.truth.hostile]

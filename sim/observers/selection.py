@@ -1,4 +1,6 @@
-"""Whose updates a rule that selects or weighs hospitals uses, and whether it leaves out the right ones."""
+"""Whose updates a rule that selects or weighs hospitals uses, and whether it leaves out the right
+ones.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ FAINT = 0.1  # of an equal share; below it a hospital counts as left out
 
 @dataclass
 class Shares:
-    """Each hospital's share of the aggregate, one mapping a round, of a rule that selects or weighs hospitals."""
+    """Each hospital's share of the aggregate, one mapping a round, of a rule that selects or weighs
+    hospitals.
+    """
 
     by_round: list[dict[str, float]] = field(default_factory=list)
 
@@ -42,23 +46,34 @@ class SelectionObserver:
 def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> list[Outcome]:
     """What follows from each round's shares by hospital; nothing if no round has any.
 
-    ``hospital_weight``: a hospital's share of the aggregate, mean over rounds (an equal share is 1 / n_hospitals).
-    ``left_out``: share of rounds in which that was less than a tenth of an equal share. ``selection_precision``: hostile among
-    those left out. ``selection_recall``: left out among the hostile. ``honest_left_out``: left out among the honest. Without an
-    attack the hostile hospitals behave honestly: ``selection_recall`` shows nothing then.
+    ``hospital_weight``: a hospital's share of the aggregate, mean over rounds (an equal share is 1
+    / n_hospitals). ``left_out``: share of rounds in which that was less than a tenth of an equal
+    share. ``selection_precision``: hostile among those left out. ``selection_recall``: left out
+    among the hostile. ``honest_left_out``: left out among the honest. Without an attack the hostile
+    hospitals behave honestly: ``selection_recall`` shows nothing then.
     """
     if not shares:
         return []
-    left_out = [(name, name in hostile, share < FAINT / len(row)) for row in shares for name, share in row.items()]
+    left_out = [
+        (name, name in hostile, share < FAINT / len(row))
+        for row in shares
+        for name, share in row.items()
+    ]
     caught = sum(out for _, bad, out in left_out if bad)
     wronged = sum(out for _, bad, out in left_out if not bad)
     n_hostile = sum(bad for _, bad, _ in left_out)
     found = [
         _ratio("selection_precision", caught, caught + wronged, "no hospital was left out"),
         _ratio("selection_recall", caught, n_hostile, "no hostile hospital was weighed"),
-        _ratio("honest_left_out", wronged, len(left_out) - n_hostile, "no honest hospital was weighed"),
+        _ratio(
+            "honest_left_out", wronged, len(left_out) - n_hostile, "no honest hospital was weighed"
+        ),
     ]
-    return found + [one for name in sorted({name for row in shares for name in row}) for one in _of_hospital(name, shares)]
+    return found + [
+        one
+        for name in sorted({name for row in shares for name in row})
+        for one in _of_hospital(name, shares)
+    ]
 
 
 def _of_hospital(name: str, shares: Sequence[Mapping[str, float]]) -> list[Outcome]:

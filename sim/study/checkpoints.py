@@ -1,8 +1,9 @@
 """What a run in progress has reached, as a file from which it goes on after an interruption.
 
-On the same device it goes on with the same digits. Stored is what objects of a run carry from round to round; all else
-follows from the configuration, and random draws have names.
-The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code, is left aside.
+On the same device it goes on with the same digits. Stored is what objects of a run carry from round
+to round; all else follows from the configuration, and random draws have names.
+The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or
+of other code, is left aside.
 """
 
 from __future__ import annotations
@@ -35,18 +36,34 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "wardround.progress/1"
 EVERY: Final = 3.0  # seconds between two files
-DEAREST: Final = 0.01  # share of the processor's time that writing may take; where it takes more, files come less often
+# share of the processor's time that writing may take; where it takes more, files come less often
+DEAREST: Final = 0.01
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
-CLASSES: Final = {part.__name__: part for part in vars(evidence).values() if isinstance(part, type) and issubclass(part, Part)}
+CLASSES: Final = {
+    part.__name__: part
+    for part in vars(evidence).values()
+    if isinstance(part, type) and issubclass(part, Part)
+}
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
-UNUSABLE: Final = (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)  # what a bad file raises
+# what a bad file raises
+UNUSABLE: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class Stored(TypedDict):
-    """What is stored of one run. ``ledgers``: of hospitals, in order. ``parts``: fields of what lasts, by part of the run."""
+    """What is stored of one run. ``ledgers``: of hospitals, in order. ``parts``: fields of what
+    lasts, by part of the run.
+    """
 
     round: int
     seconds: float
@@ -67,7 +84,8 @@ class Arrays(list[NDArray[np.generic]]):
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
         memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
-        if memory not in self._places:  # the list holds the array, so that its memory is nobody else's
+        # the list holds the array, so that its memory is nobody else's
+        if memory not in self._places:
             self._places[memory] = len(self)
             self.append(array)
         return self._places[memory]
@@ -75,7 +93,9 @@ class Arrays(list[NDArray[np.generic]]):
 
 @dataclass(frozen=True)
 class StoredState:
-    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must have, and its fields."""
+    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must
+    have, and its fields.
+    """
 
     kind: str
     fields: Mapping[str, object]
@@ -86,7 +106,9 @@ class UnstorableError(TypeError):
 
 
 class Progress:
-    """The progress of some runs that advance together, in one file of the folder ``.progress`` within a folder of evidence."""
+    """The progress of some runs that advance together, in one file of the folder ``.progress``
+    within a folder of evidence.
+    """
 
     def __init__(self, folder: Path, experiments: Sequence[Experiment]) -> None:
         identities = "".join(address(experiment, code_version()) for experiment in experiments)
@@ -107,7 +129,10 @@ class Progress:
                     state["parts"] = _made(state["parts"], _state_types(run))
                     _check_fits(run, len(at), state)
                 except UNUSABLE as error:
-                    print(f"wardround: progress in {self.folder} is not used ({_reason(error)})", file=sys.stderr)
+                    print(
+                        f"wardround: progress in {self.folder} is not used ({_reason(error)})",
+                        file=sys.stderr,
+                    )
                 else:
                     _restore(run, at, state)
 
@@ -118,8 +143,13 @@ class Progress:
             return
         try:
             each = (now - self._start) / len(runs)
-            found = [(run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each)) for run in runs]
-            write(self.path, {address(run.experiment, code_version()): state for run, state in found})
+            found = [
+                (run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each))
+                for run in runs
+            ]
+            write(
+                self.path, {address(run.experiment, code_version()): state for run, state in found}
+            )
         except UnstorableError as error:
             self._off = True
             print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
@@ -139,13 +169,17 @@ def write(path: Path, runs: Mapping[str, Stored]) -> None:
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
     whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
     shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
-    head = json.dumps({"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}).encode()
+    head = json.dumps(
+        {"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}
+    ).encode()
     content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
 def states(folder: Path) -> dict[str, Stored]:
-    """The furthest state of each run in the files of ``folder`` that are whole and of this code; a line for each other file."""
+    """The furthest state of each run in the files of ``folder`` that are whole and of this code; a
+    line for each other file.
+    """
     found: dict[str, Stored] = {}
     for path in sorted(folder.glob(FILE)):
         try:
@@ -162,7 +196,9 @@ def _reason(error: Exception) -> str:
 
 
 def clear(folder: Path, done: Collection[str]) -> None:
-    """Remove the files of runs that are ``done``, and those that cannot be used; files of other runs stay."""
+    """Remove the files of runs that are ``done``, and those that cannot be used; files of other
+    runs stay.
+    """
     for path in (folder / FOLDER).glob(FILE):
         try:
             over = any(identity in done for identity in _read(path))
@@ -191,11 +227,17 @@ def _read(path: Path) -> dict[str, Stored]:
         flat = np.frombuffer(body, dtype, n, at).copy()
         arrays.append(flat.reshape(shape, order=order))
         at += n * dtype.itemsize
-    return {identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()}
+    return {
+        identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()
+    }
 
 
 def _checked(state: Any) -> Stored:
-    if not isinstance(state, dict) or type(state["round"]) is not int or not np.isfinite(state["weights"]).all():
+    if (
+        not isinstance(state, dict)
+        or type(state["round"]) is not int
+        or not np.isfinite(state["weights"]).all()
+    ):
         raise ValueError("it holds no state of a run")
     return cast(Stored, state)
 
@@ -217,9 +259,15 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
         raise ValueError("it is of another form")
     if state["weights"].shape != run.initial.shape or state["weights"].dtype != run.initial.dtype:
         raise ValueError("its weights are of another form")
-    if not isinstance(state["seconds"], float) or type(state["ledgers"]) is not list or type(state["parts"]) is not dict:
+    if (
+        not isinstance(state["seconds"], float)
+        or type(state["ledgers"]) is not list
+        or type(state["parts"]) is not dict
+    ):
         raise ValueError("its parts are of another form")
-    if len(state["ledgers"]) != n_hospitals or any(type(one) is not dict for one in state["ledgers"]):
+    if len(state["ledgers"]) != n_hospitals or any(
+        type(one) is not dict for one in state["ledgers"]
+    ):
         raise ValueError("its accounts are of another form")
     if state["parts"].keys() != run.states.keys():
         raise ValueError("it has other parts")
@@ -227,10 +275,19 @@ def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
         own = state["parts"][part]
         if type(own) is not dict or own.keys() != vars(now).keys():
             raise ValueError(f"its {part} is of another form")
-        if any(type(own[name]) is not type(value) for name, value in vars(now).items() if value is not None):
+        if any(
+            type(own[name]) is not type(value)
+            for name, value in vars(now).items()
+            if value is not None
+        ):
             raise ValueError(f"its {part} is of another form")
-    parts, found = run.plan.chain.parts, cast(tuple[object, ...], state["parts"]["aggregator"]["states"])
-    if found and [type(one) for one in found] != [part.state if is_stateful(part) else type(None) for part in parts]:
+    parts, found = (
+        run.plan.chain.parts,
+        cast(tuple[object, ...], state["parts"]["aggregator"]["states"]),
+    )
+    if found and [type(one) for one in found] != [
+        part.state if is_stateful(part) else type(None) for part in parts
+    ]:
         raise ValueError("its states of plug-ins are of another form")
 
 
@@ -241,7 +298,9 @@ def _state_types(run: FederatedRun) -> dict[str, type]:
 
 
 def _made(value: Any, types: Mapping[str, type]) -> Any:
-    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE`` for one of another type."""
+    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE``
+    for one of another type.
+    """
     if isinstance(value, StoredState):
         return types[value.kind](**value.fields)
     if isinstance(value, dict):
@@ -264,9 +323,13 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 
 def _ledgers(context: Context) -> Mapping[str, Mapping[str, object]]:
-    """What a hospital remembers from round to round, which is records of numbers and of lists of them."""
+    """What a hospital remembers from round to round, which is records of numbers and of lists of
+    them.
+    """
     lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
-    records = {name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)}
+    records = {
+        name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)
+    }
     if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
     return records
@@ -277,21 +340,27 @@ def _order(array: NDArray[np.generic]) -> str:
 
 
 def _packed(value: Any, arrays: Arrays) -> Any:
-    """``value`` as JSON, its arrays as their places in ``arrays``; one array that is there twice stays one."""
+    """``value`` as JSON, its arrays as their places in ``arrays``; one array that is there twice
+    stays one.
+    """
     kind = type(value)
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value
     if pack := _PACKERS.get(kind):
         return pack(value, arrays)
     if isinstance(value, dict):
-        return {"dict": [[_packed(key, arrays), _packed(item, arrays)] for key, item in value.items()]}
+        return {
+            "dict": [[_packed(key, arrays), _packed(item, arrays)] for key, item in value.items()]
+        }
     if isinstance(value, Part) and CLASSES.get(kind.__name__) is kind:
         return {"part": kind.__name__, "text": value.model_dump_json()}
     if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
         return {"number": arrays.place(np.asarray(value))}
     if is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen:
         return {"state": _name(kind), "fields": _packed(vars(value), arrays)}
-    raise UnstorableError(f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array")
+    raise UnstorableError(
+        f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array"
+    )
 
 
 _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
@@ -299,7 +368,10 @@ _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {
     list: lambda value, arrays: {"list": [_packed(item, arrays) for item in value]},
     tuple: lambda value, arrays: {"tuple": [_packed(item, arrays) for item in value]},
     Skipped: lambda value, arrays: {"Skipped": _packed(vars(value), arrays)},
-    StoredState: lambda value, arrays: {"state": value.kind, "fields": _packed(dict(value.fields), arrays)},
+    StoredState: lambda value, arrays: {
+        "state": value.kind,
+        "fields": _packed(dict(value.fields), arrays),
+    },
     np.ndarray: lambda value, arrays: {"array": arrays.place(value)},
 }
 

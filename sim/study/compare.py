@@ -1,4 +1,6 @@
-"""Many runs: each once, over several processes, every finished one stored at once, the rest made up for by the next call."""
+"""Many runs: each once, over several processes, every finished one stored at once, the rest made up
+for by the next call.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,14 @@ Finished = Callable[[RunRecord], None]
 Round = Callable[[int], None]  # called with the number of each finished round
 
 
-def complete(experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished) -> list[RunRecord]:
-    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their order.
+def complete(
+    experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished
+) -> list[RunRecord]:
+    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their
+    order.
 
-    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder holds runs of something else, or
-    if another command is at work in it.
+    ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder
+    holds runs of something else, or if another command is at work in it.
     """
     with entered(folder, experiments) as held:
         return finish(experiments, folder, workers, finished, held)
@@ -44,9 +49,11 @@ def complete(experiments: Sequence[Experiment], folder: Path, workers: int, fini
 
 @contextmanager
 def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[str, RunRecord]]:
-    """Have the folder for oneself, with the records that it holds, by address; nothing in it is changed if it is refused.
+    """Have the folder for oneself, with the records that it holds, by address; nothing in it is
+    changed if it is refused.
 
-    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another command is at work in it.
+    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another
+    command is at work in it.
     """
     with files.alone(folder):
         found = {record.run: record for record in held(folder, experiments)}
@@ -66,7 +73,9 @@ def finish(
     held: dict[str, RunRecord],
     progress: Round | None = None,
 ) -> list[RunRecord]:
-    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if there is one worker."""
+    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if
+    there is one worker.
+    """
     wanted = {address(experiment, code_version()): experiment for experiment in experiments}
     done = dict(held)
     for identity in wanted.keys() & done.keys():
@@ -74,7 +83,10 @@ def finish(
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
     for record in run_all(todo, workers, folder, progress):
         if record.run not in wanted:
-            raise RefusedError("the project's files changed while the comparison ran; start it again in a new folder")
+            raise RefusedError(
+                "the project's files changed while the comparison ran; start it again in a new"
+                " folder"
+            )
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
@@ -93,7 +105,9 @@ def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
     other = next((record.code for record in records if record.code != code_version()), None)
     if other is not None:
         _refuse(folder, f"of other code ({other}, now {code_version()})")
-    found = study.difference((record.config for record in records), (experiment.config for experiment in wanted))
+    found = study.difference(
+        (record.config for record in records), (experiment.config for experiment in wanted)
+    )
     if found is not None:
         key, was, now = found
         _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
@@ -110,14 +124,21 @@ def _refuse(folder: Path, what: str) -> None:
 
 
 def run_all(
-    todo: Sequence[Experiment], workers: int, folder: Path | None = None, progress: Round | None = None
+    todo: Sequence[Experiment],
+    workers: int,
+    folder: Path | None = None,
+    progress: Round | None = None,
 ) -> Iterator[RunRecord]:
-    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because each uses all cores.
+    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because
+    each uses all cores.
 
-    With a ``folder``, what runs on this machine's own engine have reached is stored there as they go.
+    With a ``folder``, what runs on this machine's own engine have reached is stored there as they
+    go.
     """
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
-    groups = grouped([experiment for experiment in todo if experiment.settings.engine.name == "local"], workers)
+    groups = grouped(
+        [experiment for experiment in todo if experiment.settings.engine.name == "local"], workers
+    )
     if workers > 1 and len(groups) > 1:
         yield from _shared_out(groups, min(workers, len(groups)), folder)
         return
@@ -152,7 +173,9 @@ class _Worker:
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
         accounts = dict(_accounts())
-        process = PROCESSES.Process(target=work, args=(theirs, accounts, dict(os.environ)), daemon=True)
+        process = PROCESSES.Process(
+            target=work, args=(theirs, accounts, dict(os.environ)), daemon=True
+        )
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
         theirs.close()
@@ -163,7 +186,9 @@ class _Worker:
         self.pipe.send(([experiment.text for experiment in group], folder))
 
     def answers(self) -> Iterator[str | None]:
-        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was raised in it."""
+        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was
+        raised in it.
+        """
         try:
             while self.pipe.poll():
                 answer = self.pipe.recv()
@@ -172,8 +197,8 @@ class _Worker:
                 yield answer
         except (EOFError, ConnectionError):
             raise RefusedError(
-                "a worker process was ended from outside, perhaps for lack of memory; finished runs are stored, "
-                "and the same command with the same hydra.run.dir completes the rest"
+                "a worker process was ended from outside, perhaps for lack of memory; finished runs"
+                " are stored, and the same command with the same hydra.run.dir completes the rest"
             ) from None
 
     def end(self) -> None:
@@ -182,8 +207,12 @@ class _Worker:
         self.pipe.close()
 
 
-def _shared_out(groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None) -> Iterator[RunRecord]:
-    """Records of all groups, from processes of which each takes the next group when it is done with one."""
+def _shared_out(
+    groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None
+) -> Iterator[RunRecord]:
+    """Records of all groups, from processes of which each takes the next group when it is done with
+    one.
+    """
     warm_up()
     waiting, workers = list(reversed(groups)), list[_Worker]()
     try:
@@ -201,7 +230,10 @@ def _shared_out(groups: Sequence[Sequence[Experiment]], n_workers: int, folder: 
 
 
 def _taken(
-    busy: dict[Connection, _Worker], pipe: Connection, waiting: list[Sequence[Experiment]], folder: Path | None
+    busy: dict[Connection, _Worker],
+    pipe: Connection,
+    waiting: list[Sequence[Experiment]],
+    folder: Path | None,
 ) -> Iterator[RunRecord]:
     """The records that one worker has sent; it gets its next group before they are dealt with."""
     worker = busy[pipe]
@@ -219,7 +251,9 @@ def _taken(
 
 
 def work(pipe: Connection, accounts: Accounts, environment: dict[str, str]) -> None:
-    """What a worker process does: for each group that it gets, it sends every record, then None; or an exception."""
+    """What a worker process does: for each group that it gets, it sends every record, then None; or
+    an exception.
+    """
     enter_worker(accounts, environment)
     while True:
         try:

@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
-Names: TypeAlias = str | list[str] | tuple[str, ...]  # one, or several together: attacks that run, or a stack
+# one, or several together: attacks that run, or a stack
+Names: TypeAlias = str | list[str] | tuple[str, ...]
 INTERPOLATION = "${"  # how a value that refers to another one starts
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a comparison before its seeds: names of the attacks run together, a defense, and how many are hostile.
+    """One cell of a comparison before its seeds: names of the attacks run together, a defense, and
+    how many are hostile.
 
-    ``n_hostile`` is None where the comparison has one number for all cells, that of the configuration. ``asked``: the cell
-    was asked for, and is not there as a control alone. ``undefended``: overrides that put a part of a defense in place of
-    another leave the cell alone, so that it stays the control without a defense.
+    ``n_hostile`` is None where the comparison has one number for all cells, that of the
+    configuration. ``asked``: the cell was asked for, and is not there as a control alone.
+    ``undefended``: overrides that put a part of a defense in place of another leave the cell alone,
+    so that it stays the control without a defense.
     """
 
     attack: tuple[str, ...]
@@ -50,7 +53,8 @@ class Cell:
 class Refused:
     """A cell that does not run because it is not defined in this design, and why.
 
-    ``n_hostile`` is None where all cells have one number. ``part``: what is not defined, the ``attack`` or the ``defense``.
+    ``n_hostile`` is None where all cells have one number. ``part``: what is not defined, the
+    ``attack`` or the ``defense``.
     """
 
     attack: str
@@ -60,19 +64,25 @@ class Refused:
     part: Literal["attack", "defense"]
 
 
-def experiments(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> list[Experiment]:
+def experiments(
+    overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]
+) -> list[Experiment]:
     """The experiments of ``planned``, without the cells that it leaves out."""
     return planned(overrides, cells, seeds)[0]
 
 
-def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]) -> tuple[list[Experiment], list[Refused]]:
-    """A checked experiment for each cell and seed, and the cells left out. Hydra must be initialized on ``conf``.
+def planned(
+    overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]
+) -> tuple[list[Experiment], list[Refused]]:
+    """A checked experiment for each cell and seed, and the cells left out. Hydra must be
+    initialized on ``conf``.
 
-    ``overrides`` apply to all cells; a value of an attack or of a part of a defense (``attack.alie.z=1.5``,
-    ``dp.target_epsilon=4``) applies to the cells that have it, and raises ``InputError`` if none has. A cell that is not
-    defined (its rule needs more hospitals, its attack more knowledge) is left out; if that is so of all cells that were asked
-    for, the reason of the first is raised. A cell in which nobody is hostile and whose attack takes hostile hospitals is left
-    out without a word. Every other refusal is raised.
+    ``overrides`` apply to all cells; a value of an attack or of a part of a defense
+    (``attack.alie.z=1.5``, ``dp.target_epsilon=4``) applies to the cells that have it, and raises
+    ``InputError`` if none has. A cell that is not defined (its rule needs more hospitals, its
+    attack more knowledge) is left out; if that is so of all cells that were asked for, the reason
+    of the first is raised. A cell in which nobody is hostile and whose attack takes hostile
+    hospitals is left out without a word. Every other refusal is raised.
     """
     from sim.study.experiment import load  # which takes long: configurations are shown without it
 
@@ -101,16 +111,25 @@ def planned(overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int
 
 
 def _refused(cell: Cell, defense: str, error: InputError | RefusedError) -> Refused:
-    of_attack = isinstance(error, InputError) and error.key.partition(".")[0] in ("attack", "adversary")
+    of_attack = isinstance(error, InputError) and error.key.partition(".")[0] in (
+        "attack",
+        "adversary",
+    )
     reason = error.expected if isinstance(error, InputError) else str(error)
-    return Refused("+".join(cell.attack), defense, cell.n_hostile, reason, "attack" if of_attack else "defense")
+    return Refused(
+        "+".join(cell.attack), defense, cell.n_hostile, reason, "attack" if of_attack else "defense"
+    )
 
 
-def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """The configuration of each cell, and the ``partial`` overrides that apply to it, as ``_of_cell`` gives them.
+def _of_cells(
+    base: list[str], partial: list[str], cells: Sequence[Cell]
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """The configuration of each cell, and the ``partial`` overrides that apply to it, as
+    ``_of_cell`` gives them.
 
-    Hydra takes a tenth of a second for one configuration, so each defense is composed once, without attack, and all attacks
-    once, together. Cells whose attack or defense does more than fill its own part are composed one by one.
+    Hydra takes a tenth of a second for one configuration, so each defense is composed once, without
+    attack, and all attacks once, together. Cells whose attack or defense does more than fill its
+    own part are composed one by one.
     """
     without = _partially([*base, "attack=[none]", "defense=none"], partial)
     composed = {("none", False): without}
@@ -118,15 +137,26 @@ def _of_cells(base: list[str], partial: list[str], cells: Sequence[Cell]) -> Ite
     nodes, used = _nodes(base, partial, attacks, without[0])
     values = dict[tuple[tuple[str, bool], int | None], dict[str, Any] | None]()
     for cell in cells:
-        own_base, own_partial = (_keeping_parts(words) if cell.undefended else words for words in (base, partial))
+        own_base, own_partial = (
+            _keeping_parts(words) if cell.undefended else words for words in (base, partial)
+        )
         defense = cell.defense, cell.undefended
         if defense not in composed:
-            composed[defense] = _partially([*own_base, "attack=[none]", f"defense={cell.defense}"], own_partial)
+            composed[defense] = _partially(
+                [*own_base, "attack=[none]", f"defense={cell.defense}"], own_partial
+            )
         config, here = composed[defense]
         if (defense, cell.n_hostile) not in values:
             values[defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
-        plain_values, names = values[defense, cell.n_hostile], [name for name in cell.attack if name != "none"]
-        if plain_values is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
+        plain_values, names = (
+            values[defense, cell.n_hostile],
+            [name for name in cell.attack if name != "none"],
+        )
+        if (
+            plain_values is not None
+            and set(names) <= nodes.keys()
+            and len(set(names)) == len(names)
+        ):
             own = [word for word in used if _key(word).split(".")[1] in names]
             yield {**plain_values, "attack": {name: nodes[name] for name in names}}, [*here, *own]
         else:
@@ -138,21 +168,31 @@ def _keeping_parts(words: Sequence[str]) -> list[str]:
     return [word for word in words if not _replaces_part(word)]
 
 
-def _nodes(base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig) -> tuple[dict[str, Any], list[str]]:
-    """The node of every attack that fills the node of its name, with plain values, and nothing else; and the overrides it takes.
+def _nodes(
+    base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig
+) -> tuple[dict[str, Any], list[str]]:
+    """The node of every attack that fills the node of its name, with plain values, and nothing
+    else; and the overrides it takes.
 
-    ``without``: no attack, no defense. Attacks of the project are composed together, others alone, for they could fill each
-    other's nodes.
+    ``without``: no attack, no defense. Attacks of the project are composed together, others alone,
+    for they could fill each other's nodes.
     """
     known, rest = options("attack"), {**_unresolved(without), "attack": {}}
     nodes, used = dict[str, Any](), list[str]()
-    for names in ([name for name in attacks if name in known], *([name] for name in attacks if name not in known)):
+    for names in (
+        [name for name in attacks if name in known],
+        *([name] for name in attacks if name not in known),
+    ):
         if names:
-            config, here = _partially([*base, f"attack=[{','.join(names)}]", "defense=none"], partial)
+            config, here = _partially(
+                [*base, f"attack=[{','.join(names)}]", "defense=none"], partial
+            )
             values = _unresolved(config)
             filled = values.get("attack", {})
             if list(filled) == names and {**values, "attack": {}} == rest:
-                nodes |= {name: node for name, node in filled.items() if INTERPOLATION not in str(node)}
+                nodes |= {
+                    name: node for name, node in filled.items() if INTERPOLATION not in str(node)
+                }
                 used += here
     return nodes, used
 
@@ -167,31 +207,48 @@ def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
 
 
 def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str, Any], list[str]]:
-    """The configuration of a cell as Hydra composes it, and the ``partial`` overrides that apply to it."""
+    """The configuration of a cell as Hydra composes it, and the ``partial`` overrides that apply to
+    it.
+    """
     own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
     if cell.n_hostile is not None:
-        base, own = [word for word in base if _key(word) != N_HOSTILE], [*own, f"{N_HOSTILE}={cell.n_hostile}"]
+        base, own = (
+            [word for word in base if _key(word) != N_HOSTILE],
+            [*own, f"{N_HOSTILE}={cell.n_hostile}"],
+        )
     config, here = _partially([*base, *own], partial)
     return resolved(config), here
 
 
 def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[str]]:
-    """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and these."""
+    """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and
+    these.
+    """
     config = _config(words)
     values = resolved(config) if partial else {}
-    here = [word for word in partial if _has(values, _key(word).rpartition(".")[0] if word[0] == "+" else _key(word))]
+    here = [
+        word
+        for word in partial
+        if _has(values, _key(word).rpartition(".")[0] if word[0] == "+" else _key(word))
+    ]
     return (_config([*words, *here]) if here else config), here
 
 
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
-            raise InputError(_key(word), word.partition("=")[2], f"unknown key in each of the {n_cells} cells{near(_key(word))}")
+            raise InputError(
+                _key(word),
+                word.partition("=")[2],
+                f"unknown key in each of the {n_cells} cells{near(_key(word))}",
+            )
 
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    return checked(resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides)
+    return checked(
+        resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides
+    )
 
 
 def checked(config: Node, overrides: Sequence[str]) -> Experiment:
@@ -203,7 +260,9 @@ def checked(config: Node, overrides: Sequence[str]) -> Experiment:
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
-    """Name of a defense in tables: the preset, and what the command line put in place of its parts, or took from it."""
+    """Name of a defense in tables: the preset, and what the command line put in place of its parts,
+    or took from it.
+    """
     return "+".join([defense, *replacing(overrides)])
 
 
@@ -213,16 +272,25 @@ def _replaces_part(word: str) -> bool:
 
 
 def cells(
-    attacks: Sequence[Names], defenses: Sequence[Names], numbers: Sequence[int] | None = None, overrides: Sequence[str] = ()
+    attacks: Sequence[Names],
+    defenses: Sequence[Names],
+    numbers: Sequence[int] | None = None,
+    overrides: Sequence[str] = (),
 ) -> list[Cell]:
     """Every attack with every defense, controls (attack none, defense none) first and always there.
 
-    An attack that is a list of names is several that run together, a defense that is one is a stack. With ``numbers`` of
-    hostile hospitals, all of that for each number. Where ``overrides`` put a part in place of one of every defense
-    (``dp=record``), so that "none" would be defended too, the undefended control is a cell of its own, without them.
+    An attack that is a list of names is several that run together, a defense that is one is a
+    stack. With ``numbers`` of hostile hospitals, all of that for each number. Where ``overrides``
+    put a part in place of one of every defense (``dp=record``), so that "none" would be defended
+    too, the undefended control is a cell of its own, without them.
     """
-    chosen = [tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in attacks]
-    stacked = [stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one) for one in defenses]
+    chosen = [
+        tuple(attack) if isinstance(attack, (list, tuple)) else (attack,) for attack in attacks
+    ]
+    stacked = [
+        stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one)
+        for one in defenses
+    ]
     replaced = replacing(overrides)
     named = _once([*([] if replaced else ["none"]), *stacked])
     return [
@@ -230,12 +298,17 @@ def cells(
             attack,
             defense,
             number,
-            asked=(attack == ("none",) if number == 0 else attack in chosen) and defense in stacked and not undefended,
+            asked=(attack == ("none",) if number == 0 else attack in chosen)
+            and defense in stacked
+            and not undefended,
             undefended=undefended,
         )
         for number in (numbers or (None,))
         for attack in _once([("none",), *chosen])
-        for defense, undefended in [*([("none", True)] if replaced else []), *((name, False) for name in named)]
+        for defense, undefended in [
+            *([("none", True)] if replaced else []),
+            *((name, False) for name in named),
+        ]
     ]
 
 
@@ -245,18 +318,32 @@ def replacing(overrides: Sequence[str]) -> list[str]:
 
 
 def hostile_numbers(value: object) -> list[int] | None:
-    """The different numbers of hostile hospitals that a list asks for; None for a single value, which ``load`` checks."""
+    """The different numbers of hostile hospitals that a list asks for; None for a single value,
+    which ``load`` checks.
+    """
     if not isinstance(value, list):
         return None
-    if not value or any(type(item) is not int or item < 0 for item in value) or len(set(value)) < len(value):
-        raise InputError(N_HOSTILE, value, "expected a number or a list of different whole numbers, as in [0,1,2]")
+    if (
+        not value
+        or any(type(item) is not int or item < 0 for item in value)
+        or len(set(value)) < len(value)
+    ):
+        raise InputError(
+            N_HOSTILE,
+            value,
+            "expected a number or a list of different whole numbers, as in [0,1,2]",
+        )
     return value
 
 
 def names(key: str, value: object) -> list[Names]:
     """A list of names as given on the command line; one name stands for a list of one."""
     listed = value if isinstance(value, list) else [value]
-    if not listed or any(not isinstance(n, str) for item in listed for n in (item if isinstance(item, list) else [item])):
+    if not listed or any(
+        not isinstance(n, str)
+        for item in listed
+        for n in (item if isinstance(item, list) else [item])
+    ):
         raise InputError(key, value, "expected a list of names, as in [none,median]")
     return [*listed]
 
@@ -274,14 +361,20 @@ def seeds(value: object, first: object) -> list[int]:
         and len(set(value)) == len(value)
     ):
         return value
-    raise InputError("seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]")
+    raise InputError(
+        "seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]"
+    )
 
 
 def only_lists(overrides: Sequence[str]) -> None:
-    """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change nothing."""
+    """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change
+    nothing.
+    """
     for word in overrides:
         if _key(word) in ("attack", "defense"):
-            raise InputError(_key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison")
+            raise InputError(
+                _key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison"
+            )
 
 
 def _config(overrides: list[str]) -> DictConfig:

@@ -1,4 +1,6 @@
-"""One run in the simulator's hands: resolved configuration in, the four values of the run out, before round 1."""
+"""One run in the simulator's hands: resolved configuration in, the four values of the run out,
+before round 1.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from sim.types import Absence, Consortium, DataSet, Node
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """One run: its configuration, and the values made of it. ``label`` is the name of the defense in tables."""
+    """One run: its configuration, and the values made of it. ``label`` is the name of the defense
+    in tables.
+    """
 
     settings: Settings
     label: str
@@ -66,7 +70,9 @@ class Experiment:
 
     @property
     def config(self) -> Node:
-        """The resolved configuration, as it is recorded. Where order matters there are pairs, for keys of JSON have none."""
+        """The resolved configuration, as it is recorded. Where order matters there are pairs, for
+        keys of JSON have none.
+        """
         settings = self.settings.model_dump(mode="json")
         pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
         if self.settings.policy == Policy():
@@ -80,7 +86,8 @@ class Experiment:
 
 
 def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
-    """The run of a resolved configuration: its plug-ins built, its values made and checked against each other.
+    """The run of a resolved configuration: its plug-ins built, its values made and checked against
+    each other.
 
     Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
     """
@@ -100,11 +107,16 @@ def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
 
 
 def _plugins(settings: Settings) -> dict[str, Attack]:
-    """The attacks, after all other plug-ins have been built too: what is wrong in one is reported before any data are read."""
+    """The attacks, after all other plug-ins have been built too: what is wrong in one is reported
+    before any data are read.
+    """
     packages = tuple(settings.plugins)
     for group in ("consortium", "model"):
         built(group, getattr(settings, group), packages)
-    attacks = {name: cast(Attack, built(f"attack.{name}", node, packages)) for name, node in settings.attack.items()}
+    attacks = {
+        name: cast(Attack, built(f"attack.{name}", node, packages))
+        for name, node in settings.attack.items()
+    }
     for name, node in settings.steps.items():
         built(f"steps.{name}", node, packages)
     for group in ("aggregator", "server_optimizer", "secagg", "dp"):
@@ -113,10 +125,14 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     return attacks
 
 
-def _made(settings: Settings, label: str, consortium: Consortium, attacks: Mapping[str, Attack]) -> Experiment:
+def _made(
+    settings: Settings, label: str, consortium: Consortium, attacks: Mapping[str, Attack]
+) -> Experiment:
     n_hospitals, seed = len(consortium), settings.seed
     if n_hospitals > limits.HOSPITALS:
-        raise InputError("consortium", f"{n_hospitals:,} hospitals", f"expected at most {limits.HOSPITALS:,}")
+        raise InputError(
+            "consortium", f"{n_hospitals:,} hospitals", f"expected at most {limits.HOSPITALS:,}"
+        )
     plan = _plan(settings, consortium)
     check_adversary(settings.adversary, n_hospitals, settings.training.rounds)
     hostile = _hostile(settings.adversary, consortium, seed)
@@ -162,7 +178,9 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
     for name in settings.policy.hospitals:
         if name not in consortium.names:
-            raise InputError("policy.hospitals", name, f"expected names among {', '.join(consortium.names)}")
+            raise InputError(
+                "policy.hospitals", name, f"expected names among {', '.join(consortium.names)}"
+            )
     return tuple(
         Site(
             name=hospital.name,
@@ -188,13 +206,19 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
 
 
 def _hostile(chosen: Adversary, consortium: Consortium, seed: int) -> tuple[str, ...]:
-    """Names of the hostile hospitals, sorted. The same hospitals in every run of one seed and placement."""
+    """Names of the hostile hospitals, sorted. The same hospitals in every run of one seed and
+    placement.
+    """
     names = list(consortium.names)
     if chosen.placement == "random":
-        names = [names[i] for i in key(seed, "simulator").stream("placement").permutation(len(names))]
+        names = [
+            names[i] for i in key(seed, "simulator").stream("placement").permutation(len(names))
+        ]
     else:
         sign = -1 if chosen.placement == "largest" else 1
-        by_size = sorted(consortium.hospitals, key=lambda hospital: (sign * len(hospital.train), hospital.name))
+        by_size = sorted(
+            consortium.hospitals, key=lambda hospital: (sign * len(hospital.train), hospital.name)
+        )
         names = [hospital.name for hospital in by_size]
     return tuple(sorted(names[: chosen.n_hostile]))
 
@@ -210,7 +234,9 @@ def _absent(
             try:
                 found[name] = attack.concerned(consortium.hospitals, hostile, rng)
             except InputError as error:
-                raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+                raise InputError(
+                    f"attack.{name}.{error.key}", error.value, error.expected
+                ) from error
     return found
 
 
@@ -245,7 +271,9 @@ def from_text(text: str) -> Experiment:
 
 @dataclass(frozen=True)
 class Described:
-    """The source of a run's hospitals in processes of their own, which make it from ``Experiment.text``."""
+    """The source of a run's hospitals in processes of their own, which make it from
+    ``Experiment.text``.
+    """
 
     text: str
 
@@ -265,13 +293,17 @@ def address(experiment: Experiment, code: str) -> str:
 
 
 def _mapping(key: str, value: object) -> Node:
-    """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or empty."""
+    """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or
+    empty.
+    """
     found = list(value.items()) if isinstance(value, Mapping) else value or []
     pairs: list[object] = found if isinstance(found, list) else [found]
     for pair in pairs:
         name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
         if not isinstance(name, str) or not plain.NAME.fullmatch(name):
-            raise InputError(key, pair, "expected names of letters, digits, _ and -, each with its values")
+            raise InputError(
+                key, pair, "expected names of letters, digits, _ and -, each with its values"
+            )
     return dict(cast(list[tuple[str, Node]], pairs))
 
 

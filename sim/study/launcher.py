@@ -1,4 +1,6 @@
-"""``wardround run -m hydra/launcher=lockstep``: the runs of a sweep advance together, as those of ``compare`` do."""
+"""``wardround run -m hydra/launcher=lockstep``: the runs of a sweep advance together, as those of
+``compare`` do.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from sim.evidence.manifest import code_version
 from sim.study import checkpoints, compare, sharing
 from sim.study.experiment import Experiment, address
 
-READY: dict[str, RunRecord] = {}  # records of runs that advanced together, by address, until their job takes them
+# records of runs that advanced together, by address, until their job takes them
+READY: dict[str, RunRecord] = {}
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,11 @@ def ready(experiment: Experiment) -> RunRecord | None:
 
 
 def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
-    """Run what is not done yet in lockstep over ``hydra.launcher.workers`` processes; give each job's number when it is done.
+    """Run what is not done yet in lockstep over ``hydra.launcher.workers`` processes; give each
+    job's number when it is done.
 
-    What the runs have reached is stored every few seconds in the sweep's folder, and a repeated sweep goes on from there.
+    What the runs have reached is stored every few seconds in the sweep's folder, and a repeated
+    sweep goes on from there.
     """
     yield from (number for number, job in enumerate(jobs) if job.is_done)
     numbers, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
@@ -51,7 +56,9 @@ def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
     try:
         stored.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError("hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})") from error
+        raise InputError(
+            "hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})"
+        ) from error
     with files.alone(stored):
         files.leftovers(stored)
         workers = sharing.n_workers(config.hydra.launcher.workers, len(plan))

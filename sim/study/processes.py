@@ -1,4 +1,6 @@
-"""The processes that share a comparison's runs, and the one that they are forked from. Imports no library."""
+"""The processes that share a comparison's runs, and the one that they are forked from. Imports no
+library.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,13 @@ def n_cores() -> int:
 def warm_up() -> None:
     """Start the process that workers are forked from, unless it is there.
 
-    It imports for seconds, best while its starter imports too. It and its workers never get SIGINT: their starter ends them.
+    It imports for seconds, best while its starter imports too. It and its workers never get SIGINT:
+    their starter ends them.
     """
     PROCESSES.set_forkserver_preload(list(PRELOADED))
     with finishing():
-        resource_tracker.ensure_running()  # which the next lines would start, and which hears signals again once it has
+        # which the next lines would start, and which hears signals again once it has
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
@@ -36,7 +40,9 @@ def warm_up() -> None:
 
 
 def stop() -> None:
-    """End the process that workers are forked from, if it is there: by itself it would first finish its imports."""
+    """End the process that workers are forked from, if it is there: by itself it would first finish
+    its imports.
+    """
     server: Any = vars(forkserver)["_forkserver"]
     if server._forkserver_pid is not None:
         os.kill(server._forkserver_pid, signal.SIGTERM)
@@ -44,7 +50,9 @@ def stop() -> None:
 
 
 def kill() -> str | None:
-    """End all processes that this one has started, at once; returns the folder of their sockets, if there is one."""
+    """End all processes that this one has started, at once; returns the folder of their sockets, if
+    there is one.
+    """
     server: Any = vars(forkserver)["_forkserver"]
     for process in multiprocessing.active_children():
         process.kill()

@@ -38,9 +38,11 @@ from sim.study.visibility import conflicts, visibility
 from sim.types import Hospital
 
 Progress = Callable[[int], None]  # called with the number of each finished round
-AppOf = Callable[[Source], ClientApp]  # the app of the hospitals whose plan and sites are in a source
+# the app of the hospitals whose plan and sites are in a source
+AppOf = Callable[[Source], ClientApp]
 Kind = TypeVar("Kind")
-YOUNG = 20_000  # new objects after which Python searches them for cycles; by default 700, fewer than a round has
+# new objects after which Python searches them for cycles; by default 700, fewer than a round has
+YOUNG = 20_000
 
 Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
@@ -87,10 +89,18 @@ class FederatedRun(Parties):
         """Replies that were not used, and rounds that were skipped."""
         return self.observer(Screening).state
 
-    def record(self, answer: Answer, seconds: float, attack_free: Weights | None = None) -> RunRecord:
-        """The evidence of the finished run. ``attack_free``: the final model of the same run without the attack."""
+    def record(
+        self, answer: Answer, seconds: float, attack_free: Weights | None = None
+    ) -> RunRecord:
+        """The evidence of the finished run. ``attack_free``: the final model of the same run
+        without the attack.
+        """
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
-        settings, consortium, attack = experiment.settings, experiment.consortium, experiment.attack_plan
+        settings, consortium, attack = (
+            experiment.settings,
+            experiment.consortium,
+            experiment.attack_plan,
+        )
         found = [observer.findings(ended) for observer in self.observers]
         details = {name: value for findings in found for name, value in findings.details.items()}
         return RunRecord.model_validate(
@@ -107,7 +117,8 @@ class FederatedRun(Parties):
                 "rounds": settings.training.rounds,
                 "public": consortium.public,
                 "adaptive": any(
-                    one.about.uses == "updates_and_rule" for one in experiment.attack_plan.of_kind("byzantine").values()
+                    one.about.uses == "updates_and_rule"
+                    for one in experiment.attack_plan.of_kind("byzantine").values()
                 ),
                 "data_source": consortium.source,
                 "data_hash": consortium.data_hash,
@@ -119,7 +130,9 @@ class FederatedRun(Parties):
                 "visibility": visibility(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
-                "limit": experiment.plan.chain.most_hostile(experiment.plan.secagg.n_rows(len(consortium)), len(consortium)),
+                "limit": experiment.plan.chain.most_hostile(
+                    experiment.plan.secagg.n_rows(len(consortium)), len(consortium)
+                ),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.state.states),
                 **details,
@@ -143,19 +156,26 @@ def run(
     app: AppOf | None = None,
     observers: Sequence[Measure] = (),
 ) -> RunRecord:
-    """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its evidence.
+    """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its
+    evidence.
 
-    ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it those of the project train
-    together. ``observers``: those beside the standard ones.
+    ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it
+    those of the project train together. ``observers``: those beside the standard ones.
     """
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.consortium.public), one_thread():
         run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
-        control = _served(FederatedRun(unattacked(experiment)), app).weights if experiment.attack_plan.backdoors else None
+        control = (
+            _served(FederatedRun(unattacked(experiment)), app).weights
+            if experiment.attack_plan.backdoors
+            else None
+        )
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
-def _served(run_: FederatedRun, app: AppOf | None, progress: Progress | None = None) -> FederatedRun:
+def _served(
+    run_: FederatedRun, app: AppOf | None, progress: Progress | None = None
+) -> FederatedRun:
     server = run_.server_app(progress)
     if app is None and run_.experiment.settings.engine.name == "ray":
         serve = cast(Callable[[FederatedRun, ServerApp, ClientApp], None], named(RAY))
@@ -188,7 +208,8 @@ def subject(experiment: Experiment) -> Subject:
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Python's search for cycles leaves out what is there already, the libraries' many objects, and is made less often.
+    """Python's search for cycles leaves out what is there already, the libraries' many objects, and
+    is made less often.
 
     A round of many runs makes and drops thousands of objects, none of them in a cycle.
     """
@@ -203,7 +224,9 @@ def _frozen() -> Iterator[None]:
 
 
 def run_together(
-    experiments: Sequence[Experiment], progress: Progress | None = None, observers: Sequence[Measure] = ()
+    experiments: Sequence[Experiment],
+    progress: Progress | None = None,
+    observers: Sequence[Measure] = (),
 ) -> list[RunRecord]:
     """The records of ``advance``, in the order of ``experiments``."""
     return list(advance(experiments, progress, observers=observers))
@@ -215,19 +238,31 @@ def advance(
     folder: Path | None = None,
     observers: Sequence[Measure] = (),
 ) -> Iterator[RunRecord]:
-    """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the same batches.
+    """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the
+    same batches.
 
-    Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly. ``progress`` is called with
-    each round. The runs without attack that backdoors are compared with are added where they are missing. With a ``folder``, what
-    the runs have reached is stored there every few seconds, and they go on from what is stored, with the same digits.
-    ``observers``: those beside the standard ones.
+    Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly.
+    ``progress`` is called with each round. The runs without attack that backdoors are compared with
+    are added where they are missing. With a ``folder``, what the runs have reached is stored there
+    every few seconds, and they go on from what is stored, with the same digits. ``observers``:
+    those beside the standard ones.
     """
     classes = {target for experiment in experiments for target in targets(experiment.settings)}
-    with blaming(classes, lambda: all(experiment.consortium.public for experiment in experiments)), _frozen(), one_thread():
+    with (
+        blaming(classes, lambda: all(experiment.consortium.public for experiment in experiments)),
+        _frozen(),
+        one_thread(),
+    ):
         start = time.perf_counter()
-        attack_free = {experiment.text: unattacked(experiment) for experiment in experiments if experiment.attack_plan.backdoors}
+        attack_free = {
+            experiment.text: unattacked(experiment)
+            for experiment in experiments
+            if experiment.attack_plan.backdoors
+        }
         wanted = {experiment.text for experiment in experiments}
-        added = {control.text: control for control in attack_free.values() if control.text not in wanted}
+        added = {
+            control.text: control for control in attack_free.values() if control.text not in wanted
+        }
         runs, node = list[FederatedRun](), 1
         for experiment in [*experiments, *added.values()]:
             runs.append(FederatedRun(experiment, node, observers=observers))
@@ -248,12 +283,20 @@ def advance(
         final = {run_.experiment.text: run_.weights for run_ in runs}
         controls = [attack_free.get(experiment.text) for experiment in experiments]
         for run_, control in zip(runs, controls, strict=False):
-            yield run_.record(answering(None), run_.earlier + each, None if control is None else final[control.text])
+            yield run_.record(
+                answering(None),
+                run_.earlier + each,
+                None if control is None else final[control.text],
+            )
 
 
 def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
     """The nodes of all runs; without ``app`` all hospitals of a trip train together."""
-    partitions = {node: partition for run_ in runs for partition, node in enumerate(run_.roster.nodes.values())}
+    partitions = {
+        node: partition
+        for run_ in runs
+        for partition, node in enumerate(run_.roster.nodes.values())
+    }
     sources = {node: run_.experiment.source for run_ in runs for node in run_.roster.nodes.values()}
     if app is None:
         return LocalGrid({}, partitions, together(sources))
@@ -261,19 +304,28 @@ def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
 
 
 def answering(app: AppOf | None) -> Answer:
-    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the project's own together."""
+    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the
+    project's own together.
+    """
 
-    def answer(sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]) -> list[Message]:
+    def answer(
+        sources: Mapping[int, Source], messages: Sequence[Message], contexts: Sequence[Context]
+    ) -> list[Message]:
         if app is None:
             return list(together(sources)(messages, contexts))
         pairs = zip(messages, contexts, strict=True)
-        return [call(app(sources[wire.receiver(message)]), message, context) for message, context in pairs]
+        return [
+            call(app(sources[wire.receiver(message)]), message, context)
+            for message, context in pairs
+        ]
 
     return answer
 
 
 def client_app() -> AppOf:
-    """What makes the hospitals' app, found by name: the simulator does not import what runs in hospitals."""
+    """What makes the hospitals' app, found by name: the simulator does not import what runs in
+    hospitals.
+    """
     return cast(AppOf, named(CLIENT_APP))
 
 

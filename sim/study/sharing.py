@@ -25,7 +25,8 @@ def n_workers(value: object, n_runs: int) -> int:
 
 
 def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
-    """Runs that advance together: as many as fill the batches and fit ``GROUP_BYTES``, but several groups for each worker.
+    """Runs that advance together: as many as fill the batches and fit ``GROUP_BYTES``, but several
+    groups for each worker.
 
     Runs of one seed come together, because they share data and batches.
     """
@@ -38,5 +39,7 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 
 def run_bytes(experiment: Experiment) -> int:
-    """About what one run holds of a round: every hospital's update, packed, trained, unpacked, sent, as rows, and sorted."""
+    """About what one run holds of a round: every hospital's update, packed, trained, unpacked,
+    sent, as rows, and sorted.
+    """
     return 6 * 4 * len(experiment.consortium) * experiment.plan.network.n_params

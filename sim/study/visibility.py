@@ -1,4 +1,6 @@
-"""Who sees what in a design, and which of its parts work against each other: read off the configuration, before any run."""
+"""Who sees what in a design, and which of its parts work against each other: read off the
+configuration, before any run.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ KNOWN = {
 
 def visibility(experiment: Experiment) -> list[Visibility]:
     """What each party sees in one round."""
-    n_rows, names = experiment.plan.secagg.n_rows(len(experiment.consortium)), experiment.consortium.names
+    n_rows, names = (
+        experiment.plan.secagg.n_rows(len(experiment.consortium)),
+        experiment.consortium.names,
+    )
     noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
     rows = (
         f"{n_rows} updates, one for each hospital{noise}"
@@ -27,10 +32,13 @@ def visibility(experiment: Experiment) -> list[Visibility]:
     parties = [
         Visibility(party="a hospital", sees="its own records; the common model of each round"),
         Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
-        Visibility(party="whoever gets the final model", sees="the common model after the last round"),
+        Visibility(
+            party="whoever gets the final model", sees="the common model after the last round"
+        ),
     ]
     attack = experiment.attack_plan
-    idle = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))  # what no hostile hospital does
+    # what no hostile hospital does
+    idle = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))
     acting = [name for name in experiment.attack_plan.attacks if name not in idle]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
@@ -40,7 +48,10 @@ def visibility(experiment: Experiment) -> list[Visibility]:
 
 def _used(experiment: Experiment) -> str:
     granted = LEVELS.index(experiment.settings.adversary.knowledge)
-    uses = [LEVELS.index(attack.about.uses) for attack in experiment.attack_plan.of_kind("byzantine").values()]
+    uses = [
+        LEVELS.index(attack.about.uses)
+        for attack in experiment.attack_plan.of_kind("byzantine").values()
+    ]
     return LEVELS[min(granted, max(uses, default=0))]
 
 
@@ -54,8 +65,11 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             Conflict(
                 id="secagg-robustness",
                 between="secure aggregation and robust aggregation",
-                text="The aggregator sees a sum only, so no rule can tell a hostile hospital's update from an honest one; "
-                "one hostile hospital can move the model as far as it likes.",
+                text=(
+                    "The aggregator sees a sum only, so no rule can tell a hostile hospital's"
+                    " update from an honest one; one hostile hospital can move the model as far as"
+                    " it likes."
+                ),
             )
         )
     if robust:
@@ -63,8 +77,11 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             Conflict(
                 id="robustness-weights",
                 between="robust aggregation and record counts",
-                text="The rule gives every hospital one vote whatever its size, and leaves out or outvotes those that differ "
-                "from the rest; what that costs each hospital with nobody attacking is measured.",
+                text=(
+                    "The rule gives every hospital one vote whatever its size, and leaves out or"
+                    " outvotes those that differ from the rest; what that costs each hospital with"
+                    " nobody attacking is measured."
+                ),
             )
         )
     if experiment.plan.dp is not None:
@@ -72,8 +89,10 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             Conflict(
                 id="dp-utility",
                 between="differential privacy and model quality",
-                text="Noise protects records and costs accuracy, most where hospitals are small; it also widens the spread of "
-                "honest updates, in which a hostile one can hide.",
+                text=(
+                    "Noise protects records and costs accuracy, most where hospitals are small; it"
+                    " also widens the spread of honest updates, in which a hostile one can hide."
+                ),
             )
         )
     return found

@@ -1,4 +1,6 @@
-"""Golden evidence. One thread a library, whatever is imported first: digits depend on how a product is shared out."""
+"""Golden evidence. One thread a library, whatever is imported first: digits depend on how a product
+is shared out.
+"""
 
 import os
 

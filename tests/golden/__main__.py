@@ -35,7 +35,9 @@ NAMES = [*COMMANDS, *(f"hospital/{name}" for name in BY_HOSPITAL)]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.golden", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.golden",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("record", "compare"):
@@ -48,19 +50,32 @@ def main(arguments: list[str] | None = None) -> int:
         record.write(given.file, record.runs(given.only))
         return 0
     if given.command == "against":
-        return show(difference.differences(of_commit(given.commit, given.only), record.runs(given.only)))
+        return show(
+            difference.differences(of_commit(given.commit, given.only), record.runs(given.only))
+        )
     machine, held = record.read(given.file)
     if machine != record.machine():
-        print(f"Recorded on another machine: {machine}; here {record.machine()}. Last digits will differ.")
+        print(
+            f"Recorded on another machine: {machine}; here {record.machine()}. Last digits will"
+            " differ."
+        )
     found = record.runs(given.only)
-    return show(difference.differences({name: held[name] for name in held if name in found or not given.only}, found))
+    return show(
+        difference.differences(
+            {name: held[name] for name in held if name in found or not given.only}, found
+        )
+    )
 
 
 def of_commit(commit: str, only: Sequence[str] = ()) -> dict[str, record.Evidence]:
-    """What a commit's code gives for today's runs, from a copy of its files, with their own adapter if they have one."""
+    """What a commit's code gives for today's runs, from a copy of its files, with their own adapter
+    if they have one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         tree, out = Path(folder) / "tree", Path(folder) / "runs.jsonl.gz"
-        packed = subprocess.run(["git", "-C", record.ROOT, "archive", commit], stdout=subprocess.PIPE, check=True).stdout
+        packed = subprocess.run(
+            ["git", "-C", record.ROOT, "archive", commit], stdout=subprocess.PIPE, check=True
+        ).stdout
         with tarfile.open(fileobj=BytesIO(packed)) as archive:
             archive.extractall(tree, filter="data")
         theirs = tree / "tests" / "golden"
@@ -70,7 +85,9 @@ def of_commit(commit: str, only: Sequence[str] = ()) -> dict[str, record.Evidenc
                 shutil.copy(path, theirs)
         words = ["record", str(out), *(["--only", *only] if only else [])]
         environment = {**os.environ, "PYTHONPATH": str(tree)}
-        subprocess.run([sys.executable, "-m", "tests.golden", *words], cwd=tree, env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "tests.golden", *words], cwd=tree, env=environment, check=True
+        )
         return record.read(out)[1]
 
 

@@ -1,4 +1,6 @@
-"""The one part of the golden runs that knows the simulator's code: a run of which each hospital is asked by itself."""
+"""The one part of the golden runs that knows the simulator's code: a run of which each hospital is
+asked by itself.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +14,9 @@ from sim.study.run import run
 
 
 def by_hospital(words: Sequence[str]) -> dict[str, Any]:
-    """The evidence of ``wardround run WORDS``, where Flower's strategy asks one hospital after the other through its app."""
+    """The evidence of ``wardround run WORDS``, where Flower's strategy asks one hospital after the
+    other through its app.
+    """
     with initialize_config_module("conf", version_base="1.3"):
         experiment = compose.single(list(words))
     record: dict[str, Any] = json.loads(run(experiment, app=hospital_app).model_dump_json())

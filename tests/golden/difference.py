@@ -1,6 +1,8 @@
-"""In what two records of the same run differ, field by field, whatever the order of keys and whatever fields are called.
+"""In what two records of the same run differ, field by field, whatever the order of keys and
+whatever fields are called.
 
-A field is named by its path, as in ``hospitals[va].auroc``. The tables below are all that a change of the evidence has to touch.
+A field is named by its path, as in ``hospitals[va].auroc``. The tables below are all that a change
+of the evidence has to touch.
 """
 
 from __future__ import annotations
@@ -9,21 +11,28 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")  # addresses, seals and times
-RENAMED: Final[Mapping[str, str]] = {}  # pattern of a path of older evidence -> path of today's, as in re.sub
-MAY_BE_MISSING: Final[tuple[str, ...]] = ()  # patterns of paths that only newer or only older evidence has
+# addresses, seals and times
+NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
+# pattern of a path of older evidence -> path of today's, as in re.sub
+RENAMED: Final[Mapping[str, str]] = {}
+# patterns of paths that only newer or only older evidence has
+MAY_BE_MISSING: Final[tuple[str, ...]] = ()
 # Patterns of paths of sentences whose words may change; what they are about is compared.
-REWORDED: Final[tuple[str, ...]] = (r"privacy\.not_covered\[5\]",)  # who knows the seed: no message holds it any more
+# who knows the seed: no message holds it any more
+REWORDED: Final[tuple[str, ...]] = (r"privacy\.not_covered\[5\]",)
 
 # What names an item of a list; items without any of these go by their number.
 NAMES: Final = ("hospital", "party", "id", "part", "metric", "subject", "round", "target")
 
-# Between unlike processors. Seen where numpy, OpenBLAS and torch were held to AVX2 or to SSE on one machine: no number differed
-# by more than 5e-6 of itself, no count, no choice of a rule and no AUROC differed at all. ``STEPS`` may still move by one patient
-# where two scores are a last digit apart; a run that is another one cannot hide behind that, for its Brier scores and distances
-# are held to ``CLOSE``.
+# Between unlike processors. Seen where numpy, OpenBLAS and torch were held to AVX2 or to SSE on one
+# machine: no number differed by more than 5e-6 of itself, no count, no choice of a rule and no
+# AUROC differed at all. ``STEPS`` may still move by one patient where two scores are a last digit
+# apart; a run that is another one cannot hide behind that, for its Brier scores and distances are
+# held to ``CLOSE``.
 CLOSE: Final = {"relative": 1e-4, "absolute": 1e-6}
-STEPS: Final = re.compile(r"auroc|auprc|accuracy|sensitivity|success|false_trigger|reconstruction_rate")
+STEPS: Final = re.compile(
+    r"auroc|auprc|accuracy|sensitivity|success|false_trigger|reconstruction_rate"
+)
 ONE_PATIENT: Final = 0.05  # of the shares of patients and the areas of ``STEPS``
 
 Paths = dict[str, Any]
@@ -31,7 +40,9 @@ Equal = Callable[[str, Any, Any], bool]
 
 
 class Difference(NamedTuple):
-    """One field of one run, with its values on both sides; ``ABSENT`` where a side has no such field."""
+    """One field of one run, with its values on both sides; ``ABSENT`` where a side has no such
+    field.
+    """
 
     run: str
     path: str
@@ -52,14 +63,20 @@ def close(path: str, one: Any, other: Any) -> bool:
     if not (isinstance(one, float) and isinstance(other, float)):
         return exact(path, one, other)
     gap = abs(one - other)
-    return gap <= CLOSE["absolute"] + CLOSE["relative"] * abs(one) or (gap <= ONE_PATIENT and STEPS.search(path) is not None)
+    return gap <= CLOSE["absolute"] + CLOSE["relative"] * abs(one) or (
+        gap <= ONE_PATIENT and STEPS.search(path) is not None
+    )
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], equal: Equal = exact) -> Iterator[Difference]:
+def differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], equal: Equal = exact
+) -> Iterator[Difference]:
     """Every field in which the evidence of the runs of both, by name, is not ``equal``."""
     for run in [*one, *(name for name in other if name not in one)]:
         if run not in one or run not in other:
-            yield Difference(run, "", *("(run)" if run in side else ABSENT for side in (one, other)))
+            yield Difference(
+                run, "", *("(run)" if run in side else ABSENT for side in (one, other))
+            )
             continue
         left, right = flat(one[run]), flat(other[run])
         for path in [*left, *(path for path in right if path not in left)]:
@@ -71,7 +88,9 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], equal: Equal =
 
 
 def flat(record: Mapping[str, Any]) -> Paths:
-    """The fields of a record by their path, with today's names; ``curve`` by metric, hospital and round."""
+    """The fields of a record by their path, with today's names; ``curve`` by metric, hospital and
+    round.
+    """
     found = Paths()
     stated = {key: value for key, value in record.items() if key not in NOT_COMPARED}
     curve = stated.pop("curve", {})

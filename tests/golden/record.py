@@ -1,7 +1,8 @@
 """Golden runs, run: the evidence that each of them leaves, by name.
 
-Runs in lockstep go through the command that ``pyproject.toml`` installs and the ``evidence.jsonl`` that it writes, so that this
-file knows nothing of the code behind them; those that ask hospital by hospital go through ``tests.golden.adapter``.
+Runs in lockstep go through the command that ``pyproject.toml`` installs and the ``evidence.jsonl``
+that it writes, so that this file knows nothing of the code behind them; those that ask hospital by
+hospital go through ``tests.golden.adapter``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def runs(only: Collection[str] = ()) -> dict[str, Evidence]:
     found = dict[str, Evidence]()
     for name, words in COMMANDS.items():
         if not only or name in only:
-            found |= {f"{name}/{record['attack']}/{record['defense']}": record for record in _lockstep(words)}
+            found |= {
+                f"{name}/{record['attack']}/{record['defense']}": record
+                for record in _lockstep(words)
+            }
     by_hospital = import_module("tests.golden.adapter").by_hospital
     for name, words in BY_HOSPITAL.items():
         if not only or f"hospital/{name}" in only:
@@ -48,13 +52,24 @@ def runs(only: Collection[str] = ()) -> dict[str, Evidence]:
 
 
 def machine() -> dict[str, str]:
-    """What digits depend on beside the code: the processor, as the libraries see it, and the libraries."""
-    return {"processor": _processor(), "python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    """What digits depend on beside the code: the processor, as the libraries see it, and the
+    libraries.
+    """
+    return {
+        "processor": _processor(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
 
 
 def write(path: Path, runs: dict[str, Evidence]) -> None:
-    """Write, compressed, one line of JSON for the machine, then one a run; floats keep all their digits."""
-    lines = [{"machine": machine()}, *({"name": name, "evidence": record} for name, record in runs.items())]
+    """Write, compressed, one line of JSON for the machine, then one a run; floats keep all their
+    digits.
+    """
+    lines = [
+        {"machine": machine()},
+        *({"name": name, "evidence": record} for name, record in runs.items()),
+    ]
     text = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines)
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
@@ -69,7 +84,12 @@ def _lockstep(words: str) -> list[Evidence]:
     """What one command leaves in its folder."""
     with tempfile.TemporaryDirectory() as folder:
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), _new_hydra(), _no_pictures():
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            _new_hydra(),
+            _no_pictures(),
+        ):
             code = _command()([*words.split(), f"hydra.run.dir={folder}"])
         if code:
             raise RuntimeError(f"wardround {words} ended with {code}:\n{printed.getvalue()}")
@@ -96,7 +116,9 @@ def _new_hydra() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_pictures() -> Iterator[None]:
-    """Leave the pictures of reports empty: they take more time than the runs, and nothing of them is compared."""
+    """Leave the pictures of reports empty: they take more time than the runs, and nothing of them
+    is compared.
+    """
     save = Figure.savefig
 
     def save_empty(figure: Figure, *args: Any, **options: Any) -> None:
@@ -116,7 +138,10 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n")[0]
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    facts = {
+        key.strip(): value.strip()
+        for key, _, value in (line.partition(":") for line in text.splitlines())
+    }
     known = [facts.get(key, "") for key in ("model name", "cpu family", "model", "stepping")]
     flags = facts.get("flags", facts.get("Features", ""))
     return " ".join([platform.machine(), *known, hashlib.sha256(flags.encode()).hexdigest()[:8]])

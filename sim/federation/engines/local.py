@@ -24,13 +24,21 @@ Together = Callable[[Sequence[Message], Sequence[Context]], Sequence[Message]]
 class LocalGrid(Grid):
     """Delivers messages in this process to the ``apps`` of nodes, each with a context of its own.
 
-    ``partitions``: of each node, by its id. ``together`` answers many messages at once, instead of the apps one after the
-    other. An exception in an app becomes the error reply that Flower's own runtimes send.
+    ``partitions``: of each node, by its id. ``together`` answers many messages at once, instead of
+    the apps one after the other. An exception in an app becomes the error reply that Flower's own
+    runtimes send.
     """
 
-    def __init__(self, apps: Mapping[int, ClientApp], partitions: Mapping[int, int], together: Together | None = None) -> None:
+    def __init__(
+        self,
+        apps: Mapping[int, ClientApp],
+        partitions: Mapping[int, int],
+        together: Together | None = None,
+    ) -> None:
         self._apps, self._together, self._run, self._sent = apps, together, wire.enter_process(), 0
-        self._contexts = {node: wire.context(node, partition) for node, partition in partitions.items()}
+        self._contexts = {
+            node: wire.context(node, partition) for node, partition in partitions.items()
+        }
         self._replies: dict[str, Message] = {}
 
     def set_run(self, run: Run) -> None:
@@ -48,7 +56,12 @@ class LocalGrid(Grid):
         return self._contexts
 
     def create_message(
-        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
     ) -> Message:
         """A message to one node."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
@@ -66,9 +79,13 @@ class LocalGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies to the given messages, each handed out once."""
-        return [self._replies.pop(identity) for identity in message_ids if identity in self._replies]
+        return [
+            self._replies.pop(identity) for identity in message_ids if identity in self._replies
+        ]
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
         """Replies in the order of the messages."""
         return self.pull_messages(self.push_messages(messages))
 
@@ -88,13 +105,16 @@ class LocalGrid(Grid):
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
-    """The reply of ``app``, or the error reply if it raises anything or gives back no answer to ``message`` in its own name.
+    """The reply of ``app``, or the error reply if it raises anything or gives back no answer to
+    ``message`` in its own name.
 
-    The app gets copies of ``message`` and ``context``, so that whatever it does to them, who answers what is read from the
-    originals. Only what it keeps in the context's state lasts to its next call.
+    The app gets copies of ``message`` and ``context``, so that whatever it does to them, who
+    answers what is read from the originals. Only what it keeps in the context's state lasts to its
+    next call.
     """
     own, failure = wire.lent(context), None
-    with interrupts() as stopped, np.errstate():  # an app may set how numpy treats overflow for itself only
+    # an app may set how numpy treats overflow for itself only
+    with interrupts() as stopped, np.errstate():
         try:
             reply: Any = app(wire.isolated(message), own)
         except BaseException as error:  # a hospital's failure is the hospital's, never the run's
@@ -109,7 +129,8 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
 def interrupts() -> Iterator[list[BaseException]]:
     """Tell a Ctrl-C from a ``KeyboardInterrupt`` that the code inside raises itself.
 
-    Gives a list of what whoever waited for Ctrl-C before has raised: empty as long as nobody has pressed it.
+    Gives a list of what whoever waited for Ctrl-C before has raised: empty as long as nobody has
+    pressed it.
     """
     stopped, before = list[BaseException](), signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():

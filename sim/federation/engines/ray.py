@@ -24,15 +24,26 @@ PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
 def serve(run: Parties, server: ServerApp, app: ClientApp) -> None:
-    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray. Raises ``InputError`` if Ray is not installed."""
+    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray. Raises ``InputError`` if
+    Ray is not installed.
+    """
     if find_spec("ray") is None:
-        raise InputError("engine", "ray", "expected engine=local, or Ray installed with: pip install 'wardround[ray]'")
-    with warnings.catch_warnings(action="ignore"):  # that Ray will change its mind about accelerators some day
-        run_simulation(_enrolling(run, server), app, len(run.plan.hospitals), backend_config=BACKEND)
+        raise InputError(
+            "engine",
+            "ray",
+            "expected engine=local, or Ray installed with: pip install 'wardround[ray]'",
+        )
+    # that Ray will change its mind about accelerators some day
+    with warnings.catch_warnings(action="ignore"):
+        run_simulation(
+            _enrolling(run, server), app, len(run.plan.hospitals), backend_config=BACKEND
+        )
 
 
 def _enrolling(run: Parties, inner: ServerApp) -> ServerApp:
-    """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes are there."""
+    """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes
+    are there.
+    """
     server = ServerApp()
 
     @server.main()
@@ -50,6 +61,8 @@ def _nodes(grid: Grid, n_hospitals: int) -> list[int]:
     end = time.monotonic() + PATIENCE
     while len(nodes := list(grid.get_node_ids())) < n_hospitals:
         if time.monotonic() > end:
-            raise RefusedError(f"{len(nodes)} of {n_hospitals} hospitals started within {PATIENCE:g} seconds")
+            raise RefusedError(
+                f"{len(nodes)} of {n_hospitals} hospitals started within {PATIENCE:g} seconds"
+            )
         time.sleep(0.05)
     return nodes

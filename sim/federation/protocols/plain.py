@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from sim import returned
 from sim.config.settings import Server
 from sim.federation import wire
-from sim.federation.conversation import TRAIN, Answer, Asked, Concluded, Conversation, RoundProtocol, Trip, screened
+from sim.federation.conversation import (
+    TRAIN,
+    Answer,
+    Asked,
+    Concluded,
+    Conversation,
+    RoundProtocol,
+    Trip,
+    screened,
+)
 from sim.types import View
 
 if TYPE_CHECKING:
@@ -27,7 +36,9 @@ class PlainHospital:
     """The hospital's half: it answers with the update and the record count."""
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer:
-        """The trained update as it is. Raises ``ValueError`` for a trip in which nothing is trained."""
+        """The trained update as it is. Raises ``ValueError`` for a trip in which nothing is
+        trained.
+        """
         if update is None:
             raise ValueError(f"trip {asked.kind}: expected {TRAIN}")
         return Answer(wire.clear(update))
@@ -61,7 +72,9 @@ def functional(plan: FederationPlan, reports: Mapping[str, wire.Report]) -> View
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:
-    """Record counts as weights: none above ``server.weight_cap`` times their median, so that a lie gains no more than that."""
+    """Record counts as weights: none above ``server.weight_cap`` times their median, so that a lie
+    gains no more than that.
+    """
     return np.minimum(np.asarray(counts, dtype=np.float64), server.weight_cap * median(counts))
 
 

@@ -1,4 +1,5 @@
-"""A toy secure aggregation of three trips, for tests: keys, masked updates, masks of the hospitals that vanished.
+"""A toy secure aggregation of three trips, for tests: keys, masked updates, masks of the hospitals
+that vanished.
 
 It is carried out like a real one, but nothing is secret in it: the keys travel as they are.
 """
@@ -43,10 +44,14 @@ class MaskedHospital:
             return Answer(Content(values={"key": key}), Content(values={"own": key}))
         if asked.kind == "train" and update is not None:
             peers, keys = asked.content.values["peers"], asked.content.values["keys"]
-            if asked.held.values.get("own") != dict(zip(peers, keys, strict=True)).get(asked.hospital):
+            if asked.held.values.get("own") != dict(zip(peers, keys, strict=True)).get(
+                asked.hospital
+            ):
                 raise RefusedError("the list of keys does not hold this hospital's own")
             held = Content(values={"peers": peers, "keys": keys})
-            total = quantized(update.update) + self._masks(asked, peers, keys, peers, len(update.update))
+            total = quantized(update.update) + self._masks(
+                asked, peers, keys, peers, len(update.update)
+            )
             return Answer(Content(arrays={"masked": total}), held)
         if asked.kind == "unmask":
             peers, gone = asked.held.values.get("peers", []), asked.content.values["gone"]
@@ -58,9 +63,16 @@ class MaskedHospital:
         raise RefusedError(f"no trip {asked.kind}")
 
     def _masks(
-        self, asked: Asked, peers: Sequence[str], keys: Sequence[int], others: Sequence[str], n_params: int
+        self,
+        asked: Asked,
+        peers: Sequence[str],
+        keys: Sequence[int],
+        others: Sequence[str],
+        n_params: int,
     ) -> NDArray[np.uint32]:
-        """The sum of the masks that this hospital shares with ``others``, which cancel in the sum over all of them."""
+        """The sum of the masks that this hospital shares with ``others``, which cancel in the sum
+        over all of them.
+        """
         total, known = np.zeros(n_params, RING), dict(zip(peers, keys, strict=True))
         for other in others:
             if other == asked.hospital:
@@ -76,9 +88,13 @@ class MaskedHospital:
 class ClearSum:
     """The same sum, worked out by whoever holds all updates."""
 
-    about: ClassVar[About] = About(title="MaskedSum", paper="none", year=2026, sees="the sum over all hospitals")
+    about: ClassVar[About] = About(
+        title="MaskedSum", paper="none", year=2026, sees="the sum over all hospitals"
+    )
 
-    def __call__(self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]) -> View:
+    def __call__(
+        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
+    ) -> View:
         total = np.zeros(updates.shape[1], RING)
         for update in updates:
             total += quantized(update)
@@ -122,7 +138,9 @@ class MaskedSum(ClearSum):
         if len(masked) < self.least:
             return Concluded(None, (), refused, reason="too few masked updates")
         gone = [name for name in peers if name not in masked]
-        replies = yield Trip("unmask", tuple(masked), None, Content(values={"gone": gone, "n_params": n_params}))
+        replies = yield Trip(
+            "unmask", tuple(masked), None, Content(values={"gone": gone, "n_params": n_params})
+        )
         form = Form(arrays={"masks": (RING.name, (n_params,))})
         masks, lost = screened(replies, lambda arrived: arrived.content(form).arrays["masks"])
         refused |= {name: f"unmask: {reason}" for name, reason in lost.items()}
@@ -131,4 +149,6 @@ class MaskedSum(ClearSum):
         total = np.zeros(n_params, RING)
         for name, update in masked.items():
             total += update - masks[name]
-        return Concluded(View(mean_of(total, len(masked))[None], (tuple(masked),), None), tuple(masked), refused)
+        return Concluded(
+            View(mean_of(total, len(masked))[None], (tuple(masked),), None), tuple(masked), refused
+        )

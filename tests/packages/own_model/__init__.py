@@ -37,9 +37,13 @@ class Branches(Network):
 class Weighted(Branches):
     """The same, with a loss that counts records with the condition three times."""
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None) -> torch.Tensor:
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None
+    ) -> torch.Tensor:
         weight = 1 + 2 * labels
-        each = nn.functional.binary_cross_entropy_with_logits(logits, labels, weight, reduction="none")
+        each = nn.functional.binary_cross_entropy_with_logits(
+            logits, labels, weight, reduction="none"
+        )
         return each.mean() if share is None else (each * share).sum()
 
 
