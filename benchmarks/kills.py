@@ -19,10 +19,10 @@ from sim import evidence
 from sim.errors import InputError
 from sim.study import checkpoints
 
-ROUNDS, RUNS = 150, 36
+ROUNDS, RUNS = 150, 144
 WORDS = (
     *("compare", "consortium=heart12", f"training.rounds={ROUNDS}", "workers=2"),
-    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=4"),
+    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=16"),
 )
 PATIENCE = 900.0
 
