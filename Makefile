@@ -29,7 +29,7 @@ bench: .venv/.bench  ## measure speed against slow references and against other 
 
 peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementation
 	$(INSTALL) --no-deps byzfl==0.0.11
-	$(BIN)/python -m pytest tests/test_against_byzfl.py tests/test_attacks_byzantine.py
+	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
 
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

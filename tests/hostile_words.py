@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
+
 SECRET = "the-value-of-a-variable-that-nobody-may-see"
 VARIABLE = "WARDROUND_TEST_SECRET"
 CANARY = "CANARY"  # in a word: a path outside the run's folder, which nothing may make
@@ -401,7 +403,7 @@ class Watch:
                 sys.prefix,
                 sys.base_prefix,
                 str(Path(os.__file__).parent),
-                str(Path(__file__).parents[1]),
+                str(ROOT),
             }
         )
         sys.addaudithook(self)

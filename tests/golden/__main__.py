@@ -80,6 +80,7 @@ def of_commit(commit: str, only: Sequence[str] = ()) -> dict[str, record.Evidenc
             archive.extractall(tree, filter="data")
         theirs = tree / "tests" / "golden"
         theirs.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE.parent / "__init__.py", theirs.parent)
         for path in HERE.glob("*.py"):
             if path.name != ADAPTER or not (theirs / ADAPTER).exists():
                 shutil.copy(path, theirs)
