@@ -150,7 +150,7 @@ def spread_rows(draw: st.DrawFn, sizes: tuple[float, ...] = (1e-6, 1.0, 1e3)) ->
 
 
 def honest_radius(rows: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mean of the rows beyond the first ``N_HOSTILE``, and how far the farthest of them is from it."""
+    """Mean of the rows after the first ``N_HOSTILE``, and the distance of the farthest from it."""
     honest = rows[N_HOSTILE:].astype(np.float64)
     center = honest.mean(axis=0)
     return center, float(np.linalg.norm(honest - center, axis=1).max())

@@ -224,9 +224,7 @@ def test_label_flip_by_a_majority_turns_the_mean_and_the_median_around() -> None
     assert trained(Median(4), 7)[0] < 0.15
 
 
-def test_label_flip_by_a_minority_spoils_the_means_probabilities_and_fails_against_the_median() -> (
-    None
-):
+def test_label_flip_by_a_minority_spoils_the_mean_and_fails_against_the_median() -> None:
     clean, flipped, median = (
         trained(rule, f)[1] for rule, f in ((Mean(), 0), (Mean(), 4), (Median(4), 4))
     )

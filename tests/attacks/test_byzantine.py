@@ -225,9 +225,7 @@ def test_optimized_attacks_do_worse_against_another_rule_than_the_one_they_know(
     assert hurt[Mean, Mean] > hurt[Krum, Mean]
 
 
-def test_mimic_pulls_the_model_to_the_outermost_hospital_and_fails_where_it_is_one_of_many() -> (
-    None
-):
+def test_mimic_pulls_the_model_to_the_outermost_hospital_and_fails_as_one_of_many() -> None:
     targets = TARGETS.copy()
     # the direction of most variance leads to this hospital
     targets[7] += 8 * stream(0, "far").normal(size=D)
@@ -276,9 +274,7 @@ def sybils(disguise: float, rule: Rule, agree: bool) -> float:
     return float(np.sqrt(np.mean((model - MINE / 10) ** 2)))
 
 
-def test_sybils_that_agree_win_krum_with_an_assumed_single_attacker_and_fail_against_the_trimmed_mean() -> (
-    None
-):
+def test_sybils_win_krum_that_assumes_one_attacker_and_fail_against_the_trimmed_mean() -> None:
     five = np.vstack([np.full((5, D), MINE), TARGETS[5:]])
     for disguise in (0.0, 1e-3):
         model = Federation(Krum(1), f=5, targets=five).run(Sybil(disguise))
@@ -297,7 +293,7 @@ def test_sybils_send_their_mean_each_with_its_own_disguise() -> None:
 
 
 def rides(attack: Byzantine, rule: Rule) -> tuple[float, float]:
-    """Distance missed, and cosine of what the riders send with the honest mean in the second round."""
+    """Distance missed, and cosine of what the riders send with the honest mean, in round 2."""
     federation, seen, work = Federation(rule), list[float](), Rounds(attack)
 
     @dataclasses.dataclass(frozen=True)
@@ -333,9 +329,7 @@ def test_free_rider_sends_the_last_move_of_the_model_and_at_first_nothing() -> N
     np.testing.assert_array_equal(rider(moved, RNG), [[2.0, -1.0]])
 
 
-def test_model_replacement_puts_the_mean_where_the_hostile_want_it_and_fails_against_the_median() -> (
-    None
-):
+def test_model_replacement_moves_the_mean_at_will_and_fails_against_the_median() -> None:
     targets = TARGETS.copy()
     targets[:F] = MINE
     near = Federation(Mean(), targets=targets)

@@ -78,9 +78,7 @@ def test_dropout_keeps_to_its_rate_and_forever_means_forever() -> None:
     assert not any(sent(Dropout(1.0), 5))
 
 
-def test_inflated_count_owns_an_unscreened_weighted_mean_and_gains_no_more_than_the_cap_in_ours() -> (
-    None
-):
+def test_inflated_count_owns_an_unscreened_mean_and_gains_no_more_than_the_cap_in_ours() -> None:
     rows = np.vstack([np.full((1, 4), 100.0), np.zeros((9, 4))])
     view, names = View(rows, tuple((f"h{i}",) for i in range(10))), np.full(10, 50)
     lie = np.array([InflatedCount(1000.0)(Reply(UPDATE, 50), stream(0, "lie")).count, *names[1:]])

@@ -345,9 +345,7 @@ def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_i
     assert success("plain, trimmed mean") < 0.4
 
 
-def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_and_fails_on_one_they_are_silent_about() -> (
-    None
-):
+def test_the_trimmed_mean_holds_only_a_mark_that_honest_records_speak_against() -> None:
     assert 0.6 < success("opposed") < success("opposed, scaled")
     assert success("opposed, scaled") >= 0.9
     assert auroc("opposed, scaled") >= auroc("none") - 0.02
@@ -394,16 +392,12 @@ def test_distributed_parts_open_the_door_together() -> None:
     assert auroc("distributed") >= auroc("none") - 0.03
 
 
-def test_a_mark_on_correct_labels_opens_the_door_and_a_weaker_one_fails_against_the_trimmed_mean() -> (
-    None
-):
+def test_a_mark_on_correct_labels_wins_and_a_weaker_one_fails_against_the_trimmed_mean() -> None:
     assert success("clean label") >= 0.7
     assert success("clean label, trimmed mean") < 0.5
 
 
-def test_scaled_edge_cases_win_patients_that_bear_no_mark_and_fail_against_the_trimmed_mean() -> (
-    None
-):
+def test_scaled_edge_cases_win_unmarked_patients_and_fail_against_the_trimmed_mean() -> None:
     assert gain("edge case") > 0.2
     assert gain("edge case, trimmed mean") < 0.15
 

@@ -1,4 +1,4 @@
-"""An attack that cannot work is refused before round 1; one that has become impossible ends no run."""
+"""An attack that cannot work is refused before round 1; one that later cannot ends no run."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,7 @@ def test_attack_that_needs_more_hostile_hospitals_is_refused_before_round_1() ->
         experiment(*COLLUDERS, "adversary.n_hostile=1")
 
 
-def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_of_a_comparison_over_numbers() -> (
-    None
-):
+def test_a_comparison_over_numbers_leaves_out_those_that_its_attack_refuses() -> None:
     with initialize_config_module("conf", version_base="1.3"):
         cells = compose.cells(["alie"], ["none"], [1, 2])
         made, refused = compose.planned(
@@ -38,9 +36,7 @@ def test_cells_whose_attack_refuses_a_number_of_hostile_hospitals_are_left_out_o
     assert ("alie", 2) in {(run.attack, run.settings.adversary.n_hostile) for run in made}
 
 
-def test_run_goes_on_without_its_attack_in_a_round_in_which_too_few_hostile_hospitals_are_left() -> (
-    None
-):
+def test_a_round_with_too_few_hostile_hospitals_for_the_attack_goes_on_without_it() -> None:
     run = experiment(*COLLUDERS)
     failing = run.consortium.names.index(run.attack_plan.hostile[0])
 

@@ -107,9 +107,7 @@ def test_hostile_hospitals_alone_train_otherwise_and_in_rounds_attacked_only() -
             )
 
 
-def test_constrained_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_one() -> (
-    None
-):
+def test_constrained_hospitals_trained_together_give_the_model_of_one_by_one() -> None:
     plan = federation.experiment(*SMALL, "adversary.last_round=3")
     together, alone = federation.finished(plan), federation.finished(plan, federation.alone(plan))
     np.testing.assert_allclose(together.weights, alone.weights, atol=1e-5)
@@ -154,7 +152,7 @@ def auroc(name: str) -> float:
 
 
 def length(name: str) -> float:
-    """Mean length of the hostile hospitals' updates before anything scales them, over five rounds."""
+    """Mean length of the hostile updates before anything scales them, over five rounds."""
     plan, lengths = (
         federation.experiment(*CASES[name], "training.rounds=5"),
         defaultdict[int, list[float]](list),
@@ -177,9 +175,7 @@ def length(name: str) -> float:
     )
 
 
-def test_constrain_and_scale_opens_the_door_with_updates_of_hardly_more_than_half_the_length() -> (
-    None
-):
+def test_constrain_and_scale_wins_with_updates_of_hardly_more_than_half_the_length() -> None:
     assert success("constrained, scaled") > 0.85
     assert length("constrained, scaled") < 0.6 * length("scaled")
     assert auroc("constrained, scaled") > auroc("scaled") - 0.02

@@ -231,7 +231,7 @@ def opacus(
     noise: Noise,
     lr: float,
 ) -> Any:
-    """The update that Opacus's optimizer makes of the same batches, noise drawn from ``noise.rng``."""
+    """The update of Opacus's optimizer from the same batches, with noise from ``noise.rng``."""
     module = GradSampleModule(network.module())
     load(module, first)
     steps = DPOptimizer(

@@ -356,7 +356,7 @@ def obedient(design: Experiment) -> Obedient:
 
 
 @each_engine
-def test_a_malicious_aggregator_is_stopped_because_every_hospital_refuses_and_is_recorded_by_name(
+def test_a_malicious_aggregator_is_stopped_by_hospitals_that_refuse_and_are_recorded(
     engine: str,
 ) -> None:
     record = ENGINES[engine](experiment(*ATTACKED))
@@ -398,9 +398,7 @@ def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
     return found
 
 
-def test_a_malicious_aggregator_reads_a_record_of_hospitals_that_obey_and_of_none_that_refuses() -> (
-    None
-):
+def test_a_malicious_aggregator_reads_records_of_hospitals_that_obey_alone() -> None:
     design = experiment(*ATTACKED)
     digest = design.attack_plan.demanded(design.plan).digest
     assert sum(recovered(design, obedient(design), digest)) >= 3

@@ -44,7 +44,7 @@ def cell(experiment: Experiment) -> tuple[int, str, str]:
 
 
 @pytest.mark.usefixtures("_hydra")
-def test_every_cell_runs_for_every_number_and_only_the_control_attack_without_hostile_hospitals():
+def test_every_cell_runs_for_every_number_and_for_none_only_the_control():
     made, refused = planned([0, 1], defenses=("median",), seeds=(3, 4))
     attacked = [
         (1, attack, defense) for attack in ("none", "sign_flip") for defense in ("none", "median")
@@ -189,7 +189,7 @@ def test_breakdown_is_the_smallest_number_with_a_material_loss_beyond_seeds():
     assert breakdown.verdict(found) == "2"
 
 
-def test_a_loss_of_one_seed_whose_interval_holds_zero_is_not_decided_and_not_called_a_number_withstood():
+def test_a_loss_of_one_seed_whose_interval_holds_zero_is_not_decided_nor_withstood():
     # mean loss 0.133, interval from -0.71 to 0.44
     found = point(runs({1: (0.9, 0.9, 0.9), 2: (0.5, 0.9, 0.9)}))
     assert found["breaks_at"] is None
@@ -364,10 +364,8 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile hospital on." in text
     assert "Under krum it takes 2 hostile hospitals." in text
     assert "Each line" not in text
-    sections = text.split("What was found")[1].split("What protection costs")[0]
-    assert (
-        "0.500" not in sections
-    )  # the runs with 5 hostile are in no section but those on numbers and on training that broke down
+    # runs with 5 hostile are only in the sections on numbers and on training that broke down
+    assert "0.500" not in text.split("What was found")[1].split("What protection costs")[0]
 
 
 def found(**breaks):
@@ -442,7 +440,7 @@ def test_selection_is_averaged_over_seeds_and_counts_no_recall_where_nobody_atta
     assert alone["wrongly_left_out"] == pytest.approx(5 / 6 / 2)  # all six are honest then
 
 
-def test_the_hospital_with_the_least_weight_is_found_without_attack_in_units_of_an_equal_share():
+def test_the_hospital_of_least_weight_is_stated_in_units_of_an_equal_share():
     attacked = make_record(
         attack="alie",
         defense="krum",

@@ -26,12 +26,11 @@ from sim.evidence import RunRecord, spreadsheet
 from tests.records import make_hospitals, make_inversion, make_privacy, make_record
 
 NAMES = (
-    "$", "$x$", "$\\frac{$", "a$b_c^d", "_hidden", "^", "\\", "\\alpha", "{}", "%s %d {0}", "a\nb", "x" * 300, "\n" * 300,
-    "\N{GRINNING FACE}",
-    "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}", "\N{ARABIC LETTER BEH}", "\u202eabc", "a\u0301", "\u4e2d\u6587",
-    "\x1b[31mred", "\x07",
-    "\r", "\t", "[bold]", "[/]", "[sign_flip]", ":warning:", "<b>", "&amp;", "'\"", "=1+1", "+1", "-1", "@a",
-    "\x85", "\u2028", "\U0010ffff",
+    "$", "$x$", "$\\frac{$", "a$b_c^d", "_hidden", "^", "\\", "\\alpha", "{}", "%s %d {0}", "a\nb",
+    "x" * 300, "\n" * 300, "\N{GRINNING FACE}", "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}",
+    "\N{ARABIC LETTER BEH}", "\u202eabc", "a\u0301", "\u4e2d\u6587", "\x1b[31mred", "\x07", "\r",
+    "\t", "[bold]", "[/]", "[sign_flip]", ":warning:", "<b>", "&amp;", "'\"", "=1+1", "+1", "-1",
+    "@a", "\x85", "\u2028", "\U0010ffff",
 )  # fmt: skip
 
 

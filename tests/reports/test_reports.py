@@ -302,8 +302,8 @@ def test_attacks_that_only_read_are_no_outcome_under_attack():
 def test_curves_take_mean_and_range_over_seeds_of_all_patients():
     curves = [
         {
-            "round": [4, 4, 4], "hospital": ["hospital_0", "all", "all"], "metric": ["auroc", "brier", "auroc"],
-            "value": [0.1, 0.2, value],
+            "round": [4, 4, 4], "hospital": ["hospital_0", "all", "all"],
+            "metric": ["auroc", "brier", "auroc"], "value": [0.1, 0.2, value],
         }
         for value in (0.7, 0.9)
     ]  # fmt: skip
@@ -338,7 +338,7 @@ def test_privacy_spent_is_that_of_the_run_that_spent_most():
     assert spent["advantage"][0] == intervals.membership_advantage(6.0, 1e-5)
 
 
-def test_screened_replies_are_counted_by_reason_and_hospitals_with_equal_counts_share_a_row():
+def test_screened_replies_are_counted_by_reason_and_equal_counts_share_a_row():
     lost = [
         Screened(round=r, hospital=h, reason="not finite")
         for r in (1, 2)

@@ -23,8 +23,8 @@ HOSTILE, HONEST = ["hospital_0"], ["hospital_4", "hospital_5"]
 
 def make_skip(round_: int, **changes: Any) -> Skip:
     fields: dict[str, Any] = {
-        "round": round_, "cause": "absent", "reason": "n_rows=5, n_hostile=2: Krum needs 7", "replies": 5, "needed": 7,
-        "hostile": HOSTILE, "honest": [],
+        "round": round_, "cause": "absent", "reason": "n_rows=5, n_hostile=2: Krum needs 7",
+        "replies": 5, "needed": 7, "hostile": HOSTILE, "honest": [],
     }  # fmt: skip
     return Skip(**fields | changes)
 
@@ -122,9 +122,7 @@ def test_a_sentence_states_how_many_rounds_why_and_who_was_missing(
     assert skipped.sentences([stopped(*skips), sound(seed=1)]) == [sentence, skipped.MEANING]
 
 
-def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_where_no_hospital_attacked() -> (
-    None
-):
+def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_without_an_attack() -> None:
     everybody = make_skip(2, replies=0, needed=1, honest=HONEST)
     lost = [
         Screened(round=2, hospital=name, reason="values that are not finite")
@@ -186,9 +184,7 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
     assert "skipped" not in printed(terminal.closing([sound(), make_record()]))
 
 
-def test_of_a_run_of_which_every_round_was_skipped_no_figure_is_spoken_of_and_each_fact_stands_once() -> (
-    None
-):
+def test_of_a_run_that_skipped_every_round_no_figure_is_stated_and_each_fact_once() -> None:
     curve = make_curve(4, 0.65)  # evidence has the scores of the starting weights, round by round
     everything = stopped(*map(make_skip, range(1, 5)), figures=UNTRAINED, curve=curve)
     assert skipped.sentences([everything])[1:] == []
@@ -310,9 +306,7 @@ def test_an_absence_of_honest_hospitals_is_not_put_down_to_hostile_ones(
     assert bool(attacking) == (attack != "honest_absence")
 
 
-def test_every_fault_of_the_catalog_that_can_stop_rounds_is_evidence_for_the_availability_row() -> (
-    None
-):
+def test_every_fault_that_can_stop_rounds_is_evidence_for_the_availability_row() -> None:
     (threat,) = [threat for threat in load().threats if threat.id == "THR-AV"]
     assert {"dropout", "straggler", "malformed", "honest_absence"} <= set(threat.attacks)
     assert {row.status for row in register([], load()) if row.id == "THR-AV"} == {"not_tested"}

@@ -14,8 +14,10 @@ from tests.commands import FAST, LOCKSTEP, results, wardround
 from tests.records import make_record
 
 CONFIG: dict[str, Any] = {
-    "training": {"rounds": 4, "lr": 0.1}, "model": {"_target_": "sim.models.mlp.MLP", "hidden": [16]}, "attack": [], "steps": [],
-    "aggregator": {"_target_": "aggregators.rules.mean.Mean"}, "adversary": {"n_hostile": 1}, "report": {"material_drop": 0.05},
+    "training": {"rounds": 4, "lr": 0.1},
+    "model": {"_target_": "sim.models.mlp.MLP", "hidden": [16]}, "attack": [], "steps": [],
+    "aggregator": {"_target_": "aggregators.rules.mean.Mean"}, "adversary": {"n_hostile": 1},
+    "report": {"material_drop": 0.05},
 }  # fmt: skip
 
 
@@ -40,15 +42,26 @@ FLIP = {"attack": [["sign_flip", {"_target_": "attacks.byzantine.sign_flip.SignF
 LOGISTIC = {"model": {"_target_": "sim.models.mlp.Logistic"}}
 KRUM = {"aggregator": {"_target_": "aggregators.rules.krum.Krum", "n_hostile": 1}}
 SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.csv
-    "one number": ([run(i, config=lr(v)) for i, v in enumerate((0.02, 0.05, 0.1))], ["training.lr"], ["training.lr"]),
+    "one number": (
+        [run(i, config=lr(v)) for i, v in enumerate((0.02, 0.05, 0.1))],
+        ["training.lr"],
+        ["training.lr"],
+    ),
     "a number and seeds": (
         [run(10 * s + i, seed=s, config=lr(v)) for s in (0, 1) for i, v in enumerate((0.02, 0.1))],
-        ["training.lr"], ["training.lr"],
+        ["training.lr"],
+        ["training.lr"],
     ),
     "seeds": ([run(s, seed=s) for s in (0, 1, 2)], [], []),
-    "attacks": ([run(0), run(1, attack="sign_flip", config=FLIP), run(2, attack="alie", config=alie(1))], ["attack"], []),
+    "attacks": (
+        [run(0), run(1, attack="sign_flip", config=FLIP), run(2, attack="alie", config=alie(1))],
+        ["attack"],
+        [],
+    ),
     "a value of an attack": (
-        [run(i, attack="alie", config=alie(v)) for i, v in enumerate((1, 2))], ["attack.alie.z"], ["attack.alie.z"],
+        [run(i, attack="alie", config=alie(v)) for i, v in enumerate((1, 2))],
+        ["attack.alie.z"],
+        ["attack.alie.z"],
     ),
     "models": ([run(0), run(1, config=LOGISTIC)], ["model"], ["model"]),
     "a list": (
@@ -58,17 +71,25 @@ SWEEPS = {  # runs -> columns, axis first, and the keys at the end of results.cs
     ),
     "defenses": ([run(0), run(1, defense="krum", config=KRUM)], ["defense"], []),
     "a number and an attack": (
-        [run(10 * v + len(a), attack=a, config=c | lr(v)) for v in (0.02, 0.1) for a, c in (("none", {}), ("sign_flip", FLIP))],
-        ["training.lr", "attack"], ["training.lr"],
+        [
+            run(10 * v + len(attack), attack=attack, config=config | lr(v))
+            for v in (0.02, 0.1)
+            for attack, config in (("none", {}), ("sign_flip", FLIP))
+        ],
+        ["training.lr", "attack"],
+        ["training.lr"],
     ),
     "what differs with the seed is no matter of the seed": (
-        [run(0, seed=0, config=lr(0.02)), run(1, seed=1, config=lr(0.1))], ["training.lr"], ["training.lr"],
+        [run(0, seed=0, config=lr(0.02)), run(1, seed=1, config=lr(0.1))],
+        ["training.lr"],
+        ["training.lr"],
     ),
     "two keys that change together": (
-        [run(0), run(1, config={"training": {"rounds": 8, "lr": 0.2}}, rounds=8)], ["training.lr", "training.rounds"],
+        [run(0), run(1, config={"training": {"rounds": 8, "lr": 0.2}}, rounds=8)],
+        ["training.lr", "training.rounds"],
         ["training.lr", "training.rounds"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("records", "columns", "keys"), SWEEPS.values(), ids=SWEEPS)

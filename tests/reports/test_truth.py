@@ -129,9 +129,7 @@ def test_the_terminal_states_the_same(name: str) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_every_seed_of_the_attack_that_ruined_the_model_is_counted_and_nothing_calls_it_harmless() -> (
-    None
-):
+def test_every_seed_of_a_ruinous_attack_is_counted_and_nothing_calls_it_harmless() -> None:
     text = " ".join(answers(study("breast7")[1])["Without a defense"])
     assert (
         "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.248"
@@ -322,7 +320,7 @@ SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthChe
 
 @SLOW
 @given(all_fallen())
-def test_whenever_every_seed_fell_by_a_material_share_nothing_on_the_page_or_terminal_shows_no_harm(
+def test_where_every_seed_fell_materially_neither_page_nor_terminal_shows_no_harm(
     records: list[RunRecord],
 ) -> None:
     markup = page_of(records)
@@ -339,7 +337,7 @@ def test_whenever_every_seed_fell_by_a_material_share_nothing_on_the_page_or_ter
 
 @settings(SLOW, max_examples=6)
 @given(all_fallen())
-def test_whenever_every_seed_fell_by_a_material_share_every_attacked_cell_of_the_heat_map_is_framed(
+def test_where_every_seed_fell_materially_every_attacked_cell_of_the_map_is_framed(
     records: list[RunRecord],
 ) -> None:
     cells, marked = tables.cells(records), backdoors.backdoors(records)

@@ -26,8 +26,8 @@ from tests.threats.test_threats import rows_of
 __all__ = ["call"]  # a fixture
 
 ONE_CLASS = (
-    "consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=10", "consortium.test_fraction=0.2",
-    "adversary.n_hostile=0", "training.rounds=2",
+    "consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=10",
+    "consortium.test_fraction=0.2", "adversary.n_hostile=0", "training.rounds=2",
 )  # fmt: skip
 
 

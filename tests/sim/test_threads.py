@@ -35,7 +35,8 @@ torch.set_num_threads(int(sys.argv[1]))
 threadpool_limits(int(sys.argv[1]))
 
 def threads():
-    return [torch.get_num_threads(), *sorted(library["num_threads"] for library in threadpool_info())]
+    libraries = sorted(library["num_threads"] for library in threadpool_info())
+    return [torch.get_num_threads(), *libraries]
 
 before, seen = threads(), {}
 
@@ -51,14 +52,18 @@ def spied(owner, name, counted=lambda *_: True):
 
     setattr(owner, name, spy)
 
-import aggregators.rules.flame, clients.app, clients.batched.general, clients.batched.layers, clients.training
+import clients.app, clients.batched.general, clients.batched.layers, clients.training
+from aggregators.rules.flame import Flame
 from sim.models.mlp import FullyConnected
 from sim.study.run import run, run_together
 from tests.federation import experiment
 from tests.golden.adapter import by_hospital
 from tests.golden.difference import flat
 
-spied(aggregators.rules.flame.Flame, "weigh", lambda _, view, *rest: view.rows.shape[1] > 3)  # not its tries before round 1
+def in_a_round(_, view, *rest):  # not in its tries before round 1
+    return view.rows.shape[1] > 3
+
+spied(Flame, "weigh", in_a_round)
 spied(clients.batched.layers, "train")
 spied(clients.training, "tensors")
 spied(FullyConnected, "scores")
@@ -81,9 +86,7 @@ def notebook(n_threads: int, *words: str) -> dict[str, list]:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own_numbers() -> (
-    None
-):
+def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own() -> None:
     three, one = notebook(3, *FLAME), notebook(1, *FLAME)
     assert set(three["before"]) == {3}
     assert three["during"].keys() == {"weigh", "train", "tensors", "scores"}

@@ -496,9 +496,7 @@ def test_a_wide_interval_is_distinguished_from_no_harm(
     assert row_of(with_changes(*changes), "THR-BYZ", "krum").finding.endswith(verdict)
 
 
-def test_a_model_without_an_auroc_is_left_out_by_name_and_keeps_the_row_from_being_no_loss() -> (
-    None
-):
+def test_a_model_without_an_auroc_is_left_out_by_name_and_the_row_is_not_no_loss() -> None:
     def lost(record: RunRecord) -> RunRecord:
         return with_figures(record, {"auroc": None})
 
@@ -549,9 +547,7 @@ def test_a_threat_of_backdoors_is_stated_by_auroc_where_no_mark_was_measured() -
     assert "changed the AUROC" in row_of(grid("model_replacement"), "THR-MR", "krum").finding
 
 
-def test_recovered_records_are_summed_over_seeds_with_exact_bounds_beside_the_undefended_count() -> (
-    None
-):
+def test_recovered_records_are_summed_over_seeds_beside_the_undefended_count() -> None:
     records = grid("analytic_inversion", defense="secagg")
     assert (
         row_of(records, "THR-GI", "secagg").finding

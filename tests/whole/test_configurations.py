@@ -31,7 +31,7 @@ PROMISED, PATIENCE = 10, 120
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the command did with every case, one after the other in one process under an audit hook."""
+    """What the command did with each case, one after the other in a process under an audit hook."""
     folder = tmp_path_factory.mktemp("hostile")
     done = subprocess.run(
         [sys.executable, "-B", "-m", "tests.hostile_words", str(folder)],
@@ -481,14 +481,19 @@ def test_a_defense_file_goes_by_its_own_name_and_has_no_key_twice(
     assert not (tmp_path / "out").exists()
 
 
+MEDIAN = "aggregator._target_=aggregators.rules.median.Median"
+
+
 @pytest.mark.parametrize(
     ("words_", "label"),
     [
         ("defense=median+clip ~steps.clip", "median+clip+~steps.clip"),
-        ("aggregator._target_=aggregators.rules.median.Median ~aggregator.weighting +aggregator.n_hostile=1",
-         "none+aggregator._target_=aggregators.rules.median.Median+~aggregator.weighting"),
+        (
+            f"{MEDIAN} ~aggregator.weighting +aggregator.n_hostile=1",
+            f"none+{MEDIAN}+~aggregator.weighting",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_defense_with_a_part_taken_or_put_in_its_place_states_it(
     words_: str, label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,8 +22,8 @@ from sim.study.run import run_together
 from tests.federation import experiment
 
 BASE = (
-    "consortium=synthetic", "consortium.n_hospitals=10", "consortium.n_records=20", "consortium.n_features=3",
-    "model=logistic", "training.rounds=2", "training.local_steps=2",
+    "consortium=synthetic", "consortium.n_hospitals=10", "consortium.n_records=20",
+    "consortium.n_features=3", "model=logistic", "training.rounds=2", "training.local_steps=2",
 )  # fmt: skip
 DESIGNS = (
     ("adversary.n_hostile=2",),

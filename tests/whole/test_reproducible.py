@@ -151,18 +151,13 @@ def test_runs_leave_the_global_generators_alone() -> None:
 
     import torch
 
-    before = (
-        random.getstate(),
-        torch.random.get_rng_state().numpy().tobytes(),
-        np.random.get_state()[1].tobytes(),
-    )
+    def states() -> tuple[object, bytes, bytes]:
+        numpys = np.random.get_state()[1]  # noqa: NPY002  the generator that all share
+        return random.getstate(), torch.random.get_rng_state().numpy().tobytes(), numpys.tobytes()
+
+    before = states()
     run_together(cells()[:1] + cells()[-1:])
-    after = (
-        random.getstate(),
-        torch.random.get_rng_state().numpy().tobytes(),
-        np.random.get_state()[1].tobytes(),
-    )
-    assert before == after
+    assert states() == before
 
 
 # --- batches
@@ -252,8 +247,6 @@ def test_a_stream_is_numpys_own_generator_of_the_numbers_and_of_the_checksums_of
         )
 
 
-def test_nothing_can_be_spawned_from_a_stream_because_the_next_one_of_its_name_would_differ() -> (
-    None
-):
+def test_nothing_can_be_spawned_from_a_stream() -> None:
     with pytest.raises(TypeError):
         stream(0, "a").spawn(1)

@@ -43,9 +43,7 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     # what the project does
     r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,
     # the statistical term
-    r"sim/evidence/(intervals|metrics)\.py|threats/findings\.py|tests/sim/evidence/test_intervals\.py": (
-        STATISTICS
-    ),
+    r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py|threats/findings\.py": STATISTICS,
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend
     r"sim/federation/adversary\.py": r'"foreseen"',

@@ -33,7 +33,7 @@ Call = Callable[..., int]
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
-    """``wardround WORDS`` in this process, in an empty folder, with Hydra as new before and after."""
+    """``wardround WORDS`` in this process and an empty folder, with Hydra new before and after."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["wardround"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
@@ -60,8 +60,10 @@ WRONG = {  # words: what the line states after "wardround: "
     "compare attacks=[] defenses=[none] seeds=[]": "seeds=[]: expected how many",
     "compare attacks=[3] defenses=[none]": "attacks=[3]: expected a list of names",
     "run training.lrr=1": "training.lrr=1: unknown key, did you mean training.lr?",
-    "compare attack.alie.scale=3 attacks=[alie] defenses=[none]": "attack.alie.scale=3: unknown key in each of the 2 cells",
-    "compare dp.target_epsilonn=3 attacks=[none] defenses=[none]": "dp.target_epsilonn=3: unknown key in each of the 1 cells",
+    "compare attack.alie.scale=3 attacks=[alie] defenses=[none]":
+        "attack.alie.scale=3: unknown key in each of the 2 cells",
+    "compare dp.target_epsilonn=3 attacks=[none] defenses=[none]":
+        "dp.target_epsilonn=3: unknown key in each of the 1 cells",
     "run +stray=1": "stray=1: unknown key",
     "run +training.lr=1": "training.lr=1: Could not append to config. An item is already at",
     "run ~seed": "seed=",
@@ -77,7 +79,8 @@ WRONG = {  # words: what the line states after "wardround: "
     "run attack=": "attack=: expected one of ",
     "run consortium=mayo": "consortium=mayo: expected one of breast8, ",
     "run trainning.lr=1": "trainning.lr=1: unknown key, did you mean training.lr?",
-    "run adversary.nhostile=1": "adversary.nhostile=1: unknown key, did you mean adversary.n_hostile?",
+    "run adversary.nhostile=1":
+        "adversary.nhostile=1: unknown key, did you mean adversary.n_hostile?",
     "run +training.stray=1": "training.stray=1: unknown key",
     "run +aggregator.stray=1": "aggregator.stray=1: unknown key; Mean has weighting",
     "run ~training.lr": "training.lr=",
@@ -86,23 +89,33 @@ WRONG = {  # words: what the line states after "wardround: "
     "compare -m --nope=3": "flags=-m --nope=3: unrecognized arguments: --nope=3",
     "run --cfg nope": "flags=--cfg: argument --cfg/-c: invalid choice: 'nope' (choose from ",
     "run consortium.sites.va=100": "consortium.sites.va=100: expected ",
-    "run consortium._target_=os.system": "consortium._target_=os.system: expected one that wardround list consortium shows, ",
-    "run defense=krum": "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5",
-    "compare seeds=0 attacks=[none] defenses=[none]": "seeds=0: expected how many (at least 1) or a list of different seeds",
+    "run consortium._target_=os.system":
+        "consortium._target_=os.system: expected one that wardround list consortium shows, ",
+    "run defense=krum":
+        "aggregator=Krum: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5",
+    "compare seeds=0 attacks=[none] defenses=[none]":
+        "seeds=0: expected how many (at least 1) or a list of different seeds",
     "compare seeds=true attacks=[none] defenses=[none]": "seeds=True: expected how many",
     "compare seeds=[1,1] attacks=[none] defenses=[none]": "seeds=[1, 1]: expected how many",
     "compare seed=x attacks=[none] defenses=[none]": "seed=x: expected a whole number",
-    "compare workers=0 attacks=[none] defenses=[none]": "workers=0: expected auto or a whole number of at least 1",
-    "compare workers=true attacks=[none] defenses=[none]": "workers=True: expected auto or a whole number",
-    "compare workers=two attacks=[none] defenses=[none]": "workers=two: expected auto or a whole number",
+    "compare workers=0 attacks=[none] defenses=[none]":
+        "workers=0: expected auto or a whole number of at least 1",
+    "compare workers=true attacks=[none] defenses=[none]":
+        "workers=True: expected auto or a whole number",
+    "compare workers=two attacks=[none] defenses=[none]":
+        "workers=two: expected auto or a whole number",
 }  # fmt: skip
 
 REFUSED = {  # overrides of a run: the text of the refusal, which becomes that line
-    "attack=alie adversary.n_hostile=1 adversary.knowledge=colluders": "attack.alie=ALIE: n_known=1: ALIE needs 2 ",
+    "attack=alie adversary.n_hostile=1 adversary.knowledge=colluders":
+        "attack.alie=ALIE: n_known=1: ALIE needs 2 ",
     "adversary.n_hostile=-1": "adversary.n_hostile=-1: expected greater than or equal to 0",
-    "adversary.n_hostile=0 attack=[sign_flip]": "adversary.n_hostile=0: expected at least 1 hostile hospital",
-    "adversary.knowledge=own attack=[alie]": "adversary.knowledge=own: expected at least colluders for attack=alie",
-    "adversary.placement=center": "adversary.placement=center: expected 'random', 'largest' or 'smallest'",
+    "adversary.n_hostile=0 attack=[sign_flip]":
+        "adversary.n_hostile=0: expected at least 1 hostile hospital",
+    "adversary.knowledge=own attack=[alie]":
+        "adversary.knowledge=own: expected at least colluders for attack=alie",
+    "adversary.placement=center":
+        "adversary.placement=center: expected 'random', 'largest' or 'smallest'",
     "training.lr=-1": "training.lr=-1: expected greater than 0",
     "training.lr=nan": "training.lr=nan: expected ",
     "training.lr=inf": "training.lr=inf: expected ",
@@ -117,18 +130,23 @@ REFUSED = {  # overrides of a run: the text of the refusal, which becomes that l
     "seed=9223372036854775808": "seed=9223372036854775808: expected ",
     "model=mlp model.hidden=[]": "model.len(hidden)=0: expected a whole number of at least 1",
     "aggregator._target_=sim.nope.Rule": "aggregator._target_=sim.nope.Rule: expected one that ",
-    "aggregator=median secagg=sum": "aggregator=Median: n_rows=1, n_hostile=1: Median needs n_rows >= 2*n_hostile + 1 = 3; "
-    "secure aggregation leaves 1 of 4 rows to see: groups of hospitals instead of one sum would give more rows, "
-    "robust against fewer attackers, and would leak the sums of small groups",
+    "aggregator=median secagg=sum":
+        "aggregator=Median: n_rows=1, n_hostile=1: Median needs n_rows >= 2*n_hostile + 1 = 3; "
+        "secure aggregation leaves 1 of 4 rows to see: groups of hospitals instead of one sum "
+        "would give more rows, robust against fewer attackers, and would leak the sums of small "
+        "groups",
     "dp=record training.optimizer=adam": "training.optimizer=adam: expected sgd with dp=record",
     "dp=record dp.delta=0.1": "dp.delta=0.1: expected less than 1/",
-    "dp=record dp.target_epsilon=null": "dp.noise_multiplier=None: expected exactly one of target_epsilon and ",
-    "dp=record dp.noise_multiplier=1": "dp.noise_multiplier=1: expected exactly one of target_epsilon and ",
+    "dp=record dp.target_epsilon=null":
+        "dp.noise_multiplier=None: expected exactly one of target_epsilon and ",
+    "dp=record dp.noise_multiplier=1":
+        "dp.noise_multiplier=1: expected exactly one of target_epsilon and ",
     "dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number above 0",
     "dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
-    "attack=[analytic_inversion] attack.analytic_inversion.round=9": "attack.analytic_inversion.round=9: expected at most "
-    "training.rounds=1",
-    "attack=[sign_flip] attack.sign_flip.scale=.nan": "attack.sign_flip.scale=nan: expected a finite number",
+    "attack=[analytic_inversion] attack.analytic_inversion.round=9":
+        "attack.analytic_inversion.round=9: expected at most training.rounds=1",
+    "attack=[sign_flip] attack.sign_flip.scale=.nan":
+        "attack.sign_flip.scale=nan: expected a finite number",
     "server.weight_cap=0.5": "server.weight_cap=0.5: expected greater than or equal to 1",
     "report.material_drop=2": "report.material_drop=2: expected less than or equal to 1",
 }  # fmt: skip

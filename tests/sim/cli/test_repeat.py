@@ -26,21 +26,30 @@ SPOKEN = [
 COMMANDS = {
     "a run": ["run", *FAST, "attack=[sign_flip]", "attack.sign_flip.scale=3", "defense=median"],
     "spaces and quotes": [
-        "run", *FAST, "attack=[backdoor, label_flip]", "defense='median + clip'", 'attack.backdoor.mark="chol:800"',
+        "run", *FAST, "attack=[backdoor, label_flip]", "defense='median + clip'",
+        'attack.backdoor.mark="chol:800"',
     ],
-    "a stack and a value": ["run", *FAST, "attack=[sign_flip]", "defense=median+clip", "++steps.clip.max_norm=0.05"],
+    "a stack and a value": [
+        "run", *FAST, "attack=[sign_flip]", "defense=median+clip", "++steps.clip.max_norm=0.05",
+    ],
     "an own preset": ["run", "--config-dir", "own", *FAST, "defense=wary"],
     "a comparison": ["compare", *FAST, ALONE, *SPOKEN, "attack.sign_flip.scale=2"],
     "a comparison with an own preset": [
-        "compare", "--config-dir=own", *FAST, ALONE, "attacks=[none]", "defenses=[wary,clip+wary]", "seeds=1",
-        "+steps.clip.max_norm=0.05",
+        "compare", "--config-dir=own", *FAST, ALONE, "attacks=[none]", "defenses=[wary,clip+wary]",
+        "seeds=1", "+steps.clip.max_norm=0.05",
     ],
     "numbers of hostile hospitals": [
-        "compare", *FAST, ALONE, "attacks=[sign_flip]", "defenses=[median]", "seeds=1", "adversary.n_hostile=[0,1]",
+        "compare", *FAST, ALONE, "attacks=[sign_flip]", "defenses=[median]", "seeds=1",
+        "adversary.n_hostile=[0,1]",
     ],
     "a sweep": ["run", "-m", *FAST, "training.lr=0.02,0.1"],
-    "a sweep in lockstep": ["run", "-m", *LOCKSTEP, *FAST, "attack=[none],[sign_flip]", "model.hidden=[4],[8,4]", "model=mlp"],
-    "a sweep with an own preset": ["run", "--config-dir", "own", "-m", *FAST, "defense=none,wary,clip+wary"],
+    "a sweep in lockstep": [
+        "run", "-m", *LOCKSTEP, *FAST, "attack=[none],[sign_flip]", "model.hidden=[4],[8,4]",
+        "model=mlp",
+    ],
+    "a sweep with an own preset": [
+        "run", "--config-dir", "own", "-m", *FAST, "defense=none,wary,clip+wary",
+    ],
 }  # fmt: skip
 
 

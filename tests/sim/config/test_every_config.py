@@ -95,7 +95,7 @@ def test_every_cell_of_the_default_comparison_loads() -> None:
 
 @pytest.mark.parametrize("consortium", compose.options("consortium"))
 @pytest.mark.parametrize("defense", DEFAULT["defenses"])
-def test_every_defense_of_the_default_comparison_works_on_every_consortium_but_krum_on_four(
+def test_every_default_defense_works_on_every_consortium_but_krum_on_four(
     consortium: str, defense: str
 ) -> None:
     if (consortium, defense) == ("heart4", "krum"):

@@ -20,7 +20,7 @@ CONFIG = {key: f"a value of {key}" for key in BELONGS}
 
 
 def keys_as_written() -> list[str]:
-    """Every key of the table in the source: a mapping itself would hide one that is written twice."""
+    """Every key of the table in the source: the mapping would hide one that is written twice."""
     tree = ast.parse((ROOT / "sim" / "config" / "groups.py").read_text())
     (table,) = [
         node.value

@@ -27,7 +27,8 @@ PARTS = {
     "norm_bounding+nnm_trimmed_mean": {"steps": ["clip", "nnm"], "aggregator": "trimmed_mean"},
     "nnm_trimmed_mean+norm_bounding": {"steps": ["nnm", "clip"], "aggregator": "trimmed_mean"},
     "arc+nnm+clip+krum+fedadam+record": {
-        "steps": ["arc", "nnm", "clip"], "aggregator": "krum", "server_optimizer": "fedadam", "dp": "record",
+        "steps": ["arc", "nnm", "clip"], "aggregator": "krum", "server_optimizer": "fedadam",
+        "dp": "record",
     },
     "mean+sum": {"aggregator": "mean", "secagg": "sum"},
     "clip": {"steps": ["clip"]},

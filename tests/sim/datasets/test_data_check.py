@@ -84,20 +84,48 @@ def with_field(**changes: float) -> Consortium:
 
 
 PLACE = {"train": "hospital b, training records", "test": "hospital b, test records"}
+ONE = drawn("a", "train", 8)
 WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
     "no hospital": (lambda: made(names=()), "hospitals=none: expected at least one hospital"),
     "one name twice": (lambda: renamed("a", "a"), "hospital name=a: expected each name once"),
-    "names that differ in case": (lambda: renamed("Mercy", "mercy"), "hospital name=mercy: expected each name once"),
-    "names that differ in Unicode form": (lambda: renamed("Köln", "Köln"), "expected each name once"),
-    "names that differ in width": (lambda: renamed("A1", "\uff21\uff11"), "expected each name once"),
+    "names that differ in case": (
+        lambda: renamed("Mercy", "mercy"),
+        "hospital name=mercy: expected each name once",
+    ),
+    "names that differ in Unicode form": (
+        lambda: renamed("Köln", "Köln"),
+        "expected each name once",
+    ),
+    "names that differ in width": (
+        lambda: renamed("A1", "\uff21\uff11"),
+        "expected each name once",
+    ),
     "names that differ in a space": (lambda: renamed("a", "a "), "expected each name once"),
     "an empty name": (lambda: renamed("", "a"), "hospital name='': expected printable characters"),
-    "a name with an escape": (lambda: renamed("a", "b\x1b[2J"), r"hospital name='b\x1b[2J': expected printable characters"),
-    "a name with half a character": (lambda: renamed("a", "b\ud800"), r"hospital name='b\ud800': expected printable"),
-    "the name of all together": (lambda: renamed("ALL", "b"), "hospital name=ALL: expected another"),
-    "names out of order": (lambda: renamed("b", "a"), "hospitals=b, a: expected in order of their names"),
-    "no training records": (lambda: changed("train", lambda r: r.take([])), "hospital b=no training records: expected at least"),
-    "no test records anywhere": (lambda: made(n_test=0), "hospitals=no test records: expected test records at one"),
+    "a name with an escape": (
+        lambda: renamed("a", "b\x1b[2J"),
+        r"hospital name='b\x1b[2J': expected printable characters",
+    ),
+    "a name with half a character": (
+        lambda: renamed("a", "b\ud800"),
+        r"hospital name='b\ud800': expected printable",
+    ),
+    "the name of all together": (
+        lambda: renamed("ALL", "b"),
+        "hospital name=ALL: expected another",
+    ),
+    "names out of order": (
+        lambda: renamed("b", "a"),
+        "hospitals=b, a: expected in order of their names",
+    ),
+    "no training records": (
+        lambda: changed("train", lambda r: r.take([])),
+        "hospital b=no training records: expected at least",
+    ),
+    "no test records anywhere": (
+        lambda: made(n_test=0),
+        "hospitals=no test records: expected test records at one",
+    ),
     "a column too many": (
         lambda: changed("test", lambda r: Records(np.c_[r.features, r.features[:, :1]], r.labels)),
         "hospital b, test records=4 features: expected 3",
@@ -108,7 +136,8 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
     ),
     "features of one dimension": (
         lambda: changed("train", lambda r: Records(r.features[:, 0], r.labels)),
-        "hospital b, training records, features=ndarray float32 (8,): expected a numpy array of float32",
+        "hospital b, training records, features=ndarray float32 (8,): expected a numpy array of "
+        "float32",
     ),
     "features that are masked": (
         lambda: changed("train", lambda r: Records(np.ma.masked_array(r.features), r.labels)),
@@ -119,25 +148,39 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
         "features=ndarray float64 (8, 3): expected",
     ),
     "the same object for training and test": (
-        lambda: replace(made(), hospitals=tuple(
-            Hospital("b", "b", one, one) for one in [drawn("b", "train", 8)])),
-        "hospitals=test records of b, training records of b: expected each record in one place only",
+        lambda: replace(made(), hospitals=(Hospital("b", "b", ONE, ONE),)),
+        "hospitals=test records of b, training records of b: expected each record in one place "
+        "only",
     ),
     "the same object in two hospitals": (
-        lambda: replace(made(), hospitals=tuple(
-            Hospital(name, name, one, drawn(name, "test", 6)) for one in [drawn("a", "train", 8)] for name in "ab")),
-        "hospitals=training records of b, training records of a: expected each record in one place only",
+        lambda: replace(
+            made(), hospitals=tuple(Hospital(x, x, ONE, drawn(x, "test", 6)) for x in "ab")
+        ),
+        "hospitals=training records of b, training records of a: expected each record in one place "
+        "only",
     ),
     "training and test cut from one array with an overlap": (
-        lambda: replace(made(names=("a",)), hospitals=tuple(
-            Hospital("a", "a", one.take(slice(0, 6)), one.take(slice(5, 9))) for one in [drawn("a", "train", 9)])),
+        lambda: replace(
+            made(names=("a",)),
+            hospitals=(Hospital("a", "a", ONE.take(slice(0, 5)), ONE.take(slice(4, 8))),),
+        ),
         "hospital a=the same rows: expected other records for training than for test",
     ),
-    "a scale of zero": (lambda: with_field(scale=0.0), "field x0=a center of 0, a scale of 0: expected finite"),
-    "a scale that is not finite": (lambda: with_field(scale=np.inf), "field x0=a center of 0, a scale of inf: expected finite"),
-    "a center that is not finite": (lambda: with_field(center=np.nan), "field x0=a center of nan, a scale of a number"),
+    "a scale of zero": (
+        lambda: with_field(scale=0.0),
+        "field x0=a center of 0, a scale of 0: expected finite",
+    ),
+    "a scale that is not finite": (
+        lambda: with_field(scale=np.inf),
+        "field x0=a center of 0, a scale of inf: expected finite",
+    ),
+    "a center that is not finite": (
+        lambda: with_field(center=np.nan),
+        "field x0=a center of nan, a scale of a number",
+    ),
     "a scale that rounding made": (
-        lambda: with_field(center=0.1, scale=2.8e-17), "field x0=a scale that is rounding beside its center: expected",
+        lambda: with_field(center=0.1, scale=2.8e-17),
+        "field x0=a scale that is rounding beside its center: expected",
     ),
     "an image without columns": (
         lambda: replace(made(), schema=ImageSchema(3, 0, 1, 0.0, 1.0)),
@@ -155,29 +198,35 @@ WRONG: dict[str, tuple[Callable[[], Consortium], str]] = {
         lambda: replace(made(), schema=("x0", "x1", "x2")),
         "schema=an object of type tuple: expected TableSchema or ImageSchema",
     ),
-    "a field without columns of its own": (lambda: with_field(columns=(1,)), "schema=3 columns: expected each of 3 features"),
+    "a field without columns of its own": (
+        lambda: with_field(columns=(1,)),
+        "schema=3 columns: expected each of 3 features",
+    ),
     **{
         f"a feature of {value} in {part}": (
             lambda value=value, part=part: changed(part, with_feature(value)),
             f"{PLACE[part]}, field x2=NaN or infinity in 1 value: expected finite numbers",
         )
-        for value in (np.nan, np.inf, -np.inf) for part in PLACE
+        for value in (np.nan, np.inf, -np.inf)
+        for part in PLACE
     },
     **{
         f"a label of {value} in {part}": (
             lambda value=value, part=part: changed(part, with_label(value)),
             f"{PLACE[part]}, labels=neither 0 nor 1 in 1 value: expected 0 or 1 everywhere",
         )
-        for value in (2, 4, -1, 0.5, np.nan, np.inf) for part in PLACE
+        for value in (2, 4, -1, 0.5, np.nan, np.inf)
+        for part in PLACE
     },
     **{
         f"labels of {kind}": (
             lambda kind=kind: changed("test", lambda r: Records(r.features, r.labels.astype(kind))),
-            f"hospital b, test records, labels=ndarray {np.dtype(kind)} (6,): expected a numpy array of float32",
+            f"hospital b, test records, labels=ndarray {np.dtype(kind)} (6,): expected a numpy "
+            "array of float32",
         )
         for kind in (bool, np.int64, np.float64, object)
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)

@@ -537,8 +537,8 @@ def test_every_consortium_file_builds_the_consortium_of_its_name(path):
 
 def test_the_missing_values_table_of_the_documentation_is_that_of_the_data():
     lines = (ROOT / "docs/data.md").read_text().splitlines()
-    stated = {cells[0].strip("`"): list(map(int, cells[-5:])) for line in lines if (cells := re.findall(r"[`\w]+", line)) and
-              cells[0].strip("`") in FIELDS and line.startswith("| `")}  # fmt: skip
+    rows = [re.findall(r"\w+", line) for line in lines if line.startswith("| `")]
+    stated = {row[0]: list(map(int, row[-5:])) for row in rows if row[0] in FIELDS}
     absent = Counter(
         (name, place)
         for fields, _, place in source()

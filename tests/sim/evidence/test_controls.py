@@ -103,9 +103,7 @@ def test_tables_reports_and_the_register_pair_the_grid_alike(grid: list[RunRecor
     )
 
 
-def test_the_control_of_a_run_is_the_run_that_the_simulator_makes_of_it_without_its_attack() -> (
-    None
-):
+def test_the_control_of_a_run_is_the_run_that_is_made_of_it_without_its_attack() -> None:
     plan = experiments(defenses=("median",))
     controls = Controls(map(recorded, plan))
     for experiment in plan:

@@ -230,9 +230,7 @@ def test_success_of_an_inversion_is_the_share_of_records_recovered() -> None:
     assert success(record) == [0.375]
 
 
-def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_false_triggers() -> (
-    None
-):
+def test_what_success_is_a_rate_of_stands_in_its_own_column_beside_false_triggers() -> None:
     mark = (0.9, 0.25, 40)
     records = [
         make_record(),
@@ -252,9 +250,7 @@ def test_what_success_is_a_rate_of_stands_in_a_column_of_its_own_beside_the_fals
     ]
 
 
-def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_and_none_is_stated_without_a_control() -> (
-    None
-):
+def test_an_attack_that_leaves_a_model_without_an_auroc_succeeds_if_there_is_a_control() -> None:
     undefined = with_figures(attacked(0.5), {"auroc": None})
     assert success(make_record(), undefined) == [None, 1.0]
     assert success(make_record(figures={"auroc": None}), undefined) == [None, None]

@@ -99,10 +99,11 @@ def test_a_command_of_another_study_is_refused_before_anything_is_run_or_written
 
 def config(**changes: Any) -> dict[str, Any]:
     base = {
-        "consortium": {"name": "a"}, "training": {"rounds": 3}, "adversary": {"n_hostile": 2, "placement": "random"}, "seed": 0,
+        "consortium": {"name": "a"}, "training": {"rounds": 3},
+        "adversary": {"n_hostile": 2, "placement": "random"}, "seed": 0,
         "attack": [["alie", {"z": 1.5}]], "label": "krum", "aggregator": {"n_hostile": 2, "m": 1},
-        "steps": [["clip", {"radius": 1}]], "dp": None, "engine": {"name": "local"}, "device": "cpu",
-        "report": {"material_drop": 0.05},
+        "steps": [["clip", {"radius": 1}]], "dp": None, "engine": {"name": "local"},
+        "device": "cpu", "report": {"material_drop": 0.05},
     }  # fmt: skip
     return base | changes
 
@@ -321,7 +322,7 @@ def test_where_interrupts_are_ignored_they_stay_ignored(monkeypatch: pytest.Monk
 # --- kills
 
 
-def test_of_a_killed_comparison_more_is_stored_the_later_it_is_killed_and_its_tables_are_those_of_an_uninterrupted_one(
+def test_a_comparison_killed_later_has_stored_more_and_ends_with_the_same_tables(
     tmp_path: Path,
 ) -> None:
     words = [

@@ -121,7 +121,7 @@ def test_rates_of_none_and_all_have_an_interval_that_ends_there_and_is_not_a_poi
 
 
 @given(SHARES)
-def test_clustered_intervals_hold_the_rate_stay_in_range_and_are_no_narrower_than_independent_trials_give(
+def test_clustered_intervals_hold_the_rate_and_are_no_narrower_than_independent_ones(
     rates: list[float],
 ) -> None:
     counts = [round(40 * rate) for rate in rates]
@@ -132,9 +132,7 @@ def test_clustered_intervals_hold_the_rate_stay_in_range_and_are_no_narrower_tha
     assert exact.high - 1e-9 <= found.high <= 1
 
 
-def test_success_beyond_false_triggers_is_students_where_seeds_differ_and_no_point_where_they_agree() -> (
-    None
-):
+def test_success_beyond_false_triggers_is_students_and_no_point_where_seeds_agree() -> None:
     spread = intervals.excess_interval([0.5, 0.7, 0.9], [0.0, 0.0, 0.0], [1000] * 3)
     assert spread == (pytest.approx(0.7 - 4.302653 * 0.2 / 3**0.5), 1.0)
     agreeing = intervals.excess_interval([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [50] * 3)
@@ -181,7 +179,7 @@ def test_verdicts(losses: tuple[float, ...], expected: str) -> None:
 
 
 @given(CHANGES)
-def test_no_loss_is_never_shown_where_any_seed_lost_a_material_share_or_the_interval_reaches_one(
+def test_no_loss_is_never_shown_where_a_seed_or_the_interval_lost_a_material_share(
     losses: list[float],
 ) -> None:
     interval = intervals.mean_interval(losses, CHANGE)

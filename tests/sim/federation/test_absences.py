@@ -152,7 +152,7 @@ def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_with_honest_hospitals_absent_each_step_before_each_rule_is_within_the_claim_or_the_round_is_skipped(
+def test_with_honest_hospitals_absent_a_round_is_within_the_claim_or_skipped(
     step: str,
 ) -> None:
     wrong = {}
@@ -182,7 +182,7 @@ ABSENT = ("keep", "count_as_hostile")
 
 @pytest.mark.parametrize("absent", ABSENT)
 @pytest.mark.parametrize("defense", options("defense"))
-def test_explain_states_for_every_defense_how_many_replies_may_be_missing_and_one_more_is_a_skipped_round(
+def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_round(
     defense: str, absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("calibrated", "spent"):
@@ -363,8 +363,8 @@ def test_absences_leave_the_same_evidence_in_lockstep_and_one_by_one(
 def test_hostile_and_honest_absences_are_distinguished_in_the_evidence() -> None:
     one = plain(
         "attack=[dropout,honest_absence]", "attack.dropout.rate=1", "attack.honest_absence.rate=1",
-        "attack.honest_absence.n_hospitals=1", "attack.honest_absence.first_round=2", "attack.honest_absence.last_round=2",
-        "defense=krum",
+        "attack.honest_absence.n_hospitals=1", "attack.honest_absence.first_round=2",
+        "attack.honest_absence.last_round=2", "defense=krum",
     )  # fmt: skip
     (record,) = run_together([one])
     (skip,) = record.skips  # 9 are left in rounds 1 and 3, which is enough; 8 in round 2
@@ -375,9 +375,7 @@ def test_hostile_and_honest_absences_are_distinguished_in_the_evidence() -> None
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
 
 
-def test_a_hostile_hospital_at_the_limit_of_a_rule_stops_every_round_and_the_defense_did_something() -> (
-    None
-):
+def test_a_hostile_hospital_at_the_limit_of_a_rule_stops_every_round() -> None:
     words = ("adversary.n_hostile=4", "defense=krum")
     without, stopped = run_together(
         [plain(*words), plain(*words, "attack=[dropout]", "attack.dropout.rate=1")]
@@ -401,9 +399,7 @@ def test_with_all_hospitals_absent_the_model_is_the_untrained_one() -> None:
     assert all(len(skip.honest) == 12 for skip in record.skips)
 
 
-def test_the_adversary_does_not_see_updates_of_absent_hospitals_and_asks_a_rule_that_keeps_its_number() -> (
-    None
-):
+def test_the_adversary_sees_no_absent_update_and_asks_a_rule_that_keeps_its_number() -> None:
     one = plain("attack=[aggregation_tailored,honest_absence]", "attack.honest_absence.rate=1",
                 "attack.honest_absence.n_hospitals=3", "defense=trimmed_mean")  # fmt: skip
     run, seen = FederatedRun(one), []

@@ -108,9 +108,7 @@ def test_runs_of_one_trip_and_of_three_advance_together_as_they_do_alone() -> No
         assert together_.log.screened == alone.log.screened
 
 
-def test_the_evidence_of_a_run_of_three_trips_is_the_same_in_lockstep_and_through_flowers_server() -> (
-    None
-):
+def test_three_trips_leave_the_same_evidence_in_lockstep_and_through_flowers_server() -> None:
     designs = [masked("attack=[sign_flip,label_flip]"), experiment(*SMALL), masked()]
     for design, record in zip(designs, run_together(designs), strict=True):
         assert record.model_dump(exclude={"seconds"}) == run(design).model_dump(exclude={"seconds"})

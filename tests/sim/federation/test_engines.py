@@ -127,8 +127,9 @@ from sim.cli.explain import group_bytes
 from sim.study.run import run_together
 from tests.sim.federation.test_engines import LARGE
 runs = plan([*LARGE], ["sign_flip"], ["median"], 2)
-run_together(plan([*LARGE, "model.hidden=[2]"], ["sign_flip"], ["median"], 1))  # loads whatever is loaded late
-def peak():  # of this program alone; what getrusage gives starts from the peak of the process that started it
+small = plan([*LARGE, "model.hidden=[2]"], ["sign_flip"], ["median"], 1)
+run_together(small)  # loads whatever is loaded late
+def peak():  # of this program; the one of getrusage starts from that of the process that started it
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 before = peak()
 run_together(runs)

@@ -69,7 +69,7 @@ def one_hostile(entry: Entry) -> Callable[[Message, Context], Any]:
 
 
 def of_the_others(run: FederatedRun) -> NDArray[np.float64]:
-    """The model that the honest hospitals make among themselves: their plain mean, round by round."""
+    """The model of the honest hospitals among themselves: their plain mean, round by round."""
     rounds = [
         [drawn_update(len(run.initial), i, r) for i in range(4) if i != BAD]
         for r in range(1, ROUNDS + 1)

@@ -41,7 +41,7 @@ def moved(part: Any, rows: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_a_minority_however_far_moves_the_result_no_further_than_the_longest_honest_rows_allow(
+def test_a_minority_moves_the_result_no_further_than_the_longest_honest_rows_allow(
     part: Any,
 ) -> None:
     for seed in range(20):

@@ -19,8 +19,8 @@ from tests.federation import experiment, finished
 
 N, F, D = 11, 2, 4000
 SMALL = (
-    "consortium=synthetic", f"consortium.n_hospitals={N}", "consortium.n_records=20", "consortium.n_features=4",
-    f"adversary.n_hostile={F}", "model=logistic", "training.rounds=3",
+    "consortium=synthetic", f"consortium.n_hospitals={N}", "consortium.n_records=20",
+    "consortium.n_features=4", f"adversary.n_hostile={F}", "model=logistic", "training.rounds=3",
 )  # fmt: skip
 
 

@@ -70,9 +70,7 @@ def check(record: RunRecord, drift: Drift) -> None:
     assert record.value("reconstruction_error") == sum(drift.state.moves)
 
 
-def test_an_observer_of_the_users_own_sees_every_round_and_its_findings_are_in_the_evidence() -> (
-    None
-):
+def test_an_observer_of_the_users_own_sees_every_round_and_its_findings_are_evidence() -> None:
     record = run(experiment(*SMALL), observers=[Drift])
     (drift,) = Drift.made
     check(record, drift)

@@ -228,11 +228,11 @@ def test_a_state_that_cannot_be_stored_is_named_once_and_the_run_goes_on(
 
 SHARED = np.arange(3.0)
 VALUES: list[Any] = [
-    None, True, 3, -0.0, 1e308, float("inf"), "text \u2028 \ud800", [1, [2.5]], (1, ("a",)), {("a", "b"): 1, 2: {"x": []}},
-    np.arange(6, dtype=np.float32).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 4)),
-    np.float32(0.1), np.int64(7), np.bool_(True), np.arange(10)[::3], np.array([np.nan, np.inf]), [SHARED, SHARED],
-    Screened(round=1, hospital="a", reason="b"),
-    Skipped(1, "absent", "why", ("a",)),
+    None, True, 3, -0.0, 1e308, float("inf"), "text \u2028 \ud800", [1, [2.5]], (1, ("a",)),
+    {("a", "b"): 1, 2: {"x": []}}, np.arange(6, dtype=np.float32).reshape(2, 3),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(5), np.zeros((0, 4)), np.float32(0.1),
+    np.int64(7), np.bool_(True), np.arange(10)[::3], np.array([np.nan, np.inf]), [SHARED, SHARED],
+    Screened(round=1, hospital="a", reason="b"), Skipped(1, "absent", "why", ("a",)),
 ]  # fmt: skip
 
 

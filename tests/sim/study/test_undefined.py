@@ -13,19 +13,26 @@ from tests.commands import ALONE, FAST, results, wardround
 # defense or attack of a comparison -> words, and what its cells are stated to need
 UNDEFINED = {
     "a rule that needs more rows": (["attacks=[sign_flip]", "defenses=[none,krum]"], "krum", "5"),
-    "a rule under secure aggregation": (["attacks=[sign_flip]", "defenses=[median,secagg+median]"], "secagg+median", "3"),
-    "a rule whose trusted hospital is not named": (["attacks=[none]", "defenses=[none,fltrust]"], "fltrust", ""),
+    "a rule under secure aggregation": (
+        ["attacks=[sign_flip]", "defenses=[median,secagg+median]"], "secagg+median", "3",
+    ),
+    "a rule whose trusted hospital is not named": (
+        ["attacks=[none]", "defenses=[none,fltrust]"], "fltrust", "",
+    ),
     "an attack that needs more hostile": (
-        ["attacks=[sign_flip,alie]", "defenses=[none,median]", "adversary.knowledge=colluders"], "alie", "2",
+        ["attacks=[sign_flip,alie]", "defenses=[none,median]", "adversary.knowledge=colluders"],
+        "alie", "2",
     ),
     "an attack that needs more knowledge": (
-        ["attacks=[sign_flip,alie]", "defenses=[none]", "adversary.knowledge=own"], "alie", "at least colluders",
+        ["attacks=[sign_flip,alie]", "defenses=[none]", "adversary.knowledge=own"],
+        "alie", "at least colluders",
     ),
     "an attack on a loss that another defense has": (
         ["attacks=[sign_flip,constrain]", "defenses=[none,dp_record]"], "constrain", "dp=none",
     ),
     "an optimizer that private training does not have": (
-        ["attacks=[none]", "defenses=[none,dp_record]", "training.optimizer=adam"], "dp_record", "sgd with dp=record",
+        ["attacks=[none]", "defenses=[none,dp_record]", "training.optimizer=adam"],
+        "dp_record", "sgd with dp=record",
     ),
     "two attacks that cannot run together": (
         ["attacks=[sign_flip,[backdoor,edge_case]]", "defenses=[none]"], "backdoor+edge_case", "",
@@ -104,7 +111,7 @@ def test_a_comparison_of_which_nothing_asked_is_defined_or_with_a_wrong_value_is
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_over_numbers_of_hostile_hospitals_only_those_are_left_out_for_which_a_part_is_not_defined(
+def test_a_comparison_over_numbers_leaves_out_those_for_which_a_part_is_not_defined(
     tmp_path: Path,
 ) -> None:
     words = (
@@ -128,12 +135,20 @@ def test_over_numbers_of_hostile_hospitals_only_those_are_left_out_for_which_a_p
 
 def test_a_sentence_names_what_is_not_defined() -> None:
     cells = [
-        {"attack": attack, "defense": defense, "n_hostile": n, "reason": f"needs {n}: x", "part": part}
+        {
+            "attack": attack,
+            "defense": defense,
+            "n_hostile": n,
+            "part": part,
+            "reason": f"needs {n}: x",
+        }
         for attack, defense, n, part in (
-            ("none", "krum", 2, "defense"), ("none", "krum", 1, "defense"),
-            ("alie", "none", 1, "attack"), ("alie", "median", 1, "attack"),
+            ("none", "krum", 2, "defense"),
+            ("none", "krum", 1, "defense"),
+            ("alie", "none", 1, "attack"),
+            ("alie", "median", 1, "attack"),
         )
-    ]  # fmt: skip
+    ]
     assert undefined.sentences(cells) == [
         "krum is not defined with n_hostile=1 to 2: needs 1: x",
         "alie is not defined under no defense and median with n_hostile=1: needs 1: x",
