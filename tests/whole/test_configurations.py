@@ -84,16 +84,30 @@ def test_defaults_that_lead_back_to_their_file_are_reported_with_its_name(
     assert lines.endswith(f"-> {place}); expected defaults that end\n")
 
 
+ACTS = """
+import os, socket, subprocess, sys
+from tests.hostile_words import Watch
+
+acts = (
+    lambda: exec("1"),
+    lambda: os.mkdir(sys.argv[1] + "/x"),
+    lambda: open(sys.argv[1] + "/y", "w"),
+    lambda: subprocess.run(["true"]),
+    lambda: socket.socket(),
+    lambda: os.system("true"),
+)
+watch = Watch()
+watch.on = True
+for act in acts:
+    watch.seen = []
+    act()
+    print(bool(watch.seen))
+"""
+
+
 def test_the_audit_hook_sees_what_it_is_there_for(tmp_path: Path) -> None:
-    program = (
-        "import os, subprocess, sys; from tests.hostile_words import Watch; watch = Watch();"
-        " watch.on = True\nfor act in (lambda: exec('1'), lambda: os.mkdir(sys.argv[1] + '/x'),"
-        " lambda: open(sys.argv[1] + '/y', 'w'),\n            lambda: subprocess.run(['true']),"
-        " lambda: __import__('socket').socket(), lambda: os.system('true')):\n    watch.seen = [];"
-        " act(); print(bool(watch.seen))"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
+        [sys.executable, "-c", ACTS, str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

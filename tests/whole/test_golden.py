@@ -169,17 +169,8 @@ def test_the_command_tells_what_differs(
 def test_a_commit_is_run_by_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = tmp_path / "tests" / "golden" / "adapter.py"
     adapter.parent.mkdir(parents=True)
-    git = [
-        "git",
-        "-C",
-        tmp_path,
-        "-c",
-        "user.name=test",
-        "-c",
-        "user.email=test",
-        "-c",
-        "core.hooksPath=/dev/null",
-    ]
+    settings = "-c user.name=test -c user.email=test -c core.hooksPath=/dev/null"
+    git = ["git", "-C", tmp_path, *settings.split()]
     for words, stated in (
         (["init", "-q"], 1),
         (["add", "."], 1),

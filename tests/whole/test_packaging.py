@@ -53,8 +53,8 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
 
 def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     program = (
-        "import sim.datasets.heart as heart; print(heart.__file__, len(heart.HeartDisease({'va': 1,"
-        " 'cleveland': 1})(0)))"
+        "from sim.datasets import heart\n"
+        "print(heart.__file__, len(heart.HeartDisease({'va': 1, 'cleveland': 1})(0)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

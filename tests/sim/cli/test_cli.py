@@ -332,14 +332,12 @@ def test_help_and_version_are_printed(
 
 
 def test_help_waits_for_no_library() -> None:
-    call = (
-        "import sys; from sim.cli.command import main; main(['--help']); sys.exit('numpy' in"
-        " sys.modules)"
+    program = (
+        "import sys; from sim.cli.command import main\n"
+        "main(['--help']); sys.exit('numpy' in sys.modules)"
     )
-    assert (
-        subprocess.run([sys.executable, "-c", call], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
-        == 0
-    )
+    words = [sys.executable, "-c", program]
+    assert subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
 
 
 @pytest.mark.parametrize(

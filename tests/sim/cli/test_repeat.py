@@ -15,8 +15,9 @@ import pytest
 from tests.commands import ALONE, FAST, LOCKSTEP, results, shell, wardround
 
 OWN = (
-    "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\ndefense:\n  name:"
-    " wary\n"
+    "# @package _global_\n"
+    "defaults:\n  - override /aggregator: trimmed_mean\n"
+    "defense:\n  name: wary\n"
 )
 SPOKEN = [
     "attacks=[sign_flip, [label_flip,sign_flip]]",

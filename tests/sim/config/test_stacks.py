@@ -151,8 +151,10 @@ def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -
 def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "defense").mkdir(parents=True)
     (tmp_path / "own" / "defense" / "wary.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - override /aggregator: trimmed_mean\naggregator:\n "
-        " n_hostile: 0\ndefense:\n  name: wary\n"
+        "# @package _global_\n"
+        "defaults:\n  - override /aggregator: trimmed_mean\n"
+        "aggregator:\n  n_hostile: 0\n"
+        "defense:\n  name: wary\n"
     )
     place = ["--config-dir", f"{tmp_path}/own"]
     assert (

@@ -154,8 +154,8 @@ def test_two_commands_cannot_write_in_one_folder(
     with files.alone(filled):
         assert main([*COMPARE, f"hydra.run.dir={filled}"]) == 2
     line = (
-        f"wardround: hydra.run.dir={filled}: expected a folder that no other command is writing"
-        " in\n"
+        f"wardround: hydra.run.dir={filled}: expected a folder that no other command is"
+        " writing in\n"
     )
     assert capfd.readouterr().err == line
     assert content(filled) == before
@@ -295,8 +295,9 @@ SWALLOWED = {  # places in which an exception is lost that a signal's handler ra
 @pytest.mark.parametrize("code", SWALLOWED.values(), ids=SWALLOWED.keys())
 def test_an_interrupt_is_not_lost_where_an_exception_would_be(code: str) -> None:
     first = (
-        "import gc, sys, threading, time, weakref\nfrom sim import"
-        " interrupts\ninterrupts.end_with('ended', lambda: None)\n"
+        "import gc, sys, threading, time, weakref\n"
+        "from sim import interrupts\n"
+        "interrupts.end_with('ended', lambda: None)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", f"{first}print(flush=True)\n{code}"],
