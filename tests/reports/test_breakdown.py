@@ -18,7 +18,7 @@ from sim.study import compare, compose
 from sim.study.experiment import Experiment, address
 from tests.federation import plan
 from tests.records import addressed, make_inversion, make_record, make_selection, with_figures
-from tests.reports.test_reports import html_of, printed, row, text_of
+from tests.reports.reading import html_of, printed, row, text_of
 
 DROP = 0.05
 

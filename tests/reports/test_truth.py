@@ -24,7 +24,7 @@ from reports.figures import style
 from reports.figures.heat_map import heat_map
 from sim.evidence import RunRecord
 from tests.records import make_record
-from tests.reports.test_reports import printed
+from tests.reports.reading import printed
 from tests.studies import GOLDEN, STUDIES, golden, losses
 
 MADE = sorted(STUDIES)
