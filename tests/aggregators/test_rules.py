@@ -10,11 +10,10 @@ import pytest
 import scipy.stats
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.multikrum import select_multikrum
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregators.checks import refusal
-from aggregators.linalg import lengths, mixed, squared_distances
 from aggregators.pipeline import Chain
 from aggregators.rules.bulyan import Bulyan
 from aggregators.rules.caf import Caf
@@ -24,7 +23,7 @@ from aggregators.rules.dnc import Dnc
 from aggregators.rules.flame import Flame
 from aggregators.rules.fltrust import Fltrust
 from aggregators.rules.foolsgold import Foolsgold
-from aggregators.rules.geometric_median import GeometricMedian, Pulls
+from aggregators.rules.geometric_median import GeometricMedian
 from aggregators.rules.krum import Krum, krum_scores
 from aggregators.rules.mda import Mda
 from aggregators.rules.mean import Mean
@@ -37,28 +36,14 @@ from aggregators.rules.smea import Smea
 from aggregators.rules.trimmed_mean import TrimmedMean
 from aggregators.secagg.clear import Clear
 from aggregators.secagg.sum import Sum
-from aggregators.steps.bucketing import Bucketing
-from aggregators.steps.clip import Clip
-from aggregators.steps.momentum import Momentum
-from aggregators.steps.nnm import Nnm
 from sim.config.settings import Server
 from sim.errors import InputError, RefusedError
 from sim.federation.protocols.plain import capped
 from sim.seeds import stream
-from sim.types import Rule, Step, View
+from sim.types import Rule, View
 from tests import oracles
+from tests.aggregators.drawn import RNG, clear, normal
 from tests.rounds import Rounds
-
-RNG = stream(0, "unused")
-
-
-def clear(rows: np.ndarray, weights: np.ndarray | None = None) -> View:
-    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))), weights)
-
-
-def normal(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
-
 
 # --- refusals
 
@@ -166,154 +151,6 @@ def test_trimmed_mean_and_median_equal_scipy_and_numpy(seed: int, n: int, f: int
     np.testing.assert_allclose(Median(f)(clear(rows), RNG), np.median(rows, axis=0), rtol=1e-12)
 
 
-# --- sums, lengths and distances
-
-
-@pytest.mark.parametrize("size", [1e-44, 1e-30, 1.0, 1e18, 1e30, 3e38])
-@pytest.mark.parametrize("share", [1e-40, 1e-6, 0.25])
-def test_sums_and_lengths_of_float32_rows_are_right_in_all_of_its_range(
-    size: float, share: float
-) -> None:
-    rows = np.clip(size * normal(4, 5000) / 5, -3.4e38, 3.4e38).astype(np.float32)
-    rows[2] = 0
-    exact = rows.astype(np.float64)
-    shares = np.array([share, 0.0, 0.25, 0.5])
-    np.testing.assert_allclose(
-        mixed(shares, rows), shares @ exact, rtol=1e-6, atol=1e-7 * np.abs(exact).max() + 1e-44
-    )
-    np.testing.assert_allclose(lengths(rows), np.linalg.norm(exact, axis=1), rtol=1e-6)
-    np.testing.assert_allclose(
-        lengths(rows, rows[1]), np.linalg.norm(exact - exact[1], axis=1), rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        lengths(rows, exact[1] / 3), np.linalg.norm(exact - exact[1] / 3, axis=1), rtol=1e-6
-    )
-
-
-def test_sums_that_float32_cannot_hold_are_float64() -> None:
-    rows = np.full((3, 4), 3e38, np.float32)
-    np.testing.assert_allclose(mixed(np.ones(3), rows), 9e38, rtol=1e-6)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    size=st.sampled_from([1e-6, 1.0, 1e30]),
-    offset=st.sampled_from([0.0, 1e4]),
-)
-def test_distances_equal_the_plain_sum(seed: int, size: float, offset: float) -> None:
-    rows = (size * (normal(6, 30, seed=seed) + offset)).astype(np.float32)
-    got = squared_distances(rows)
-    expected = [[oracles.squared_distance(left, right) for right in rows] for left in rows]
-    np.testing.assert_allclose(got, expected, rtol=1e-11)
-    np.testing.assert_array_equal(got, got.T)
-    assert (np.diag(got) == 0).all()
-    assert (got >= 0).all()
-
-
-def test_distances_between_honest_rows_keep_their_digits_beside_a_row_of_1e30() -> None:
-    honest = normal(6, 30).astype(np.float32) * np.float32(1e-6)
-    rows = np.vstack([honest, np.full((2, 30), 1e30, np.float32)])
-    np.testing.assert_allclose(
-        squared_distances(rows)[:6, :6], squared_distances(honest), rtol=1e-9
-    )
-
-
-def test_krum_is_not_led_by_a_row_of_1e30() -> None:
-    honest = normal(8, 30).astype(np.float32)
-    rows = np.vstack([honest, np.full((1, 30), 1e30, np.float32)])
-    np.testing.assert_array_equal(Krum(1)(clear(rows), RNG), oracles.krum(rows.tolist(), 1))
-
-
-# --- geometric median
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), n=st.integers(5, 20), d=st.integers(2, 30))
-@example(seed=22083, n=5, d=2)  # a thousandth away from a row
-def test_geometric_median_is_where_the_directions_to_all_rows_cancel(
-    seed: int, n: int, d: int
-) -> None:
-    rows = normal(n, d, seed=seed) * np.random.default_rng(seed).uniform(0.01, 10, size=(n, 1))
-    found = GeometricMedian(2)(clear(rows), RNG)
-    gaps = rows - found
-    lengths = np.linalg.norm(gaps, axis=1)
-    here = lengths < 1e-9
-    pull = np.linalg.norm((gaps[~here] / lengths[~here, None]).sum(axis=0))
-    blur = (
-        1e-7 * np.abs(rows).max() * (1 / lengths[~here]).sum()
-    )  # what moving the point by 1e-7 of the rows' size does to the pull
-    assert pull <= here.sum() + 1e-8 + blur
-
-
-def test_geometric_median_returns_a_row_that_is_the_minimizer_exactly() -> None:
-    middle = normal(1, 5)
-    arms = normal(3, 5, seed=1)
-    rows = np.vstack([middle + arms, middle, middle - arms])
-    np.testing.assert_array_equal(GeometricMedian(1)(clear(rows), RNG), middle[0])
-
-
-def test_geometric_median_sees_equal_rows_as_one_point_with_their_joint_hold() -> None:
-    rows = normal(10, 300)
-    rows[:5] = rows[0]
-    np.testing.assert_allclose(GeometricMedian(2)(clear(rows), RNG), rows[0], rtol=1e-12)
-    rows[5:] = rows[9]
-    rows[4] = rows[0] + 1.0
-    corners = rows[[0, 4, 9]].tolist()
-    weighed = oracles.total_distance(GeometricMedian(2)(clear(rows), RNG).tolist(), rows.tolist())
-    assert weighed <= min(oracles.total_distance(corner, rows.tolist()) for corner in corners)
-
-
-def test_geometric_median_leaves_the_best_row_when_that_is_not_the_minimizer() -> None:
-    triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-    np.testing.assert_allclose(
-        GeometricMedian(1)(clear(triangle), RNG), triangle.mean(axis=0), rtol=1e-9
-    )
-
-
-@pytest.mark.parametrize("short_of_120_degrees", [1e-3, 1e-5, 1e-7, -1e-7])
-def test_geometric_median_close_to_a_row_is_found_there(short_of_120_degrees: float) -> None:
-    turn = np.array([0.3, 0.3 + 2 * np.pi / 3 - short_of_120_degrees])
-    rows = np.vstack([[0.0, 0.0], np.column_stack([np.cos(turn), np.sin(turn)])]) + 1.0
-    found = GeometricMedian(1)(clear(rows), RNG)
-    assert np.linalg.norm(found - rows[0]) < max(10 * short_of_120_degrees, 1e-5)
-
-
-def test_geometric_median_descends_with_every_step_and_newtons_steps_end_it() -> None:
-    rows = normal(9, 4)
-    pulls = Pulls(rows, np.ones(9), 1e-10)
-    points = [pulls.lightest_row()]
-    for _ in range(3):
-        points.append(pulls.weiszfeld(points[-1]))
-        points.append(pulls.refined(points[-1]))
-    costs = [oracles.total_distance(point.tolist(), rows.tolist()) for point in points]
-    assert costs == sorted(costs, reverse=True)
-    assert pulls.balanced(points[-1])
-
-
-def test_geometric_median_refuses_to_call_an_iteration_converged_that_did_not() -> None:
-    with pytest.raises(
-        RefusedError, match=r"^max_steps=1: GeometricMedian did not converge to tolerance=1e-10$"
-    ):
-        GeometricMedian(2, max_steps=1)(clear(normal(9, 4)), RNG)
-
-
-def test_geometric_median_of_a_majority_at_one_point_is_that_point_whatever_the_rest() -> None:
-    rows = np.full((7, 3), 0.25)
-    rows[0], rows[1] = 0.0, 2.0**51
-    np.testing.assert_array_equal(GeometricMedian(2)(clear(rows), RNG), rows[2])
-
-
-@pytest.mark.parametrize(
-    "changes", [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"max_steps": 0}]
-)
-def test_geometric_median_refuses_an_iteration_that_cannot_end_or_begin(
-    changes: dict[str, float],
-) -> None:
-    with pytest.raises(InputError, match=f"^{next(iter(changes))}="):
-        GeometricMedian(1, **changes)
-
-
 # --- where each robust rule holds and where it fails
 
 
@@ -328,64 +165,6 @@ def test_robust_rules_hold_against_two_and_fail_against_five_of_nine(rule: Rule)
         moved.append(np.linalg.norm(rule(clear(attacked), RNG) - rows[5:].mean(axis=0)))
     assert moved[0] < 3 * honest
     assert moved[1] > 10 * honest
-
-
-# --- clip and chain
-
-
-def test_clip_leaves_short_rows_and_shortens_long_ones() -> None:
-    rows = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [3e30, 4e30]], dtype=np.float32)
-    np.testing.assert_allclose(
-        Clip(1.0)(clear(rows), RNG).rows,
-        [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [0.6, 0.8]],
-        rtol=1e-6,
-    )
-
-
-def test_clip_holds_one_huge_row_and_fails_against_many_short_ones() -> None:
-    honest = np.full((8, 4), 0.5)
-    clipped_mean = Chain((Clip(1.0),), Mean())
-    one_huge = np.vstack([honest, np.full((1, 4), -1e6)])
-    assert clipped_mean(clear(one_huge), RNG).min() > 0.3
-    assert Mean()(clear(one_huge), RNG).max() < -1e4
-    many_short = np.vstack([honest, np.full((9, 4), -0.5)])
-    assert clipped_mean(clear(many_short), RNG).max() < 0
-
-
-@pytest.mark.parametrize("max_norm", [0.0, -1.0, float("inf"), float("nan")])
-def test_clip_refuses_a_norm_that_is_not_positive_and_finite(max_norm: float) -> None:
-    with pytest.raises(InputError, match=r"^max_norm="):
-        Clip(max_norm)
-
-
-def test_chain_applies_steps_in_order_then_the_rule_on_the_same_view() -> None:
-    class Noise:
-        about = Clip.about
-
-        def __call__(self, view: View, rng: np.random.Generator) -> View:
-            return dataclasses.replace(view, rows=view.rows + rng.normal(size=view.rows.shape))
-
-    noise: Step = Noise()
-    rows, weights = normal(5, 3), np.arange(1.0, 6.0)
-    rng = stream(0, "chain")
-    expected = (
-        weights @ Clip(1.0)(clear(rows + rng.normal(size=rows.shape)), rng).rows / weights.sum()
-    )
-    np.testing.assert_allclose(
-        Chain((noise, Clip(1.0)), Mean("count"))(clear(rows, weights), stream(0, "chain")), expected
-    )
-    swapped = Chain((Clip(1.0), noise), Mean("count"))(clear(rows, weights), stream(0, "chain"))
-    assert np.abs(swapped - expected).max() > 0.01
-
-
-def test_chain_needs_what_its_rule_needs() -> None:
-    chain = Chain((Clip(1.0),), Krum(2))
-    assert chain.min_rows == 7
-    with pytest.raises(RefusedError, match="Krum needs"):
-        chain(clear(normal(6, 3)), RNG)
-    np.testing.assert_array_equal(
-        Chain((), Krum(2))(clear(normal(7, 3)), RNG), Krum(2)(clear(normal(7, 3)), RNG)
-    )
 
 
 # --- weights
@@ -539,47 +318,6 @@ def test_centered_clipping_starts_where_it_ended_and_comes_closer_each_round() -
     np.testing.assert_array_equal(from_zero[0], from_zero[1])
 
 
-def test_momentum_averages_each_hospitals_rounds_and_waits_for_those_that_miss_one() -> None:
-    step, names = Rounds(Momentum(0.75)), (("a",), ("b",))
-    step(View(np.array([[4.0], [8.0]]), names), RNG)
-    step(View(np.array([[0.0]]), names[:1]), RNG)
-    last = step(View(np.array([[0.0], [0.0]]), names), RNG)
-    np.testing.assert_allclose(last.rows, [[4 * 0.75**2], [8 * 0.75]])
-
-
-# --- steps before rules
-
-
-def test_mixing_rescues_the_mean_of_nearest_rows_from_a_minority_and_not_from_a_majority() -> None:
-    rows = normal(9, 20)
-    rows[:2] = 1e3
-    mixed = Chain((Nnm(2),), TrimmedMean(2))
-    assert np.abs(mixed(clear(rows), RNG)).max() < 5
-    rows[:7] = 1e3
-    assert mixed(clear(rows), RNG).min() > 100
-
-
-def test_bucketing_merges_hospitals_and_states_what_that_costs() -> None:
-    view = Bucketing(2)(clear(normal(5, 3), np.arange(5.0)), stream(0, "buckets"))
-    assert sorted(len(group) for group in view.members) == [1, 2, 2]
-    assert view.weights is not None
-    for group, row, weight in zip(view.members, view.rows, view.weights, strict=True):
-        inside = [int(name[1:]) for name in group]
-        np.testing.assert_allclose(row, normal(5, 3)[inside].mean(axis=0))
-        assert weight == sum(inside)
-    text = Chain((Bucketing(2),), Median(3)).refusal(12, 12)
-    assert (
-        text
-        == "n_rows=6, n_hostile=3: Median needs n_rows >= 2*n_hostile + 1 = 7; Bucketing merges 12"
-        " rows into 6"
-    )
-
-
-def test_a_chain_without_hospitals_assumes_fewer_hostile_ones_in_steps_too() -> None:
-    chain = Chain((Nnm(2), Clip(1.0)), Krum(2)).without(1)
-    assert chain == Chain((Nnm(1), Clip(1.0)), Krum(1))
-
-
 def test_smea_refuses_more_sets_than_it_can_look_at() -> None:
     with pytest.raises(
         RefusedError,
@@ -690,20 +428,6 @@ def test_clipped_clustering_always_leaves_out_a_smaller_cluster(n_rows: int) -> 
 def test_caf_takes_all_weight_of_equal_rows_at_once() -> None:
     rows = np.array([2, 2, -4, -3, -5, -4, -1.0])[:, None]
     assert Caf(2)(clear(rows), RNG) == pytest.approx([-3.042895], abs=1e-6)
-
-
-@pytest.mark.parametrize("spread", [1e-2, 1e-3, 1e-5])
-def test_geometric_median_between_two_tight_clusters_is_where_the_directions_cancel(
-    spread: float,
-) -> None:
-    rows = spread * normal(8, 30)
-    rows[4:] += 1
-    shares = GeometricMedian(2).shares(clear(rows), RNG)
-    gaps = rows - shares @ rows
-    units = gaps / np.linalg.norm(gaps, axis=1, keepdims=True)
-    across = np.linalg.norm(units.sum(axis=0))
-    assert across < 1e-4 * spread**2
-    assert 0.2 < shares[:4].sum() < 0.8
 
 
 def test_the_weight_cap_limits_a_reported_count_and_makes_small_hospitals_weigh_more() -> None:

@@ -28,8 +28,6 @@ from tests.records import (
 from tests.reports.reading import everything, grid, html_of, text_of
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
-
-
 SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
 
 

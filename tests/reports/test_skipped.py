@@ -14,7 +14,7 @@ from reports.text import findings
 from sim.evidence import RunRecord, Screened, Skip
 from tests.records import make_curve, make_record
 from tests.studies import UNTRAINED
-from tests.threats.test_threats import row_of, rows_of
+from tests.threats.reading import row_of, rows_of
 from threats.catalog import load
 from threats.register import register
 

@@ -21,7 +21,7 @@ from sim import evidence
 from sim.evidence import RunRecord
 from tests.records import addressed, make_hospitals, make_privacy, make_record
 from tests.sim.cli.test_cli import Call, call
-from tests.threats.test_threats import rows_of
+from tests.threats.reading import rows_of
 
 __all__ = ["call"]  # a fixture
 
