@@ -30,6 +30,7 @@ from aggregators.steps.nnm import Nnm
 from sim.seeds import stream
 from sim.types import Rule, Step, View
 from tests import oracles
+from tests.drawn import clear
 from tests.rounds import Rounds
 
 if importlib.util.find_spec("byzfl") is None:
@@ -44,10 +45,6 @@ for name in STUBS:
 
 F = 2
 DRAWS = [(n, d, seed) for n, d in ((7, 1), (9, 40), (12, 300)) for seed in range(20)]
-
-
-def clear(rows: np.ndarray) -> View:
-    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))))
 
 
 def drawn(n: int, d: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aggregators.rules.geometric_median import GeometricMedian, Pulls
 from sim.errors import InputError, RefusedError
 from tests import oracles
-from tests.aggregators.drawn import RNG, clear, normal
+from tests.drawn import RNG, clear, normal
 
 
 @settings(max_examples=60, deadline=None)

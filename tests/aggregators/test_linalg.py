@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aggregators.linalg import lengths, mixed, squared_distances
 from aggregators.rules.krum import Krum
 from tests import oracles
-from tests.aggregators.drawn import RNG, clear, normal
+from tests.drawn import RNG, clear, normal
 
 
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1.0, 1e18, 1e30, 3e38])

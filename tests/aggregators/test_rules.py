@@ -42,7 +42,7 @@ from sim.federation.protocols.plain import capped
 from sim.seeds import stream
 from sim.types import Rule, View
 from tests import oracles
-from tests.aggregators.drawn import RNG, clear, normal
+from tests.drawn import RNG, clear, normal
 from tests.rounds import Rounds
 
 # --- refusals

@@ -17,7 +17,7 @@ from aggregators.steps.nnm import Nnm
 from sim.errors import InputError, RefusedError
 from sim.seeds import stream
 from sim.types import Step, View
-from tests.aggregators.drawn import RNG, clear, normal
+from tests.drawn import RNG, clear, normal
 from tests.rounds import Rounds
 
 

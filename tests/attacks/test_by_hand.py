@@ -32,16 +32,9 @@ from sim.types import (
     Records,
     Rule,
     TableSchema,
-    View,
 )
 from tests import oracles
-
-RNG = stream(0, "unused")
-
-
-def clear(rows: np.ndarray) -> View:
-    return View(rows, tuple((f"h{i:02}",) for i in range(len(rows))), None)
-
+from tests.drawn import RNG, clear
 
 # --- attacks on updates: hospital i wants the model at target i, and sends half of the way there
 

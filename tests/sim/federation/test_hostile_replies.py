@@ -13,12 +13,11 @@ from contextlib import suppress
 from copy import copy, deepcopy
 from pathlib import Path
 from threading import Thread
-from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from flwr.app import Array, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
@@ -34,26 +33,46 @@ from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, _grid
 from sim.study.run import run as finished_run
 from tests.federation import answer_drawn, drawn_update, experiment, finished
-from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, record, records, shared
+from tests.hostile_replies import BYTES, HOSTILE, Entry, Raises, changed, records, shared
 
 ROUNDS, BAD = 2, 2  # switzerland, in the order of the names
+
+
 NAME = "switzerland"
+
+
 MEAN = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
+
+
 TRIMMED = experiment(
     "consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", "aggregator=trimmed_mean"
 )
+
+
 RULE = ("aggregator=trimmed_mean", "server.absent=count_as_hostile")
+
+
 COUNTED = experiment("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic", *RULE)
+
+
 N = MEAN.plan.network.n_params
+
+
 # honest hospitals beside the hostile ones of one run, and how many these are
 N_HONEST, A_RUN = 5, 45
+
+
 LONGEST = 200  # characters of a recorded reason
+
+
 # What only the network can refuse, because it knows who sends: a receiver cannot tell these from
 # the other hospital's own.
 SIGNED = (
     "signed: another hospital's and its message",
     "signed: another hospital's, by editing all",
 )
+
+
 Path_: TypeAlias = Callable[[Experiment, Sequence[Entry]], FederatedRun]
 
 
@@ -556,68 +575,6 @@ def test_an_epsilon_is_named_also_where_nobody_agreed_on_privacy() -> None:
     record = finished(MEAN, app).record(lambda *_: [], 0.0)
     assert record.privacy is None
     assert [entry.hospital for entry in record.disputed] == [NAME]
-
-
-# --- which hospital a node is
-
-
-def claims(*stated: Any) -> tuple[dict[int, int], list[str]]:
-    """Who is enrolled where nodes 10, 20, ... state these partitions of four."""
-    wire.enter_process()
-    asked = wire.roll_call(range(10, 10 * len(stated) + 1, 10))
-    for number, message in enumerate(asked):
-        wire.stamp(message, str(number))
-    replies = [
-        claim(message) if type(claim) is FunctionType else present(claim, message)
-        for claim, message in zip(stated, asked, strict=True)
-    ]
-    return wire.enrolled(replies, asked, 4)
-
-
-def present(partition: Any, message: Message) -> Message:
-    return changed(
-        wire.present(0, message),
-        _content=RecordDict({wire.METRICS: record(MetricRecord, {wire.PARTITION: partition})}),
-    )
-
-
-CLAIMS: dict[str, tuple[Any, str]] = {
-    "one too many": (4, "partition 4, expected a whole number from 0 to 3"),
-    "minus one": (-1, "partition -1"),
-    "10**400": (10**400, "partition a whole number of 1329 bits"),
-    "a fraction": (1.0, "partition 1.0"),
-    "a truth value": (True, "partition True"),
-    "a text": ("1", "partition 1, expected"),
-    "escapes": ("\x1b[2J", r"partition \x1b[2J"),
-    "a list": ([1], "partition [1]"),
-    "nothing": (None, "partition None"),
-    "an object": (Raises(), "partition an object of type Raises"),
-    "taken": (0, "partition 0 is claimed by 2 nodes"),
-    "no metrics": (lambda m: Message(RecordDict(), reply_to=m), "metrics is None"),
-    "no content": (lambda m: changed(wire.present(1, m), _content=None), "the content is None"),
-    "an error": (lambda m: wire.failed("no", m), "the hospital's app failed: no"),
-    "no reply": (lambda _: None, "no reply"),
-    "another message's reply": (
-        lambda m: changed(wire.present(1, m), _metadata=m.metadata),
-        "no reply",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", CLAIMS)
-def test_a_node_that_does_not_state_a_free_partition_is_not_enrolled(kind: str) -> None:
-    nodes, refused = claims(0, CLAIMS[kind][0], 2, 3)
-    assert nodes == ({30: 2, 40: 3} if kind == "taken" else {10: 0, 30: 2, 40: 3})
-    assert len(refused) == (2 if kind == "taken" else 1)
-    assert CLAIMS[kind][1] in refused[-1]
-    assert all(text.isprintable() for text in refused)
-
-
-def test_a_node_that_answers_the_roll_call_twice_is_not_enrolled() -> None:
-    wire.enter_process()
-    asked = wire.roll_call([10, 20])
-    replies = [wire.present(0, asked[0]), wire.present(1, asked[1]), wire.present(0, asked[1])]
-    assert wire.enrolled(replies, asked, 2) == ({10: 0}, ["node 20: more than one reply"])
 
 
 def test_a_hospital_without_a_node_is_recorded_in_every_round() -> None:
