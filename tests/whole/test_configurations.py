@@ -360,7 +360,7 @@ def test_a_fault_of_the_program_is_never_reported_as_wrong_input(
     assert command.main(["run", *FAST]) == 70
     err = capfd.readouterr().err
     assert err.startswith(
-        f"wardround: internal error {type(error).__name__} at tests/whole/test_configurations.py:"
+        f"wardround: internal error {type(error).__name__} at whole/test_configurations.py:"
     )
     assert err.count("\n") == 1
 
