@@ -1,6 +1,4 @@
-"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals that differ in size
-and in prevalence.
-"""
+"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +19,13 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class BreastCancer:
-    """Malignant or benign from 30 measurements of cell nuclei of 569 patients (Wolberg, Street and
-    Mangasarian, 1993).
+    """Malignant or benign from 30 measurements of cell nuclei of 569 patients.
 
-    Each class is shared out to the hospitals in proportions drawn from a symmetric Dirichlet
-    distribution with parameter ``alpha`` (Yurochkin et al., 2019; alpha as in Hsu et al., 2019):
-    the smaller, the more the hospitals differ, and one may have a single class. Proportions are
-    drawn anew until each hospital has ``min_rows`` patients; refuses after 10,000 draws.
+    The data are those of Wolberg, Street and Mangasarian (1993). Each class is shared out to the
+    hospitals in proportions drawn from a symmetric Dirichlet distribution with parameter ``alpha``
+    (Yurochkin et al., 2019; alpha as in Hsu et al., 2019): the smaller, the more the hospitals
+    differ in size and prevalence, and one may have a single class. Proportions are drawn anew until
+    each hospital has ``min_rows`` patients; refuses after 10,000 draws.
     """
 
     n_hospitals: int = 8
@@ -42,9 +40,7 @@ class BreastCancer:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``breast`` and its number of hospitals; label 1 is
-        malignant.
-        """
+        """The consortium of this seed, named ``breast8`` for 8 hospitals; label 1 is malignant."""
         table = _source()
         rng = stream(seed, "split", "breast")
         width = len(str(self.n_hospitals))

@@ -1,8 +1,7 @@
-"""What every data set is held to before round 1, whoever wrote it: a check of the ``Consortium``
-value itself.
+"""Checks and notes of every data set before round 1, whoever wrote it.
 
-Errors name the place (hospital, part, field) and how many values are wrong, never a value of a
-patient.
+The ``Consortium`` value itself is checked. Errors name the place (hospital, part, field) and how
+many values are wrong, never a value of a patient.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ FAR = 1e4  # standard deviations from the mean from which a value is noted
 
 
 def check(consortium: Consortium) -> None:
-    """Raise ``InputError`` for the first thing that no run could use or that would make its figures
-    wrong.
+    """Refuse a consortium that no run could use, or that would make its figures wrong.
+
+    Raises ``InputError`` for the first thing that is wrong.
     """
     if not consortium.hospitals:
         raise InputError("hospitals", "none", "expected at least one hospital")
@@ -48,8 +48,7 @@ def check(consortium: Consortium) -> None:
 
 
 def notes(consortium: Consortium) -> list[str]:
-    """Sentences on what a reader of the figures should know about the data, empty where there is
-    nothing.
+    """Sentences on the data that a reader of the figures should know; empty where there are none.
 
     Records that agree in every feature may be one patient or two who are alike, so they are counted
     and not refused.
@@ -189,8 +188,9 @@ def _values(n: int) -> str:
 
 
 def _check_apart(consortium: Consortium) -> None:
-    """Refuse records that are the same object in two places, or memory that training and test
-    records of a hospital share.
+    """Refuse records that stand in two places.
+
+    They are one object in two places, or memory that training and test records of a hospital share.
     """
     seen = defaultdict[tuple[object, ...], list[tuple[NDArray[np.float32], str]]](list)
     for hospital in consortium.hospitals:

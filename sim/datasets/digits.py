@@ -23,11 +23,11 @@ SCHEMA = ImageSchema(SIDE, SIDE, channels=1, low=0.0, high=FULL)
 
 @dataclass(frozen=True)
 class Digits:
-    """Odd or even from 8 x 8 pixels of 1797 handwritten digits (Alpaydin and Kaynak, 1998): a
-    stand-in for medical images.
+    """Odd or even from 8 x 8 pixels of 1797 handwritten digits: a stand-in for medical images.
 
-    A pixel ``pixel_ROW_COLUMN`` is 0 (paper) to 16 (ink), and 0 to 1 in the feature columns.
-    Hospitals are dealt both classes evenly, so they hardly differ.
+    The data are those of Alpaydin and Kaynak (1998). A pixel ``pixel_ROW_COLUMN`` is 0 (paper) to
+    16 (ink), and 0 to 1 in the feature columns. Hospitals are dealt both classes evenly, so they
+    hardly differ.
     """
 
     n_hospitals: int = 8
@@ -38,9 +38,7 @@ class Digits:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``digits`` and its number of hospitals; label 1 is
-        odd.
-        """
+        """The consortium of this seed, named ``digits8`` for 8 hospitals; label 1 is odd."""
         records, data_hash = _source()
         parts = deal(
             np.arange(len(records)),

@@ -55,9 +55,9 @@ def lay_out(
 def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
     """Feature columns (n, n_features) of the rows of ``frame``.
 
-    Raises ``InputError`` on a level that the schema does not have and on values that are no
-    numbers. It names the field, how many rows and the first of them, counted from 1, and never a
-    value: the records may be no one else's business.
+    Raises ``InputError`` for a level that the schema does not have, and for values that are no
+    numbers. It names the field, how many rows are wrong and the first of them, counted from 1, and
+    never a value: the records may be nobody else's business.
     """
     features = np.zeros((frame.height, schema.n_features), dtype=np.float32)
     for field in schema.fields:
@@ -78,16 +78,16 @@ def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
 
 
 def decode(schema: Schema, row: Row) -> dict[str, str]:
-    """A record in the units of its fields. ``row`` is (n_features,) and may be a guess: the
-    likeliest level is named.
+    """A record in the units of its fields.
+
+    ``row`` is (n_features,) and may be a guess: of a categorical field the likeliest level is
+    named.
     """
     return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
 
 
 def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
-    """Whether a guess is the true record; the rule is that of ``matching``. Both rows are
-    (n_features,).
-    """
+    """Whether a guess is the true record, both (n_features,), by the rule of ``matching``."""
     return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
 
 
@@ -153,8 +153,9 @@ def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: i
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation; in units of the largest value where squares would leave the
-    range of float64.
+    """Mean and standard deviation.
+
+    Both are computed in units of the largest value where squares would leave the range of float64.
     """
     most = float(np.abs(values).max())
     unit = 1.0 if 1e-100 < most < 1e100 else most
@@ -162,8 +163,9 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _numbers(column: pl.Series) -> pl.Series:
-    """The column as numbers. Raises ``InputError`` for values that are none, without their text: it
-    may be a patient's.
+    """The column as numbers.
+
+    Raises ``InputError`` for values that are none, without their text: it may be a patient's.
     """
     try:
         numbers = column.cast(pl.Float64, strict=False)
@@ -181,9 +183,7 @@ def _numbers(column: pl.Series) -> pl.Series:
 
 
 def _refuse_values(column: pl.Series, wrong: NDArray[np.bool_], kind: str, expected: str) -> None:
-    """Raise ``InputError`` that states in which rows something is wrong, and what, and never quotes
-    a value.
-    """
+    """Refuse a column with ``wrong`` values; the rows are named, and never a value."""
     if wrong.any():
         place = (
             f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row"

@@ -60,12 +60,12 @@ ZERO_IS_MISSING = ("trestbps", "chol")
 
 @dataclass(frozen=True)
 class HeartDisease:
-    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients (Janosi et al.,
-    1989).
+    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients.
 
-    ``sites``: real hospital -> how many sites its patients are dealt to, both classes evenly. A
-    hospital of one site keeps its name; others are numbered, ``cleveland_1``. Every site has both
-    classes in training, or the split is refused. ``leave_out`` names fields that are not used.
+    The data are those of Janosi et al. (1989). ``sites``: real hospital -> how many sites its
+    patients are dealt to, both classes evenly. A hospital of one site keeps its name; others are
+    numbered, ``cleveland_1``. Every site has both classes in training, or the split is refused.
+    ``leave_out`` names fields that are not used.
     """
 
     sites: Mapping[str, int]

@@ -22,14 +22,14 @@ SIGNAL = 2.0
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Gaussian features, logistic labels. Everything below is drawn, per hospital, from a stream of
-    its name.
+    """Made-up patients with Gaussian features and logistic labels.
 
-    Common weights: a random direction of length 2. Each hospital has feature means with standard
-    deviation ``shift`` and weights that lie off the common ones by a random vector of expected
-    squared length ``shift**2``. Features are normal with unit variance around the means; a label is
-    1 with probability ``expit(features @ weights)``. Its patients number ``n_records`` times a
-    log-normal factor of mean 1 and log standard deviation ``size_spread``, rounded, at least 10.
+    All is drawn by streams that are named, those of a hospital by its name. Common weights: a
+    random direction of length 2. Each hospital has feature means with standard deviation ``shift``
+    and weights that lie off the common ones by a random vector of expected squared length
+    ``shift**2``. Features are normal with unit variance around the means; a label is 1 with
+    probability ``expit(features @ weights)``. Its patients number ``n_records`` times a log-normal
+    factor of mean 1 and log standard deviation ``size_spread``, rounded, at least 10.
     """
 
     n_hospitals: int = 20
@@ -54,9 +54,7 @@ class Synthetic:
             raise InputError("n_hospitals", self.n_hospitals, most)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``synthetic``; its hash is that of the parameters and
-        the seed.
-        """
+        """The consortium of this seed; its hash is that of the parameters and the seed."""
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
         direction = stream(seed, "synthetic", "weights").normal(size=self.n_features)

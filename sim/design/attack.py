@@ -1,6 +1,4 @@
-"""Who is hostile, how they attack and what they know: the simulator's adversary holds it, and
-nobody else.
-"""
+"""Who is hostile, how they attack and what they know: held by the simulator's adversary alone."""
 
 from __future__ import annotations
 
@@ -85,8 +83,9 @@ class AttackPlan:
         }
 
     def demanded(self, plan: FederationPlan) -> FederationPlan:
-        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its
-        attacks make of it.
+        """The plan by which the aggregator asks hospitals to train.
+
+        It is the agreed one, or what the aggregator's attacks make of it.
 
         Raises ``InputError`` where an attack makes a value out of range.
         """
@@ -112,8 +111,10 @@ class AttackPlan:
         return self.schedule.attacks_in(round_)
 
     def corrupted(self, site: Site, plan: FederationPlan) -> Site:
-        """What a hostile hospital's site is while it attacks: other records where a poison runs,
-        other training values.
+        """A hostile hospital's site while it attacks.
+
+        It has other records where a poison runs, and other training values where an attack changes
+        them.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
@@ -121,8 +122,9 @@ class AttackPlan:
         return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
-        """The records that a hostile hospital trains on while it attacks. Raises what its poisons
-        raise.
+        """The records that a hostile hospital trains on while it attacks.
+
+        Raises the errors of its poisons.
         """
         records, rank = site.records, self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
@@ -133,8 +135,9 @@ class AttackPlan:
         return records
 
     def training(self, plan: FederationPlan) -> Training:
-        """How a hostile hospital trains while it attacks. Raises ``InputError`` where a value is
-        out of range.
+        """The training values of a hostile hospital while it attacks.
+
+        Raises ``InputError`` where a value is out of range.
         """
         training = plan.training
         for name, change in self.of_kind("training").items():

@@ -1,8 +1,7 @@
-"""What concerns several parts of a run, checked before round 1. Plug-ins check their own parameters
-when they are built.
+"""Checks of what concerns several parts of a run, before round 1.
 
-Each function raises ``InputError`` that names the first wrong key; ``UndefinedError`` for what
-other designs may allow.
+Plug-ins check their own parameters when they are built. Each function raises ``InputError`` that
+names the first wrong key, and ``UndefinedError`` for what other designs may allow.
 """
 
 from __future__ import annotations
@@ -80,9 +79,7 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
 
 
 def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None:
-    """Refuse more hostile hospitals than there may be, and rounds of attack that the run does not
-    have.
-    """
+    """Refuse more hostile hospitals than there may be, and attacks after the last round."""
     if adversary.n_hostile >= n_hospitals:
         expected = f"expected fewer than n_hospitals={n_hospitals}"
         raise InputError("adversary.n_hostile", adversary.n_hostile, expected)
@@ -130,8 +127,9 @@ def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
 
 
 def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: Adversary) -> None:
-    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random
-    updates.
+    """Refuse an attack that cannot work with so many hostile hospitals.
+
+    It is tried once on small random updates.
     """
     n_hospitals, n_hostile = len(plan.hospitals), adversary.n_hostile
     level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
@@ -152,8 +150,9 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
 
 
 def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
-    """Refuse an inversion that cannot work on this model, by one try on an update that is all
-    zeros.
+    """Refuse an inversion that cannot work on this model.
+
+    It is tried once on an update of zeros.
     """
     zeros = np.zeros((1, plan.network.n_params), np.float32)
     view = View(zeros, (plan.hospitals,))

@@ -1,6 +1,4 @@
-"""Why a hospital may refuse to train: a fixed list, so that a refusal carries no words of the
-hospital's own.
-"""
+"""Why a hospital may refuse to train: a fixed list, so a refusal carries no words of its own."""
 
 from __future__ import annotations
 

@@ -42,9 +42,7 @@ DEPENDENCIES = (
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """12 hex digits of the source of the simulator and its plug-ins and of the versions of what
-    they compute with.
-    """
+    """12 hex digits of the source of simulator and plug-ins, and of their libraries' versions."""
     digest = hashlib.sha256()
     for package in CODE:
         for path in sorted((ROOT / package).rglob("*.py")):

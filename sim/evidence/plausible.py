@@ -1,6 +1,4 @@
-"""What no run can have measured: figures out of their range, and figures that contradict each
-other.
-"""
+"""What no run can have measured: figures out of their range, and figures that contradict others."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ LARGEST = 2**63  # of whole numbers; seeds are below it
 
 
 def implausible(record: RunRecord) -> tuple[str, str] | None:
-    """The key of the first figure that no run can have, and what was expected of it; None if there
-    is none.
-    """
+    """The first figure that no run can have: its key and what was expected; None without one."""
     return next(
         (
             found
@@ -72,9 +68,7 @@ def _within_range(key: str, value: float, range_: Range) -> Iterator[tuple[str, 
 
 
 def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Every outcome is of a known metric, of somebody who is there, once, in its range, and as the
-    table of metrics has it.
-    """
+    """Outcomes that are not of a known metric and subject, once, and as the table has it."""
     names = {one.hospital for one in record.hospitals}
     counts = Counter((one.metric, one.subject) for one in record.outcomes)
     for one in record.outcomes:
@@ -115,8 +109,7 @@ def _expected(low: float, high: float) -> str:
 
 
 def _numbers(part: BaseModel, prefix: str) -> Iterator[tuple[str, int | float]]:
-    """Every number in a piece of evidence by its dotted key; those of the configuration and the
-    curve are not figures.
+    """Every number in a piece of evidence by its dotted key, but for configuration and curve.
 
     The ``value`` of an outcome goes by its metric: see ``_outcomes``.
     """
@@ -215,9 +208,7 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _repeated(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """What a record repeats of its configuration: the record's key, the configuration's, and the
-    value.
-    """
+    """What a record repeats of its configuration: its key, the configuration's, and the value."""
     plain = {
         "seed": "seed",
         "defense": "label",

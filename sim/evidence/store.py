@@ -1,6 +1,4 @@
-"""The file of evidence: records appended one by one, each line chained to the one before, and read
-back checked.
-"""
+"""The file of evidence: records are appended, chained one to the next, and read back checked."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ LONGEST_LINE: Final = 2**30  # bytes
 
 
 def append(folder: Path, record: RunRecord) -> None:
-    """Add one record to the end of the folder's evidence, chained to the one before, whole or not
-    at all.
+    """Add one record to the end of the folder's evidence, whole or not at all.
 
     Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read``
     would refuse.
@@ -40,8 +37,9 @@ def append(folder: Path, record: RunRecord) -> None:
 
 
 def head(folder: Path) -> Node:
-    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line,
-    which stands for all of it.
+    """The end of a folder's evidence: its size in ``bytes``, and the ``hash`` of its last line.
+
+    The hash stands for all of the evidence.
     """
     path = folder / EVIDENCE
     try:
@@ -58,12 +56,12 @@ def head(folder: Path) -> Node:
 
 
 def read(folder: Path) -> list[RunRecord]:
-    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if
-    there is no evidence.
+    """All whole records of a folder, in a fixed order, each run once.
 
     Each line must follow the line before, hold figures that a run can have, and bear the address of
     its configuration, data and code; ``manifest.json``, where it is there, must name a line of the
-    chain. A last line that was cut off by an interruption is not evidence and is left out.
+    chain. A last line that was cut off by an interruption is not evidence and is left out. Raises
+    ``InputError`` if there is no evidence.
     """
     records: dict[str, RunRecord] = {}
     promised, size = _promised(folder), 0
@@ -92,9 +90,7 @@ def read(folder: Path) -> list[RunRecord]:
 
 
 def mend(folder: Path) -> None:
-    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a
-    line of its own.
-    """
+    """Cut an unfinished last line off the evidence, so that the next record starts a new line."""
     path = folder / EVIDENCE
     if path.exists() and path.is_file():
         with path.open("rb") as file:
@@ -126,9 +122,7 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def _promised(folder: Path) -> Node | None:
-    """Size and hash of the evidence as the folder's manifest has them; None where the manifest has
-    neither.
-    """
+    """Size and hash of the evidence by the folder's manifest; None where it has neither."""
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
             stated = json.loads(file.read()).get("evidence")
@@ -146,9 +140,7 @@ def _reason(error: Exception) -> str:
 
 
 def _of_other_version(content: bytes) -> str | None:
-    """The refusal of a line that another version of this program wrote; None if this one may have
-    written it.
-    """
+    """The refusal of a line that another version of this program wrote; None of this one's line."""
     try:
         stated = json.loads(content)
     except (ValueError, RecursionError):

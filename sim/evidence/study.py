@@ -22,8 +22,9 @@ Difference = tuple[str, object, object]  # key, value held, value wanted
 
 
 def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
-    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the
-    defense by its label.
+    """The parts of a configuration that have to be equal wherever a folder has them.
+
+    They are the study's part, each attack by its name, and the defense by its label.
     """
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
@@ -35,8 +36,9 @@ def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
 
 
 def difference(held: Iterable[Node], wanted: Iterable[Node]) -> Difference | None:
-    """The first key in which the ``wanted`` configurations are of another study than those
-    ``held``; None if there is none.
+    """The first key in which ``wanted`` configurations are of another study than those ``held``.
+
+    None if there is none.
     """
     known: dict[Scope, Node] = {}
     for config in held:
@@ -63,7 +65,7 @@ def _first(scope: Scope, one: Node, other: Node) -> Difference:
 
 
 def _following(node: Any, n_hostile: object) -> Any:
-    """The node with what follows the number of hostile hospitals left out of it."""
+    """The node without what follows the number of hostile hospitals."""
     if isinstance(node, Mapping):
         return {
             key: _following(value, n_hostile)

@@ -1,6 +1,4 @@
-"""What hostile hospitals know and send. The adversary stands in them: behind their training, and
-before their upload.
-"""
+"""What hostile hospitals know and send: the adversary stands between their training and upload."""
 
 from __future__ import annotations
 
@@ -44,16 +42,13 @@ Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], 
 
 @dataclass
 class Lasting:
-    """States of attacks, by the name of each and the hospital that it attacks from ("": all of
-    them).
-    """
+    """States of attacks, by name and by the hospital that it attacks from ("": all of them)."""
 
     states: dict[tuple[str, str], State] = field(default_factory=dict)
 
 
 class Grant:
-    """What the adversary of a run may know in one round: the only way from anything outside hostile
-    hospitals to an attack.
+    """What the adversary of a run may know in one round: an attack's only way to the outside.
 
     ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model``
     (n_params,) and ``n_hospitals`` are public. ``is_futile``: whether the round will be skipped
@@ -71,9 +66,7 @@ class Grant:
         preview: Preview,
         is_futile: bool,
     ) -> None:
-        """``reports``: usable ones of all hospitals, in order of names. ``preview``: what their
-        aggregate would be.
-        """
+        """``reports``: the usable ones, in order of names. ``preview``: gives their aggregate."""
         self.number, self.model, self.n_hospitals, self.is_futile = (
             number,
             model,
@@ -91,8 +84,9 @@ class Grant:
     def knowledge(
         self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]
     ) -> Knowledge:
-        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of
-        a preview.
+        """What an attack that declares to use ``uses`` gets, beside ``own``.
+
+        ``rng``: the draws of a preview.
         """
         level = min(LEVELS.index(self._level), LEVELS.index(uses))
         return Knowledge(
@@ -116,9 +110,7 @@ class Grant:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
     def _defense(self, rng: Callable[[], np.random.Generator]) -> Callable[[Updates], Vector]:
-        """What the aggregate would be if the hostile hospitals sent these rows; the same random
-        draws at each call.
-        """
+        """Gives the aggregate if the hostile hospitals sent these rows; each call draws the same."""
 
         def preview(rows: Updates) -> Vector:
             sent = zip(self.hostile, as_sent(rows), strict=True)
@@ -131,11 +123,11 @@ class Grant:
 
 
 class Adversary:
-    """Replaces what the hostile hospitals of one run upload: their updates by Byzantine attacks,
-    then their replies by faults.
+    """Replaces what the hostile hospitals of one run upload.
 
-    ``moved``: of each attack, how far what it sent in the last round was from what it was given,
-    hospital by hospital.
+    Their updates are replaced by Byzantine attacks, then their replies by faults. ``moved``: of
+    each attack, how far what it sent in the last round was from what it was given, hospital by
+    hospital.
     """
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
@@ -163,9 +155,7 @@ class Adversary:
         self.moved = {}
 
     def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round; hostile ones do not see their
-        updates either.
-        """
+        """The honest hospitals of which nothing arrives, nor is seen by the adversary, in a round."""
         away = set[str]()
         for name, absence in self.absences.items():
             present = [
@@ -184,8 +174,7 @@ class Adversary:
         return frozenset(away)
 
     def upload(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
-        """What hostile hospitals upload in place of what they trained, by name; those that are
-        missing do as if honest.
+        """What hostile hospitals upload in place of what they trained; the others do as if honest.
 
         ``trained``: replies of hostile hospitals, in order of their names.
         """
@@ -292,8 +281,9 @@ def as_sent(rows: Updates) -> Updates:
 
 
 def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int) -> float:
-    """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its
-    record count.
+    """How far a reply was changed: 1 if nothing usable is left, else the larger relative change.
+
+    It is that of the update or that of the record count.
     """
     with suppress(wire.UnusableError):
         report = sent.report(n_params, max_records)

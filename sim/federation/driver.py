@@ -1,5 +1,6 @@
-"""The one driver: it advances one run or many, trip by trip and round by round, on any Flower grid,
-for any protocol.
+"""The one driver: it advances one run or many, trip by trip and round by round.
+
+It works on any Flower grid, for any protocol.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ PATIENCE = 3600.0  # seconds in which the replies of a trip must be there
 
 @dataclass(frozen=True)
 class Roster:
-    """Which node each hospital is, in order of their names. ``absent``: hospitals without a node,
-    and why.
-    """
+    """The node of each hospital, in order of their names. ``absent``: why others have none."""
 
     nodes: Mapping[str, int]
     absent: Mapping[str, str]
@@ -57,8 +56,7 @@ class Roster:
 
 
 class Parties:
-    """The parties of one run in progress, and how far it is: aggregator, hospitals behind nodes,
-    adversary, and observers.
+    """The parties of one run: aggregator, hospitals behind nodes, adversary and observers.
 
     ``weights`` (n_params,): the model. ``number``: rounds done.
     """
@@ -88,8 +86,9 @@ class Parties:
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
 
     def server_app(self, after_round: Callable[[int], None] | None = None) -> ServerApp:
-        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with
-        the number of each.
+        """The Flower ServerApp that makes all rounds of this run.
+
+        ``after_round`` is called with the number of each.
         """
         server = ServerApp()
 
@@ -119,8 +118,9 @@ class Parties:
             observer.round(seen)
 
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
-        """What the adversary changes between training and upload, by hospital; nothing arrives of
-        hospitals that are absent.
+        """What the adversary changes between training and upload, by hospital.
+
+        Nothing arrives of hospitals that are absent.
         """
         away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
         if not self.attack.attacks_in(number):
@@ -143,10 +143,10 @@ class Parties:
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
-    """Advance all runs to their last rounds on one grid, trip by trip together; those that have
-    begun go on.
+    """Advance all runs to their last rounds on one grid, trip by trip together.
 
-    ``after_round`` is called with the number of each round that any run made.
+    Runs that have begun go on. ``after_round`` is called with the number of each round that any run
+    made.
     """
     for run in runs:
         if run.number == 0:
@@ -177,8 +177,9 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
 
 
 def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
-    """What the aggregator's half asks next, or the end of the round. ``replies`` None: it has not
-    asked anything yet.
+    """The next trip of the aggregator's half, or the end of the round.
+
+    ``replies`` None: it has not asked anything yet.
     """
     try:
         return next(talk) if replies is None else talk.send(replies)
@@ -218,9 +219,7 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
 
 
 def _with_absent(roster: Roster, trip: Trip, found: Replies) -> Replies:
-    """What arrived, with those hospitals that have no node, in the order in which the trip names
-    them.
-    """
+    """What arrived of each hospital of a trip, in its order, also of those without a node."""
     if not roster.absent:
         return found
     return {
@@ -252,8 +251,9 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
 def _to_upload(
     run: Parties, sent: Mapping[str, Message], shown: Replies, changed: Mapping[str, Arrived]
 ) -> dict[str, Message]:
-    """The messages that give hospitals back what they are to upload; nothing to those of which
-    nothing usable came.
+    """The messages that give hospitals back what they are to upload.
+
+    There is none to a hospital of which nothing usable came.
     """
     n_params, most = len(run.weights), run.plan.server.max_records
     usable, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
@@ -266,8 +266,7 @@ def _to_upload(
 
 
 def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
-    """Send the messages of all runs at once; what arrived of each hospital that was asked, run by
-    run.
+    """Send the messages of all runs at once; what arrived of each hospital, run by run.
 
     Who a reply is from, and to what, is in its metadata; a late reply to something else neither
     counts nor spoils the right one, and one of a node that was not asked counts for nobody.

@@ -1,4 +1,4 @@
-"""The aggregator of one run: what it holds is the agreed plan, its own key and what arrives.
+"""The aggregator of one run: it holds the agreed plan, its own key and what arrives.
 
 What the simulator knows beyond that (sites, attacks, truth) is not in this file, and cannot be
 imported here.
@@ -27,9 +27,7 @@ from sim.types import Vector, View
 
 @dataclass
 class Lasting:
-    """States of the aggregator's steps, rule and optimizer, in the order of ``Chain.parts``; none
-    before a first aggregate.
-    """
+    """States of steps, rule and optimizer, in the order of ``Chain.parts``; none before round 1."""
 
     states: tuple[State, ...] = ()
 
@@ -85,8 +83,7 @@ class Aggregator:
     def preview(
         self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator
     ) -> Vector:
-        """What the aggregate of these reports would be in this round, (n_params,); nothing of it
-        lasts.
+        """The aggregate of these reports in this round, (n_params,); nothing of it lasts.
 
         Raises ``RefusedError`` where the rule does.
         """
@@ -107,7 +104,7 @@ def mean_of(view: View) -> Vector:
 
 
 def relative_distance(one: Vector, other: Vector) -> float:
-    """|one - other| / |other|, with 1e-30 in place of a length below it, so that the distance is always finite."""
+    """|one - other| / |other|, always finite: a length below 1e-30 counts as 1e-30."""
     # squares of large float32 overflow
     one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     gap = one - other

@@ -1,5 +1,4 @@
-"""Proof that attack and defense did something: the same hospital trained twice, with and without
-the thing in question.
+"""Proof that attack and defense did something: the same hospital trained with and without it.
 
 Both trainings draw from the same named streams, so they differ by nothing else.
 """
@@ -103,9 +102,7 @@ class EngagementObserver:
 
 
 def moved(one: Vector, other: Vector) -> float:
-    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where
-    none is.
-    """
+    """``relative_distance`` of finite updates; infinity where one is finite, NaN where none is."""
     finite = [bool(np.isfinite(update).all()) for update in (one, other)]
     if all(finite):
         return relative_distance(one, other)
@@ -126,9 +123,7 @@ def _stated(distance: float) -> float | None:
 
 
 def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:
-    """The least engagement among the attacks of the run: one that did nothing must not hide behind
-    another.
-    """
+    """The least engagement among the attacks of the run: none must hide behind another."""
     sent = state.sent
     found = [
         float(np.mean(sent[name])) if sent.get(name) else 0.0
@@ -149,8 +144,9 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
 
 
 def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
-    """The least engagement among rule and steps, secure aggregation and differential privacy; None
-    if there is none of them.
+    """The least engagement among the parts of the defense; None if there is none of them.
+
+    The parts are rule and steps, secure aggregation, and differential privacy.
     """
     found, plan = list[float](), subject.plan
     n_hospitals = len(plan.hospitals)
@@ -164,8 +160,9 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
 
 
 def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
-    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson
-    batches.
+    """How far clipping and noise move the first hospital's update of round 1.
+
+    Both updates are of the same Poisson batches.
     """
     site, plan = subject.truth.sites[0], subject.plan
     batches = poisson(site.key, 1, len(site.records), plan.training)
@@ -185,8 +182,9 @@ def _is_plain_mean(plan: FederationPlan) -> bool:
 def _differences(
     subject: Subject, other: AttackPlan, answer: Answer, weights: Weights
 ) -> list[float]:
-    """How far each hostile hospital's update is from its update under another attack plan; 0 where
-    one of them fails.
+    """How far each hostile hospital's update is from its update under another attack plan.
+
+    It is 0 where one of them fails.
     """
     wire.enter_process()
     plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile

@@ -1,6 +1,4 @@
-"""Clinical quality of a model: on the test patients of all hospitals together, and at each
-hospital.
-"""
+"""Clinical quality of a model: on the test patients of all hospitals, and at each hospital."""
 
 from __future__ import annotations
 
@@ -31,8 +29,9 @@ BACKDOOR = "backdoor"  # the success of a backdoor's mark, round by round
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Scores parameter vectors of one model on one consortium's test records; with ``backdoor``,
-    also on marked ones.
+    """Scores parameter vectors of one model on one consortium's test records.
+
+    With ``backdoor`` it scores marked records as well.
     """
 
     consortium: Consortium
@@ -65,7 +64,7 @@ class Evaluator:
         return np.asarray((ill >= self.min_class_rows) & (n - ill >= self.min_class_rows))
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logit of every test record, in order of the hospitals: those of ``scored``."""
+        """The logit of every test record, in order of the hospitals: those of ``scored``."""
         return self.scored(vector)[0]
 
     def scored(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
@@ -77,19 +76,19 @@ class Evaluator:
         return _scored(self.network, vector, self._features)
 
     def by_hospital(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined; the last
-        entry is all together.
+        """AUROC, Brier score and accuracy, each (n_hospitals + 1,), NaN where not defined.
+
+        The last entry is of all hospitals together.
         """
         return {
             metric: values[0] for metric, values in self.by_round([self.scores(vector)]).items()
         }
 
     def by_round(self, scores: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-        """What ``by_hospital`` states, for the ``scores`` of successive rounds, each (n_rounds,
-        n_hospitals + 1).
+        """The figures of ``by_hospital`` for successive rounds, each (n_rounds, n_hospitals + 1).
 
         Scores that are not finite leave the figures of their hospital, and of all together,
-        undefined in that round.
+        undefined in that round. ``scores``: of each round.
         """
         table, n = np.stack(scores), len(self.consortium)
         finite = np.isfinite(table)
@@ -110,16 +109,12 @@ class Evaluator:
         return {metric: np.where(defined, values, np.nan) for metric, values in found.items()}
 
     def _with_all(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means of ``values`` (n_rounds, n_test) at each hospital and over all, (n_rounds,
-        n_hospitals + 1).
-        """
+        """Means of ``values`` (n_rounds, n_test), (n_rounds, n_hospitals + 1): the last is over all."""
         total = values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
         return np.column_stack([self._means(values), total])
 
     def _means(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means of ``values`` (n_rounds, n_test) at each hospital, (n_rounds, n_hospitals); NaN
-        without test records.
-        """
+        """Means of ``values`` (n_rounds, n_test) by hospital; NaN at one without test records."""
         sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
         starts, there = np.cumsum(sizes) - sizes, sizes > 0
         means = np.full((len(values), len(sizes)), np.nan)
@@ -130,8 +125,7 @@ class Evaluator:
         return means
 
     def backdoor_success(self, vector: NDArray[np.float32]) -> float:
-        """Share of the test records not of the target class that the model puts into it once they
-        bear the mark.
+        """The share of marked test records, not of the target class, that the model puts into it.
 
         NaN where there are none of them, or one has a score that is not finite.
         """
@@ -143,7 +137,7 @@ class Evaluator:
 
     @property
     def n_marked(self) -> int:
-        """Test records that ``backdoor_success`` is a share of."""
+        """The number of test records that ``backdoor_success`` is a share of."""
         return len(self._marked)
 
     @cached_property
@@ -154,8 +148,7 @@ class Evaluator:
         )
 
     def outcomes(self, vector: NDArray[np.float32] | None) -> list[Outcome]:
-        """The figures of a final model, pooled and at each hospital; none is defined for None,
-        which stands for no trained model.
+        """The figures of a final model, pooled and at each hospital; none is defined without one.
 
         ``sensitivity_at_90_specificity``: share of the patients with the condition who are found
         when at most 10 % of those without it are alarmed. AUROC, average precision and sensitivity
@@ -237,8 +230,9 @@ def _scored(
 def sensitivity_at(
     specificity: float, labels: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> float:
-    """Largest share of the ill found at a threshold that spares at least ``specificity`` of the
-    healthy.
+    """The largest share of patients with the condition found at a threshold.
+
+    The threshold spares at least ``specificity`` of those without it.
     """
     # a point on a line may be the one asked for
     false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
@@ -251,11 +245,10 @@ def segmented_auroc(
     segment: NDArray[np.int64],
     n_segments: int,
 ) -> NDArray[np.float64]:
-    """AUROC within each segment, (n_segments,): the Mann-Whitney statistic, ties counted half; NaN
-    where a class is absent.
+    """AUROC within each segment, (n_segments,), NaN where a class is absent.
 
-    All segments at once, because it runs in every round for every hospital; equal to scikit-learn's
-    ``roc_auc_score``.
+    It is the Mann-Whitney statistic, ties counted half, of all segments at once, because it runs in
+    every round for every hospital; equal to scikit-learn's ``roc_auc_score``.
     """
     order = np.argsort(scores)  # by score, then by segment: small whole numbers sort fast
     order = order[np.argsort(segment[order].astype(np.min_scalar_type(n_segments)), kind="stable")]
@@ -280,11 +273,10 @@ def segmented_auroc(
 def curve(
     names: Sequence[str], by_round: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, list[object]]:
-    """Columns round, hospital, metric, value of what ``Evaluator.by_round`` states (round 0 is the
-    untrained model).
+    """Columns round, hospital, metric and value of what ``Evaluator.by_round`` gives.
 
-    A metric that is stated for all hospitals together only is (n_rounds, 1). What is NaN is left
-    out.
+    Round 0 is the untrained model. A metric of all hospitals together only is (n_rounds, 1). What
+    is NaN is left out.
     """
     where = np.array([*names, ALL], dtype=object)
     columns: dict[str, list[object]] = {"round": [], "hospital": [], "metric": [], "value": []}
@@ -313,9 +305,7 @@ class Evaluated:
 
 
 class Evaluation:
-    """Clinical quality after each round, together and at each hospital; and how often a backdoor
-    succeeds.
-    """
+    """Clinical quality after each round, together and by hospital, and success of a backdoor."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -348,9 +338,7 @@ class Evaluation:
             self.state.backdoor.append(self.evaluator.backdoor_success(weights))
 
     def findings(self, ended: Ended) -> Findings:
-        """The figures of the final model, together and at each hospital, and the curves over the
-        rounds.
-        """
+        """The figures of the final model, together and by hospital, and curves over the rounds."""
         by_round = self.evaluator.by_round(self.state.scores)
         if self.state.backdoor:
             by_round[BACKDOOR] = np.array(self.state.backdoor)[:, None]

@@ -1,6 +1,4 @@
-"""How much of each hospital's update reaches the model, and how different that update is, in a few
-rounds of a run.
-"""
+"""How much of each hospital's update reaches the model, and how different that update is."""
 
 from __future__ import annotations
 
@@ -49,6 +47,7 @@ class Influence:
     units of an equal share 1 / n, mean over entries and rounds: 1 under the plain mean, n or 0 in a
     round of Krum. It is the mean diagonal of the Jacobian of steps and rule. Where the shares that
     a rule states agree with it, it is their mean over all rounds.
+
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
@@ -60,7 +59,7 @@ class Influence:
         """There is nothing to measure before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Measure one round in ``EVERY``. Nothing is measured where rows are sums over hospitals."""
+        """Measure one round in ``EVERY``, but nothing where rows are sums over hospitals."""
         shares = seen.aggregated.shares or {}
         for name, share in shares.items():
             self.state.shares.setdefault(name, []).append(len(shares) * share)
@@ -69,7 +68,7 @@ class Influence:
             self.measure(seen.number, view, seen.aggregated.states)
 
     def measure(self, number: int, view: View, states: Sequence[State] = ()) -> None:
-        """Note both figures for the hospitals of a view. ``states``: of the chain before the round."""
+        """Note both figures for the hospitals of a view. ``states``: of the chain before it."""
         if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)
@@ -110,9 +109,7 @@ class Influence:
         ]
 
     def _slopes_of(self, hospital: str) -> list[float]:
-        """The slopes of the measured rounds; where the shares that the rule states are the slopes,
-        those of all rounds.
-        """
+        """The slopes of the measured rounds, or the shares of all rounds where these agree."""
         found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
         return stated if found and stated and self.state.agree else found
 
@@ -139,14 +136,14 @@ class Influence:
 
 
 def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Generator) -> Rows:
-    """Mean slope of ``aggregate`` (n, n_params) -> (n_params,) along each row's own entries, times
-    n, (n,).
+    """The mean slope of ``aggregate`` along each row's own entries, times n, (n,).
 
-    Each entry is moved in one row, drawn by lot; all at once, by a small step with a random sign,
-    so that what they do to each other's entries cancels (Hutchinson 1990). Exact for the entries
-    drawn where they do nothing to each other: in rules that work on each entry by itself or select
-    rows. Repeated until a row has had about ``ENOUGH`` entries. An entry of 0 is not moved: there
-    is nothing to keep. NaN for a row of which none is.
+    ``aggregate``: (n, n_params) -> (n_params,). Each entry is moved in one row, drawn by lot; all
+    at once, by a small step with a random sign, so that what they do to each other's entries
+    cancels (Hutchinson 1990). Exact for the entries drawn where they do nothing to each other: in
+    rules that work on each entry by itself or select rows. Repeated until a row has had about
+    ``ENOUGH`` entries. An entry of 0 is not moved: it shows no slope. NaN for a row of which none
+    is moved.
     """
     n, n_params = rows.shape
     step, before = STEP * float(np.sqrt(np.mean(rows**2))), aggregate(rows)
@@ -165,7 +162,7 @@ def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Gene
 
 
 def distances(rows: Rows) -> Rows:
-    """How far each row is from the mean of the others, relative to the length of that mean, (n,)."""
+    """The distance of each row from the mean of the others, relative to its length, (n,)."""
     total, n = rows.sum(axis=0), len(rows)
     own, along = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,j->i", rows, total)
     # of n * row and the total: (n - 1) times the distance asked for, squared

@@ -1,6 +1,4 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the records behind
-them.
-"""
+"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ Guesses = NDArray[np.floating]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack: the details, and the
-    outcomes.
-    """
+    """What each inversion of a run recovered, by the attack's name: details and outcomes."""
 
     details: dict[str, Inverted] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -124,8 +120,9 @@ def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
 def _compare(
     subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses
 ) -> tuple[float, Recovered]:
-    """Relative error of the matching guess (infinite if none matches), and the record beside the
-    nearest guess.
+    """The relative error of the matching guess, and the record beside the nearest guess.
+
+    The error is infinite if no guess matches.
     """
     schema = subject.plan.columns
     truth = decode(schema, record)

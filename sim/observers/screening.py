@@ -1,6 +1,4 @@
-"""Which replies were not used and which rounds were skipped, with who was missing by the
-simulator's truth.
-"""
+"""Replies that were not used and rounds that were skipped, with who was really missing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Whose updates a rule that selects or weighs hospitals uses, and whether it leaves out the right
-ones.
-"""
+"""Whose updates a rule that selects or weighs uses, and whether it leaves out the right ones."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ FAINT = 0.1  # of an equal share; below it a hospital counts as left out
 
 @dataclass
 class Shares:
-    """Each hospital's share of the aggregate, one mapping a round, of a rule that selects or weighs
-    hospitals.
-    """
+    """Each hospital's share of the aggregate, one mapping a round, of a rule that states shares."""
 
     by_round: list[dict[str, float]] = field(default_factory=list)
 

@@ -105,12 +105,12 @@ class LocalGrid(Grid):
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
-    """The reply of ``app``, or the error reply if it raises anything or gives back no answer to
-    ``message`` in its own name.
+    """The reply of ``app`` to ``message``, or an error reply in its place.
 
-    The app gets copies of ``message`` and ``context``, so that whatever it does to them, who
-    answers what is read from the originals. Only what it keeps in the context's state lasts to its
-    next call.
+    It is an error reply if the app raises anything, or gives back no answer in its own name. The
+    app gets copies of ``message`` and ``context``, so that whatever it does to them, who answers
+    what is read from the originals. Only what it keeps in the context's state lasts to its next
+    call.
     """
     own, failure = wire.lent(context), None
     # an app may set how numpy treats overflow for itself only
@@ -129,8 +129,8 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
 def interrupts() -> Iterator[list[BaseException]]:
     """Tell a Ctrl-C from a ``KeyboardInterrupt`` that the code inside raises itself.
 
-    Gives a list of what whoever waited for Ctrl-C before has raised: empty as long as nobody has
-    pressed it.
+    The list holds what the handler of Ctrl-C before has raised: empty as long as nobody has pressed
+    it.
     """
     stopped, before = list[BaseException](), signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():

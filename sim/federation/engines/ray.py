@@ -24,8 +24,9 @@ PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
 def serve(run: Parties, server: ServerApp, app: ClientApp) -> None:
-    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray. Raises ``InputError`` if
-    Ray is not installed.
+    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray.
+
+    Raises ``InputError`` if Ray is not installed.
     """
     if find_spec("ray") is None:
         raise InputError(
@@ -41,8 +42,9 @@ def serve(run: Parties, server: ServerApp, app: ClientApp) -> None:
 
 
 def _enrolling(run: Parties, inner: ServerApp) -> ServerApp:
-    """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes
-    are there.
+    """The run's ServerApp behind a roll call.
+
+    Flower draws node ids, and starts before all nodes are there.
     """
     server = ServerApp()
 
