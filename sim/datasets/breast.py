@@ -15,6 +15,10 @@ from sim.seeds import stream
 from sim.types import Consortium
 
 DRAWS = 10_000
+SOURCE = (
+    "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0,"
+    " as shipped with scikit-learn"
+)
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,11 @@ class BreastCancer:
         rng = stream(seed, "split", "breast")
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
+        parts = self._shares(table.labels, rng)
+        by_name = [stream(seed, "split", name) for name in names]
         sites = [
-            Site(
-                name,
-                name,
-                *split(rows, table.labels, self.test_fraction, stream(seed, "split", name)),
-            )
-            for name, rows in zip(names, self._shares(table.labels, rng), strict=True)
+            Site(name, name, *split(rows, table.labels, self.test_fraction, draws))
+            for name, rows, draws in zip(names, parts, by_name, strict=True)
         ]
         return consortium(f"breast{self.n_hospitals}", table, sites, public=True)
 
@@ -83,10 +85,5 @@ def _source() -> Table:
     raw = (files(bunch.data_module) / bunch.filename).read_bytes()
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     labels = (bunch.target == 0).astype(np.float32)
-    source = (
-        "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0, as shipped with"
-        " scikit-learn"
-    )
-    return Table(
-        pl.DataFrame(bunch.data, schema=names), labels, {}, {}, sha256(raw).hexdigest(), source
-    )
+    fields = pl.DataFrame(bunch.data, schema=names)
+    return Table(fields, labels, {}, {}, sha256(raw).hexdigest(), SOURCE)

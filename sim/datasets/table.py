@@ -70,15 +70,12 @@ def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) 
     _refuse_repeated(ordered)
     for site in ordered:
         if len(site.train) == 0 or len(site.test) == 0:
-            raise InputError(
-                "test_fraction",
-                f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
-                # fmt: skip
-                "expected one that leaves patients to train on and to test on",
-            )
-    schema = lay_out(
-        table.fields, np.concatenate([site.train for site in ordered]), table.levels, table.units
-    )
+            n = len(site.train) + len(site.test)
+            shown = f"{len(site.test)} of {n} patients of {site.name}"
+            expected = "expected one that leaves patients to train on and to test on"
+            raise InputError("test_fraction", shown, expected)
+    train = np.concatenate([site.train for site in ordered])
+    schema = lay_out(table.fields, train, table.levels, table.units)
     records = Records(encode(table.fields, schema), table.labels)
     hospitals = tuple(
         Hospital(site.name, site.origin, records.take(site.train), records.take(site.test))
@@ -95,9 +92,6 @@ def _refuse_repeated(sites: list[Site]) -> None:
             place = f"{part} rows of {site.name}"
             for row in rows.tolist():
                 if row in seen:
-                    raise InputError(
-                        "sites",
-                        f"{seen[row]}, {place}",
-                        "expected each row of the table in one place only",
-                    )
+                    expected = "expected each row of the table in one place only"
+                    raise InputError("sites", f"{seen[row]}, {place}", expected)
                 seen[row] = place

@@ -126,7 +126,8 @@ class AttackPlan:
 
         Raises the errors of its poisons.
         """
-        records, rank = site.records, self.hostile.index(site.name)
+        records = site.records
+        rank = self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison
             rng = self.key.stream("poison", name, site.name)

@@ -19,7 +19,8 @@ def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Ba
     The last batch of a pass may be smaller.
     """
     rng = key.stream("batches", round_)
-    steps, batches = training.steps(n_train), list[Batch]()
+    steps = training.steps(n_train)
+    batches = list[Batch]()
     while len(batches) < steps:
         order = rng.permutation(n_train)
         batches += [

@@ -61,7 +61,8 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
         raise InputError(
             "model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}"
         )
-    training, n_hospitals = plan.training, len(plan.hospitals)
+    training = plan.training
+    n_hospitals = len(plan.hospitals)
     sizes = [len(site.records) for site in truth.sites]
     steps = [training.steps(size) for size in sizes]
     total = training.rounds * sum(steps)
@@ -83,7 +84,8 @@ def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None
     if adversary.n_hostile >= n_hospitals:
         expected = f"expected fewer than n_hospitals={n_hospitals}"
         raise InputError("adversary.n_hostile", adversary.n_hostile, expected)
-    first, last = adversary.first_round, adversary.last_round
+    first = adversary.first_round
+    last = adversary.last_round
     if first > rounds:
         raise InputError(
             "adversary.first_round", first, f"expected at most training.rounds={rounds}"
@@ -131,7 +133,8 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
 
     It is tried once on small random updates.
     """
-    n_hospitals, n_hostile = len(plan.hospitals), adversary.n_hostile
+    n_hospitals = len(plan.hospitals)
+    n_hostile = adversary.n_hostile
     level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
     rows = stream(0, "check").normal(size=(n_hospitals, 3))
     knows_rule = level >= LEVELS.index("updates_and_rule")

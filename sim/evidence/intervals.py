@@ -63,7 +63,8 @@ def losses(values: Sequence[float], interval: Interval | None, drop: float) -> L
     2.5 % (Schuirmann 1987). All else is "not decided", and so is one seed. An interval that holds 0
     is thus never a reason to see no harm.
     """
-    mean, n_material = sum(values) / len(values), sum(is_material(value, drop) for value in values)
+    mean = sum(values) / len(values)
+    n_material = sum(is_material(value, drop) for value in values)
     return Losses(
         n=len(values),
         mean=mean,
@@ -142,7 +143,8 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     smaller by the ratio of t quantiles because so few seeds tell the variance. It is never larger
     than the number of trials. Where all rates agree, the trials count as independent.
     """
-    n, trials = len(rates), sum(sizes)
+    n = len(rates)
+    trials = sum(sizes)
     if n < 2 or trials < 2:
         return None
     mean = math.fsum(rates) / n
@@ -164,7 +166,8 @@ def excess_interval(
     taken to be smaller than that of the counts of all seeds together as Agresti and Caffo (2000)
     state it, so that a few seeds that happen to agree are not taken for certainty.
     """
-    n, trials = len(first), sum(sizes)
+    n = len(first)
+    trials = sum(sizes)
     if n < 2 or trials < 1:
         return None
     differences = [one - other for one, other in zip(first, second, strict=True)]

@@ -128,7 +128,8 @@ def _curve(record: RunRecord) -> Iterator[tuple[str, str]]:
     if sorted(columns) != sorted(CURVE) or len({len(column) for column in columns.values()}) != 1:
         yield "curve", f"expected the columns {', '.join(CURVE)}, equally long"
         return
-    rounds, values = columns["round"], [value for value in columns["value"] if value is not None]
+    rounds = columns["round"]
+    values = [value for value in columns["value"] if value is not None]
     if not all(type(one) is int for one in rounds) or not _within(rounds, 0, record.rounds):
         yield "curve.round", f"expected whole numbers from 0 to {record.rounds}"
     if not all(type(one) is str for column in ("hospital", "metric") for one in columns[column]):

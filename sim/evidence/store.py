@@ -64,7 +64,8 @@ def read(folder: Path) -> list[RunRecord]:
     ``InputError`` if there is no evidence.
     """
     records: dict[str, RunRecord] = {}
-    promised, size = _promised(folder), 0
+    promised = _promised(folder)
+    size = 0
     reached = promised is None
     previous = sealed.FIRST
     try:
@@ -167,10 +168,8 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         if (found := implausible(record)) is not None:
             where, reason = found
         elif record.run != (expected := address_of(record.config, record.data_hash, record.code)):
-            where, reason = (
-                "run",
-                f"expected {expected}, the address of its configuration, data and code",
-            )
+            where = "run"
+            reason = f"expected {expected}, the address of its configuration, data and code"
         else:
             return record, own
     except sealed.BrokenError as error:

@@ -56,7 +56,8 @@ def shown(value: object) -> str:
 
 
 def _first(scope: Scope, one: Node, other: Node) -> Difference:
-    left, right = dict(_flat(one)), dict(_flat(other))
+    left = dict(_flat(one))
+    right = dict(_flat(other))
     for key in [*left, *right]:
         pair = left.get(key, "absent"), right.get(key, "absent")
         if canonical(pair[0]) != canonical(pair[1]):

@@ -67,14 +67,14 @@ class Grant:
         is_futile: bool,
     ) -> None:
         """``reports``: the usable ones, in order of names. ``preview``: gives their aggregate."""
-        self.number, self.model, self.n_hospitals, self.is_futile = (
-            number,
-            model,
-            n_hospitals,
-            is_futile,
-        )
+        self.number = number
+        self.model = model
+        self.n_hospitals = n_hospitals
+        self.is_futile = is_futile
         self.hostile = tuple(name for name in hostile if name in reports)
-        self._level, self._reports, self._preview = level, reports, preview
+        self._level = level
+        self._reports = reports
+        self._preview = preview
 
     @cached_property
     def own(self) -> Updates:
@@ -132,7 +132,8 @@ class Adversary:
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
         """``max_records``: the most records that the aggregator believes, which is public."""
-        self.plan, self.max_records = plan, max_records
+        self.plan = plan
+        self.max_records = max_records
         self.attacks = plan.of_kind("byzantine")
         on_replies = plan.of_kind("faults")
         self.faults: dict[str, Fault] = {
@@ -193,7 +194,8 @@ class Adversary:
         sent = grant.own
         for name, attack in self.attacks.items():
             try:
-                given, sent = sent, self._send(name, attack, grant, sent)
+                given = sent
+                sent = self._send(name, attack, grant, sent)
             except (
                 RefusedError
             ):  # too few hostile hospitals are left in this round: they go on as they are
@@ -211,7 +213,9 @@ class Adversary:
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:
         """What ``attack`` sends in place of ``own``."""
-        key, number, uses = self.plan.key, grant.number, attack.about.uses
+        key = self.plan.key
+        number = grant.number
+        uses = attack.about.uses
 
         def ask(rows: Updates, *identity: str) -> Updates:
             known = grant.knowledge(
@@ -236,7 +240,9 @@ class Adversary:
         self, name: str, fault: Fault, uploads: Replies, grant: Grant
     ) -> dict[str, Arrived]:
         """What each hospital sends in place of a usable reply."""
-        number, n_params, found = grant.number, len(grant.model), dict[str, Arrived]()
+        number = grant.number
+        n_params = len(grant.model)
+        found = dict[str, Arrived]()
         for hospital, arrived in uploads.items():
             with suppress(wire.UnusableError):
                 report = arrived.report(n_params, self.max_records)

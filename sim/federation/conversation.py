@@ -46,7 +46,8 @@ class Arrived:
     """
 
     def __init__(self, message: Message | None = None, reason: str = "no reply") -> None:
-        self.message, self.reason = message, reason
+        self.message = message
+        self.reason = reason
         self._report: wire.Report | None = None
         self._unusable: str | None = None
 
@@ -157,7 +158,8 @@ def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, 
 
     Both are by hospital, in the order given.
     """
-    usable, refused = dict[str, T](), dict[str, str]()
+    usable = dict[str, T]()
+    refused = dict[str, str]()
     for hospital, arrived in replies.items():
         try:
             usable[hospital] = read(arrived)

@@ -73,7 +73,10 @@ class Parties:
         """``key``: of the aggregator. ``initial``: the model before round 1."""
         asked = attack.demanded(plan)  # by which a malicious aggregator acts
         self.task = wire.settings(asked.digest)
-        self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
+        self.plan = plan
+        self.attack = attack
+        self.roster = roster
+        self.observers = observers
         self.aggregator = Aggregator(asked, key)
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
@@ -125,7 +128,8 @@ class Parties:
         away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
         if not self.attack.attacks_in(number):
             return away
-        model, most = self.weights, self.plan.server.max_records
+        model = self.weights
+        most = self.plan.server.max_records
         present = {name: arrived for name, arrived in trained.items() if name not in away}
         reports, _ = screened(present, lambda arrived: arrived.report(len(model), most))
         grant = Grant(
@@ -173,7 +177,8 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
         found = (
             _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
         )
-        replies, asked = dict(zip(asked, found, strict=True)), {}
+        replies = dict(zip(asked, found, strict=True))
+        asked = {}
 
 
 def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
@@ -255,7 +260,8 @@ def _to_upload(
 
     There is none to a hospital of which nothing usable came.
     """
-    n_params, most = len(run.weights), run.plan.server.max_records
+    n_params = len(run.weights)
+    most = run.plan.server.max_records
     usable, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
     upload = {name: shown[name].message for name in sent if name in usable or name in changed}
     return {

@@ -36,7 +36,8 @@ class Aggregator:
     """One run's aggregator: its half of each round, and what steps and rule make of it."""
 
     def __init__(self, plan: FederationPlan, key: Key) -> None:
-        self.plan, self.key = plan, key
+        self.plan = plan
+        self.key = key
         self.protocol: RoundProtocol = protocol_of(plan)
         self.state = Lasting()
 
@@ -106,6 +107,7 @@ def mean_of(view: View) -> Vector:
 def relative_distance(one: Vector, other: Vector) -> float:
     """|one - other| / |other|, always finite: a length below 1e-30 counts as 1e-30."""
     # squares of large float32 overflow
-    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    one = np.asarray(one, dtype=np.float64)
+    other = np.asarray(other, dtype=np.float64)
     gap = one - other
     return math.sqrt(gap @ gap) / max(math.sqrt(other @ other), 1e-30)

@@ -65,7 +65,8 @@ class EngagementObserver:
         """Note how far replies and aggregate were moved in one round."""
         for name, distances in seen.moved.items():
             self.state.sent.setdefault(name, []).extend(distances)
-        view, skipped = seen.aggregated.view, seen.aggregated.skipped
+        view = seen.aggregated.view
+        skipped = seen.aggregated.skipped
         if view is None:
             return
         for attack in self.subject.attack.of_kind("inversion").values():
@@ -148,7 +149,8 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
 
     The parts are rule and steps, secure aggregation, and differential privacy.
     """
-    found, plan = list[float](), subject.plan
+    found = list[float]()
+    plan = subject.plan
     n_hospitals = len(plan.hospitals)
     if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
         found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
@@ -164,7 +166,8 @@ def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
 
     Both updates are of the same Poisson batches.
     """
-    site, plan = subject.truth.sites[0], subject.plan
+    site = subject.truth.sites[0]
+    plan = subject.plan
     batches = poisson(site.key, 1, len(site.records), plan.training)
     updates = []
     for one in (dp, dp.unprotected()):
@@ -187,11 +190,11 @@ def _differences(
     It is 0 where one of them fails.
     """
     wire.enter_process()
-    plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile
-    number, places = (
-        subject.attack.schedule.first_round,
-        [plan.hospitals.index(name) for name in hostile],
-    )
+    plan = subject.plan
+    sites = subject.truth.sites
+    hostile = subject.attack.hostile
+    number = subject.attack.schedule.first_round
+    places = [plan.hospitals.index(name) for name in hostile]
     sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
     by_node = dict(enumerate((source for source in sources for _ in places), 1))
     shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR

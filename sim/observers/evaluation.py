@@ -90,17 +90,20 @@ class Evaluator:
         Scores that are not finite leave the figures of their hospital, and of all together,
         undefined in that round. ``scores``: of each round.
         """
-        table, n = np.stack(scores), len(self.consortium)
+        table = np.stack(scores)
+        n = len(self.consortium)
         finite = np.isfinite(table)
         defined = np.column_stack(
             [self._means(finite) == 1, finite.all(axis=1) & bool(len(self._labels))]
         )
-        n_rounds, labels = len(table), np.tile(self._labels, len(table))
+        n_rounds = len(table)
+        labels = np.tile(self._labels, len(table))
         site = (np.arange(n_rounds)[:, None] * n + self._site).ravel()
         round_ = np.repeat(np.arange(n_rounds), len(self._labels))
         each = segmented_auroc(table.ravel(), labels, site, n_rounds * n).reshape(n_rounds, n)
         pooled = segmented_auroc(table.ravel(), labels, round_, n_rounds)
-        brier, right = (expit(table) - self._labels) ** 2, (table > 0) == (self._labels > 0)
+        brier = (expit(table) - self._labels) ** 2
+        right = (table > 0) == (self._labels > 0)
         found = {
             "auroc": np.column_stack([np.where(self._rankable, each, np.nan), pooled]),
             "brier": self._with_all(brier),
@@ -116,7 +119,8 @@ class Evaluator:
     def _means(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
         """Means of ``values`` (n_rounds, n_test) by hospital; NaN at one without test records."""
         sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
-        starts, there = np.cumsum(sizes) - sizes, sizes > 0
+        starts = np.cumsum(sizes) - sizes
+        there = sizes > 0
         means = np.full((len(values), len(sizes)), np.nan)
         if there.any():
             means[:, there] = (
@@ -155,7 +159,8 @@ class Evaluator:
         need test patients of both classes, AUROC of a hospital ``min_class_rows`` of each. No
         figure exists without test patients, or where a score is not finite.
         """
-        labels, names = self._labels, self.consortium.names
+        labels = self._labels
+        names = self.consortium.names
         scores = np.full(len(labels), np.nan) if vector is None else self.scores(vector)
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
         ranked = not np.isnan(found["auroc"][-1])
@@ -200,7 +205,8 @@ class Evaluator:
 
     def _why(self, scores: NDArray[np.float64] | None) -> str:
         """Why the pooled AUROC is not defined; ``scores`` None: there is no trained model."""
-        n, positive = len(self._labels), int(self._labels.sum())
+        n = len(self._labels)
+        positive = int(self._labels.sum())
         if scores is None:
             return UNTRAINED
         if not n:
@@ -252,7 +258,9 @@ def segmented_auroc(
     """
     order = np.argsort(scores)  # by score, then by segment: small whole numbers sort fast
     order = order[np.argsort(segment[order].astype(np.min_scalar_type(n_segments)), kind="stable")]
-    scores, labels, segment = scores[order], labels[order], segment[order]
+    scores = scores[order]
+    labels = labels[order]
+    segment = segment[order]
     new = np.ones(len(scores), dtype=bool)
     new[1:] = (scores[1:] != scores[:-1]) | (segment[1:] != segment[:-1])
     group = np.cumsum(new) - 1
@@ -311,7 +319,8 @@ class Evaluation:
         self.subject = subject
         self._backdoor = next(iter(subject.truth.backdoors.items()), None)
         backdoor = self._backdoor and self._backdoor[1]
-        consortium, network = subject.truth.consortium, subject.plan.network
+        consortium = subject.truth.consortium
+        network = subject.plan.network
         self.evaluator = Evaluator(consortium, network, subject.min_class_rows, backdoor)
         self.state = Evaluated()
 
@@ -321,7 +330,8 @@ class Evaluation:
 
     def round(self, seen: Round) -> None:
         """Score the model after a round."""
-        aggregated, hostile = seen.aggregated, self.subject.truth.hostile
+        aggregated = seen.aggregated
+        hostile = self.subject.truth.hostile
         honest = [lost for lost in aggregated.screened if lost.hospital not in hostile]
         overflowed = aggregated.skipped is not None and aggregated.skipped.cause == "not_finite"
         if overflowed or any(lost.reason == wire.NOT_FINITE for lost in honest):

@@ -110,11 +110,13 @@ class Influence:
 
     def _slopes_of(self, hospital: str) -> list[float]:
         """The slopes of the measured rounds, or the shares of all rounds where these agree."""
-        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        found = self.state.influence.get(hospital, [])
+        stated = self.state.shares.get(hospital, [])
         return stated if found and stated and self.state.agree else found
 
     def _slopes(self, number: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
-        n, stated = len(rows), list[Rows | None]()
+        n = len(rows)
+        stated = list[Rows | None]()
         chain = self.subject.plan.quorum.chain_for(n).without_optimizer()
 
         def aggregate(changed: Rows) -> Rows:
@@ -146,10 +148,14 @@ def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Gene
     is moved.
     """
     n, n_params = rows.shape
-    step, before = STEP * float(np.sqrt(np.mean(rows**2))), aggregate(rows)
-    follows, counts, entry = np.zeros(n), np.zeros(n), np.arange(n_params)
+    step = STEP * float(np.sqrt(np.mean(rows**2)))
+    before = aggregate(rows)
+    follows = np.zeros(n)
+    counts = np.zeros(n)
+    entry = np.arange(n_params)
     for _ in range(-(-ENOUGH * n // n_params)):
-        owner, signs = rng.integers(0, n, n_params), 2.0 * rng.integers(0, 2, n_params) - 1
+        owner = rng.integers(0, n, n_params)
+        signs = 2.0 * rng.integers(0, 2, n_params) - 1
         moving = np.abs(rows[owner, entry]) > step
         moved = rows.copy()
         moved[owner, entry] += step * signs * moving
@@ -163,8 +169,10 @@ def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Gene
 
 def distances(rows: Rows) -> Rows:
     """The distance of each row from the mean of the others, relative to its length, (n,)."""
-    total, n = rows.sum(axis=0), len(rows)
-    own, along = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,j->i", rows, total)
+    total = rows.sum(axis=0)
+    n = len(rows)
+    own = np.einsum("ij,ij->i", rows, rows)
+    along = np.einsum("ij,j->i", rows, total)
     # of n * row and the total: (n - 1) times the distance asked for, squared
     gaps = n**2 * own - 2 * n * along + total @ total
     sizes = np.maximum(own - 2 * along + total @ total, 1e-30)  # and of the mean of the others

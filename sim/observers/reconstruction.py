@@ -45,7 +45,8 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
+                layout = self.subject.plan.network.layout
+                schema = self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
                 guesses = attack(
                     observation, self.subject.attack.key.stream("attack", name, seen.number)

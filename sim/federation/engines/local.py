@@ -35,7 +35,10 @@ class LocalGrid(Grid):
         partitions: Mapping[int, int],
         together: Together | None = None,
     ) -> None:
-        self._apps, self._together, self._run, self._sent = apps, together, wire.enter_process(), 0
+        self._apps = apps
+        self._together = together
+        self._run = wire.enter_process()
+        self._sent = 0
         self._contexts = {
             node: wire.context(node, partition) for node, partition in partitions.items()
         }
@@ -112,7 +115,8 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
     what is read from the originals. Only what it keeps in the context's state lasts to its next
     call.
     """
-    own, failure = wire.lent(context), None
+    own = wire.lent(context)
+    failure = None
     # an app may set how numpy treats overflow for itself only
     with interrupts() as stopped, np.errstate():
         try:
@@ -132,7 +136,8 @@ def interrupts() -> Iterator[list[BaseException]]:
     The list holds what the handler of Ctrl-C before has raised: empty as long as nobody has pressed
     it.
     """
-    stopped, before = list[BaseException](), signal.getsignal(signal.SIGINT)
+    stopped = list[BaseException]()
+    before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield stopped  # no Ctrl-C raises anything here
         return

@@ -57,7 +57,8 @@ class Plain:
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation:
         """One trip to all hospitals."""
         replies = yield Trip(TRAIN, plan.hospitals, model)
-        n_params, most = len(model), plan.server.max_records
+        n_params = len(model)
+        most = plan.server.max_records
         reports, refused = screened(replies, lambda arrived: arrived.report(n_params, most))
         view = functional(plan, reports) if reports else None
         reported = {name: report.numbers for name, report in reports.items()}
