@@ -78,9 +78,8 @@ class AttackPlan:
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that teach the model a trigger."""
-        return {
-            name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)
-        }
+        poisons = self.of_kind("poison")
+        return {name: one for name, one in poisons.items() if isinstance(one, Backdoor)}
 
     def demanded(self, plan: FederationPlan) -> FederationPlan:
         """The plan by which the aggregator asks hospitals to train.
@@ -100,9 +99,8 @@ class AttackPlan:
             training = Training.model_validate({**plan.training.model_dump(), **asked})
         except ValidationError as error:
             problem = first(error)
-            raise InputError(
-                f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected
-            ) from None
+            where = f"attack ({'+'.join(attacks)}) {problem.key}"
+            raise InputError(where, problem.value, problem.expected) from None
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 

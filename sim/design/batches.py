@@ -23,9 +23,8 @@ def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Ba
     batches = list[Batch]()
     while len(batches) < steps:
         order = rng.permutation(n_train)
-        batches += [
-            order[at : at + training.batch_size] for at in range(0, n_train, training.batch_size)
-        ]
+        size = training.batch_size
+        batches += [order[at : at + size] for at in range(0, n_train, size)]
     return batches[:steps]
 
 

@@ -34,22 +34,19 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     check_size(plan, truth)
     for where in {site.device for site in truth.sites}:
         device(where)
-    for several, attacks in (
-        ("inversion", attack.of_kind("inversion")),
-        ("backdoor", attack.backdoors),
-    ):
-        if len(attacks) > 1:
-            raise UndefinedError(
-                "attack", list(attacks), f"expected at most one {several} in a run"
-            )
+    inversions = attack.of_kind("inversion")
+    for several, names in (("inversion", list(inversions)), ("backdoor", list(attack.backdoors))):
+        if len(names) > 1:
+            raise UndefinedError("attack", names, f"expected at most one {several} in a run")
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
     _check_poisons(plan, attack, truth)
-    _ = attack.training(plan), attack.demanded(plan)  # which an attack may refuse
+    attack.training(plan)  # which an attack may refuse, as the next
+    attack.demanded(plan)
     plans.check(plan)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
-    for name, one in attack.of_kind("inversion").items():
+    for name, one in inversions.items():
         _try_inversion(name, one, plan)
     _check_privacy(plan, attack, truth)
 
@@ -58,9 +55,8 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
     """Refuse a run of more training steps or memory than the limits allow."""
     n_arrays = len(plan.network.layout)
     if n_arrays > 2 * limits.LAYERS:
-        raise InputError(
-            "model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}"
-        )
+        shown = f"{n_arrays:,} weights and biases"
+        raise InputError("model", shown, f"expected at most {2 * limits.LAYERS}")
     training = plan.training
     n_hospitals = len(plan.hospitals)
     sizes = [len(site.records) for site in truth.sites]
@@ -87,23 +83,18 @@ def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None
     first = adversary.first_round
     last = adversary.last_round
     if first > rounds:
-        raise InputError(
-            "adversary.first_round", first, f"expected at most training.rounds={rounds}"
-        )
+        expected = f"expected at most training.rounds={rounds}"
+        raise InputError("adversary.first_round", first, expected)
     if last is not None and last < first:
-        raise InputError(
-            "adversary.last_round", last, f"expected at least adversary.first_round={first}"
-        )
+        expected = f"expected at least adversary.first_round={first}"
+        raise InputError("adversary.last_round", last, expected)
 
 
 def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) -> None:
     kind = kind_of(attack)
     if kind not in KINDS:
-        raise InputError(
-            f"attack.{name}",
-            type(attack).__name__,
-            f"expected an attack of kind {', '.join(KINDS)}",
-        )
+        expected = f"expected an attack of kind {', '.join(KINDS)}"
+        raise InputError(f"attack.{name}", type(attack).__name__, expected)
     if kind not in BY_AGGREGATOR and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         expected = f"expected at least 1 hostile hospital for attack={name}"
         raise UndefinedError("adversary.n_hostile", 0, expected)
@@ -113,9 +104,8 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) 
     for key in ("round", "first_round") if isinstance(attack, Absence) else ("round",):
         at = getattr(attack, key, 1)
         if at > rounds:
-            raise InputError(
-                f"attack.{name}.{key}", at, f"expected at most training.rounds={rounds}"
-            )
+            expected = f"expected at most training.rounds={rounds}"
+            raise InputError(f"attack.{name}.{key}", at, expected)
 
 
 def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:

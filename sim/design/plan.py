@@ -174,15 +174,14 @@ def check(plan: FederationPlan) -> None:
     names = plan.hospitals
     refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
     counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3))
-    try:
-        for rows in (
-            (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ()
-        ):
-            view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
-            plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-    except RefusedError as error:
-        refusal = str(error)
+    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+    if refusal is None:
+        try:
+            for rows in (0 * small, small):
+                view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
+                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+        except RefusedError as error:
+            refusal = str(error)
     if refusal:
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
 

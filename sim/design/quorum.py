@@ -22,11 +22,9 @@ class Quorum:
 
     def chain_for(self, n_replies: int) -> Pipeline:
         """Steps and rule for a round with ``n_replies`` usable replies."""
-        return (
-            self.chain
-            if self.absent == "keep"
-            else self.chain.without(self.n_hospitals - n_replies)
-        )
+        if self.absent == "keep":
+            return self.chain
+        return self.chain.without(self.n_hospitals - n_replies)
 
     def refusal(self, n_replies: int) -> str | None:
         """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""

@@ -95,10 +95,9 @@ def are_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
     interval = mean_interval(differences, CHANGE)
     if interval is None:
         return False
-    ahead = all(is_material(one, drop) for one in differences) or all(
-        is_material(-one, drop) for one in differences
-    )
-    return ahead or interval.low > 0 or interval.high < 0
+    if interval.low > 0 or interval.high < 0:
+        return True
+    return any(all(is_material(sign * one, drop) for one in differences) for sign in (1, -1))
 
 
 def mean_interval(values: Sequence[float], reach: Range = ANY) -> Interval | None:

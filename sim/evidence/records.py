@@ -206,8 +206,7 @@ class RunRecord(Part):
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]
     seconds: float
-    # the largest number of hostile hospitals for which the defense is defined; None: no matter to
-    # it
+    # the largest number of hostile hospitals for which the defense is defined; None: any number
     limit: int | None
     skips: list[Skip]  # what is known of each of ``skipped_rounds``
     # by attack that is an absence of honest hospitals, those that it concerns
@@ -238,12 +237,11 @@ class RunRecord(Part):
     @property
     def worst_hospital(self) -> str | None:
         """The hospital with the least AUROC; None where no hospital has one."""
-        ranked = [
+        defined = [
             (one.value, one.subject)
             for one in self.outcomes
-            if one.metric == "auroc" and one.scope == "hospital"
+            if one.metric == "auroc" and one.scope == "hospital" and one.value is not None
         ]
-        defined = [(value, name) for value, name in ranked if value is not None]
         return min(defined, key=lambda pair: pair[0], default=(None, None))[1]
 
     @property

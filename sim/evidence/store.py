@@ -79,15 +79,14 @@ def read(folder: Path) -> list[RunRecord]:
             "folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})"
         ) from error
     if not reached:
-        raise InputError(
-            "folder",
-            folder,
-            f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another",
-        )
-    return sorted(
-        records.values(),
-        key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run),
-    )
+        expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
+        raise InputError("folder", folder, expected)
+    return sorted(records.values(), key=_place)
+
+
+def _place(one: RunRecord) -> tuple[str, str, str, int, int, str]:
+    """The key of a record in the order of a folder."""
+    return one.consortium, one.attack, one.defense, one.n_hostile, one.seed, one.run
 
 
 def mend(folder: Path) -> None:
@@ -129,11 +128,9 @@ def _promised(folder: Path) -> Node | None:
             stated = json.loads(file.read()).get("evidence")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
-    return (
-        {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
-        if isinstance(stated, dict)
-        else None
-    )
+    if not isinstance(stated, dict):
+        return None
+    return {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
 
 
 def _reason(error: Exception) -> str:
@@ -146,17 +143,13 @@ def _of_other_version(content: bytes) -> str | None:
         stated = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    schema, code = (
-        (stated.get(key) for key in ("schema_", "code"))
-        if isinstance(stated, dict)
-        else (None, None)
-    )
+    if not isinstance(stated, dict):
+        return None
+    schema = stated.get("schema_")
     if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
         return None
-    return (
-        f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which"
-        " can read it"
-    )
+    writer = f"another version of the code ({shown(stated.get('code'))})"
+    return f"it was written as {shown(schema)} by {writer}, which can read it"
 
 
 def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:

@@ -73,18 +73,15 @@ def _following(node: Any, n_hostile: object) -> Any:
             for key, value in node.items()
             if not (key == OF_THE_RUN and value == n_hostile)
         }
-    return (
-        [_following(item, n_hostile) for item in node] if isinstance(node, (list, tuple)) else node
-    )
+    if isinstance(node, (list, tuple)):
+        return [_following(item, n_hostile) for item in node]
+    return node
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every value by its dotted key; a pair of a name and a node counts as that key."""
-    if (
-        isinstance(node, list)
-        and node
-        and all(isinstance(item, list) and len(item) == 2 for item in node)
-    ):
+    is_list = isinstance(node, list) and len(node) > 0
+    if is_list and all(isinstance(item, list) and len(item) == 2 for item in node):
         node = {str(name): value for name, value in node}
     if isinstance(node, Mapping) and node:
         for key, value in node.items():

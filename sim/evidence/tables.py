@@ -27,7 +27,7 @@ RESULT_COLUMNS = (
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
     "attack_success_kind", "false_trigger",
 )  # fmt: skip
-
+OF_RECORD = RESULT_COLUMNS[:8]  # the columns that a record has itself
 
 # metrics that are rates of success of an attack -> what ``results`` calls them
 SUCCESS: Final[Mapping[str, str]] = {
@@ -66,18 +66,8 @@ def results(records: Sequence[RunRecord]) -> list[TableRow]:
 
 
 def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
-    of_record = (
-        "run",
-        "consortium",
-        "attack",
-        "defense",
-        "seed",
-        "n_hospitals",
-        "n_hostile",
-        "rounds",
-    )
     row: TableRow = {
-        **{name: getattr(record, name) for name in of_record},
+        **{name: getattr(record, name) for name in OF_RECORD},
         **{name: record.value(name) for name in RESULT_COLUMNS if name in METRICS},
         "attack_success": attack_success(record, control),
         "attack_success_kind": attack_success_kind(record),

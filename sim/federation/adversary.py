@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -33,8 +33,7 @@ from sim.types import (
     Vector,
 )
 
-# kinds of attacks that change what is sent
-ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")
+ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds that change what is sent
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -110,13 +109,11 @@ class Grant:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
     def _defense(self, rng: Callable[[], np.random.Generator]) -> Callable[[Updates], Vector]:
-        """Gives the aggregate if the hostile hospitals sent these rows; each call draws the same."""
+        """Previews the aggregate by rows of the hostile hospitals; each call draws the same."""
 
         def preview(rows: Updates) -> Vector:
             sent = zip(self.hostile, as_sent(rows), strict=True)
-            would = {
-                hospital: replace(self._reports[hospital], update=row) for hospital, row in sent
-            }
+            would = {name: replace(self._reports[name], update=row) for name, row in sent}
             return self._preview({**self._reports, **would}, rng())
 
         return preview
@@ -147,16 +144,15 @@ class Adversary:
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
-        return bool(self.absences) or (
-            bool(self.attacks or self.faults) and self.plan.attacks_in(number)
-        )
+        attacks = bool(self.attacks or self.faults) and self.plan.attacks_in(number)
+        return attacks or bool(self.absences)
 
     def start(self, number: int) -> None:
         """Begin a round: nothing is moved in it yet."""
         self.moved = {}
 
     def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives, nor is seen by the adversary, in a round."""
+        """The honest hospitals of which nothing arrives in a round, at the adversary neither."""
         away = set[str]()
         for name, absence in self.absences.items():
             present = [
@@ -196,20 +192,12 @@ class Adversary:
             try:
                 given = sent
                 sent = self._send(name, attack, grant, sent)
-            except (
-                RefusedError
-            ):  # too few hostile hospitals are left in this round: they go on as they are
-                continue
-            moved = (
-                relative_distance(new, old)
-                for new, old in zip(as_sent(sent), as_sent(given), strict=True)
-            )
-            self._note(name, moved)
+            except RefusedError:
+                continue  # too few hostile hospitals are left in this round: they do as if honest
+            pairs = zip(as_sent(sent), as_sent(given), strict=True)
+            self._note(name, [relative_distance(new, old) for new, old in pairs])
         by_name = zip(grant.hostile, as_sent(sent), strict=True)
-        return {
-            hospital: Arrived(wire.replaced(trained[hospital].there(), row))
-            for hospital, row in by_name
-        }
+        return {name: Arrived(wire.replaced(trained[name].there(), row)) for name, row in by_name}
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:
         """What ``attack`` sends in place of ``own``."""
@@ -218,22 +206,16 @@ class Adversary:
         uses = attack.about.uses
 
         def ask(rows: Updates, *identity: str) -> Updates:
-            known = grant.knowledge(
-                uses, rows, lambda: key.stream("attack", name, number, "foreseen")
-            )
-            found = self._advance(
-                name,
-                "".join(identity),
-                attack,
-                known,
-                key.stream("attack", name, number, *identity),
-            )
+            # the stream of a preview keeps its name, and so its draws
+            preview = partial(key.stream, "attack", name, number, "foreseen")
+            known = grant.knowledge(uses, rows, preview)
+            rng = key.stream("attack", name, number, *identity)
+            found = self._advance(name, "".join(identity), attack, known, rng)
             return returned.array(attack, found, rows.shape)
 
         if grant.is_alone(uses):
-            return np.concatenate(
-                [ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)]
-            )
+            rows = [ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)]
+            return np.concatenate(rows)
         return ask(own)
 
     def _faulty(
@@ -248,13 +230,11 @@ class Adversary:
                 report = arrived.report(n_params, self.max_records)
                 given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
-                sent = returned.instance(
-                    fault, self._advance(name, hospital, fault, given, rng), SentReply
-                )
+                made = self._advance(name, hospital, fault, given, rng)
+                sent = returned.instance(fault, made, SentReply)
+                is_sent = sent.update is not None
                 found[hospital] = (
-                    Arrived()
-                    if sent.update is None
-                    else Arrived(wire.sent_reply(arrived.there(), sent))
+                    Arrived(wire.sent_reply(arrived.there(), sent)) if is_sent else Arrived()
                 )
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
         return found
@@ -293,8 +273,6 @@ def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int)
     """
     with suppress(wire.UnusableError):
         report = sent.report(n_params, max_records)
-        return max(
-            relative_distance(report.update, honest.update),
-            abs(report.count - honest.count) / honest.count,
-        )
+        of_count = abs(report.count - honest.count) / honest.count
+        return max(relative_distance(report.update, honest.update), of_count)
     return 1.0

@@ -66,7 +66,7 @@ class Arrived:
             try:
                 self._report = wire.read_report(self.there(), n_params, max_records)
             except wire.UnusableError as error:
-                self._unusable = str(error)  # the error itself would hold what was read, and this
+                self._unusable = str(error)  # the error itself would hold what was read
                 raise
         return self._report
 
@@ -77,8 +77,7 @@ class Arrived:
         return self.message
 
 
-# of each hospital that was asked, in order of their names
-Replies: TypeAlias = Mapping[str, Arrived]
+Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order of their names
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +124,7 @@ class Answer(NamedTuple):
 
 
 class HospitalHalf(Protocol):
-    """The hospital's half of a protocol.
+    """The hospital's half of a protocol: it answers one trip.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
     error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.

@@ -48,9 +48,8 @@ class Roster:
         not enrolled.
         """
         found = {hospitals[place]: node for node, place in partitions.items()}
-        reason = printable(
-            "; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON
-        )
+        reasons = "; ".join(["no node was enrolled as this hospital", *refused])
+        reason = printable(reasons, LONGEST_REASON)
         nodes = {name: found[name] for name in hospitals if name in found}
         return cls(nodes, {name: reason for name in hospitals if name not in found})
 
@@ -174,9 +173,8 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
                 asked[i] = following
             else:
                 runs[i].conclude(number, following)
-        found = (
-            _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
-        )
+        trips = [(runs[i], trip) for i, trip in asked.items()]
+        found = _exchange(trips, number, grid) if trips else []
         replies = dict(zip(asked, found, strict=True))
         asked = {}
 
@@ -201,9 +199,8 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     what it is to upload.
     """
     acting = [trip.model is not None and run.adversary.acts_in(number) for run, trip in trips]
-    sent = [
-        _messages(run, trip, number, acts) for (run, trip), acts in zip(trips, acting, strict=True)
-    ]
+    pairs = zip(trips, acting, strict=True)
+    sent = [_messages(run, trip, number, acts) for (run, trip), acts in pairs]
     arrived: list[Replies] = _delivered(grid, sent)
     again = [dict[str, Message]() for _ in trips]
     for i, (run, _) in enumerate(trips):
@@ -213,14 +210,10 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
             if not run.aggregator.protocol.is_clear:
                 again[i] = _to_upload(run, sent[i], arrived[i], changed)
     if any(again):
-        arrived = [
-            {**before, **after}
-            for before, after in zip(arrived, _delivered(grid, again), strict=True)
-        ]
-    return [
-        _with_absent(run.roster, trip, found)
-        for (run, trip), found in zip(trips, arrived, strict=True)
-    ]
+        uploaded = zip(arrived, _delivered(grid, again), strict=True)
+        arrived = [{**before, **after} for before, after in uploaded]
+    by_trip = zip(trips, arrived, strict=True)
+    return [_with_absent(run.roster, trip, found) for (run, trip), found in by_trip]
 
 
 def _with_absent(roster: Roster, trip: Trip, found: Replies) -> Replies:

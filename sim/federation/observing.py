@@ -16,7 +16,7 @@ from sim.evidence import Outcome
 from sim.federation.rounds import Aggregated, Weights
 from sim.seeds import Key
 
-# The replies of hospitals whose plan and site are in a source, by the node that a message is to.
+# gives the replies of hospitals whose plan and site are in a source, by the node of a message
 Answer: TypeAlias = Callable[
     [Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]
 ]

@@ -52,13 +52,12 @@ class Aggregator:
         cannot hold the new weights. Then nothing of it is left in what steps, rule and optimizer
         keep from round to round.
         """
-        screened = tuple(
-            Screened(
-                round=number, hospital=name, reason=withheld.reason(reason, public=self.plan.public)
-            )
+        public = self.plan.public
+        screened = [
+            Screened(round=number, hospital=name, reason=withheld.reason(reason, public=public))
             for name, reason in sorted(end.screened.items())
-        )
-        found = Aggregated(screened=screened, reported=end.reported)
+        ]
+        found = Aggregated(screened=tuple(screened), reported=end.reported)
         if end.view is None:
             return model, replace(found, skipped=self._skipped(number, end, "absent", end.reason))
         view = replace(end.view, model=model)
@@ -106,7 +105,7 @@ def mean_of(view: View) -> Vector:
 
 def relative_distance(one: Vector, other: Vector) -> float:
     """|one - other| / |other|, always finite: a length below 1e-30 counts as 1e-30."""
-    # squares of large float32 overflow
+    # in float64, because squares of large float32 overflow
     one = np.asarray(one, dtype=np.float64)
     other = np.asarray(other, dtype=np.float64)
     gap = one - other

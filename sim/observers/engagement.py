@@ -28,11 +28,9 @@ from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
 from sim.types import AttackKind, Vector
 
-# kinds of attacks that change what is trained
-IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")
+IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds that change training
 NOT_FINITE = "an update that is compared is not finite"
-# relative distance below which nothing was done: a mean in float32 is right to less than that
-LEAST = 1e-5
+LEAST = 1e-5  # distance up to which nothing was done: a mean in float32 is right to less than that
 
 
 @dataclass
@@ -74,25 +72,19 @@ class EngagementObserver:
                 self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
-            self.state.aggregates.append(
-                relative_distance(seen.aggregated.aggregate, mean_of(view))
-            )
+            distance = relative_distance(seen.aggregated.aggregate, mean_of(view))
+            self.state.aggregates.append(distance)
         elif skipped is not None and skipped.cause != "not_finite":
             # no step is as far from the plain mean as that mean is long
             self.state.aggregates.append(1.0)
 
     def findings(self, ended: Ended) -> Findings:
         """The engagement of attack and defense."""
-        attack = (
-            _attack(self.subject, ended.answer, ended.initial, self.state)
-            if self.subject.attack.attacks
-            else None
-        )
+        attack = None
+        if self.subject.attack.attacks:
+            attack = _attack(self.subject, ended.answer, ended.initial, self.state)
         defense = _defense(self.subject, ended.initial, self.state)
-        found = Engagement(
-            attack_engaged=_engaged(attack),
-            defense_engaged=_engaged(defense),
-        )
+        found = Engagement(attack_engaged=_engaged(attack), defense_engaged=_engaged(defense))
         distances = {"attack_distance": attack, "defense_distance": defense}
         stated = [
             outcome(metric, _stated(distance), undefined=NOT_FINITE)
@@ -133,9 +125,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
     ]
     for kind in IN_THE_HOSPITAL:
         if attacks := subject.attack.of_kind(kind):
-            others = {
-                name: one for name, one in subject.attack.attacks.items() if name not in attacks
-            }
+            all_of_them = subject.attack.attacks.items()
+            others = {name: one for name, one in all_of_them if name not in attacks}
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))

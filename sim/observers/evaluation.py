@@ -45,23 +45,23 @@ class Evaluator:
 
     @cached_property
     def _labels(self) -> NDArray[np.float64]:
-        return np.concatenate(
-            [hospital.test.labels for hospital in self.consortium.hospitals]
-        ).astype(np.float64)
+        labels = [hospital.test.labels for hospital in self.consortium.hospitals]
+        return np.concatenate(labels).astype(np.float64)
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        return np.array([len(hospital.test) for hospital in self.consortium.hospitals])
 
     @cached_property
     def _site(self) -> NDArray[np.int64]:
-        return np.repeat(
-            np.arange(len(self.consortium)),
-            [len(hospital.test) for hospital in self.consortium.hospitals],
-        )
+        return np.repeat(np.arange(len(self.consortium)), self._sizes)
 
     @cached_property
     def _rankable(self) -> NDArray[np.bool_]:
         """Hospitals with enough test patients of each class for an AUROC of their own."""
-        n = np.bincount(self._site, minlength=len(self.consortium))
-        ill = np.bincount(self._site, weights=self._labels, minlength=len(self.consortium))
-        return np.asarray((ill >= self.min_class_rows) & (n - ill >= self.min_class_rows))
+        positive = np.bincount(self._site, weights=self._labels, minlength=len(self.consortium))
+        smaller = np.minimum(positive, self._sizes - positive)
+        return np.asarray(smaller >= self.min_class_rows)
 
     def scores(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """The logit of every test record, in order of the hospitals: those of ``scored``."""
@@ -80,9 +80,8 @@ class Evaluator:
 
         The last entry is of all hospitals together.
         """
-        return {
-            metric: values[0] for metric, values in self.by_round([self.scores(vector)]).items()
-        }
+        found = self.by_round([self.scores(vector)])
+        return {metric: values[0] for metric, values in found.items()}
 
     def by_round(self, scores: Sequence[NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         """The figures of ``by_hospital`` for successive rounds, each (n_rounds, n_hospitals + 1).
@@ -93,9 +92,8 @@ class Evaluator:
         table = np.stack(scores)
         n = len(self.consortium)
         finite = np.isfinite(table)
-        defined = np.column_stack(
-            [self._means(finite) == 1, finite.all(axis=1) & bool(len(self._labels))]
-        )
+        all_finite = finite.all(axis=1) & bool(len(self._labels))
+        defined = np.column_stack([self._means(finite) == 1, all_finite])
         n_rounds = len(table)
         labels = np.tile(self._labels, len(table))
         site = (np.arange(n_rounds)[:, None] * n + self._site).ravel()
@@ -112,20 +110,18 @@ class Evaluator:
         return {metric: np.where(defined, values, np.nan) for metric, values in found.items()}
 
     def _with_all(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Means of ``values`` (n_rounds, n_test), (n_rounds, n_hospitals + 1): the last is over all."""
+        """Means as of ``_means``, with that over all at the end, (n_rounds, n_hospitals + 1)."""
         total = values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
         return np.column_stack([self._means(values), total])
 
     def _means(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
         """Means of ``values`` (n_rounds, n_test) by hospital; NaN at one without test records."""
-        sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
-        starts = np.cumsum(sizes) - sizes
-        there = sizes > 0
-        means = np.full((len(values), len(sizes)), np.nan)
+        starts = np.cumsum(self._sizes) - self._sizes
+        there = self._sizes > 0
+        means = np.full((len(values), len(self._sizes)), np.nan)
         if there.any():
-            means[:, there] = (
-                np.add.reduceat(values, starts[there], axis=1, dtype=np.float64) / sizes[there]
-            )
+            sums = np.add.reduceat(values, starts[there], axis=1, dtype=np.float64)
+            means[:, there] = sums / self._sizes[there]
         return means
 
     def backdoor_success(self, vector: NDArray[np.float32]) -> float:
@@ -147,9 +143,8 @@ class Evaluator:
     @cached_property
     def _marked(self) -> NDArray[np.float32]:
         assert self.backdoor is not None
-        return self.backdoor.trigger(
-            self._features[self._labels != self.backdoor.target], self.consortium.schema
-        )
+        others = self._features[self._labels != self.backdoor.target]
+        return self.backdoor.trigger(others, self.consortium.schema)
 
     def outcomes(self, vector: NDArray[np.float32] | None) -> list[Outcome]:
         """The figures of a final model, pooled and at each hospital; none is defined without one.
@@ -165,42 +160,39 @@ class Evaluator:
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
         ranked = not np.isnan(found["auroc"][-1])
         figures = {metric: defined(values[-1]) for metric, values in found.items()}
-        # its checks take longer than the scores
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            figures["auprc"] = float(average_precision_score(labels, scores)) if ranked else None
-            figures["sensitivity_at_90_specificity"] = (
-                sensitivity_at(0.9, labels, scores) if ranked else None
-            )
+        figures |= {"auprc": None, "sensitivity_at_90_specificity": None}
+        if ranked:
+            # scikit-learn's checks take longer than its scores
+            with config_context(assume_finite=True, skip_parameter_validation=True):
+                figures["auprc"] = float(average_precision_score(labels, scores))
+                figures["sensitivity_at_90_specificity"] = sensitivity_at(0.9, labels, scores)
         each = found["auroc"][:-1]
         figures["worst_hospital_auroc"] = None if np.isnan(each).all() else float(np.nanmin(each))
-        why = None if ranked else self._why(None if vector is None else scores)
-        least = (
-            f"no hospital has {self.min_class_rows} test patients of each class and finite scores"
-        )
-        pooled = [
-            outcome(metric, value, len(labels), undefined=why or least)
-            for metric, value in figures.items()
+        known = None if vector is None else scores
+        n_least = self.min_class_rows
+        why = f"no hospital has {n_least} test patients of each class and finite scores"
+        if not ranked:
+            why = self._why(known)
+        outcomes = [
+            outcome(metric, value, len(labels), undefined=why) for metric, value in figures.items()
         ]
-        reasons = self._reasons(None if vector is None else scores)
-        sizes = [len(hospital.test) for hospital in self.consortium.hospitals]
-        return pooled + [
-            outcome(
-                metric, defined(found[metric][i]), sizes[i], hospital=name, undefined=reasons[i]
-            )
-            for i, name in enumerate(names)
-            for metric in CURVES
-        ]
+        reasons = self._reasons(known)
+        for i, (name, n) in enumerate(zip(names, self._sizes.tolist(), strict=True)):
+            for metric in CURVES:
+                value = defined(found[metric][i])
+                outcomes.append(outcome(metric, value, n, hospital=name, undefined=reasons[i]))
+        return outcomes
 
     def _reasons(self, scores: NDArray[np.float64] | None) -> list[str]:
         """Why a figure of each hospital is not defined, if it is not."""
         if scores is None:
             return [UNTRAINED] * len(self.consortium)
-        sizes = np.array([len(hospital.test) for hospital in self.consortium.hospitals])
-        broken = np.bincount(self._site, weights=~np.isfinite(scores), minlength=len(sizes))
+        n_hospitals = len(self.consortium)
+        broken = np.bincount(self._site, weights=~np.isfinite(scores), minlength=n_hospitals)
         few = f"there are fewer than {self.min_class_rows} test patients of a class"
         return [
             NO_PATIENTS if not n else NOT_FINITE.format(broken=int(lost), n=n) if lost else few
-            for n, lost in zip(sizes.tolist(), broken.tolist(), strict=True)
+            for n, lost in zip(self._sizes.tolist(), broken.tolist(), strict=True)
         ]
 
     def _why(self, scores: NDArray[np.float64] | None) -> str:
@@ -225,7 +217,7 @@ def defined(value: float) -> float | None:
 def _scored(
     network: Network, vector: NDArray[np.float32], features: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], bool]:
-    """Logits in float32, or in float64 where one of those is not finite; and whether float32 did."""
+    """Logits in float32, else in float64 where one is not finite; and whether float32 did."""
     with np.errstate(over="ignore", invalid="ignore"):
         scores = network.scores(vector, features)
         if np.isfinite(scores).all():
@@ -240,7 +232,7 @@ def sensitivity_at(
 
     The threshold spares at least ``specificity`` of those without it.
     """
-    # a point on a line may be the one asked for
+    # with intermediate points: one on a line may be the one asked for
     false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
     return float(found[false_alarms <= 1 - specificity + 1e-12].max())
 
@@ -264,17 +256,16 @@ def segmented_auroc(
     new = np.ones(len(scores), dtype=bool)
     new[1:] = (scores[1:] != scores[:-1]) | (segment[1:] != segment[:-1])
     group = np.cumsum(new) - 1
-    # mean rank of ties
-    middle = (np.bincount(group, weights=np.arange(1.0, len(scores) + 1)) / np.bincount(group))[
-        group
-    ]
+    ranks = np.bincount(group, weights=np.arange(1.0, len(scores) + 1))
+    middle = (ranks / np.bincount(group))[group]  # ties have their mean rank
     n = np.bincount(segment, minlength=n_segments)
     rank = middle - (np.cumsum(n) - n)[segment]
-    ill = np.bincount(segment, weights=labels, minlength=n_segments)
+    positive = np.bincount(segment, weights=labels, minlength=n_segments)
+    above = np.bincount(segment, weights=rank * labels, minlength=n_segments)
     with np.errstate(invalid="ignore", divide="ignore"):
-        auroc: NDArray[np.float64] = (
-            np.bincount(segment, weights=rank * labels, minlength=n_segments) - ill * (ill + 1) / 2
-        ) / (ill * (n - ill))
+        auroc: NDArray[np.float64] = (above - positive * (positive + 1) / 2) / (
+            positive * (n - positive)
+        )
     return auroc
 
 
@@ -372,9 +363,7 @@ class Evaluation:
         n = self.evaluator.n_marked
         success = self.state.backdoor[-1]
         false_trigger = self.evaluator.backdoor_success(attack_free)
-        why = (
-            "no test record can be marked" if not n else "a score of a marked record is not finite"
-        )
+        why = "a score of a marked record is not finite" if n else "no test record can be marked"
         return [
             outcome("backdoor_success", defined(success), n, undefined=why),
             outcome("false_trigger_rate", defined(false_trigger), n, undefined=why),

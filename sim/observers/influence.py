@@ -15,8 +15,7 @@ from sim.federation.rounds import Weights
 from sim.states import State
 from sim.types import View
 
-# rounds: the first is measured, and every twentieth from there; the rule runs about twice more in
-# each
+# the first round is measured, and every twentieth after it; the rule runs about twice more in each
 EVERY = 20
 STEP = 1e-6  # how far an entry is moved, relative to the typical size of an entry
 JUMP = 1e3  # steps: an entry of the aggregate that moves further has jumped, and has no slope there
@@ -76,26 +75,24 @@ class Influence:
             slopes = self._slopes(number, view, rows, states)
         except RefusedError:  # the aggregator skipped this round
             return
-        for (name,), slope, distance in zip(
-            view.members, slopes.tolist(), distances(rows).tolist(), strict=True
-        ):
+        figures = zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True)
+        for (name,), slope, distance in figures:
             self.state.distance.setdefault(name, []).append(distance)
             if np.isfinite(slope):
                 self.state.influence.setdefault(name, []).append(slope)
 
     def influence(self, hospital: str) -> float | None:
-        """None where nothing was measured."""
+        """A hospital's influence on the model; None where nothing was measured."""
         return _mean(self._slopes_of(hospital))
 
     def distance(self, hospital: str) -> float | None:
-        """None where nothing was measured."""
+        """The distance of a hospital's updates from the others'; None where none was measured."""
         return _mean(self.state.distance.get(hospital, []))
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        return Findings(
-            [one for name in self.subject.plan.hospitals for one in self._outcomes(name)]
-        )
+        names = self.subject.plan.hospitals
+        return Findings([one for name in names for one in self._outcomes(name)])
 
     def _outcomes(self, hospital: str) -> list[Outcome]:
         """Both outcomes of a hospital; none where nothing was measured."""
@@ -125,14 +122,10 @@ class Influence:
             stated.append(found.shares)
             return np.asarray(found.move, dtype=np.float64)
 
-        slopes = slopes_of(
-            aggregate, rows, self.subject.truth.key.stream("kept", number)
-        )  # a stream keeps its name, and so its draws
-        gaps = [
-            np.nan_to_num(np.abs(n * shares - slopes)).max()
-            for shares in stated
-            if shares is not None
-        ]
+        draws = self.subject.truth.key.stream("kept", number)  # it keeps its name, and its draws
+        slopes = slopes_of(aggregate, rows, draws)
+        known = [shares for shares in stated if shares is not None]
+        gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in known]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes
 

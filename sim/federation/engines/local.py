@@ -82,9 +82,7 @@ class LocalGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies to the given messages, each handed out once."""
-        return [
-            self._replies.pop(identity) for identity in message_ids if identity in self._replies
-        ]
+        return [self._replies.pop(one) for one in message_ids if one in self._replies]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
