@@ -23,7 +23,7 @@ SIGNAL = 2.0
 class Synthetic:
     """Made-up patients with Gaussian features and logistic labels.
 
-    All is drawn by streams that are named, those of a hospital by its name. Common weights: a
+    Every draw is from a named stream, those of a hospital from one of its name. Common weights: a
     random direction of length 2. Each hospital has feature means with standard deviation ``shift``
     and weights that lie off the common ones by a random vector of expected squared length
     ``shift**2``. Features are normal with unit variance around the means; a label is 1 with

@@ -60,7 +60,7 @@ def _within_range(key: str, value: float, range_: Range) -> Iterator[tuple[str, 
 
 
 def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Outcomes that are not of a known metric and subject, once, and as the table has it."""
+    """Outcomes that are unknown, repeated, or not as the table of metrics has them."""
     names = {one.hospital for one in record.hospitals}
     counts = Counter((one.metric, one.subject) for one in record.outcomes)
     for one in record.outcomes:

@@ -268,7 +268,7 @@ class RunRecord(Part):
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Each name as one string: one a row would fill most of a large comparison's memory."""
+        """The curve with one string for each name: one for each row would fill the memory."""
         return {
             key: [intern(one) if type(one) is str else one for one in column]
             for key, column in curve.items()

@@ -109,7 +109,7 @@ class Grant:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
     def _defense(self, rng: Callable[[], np.random.Generator]) -> Callable[[Updates], Vector]:
-        """Previews the aggregate by rows of the hostile hospitals; each call draws the same."""
+        """A preview of the aggregate from rows of hostile hospitals; each call draws the same."""
 
         def preview(rows: Updates) -> Vector:
             sent = zip(self.hostile, as_sent(rows), strict=True)
@@ -152,7 +152,7 @@ class Adversary:
         self.moved = {}
 
     def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round, at the adversary neither."""
+        """The honest hospitals of which nothing arrives in a round; not even at the adversary."""
         away = set[str]()
         for name, absence in self.absences.items():
             present = [

@@ -20,7 +20,7 @@ from sim.seeds import Key
 from sim.types import SecureAggregation, View
 
 T = TypeVar("T")
-TRAIN = "train"  # the kind of a trip in which hospitals train and upload
+TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
 
 
 @dataclass(frozen=True, eq=False)

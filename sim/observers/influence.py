@@ -67,7 +67,7 @@ class Influence:
             self.measure(seen.number, view, seen.aggregated.states)
 
     def measure(self, number: int, view: View, states: Sequence[State] = ()) -> None:
-        """Note both figures for the hospitals of a view. ``states``: of the chain before it."""
+        """Note both figures for the hospitals of a view. ``states``: before the round."""
         if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)

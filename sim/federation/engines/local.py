@@ -131,8 +131,8 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
 def interrupts() -> Iterator[list[BaseException]]:
     """Tell a Ctrl-C from a ``KeyboardInterrupt`` that the code inside raises itself.
 
-    The list holds what the handler of Ctrl-C before has raised: empty as long as nobody has pressed
-    it.
+    The list holds what the earlier handler of Ctrl-C has raised: it is empty as long as nobody has
+    pressed it.
     """
     stopped = list[BaseException]()
     before = signal.getsignal(signal.SIGINT)

@@ -24,6 +24,7 @@ from sim.federation.wire.asking import (
     settings,
 )
 from sim.federation.wire.content import (
+    ANY_KIND,
     ARRAYS,
     CLEAR,
     CONFIG,
@@ -80,6 +81,7 @@ from sim.federation.wire.simulating import (
 )
 
 __all__ = [
+    "ANY_KIND",
     "ARRAYS",
     "CLEAR",
     "CONFIG",
