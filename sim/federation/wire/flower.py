@@ -134,8 +134,9 @@ def receiver(message: Message) -> int:
 
 def sent_to(message: Message, node: int, content: RecordDict) -> Message:
     """The same message to another node, with another content."""
-    metadata = made(Metadata, {**metadata_of(message), "_dst_node_id": node})
-    return copied(message, _metadata=metadata, _content=content)
+    attributes = vars(message)
+    about = made(Metadata, {**vars(attributes["_metadata"]), "_dst_node_id": node})
+    return made(Message, {**attributes, "_metadata": about, "_content": content})
 
 
 def from_aggregator(content: RecordDict, type_: str) -> Message:
@@ -145,7 +146,8 @@ def from_aggregator(content: RecordDict, type_: str) -> Message:
 
 def reply_to(message: Message, content: Any) -> Message:
     """``Message(content, reply_to=message)``, whatever the content is."""
-    asked = metadata_of(message)
+    attributes = vars(message)
+    asked = vars(attributes["_metadata"])
     now = time.time()
     metadata = {
         **asked,
@@ -159,7 +161,8 @@ def reply_to(message: Message, content: Any) -> Message:
         "_created_at": now,
         "_ttl": asked["_created_at"] + asked["_ttl"] - now,
     }
-    return copied(message, _metadata=made(Metadata, metadata), _content=content)
+    about = made(Metadata, metadata)
+    return made(Message, {**attributes, "_metadata": about, "_content": content})
 
 
 def failed(reason: str, message: Message) -> Message:
