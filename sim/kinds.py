@@ -69,6 +69,8 @@ class LocalPrivacy(Protocol):
 
     about: ClassVar[About]
 
+    def __hash__(self) -> int: ...
+
     @property
     def delta(self) -> float: ...
 

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from flwr.app import Message
 from torch import nn
 
 from attacks.training.constrain import Constrain
@@ -158,7 +159,7 @@ def length(name: str) -> float:
         defaultdict[int, list[float]](list),
     )
 
-    def measure(replies: list[wire.Message]) -> list[wire.Message]:
+    def measure(replies: list[Message]) -> list[Message]:
         for reply in replies:
             lengths[reply.metadata.src_node_id].append(float(np.linalg.norm(wire.sent(reply))))
         return replies

@@ -92,6 +92,17 @@ def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_m
         (worst, REFUSED + SENTENCES["epsilon"])
     ]
     assert record.skipped_rounds == []
+    assert record.value("epsilon", worst) == 0
+    assert record.value("epsilon") == pytest.approx(ordered[-2])
+
+
+@each_engine
+def test_hospitals_that_all_refuse_a_private_plan_spend_nothing(engine: str) -> None:
+    record = ENGINES[engine](experiment(*SMALL, *PRIVATE, "policy.max_epsilon=0.001"))
+    assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["epsilon"]}
+    assert [record.value("epsilon", name) for name in (None, *NAMES)] == 5 * [0]
+    assert record.privacy is not None
+    assert {one.steps for one in record.privacy.hospitals} == {0}
 
 
 @pytest.mark.parametrize(
@@ -366,6 +377,7 @@ def test_a_malicious_aggregator_is_stopped_by_hospitals_that_refuse_and_are_reco
     assert {entry.reason for entry in record.screened} == {REFUSED + SENTENCES["plan"]}
     assert record.skipped_rounds == [1, 2]
     assert record.engagement.attack_engaged
+    assert record.value("epsilon") == 0
 
 
 def test_hospitals_that_obey_a_malicious_aggregator_are_trained_without_privacy() -> None:
@@ -373,6 +385,7 @@ def test_hospitals_that_obey_a_malicious_aggregator_are_trained_without_privacy(
     record = run(design, app=lambda _: hospital_app(obedient(design)))
     assert record.screened == []
     assert record.skipped_rounds == []
+    assert record.value("epsilon") > 0
 
 
 def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:

@@ -121,7 +121,7 @@ def test_make_help_lists_every_target() -> None:
 
 def test_only_the_wire_imports_what_flower_keeps_private() -> None:
     private = {(path, name) for path, name in imports() if is_private(name)}
-    assert {path for path, _ in private} <= {"sim/federation/wire.py"}
+    assert {path for path, _ in private} <= {"sim/federation/wire/flower.py"}
 
 
 @pytest.mark.parametrize(

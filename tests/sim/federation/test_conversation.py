@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from sim import plugins
 from sim.federation import wire
@@ -267,7 +267,7 @@ def changed(reply: Message, name: str, value: Any) -> Message:
     array = wire.SharedArray(np.zeros(N, np.uint32))
     array.__dict__["values"] = value
     vars(record)["_data"][name] = array
-    return wire._copy(reply, _content=wire._copy(reply.content, _data={key: record}))
+    return wire.copied(reply, _content=wire.copied(reply.content, _data={key: record}))
 
 
 EVERYWHERE: dict[str, tuple[Entry, str]] = {
@@ -387,11 +387,9 @@ def test_honest_replies_of_every_trip_are_usable_when_serialized() -> None:
         content = RecordDict()
         for name, record in reply.content.items():
             if isinstance(record, ArrayRecord):
-                record = ArrayRecord(
-                    {key: wire.Array(array.numpy()) for key, array in record.items()}
-                )
+                record = ArrayRecord({key: Array(array.numpy()) for key, array in record.items()})
             content[name] = record
-        return wire._copy(reply, _content=content)
+        return wire.copied(reply, _content=content)
 
     for kind in TRIPS:
         one = tampered(masked(), kind, through_bytes)

@@ -173,7 +173,7 @@ def plain_of(message: Message) -> dict[str, Any]:
 def test_messages_are_those_that_flower_makes_with_all_its_checks() -> None:
     wire.enter_process()
     values = np.arange(3, dtype=np.float32)
-    weights, config = wire.arrays(wire.WEIGHTS, values), wire.settings("0" * 64)
+    weights, config = wire.shared({wire.WEIGHTS: values}), wire.settings("0" * 64)
     content = RecordDict(
         {wire.ARRAYS: weights, wire.CONFIG: ConfigRecord({**config, wire.ROUND: 4})}
     )
