@@ -1,4 +1,4 @@
-"""The one error a user can cause, and checks that name the offending value."""
+"""The errors that a user or a plug-in can cause, and checks that name the offending value."""
 
 from pathlib import PurePath
 from reprlib import Repr
@@ -9,9 +9,7 @@ MOST_BITS = 200  # of a whole number that is written out
 
 
 class InputError(ValueError):
-    """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in
-    the middle.
-    """
+    """Wrong input: one line with the key, the value (a long one is cut), and what was expected."""
 
     def __init__(self, key: str, value: object, expected: str) -> None:
         self.key, self.value, self.expected = key, value, expected
@@ -22,21 +20,15 @@ class InputError(ValueError):
 
 
 class UndefinedError(InputError):
-    """A rule, step or attack that is not defined in this design, where it may be in others. A
-    comparison leaves its cell out.
-    """
+    """A rule, step or attack that this design does not define; a comparison leaves its cell out."""
 
 
 class RefusedError(ValueError):
-    """A plug-in refuses what it was given, with the numbers and the limit, instead of doing
-    something else.
-    """
+    """The refusal of a plug-in to work on its input, with the numbers and the limit."""
 
 
 class PluginError(RuntimeError):
-    """A fault in a plug-in's code: it raised something else than a refusal, or returned what no
-    plug-in of its kind may.
-    """
+    """A fault in a plug-in's code: an exception that is no refusal, or a result of a wrong form."""
 
     def __init__(self, plugin: str, problem: str) -> None:
         self.plugin, self.problem = plugin, problem
@@ -47,8 +39,7 @@ class PluginError(RuntimeError):
 
 
 class NotFiniteError(RefusedError):
-    """A rule or step returned values that are not finite for rows that are: the round has no
-    aggregate.
+    """Values that are not finite, of a rule or step, for finite rows: the round has no aggregate.
     """
 
     def __init__(self, plugin: str) -> None:
@@ -60,9 +51,7 @@ class NotFiniteError(RefusedError):
 
 
 def whole(low: int, high: int | None = None, /, **values: int) -> None:
-    """Raise ``InputError`` unless every named value is an int of at least ``low`` and at most
-    ``high``.
-    """
+    """Raise ``InputError`` unless every named value is an int from ``low`` to ``high``."""
     for key, value in values.items():
         fits = isinstance(value, int) and not isinstance(value, bool)
         if not fits or value < low or (high is not None and value > high):
@@ -73,8 +62,9 @@ def whole(low: int, high: int | None = None, /, **values: int) -> None:
 def number(
     low: float, high: float = float("inf"), *, open_low: bool = False, **values: float
 ) -> None:
-    """Raise ``InputError`` unless every named value is a finite number in ``[low, high]`` (``(low,
-    high]`` if ``open_low``).
+    """Raise ``InputError`` unless every named value is a finite number from ``low`` to ``high``.
+
+    ``open_low``: ``low`` itself is refused too.
     """
     for key, value in values.items():
         fine = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -110,9 +100,7 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as it was written: paths are paths, and what is nested or long is cut before it is
-    put together.
-    """
+    """A value as it was written; a nested or long one is cut before it is put together."""
     if isinstance(value, PurePath):
         return str(value)  # whole, for somebody has to find it
     if isinstance(value, int) and value.bit_length() > MOST_BITS:

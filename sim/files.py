@@ -21,10 +21,10 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that
-    names the folder.
+    """Put ``content`` in the place of ``path``, whole or not at all.
 
     Not ``durable``: a power cut may leave a file that is not whole; the end of the process may not.
+    Raises ``InputError`` that names the folder if the file cannot be written.
     """
     with finishing(), _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,14 +66,15 @@ def append(path: Path, line: bytes) -> None:
 
 
 def opened(path: Path) -> int:
-    """A descriptor of ``path`` for reading. Raises ``OSError`` unless it is a regular file, as a
-    pipe would never end.
+    """A descriptor of ``path`` for reading, which must be a regular file: a pipe would never end.
+
+    Raises ``OSError`` for anything else.
     """
     return _opened(path, os.O_RDONLY)
 
 
 def leftovers(folder: Path) -> None:
-    """Remove what a command that was killed left half-written in ``folder``."""
+    """Remove the files that a killed command left half-written in ``folder``."""
     with _named(folder / PART):
         for path in folder.glob(f".*{PART}"):
             path.unlink(missing_ok=True)
@@ -81,11 +82,10 @@ def leftovers(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else enters the same folder meanwhile. Raises ``InputError`` if somebody is in there
-    already.
+    """Nobody else enters ``folder`` while this block runs.
 
-    It is the folder itself that is locked, so that no file is left over. File systems without locks
-    are not guarded.
+    The folder itself is locked, so that no file is left over. File systems without locks are not
+    guarded. Raises ``InputError`` if somebody is in the folder already.
     """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

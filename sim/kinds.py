@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """The public schema of a record -> the network on such records."""
+    """A model: the public schema of a record -> the network on such records."""
 
     def __call__(self, schema: Schema) -> Network: ...
 
 
 @runtime_checkable
 class TrainingAttack(Protocol):
-    """How a hostile hospital would train if honest -> how it trains instead."""
+    """A training attack: how a hostile hospital would train if honest -> how it trains instead."""
 
     about: ClassVar[About]
 
@@ -103,8 +103,7 @@ class LocalPrivacy(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of plug-in: its configuration group, the folder of its classes, and the form that
-    they have.
+    """One kind of plug-in: its configuration group, the folder of its classes, and their form.
 
     ``folder`` is the part of the module's name after its package, empty where all of the group are
     of one kind.
@@ -137,7 +136,7 @@ GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 
 @cache
 def targets(group: str) -> tuple[str, ...]:
-    """Names of the classes that the project's own files of a configuration group name, sorted."""
+    """The names of the classes in the project's own files of a configuration group, sorted."""
     found = set[str]()
     for path in (CONF / group).glob("*.yaml"):
         found.update(
@@ -149,11 +148,10 @@ def targets(group: str) -> tuple[str, ...]:
 
 
 def find(key: str, target: object, packages: Sequence[str] = ()) -> type:
-    """The class that the node at ``key`` may name with ``target``; ``packages``: of the user, see
-    ``sim.plugins``.
+    """The class that the node at ``key`` may name with ``target``.
 
-    Raises ``InputError`` for every other name, before anything is imported, and for a class of
-    another kind.
+    ``packages``: of the user, see ``sim.plugins``. Raises ``InputError`` for every other name,
+    before anything is imported, and for a class of another kind.
     """
     group = key.partition(".")[0]
     if not isinstance(target, str) or not re.fullmatch(
@@ -182,9 +180,7 @@ def find(key: str, target: object, packages: Sequence[str] = ()) -> type:
 
 
 def kinds_of(group: str, module: str) -> list[Kind]:
-    """The kinds that a group's class can be of by the module it is in; none if its folder is none
-    of the group's.
-    """
+    """The kinds that a class of a group can be of by its module's folder; none in a wrong one."""
     folder = module.split(".")[1] if "." in module else ""
     return [kind for kind in KINDS if kind.group == group and kind.folder in ("", folder)]
 
@@ -243,7 +239,7 @@ def _missing(found: type, kind: Kind) -> str | None:
 
 @cache
 def _members(form: type) -> Mapping[str, object]:
-    """What a form asks for: its methods, with their arguments, and its other attributes."""
+    """The members that a form asks for: methods, with their arguments, and other attributes."""
     names = [
         name
         for part in form.__mro__

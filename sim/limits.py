@@ -1,7 +1,7 @@
-"""How large a run may be: what is larger is refused before anything of that size is made.
+"""The largest sizes of a run: anything larger is refused before it is made.
 
 The limits on memory are those of this machine; the others stand far above every use and far below
-what would never end.
+runs that would never end.
 """
 
 from __future__ import annotations

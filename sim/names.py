@@ -1,5 +1,6 @@
-"""Objects and modules that the simulator finds by name: it must not import what runs in hospitals
-or on the aggregator.
+"""Dotted names of objects that the simulator finds at run time, because it may not import them.
+
+They run in hospitals or on the aggregator.
 """
 
 from __future__ import annotations

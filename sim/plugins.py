@@ -1,5 +1,4 @@
-"""Where plug-ins are named: in the project's ``conf/``, and in packages that the user of this
-machine has chosen.
+"""Places where plug-ins are named: ``conf/``, and packages that the user of this machine chose.
 
 A package is chosen with ``plugins=[PACKAGE]`` and trusted, because it was named on purpose: in a
 process and in the processes that it starts. A message or a file of somebody else can ask for one,
@@ -47,7 +46,7 @@ def require(package: str) -> None:
 
 
 def hashed(packages: object) -> dict[str, str]:
-    """Name -> hash of the source, of packages given by name, or given so already.
+    """The name of each package with the hash of its source, from names or from such pairs.
 
     Raises ``InputError`` for a name that is no package of the user, or whose source here has
     another hash.
@@ -81,7 +80,7 @@ def _listed(packages: object) -> dict[str, str]:
 
 @cache
 def source_hash(package: str) -> str:
-    """16 hex digits of the Python source of a package, which is not imported for it."""
+    """The hash of a package's Python source, 16 hex digits; the package is not imported for it."""
     if not re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII) or package in (
         *OURS,
         *sys.stdlib_module_names,

@@ -1,9 +1,8 @@
-"""What plug-ins return, checked where it is taken over: a wrong form is named with the plug-in, at
-once.
+"""Checks of the results of plug-ins, where they are taken over: a wrong form names its plug-in.
 
-Each function gives back what it was given. Raises ``PluginError`` for what no plug-in of the kind
-may
-return, and ``NotFiniteError`` where values of the right form are not finite.
+Each function gives back the value that it was given. It raises ``PluginError`` for a form that no
+plug-in of the kind may return, and ``NotFiniteError`` where values of the right form are not
+finite.
 """
 
 from __future__ import annotations

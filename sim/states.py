@@ -1,5 +1,6 @@
-"""State that lasts from round to round: a frozen value that a plug-in is given and returns, and
-that nobody edits.
+"""State that lasts from round to round: a frozen value that a plug-in is given and returns.
+
+Nobody edits it.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def advanced(
     state: State,
     rng: np.random.Generator,
 ) -> tuple[Result, State]:
-    """What a plug-in makes of ``given``, and its next state. Raises ``PluginError`` for a state of
-    another type than stated.
+    """The result of a plug-in for ``given``, and its next state.
+
+    Raises ``PluginError`` for a state of another type than the plug-in states.
     """
     if not is_stateful(plugin):
         return plugin(given, rng), None

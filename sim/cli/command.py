@@ -1,6 +1,4 @@
-"""The command ``wardround``: what needs no libraries is done at once; ``sim.cli.main`` does the
-rest.
-"""
+"""The command ``wardround``: tasks that need no library are done here, others in ``main``."""
 
 from __future__ import annotations
 
@@ -37,8 +35,9 @@ INTERRUPTED = (
 
 @streams.settled
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Where it is the process's own command, an interrupt
-    ends the process.
+    """Run one command; returns the exit code.
+
+    Where it is the process's own command, an interrupt ends the process.
     """
     if arguments is None:
         interrupts.end_with(INTERRUPTED, processes.kill)

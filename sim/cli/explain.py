@@ -1,6 +1,4 @@
-"""``wardround explain``: what would run, who sees what, what conflicts, how long it takes; nothing
-is run.
-"""
+"""``wardround explain``: what would run, who sees what, conflicts and time; nothing is run."""
 
 from __future__ import annotations
 
@@ -106,9 +104,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
 
 
 def absences(experiment: Experiment) -> str:
-    """How many replies may be missing in a round beside how many hostile hospitals, and who can
-    stop rounds.
-    """
+    """The number of replies that may be missing in a round, and who can stop rounds, in words."""
     n_hospitals, needed, chain = (
         len(experiment.consortium),
         experiment.plan.quorum.least,
@@ -136,7 +132,7 @@ def absences(experiment: Experiment) -> str:
 
 
 def _beside(experiment: Experiment, given: int | None) -> str:
-    """What else the rule withstands while replies are missing."""
+    """The hostile hospitals that the rule withstands while replies are missing, in words."""
     if given is None:
         unchecked = "how many of the others may be hostile is not checked"
         return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
@@ -146,9 +142,7 @@ def _beside(experiment: Experiment, given: int | None) -> str:
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:
-    """Rough processor seconds for all runs, from the time of a training step of this model on
-    random numbers here and now.
-    """
+    """Rough processor seconds for all runs, from the time of a training step of this model here."""
     step = _step_seconds(experiments[0])
     total = 0.0
     for experiment in experiments:
@@ -160,14 +154,15 @@ def seconds(experiments: Sequence[Experiment]) -> float:
 
 
 def needed_bytes(experiments: Sequence[Experiment], workers: int) -> int:
-    """Most memory that all processes together hold, in bytes: of each what this one holds now, and
-    a round of its runs.
+    """The most memory that all processes together hold, in bytes.
+
+    Each holds what this one holds now, and a round of its runs.
     """
     return workers * (resident_bytes() + group_bytes(experiments, workers))
 
 
 def group_bytes(experiments: Sequence[Experiment], workers: int) -> int:
-    """What the largest group of runs that advance together holds of a round, in bytes."""
+    """The memory of a round for the largest group of runs that advance together, in bytes."""
     return max(
         sum(run_bytes(experiment) for experiment in group)
         for group in grouped(experiments, workers)

@@ -1,6 +1,4 @@
-"""How a command ends that cannot do what it was asked: one line, and an exit code that states whose
-fault it is.
-"""
+"""The end of a command that fails: one line, and an exit code that states whose fault it is."""
 
 from __future__ import annotations
 
@@ -25,8 +23,9 @@ def wrong_input(error: Exception) -> int:
 
 
 def internal(error: Exception) -> int:
-    """Print an error of the program, or of a plug-in, as a line to report: its type, what it is
-    about, file and line.
+    """Print an error of the program, or of a plug-in, as one line to report; returns the exit code.
+
+    The line names the error's type, what it is about, file and line.
     """
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
@@ -56,7 +55,7 @@ def _is_library(filename: str) -> bool:
 
 
 def _short(filename: str) -> str:
-    """The file's name with its folder, which is enough to find it and names no home of anybody."""
+    """The file's name with its folder, which is enough to find it and names nobody's home."""
     return "/".join(Path(filename).parts[-2:])
 
 

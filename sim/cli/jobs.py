@@ -43,9 +43,7 @@ Order = Callable[[Sequence[object], DictConfig], Iterable[int]]
 
 @dataclass(frozen=True)
 class Command:
-    """What a command does for one configuration (``task``), how it is checked, and its launchers by
-    ``hydra/launcher``.
-    """
+    """One command: the task for a configuration, the check of one, and its launchers by name."""
 
     task: Task
     check: Check
@@ -66,13 +64,11 @@ def show(config_name: str, asked: Namespace) -> None:
 
 
 def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
-    """Run the task for the configuration that the words describe, or for each job of a sweep
-    (``-m``).
+    """Run the task for the configuration of the words, or for each job of a sweep (``-m``).
 
-    Returns the folder of a sweep.
-
-    The words, and the folder of ``--config-dir``, are checked already (``sim.config.words``,
-    ``sim.config.foreign``). Raises ``InputError`` before any job runs if one of them is wrong.
+    Returns the folder of a sweep, else None. The words, and the folder of ``--config-dir``, are
+    checked already (``sim.config.words``, ``sim.config.foreign``). Raises ``InputError`` before any
+    job runs if one of them is wrong.
     """
     with _hydra(asked.config_dir):
         parsed = _parsed(asked)
@@ -177,8 +173,9 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 
 @contextmanager
 def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
-    """The configuration without Hydra's part, which ``HydraConfig.get()`` gives, with the folder as
-    ``runtime.output_dir``.
+    """The configuration without Hydra's own part, which ``HydraConfig.get()`` gives in this block.
+
+    ``folder`` is its ``runtime.output_dir``.
     """
     before = HydraConfig.instance().cfg
     OmegaConf.set_readonly(config.hydra, False)
@@ -197,7 +194,7 @@ def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
 
 
 def _of_folder(error: OSError, folder: str) -> Exception:
-    """What is wrong with the folder, if that is what the error is about; else the error itself."""
+    """The error as wrong input, if the folder is what it is about; else the error itself."""
     about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error

@@ -1,6 +1,4 @@
-"""``wardround list``: what there is to choose from, as the plug-ins and their configuration state
-it.
-"""
+"""``wardround list``: the choices that there are, as plug-ins and configurations state them."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ wardround list WORD...   every choice in whose name or description the word occu
 
 
 def show(words: Sequence[str]) -> None:
-    """Print what the named groups offer, and all choices in which another word occurs; everything
-    if there is no word.
+    """Print the choices of each word: of a group, or those with the word; all without a word.
 
     Raises ``InputError`` for a word that is neither a group nor occurs anywhere, before anything is
     printed.
@@ -108,9 +105,7 @@ def _occurs(word: str, group: str, name: str) -> bool:
 
 
 def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
-    """A heading, then for each choice of a group its name and a block of labeled lines, none longer
-    than ``width``.
-    """
+    """A heading, then each choice's name and labeled lines, none longer than ``width``."""
     key = f"{group}.NAME" if group in ORDERED else group
     yield Text.assemble((group, "bold"), f"  (set a value with {key}.KEY=VALUE)")
     room = max(NARROWEST, width - INDENT - LABEL)
@@ -130,9 +125,7 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
 
 @cache
 def facts(group: str, name: str) -> dict[str, str]:
-    """What there is to know of one choice of a group, by label; nothing that its plug-in or
-    configuration does not state.
-    """
+    """The facts about one choice, by label, that its plug-in or its configuration states."""
     node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
     if node is None:
         return {"is": "nothing"}
@@ -152,8 +145,9 @@ def facts(group: str, name: str) -> dict[str, str]:
 
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
-    """The data sheet: an attack by a hospital states the least knowledge, everything else its limit
-    or what it sees.
+    """The data sheet by label; ``kind``: that of an attack, else empty.
+
+    An attack by a hospital states the least knowledge, everything else its limit or what it sees.
     """
     by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {

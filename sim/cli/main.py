@@ -1,4 +1,7 @@
-"""The commands ``wardround run | compare | explain | list | report``: each imports what it needs, when it is asked for."""
+"""The commands ``wardround run | compare | explain | list | report``.
+
+Each imports the libraries that it needs when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,7 @@ def run_command(words: list[str]) -> int:
 
 
 def _hydra(command: str, words: Sequence[str]) -> None:
-    """Run the command for the configuration, or the sweep of configurations, that the words
-    describe, or show it.
-    """
+    """Run the command for the configuration, or the sweep, that the words describe, or show it."""
     from sim.cli import jobs
     from sim.config import overrides
     from sim.config.hydra_errors import one_line

@@ -1,6 +1,4 @@
-"""The command that repeats what a folder holds: every flag and override that matters, and none that
-states where to write.
-"""
+"""The command that repeats a folder's results, without the words that state where to write."""
 
 from __future__ import annotations
 
@@ -21,8 +19,9 @@ OF_SWEEPS = ("hydra/launcher", "hydra.launcher")  # what one job has no need of
 
 
 def of_job(command: str, task: Sequence[str]) -> str:
-    """The command of the job that Hydra is running; ``task``: its overrides. A job of a sweep is
-    repeated alone.
+    """The command of the job that Hydra is running; a job of a sweep is repeated alone.
+
+    ``task``: the overrides of the job.
     """
     hydra = HydraConfig.get()
     given = OmegaConf.to_container(hydra.overrides.hydra)  # as written: not resolved

@@ -1,5 +1,4 @@
-"""The one place where a command's text meets the terminal: every value is shown as it is, and no
-figure is cut.
+"""The one place where a command's text meets the terminal: values are shown as they are, uncut.
 
 No text is markup: ``[`` and ``:smile:`` in a name are characters like others. Characters that would
 act on the terminal are shown as ``?``. A table that does not fit becomes a list with a line for
@@ -73,7 +72,7 @@ def _widths(column: Column, *, header: bool) -> tuple[int, int]:
 
 
 def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
-    """The widths, grown to ``room`` all together: at each step that column by one that lacks most."""
+    """The widths, grown to ``room`` in steps of one, each for the column that lacks most."""
     for _ in range(room - sum(widths)):
         lacking = max(range(len(widths)), key=lambda place: most[place] - widths[place])
         widths[lacking] += 1
@@ -81,8 +80,9 @@ def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
 
 
 def shown(text: str) -> str:
-    """The text with ``?`` for each character that acts on a terminal: control, direction of
-    writing, separators of lines.
+    """The text with ``?`` for each character that acts on a terminal.
+
+    These are control characters, changes of the direction of writing, and separators of lines.
     """
     if text.isprintable():
         return text
@@ -98,9 +98,7 @@ def _asked() -> int:
 
 
 def _listed(table: Table) -> Text:
-    """A table as a list: the first cell of each row, then a line with header and cell for each of
-    the others.
-    """
+    """A table as a list: each row's first cell, then a line with header and cell for each other."""
     headers = [
         " ".join(str(column.header).split()) if table.show_header else ""
         for column in table.columns

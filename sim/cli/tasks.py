@@ -1,4 +1,4 @@
-"""What the commands do that run something or make a report: run, compare and report."""
+"""The tasks of the commands that run something or make a report: run, compare and report."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def comparison(config: DictConfig) -> None:
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
-    """Table and report of a sweep, of those jobs that left evidence."""
+    """Write and print the report of a sweep, of those jobs that left evidence."""
     from reports import sweeps
 
     if sweeps.places(folder):
@@ -117,8 +117,9 @@ def _finish(
     start: float,
     refused: Sequence[Refused] = (),
 ) -> Path:
-    """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands
-    stay in them.
+    """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
+
+    Runs of earlier commands stay in the tables.
     """
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)

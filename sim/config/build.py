@@ -17,12 +17,11 @@ from sim.plugins import SELF
 
 
 def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) -> object:
-    """Make the plug-in that ``node`` describes; ``key`` names the node in an error, and its first
-    part is the group.
+    """The plug-in that ``node`` describes.
 
-    ``packages``: of the user, from which plug-ins may come too. Raises ``InputError`` for a
-    ``_target_`` that is no plug-in of the group, an unknown or missing parameter, or a refused
-    value.
+    ``key`` names the node in an error, and its first part is the group. ``packages``: of the user,
+    from which plug-ins may come too. Raises ``InputError`` for a ``_target_`` that is no plug-in of
+    the group, an unknown or missing parameter, or a refused value.
     """
     values = {name: value for name, value in node.items() if name != SELF}
     check(key, values, LARGEST_COUNT)
@@ -38,9 +37,7 @@ def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) ->
 
 
 def built(key: str, node: Mapping[str, object], packages: tuple[str, ...] = ()) -> object:
-    """The plug-in that ``node`` describes; the same one wherever the node is the same, for plug-ins
-    are values.
-    """
+    """The plug-in that ``node`` describes, one object for all equal nodes: plug-ins are values."""
     return _built_once(key, json.dumps(node), packages)
 
 

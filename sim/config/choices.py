@@ -27,7 +27,7 @@ def groups() -> tuple[str, ...]:
 
 
 def options(group: str) -> list[str]:
-    """Names that a configuration group of the project offers."""
+    """The names that a configuration group of the project offers, sorted."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
@@ -43,8 +43,9 @@ def check_choice(group: str, value: object) -> None:
 
 
 def check_listed(key: str, value: object) -> None:
-    """As ``check_choice`` for the lists of names that a comparison is planned from: lists in lists,
-    and names joined with +.
+    """Raise ``InputError`` unless the lists of a comparison hold names, or names joined with +.
+
+    Lists may be in lists.
     """
     for name in _flat(value):
         if isinstance(name, str) and not _is_name(name, stacked=True):
@@ -55,9 +56,7 @@ def check_listed(key: str, value: object) -> None:
 
 
 def check_present(chosen: Iterable[str], attacks: object) -> None:
-    """Raise ``InputError`` for an attack that was chosen and is not in the configuration: the run
-    would be a control.
-    """
+    """Raise ``InputError`` for a chosen attack that is not there: the run would be a control."""
     known = attacks if isinstance(attacks, Mapping) else {}
     for name in chosen:
         if name != NONE and not known.get(name):

@@ -1,10 +1,9 @@
-"""A folder of configurations that somebody else may have written (``--config-dir``), checked before
-Hydra reads any of it.
+"""The check of a folder of configurations (``--config-dir``) before Hydra reads any of it.
 
-It offers further choices of the project's groups, ``DIR/GROUP/NAME.yaml``, and nothing else. A file
-may set values and choose parts of the project by name. It can neither replace a choice of the
-project, nor reach Hydra's own values, nor name a class of anything but the project and the packages
-of ``plugins=``.
+Somebody else may have written the folder. It offers further choices of the project's groups,
+``DIR/GROUP/NAME.yaml``, and nothing else. A file may set values and choose parts of the project by
+name. It can neither replace a choice of the project, nor reach Hydra's own values, nor name a class
+of anything but the project and the packages of ``plugins=``.
 """
 
 from __future__ import annotations
@@ -29,9 +28,7 @@ FOR_USERS = ("plugins", "hydra")  # keys for the command line alone
 
 
 def check(folder: str) -> None:
-    """Raise ``InputError`` for the first thing in ``folder`` that a folder of configurations may
-    not have.
-    """
+    """Raise ``InputError`` for the first thing in ``folder`` that may not be in such a folder."""
     root, included = Path(folder), dict[str, list[str]]()
     if not root.is_dir():
         raise InputError("--config-dir", root, "expected a folder")
@@ -49,9 +46,7 @@ def check(folder: str) -> None:
 
 
 def _included(group: str, defaults: Any) -> list[str]:
-    """The choices, ``GROUP/NAME``, that a checked list of defaults puts into its own file; an
-    override puts none there.
-    """
+    """The choices, ``GROUP/NAME``, that a checked list of defaults includes; overrides add none."""
     found = list[str]()
     for item in defaults or ():
         if isinstance(item, str):
@@ -67,9 +62,7 @@ def _included(group: str, defaults: Any) -> list[str]:
 
 
 def _check_ends(root: Path, included: Mapping[str, Sequence[str]]) -> None:
-    """Refuse defaults that lead back to their own file. ``included``: the choices of each file of
-    the folder.
-    """
+    """Refuse defaults that lead back to their own file; ``included``: the choices of each file."""
     ended = set[str]()
     for start in included:
         path = [start]
@@ -91,9 +84,7 @@ def _check_ends(root: Path, included: Mapping[str, Sequence[str]]) -> None:
 
 
 def _entries(root: Path) -> Iterator[Path]:
-    """What Hydra can reach by the name of one of the project's groups, and what it would read by
-    itself.
-    """
+    """The paths that Hydra can reach by the name of a group, and those that it reads by itself."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name == "hydra":
             raise InputError(
@@ -109,7 +100,10 @@ def _entries(root: Path) -> Iterator[Path]:
 
 
 def _check_file(root: Path, path: Path) -> dict[str, Any]:
-    """What the file holds. Raises ``InputError`` for what no file of the folder may hold."""
+    """The values of the file.
+
+    Raises ``InputError`` for anything that no file of the folder may hold.
+    """
     relative = path.relative_to(root)
     if len(relative.parts) != 2 or path.suffix != ".yaml" or not NAME.fullmatch(path.stem):
         raise InputError(
@@ -152,7 +146,7 @@ def _text(path: Path) -> str:
 
 
 def _check_header(path: Path, group: str, text: str) -> None:
-    """The package that a file states is its own group, or everything."""
+    """Refuse a file that states another package than its own group, or everything."""
     stated = [found[1] for line in text.splitlines() if (found := HEADER.match(line))]
     allowed = (group, f"{group}.{path.stem}", "_global_", "_group_")
     for package in stated:
@@ -169,9 +163,7 @@ def _check_header(path: Path, group: str, text: str) -> None:
 
 
 def _loaded(path: Path, text: str) -> Any:
-    """What the YAML means. Aliases and tags are refused while it is read, before anything is put
-    together.
-    """
+    """The value of the YAML; aliases and tags are refused before anything is put together."""
     depth = count = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -260,8 +252,9 @@ def _check_key(path: Path, key: str, name: Any) -> None:
 
 
 def _check_defaults(path: Path, listed: Any) -> None:
-    """A list of ``_self_``, ``GROUP: NAME`` and ``override /GROUP: NAME``, with lists of names
-    where several can be chosen.
+    """Refuse all but a list of ``_self_``, ``GROUP: NAME`` and ``override /GROUP: NAME``.
+
+    Where several can be chosen, NAME may be a list of names.
     """
     if not isinstance(listed, list):
         raise InputError(

@@ -1,5 +1,6 @@
-"""What Hydra has read is checked before anything acts on it: names are names, and values refer to
-nothing outside.
+"""Checks of what Hydra has read, before anything acts on it.
+
+Names are names, and values refer to nothing outside.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ FOREIGN = "command-line"  # what Hydra calls the folder of --config-dir
 
 @contextmanager
 def hydra_errors() -> Iterator[None]:
-    """Turn everything that Hydra raises while it reads words or files into an ``InputError``: no
-    code of ours runs in it.
+    """Every error of Hydra while it reads words or files becomes an ``InputError`` in this block.
+
+    No code of ours may run in it.
     """
     with one_line():
         try:
@@ -61,8 +63,9 @@ def parsed(words: Sequence[str]) -> list[Override]:
 
 
 def _check_name(key: str, values: Sequence[Any]) -> None:
-    """Refuse what would let a run go by the name of another: two choices where one counts, a name
-    put in its place.
+    """Refuse an override that would let a run go by the name of another.
+
+    That is two choices where one counts, or a value put in place under the name of a choice.
     """
     group, _, rest = key.partition(".")
     if (
@@ -101,10 +104,9 @@ def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
 
 
 def check(config: DictConfig, words: Sequence[str]) -> None:
-    """Raise ``InputError`` for a composed configuration that reads anything outside, or whose
-    chosen attack is not in it.
+    """Raise ``InputError`` for a composed configuration that reads anything outside.
 
-    ``words``: what it is composed of.
+    So too where a chosen attack is not in it. ``words``: the overrides that it is composed of.
     """
     values = {key: value for key, value in _container(config).items() if key != "hydra"}
     plain.references("", values)
@@ -115,8 +117,9 @@ def check(config: DictConfig, words: Sequence[str]) -> None:
 
 
 def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
-    """Names of the attacks whose files make a configuration; files of the project choose none
-    beside those of the words.
+    """The names of the attacks whose files make a configuration.
+
+    Files of the project choose none beside those of the words.
     """
     loader = GlobalHydra.instance().config_loader()
     if any(source.provider == FOREIGN for source in loader.get_sources()):

@@ -1,6 +1,4 @@
-"""Hydra's and OmegaConf's errors about wrong input, as one line that names the key, the value and
-what was expected.
-"""
+"""Errors of Hydra and OmegaConf about wrong input, as one line: key, value, what was expected."""
 
 from __future__ import annotations
 
@@ -23,8 +21,9 @@ from sim.near import choice
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else
-    raises is no wrong input.
+    """An error of Hydra or OmegaConf on wrong input becomes an ``InputError`` in this block.
+
+    An error of anything else is no wrong input.
     """
     try:
         yield
@@ -84,9 +83,7 @@ def _value(key: str, text: str) -> str:
 
 
 def near(key: str) -> str:
-    """The known key that ``key`` may stand for, as the end of a message; empty where none is like
-    it.
-    """
+    """The end of a message that names the known key most like ``key``, or nothing."""
     ready = GlobalHydra.instance().is_initialized()
     with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
         known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]

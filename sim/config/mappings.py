@@ -1,6 +1,4 @@
-"""Overrides whose value is a mapping: it replaces the one that is there. Hydra merges the two, in
-silence.
-"""
+"""Overrides whose value is a mapping replace the one that is there; Hydra alone merges the two."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ TARGET = "_target_"
 
 
 def replace(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Give every mapping that ``overrides`` set, in ``config`` composed with them, no other keys
-    than theirs.
+    """Give every mapping that ``overrides`` set in ``config`` no other keys than theirs.
 
-    A mapping that is one parameter of a plug-in is replaced. Other mappings have fixed keys: raises
-    ``InputError`` where an override leaves one of them out, for it would keep a value that the
-    override does not show. Raises it as well for a value inside a mapping that is set as a whole.
+    ``config``: composed with the overrides. A mapping that is one parameter of a plug-in is
+    replaced. Other mappings have fixed keys: raises ``InputError`` where an override leaves one of
+    them out, for it would keep a value that the override does not show. Raises it as well for a
+    value inside a mapping that is set as a whole.
     """
     for key, value in _given(overrides):
         _refuse_both(key, overrides)
@@ -29,7 +27,7 @@ def replace(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _given(overrides: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Key and value of the overrides that are mappings, in order."""
+    """The key and the value of each override that is a mapping, in order."""
     words = [
         word
         for word in overrides

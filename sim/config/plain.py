@@ -1,6 +1,4 @@
-"""What a value of a configuration may be: plain, small, and naming nothing that anybody would
-resolve or call.
-"""
+"""The values that a configuration may hold: plain, small, and naming nothing to resolve or call."""
 
 from __future__ import annotations
 
@@ -29,12 +27,12 @@ PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASC
 
 
 def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
-    """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float,
-    str, list or mapping of these.
+    """Raise ``InputError`` for the first value below ``key`` that is not plain.
 
-    Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_``
-    anywhere but at the top of a plug-in's node), interpolations, and what is larger than any use of
-    it. ``key`` is empty for a whole configuration.
+    Plain are None, bool, int, float, str, and lists and mappings of these. Refused too: keys that
+    are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top
+    of a plug-in's node), interpolations, and values larger than any use of them. ``key`` is empty
+    for a whole configuration.
     """
     for where, value in walk(key, values):
         if isinstance(value, Mapping):
@@ -45,12 +43,11 @@ def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
 
 
 def references(key: str, values: object) -> None:
-    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in
-    ``${training.lr}``.
+    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference.
 
-    A reference is all of its value and leads to a single value: what calls a resolver
-    (``${oc.env:X}``), puts texts together or repeats whole parts is refused. Of one value alone (an
-    override) it is not known where it leads.
+    A reference, as in ``${training.lr}``, is all of its value and leads to a single value: an
+    interpolation that calls a resolver (``${oc.env:X}``), puts texts together or repeats whole
+    parts is refused. Of one value alone (an override) it is not known where it leads.
     """
     whole = isinstance(values, Mapping) and not key
     for where, value in walk(key, values):
@@ -59,8 +56,9 @@ def references(key: str, values: object) -> None:
 
 
 def check_references(where: str, value: str) -> bool:
-    """Whether a text is a reference. Raises ``InputError`` for any other interpolation, and for
-    Hydra's own values.
+    """Whether a text is a reference.
+
+    Raises ``InputError`` for any other interpolation, and for Hydra's own values.
     """
     if "${" not in value:
         return False
@@ -82,8 +80,9 @@ def _check_leads(where: str, value: str, values: object) -> None:
 
 
 def walk(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there
-    are too many, or too deep.
+    """The value at ``key`` and all values below it, each with its place.
+
+    Raises ``InputError`` where there are too many, or too deep.
     """
     waiting, count = [(key, value, 0)], 0
     while waiting:

@@ -1,5 +1,4 @@
-"""Defenses that stack: ``secagg+dp_record`` or ``median+clip``, made of presets and of single parts
-of a defense.
+"""Stacked defenses, ``secagg+dp_record`` or ``median+clip``, of presets and single parts.
 
 A stack becomes a preset of its own, which includes the presets it is made of, so that Hydra
 composes it like any other.
@@ -33,13 +32,13 @@ Choice = tuple[str, str]  # group, name
 
 @dataclass(frozen=True)
 class Source:
-    """Where presets and parts come from."""
+    """The loader of Hydra as the source of presets and parts."""
 
     loader: ConfigLoader
 
     @cached_property
     def known(self) -> dict[str, list[str]]:
-        """Names of presets and of parts by group, without the stacks made."""
+        """The names of presets and of parts by group, without the stacks made."""
         return {group: self._options(group) for group in (GROUP, *STACK)}
 
     def defaults(self, preset: str) -> list[Choice]:
@@ -60,8 +59,9 @@ def key_of(word: str) -> str:
 
 
 def plain(name: str) -> str:
-    """The name of a stack without spaces around its parts. Raises ``InputError`` for a part without
-    a name.
+    """The name of a stack without spaces around its parts.
+
+    Raises ``InputError`` for a part without a name.
     """
     parts = [part.strip() for part in name.split(JOINT)]
     if any(not re.fullmatch(r"\w+", part) for part in parts):
@@ -92,8 +92,9 @@ def make(names: Iterable[str]) -> None:
 
 
 def make_asked(overrides: Sequence[Override]) -> None:
-    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must
-    be initialized.
+    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them.
+
+    Hydra must be initialized.
     """
     names = [
         name
@@ -105,7 +106,7 @@ def make_asked(overrides: Sequence[Override]) -> None:
 
 
 def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
-    """What a stack chooses of each group. Only steps may be several, and each only once."""
+    """The choices of a stack by group. Only steps may be several, and each only once."""
     chosen, by = defaultdict[str, list[str]](list), dict[str, str]()
     if repeated := [part for part in parts if parts.count(part) > 1]:
         raise InputError(GROUP, name, f"expected {repeated[0]} once")
@@ -130,7 +131,7 @@ def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[
 
 
 def _of_part(name: str, part: str, source: Source) -> list[Choice]:
-    """What a preset chooses, or the single part of a defense with that name."""
+    """The choices of a preset, or the single part of a defense with that name."""
     if part == NOTHING:
         raise InputError(
             GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack"
@@ -168,8 +169,9 @@ def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> 
 
 
 def _values(override: Override) -> list[str]:
-    """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is
-    left out.
+    """The names of an override, or of a sweep over several.
+
+    A value that Hydra would look up elsewhere is left out.
     """
     if override.is_sweep_override():
         return (

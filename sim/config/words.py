@@ -1,8 +1,7 @@
-"""The words of a command, checked before anything is imported, read or run: flags, keys of Hydra,
-names, sizes.
+"""The check of a command's words before anything is imported, read or run.
 
-What is not listed here as allowed is refused by its name; the values are checked again where Hydra
-has read them.
+Flags, keys of Hydra, names and sizes that are not listed here as allowed are refused by name; the
+values are checked again where Hydra has read them.
 """
 
 from __future__ import annotations
@@ -37,16 +36,15 @@ IN_FOLDERS = re.compile(rf"\$\{{(?:{OF_JOB}|(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*)\}
 
 
 def flags(words: Sequence[str]) -> Namespace:
-    """The flags and the other words (``overrides``). Raises ``InputError`` for any flag that is not
-    offered, or cut short.
+    """The flags and the other words (``overrides``).
+
+    Raises ``InputError`` for any flag that is not offered, or cut short.
     """
     return _parser(words).parse_intermixed_args(list(words))
 
 
 def check(words: Sequence[str]) -> None:
-    """Raise ``InputError`` for the first word of ``run``, ``compare`` or ``explain`` that is not
-    one that they may be given.
-    """
+    """Raise ``InputError`` for the first word that ``run``, ``compare`` and ``explain`` refuse."""
     if len(words) > MOST_WORDS:
         raise InputError("overrides", f"{len(words)} words", f"expected at most {MOST_WORDS}")
     for word in words:
@@ -56,9 +54,7 @@ def check(words: Sequence[str]) -> None:
 
 
 def chosen(words: Sequence[str]) -> tuple[str, ...]:
-    """Packages that these words choose with ``plugins=[PACKAGE]``; only here can a package be
-    chosen.
-    """
+    """The packages that words choose with ``plugins=[PACKAGE]``, the only way to choose one."""
     found = list[str]()
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
@@ -116,9 +112,7 @@ def _check_size(word: str) -> None:
 
 
 def _check_override(word: str) -> None:
-    """One override: its key is a key of the configuration, or one of ``OF_HYDRA``; its value reads
-    nothing from outside.
-    """
+    """Refuse an override whose key is of neither the configuration nor ``OF_HYDRA``."""
     left, equal, value = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", left)
     if "@" in key:

@@ -1,9 +1,9 @@
-"""What a run in progress has reached, as a file from which it goes on after an interruption.
+"""The progress of runs as a file from which they go on after an interruption.
 
-On the same device it goes on with the same digits. Stored is what objects of a run carry from round
-to round; all else follows from the configuration, and random draws have names.
-The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or
-of other code, is left aside.
+On the same device a run goes on with the same digits. Stored is what objects of a run carry from
+round to round; all else follows from the configuration, and random draws have names. The file holds
+JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code,
+is left aside.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ UNUSABLE: Final = (
 
 
 class Stored(TypedDict):
-    """What is stored of one run. ``ledgers``: of hospitals, in order. ``parts``: fields of what
-    lasts, by part of the run.
+    """The stored state of one run.
+
+    ``ledgers``: of hospitals, in order. ``parts``: fields of what lasts, by part of the run.
     """
 
     round: int
@@ -80,7 +81,7 @@ class Arrays(list[NDArray[np.generic]]):
         self._places: dict[tuple[Any, ...], int] = {}
 
     def place(self, array: NDArray[np.generic]) -> int:
-        """Where ``array`` is in the list, at the end if it was not there."""
+        """The place of ``array`` in the list, at the end if it was not there."""
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
         memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
@@ -93,8 +94,9 @@ class Arrays(list[NDArray[np.generic]]):
 
 @dataclass(frozen=True)
 class StoredState:
-    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must
-    have, and its fields.
+    """A plug-in's state as a file has it: the name of its type, and its fields.
+
+    A plug-in of the run must have that type.
     """
 
     kind: str
@@ -106,8 +108,9 @@ class UnstorableError(TypeError):
 
 
 class Progress:
-    """The progress of some runs that advance together, in one file of the folder ``.progress``
-    within a folder of evidence.
+    """The progress of runs that advance together, in one file.
+
+    The file is in the folder ``.progress`` within a folder of evidence.
     """
 
     def __init__(self, folder: Path, experiments: Sequence[Experiment]) -> None:
@@ -118,7 +121,7 @@ class Progress:
         self._next, self._off = self._start + EVERY, False
 
     def restore(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
-        """Take every run to the last round of which any whole file of the folder holds its state."""
+        """Take every run to the last round whose state is in a whole file of the folder."""
         if not self.folder.is_dir():
             return
         held = states(self.folder)
@@ -177,9 +180,7 @@ def write(path: Path, runs: Mapping[str, Stored]) -> None:
 
 
 def states(folder: Path) -> dict[str, Stored]:
-    """The furthest state of each run in the files of ``folder`` that are whole and of this code; a
-    line for each other file.
-    """
+    """The furthest state of each run in the usable files of ``folder``; others get a line each."""
     found: dict[str, Stored] = {}
     for path in sorted(folder.glob(FILE)):
         try:
@@ -196,9 +197,7 @@ def _reason(error: Exception) -> str:
 
 
 def clear(folder: Path, done: Collection[str]) -> None:
-    """Remove the files of runs that are ``done``, and those that cannot be used; files of other
-    runs stay.
-    """
+    """Remove the files of runs that are ``done``, and unusable ones; files of other runs stay."""
     for path in (folder / FOLDER).glob(FILE):
         try:
             over = any(identity in done for identity in _read(path))
@@ -253,7 +252,7 @@ def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> St
 
 
 def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
-    """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
+    """Raise an error of ``UNUSABLE`` unless the state has this run's parts, each of its form."""
     names = {"round", "seconds", "weights", "ledgers", "parts"}
     if state.keys() != names or not 0 < state["round"] <= run.experiment.settings.training.rounds:
         raise ValueError("it is of another form")
@@ -298,8 +297,9 @@ def _state_types(run: FederatedRun) -> dict[str, type]:
 
 
 def _made(value: Any, types: Mapping[str, type]) -> Any:
-    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE``
-    for one of another type.
+    """The value with states of plug-ins in place of each ``StoredState``.
+
+    Raises an error of ``UNUSABLE`` for a state of another type than ``types``.
     """
     if isinstance(value, StoredState):
         return types[value.kind](**value.fields)
@@ -323,9 +323,7 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 
 def _ledgers(context: Context) -> Mapping[str, Mapping[str, object]]:
-    """What a hospital remembers from round to round, which is records of numbers and of lists of
-    them.
-    """
+    """The memory of a hospital from round to round: records of numbers and of lists of numbers."""
     lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
     records = {
         name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)
@@ -340,9 +338,7 @@ def _order(array: NDArray[np.generic]) -> str:
 
 
 def _packed(value: Any, arrays: Arrays) -> Any:
-    """``value`` as JSON, its arrays as their places in ``arrays``; one array that is there twice
-    stays one.
-    """
+    """``value`` as JSON, its arrays as places in ``arrays``; an array in two places stays one."""
     kind = type(value)
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value

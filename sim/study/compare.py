@@ -1,5 +1,6 @@
-"""Many runs: each once, over several processes, every finished one stored at once, the rest made up
-for by the next call.
+"""Many runs over several processes: each runs once, and is stored as soon as it is finished.
+
+The next call makes up for the rest.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ Round = Callable[[int], None]  # called with the number of each finished round
 def complete(
     experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished
 ) -> list[RunRecord]:
-    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their
-    order.
+    """Run what ``folder`` does not hold yet; returns the records of all ``experiments``, in order.
 
     ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder
     holds runs of something else, or if another command is at work in it.
@@ -49,11 +49,10 @@ def complete(
 
 @contextmanager
 def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[str, RunRecord]]:
-    """Have the folder for oneself, with the records that it holds, by address; nothing in it is
-    changed if it is refused.
+    """The records that a folder holds, by address; nobody else enters it while this block runs.
 
-    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another
-    command is at work in it.
+    Raises ``InputError``, with nothing changed in the folder, if it holds runs of another study
+    than ``experiments``, or if another command is at work in it.
     """
     with files.alone(folder):
         found = {record.run: record for record in held(folder, experiments)}
@@ -73,8 +72,9 @@ def finish(
     held: dict[str, RunRecord],
     progress: Round | None = None,
 ) -> list[RunRecord]:
-    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if
-    there is one worker.
+    """Do as ``complete`` in a folder that was entered.
+
+    ``progress`` is called with each round if there is one worker.
     """
     wanted = {address(experiment, code_version()): experiment for experiment in experiments}
     done = dict(held)
@@ -129,11 +129,10 @@ def run_all(
     folder: Path | None = None,
     progress: Round | None = None,
 ) -> Iterator[RunRecord]:
-    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because
-    each uses all cores.
+    """The records of all runs, each as soon as it is there.
 
-    With a ``folder``, what runs on this machine's own engine have reached is stored there as they
-    go.
+    Runs on Ray come first and one by one, because each uses all cores. With a ``folder``, what runs
+    on this machine's own engine have reached is stored there as they go.
     """
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
     groups = grouped(
@@ -154,7 +153,7 @@ def _stored(group: Sequence[Experiment], folder: Path | None) -> None:
 
 
 class _Raised(NamedTuple):
-    """An exception of a worker process as it can be sent, and the lines in which it was raised."""
+    """An exception of a worker process that can be sent, and the lines in which it was raised."""
 
     error: Exception
     lines: str
@@ -186,8 +185,9 @@ class _Worker:
         self.pipe.send(([experiment.text for experiment in group], folder))
 
     def answers(self) -> Iterator[str | None]:
-        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was
-        raised in it.
+        """The answers that have arrived so far.
+
+        Raises ``RefusedError`` if the process is gone, and any exception that was raised in it.
         """
         try:
             while self.pipe.poll():
@@ -210,9 +210,7 @@ class _Worker:
 def _shared_out(
     groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None
 ) -> Iterator[RunRecord]:
-    """Records of all groups, from processes of which each takes the next group when it is done with
-    one.
-    """
+    """The records of all groups, from processes of which each takes one group after another."""
     warm_up()
     waiting, workers = list(reversed(groups)), list[_Worker]()
     try:
@@ -251,8 +249,9 @@ def _taken(
 
 
 def work(pipe: Connection, accounts: Accounts, environment: dict[str, str]) -> None:
-    """What a worker process does: for each group that it gets, it sends every record, then None; or
-    an exception.
+    """Run, in a worker process, each group that comes, and send its records, then None.
+
+    An exception is sent in place of the rest of a group.
     """
     enter_worker(accounts, environment)
     while True:
@@ -280,8 +279,8 @@ def _raised(error: Exception) -> _Raised:
 def enter_worker(accounts: Accounts, environment: dict[str, str]) -> None:
     """Take over the accountants' answers so far.
 
-    ``environment``: of the parent, which may have changed since the fork server was started.
-    The process ends when its parent does, however that ended.
+    ``environment``: of the parent, which may have changed since the fork server was started. The
+    process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
     _accounts().update(accounts)

@@ -33,8 +33,7 @@ INTERPOLATION = "${"  # how a value that refers to another one starts
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a comparison before its seeds: names of the attacks run together, a defense, and
-    how many are hostile.
+    """One cell of a comparison before its seeds: attacks run together, and a defense.
 
     ``n_hostile`` is None where the comparison has one number for all cells, that of the
     configuration. ``asked``: the cell was asked for, and is not there as a control alone.
@@ -74,15 +73,14 @@ def experiments(
 def planned(
     overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]
 ) -> tuple[list[Experiment], list[Refused]]:
-    """A checked experiment for each cell and seed, and the cells left out. Hydra must be
-    initialized on ``conf``.
+    """A checked experiment for each cell and seed, and the cells left out.
 
-    ``overrides`` apply to all cells; a value of an attack or of a part of a defense
-    (``attack.alie.z=1.5``, ``dp.target_epsilon=4``) applies to the cells that have it, and raises
-    ``InputError`` if none has. A cell that is not defined (its rule needs more hospitals, its
-    attack more knowledge) is left out; if that is so of all cells that were asked for, the reason
-    of the first is raised. A cell in which nobody is hostile and whose attack takes hostile
-    hospitals is left out without a word. Every other refusal is raised.
+    Hydra must be initialized on ``conf``. ``overrides`` apply to all cells; a value of an attack or
+    of a part of a defense (``attack.alie.z=1.5``, ``dp.target_epsilon=4``) applies to the cells
+    that have it, and raises ``InputError`` if none has. A cell that is not defined (its rule needs
+    more hospitals, its attack more knowledge) is left out; if that is so of all cells that were
+    asked for, the reason of the first is raised. A cell in which nobody is hostile and whose attack
+    takes hostile hospitals is left out without a word. Every other refusal is raised.
     """
     from sim.study.experiment import load  # which takes long: configurations are shown without it
 
@@ -124,8 +122,7 @@ def _refused(cell: Cell, defense: str, error: InputError | RefusedError) -> Refu
 def _of_cells(
     base: list[str], partial: list[str], cells: Sequence[Cell]
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """The configuration of each cell, and the ``partial`` overrides that apply to it, as
-    ``_of_cell`` gives them.
+    """The configuration of each cell, and the ``partial`` overrides that apply to it.
 
     Hydra takes a tenth of a second for one configuration, so each defense is composed once, without
     attack, and all attacks once, together. Cells whose attack or defense does more than fill its
@@ -171,11 +168,10 @@ def _keeping_parts(words: Sequence[str]) -> list[str]:
 def _nodes(
     base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig
 ) -> tuple[dict[str, Any], list[str]]:
-    """The node of every attack that fills the node of its name, with plain values, and nothing
-    else; and the overrides it takes.
+    """The node of each attack that fills only the node of its name, and the overrides used.
 
-    ``without``: no attack, no defense. Attacks of the project are composed together, others alone,
-    for they could fill each other's nodes.
+    Their values are plain. ``without``: no attack, no defense. Attacks of the project are composed
+    together, others alone, for they could fill each other's nodes.
     """
     known, rest = options("attack"), {**_unresolved(without), "attack": {}}
     nodes, used = dict[str, Any](), list[str]()
@@ -198,7 +194,10 @@ def _nodes(
 
 
 def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
-    """The values of a defense without attack, against so many; None if they depend on the attack."""
+    """The values of a defense without attack; None if they depend on the attack.
+
+    ``n_hostile``: the number of hostile hospitals, None for that of ``config``.
+    """
     if n_hostile is not None:
         config = config.copy()
         OmegaConf.update(config, N_HOSTILE, n_hostile)
@@ -207,9 +206,7 @@ def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
 
 
 def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str, Any], list[str]]:
-    """The configuration of a cell as Hydra composes it, and the ``partial`` overrides that apply to
-    it.
-    """
+    """The configuration of a cell from Hydra, and the ``partial`` overrides that apply to it."""
     own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
     if cell.n_hostile is not None:
         base, own = (
@@ -221,9 +218,7 @@ def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str,
 
 
 def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[str]]:
-    """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and
-    these.
-    """
+    """The configuration of ``words`` and of the ``partial`` overrides that apply; and these."""
     config = _config(words)
     values = resolved(config) if partial else {}
     here = [
@@ -260,9 +255,7 @@ def checked(config: Node, overrides: Sequence[str]) -> Experiment:
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
-    """Name of a defense in tables: the preset, and what the command line put in place of its parts,
-    or took from it.
-    """
+    """The name of a defense in tables: the preset, and overrides that replace or remove a part."""
     return "+".join([defense, *replacing(overrides)])
 
 
@@ -318,8 +311,9 @@ def replacing(overrides: Sequence[str]) -> list[str]:
 
 
 def hostile_numbers(value: object) -> list[int] | None:
-    """The different numbers of hostile hospitals that a list asks for; None for a single value,
-    which ``load`` checks.
+    """The different numbers of hostile hospitals in a list; None for a single value.
+
+    ``load`` checks a single value.
     """
     if not isinstance(value, list):
         return None
@@ -337,7 +331,7 @@ def hostile_numbers(value: object) -> list[int] | None:
 
 
 def names(key: str, value: object) -> list[Names]:
-    """A list of names as given on the command line; one name stands for a list of one."""
+    """The names of a list as given on the command line; one name stands for a list of one."""
     listed = value if isinstance(value, list) else [value]
     if not listed or any(
         not isinstance(n, str)
@@ -367,9 +361,7 @@ def seeds(value: object, first: object) -> list[int]:
 
 
 def only_lists(overrides: Sequence[str]) -> None:
-    """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change
-    nothing.
-    """
+    """Refuse ``attack=`` and ``defense=`` in a comparison of lists: they would change nothing."""
     for word in overrides:
         if _key(word) in ("attack", "defense"):
             raise InputError(

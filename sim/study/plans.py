@@ -1,4 +1,4 @@
-"""What the words of a command ask for: its overrides, and the experiments that they plan."""
+"""The plan of a command's words: its overrides, and the experiments that they ask for."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def overrides() -> list[str]:
 
 
 def planned(values: Node) -> tuple[list[Experiment], list[Refused]]:
-    """The experiments of a comparison with the configuration ``values``, and the cells that are
-    left out.
-    """
+    """The experiments of a comparison with these ``values``, and the cells that are left out."""
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])
     compose.only_lists(overrides())

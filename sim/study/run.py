@@ -92,8 +92,9 @@ class FederatedRun(Parties):
     def record(
         self, answer: Answer, seconds: float, attack_free: Weights | None = None
     ) -> RunRecord:
-        """The evidence of the finished run. ``attack_free``: the final model of the same run
-        without the attack.
+        """The evidence of the finished run.
+
+        ``attack_free``: the final model of the same run without the attack.
         """
         experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
         settings, consortium, attack = (
@@ -156,8 +157,7 @@ def run(
     app: AppOf | None = None,
     observers: Sequence[Measure] = (),
 ) -> RunRecord:
-    """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its
-    evidence.
+    """Run ``experiment`` through Flower's ServerApp on the engine it names; returns its evidence.
 
     ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it
     those of the project train together. ``observers``: those beside the standard ones.
@@ -194,7 +194,7 @@ def unattacked(experiment: Experiment) -> Experiment:
 
 
 def subject(experiment: Experiment) -> Subject:
-    """What observers hold of a run."""
+    """The values of a run that its observers hold."""
     settings = experiment.settings
     return Subject(
         plan=experiment.plan,
@@ -208,8 +208,7 @@ def subject(experiment: Experiment) -> Subject:
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Python's search for cycles leaves out what is there already, the libraries' many objects, and
-    is made less often.
+    """Python's search for cycles leaves out all objects that exist before this block, and is rarer.
 
     A round of many runs makes and drops thousands of objects, none of them in a cycle.
     """
@@ -238,8 +237,7 @@ def advance(
     folder: Path | None = None,
     observers: Sequence[Measure] = (),
 ) -> Iterator[RunRecord]:
-    """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the
-    same batches.
+    """Run all ``experiments`` in lockstep, so that all their hospitals train in the same batches.
 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly.
     ``progress`` is called with each round. The runs without attack that backdoors are compared with
@@ -304,8 +302,9 @@ def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
 
 
 def answering(app: AppOf | None) -> Answer:
-    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the
-    project's own together.
+    """The answers of hospitals that are asked outside of a run.
+
+    Apps of ``app`` give them, or without it the project's own together.
     """
 
     def answer(
@@ -323,13 +322,11 @@ def answering(app: AppOf | None) -> Answer:
 
 
 def client_app() -> AppOf:
-    """What makes the hospitals' app, found by name: the simulator does not import what runs in
-    hospitals.
-    """
+    """The maker of the hospitals' app, found by name: the simulator does not import it."""
     return cast(AppOf, named(CLIENT_APP))
 
 
 def together(sources: Mapping[int, Source]) -> Together:
-    """What answers for the hospitals of all runs at once; ``sources``: by node."""
+    """The function that answers for the hospitals of all runs at once; ``sources``: by node."""
     made = cast(Callable[[Mapping[int, Source]], Together], named(TOGETHER))
     return made(sources)

@@ -1,6 +1,4 @@
-"""Who sees what in a design, and which of its parts work against each other: read off the
-configuration, before any run.
-"""
+"""Who sees what in a design, and which of its parts conflict, read off before any run."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ KNOWN = {
 
 
 def visibility(experiment: Experiment) -> list[Visibility]:
-    """What each party sees in one round."""
+    """The visibility of each party in one round."""
     n_rows, names = (
         experiment.plan.secagg.n_rows(len(experiment.consortium)),
         experiment.consortium.names,
@@ -56,7 +54,7 @@ def _used(experiment: Experiment) -> str:
 
 
 def conflicts(experiment: Experiment) -> list[Conflict]:
-    """Conflicts inside the design, each in one sentence."""
+    """The conflicts inside the design, each in one sentence."""
     found = []
     hidden = experiment.plan.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
     robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
