@@ -44,9 +44,8 @@ def fault(error: Exception, targets: Iterable[str], *, public: bool = True) -> P
         file = frame.f_code.co_filename
         if file in files:
             message = _message(error) if public else NOT_SHOWN
-            return PluginError(
-                files[file], f"raised {type(error).__name__} at {file}:{line}: {message}"
-            )
+            problem = f"raised {type(error).__name__} at {file}:{line}: {message}"
+            return PluginError(files[file], problem)
     return None
 
 

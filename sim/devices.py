@@ -26,9 +26,8 @@ def device(name: str) -> torch.device:
 
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise InputError(
-            "device", name, "expected auto or cpu, because torch finds no CUDA GPU here"
-        )
+        expected = "expected auto or cpu, because torch finds no CUDA GPU here"
+        raise InputError("device", name, expected)
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 

@@ -52,7 +52,8 @@ def end_with(line: str, stop: Callable[[], str | None]) -> None:
 
 
 def _handle(*_: Any) -> None:
-    first, _STATE.asked = not _STATE.asked, True  # a second one waits for nothing
+    first = not _STATE.asked  # a second one waits for nothing
+    _STATE.asked = True
     if first and not _STATE.busy and "ray" in sys.modules:
         raise KeyboardInterrupt  # Ray ends its processes when Python ends
     if not (first and _STATE.busy) and _STATE.end is not None:

@@ -47,14 +47,11 @@ def view(plugin: object, value: object, n_params: int) -> View:
 def records(plugin: object, value: object, n_features: int) -> Records:
     """Records of a poison: at least one, float32, with ``n_features`` features."""
     found = instance(plugin, value, Records)
-    labels, features = found.labels, found.features
+    labels = found.labels
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels):
-        raise wrong(
-            plugin,
-            f"labels {described(getattr(labels, 'shape', labels))}",
-            "one label a record, at least one record",
-        )
-    for part, shape in ((features, (len(labels), n_features)), (labels, labels.shape)):
+        form = described(getattr(labels, "shape", labels))
+        raise wrong(plugin, f"labels {form}", "one label a record, at least one record")
+    for part, shape in ((found.features, (len(labels), n_features)), (labels, labels.shape)):
         if array(plugin, part, shape).dtype != np.float32:
             raise wrong(plugin, f"dtype {part.dtype}", "float32")
     return found

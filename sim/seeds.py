@@ -36,7 +36,7 @@ class Key:
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
-        return _derived(self._secret, self._owner, names)
+        return stream(self._secret, *names, *self._owner[1:])
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"
@@ -45,13 +45,6 @@ class Key:
 def key(seed: int, party: Party, name: str = "") -> Key:
     """The key of a party in the simulation of ``seed``; hospitals are distinguished by ``name``."""
     return Key(seed, (party, name) if name else (party,))
-
-
-def _derived(
-    secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]
-) -> np.random.Generator:
-    """The generator of a party's draw: the one place that states how draws follow from a secret."""
-    return stream(secret, *names, *owner[1:])
 
 
 class _Seed(ISeedSequence):

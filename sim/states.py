@@ -13,9 +13,8 @@ import numpy as np
 from sim import returned
 from sim.types import Stateful
 
-# of one plug-in after its last round; None before its first, and of one that keeps nothing
+# of one plug-in after its last round; None before its first, and of one without a state
 State: TypeAlias = object | None
-
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -38,6 +37,5 @@ def advanced(
     """
     if not is_stateful(plugin):
         return plugin(given, rng), None
-    return cast(
-        tuple[Result, State], returned.with_state(plugin, plugin.advance(given, state, rng))
-    )
+    result = returned.with_state(plugin, plugin.advance(given, state, rng))
+    return cast(tuple[Result, State], result)

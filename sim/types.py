@@ -23,7 +23,6 @@ Vector: TypeAlias = NDArray[np.floating]  # (n_params,)
 Batch: TypeAlias = NDArray[np.int64]  # row numbers of a hospital's records
 # (name, shape) of each parameter, in the order of the vector
 Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
-
 # (noise multiplier, sample rate, steps), Opacus's own form
 History: TypeAlias = list[tuple[float, float, int]]
 
@@ -39,10 +38,8 @@ LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
 AttackKind: TypeAlias = Literal[
     "poison", "training", "byzantine", "faults", "inversion", "aggregator"
 ]
-# kinds of attacks that need no hostile hospital
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")
-# what a missing reply changes: see ``sim.design.quorum``
-Absent = Literal["keep", "count_as_hostile"]
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # they need no hostile hospital
+Absent = Literal["keep", "count_as_hostile"]  # the effect of a missing reply: sim.design.quorum
 
 
 @dataclass(frozen=True)
@@ -144,8 +141,9 @@ class ImageSchema:
         Its name is ``pixel_ROW_COLUMN``, and ``pixel_ROW_COLUMN_CHANNEL`` with several channels.
         """
         places = list(product(range(self.channels), range(self.height), range(self.width)))
+        several = self.channels > 1
         names = [
-            f"pixel_{row}_{column}" + (f"_{channel}" if self.channels > 1 else "")
+            f"pixel_{row}_{column}_{channel}" if several else f"pixel_{row}_{column}"
             for channel, row, column in places
         ]
         scale = self.high - self.low

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-# how a reason starts that holds the words of a hospital's own error
-FAILED = "the hospital's app failed: "
+FAILED = "the hospital's app failed: "  # starts a reason with the words of a hospital's own error
 NOT_SHOWN = (
     "its message is not shown, for it may quote records, and the data are not known to be public"
 )

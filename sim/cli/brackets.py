@@ -41,7 +41,8 @@ def _pieces(words: Sequence[str]) -> int:
 
 def _open(word: str) -> int:
     """The number of brackets that a word opens and does not close, outside quotes."""
-    depth, quote = 0, ""
+    depth = 0
+    quote = ""
     for sign in word:
         if quote:
             quote = "" if sign == quote else quote

@@ -37,7 +37,7 @@ MOST_JOBS = 10_000  # of a sweep
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]  # raises InputError; what it returns goes to the launcher
-# numbers of jobs in the order in which they can run
+# the numbers of jobs in the order in which they can run
 Order = Callable[[Sequence[object], DictConfig], Iterable[int]]
 
 
@@ -87,22 +87,22 @@ def _parsed(asked: Namespace) -> list[Override]:
 
 
 def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Path:
-    configs, checked = list[DictConfig](), list[object]()
+    configs = list[DictConfig]()
+    checked = list[object]()
     for number, words in enumerate(_jobs(parsed)):
         config = _composed(config_name, words)
         with open_dict(config):
-            config.hydra.job.num, config.hydra.job.id = number, str(number)
-        if configs:
-            # the same time in the names of all folders
+            config.hydra.job.num = number
+            config.hydra.job.id = str(number)
+        if configs:  # the same time in the names of all folders
             OmegaConf.copy_cache(from_config=configs[0], to_config=config)
         configs.append(config)
         with _current(config, _folder(config)) as own:
             checked.append(command.check(own))
     launcher = configs[0].hydra.runtime.choices[LAUNCHER]
     if launcher not in command.launchers:
-        raise InputError(
-            LAUNCHER, launcher, f"expected {' or '.join(command.launchers)} with this command"
-        )
+        expected = f"expected {' or '.join(command.launchers)} with this command"
+        raise InputError(LAUNCHER, launcher, expected)
     for number in command.launchers[launcher](checked, configs[0]):
         with _current(configs[number], _folder(configs[number])) as own:
             command.task(own)
@@ -126,11 +126,8 @@ def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
         for one in parsed
     ]
     if math.prod(max(1, len(values)) for values in choices) > MOST_JOBS:
-        raise InputError(
-            "-m",
-            " ".join(_line(one) for one in parsed),
-            f"expected a sweep of at most {MOST_JOBS:,} jobs",
-        )
+        asked = " ".join(_line(one) for one in parsed)
+        raise InputError("-m", asked, f"expected a sweep of at most {MOST_JOBS:,} jobs")
     words = [
         [f"{one.get_key_element()}={value}" for value in values] if values else [_line(one)]
         for one, values in zip(parsed, choices, strict=True)
@@ -198,9 +195,8 @@ def _of_folder(error: OSError, folder: str) -> Exception:
     about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error
-    return InputError(
-        "hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})"
-    )
+    expected = f"expected a folder that can be written ({error.strerror})"
+    return InputError("hydra.run.dir", Path(about), expected)
 
 
 def _offered() -> str:

@@ -26,16 +26,15 @@ from threats.catalog import load as load_threats
 
 GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
-INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
+INDENT = 2  # columns before a line's label
+LABEL = 9  # columns of the label
 NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is
-PLURALS = {f"{group}s": group for group in GROUPS} | {
-    "consortia": "consortium",
-    "threat": "threats",
-}
+PLURALS = {f"{group}s": group for group in GROUPS}
+PLURALS |= {"consortia": "consortium", "threat": "threats"}
 USAGE = f"""\
 wardround list           everything there is to choose from
 wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
-wardround list WORD...   every choice in whose name or description the word occurs, as in: wardround list krum
+wardround list WORD...   choices with the word in name or description, as in: wardround list krum
 """
 
 
@@ -70,18 +69,11 @@ def _chosen(word: str) -> dict[str, list[str]]:
     }
     found = {group: names for group, names in found.items() if names}
     if not found or not word.strip():
-        known = [
-            *GROUPS,
-            *PLURALS,
-            *dict.fromkeys(name for group in GROUPS for name in _names(group)),
-        ]
-        near = difflib.get_close_matches(word, known, n=1)
+        names = dict.fromkeys(name for group in GROUPS for name in _names(group))
+        near = difflib.get_close_matches(word, [*GROUPS, *PLURALS, *names], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(
-            "list",
-            word,
-            f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}",
-        )
+        expected = f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}"
+        raise InputError("list", word, expected)
     return found
 
 
@@ -118,9 +110,8 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):
-                yield Text.assemble(
-                    " " * INDENT, (f"{'' if place else label:{LABEL}}", "dim"), line
-                )
+                heading = f"{'' if place else label:{LABEL}}"
+                yield Text.assemble(" " * INDENT, (heading, "dim"), line)
 
 
 @cache
@@ -138,9 +129,8 @@ def facts(group: str, name: str) -> dict[str, str]:
     }
     if about is not None:
         stated |= _sheet(about, "" if group != "attack" else node["_target_"].split(".")[1])
-        stated["variants"] = "  ".join(
-            variant for variant in about.variants if variant not in defaults
-        )
+        others = [variant for variant in about.variants if variant not in defaults]
+        stated["variants"] = "  ".join(others)
     return {label: text for label, text in stated.items() if text}
 
 
@@ -173,11 +163,9 @@ def _plugin(node: Any) -> Mapping[str, Any] | None:
     """The first part of a configuration that describes a plug-in."""
     if not isinstance(node, dict):
         return None
-    return (
-        node
-        if "_target_" in node
-        else next((found for value in node.values() if (found := _plugin(value))), None)
-    )
+    if "_target_" in node:
+        return node
+    return next((found for value in node.values() if (found := _plugin(value))), None)
 
 
 def _presets(names: Sequence[str]) -> Table:
@@ -211,12 +199,8 @@ def _threats(ids: Sequence[str]) -> Table:
 
 
 def _threat_row(threat: Threat) -> tuple[str, ...]:
-    return (
-        threat.id,
-        threat.name,
-        ", ".join(threat.attacks),
-        threat.untested.status.replace("_", " "),
-    )
+    status = threat.untested.status.replace("_", " ")
+    return threat.id, threat.name, ", ".join(threat.attacks), status
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

@@ -12,16 +12,16 @@ from sim.cli import failures
 from sim.config.words import HYDRA_COMMANDS, flags
 from sim.errors import InputError, RefusedError
 
-# name of the configuration that a command starts from
+# the name of the configuration that a command starts from
 CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}
 REPORT_USAGE = """\
-wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
+wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
 """
 
 
 def run_command(words: list[str]) -> int:
     """Run one command; returns the exit code."""
-    command, rest = words[0], words[1:]
+    command, *rest = words
     try:
         if command in HYDRA_COMMANDS:
             _hydra(command, rest)

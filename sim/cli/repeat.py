@@ -13,9 +13,9 @@ from sim.config import stacks
 from sim.config.guard import FOREIGN
 from sim.config.words import flags
 
-# where results are written, and what -m sets
+# the folders of results, and the mode that -m sets
 WHERE = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.mode")
-OF_SWEEPS = ("hydra/launcher", "hydra.launcher")  # what one job has no need of
+OF_SWEEPS = ("hydra/launcher", "hydra.launcher")  # keys that one job has no use for
 
 
 def of_job(command: str, task: Sequence[str]) -> str:
@@ -25,7 +25,8 @@ def of_job(command: str, task: Sequence[str]) -> str:
     """
     hydra = HydraConfig.get()
     given = OmegaConf.to_container(hydra.overrides.hydra)  # as written: not resolved
-    words = [str(word) for word in given or () if not _is_one_of(str(word), (*WHERE, *OF_SWEEPS))]
+    left_out = (*WHERE, *OF_SWEEPS)
+    words = [str(word) for word in given or () if not _is_one_of(str(word), left_out)]
     places = [source.path for source in hydra.runtime.config_sources if source.provider == FOREIGN]
     return _line(command, places[0] if places else None, [*task, *words])
 
@@ -34,7 +35,8 @@ def of_words(command: str, words: Sequence[str]) -> str:
     """The command that these words of a command line were."""
     given = flags(words)
     overrides = [word for word in given.overrides if not _is_one_of(word, WHERE)]
-    return _line(command, given.config_dir, [*(["-m"] if given.multirun else []), *overrides])
+    mode = ["-m"] if given.multirun else []
+    return _line(command, given.config_dir, [*mode, *overrides])
 
 
 def _line(command: str, config_dir: str | None, words: Sequence[str]) -> str:

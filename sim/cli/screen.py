@@ -48,9 +48,8 @@ def _fitted(table: Table, width: int) -> Table | Text:
     between = table.padding[1] + table.padding[3]
     edges = (len(table.columns) + 1 if table.box else 0) - (0 if table.pad_edge else between)
     room = width - edges - between * len(table.columns)
-    least, most = zip(
-        *(_widths(column, header=table.show_header) for column in table.columns), strict=True
-    )
+    widths = [_widths(column, header=table.show_header) for column in table.columns]
+    least, most = zip(*widths, strict=True)
     if sum(most) <= room:
         return table
     if sum(least) > room:
@@ -62,11 +61,8 @@ def _fitted(table: Table, width: int) -> Table | Text:
 
 def _widths(column: Column, *, header: bool) -> tuple[int, int]:
     """The smallest and the largest width that a column has a use for."""
-    lines = [
-        line
-        for cell in [*([column.header] if header else []), *column.cells]
-        for line in str(cell).splitlines()
-    ]
+    cells = [column.header, *column.cells] if header else column.cells
+    lines = [line for cell in cells for line in str(cell).splitlines()]
     parts = lines if column.no_wrap else [word for line in lines for word in line.split()]
     return max(map(cell_len, parts), default=0), max(map(cell_len, lines), default=0)
 

@@ -60,15 +60,14 @@ def settled(main: Main) -> Callable[..., int]:
         _open_closed()
         out = _Stream(1, sys.stdout)
         error = _Stream(2, sys.stderr)
-        sys.stdout, sys.stderr = out, error
+        sys.stdout = out
+        sys.stderr = error
         code = main(None)
         out.flush()
         if out.raw_file.failed is None:
             return code
-        print(
-            f"wardround: standard output cannot be written ({os.strerror(out.raw_file.failed)})",
-            file=error,
-        )
+        reason = os.strerror(out.raw_file.failed)
+        print(f"wardround: standard output cannot be written ({reason})", file=error)
         return code or NOT_WRITTEN
 
     return command
@@ -79,11 +78,7 @@ def replace_unknown(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(NEAREST.get(sign, _escaped(sign)) for sign in missing), error.end
-
-
-def _escaped(sign: str) -> str:
-    return ascii(sign)[1:-1]
+    return "".join(NEAREST.get(sign, ascii(sign)[1:-1]) for sign in missing), error.end
 
 
 codecs.register_error(ERRORS, replace_unknown)

@@ -51,11 +51,8 @@ def _check_parameters(key: str, found: type, values: Mapping[str, object]) -> No
     known = {field.name: field for field in fields(found) if field.init}
     for name, value in values.items():
         if name not in known:
-            raise InputError(
-                f"{key}.{name}",
-                value,
-                f"unknown key; {found.__name__} has {', '.join(known) or 'none'}",
-            )
+            expected = f"unknown key; {found.__name__} has {', '.join(known) or 'none'}"
+            raise InputError(f"{key}.{name}", value, expected)
         try:
             _types(found)[name].validate_json(json.dumps(value))  # of JSON a list is a tuple too
         except ValidationError as error:
@@ -72,17 +69,12 @@ def _has_default(field: Field[Any]) -> bool:
 
 @cache
 def _types(found: type) -> dict[str, TypeAdapter[Any]]:
-    hints, config = get_type_hints(found), ConfigDict(strict=True, arbitrary_types_allowed=True)
-    return {
-        field.name: TypeAdapter(hints[field.name], config=config)
-        for field in fields(found)
-        if field.init
-    }
+    hints = get_type_hints(found)
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    names = [field.name for field in fields(found) if field.init]
+    return {name: TypeAdapter(hints[name], config=config) for name in names}
 
 
 def _lower(message: str) -> str:
-    return (
-        (message[0].lower() + message[1:])
-        .replace("input should be", "expected")
-        .replace("a valid array", "a list")
-    )
+    lower = message[0].lower() + message[1:]
+    return lower.replace("input should be", "expected").replace("a valid array", "a list")

@@ -39,17 +39,15 @@ def hydra_errors() -> Iterator[None]:
         except (HydraException, OmegaConfBaseException, InputError):
             raise
         except (ArithmeticError, RecursionError, ValueError) as error:
-            raise InputError(
-                "configuration", "...", f"cannot be read: {str(error).splitlines()[0]}"
-            ) from error
+            reason = str(error).splitlines()[0]
+            raise InputError("configuration", "...", f"cannot be read: {reason}") from error
 
 
 def parsed(words: Sequence[str]) -> list[Override]:
     """The overrides as Hydra reads them. Raises ``InputError`` for a choice that is no name."""
     with hydra_errors():
-        found = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
-            list(words)
-        )
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+        found = parser.parse_overrides(list(words))
     for one in found:
         values = list(one.sweep_iterator()) if one.is_choice_sweep() else [one.value()]
         _check_name(one.key_or_group, values)
@@ -68,28 +66,17 @@ def _check_name(key: str, values: Sequence[Any]) -> None:
     That is two choices where one counts, or a value put in place under the name of a choice.
     """
     group, _, rest = key.partition(".")
-    if (
-        key in choices.groups()
-        and key not in SEVERAL
-        and any(isinstance(value, list) for value in values)
-    ):
-        raise InputError(
-            key,
-            values[0],
-            "expected one"
-            f" name{'; defenses stack with +, as in secagg+clip' if key == DEFENSE else ''}",
-        )
+    is_list = any(isinstance(value, list) for value in values)
+    if is_list and key in choices.groups() and key not in SEVERAL:
+        stacked = "; defenses stack with +, as in secagg+clip" if key == DEFENSE else ""
+        raise InputError(key, values[0], f"expected one name{stacked}")
     if key == f"{DEFENSE}.name":
-        raise InputError(
-            key, _text(values[0]), f"expected {DEFENSE}=NAME, for the name stands for what it does"
-        )
+        expected = f"expected {DEFENSE}=NAME, for the name stands for what it does"
+        raise InputError(key, _text(values[0]), expected)
     name, _, last = rest.rpartition(".")
     if group == "attack" and last == SELF and name in choices.options(group):
-        raise InputError(
-            key,
-            _text(values[0]),
-            f"expected a class under a name of its own: {name} stands for another attack",
-        )
+        expected = f"expected a class under a name of its own: {name} stands for another attack"
+        raise InputError(key, _text(values[0]), expected)
 
 
 def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
@@ -98,9 +85,8 @@ def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
     node = values.get(DEFENSE)
     name = node.get("name") if isinstance(node, Mapping) else None
     if name != chosen.replace(" ", ""):
-        raise InputError(
-            f"{DEFENSE}.name", name, f"expected {chosen}, the name under which it is chosen"
-        )
+        expected = f"expected {chosen}, the name under which it is chosen"
+        raise InputError(f"{DEFENSE}.name", name, expected)
 
 
 def check(config: DictConfig, words: Sequence[str]) -> None:
@@ -123,19 +109,12 @@ def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
     """
     loader = GlobalHydra.instance().config_loader()
     if any(source.provider == FOREIGN for source in loader.get_sources()):
-        paths = [
-            default.config_path or ""
-            for default in loader.compute_defaults_list(
-                config_name, list(words), RunMode.RUN
-            ).defaults
-        ]
+        listed = loader.compute_defaults_list(config_name, list(words), RunMode.RUN)
+        paths = [default.config_path or "" for default in listed.defaults]
         yield from (path.removeprefix("attack/") for path in paths if path.startswith("attack/"))
         return
-    chosen = [
-        one.value()
-        for one in OverridesParser.create().parse_overrides(list(words))
-        if one.key_or_group == "attack"
-    ]
+    overrides = OverridesParser.create().parse_overrides(list(words))
+    chosen = [one.value() for one in overrides if one.key_or_group == "attack"]
     for value in chosen[-1:]:
         yield from map(str, value if isinstance(value, list) else [value])
 
