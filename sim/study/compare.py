@@ -83,10 +83,8 @@ def finish(
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
     for record in run_all(todo, workers, folder, progress):
         if record.run not in wanted:
-            raise RefusedError(
-                "the project's files changed while the comparison ran; start it again in a new"
-                " folder"
-            )
+            changed = "the project's files changed while the comparison ran"
+            raise RefusedError(f"{changed}; start it again in a new folder")
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
@@ -105,17 +103,17 @@ def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
     other = next((record.code for record in records if record.code != code_version()), None)
     if other is not None:
         _refuse(folder, f"of other code ({other}, now {code_version()})")
-    found = study.difference(
-        (record.config for record in records), (experiment.config for experiment in wanted)
-    )
+    stored = [record.config for record in records]
+    found = study.difference(stored, [experiment.config for experiment in wanted])
     if found is not None:
         key, was, now = found
         _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
     hashes = {record.seed: record.data_hash for record in records}
     for experiment in wanted:
-        was_of, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
-        if was_of is not None and was_of != now:
-            _refuse(folder, f"of other data ({was_of[:12]}, now {now[:12]})")
+        data = hashes.get(experiment.settings.seed)
+        if data is not None and data != experiment.consortium.data_hash:
+            now = experiment.consortium.data_hash[:12]
+            _refuse(folder, f"of other data ({data[:12]}, now {now})")
     return records
 
 
@@ -135,9 +133,8 @@ def run_all(
     on this machine's own engine have reached is stored there as they go.
     """
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
-    groups = grouped(
-        [experiment for experiment in todo if experiment.settings.engine.name == "local"], workers
-    )
+    local = [experiment for experiment in todo if experiment.settings.engine.name == "local"]
+    groups = grouped(local, workers)
     if workers > 1 and len(groups) > 1:
         yield from _shared_out(groups, min(workers, len(groups)), folder)
         return
@@ -171,10 +168,8 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(_accounts())
-        process = PROCESSES.Process(
-            target=work, args=(theirs, accounts, dict(os.environ)), daemon=True
-        )
+        given = (theirs, dict(_accounts()), dict(os.environ))
+        process = PROCESSES.Process(target=work, args=given, daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
         theirs.close()
@@ -212,7 +207,8 @@ def _shared_out(
 ) -> Iterator[RunRecord]:
     """The records of all groups, from processes of which each takes one group after another."""
     warm_up()
-    waiting, workers = list(reversed(groups)), list[_Worker]()
+    waiting = list(reversed(groups))
+    workers = list[_Worker]()
     try:
         for _ in range(n_workers):
             workers.append(_Worker.start())
@@ -235,7 +231,8 @@ def _taken(
 ) -> Iterator[RunRecord]:
     """The records that one worker has sent; it gets its next group before they are dealt with."""
     worker = busy[pipe]
-    group, answers = worker.group, list(worker.answers())
+    group = worker.group
+    answers = list(worker.answers())
     ended = answers[-1:] == [None]
     if ended and waiting:
         worker.give(waiting.pop(), folder)

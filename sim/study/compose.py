@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
-# one, or several together: attacks that run, or a stack
+# one name, or several together: attacks that run, or a stack of defenses
 Names: TypeAlias = str | list[str] | tuple[str, ...]
-INTERPOLATION = "${"  # how a value that refers to another one starts
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ def planned(
 
     words = [word for word in overrides if _key(word) not in (*OF_COMMANDS, "seed")]
     partial = [word for word in words if is_partial(word)]
-    base, used = [word for word in words if word not in partial], set[str]()
+    base = [word for word in words if word not in partial]
+    used = set[str]()
     stacks.make(cell.defense for cell in cells)
     made: list[Experiment] = []
     refused = list[Refused]()
@@ -109,13 +109,13 @@ def planned(
 
 
 def _refused(cell: Cell, defense: str, error: InputError | RefusedError) -> Refused:
-    of_attack = isinstance(error, InputError) and error.key.partition(".")[0] in (
-        "attack",
-        "adversary",
-    )
-    reason = error.expected if isinstance(error, InputError) else str(error)
+    group = error.key.partition(".")[0] if isinstance(error, InputError) else ""
     return Refused(
-        "+".join(cell.attack), defense, cell.n_hostile, reason, "attack" if of_attack else "defense"
+        attack="+".join(cell.attack),
+        defense=defense,
+        n_hostile=cell.n_hostile,
+        reason=error.expected if isinstance(error, InputError) else str(error),
+        part="attack" if group in ("attack", "adversary") else "defense",
     )
 
 
@@ -134,28 +134,20 @@ def _of_cells(
     nodes, used = _nodes(base, partial, attacks, without[0])
     values = dict[tuple[tuple[str, bool], int | None], dict[str, Any] | None]()
     for cell in cells:
-        own_base, own_partial = (
-            _keeping_parts(words) if cell.undefended else words for words in (base, partial)
-        )
-        defense = cell.defense, cell.undefended
+        own_base = _keeping_parts(base) if cell.undefended else base
+        own_partial = _keeping_parts(partial) if cell.undefended else partial
+        defense = (cell.defense, cell.undefended)
         if defense not in composed:
-            composed[defense] = _partially(
-                [*own_base, "attack=[none]", f"defense={cell.defense}"], own_partial
-            )
+            words = [*own_base, "attack=[none]", f"defense={cell.defense}"]
+            composed[defense] = _partially(words, own_partial)
         config, here = composed[defense]
         if (defense, cell.n_hostile) not in values:
             values[defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
-        plain_values, names = (
-            values[defense, cell.n_hostile],
-            [name for name in cell.attack if name != "none"],
-        )
-        if (
-            plain_values is not None
-            and set(names) <= nodes.keys()
-            and len(set(names)) == len(names)
-        ):
+        found = values[defense, cell.n_hostile]
+        names = [name for name in cell.attack if name != "none"]
+        if found is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
             own = [word for word in used if _key(word).split(".")[1] in names]
-            yield {**plain_values, "attack": {name: nodes[name] for name in names}}, [*here, *own]
+            yield {**found, "attack": {name: nodes[name] for name in names}}, [*here, *own]
         else:
             yield _of_cell(own_base, own_partial, cell)
 
@@ -173,23 +165,20 @@ def _nodes(
     Their values are plain. ``without``: no attack, no defense. Attacks of the project are composed
     together, others alone, for they could fill each other's nodes.
     """
-    known, rest = options("attack"), {**_unresolved(without), "attack": {}}
-    nodes, used = dict[str, Any](), list[str]()
-    for names in (
-        [name for name in attacks if name in known],
-        *([name] for name in attacks if name not in known),
-    ):
-        if names:
-            config, here = _partially(
-                [*base, f"attack=[{','.join(names)}]", "defense=none"], partial
-            )
-            values = _unresolved(config)
-            filled = values.get("attack", {})
-            if list(filled) == names and {**values, "attack": {}} == rest:
-                nodes |= {
-                    name: node for name, node in filled.items() if INTERPOLATION not in str(node)
-                }
-                used += here
+    rest = {**_unresolved(without), "attack": {}}
+    known = options("attack")
+    together = [name for name in attacks if name in known]
+    alone = [[name] for name in attacks if name not in known]
+    nodes = dict[str, Any]()
+    used = list[str]()
+    for names in [together, *alone] if together else alone:
+        words = [*base, f"attack=[{','.join(names)}]", "defense=none"]
+        config, here = _partially(words, partial)
+        values = _unresolved(config)
+        filled = values.get("attack", {})
+        if list(filled) == names and {**values, "attack": {}} == rest:
+            nodes |= {name: node for name, node in filled.items() if "${" not in str(node)}
+            used += here
     return nodes, used
 
 
@@ -209,10 +198,8 @@ def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str,
     """The configuration of a cell from Hydra, and the ``partial`` overrides that apply to it."""
     own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
     if cell.n_hostile is not None:
-        base, own = (
-            [word for word in base if _key(word) != N_HOSTILE],
-            [*own, f"{N_HOSTILE}={cell.n_hostile}"],
-        )
+        base = [word for word in base if _key(word) != N_HOSTILE]
+        own.append(f"{N_HOSTILE}={cell.n_hostile}")
     config, here = _partially([*base, *own], partial)
     return resolved(config), here
 
@@ -221,29 +208,25 @@ def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[s
     """The configuration of ``words`` and of the ``partial`` overrides that apply; and these."""
     config = _config(words)
     values = resolved(config) if partial else {}
-    here = [
-        word
-        for word in partial
-        if _has(values, _key(word).rpartition(".")[0] if word[0] == "+" else _key(word))
-    ]
+    here = list[str]()
+    for word in partial:
+        key = _key(word)
+        if _has(values, key.rpartition(".")[0] if word[0] == "+" else key):
+            here.append(word)
     return (_config([*words, *here]) if here else config), here
 
 
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
-            raise InputError(
-                _key(word),
-                word.partition("=")[2],
-                f"unknown key in each of the {n_cells} cells{near(_key(word))}",
-            )
+            expected = f"unknown key in each of the {n_cells} cells{near(_key(word))}"
+            raise InputError(_key(word), word.partition("=")[2], expected)
 
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    return checked(
-        resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides
-    )
+    config = _config([word for word in overrides if _key(word) not in OF_COMMANDS])
+    return checked(resolved(config), overrides)
 
 
 def checked(config: Node, overrides: Sequence[str]) -> Experiment:
@@ -284,25 +267,18 @@ def cells(
         stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one)
         for one in defenses
     ]
-    replaced = replacing(overrides)
-    named = _once([*([] if replaced else ["none"]), *stacked])
-    return [
-        Cell(
-            attack,
-            defense,
-            number,
-            asked=(attack == ("none",) if number == 0 else attack in chosen)
-            and defense in stacked
-            and not undefended,
-            undefended=undefended,
-        )
-        for number in (numbers or (None,))
-        for attack in _once([("none",), *chosen])
-        for defense, undefended in [
-            *([("none", True)] if replaced else []),
-            *((name, False) for name in named),
-        ]
-    ]
+    if replacing(overrides):
+        rows = [("none", True), *((name, False) for name in _once(stacked))]
+    else:
+        rows = [(name, False) for name in _once(["none", *stacked])]
+    found = list[Cell]()
+    for number in numbers or (None,):
+        for attack in _once([("none",), *chosen]):
+            attacked = attack == ("none",) if number == 0 else attack in chosen
+            for defense, undefended in rows:
+                asked = attacked and defense in stacked and not undefended
+                found.append(Cell(attack, defense, number, asked, undefended))
+    return found
 
 
 def replacing(overrides: Sequence[str]) -> list[str]:
@@ -317,27 +293,24 @@ def hostile_numbers(value: object) -> list[int] | None:
     """
     if not isinstance(value, list):
         return None
-    if (
-        not value
-        or any(type(item) is not int or item < 0 for item in value)
-        or len(set(value)) < len(value)
-    ):
-        raise InputError(
-            N_HOSTILE,
-            value,
-            "expected a number or a list of different whole numbers, as in [0,1,2]",
-        )
+    if not _are_different(value):
+        expected = "expected a number or a list of different whole numbers, as in [0,1,2]"
+        raise InputError(N_HOSTILE, value, expected)
     return value
+
+
+def _are_different(values: list[Any]) -> bool:
+    """Whether a list holds different whole numbers of at least 0, and at least one."""
+    if not values or any(type(value) is not int or value < 0 for value in values):
+        return False
+    return len(set(values)) == len(values)
 
 
 def names(key: str, value: object) -> list[Names]:
     """The names of a list as given on the command line; one name stands for a list of one."""
     listed = value if isinstance(value, list) else [value]
-    if not listed or any(
-        not isinstance(n, str)
-        for item in listed
-        for n in (item if isinstance(item, list) else [item])
-    ):
+    items = [item if isinstance(item, list) else [item] for item in listed]
+    if not listed or any(not isinstance(name, str) for item in items for name in item):
         raise InputError(key, value, "expected a list of names, as in [none,median]")
     return [*listed]
 
@@ -348,25 +321,19 @@ def seeds(value: object, first: object) -> list[int]:
         raise InputError("seed", first, "expected a whole number of at least 0")
     if type(value) is int and 1 <= value <= MAX_SEEDS:
         return list(range(first, first + value))
-    if (
-        isinstance(value, list)
-        and value
-        and all(type(item) is int and item >= 0 for item in value)
-        and len(set(value)) == len(value)
-    ):
+    if isinstance(value, list) and _are_different(value):
         return value
-    raise InputError(
-        "seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]"
-    )
+    expected = "expected how many (at least 1) or a list of different seeds, as in [0,1,2]"
+    raise InputError("seeds", value, expected)
 
 
 def only_lists(overrides: Sequence[str]) -> None:
     """Refuse ``attack=`` and ``defense=`` in a comparison of lists: they would change nothing."""
     for word in overrides:
-        if _key(word) in ("attack", "defense"):
-            raise InputError(
-                _key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison"
-            )
+        key = _key(word)
+        if key in ("attack", "defense"):
+            expected = f"expected {key}s=[...] in a comparison"
+            raise InputError(key, word.partition("=")[2], expected)
 
 
 def _config(overrides: list[str]) -> DictConfig:

@@ -131,11 +131,11 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
 def _made(
     settings: Settings, label: str, consortium: Consortium, attacks: Mapping[str, Attack]
 ) -> Experiment:
-    n_hospitals, seed = len(consortium), settings.seed
+    n_hospitals = len(consortium)
+    seed = settings.seed
     if n_hospitals > limits.HOSPITALS:
-        raise InputError(
-            "consortium", f"{n_hospitals:,} hospitals", f"expected at most {limits.HOSPITALS:,}"
-        )
+        expected = f"expected at most {limits.HOSPITALS:,}"
+        raise InputError("consortium", f"{n_hospitals:,} hospitals", expected)
     plan = _plan(settings, consortium)
     check_adversary(settings.adversary, n_hospitals, settings.training.rounds)
     hostile = _hostile(settings.adversary, consortium, seed)
@@ -181,9 +181,8 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
     for name in settings.policy.hospitals:
         if name not in consortium.names:
-            raise InputError(
-                "policy.hospitals", name, f"expected names among {', '.join(consortium.names)}"
-            )
+            expected = f"expected names among {', '.join(consortium.names)}"
+            raise InputError("policy.hospitals", name, expected)
     return tuple(
         Site(
             name=hospital.name,
@@ -210,17 +209,13 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
 
 def _hostile(chosen: Adversary, consortium: Consortium, seed: int) -> tuple[str, ...]:
     """The names of the hostile hospitals, sorted: the same in all runs of a seed and placement."""
-    names = list(consortium.names)
     if chosen.placement == "random":
-        names = [
-            names[i] for i in key(seed, "simulator").stream("placement").permutation(len(names))
-        ]
+        order = key(seed, "simulator").stream("placement").permutation(len(consortium))
+        names = [consortium.names[place] for place in order]
     else:
         sign = -1 if chosen.placement == "largest" else 1
-        by_size = sorted(
-            consortium.hospitals, key=lambda hospital: (sign * len(hospital.train), hospital.name)
-        )
-        names = [hospital.name for hospital in by_size]
+        sizes = [(sign * len(hospital.train), hospital.name) for hospital in consortium.hospitals]
+        names = [name for _, name in sorted(sizes)]
     return tuple(sorted(names[: chosen.n_hostile]))
 
 
@@ -235,9 +230,8 @@ def _absent(
             try:
                 found[name] = attack.concerned(consortium.hospitals, hostile, rng)
             except InputError as error:
-                raise InputError(
-                    f"attack.{name}.{error.key}", error.value, error.expected
-                ) from error
+                place = f"attack.{name}.{error.key}"
+                raise InputError(place, error.value, error.expected) from error
     return found
 
 
@@ -298,9 +292,8 @@ def _mapping(key: str, value: object) -> Node:
     for pair in pairs:
         name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
         if not isinstance(name, str) or not plain.NAME.fullmatch(name):
-            raise InputError(
-                key, pair, "expected names of letters, digits, _ and -, each with its values"
-            )
+            expected = "expected names of letters, digits, _ and -, each with its values"
+            raise InputError(key, pair, expected)
     return dict(cast(list[tuple[str, Node]], pairs))
 
 

@@ -40,7 +40,8 @@ def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
     seconds in the sweep's folder, and a repeated sweep goes on from there.
     """
     yield from (number for number, job in enumerate(jobs) if job.is_done)
-    numbers, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
+    numbers = defaultdict[str, list[int]](list)
+    plan = dict[str, Experiment]()
     for number, job in enumerate(jobs):
         if not job.is_done:
             identity = address(job.experiment, code_version())
@@ -53,9 +54,8 @@ def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
     try:
         stored.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            "hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})"
-        ) from error
+        expected = f"expected a folder that can be written ({error.strerror})"
+        raise InputError("hydra.sweep.dir", folder, expected) from error
     with files.alone(stored):
         files.leftovers(stored)
         workers = sharing.n_workers(config.hydra.launcher.workers, len(plan))

@@ -21,12 +21,11 @@ def overrides() -> list[str]:
 
 def planned(values: Node) -> tuple[list[Experiment], list[Refused]]:
     """The experiments of a comparison with these ``values``, and the cells that are left out."""
+    words = overrides()
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])
-    compose.only_lists(overrides())
+    compose.only_lists(words)
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
-    return compose.planned(
-        overrides(), compose.cells(attacks, defenses, numbers, overrides()), seeds
-    )
+    return compose.planned(words, compose.cells(attacks, defenses, numbers, words), seeds)

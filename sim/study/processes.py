@@ -31,7 +31,7 @@ def warm_up() -> None:
     """
     PROCESSES.set_forkserver_preload(list(PRELOADED))
     with finishing():
-        # which the next lines would start, and which hears signals again once it has
+        # else the fork server's start would start it, which unblocks SIGINT again
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

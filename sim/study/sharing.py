@@ -40,4 +40,4 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 def run_bytes(experiment: Experiment) -> int:
     """The memory that one run holds of a round, in bytes, about: copies of every update."""
-    return 6 * 4 * len(experiment.consortium) * experiment.plan.network.n_params
+    return limits.COPIES * len(experiment.consortium) * experiment.plan.network.n_params
