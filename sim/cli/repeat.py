@@ -40,8 +40,8 @@ def of_words(command: str, words: Sequence[str]) -> str:
 
 
 def _line(command: str, config_dir: str | None, words: Sequence[str]) -> str:
-    flags = [] if config_dir is None else ["--config-dir", str(Path(config_dir).absolute())]
-    return shlex.join(["wardround", command, *flags, *words])
+    folder = [] if config_dir is None else ["--config-dir", str(Path(config_dir).absolute())]
+    return shlex.join(["wardround", command, *folder, *words])
 
 
 def _is_one_of(word: str, keys: Sequence[str]) -> bool:

@@ -92,6 +92,7 @@ def planned(
     refused = list[Refused]()
     refusals = dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
+        used.update(here)
         choices.check_present(cell.attack, config.get("attack"))
         name = cell.defense if cell.undefended else label(cell.defense, overrides)
         try:
@@ -101,7 +102,6 @@ def planned(
                 continue  # its attack takes hostile hospitals
             refusals[cell] = error
             refused.append(_refused(cell, name, error))
-        used.update(here)
     if refusals and all(cell in refusals for cell in cells if cell.asked):
         raise next(iter(refusals.values()))
     _all_used(partial, used, len(cells))
@@ -345,17 +345,17 @@ def _config(overrides: list[str]) -> DictConfig:
 
 
 def _unresolved(config: DictConfig) -> Node:
-    plain = OmegaConf.to_container(config)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key != "hydra"}
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def resolved(config: DictConfig) -> Node:
     """A composed configuration as plain values, without Hydra's own part."""
     with one_line():
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key != "hydra"}
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def _has(config: Node, key: str) -> bool:
