@@ -102,7 +102,7 @@ class RecordDP:
         return calibrated(self.target_epsilon, self.delta, rate, steps, self.accountant)
 
     def unprotected(self) -> RecordDP:
-        """The same training without protection, for comparison: no noise, and no gradient clipped."""
+        """The same training without protection, for comparison: no noise, no gradient clipped."""
         return replace(self, target_epsilon=None, noise_multiplier=1e-30, max_grad_norm=1e10)
 
     def epsilon(self, history: History) -> float:
