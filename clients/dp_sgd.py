@@ -261,7 +261,7 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
 
 
 def _gaussian_guess(epsilon: float, delta: float, rate: float, steps: int) -> float:
-    """Log of the noise multiplier where the search starts: DP-SGD's central limit (Bu et al., 2020)"""
+    """Log of a noise multiplier to start from, by DP-SGD's central limit (Bu et al., 2020)."""
     from scipy.optimize import brentq
     from scipy.stats import norm
 
