@@ -94,7 +94,8 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
             len(blocks) > 1
             and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2
         ):
-            (right, later), (left, earlier) = blocks.pop(), blocks.pop()
+            right, later = blocks.pop()
+            left, earlier = blocks.pop()
             both = earlier + later
             blocks.append(((left * len(earlier) + right * len(later)) / len(both), both))
     moved = [0.0] * len(places)
@@ -105,8 +106,9 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or
-    namespaces.
+    """The figure as an ``<svg>`` element whose ids all start with ``name``.
+
+    It has no dates, links or namespaces.
     """
     out = StringIO()
     labels.plain(figure)
