@@ -17,8 +17,8 @@ class Clear:
     about: ClassVar[About] = About(
         title="Clear",
         paper=(
-            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
-            " Data"
+            "McMahan et al.,"
+            " Communication-Efficient Learning of Deep Networks from Decentralized Data"
         ),
         year=2017,
         sees="every hospital's update and record count",

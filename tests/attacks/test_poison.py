@@ -120,6 +120,8 @@ def test_a_patch_that_does_not_fit_the_image_is_refused(mark: str, expected: str
         (LabelFlip(where="age:60"), "where=age:60: expected age:NUMBER+ or age:NUMBER-"),
         (LabelFlip(where="sex:both"), "sex=both: expected one of female, male"),
         (LabelFlip(where="age:old+"), "age=old: expected a number"),
+        (LabelFlip(where="age:nan+"), "age=nan: expected a number"),
+        (Backdoor(mark="chol:inf"), "chol=inf: expected a number"),
         (LabelFlip(where="old"), "where=old: expected FIELD:VALUE"),
         (Backdoor(mark="chol:1/age"), "mark=age: expected FIELD:VALUE"),
         (Backdoor(mark="sex:3"), "sex=3: expected one of female, male"),
