@@ -23,7 +23,7 @@ from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
 
 # Changes that somebody could have written by mistake. Others of Cosmic Ray's, as `a << b` for
-# `a - b`, fail on the first call and say nothing about tests.
+# `a - b`, fail on the first call and show nothing about tests.
 NEAR = re.compile(
     r"""core/(
       ReplaceBinaryOperator_(Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Div|FloorDiv_Mul|Mod_FloorDiv|
