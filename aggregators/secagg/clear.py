@@ -1,4 +1,4 @@
-"""No secure aggregation: the aggregator sees every hospital's update."""
+"""No secure aggregation: the aggregator sees every hospital's update (McMahan et al., 2017)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

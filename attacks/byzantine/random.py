@@ -1,4 +1,4 @@
-"""Random updates, as common code has them (FedML's Byzantine attack, mode random)."""
+"""Random updates, as common code has them (He et al., 2020: FedML's attack, mode random)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
