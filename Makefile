@@ -32,7 +32,7 @@ peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementa
 	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
 
 mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and count the changes that no test notices
-	$(BIN)/python -m pytest tests/test_mutants.py
+	$(BIN)/python -m pytest tests/whole/test_mutants.py
 	$(BIN)/python -m tests.mutants
 
 clean:  ## remove the virtual environment, outputs and caches

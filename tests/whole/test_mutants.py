@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
         raise
     pytest.skip("Cosmic Ray is not installed: make mutants", allow_module_level=True)
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CODE = '''"""A package of one function for each thing that can become of a mutant."""
 
 from __future__ import annotations
