@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
 
+from pydantic import JsonValue
 from pydantic_core import PydanticCustomError
 
 from sim.evidence.metrics import METRICS, Metric
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Place: TypeAlias = tuple[str | int, ...]  # keys and positions that lead to a value of a design
 Bound: TypeAlias = Literal["at_most", "at_least", "loss_at_most"]
+# parts of a configuration that a stack may set: those that ``sim.config.groups`` gives to a defense
+PARTS: Final = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
 BROKEN: Final = "broken"  # the type of the error that these checks raise
 UNDEFENDED: Final = "undefended"  # the stack that every design has
 WHOLE_VERDICT: Final = "verdict"  # what a decision may be about, beside a row
@@ -27,6 +30,20 @@ def refuse(place: Place, value: object, expected: str) -> NoReturn:
     raise PydanticCustomError(
         BROKEN, "{expected}", {"place": place, "value": value, "expected": expected}
     )
+
+
+def check_plain(place: Place, value: JsonValue) -> None:
+    """Refuse what a configuration would resolve or call: references, and keys such as _target_."""
+    if isinstance(value, str) and "${" in value:
+        refuse(place, value, "expected a value without ${")
+    if isinstance(value, list):
+        for number, part in enumerate(value):
+            check_plain((*place, number), part)
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key.startswith("_") and key.endswith("_"):
+                refuse((*place, key), "...", f"expected no key like {key}: Hydra acts on it")
+            check_plain((*place, key), part)
 
 
 def metric_of(name: str, *more: str) -> Metric:

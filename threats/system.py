@@ -17,10 +17,12 @@ from pydantic_core import PydanticCustomError
 
 from sim.types import Level
 from threats.consistency import (
+    PARTS,
     UNDEFENDED,
     Bound,
     check_bound,
     check_ids,
+    check_plain,
     check_powers,
     check_references,
     metric_of,
@@ -30,8 +32,6 @@ from threats.powers import AssetClass, Power, Role
 
 SCHEMA: Final = "wardround.design/1"
 EXPOSED: Final = "expected_individuals_exposed"  # a magnitude that is worked out, and no metric
-# parts of a configuration that a stack may set; those that ``sim.config.groups`` gives to a defense
-PARTS: Final = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
 
 ID: Final = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
 NAME: Final = r"^[A-Za-z0-9_-]{1,100}$"
@@ -126,6 +126,13 @@ class Federation(Declared):
     model: Choice = Choice("mlp")
     training: dict[Name, JsonValue] = {}
     adversary: Hostile = Hostile()
+
+    @model_validator(mode="after")
+    def _plain(self) -> Self:
+        check_plain(("consortium", self.consortium.name), self.consortium.values)
+        check_plain(("model", self.model.name), self.model.values)
+        check_plain(("training",), self.training)
+        return self
 
 
 class Question(Declared):
@@ -232,13 +239,12 @@ class Stack(Declared):
 
     @model_validator(mode="after")
     def _values_of_a_defense(self) -> Self:
-        for key in self.values:
-            if key.partition(".")[0] not in PARTS or "." not in key:
-                refuse(
-                    ("values", key),
-                    self.values[key],
-                    f"expected a key of a defense: {', '.join(f'{part}.KEY' for part in PARTS)}",
-                )
+        for key, value in self.values.items():
+            part, _, rest = key.partition(".")
+            if part not in PARTS or not all(part.isidentifier() for part in rest.split(".")):
+                known = ", ".join(f"{part}.KEY" for part in PARTS)
+                refuse(("values", key), value, f"expected a key of a defense: {known}")
+        check_plain(("values",), self.values)
         return self
 
 
