@@ -1,7 +1,7 @@
 """Plain values of a YAML text, with the line of each.
 
-YAML is read as version 1.2 has it: no tags, no anchors, no key twice, and no number that YAML 1.1 or
-another reader would take for another one. Depth, number and length of values are bounded.
+YAML is read as version 1.2 has it: no tags, no anchors, no key twice, and no number that another
+reader would take for another one. Depth, number and length of values are bounded.
 """
 
 from __future__ import annotations

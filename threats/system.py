@@ -80,7 +80,10 @@ class Meta(Declared):
     notes: Text = ""
 
 
-class Choice(RootModel[Name | dict[Name, dict[Name, JsonValue]]]):
+_WithValues = Annotated[dict[Name, dict[Name, JsonValue]], Field(min_length=1, max_length=1)]
+
+
+class Choice(RootModel[Name | _WithValues]):
     """A choice of a configuration group: a name, or a name with values (``{csv: {...}}``)."""
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -415,6 +418,12 @@ class Design(Declared):
     def asset(self, id_: str) -> Asset:
         """The asset with this id. Raises ``KeyError``."""
         return _by_id(self.assets)[id_]
+
+
+def schema() -> dict[str, JsonValue]:
+    """The JSON Schema of design files. It knows the form of each part, not which ids lead where."""
+    found: dict[str, JsonValue] = Design.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
 def _by_id(ones: Sequence[_Identified]) -> dict[str, _Identified]:

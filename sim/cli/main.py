@@ -1,4 +1,6 @@
-"""The commands ``wardround run | compare | explain | list | report``: each imports what it needs, when it is asked for."""
+"""The commands ``wardround run | compare | explain | init | list | report``: each imports
+what it needs, when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli import listing
 
             listing.show(rest)
+        elif command == "init":
+            from sim.cli.init import init
+
+            init(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:

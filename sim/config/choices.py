@@ -11,6 +11,7 @@ from sim.near import choice
 from sim.plugins import CONF
 
 NONE = "none"  # the choice of nothing
+NO_GROUPS = ("design", "hydra")  # folders of conf/ that hold no choices of a configuration
 STACKED = "+"  # between names that stand for one together
 
 
@@ -21,7 +22,7 @@ def groups() -> tuple[str, ...]:
         sorted(
             path.name
             for path in CONF.iterdir()
-            if path.name != "hydra" and any(path.glob("*.yaml"))
+            if path.name not in NO_GROUPS and any(path.glob("*.yaml"))
         )
     )
 

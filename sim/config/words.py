@@ -19,7 +19,7 @@ from sim.near import choice
 from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
-COMMANDS = (*HYDRA_COMMANDS, "list", "report")
+COMMANDS = (*HYDRA_COMMANDS, "init", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER, WORKERS = "hydra/launcher", "hydra.launcher.workers"
 LAUNCHERS = ("basic", "lockstep")
