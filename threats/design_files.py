@@ -15,6 +15,7 @@ from sim import files
 from sim.errors import InputError, cut
 from sim.near import choice
 from sim.plugins import CONF
+from sim.untrusted import printable
 from threats import catalog, plain_yaml, problems, references
 from threats.consistency import Place
 from threats.problems import Problem
@@ -23,6 +24,7 @@ from threats.system import Design
 NAMED: Final = CONF / "design"  # the project's own designs
 SUFFIXES: Final = (".yaml", ".yml")
 MOST_BYTES: Final = 256_000
+MOST_OF_A_PATH: Final = 4_000
 LONGEST_PATH: Final = 60  # characters of a path in a message
 
 
@@ -142,10 +144,11 @@ def _refusal(path: Path, lines: Mapping[Place, int], problem: Problem) -> InputE
     while place not in lines and place:
         place = place[:-1]
     where = f"{_shown(path)}:{lines.get(place, 1)}"
-    return InputError(f"{where}: {cut(problem.key)}", problem.value, problem.expected)
+    value = printable(problem.value) if isinstance(problem.value, str) else problem.value
+    return InputError(f"{where}: {printable(cut(problem.key))}", value, problem.expected)
 
 
 def _shown(path: Path) -> str:
     """The path, or its end where it is long."""
-    text = str(path)
+    text = printable(str(path), MOST_OF_A_PATH)
     return text if len(text) <= LONGEST_PATH else f"...{text[-LONGEST_PATH:]}"

@@ -128,8 +128,7 @@ class _Parser:
             raise self._refused(event, place, text, f"expected at most {LONGEST:,} characters")
         odd = next((sign for sign in text if not sign.isprintable() and sign not in "\n\t"), None)
         if odd is not None:
-            shown = text.encode("unicode_escape").decode()
-            raise self._refused(event, place, shown, f"expected no sign like U+{ord(odd):04X}")
+            raise self._refused(event, place, text, f"expected no sign like U+{ord(odd):04X}")
         if event.style is not None:
             return text
         if NULL.fullmatch(text):

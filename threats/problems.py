@@ -75,11 +75,16 @@ def _problem(details: ErrorDetails, values: JsonValue) -> Problem:
         return Problem(place, None, "required")
     if kind == "string_pattern_mismatch":
         return Problem(place, given, EXPECTED[context["pattern"]])
-    message = details["msg"][0].lower() + details["msg"][1:]
-    expected = message.removeprefix("value error, ").replace("input should be", "expected")
+    expected = worded(details)
     if kind in ("string_type", "literal_error") and isinstance(given, (bool, int, float)):
         expected += ", as a text: put it in quotes"
     return Problem(place, given, expected)
+
+
+def worded(details: ErrorDetails) -> str:
+    """What pydantic expected, in our words."""
+    message = details["msg"].removeprefix("Value error, ")
+    return (message[0].lower() + message[1:]).replace("input should be", "expected")
 
 
 def _place(loc: tuple[str | int, ...], values: JsonValue) -> Place:

@@ -17,7 +17,7 @@ from sim.training import Training
 from sim.types import Node
 from threats.catalog import Catalog
 from threats.consistency import PARTS, Place
-from threats.problems import Problem
+from threats.problems import Problem, worded
 from threats.system import Choice, Design
 
 OWN_DATA: Final = "csv"  # the consortium whose records are the owner's
@@ -86,9 +86,7 @@ def _of_training(given: Mapping[str, object]) -> Iterator[Problem]:
         Training.model_validate({**_node("training", "default"), **given})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        expected = message[0].lower() + message[1:].replace("input should be", "expected")
-        yield Problem(("federation", "training", *first["loc"]), first["input"], expected)
+        yield Problem(("federation", "training", *first["loc"]), first["input"], worded(first))
 
 
 @cache
