@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pydantic import JsonValue
-from pydantic_core import PydanticCustomError
 
 from sim.evidence.metrics import METRICS, Metric
 from sim.near import choice
@@ -20,38 +19,42 @@ Place: TypeAlias = tuple[str | int, ...]  # keys and positions that lead to a va
 Bound: TypeAlias = Literal["at_most", "at_least", "loss_at_most"]
 # parts of a configuration that a stack may set: those that ``sim.config.groups`` gives to a defense
 PARTS: Final = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
-BROKEN: Final = "broken"  # the type of the error that these checks raise
 UNDEFENDED: Final = "undefended"  # the stack that every design has
 WHOLE_VERDICT: Final = "verdict"  # what a decision may be about, beside a row
 
 
-def refuse(place: Place, value: object, expected: str) -> NoReturn:
-    """Raise the error of a design's own check; ``place`` begins where the checked value is."""
-    raise PydanticCustomError(
-        BROKEN, "{expected}", {"place": place, "value": value, "expected": expected}
-    )
+class BrokenError(ValueError):
+    """What a check of a design found; ``place`` begins where the checked value is."""
+
+    def __init__(self, place: Place, value: object, expected: str) -> None:
+        self.place = place
+        self.value = value
+        self.expected = expected
+        super().__init__(expected)
 
 
 def check_plain(place: Place, value: JsonValue) -> None:
     """Refuse what a configuration would resolve or call: references, and keys such as _target_."""
     if isinstance(value, str) and "${" in value:
-        refuse(place, value, "expected a value without ${")
+        raise BrokenError(place, value, "expected a value without ${")
     if isinstance(value, list):
         for number, part in enumerate(value):
             check_plain((*place, number), part)
     if isinstance(value, dict):
         for key, part in value.items():
             if key.startswith("_") and key.endswith("_"):
-                refuse((*place, key), "...", f"expected no key like {key}: Hydra acts on it")
+                raise BrokenError(
+                    (*place, key), "...", f"expected no key like {key}: Hydra acts on it"
+                )
             check_plain((*place, key), part)
 
 
 def metric_of(name: str, *more: str) -> Metric:
     """The metric of that name."""
     if name not in METRICS:
-        refuse(("metric",), name, f"expected {choice(name, [*METRICS, *more])}")
+        raise BrokenError(("metric",), name, f"expected {choice(name, [*METRICS, *more])}")
     if METRICS[name].harm == "neither":
-        refuse(("metric",), name, "expected a metric of which one direction is harm")
+        raise BrokenError(("metric",), name, "expected a metric of which one direction is harm")
     return METRICS[name]
 
 
@@ -61,17 +64,22 @@ def check_bound(name: str, metric: Metric, over: str, bound: tuple[Bound, float]
     low, high = metric.range
     if key == "loss_at_most":
         if value >= high - low:
-            refuse((key,), value, f"expected a loss of less than {high - low:g}")
+            raise BrokenError((key,), value, f"expected a loss of less than {high - low:g}")
         return
     if metric.harm != {"at_most": "higher", "at_least": "lower"}[key]:
         right = "at_least or loss_at_most" if metric.harm == "lower" else "at_most"
-        refuse((key,), value, f"expected {right}, because {metric.harm} is harm of {name}")
+        raise BrokenError(
+            (key,), value, f"expected {right}, because {metric.harm} is harm of {name}"
+        )
     if over == "rate" and key == "at_most" and value <= low:
-        refuse((key,), value, "expected more than 0: no number of trials shows that a rate is 0")
+        raise BrokenError(
+            (key,), value, "expected more than 0: no number of trials shows that a rate is 0"
+        )
     if not (low <= value < high if key == "at_most" else low < value <= high):
-        side = "and below" if key == "at_most" else "and above"
-        limit = high if key == "at_most" else low
-        refuse((key,), value, f"expected a value of {name}, {side} {limit:g}, which all meet")
+        at_most = f"of at least {low:g} and less than {high:g}"
+        at_least = f"of more than {low:g} and at most {high:g}"
+        side = at_most if key == "at_most" else at_least
+        raise BrokenError((key,), value, f"expected a value of {name} {side}")
 
 
 _LISTS = ("legal", "assets", "zones", "components", "flows", "adversaries", "stacks", "acceptance")
@@ -83,7 +91,9 @@ def check_ids(found: Design) -> None:
     for key in _LISTS:
         for number, one in enumerate(getattr(found, key)):
             if (other := first.get(one.id.lower())) is not None:
-                refuse((key, number, "id"), one.id, f"expected another id: {other} has it already")
+                raise BrokenError(
+                    (key, number, "id"), one.id, f"expected another id: {other} has it already"
+                )
             first[one.id.lower()] = f"{key}[{number}]"
 
 
@@ -96,7 +106,7 @@ def check_references(found: Design) -> None:
             ids.append(UNDEFENDED)
         if id_ not in ids:
             expected = choice(id_, ids) if ids else "an id, and the design has none"
-            refuse(place, id_, f"expected {expected} ({' or '.join(lists)})")
+            raise BrokenError(place, id_, f"expected {expected} ({' or '.join(lists)})")
 
 
 def _references(found: Design) -> Iterator[tuple[Place, str, tuple[str, ...]]]:
@@ -122,7 +132,7 @@ def _each(
 ) -> Iterator[tuple[Place, str, tuple[str, ...]]]:
     for number, id_ in enumerate(ids):
         if id_ in ids[:number]:
-            refuse((*place, number), id_, "expected each id once")
+            raise BrokenError((*place, number), id_, "expected each id once")
         yield (*place, number), id_, lists
 
 
@@ -135,12 +145,12 @@ def check_powers(found: Design) -> None:
         for number, power in enumerate(adversary.powers):
             at = ("adversaries", n, "powers", number)
             if power in adversary.powers[:number]:
-                refuse(at, power, "expected each power once")
+                raise BrokenError(at, power, "expected each power once")
             roles, held = FITS[power]
             if not any(one.role in roles or held & _classes(one, classes) for one in places):
                 holder = f", or one that holds {' or '.join(sorted(held))}" if held else ""
                 where = f"at a component of role {' or '.join(sorted(roles))}{holder}"
-                refuse(at, power, f"expected its adversary {where}")
+                raise BrokenError(at, power, f"expected its adversary {where}")
 
 
 def _classes(component: Component, classes: Mapping[str, AssetClass]) -> set[AssetClass]:

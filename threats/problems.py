@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue, ValidationError
-from pydantic_core import ErrorDetails
 
 from sim.errors import InputError
 from sim.near import choice
 from threats import system
-from threats.consistency import BROKEN, Place
+from threats.consistency import BrokenError, Place
 from threats.system import Design
 
 EXPECTED: Final[Mapping[str, str]] = {
@@ -62,12 +61,13 @@ def read(values: JsonValue) -> Design | Problem:
         return _problem((unknown or details)[0], values)
 
 
-def _problem(details: ErrorDetails, values: JsonValue) -> Problem:
+def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:
     """Pydantic's words as ours; ``values``: what was read."""
     place, given, kind = _place(details["loc"], values), details["input"], details["type"]
     context = details.get("ctx", {})
-    if kind == BROKEN:
-        return Problem((*place, *context["place"]), context["value"], context["expected"])
+    broken = context.get("error")
+    if isinstance(broken, BrokenError):
+        return Problem((*place, *broken.place), broken.value, broken.expected)
     if kind == "extra_forbidden":
         known = choice(str(place[-1]), _known_keys(place[:-1]))
         return Problem(place, given, f"unknown key; expected {known}")
@@ -81,9 +81,9 @@ def _problem(details: ErrorDetails, values: JsonValue) -> Problem:
     return Problem(place, given, expected)
 
 
-def worded(details: ErrorDetails) -> str:
+def worded(details: Mapping[str, Any]) -> str:
     """What pydantic expected, in our words."""
-    message = details["msg"].removeprefix("Value error, ")
+    message = str(details["msg"]).removeprefix("Value error, ")
     return (message[0].lower() + message[1:]).replace("input should be", "expected")
 
 

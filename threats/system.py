@@ -13,20 +13,19 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, model_validator
-from pydantic_core import PydanticCustomError
 
 from sim.types import Level
 from threats.consistency import (
     PARTS,
     UNDEFENDED,
     Bound,
+    BrokenError,
     check_bound,
     check_ids,
     check_plain,
     check_powers,
     check_references,
     metric_of,
-    refuse,
 )
 from threats.powers import AssetClass, Power, Role
 
@@ -94,7 +93,7 @@ class Choice(RootModel[Name | _WithValues]):
         values = list(given.values()) if isinstance(given, dict) else []
         named = len(values) == 1 and isinstance(values[0], dict)
         if not isinstance(given, str) and not named:
-            raise PydanticCustomError("choice", "expected a name, or one name with its values")
+            raise BrokenError((), given, "expected a name, or one name with its values")
         return given
 
     @property
@@ -149,7 +148,7 @@ class Question(Declared):
     @model_validator(mode="after")
     def _answered_by_somebody(self) -> Self:
         if self.status != "unconfirmed" and self.by is None:
-            refuse(("by",), None, f"expected who has {self.status} it")
+            raise BrokenError(("by",), None, f"expected who has {self.status} it")
         return self
 
 
@@ -246,7 +245,7 @@ class Stack(Declared):
             part, _, rest = key.partition(".")
             if part not in PARTS or not all(part.isidentifier() for part in rest.split(".")):
                 known = ", ".join(f"{part}.KEY" for part in PARTS)
-                refuse(("values", key), value, f"expected a key of a defense: {known}")
+                raise BrokenError(("values", key), value, f"expected a key of a defense: {known}")
         check_plain(("values",), self.values)
         return self
 
@@ -293,14 +292,16 @@ class Criterion(Declared):
         metric = metric_of(self.metric)
         bounds = [self.at_most, self.at_least, self.loss_at_most]
         if sum(bound is not None for bound in bounds) != 1:
-            refuse((), None, "expected one of at_most, at_least and loss_at_most")
+            raise BrokenError((), None, "expected one of at_most, at_least and loss_at_most")
         check_bound(self.metric, metric, self.over, self.bound)
         if self.min_seeds is None and self.min_trials is None:
-            refuse(("min_seeds",), None, "expected min_seeds or min_trials")
+            raise BrokenError(("min_seeds",), None, "expected min_seeds or min_trials")
         if self.over == "rate" and metric.basis not in ("trials", "clusters"):
-            refuse(("over",), self.over, f"expected a metric that is a rate, and not {self.metric}")
+            raise BrokenError(
+                ("over",), self.over, f"expected a metric that is a rate, and not {self.metric}"
+            )
         if self.over == "worst_hospital" and "hospital" not in metric.scopes:
-            refuse(
+            raise BrokenError(
                 ("over",), self.over, f"expected a metric of each hospital, and not {self.metric}"
             )
         return self
@@ -327,7 +328,9 @@ class Scale(Declared):
             ("low", "moderate", "high"), bounds, bounds[1:], strict=False
         ):
             if after <= before:
-                refuse((key,), after, f"expected more than the bound before it, {before:g}")
+                raise BrokenError(
+                    (key,), after, f"expected more than the bound before it, {before:g}"
+                )
         return self
 
 
@@ -363,7 +366,7 @@ class Decision(Declared):
     @model_validator(mode="after")
     def _ends(self) -> Self:
         if self.expires <= self.date:
-            refuse(("expires",), str(self.expires), f"expected a day after {self.date}")
+            raise BrokenError(("expires",), str(self.expires), f"expected a day after {self.date}")
         return self
 
 
@@ -396,7 +399,7 @@ class Design(Declared):
 
     @property
     def digest(self) -> str:
-        """The sha256 of the design's canonical JSON: what it says, whatever its file looks like."""
+        """The sha256 of the design's canonical JSON: what it states, whatever its file looks like."""
         plain = self.model_dump(mode="json", by_alias=True)
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
