@@ -17,6 +17,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
 
   wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
   wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
+  wardround init     DIR                a commented starter design beside your data
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
   wardround report   DIR...             rebuild the report from a folder's evidence

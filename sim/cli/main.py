@@ -1,4 +1,4 @@
-"""The commands ``wardround run | compare | explain | list | report``.
+"""The commands ``wardround run | compare | explain | init | list | report``.
 
 Each imports the libraries that it needs when it is asked for.
 """
@@ -29,6 +29,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli import listing
 
             listing.show(rest)
+        elif command == "init":
+            from sim.cli.init import init
+
+            init(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:

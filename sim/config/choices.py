@@ -11,6 +11,7 @@ from sim.near import choice
 from sim.plugins import CONF
 
 NONE = "none"  # the choice of nothing
+NO_GROUPS = ("design", "hydra")  # folders of conf/ that hold no choices of a configuration
 STACKED = "+"  # between names that stand for one together
 
 
@@ -18,7 +19,7 @@ STACKED = "+"  # between names that stand for one together
 def groups() -> tuple[str, ...]:
     """Configuration groups of the project."""
     folders = [path for path in CONF.iterdir() if any(path.glob("*.yaml"))]
-    return tuple(sorted(path.name for path in folders if path.name != "hydra"))
+    return tuple(sorted(path.name for path in folders if path.name not in NO_GROUPS))
 
 
 def options(group: str) -> list[str]:

@@ -88,10 +88,23 @@ def _entries(root: Path) -> Iterator[Path]:
         if entry.name == "hydra":
             raise _wrong(root / "hydra", "not offered, because Hydra acts on it")
         yield root / entry.name
+        if entry.name not in groups() and _holds_choices(entry):
+            raise InputError(
+                "--config-dir",
+                root / entry.name,
+                f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(groups())}",
+            )
         if entry.name in groups():
             if entry.is_symlink() or not entry.is_dir():
                 raise _wrong(root / entry.name, "expected a folder, and no link to one")
             yield from sorted(Path(entry.path).iterdir())
+
+
+def _holds_choices(entry: os.DirEntry[str]) -> bool:
+    """Whether Hydra would find choices in a folder, which ``+FOLDER=NAME`` then reads."""
+    return entry.is_dir() and any(
+        name.endswith((".yaml", ".yml")) for name in os.listdir(entry.path)
+    )
 
 
 def _check_file(root: Path, path: Path) -> dict[str, Any]:

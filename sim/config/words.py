@@ -18,7 +18,7 @@ from sim.near import choice
 from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
-COMMANDS = (*HYDRA_COMMANDS, "list", "report")
+COMMANDS = (*HYDRA_COMMANDS, "init", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"
 WORKERS = "hydra.launcher.workers"

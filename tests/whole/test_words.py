@@ -46,6 +46,11 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,
     # the statistical term
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py|threats/findings\.py": STATISTICS,
+    # the statistical term, and the key of a design file that states how much is run
+    r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
+    r"|threats/(consistency|system)\.py": (
+        r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
+    ),
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend
     r"sim/federation/adversary\.py": r'"foreseen"',
