@@ -63,7 +63,9 @@ def read(values: JsonValue) -> Design | Problem:
 
 def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:
     """Pydantic's words as ours; ``values``: what was read."""
-    place, given, kind = _place(details["loc"], values), details["input"], details["type"]
+    place = _place(details["loc"], values)
+    given = details["input"]
+    kind = details["type"]
     context = details.get("ctx", {})
     broken = context.get("error")
     if isinstance(broken, BrokenError):
