@@ -30,7 +30,8 @@ def _place() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def _folder() -> Path:
+def results_folder() -> Path:
+    """The folder of the current job's results, which is made if it is not there."""
     folder = _place()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -41,20 +42,20 @@ def run(config: DictConfig) -> None:
     values = compose.resolved(config)
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
-    folder = _folder()
+    folder = results_folder()
     with compare.entered(folder, [experiment]) as held:
-        _write_config(folder, values)
+        write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
             evidence.append(folder, ready)
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        page = _finish("run", folder, [record], start)
+        page = finish(repeat.of_job("run", overrides()), folder, [record], start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
-    _print_place(page)
+    print_place(page)
 
 
 def comparison(config: DictConfig) -> None:
@@ -64,18 +65,19 @@ def comparison(config: DictConfig) -> None:
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
         processes.warm_up()
     experiments, refused = planned(values)
-    folder = _folder()
+    folder = results_folder()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     with compare.entered(folder, experiments) as held:
-        _write_config(folder, values)
+        write_config(folder, values)
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
-        page = _finish("compare", folder, records, start, refused)
+        command = repeat.of_job("compare", overrides())
+        page = finish(command, folder, records, start, refused)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
-    _print_place(page)
+    print_place(page)
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -86,7 +88,7 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         _write_manifest(folder, manifest(command, time.perf_counter() - start))
         page, sweep = sweeps.write(folder)
         Screen().print(sweeps.table(sweep))
-        _print_place(page)
+        print_place(page)
 
 
 def report(words: Sequence[str]) -> None:
@@ -96,11 +98,11 @@ def report(words: Sequence[str]) -> None:
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
-            _print_place(sweeps.write(folder)[0])
+            print_place(sweeps.write(folder)[0])
             continue
         records = evidence.read(folder)
         evidence.write_tables(folder, records)
-        _print_place(_page(folder, records))
+        print_place(_page(folder, records))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -108,7 +110,8 @@ def _holds_runs(folder: Path) -> bool:
     return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
-def _write_config(folder: Path, values: dict[str, Any]) -> None:
+def write_config(folder: Path, values: dict[str, Any]) -> None:
+    """Write the resolved configuration of a command into its folder."""
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
@@ -116,7 +119,7 @@ def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:
     files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def _finish(
+def finish(
     command: str,
     folder: Path,
     records: Sequence[RunRecord],
@@ -125,11 +128,11 @@ def _finish(
 ) -> Path:
     """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
 
-    Runs of earlier commands stay in the tables.
+    ``command`` repeats it. Runs of earlier commands stay in the tables.
     """
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)
-    facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
+    facts = manifest(command, time.perf_counter() - start)
     runs = [*records, *everything]
     facts["attacks"] = list(dict.fromkeys(record.attack for record in runs))
     facts["defenses"] = list(dict.fromkeys(record.defense for record in runs))
@@ -146,7 +149,8 @@ def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
     return write_report(folder, show_reconstructions=shown)
 
 
-def _print_place(page: Path) -> None:
+def print_place(page: Path) -> None:
+    """Print where a report is."""
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
     Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 
