@@ -84,9 +84,9 @@ def _numbers(design: Design, config: Node) -> Iterator[Change]:
     for name, node in config["steps"]:
         if "max_norm" in node:
             radius = node["max_norm"]
-            radii = RADII if radius is None else [radius * factor for factor in FACTORS]
-            for value in radii:
-                yield _valued(design, f"steps.{name}.max_norm", value)
+            radii = RADII if radius is None else tuple(radius * factor for factor in FACTORS)
+            for shorter in radii:
+                yield _valued(design, f"steps.{name}.max_norm", shorter)
 
 
 def _scaled(value: int) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from sim.types import Node
+from sim.types import LEVELS, Level, Node
 from threats import bounds
 from threats.applicability import Excluded, Subject, applicable, within
 from threats.catalog import Catalog, Fact
@@ -27,12 +27,14 @@ class Facts(Fact):
     """The facts of a design's runs that only the simulator can state.
 
     ``config``: the recorded configuration of a run of the declared stack. ``n_hostile``: of its
-    hospitals. ``refused``: why the declared stack does not define an attack, by its name.
-    ``records``: how many records an attack that reads them finds in a round.
+    hospitals. ``needs``: the least knowledge that an attack by hospitals takes, by its name.
+    ``refused``: why the declared stack does not define an attack, by its name. ``records``: how
+    many records an attack that reads them finds in a round.
     """
 
     config: Node
     n_hostile: int
+    needs: Mapping[str, Level] = {}
     refused: Mapping[str, str] = {}
     records: int = 0
 
@@ -50,13 +52,15 @@ class Runs(Fact):
     """The runs of a design: every attack, and none, on every stack, with every seed.
 
     ``subjects``: what applies, each with the attacks that are run for it. ``excluded``: what does
-    not apply. ``untested``: what applies and is not run. ``stacks``: ids of the design. ``wanted``:
-    the least number of seeds with which the design's criteria can be met.
+    not apply. ``untested``: what applies and is not run. ``needed``: by threat and adversary, the
+    attacks without which nothing is decided. ``stacks``: ids of the design. ``wanted``: the least
+    number of seeds with which the design's criteria can be met.
     """
 
     subjects: tuple[Subject, ...]
     excluded: tuple[Excluded, ...]
     untested: tuple[Untested, ...]
+    needed: Mapping[tuple[str, str], tuple[str, ...]]
     attacks: tuple[str, ...]
     stacks: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -102,7 +106,11 @@ def planned(
             return found
     tried = list[Subject]()
     untested = list[Untested]()
+    needed = dict[tuple[str, str], tuple[str, ...]]()
     for subject in subjects:
+        needed[subject.threat, subject.adversary] = tuple(
+            name for name in subject.attacks if not _unknowing(name, subject, design, facts)
+        )
         left_out = list(_left_out(subject, design, catalog, facts))
         names = {one.attack for one in left_out}
         attacks = tuple(name for name in subject.attacks if name not in names)
@@ -113,6 +121,7 @@ def planned(
         subjects=tuple(tried),
         excluded=tuple(excluded),
         untested=tuple(untested),
+        needed=needed,
         attacks=tuple(dict.fromkeys(name for one in tried for name in one.attacks)),
         stacks=tuple(dict.fromkeys((UNDEFENDED, design.declared))),
         seeds=tuple(range(wanted) if seeds is None else seeds),
@@ -180,8 +189,20 @@ def _left_out(
     reasons = _reasons(subject.threat, subject.adversary, design, catalog, facts)
     for name in threat.attacks:
         reason = reasons.get(name, f"{subject.adversary} does not declare the powers that it uses")
+        reason = _unknowing(name, subject, design, facts) or reason
         if reason or name in facts.refused:
             yield _untested(subject, name, reason or facts.refused[name])
+
+
+def _unknowing(attack: str, subject: Subject, design: Design, facts: Facts) -> str:
+    """Why an adversary knows too little for an attack; empty if it does not."""
+    needs = facts.needs.get(attack, "own")
+    if not subject.attacks:
+        return ""
+    has = design.adversary(subject.adversary).knowledge
+    if LEVELS.index(needs) <= LEVELS.index(has):
+        return ""
+    return f"it takes the knowledge {needs}, and {subject.adversary} declares {has}"
 
 
 def _untested(subject: Subject, attack: str | None, reason: str) -> Untested:

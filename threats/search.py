@@ -1,14 +1,15 @@
 """The search for the smallest change of a design that meets its criteria: successive halving.
 
-All changes are judged with few seeds first. Those that are shown not to meet a criterion are left
-out, of the others the better half goes on with more seeds (Jamieson and Talwalkar 2016). With all
-seeds the cheapest come first, and the search ends with the first cost at which a change meets all.
+Changes of the least cost come first. They are judged with few seeds; those that are shown not to
+meet a criterion are left out, and of the others the better ones go on with more seeds (successive
+halving, Jamieson and Talwalkar 2016). The search ends with the first cost at which a change that is
+judged with all seeds meets all criteria.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -21,6 +22,7 @@ State = Literal["met", "not_met", "left_out", "undefined", "unfinished"]
 Judge = Callable[[Change, int], Sequence[Judged] | str | None]
 FACTOR: Final = 3  # by how many times more seeds the next stage has
 FEWEST: Final = 2  # seeds of the first stage
+HURRY: Final = 0.5  # share of the time after which no further change is looked at
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Step:
     def shortfall(self) -> float:
         """By how much the figures miss their bounds, over all criteria; 0 where none does."""
         return sum(shortfall(one) for one in self.criteria)
+
+    @property
+    def promising(self) -> bool:
+        """Whether its figures meet all bounds, so that more seeds may show that it meets them."""
+        return self.state == "left_out" and self.shortfall == 0
 
     @property
     def order(self) -> tuple[float, int]:
@@ -93,34 +100,47 @@ def stages(n_seeds: int) -> list[int]:
     return found
 
 
-def search(changes: Sequence[Change], judge: Judge, n_seeds: int) -> Search:
-    """The smallest of these changes that meet all criteria, as ``judge`` finds out."""
+def search(
+    changes: Sequence[Change],
+    judge: Judge,
+    n_seeds: int,
+    used: Callable[[], float] = lambda: 0.0,
+) -> Search:
+    """The smallest of these changes that meet all criteria, as ``judge`` finds out.
+
+    Changes of one cost are searched together, the cheapest cost first. ``used``: the share of the
+    time that is used up; once that is half, what looks good is judged with all seeds before more
+    changes are looked at.
+    """
     steps = {number: Step(change) for number, change in enumerate(changes)}
-    alive = list(steps)
-    for seeds in stages(n_seeds):
-        last = seeds == n_seeds
-        for group in _groups(alive, steps, last=last):
-            for number in group:
-                found = judge(steps[number].change, seeds)
-                if found is None:
-                    return _ended(steps, complete=False)
-                steps[number] = _judged(steps[number], found, seeds, last=last)
-            if last and any(steps[number].state == "met" for number in group):
-                return _ended(steps, complete=True)
-        if not last:
-            alive = _better_half([number for number in alive if not steps[number].reason], steps)
+    for cost in COSTS:
+        ours = [number for number, step in steps.items() if step.change.cost == cost]
+        complete = _halved(ours, steps, judge, n_seeds, used)
+        if not complete or any(steps[number].state == "met" for number in ours):
+            return _ended(steps, complete=complete)
     return _ended(steps, complete=True)
 
 
-def _groups(alive: Sequence[int], steps: dict[int, Step], *, last: bool) -> Iterator[list[int]]:
-    """The changes of a stage: together, and in the last one those of each cost, cheapest first."""
-    if not last:
-        yield list(alive)
-        return
-    for cost in COSTS:
-        group = [number for number in alive if steps[number].change.cost == cost]
-        if group:
-            yield group
+def _halved(
+    alive: list[int],
+    steps: dict[int, Step],
+    judge: Judge,
+    n_seeds: int,
+    used: Callable[[], float],
+) -> bool:
+    """Successive halving of changes of one cost; False if the time is over before it ends."""
+    every = alive
+    for seeds in stages(n_seeds):
+        for number in alive:
+            hurried = seeds < n_seeds and used() > HURRY
+            if hurried and any(steps[one].promising for one in alive):
+                break
+            found = judge(steps[number].change, seeds)
+            if found is None:
+                return False
+            steps[number] = _judged(steps[number], found, seeds, last=seeds == n_seeds)
+        alive = _better(alive, steps)
+    return all(steps[number].seeds or steps[number].reason for number in every)
 
 
 def _judged(step: Step, found: Sequence[Judged] | str, seeds: int, *, last: bool) -> Step:
@@ -135,18 +155,15 @@ def _judged(step: Step, found: Sequence[Judged] | str, seeds: int, *, last: bool
     return replace(step, state=state, seeds=seeds, criteria=tuple(found))
 
 
-def _better_half(numbers: Sequence[int], steps: dict[int, Step]) -> list[int]:
-    """The better half of what may still meet all criteria, with all of the cheapest that seem to.
+def _better(numbers: Sequence[int], steps: dict[int, Step]) -> list[int]:
+    """Those whose figures meet all bounds, and the best third if these are fewer.
 
-    What is shown not to meet a criterion has no place in it.
+    What is shown not to meet a criterion is not among them.
     """
-    open_ = [number for number in numbers if steps[number].state != "not_met"]
-    ranked = sorted(open_, key=lambda number: steps[number].order)
-    half = ranked[: -(-len(ranked) // 2)]
-    promising = [number for number in ranked if steps[number].shortfall == 0]
-    cheapest = steps[promising[0]].change.cost if promising else None
-    more = [number for number in promising if steps[number].change.cost == cheapest]
-    return sorted(set(half) | set(more))
+    open_ = [number for number in numbers if steps[number].state == "left_out"]
+    ranked = sorted(open_, key=lambda number: steps[number].shortfall)
+    promising = [number for number in ranked if steps[number].promising]
+    return ranked[: max(len(promising), -(-len(ranked) // FACTOR))]
 
 
 def _ended(steps: dict[int, Step], *, complete: bool) -> Search:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -147,23 +148,36 @@ def stack_words(stack: Stack) -> list[str]:
     return [f"{key}={written(value)}" for key, value in stack.values.items()]
 
 
-def attack_free(asked: Asked, seed: int = 0) -> Experiment:
-    """The attack-free run of the declared stack.
+def experiments(
+    asked: Asked, attacks: Sequence[str], seeds: Sequence[int]
+) -> tuple[list[Experiment], dict[str, str]]:
+    """The runs of attacks, and of none, on the declared stack and without one.
 
-    Raises ``InputError`` for a stack whose parts contradict each other, with what would work.
+    Also why the declared stack, or the design without one, does not define an attack, by its name.
+    Raises ``InputError`` for what is wrong, and for a stack whose parts contradict each other, with
+    what would work.
     """
-    stack = asked.design.stack(asked.design.declared)
+    refused = dict[str, str]()
+    made = list[Experiment]()
     try:
-        return _planned(asked, stack, (NONE,), (seed,))[0][0]
+        for id_ in dict.fromkeys((UNDEFENDED, asked.design.declared)):
+            found, reasons = _planned(asked, asked.design.stack(id_), (NONE, *attacks), seeds)
+            made += found
+            refused |= reasons
     except (UndefinedError, RefusedError) as error:
-        reason = str(error)
-        working = " or ".join(_working(asked, stack)) or "no part of it alone"
-        reason = reason.partition(";")[0]
-        expected = f"its parts contradict each other: {reason}; what would work: {working}"
-        place: Place = ("declared",)
-        raise asked.file.refusal(place, stack.id, expected) from error
+        raise _contradiction(asked, error) from error
     except InputError as error:
         raise _of_design(asked, error) from error
+    return [one for one in made if one.attack not in refused], refused
+
+
+def _contradiction(asked: Asked, error: InputError | RefusedError) -> InputError:
+    """The refusal of a stack that is not defined, with nobody attacking, and what would work."""
+    stack = asked.design.stack(asked.design.declared)
+    reason = str(error).partition(";")[0]
+    working = " or ".join(_working(asked, stack)) or "no part of it alone"
+    expected = f"its parts contradict each other: {reason}; what would work: {working}"
+    return asked.file.refusal(("declared",), stack.id, expected)
 
 
 def _working(asked: Asked, stack: Stack) -> Iterator[str]:
@@ -197,36 +211,24 @@ def _of_design(asked: Asked, error: InputError) -> InputError:
     return asked.file.refusal(place, error.value, error.expected)
 
 
-def experiments(
-    asked: Asked, attacks: Sequence[str], seeds: Sequence[int]
-) -> tuple[list[Experiment], dict[str, str]]:
-    """The runs of attacks, and of none, on the declared stack and without one.
-
-    Also why the declared stack, or the design without one, does not define an attack, by its name.
-    """
-    declared = asked.design.stack(asked.design.declared)
-    stacks = [asked.design.stack(UNDEFENDED)]
-    if declared.id != UNDEFENDED:
-        stacks.append(declared)
-    refused = dict[str, str]()
-    made = list[Experiment]()
-    try:
-        for stack in stacks:
-            found, reasons = _planned(asked, stack, (NONE, *attacks), seeds)
-            made += found
-            refused |= reasons
-    except InputError as error:
-        raise _of_design(asked, error) from error
-    return [one for one in made if one.attack not in refused], refused
-
-
 def _planned(
     asked: Asked, stack: Stack, attacks: Sequence[str], seeds: Sequence[int]
-) -> tuple[list[Experiment], dict[str, str]]:
-    words = [*asked.words, *stack_words(stack)]
-    cells = [Cell((name,), stack.defense) for name in attacks]
-    made, refused = compose.planned(words, cells, list(seeds))
-    return made, {one.attack: one.reason for one in refused}
+) -> tuple[Sequence[Experiment], Mapping[str, str]]:
+    words = (*asked.words, *stack_words(stack))
+    return _composed(words, stack.defense, tuple(attacks), tuple(seeds))
+
+
+@lru_cache(maxsize=4)
+def _composed(
+    words: tuple[str, ...], defense: str, attacks: tuple[str, ...], seeds: tuple[int, ...]
+) -> tuple[tuple[Experiment, ...], Mapping[str, str]]:
+    """The experiments of attacks on a defense, and why an attack is not defined there, by its name.
+
+    Changes of a design have those without a defense in common.
+    """
+    cells = [Cell((name,), defense) for name in attacks]
+    made, refused = compose.planned(words, cells, seeds)
+    return tuple(made), {one.attack: one.reason for one in refused}
 
 
 def problem(asked: Asked, found: Problem) -> InputError:

@@ -44,11 +44,12 @@ class _Searching:
             return None
         asked = self.trial.asked.of(change.design)
         seeds = self.trial.runs.seeds[:n_seeds]
+        only = runs.of_criteria(self.trial.asked.design, self.trial.runs)
         try:
-            made = tried(asked, {**self.values, "seeds": list(seeds)})
+            made = tried(asked, {**self.values, "seeds": list(seeds)}, only)
         except (InputError, RefusedError) as error:
             return error.expected if isinstance(error, InputError) else str(error)
-        attacks = runs.of_criteria(change.design, made.runs)
+        attacks = [name for name in made.runs.attacks if name in only]
         experiments, _ = designs.experiments(asked, attacks, seeds)
         place = self.folder / FOLDER / slug(change)
         place.mkdir(parents=True, exist_ok=True)
@@ -76,11 +77,14 @@ def slug(change: Change) -> str:
 
 def searched(trial: Tried, folder: Path, values: Node, chain: Chain, minutes: float) -> Search:
     """The smallest change that meets all criteria, searched so many minutes; written to a file."""
-    config = designs.attack_free(trial.asked).config
-    every = changes(trial.asked.design, config)
-    deadline = time.monotonic() + 60 * minutes
-    searching = _Searching(trial, folder, values, chain, deadline)
-    found = search(every, searching.judged, len(trial.runs.seeds))
+    every = changes(trial.asked.design, trial.control.config)
+    start = time.monotonic()
+    searching = _Searching(trial, folder, values, chain, start + 60 * minutes)
+
+    def used() -> float:
+        return (time.monotonic() - start) / (60 * minutes)
+
+    found = search(every, searching.judged, len(trial.runs.seeds), used)
     text = json.dumps(as_json(found, trial.asked), indent=2, allow_nan=False)
     files.replace(folder / FILE, (text + "\n").encode())
     return found

@@ -9,17 +9,27 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from threats import verdict
 from threats.assessment import Assessment
 from threats.changes import COSTS
 from threats.criteria import Judged, wording
 from threats.criteria import Tried as Attempt
 from threats.runs import Runs, Untested
-from threats.search import Search
+from threats.search import Search, Step
 from threats.system import Design
 
 WORDS: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
+HEAD: Final = {
+    "met": "meets its criteria",
+    "not_met": "does not meet its criteria",
+    "inconclusive": "not decided",
+}
 STYLES: Final = {"met": "green", "not_met": "red", "inconclusive": "yellow"}
+EXCLUDED: Final = {
+    "powers": "declares none of the powers that it takes",
+    "place": "is at no element that it strikes",
+    "parties": "too few act together",
+    "element": "the design has no such element",
+}
 MOST_REASONS: Final = 3
 MOST_CHANGES: Final = 10
 
@@ -36,8 +46,7 @@ def plan(design: Design, runs: Runs, seconds: float) -> Group:
     if len(runs.seeds) < runs.wanted:
         parts.append(Text(f"The criteria take {runs.wanted} seeds; with fewer they are undecided."))
     parts += [_tested(runs), *_listed("Not tested", _untested(runs))]
-    parts += _listed("Does not apply", _excluded(runs))
-    return Group(*parts)
+    return Group(*parts, _excluded(runs))
 
 
 def closing(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
@@ -45,15 +54,17 @@ def closing(assessment: Assessment, design: Design, missing: int, command: str) 
 
     ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
     """
-    table = plain(_heading(assessment), ("criterion", "asks", "found", "under", ""))
+    table = plain(_heading(assessment), ("criterion", "", "found", "asks", "under"))
+    for column in table.columns[:3]:
+        column.no_wrap = True
     asked = {one.id: one for one in design.acceptance}
     for one in assessment.criteria:
         table.add_row(
             one.id,
-            wording(asked[one.id]),
-            _figure(one),
-            one.decisive or "",
             Text(WORDS[one.outcome], style=STYLES[one.outcome]),
+            _figure(one),
+            wording(asked[one.id]),
+            one.decisive or "",
         )
     whys = (f"{one.id}: {_why(one)}" for one in assessment.criteria if one.outcome != "met")
     parts: list[Table | Text] = [table, *_listed("Why", whys)]
@@ -72,17 +83,22 @@ def searched(found: Search) -> Group:
         parts.append(Text(f"- {step.change.text} ({COSTS[step.change.cost]}) meets all criteria"))
     if not found.smallest:
         parts += [Text(line) for line in _none_found(found)]
-    table = plain("Changes", ("change", "costs", "seeds", "criteria", "beyond its bounds by"))
+    table = plain("Changes", ("change", "costs", "seeds", "beyond by", "criteria"))
     for step in sorted(tried, key=lambda step: (step.state != "met", step.order))[:MOST_CHANGES]:
-        outcomes = ", ".join(f"{one.id}: {WORDS[one.outcome]}" for one in step.criteria)
-        table.add_row(
-            step.change.text,
-            COSTS[step.change.cost],
-            str(step.seeds),
-            outcomes,
-            f"{step.shortfall:.3f}",
-        )
+        beyond = f"{step.shortfall:.3f}"
+        cost = COSTS[step.change.cost]
+        table.add_row(step.change.text, cost, str(step.seeds), beyond, _outcomes(step))
     return Group(*parts, table)
+
+
+def _outcomes(step: Step) -> str:
+    """Which criteria a change does not meet, and which are not decided with its seeds."""
+    parts = list[str]()
+    for outcome in ("not_met", "inconclusive"):
+        ids = [one.id for one in step.criteria if one.outcome == outcome]
+        if ids:
+            parts.append(f"{WORDS[outcome]}: {', '.join(ids)}")
+    return "; ".join(parts) or "all met"
 
 
 def _none_found(found: Search) -> Iterator[str]:
@@ -97,8 +113,7 @@ def _none_found(found: Search) -> Iterator[str]:
 
 
 def _heading(assessment: Assessment) -> str:
-    result = verdict.RESULT[assessment.outcome]
-    return f"{assessment.design}, with the stack {assessment.stack}: {result}"
+    return f"{assessment.design}, with the stack {assessment.stack}: {HEAD[assessment.outcome]}"
 
 
 def _figure(one: Judged) -> str:
@@ -108,7 +123,7 @@ def _figure(one: Judged) -> str:
         return "nothing"
     bound = f"{found.lower:.3f}" if one.bound == "at_least" else f"{found.upper:.3f}"
     side = "at least" if one.bound == "at_least" else "at most"
-    return f"{found.figure:.3f}, {side} {bound}"
+    return f"{found.figure:.3f} ({side} {bound})"
 
 
 def _decisive(one: Judged) -> Attempt | None:
@@ -128,7 +143,7 @@ def _next(assessment: Assessment, design: Design, missing: int, command: str) ->
     if missing:
         minutes = f"trial.budget_minutes={design.trial.budget_minutes:g}"
         yield f"{missing} runs are left ({minutes}); the same command in the same folder goes on."
-    if assessment.outcome == "not_met":
+    if assessment.outcome == "not_met" and "search.minutes=" not in command:
         yield f"{command} search.minutes=5 looks for the smallest change that meets the criteria."
     if assessment.outcome == "inconclusive" and not missing:
         yield "What is not decided takes more seeds (min_seeds, trial.seeds) or what it states."
@@ -158,9 +173,15 @@ def _untested(runs: Runs) -> Iterator[str]:
         yield f"{threat}{attacks} ({adversaries}): {reason}"
 
 
-def _excluded(runs: Runs) -> Iterator[str]:
+def _excluded(runs: Runs) -> Table:
+    """What does not apply, by threat and reason; the register has the reasons in full."""
+    table = plain("Does not apply", ("threat", "adversary", "why"))
+    ones = dict[tuple[str, str], list[str]]()
     for one in runs.excluded:
-        yield f"{one.threat} ({one.adversary}): {one.reason}"
+        ones.setdefault((one.threat, EXCLUDED[one.code]), []).append(one.adversary)
+    for (threat, why), adversaries in ones.items():
+        table.add_row(threat, ", ".join(adversaries), why)
+    return table
 
 
 def _listed(title: str, lines: Iterator[str]) -> Iterator[Text]:
