@@ -4,6 +4,8 @@ order.
 A party draws through its own ``Key``, and through nothing else.
 """
 
+import hashlib
+import json
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,11 +27,11 @@ def stream(seed: int, *name: str | int) -> np.random.Generator:
 
 @dataclass(frozen=True, repr=False)
 class Key:
-    """The secret from which one party draws: batches and noise of a hospital, the rule's draws of
-    the aggregator.
+    """The secret from which one party draws: a hospital its batches and noise, the aggregator its
+    rule's draws.
 
-    Whoever holds the key can repeat every draw of its party; whoever does not hold it cannot.
-    In a simulation keys are made from the run's seed by ``key``.
+    Whoever holds the key can repeat every draw of its party; whoever does not hold it cannot, and
+    no key leads to another one or to the seed of the run.
     """
 
     _secret: int = field(repr=False)
@@ -37,24 +39,19 @@ class Key:
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """The generator of the draw with these names, for example ``key.stream("batches", round)``."""
-        return _derived(self._secret, self._owner, names)
+        return stream(self._secret, *names)
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"
 
 
 def key(seed: int, party: Party, name: str = "") -> Key:
-    """The key that a party has in the simulation of ``seed``; ``name`` tells one hospital from
-    another.
+    """The key of a party in the simulation of ``seed``; ``name`` tells hospitals apart.
+
+    Its secret is the SHA-256 digest of the seed, the party and the name: 256 bits, one way.
     """
-    return Key(seed, (party, name) if name else (party,))
-
-
-def _derived(
-    secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]
-) -> np.random.Generator:
-    """The generator of a party's draw: the one place that states how draws follow from a secret."""
-    return stream(secret, *names, *owner[1:])
+    digest = hashlib.sha256(json.dumps([seed, party, name]).encode()).digest()
+    return Key(int.from_bytes(digest, "big"), (party, name) if name else (party,))
 
 
 class _Seed(ISeedSequence):
