@@ -13,7 +13,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.design.batches import shuffled
 from sim.design.site import Site
-from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.training import Training
 
@@ -24,11 +23,9 @@ def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float
 
     And AUROC and Brier score on the test records of all hospitals together, after each round.
     """
-    network, seed = experiment.plan.network.module(), experiment.settings.seed
-    weights, worth = (
-        torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))),
-        list[tuple[float, float]](),
-    )
+    network = experiment.plan.network.module()
+    weights = torch.from_numpy(experiment.plan.first_weights(experiment.aggregator_key))
+    worth = list[tuple[float, float]]()
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
     features, labels = (
         np.concatenate(parts)
