@@ -45,10 +45,7 @@ def main() -> int:
             same = table(folder) == table(whole)
             shares.append(share)
             equal &= same
-            print(
-                f"killed at {moment:5.1f} s: {share:6.1%} stored, tables {'equal' if same else 'DIFFER'}",
-                flush=True,
-            )
+            print(f"killed at {moment:5.1f} s: {share:6.1%} stored, tables {'equal' if same else 'DIFFER'}", flush=True)
     return int(not (equal and grows(shares)))
 
 
@@ -81,10 +78,7 @@ def completed(folder: Path, words: Sequence[str] = WORDS) -> None:
 def table(folder: Path) -> list[dict[str, str]]:
     """``results.csv`` without seconds."""
     with (folder / "out" / evidence.RESULTS).open(newline="") as file:
-        return [
-            {key: value for key, value in row.items() if key != "seconds"}
-            for row in csv.DictReader(file)
-        ]
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
 def grows(shares: Sequence[float]) -> bool:

@@ -348,9 +348,7 @@ def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_i
     assert success("plain, trimmed mean") < 0.4
 
 
-def test_the_trimmed_mean_holds_a_mark_that_honest_records_speak_against_better_than_one_they_are_silent_about() -> (
-    None
-):
+def test_the_trimmed_mean_holds_a_mark_that_speaks_for_illness_better_than_a_silent_one() -> None:
     assert 0.6 < success("opposed") < success("opposed, scaled")
     assert success("opposed, scaled") >= 0.9
     assert auroc("opposed, scaled") >= auroc("none") - 0.02
