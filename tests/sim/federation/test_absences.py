@@ -441,9 +441,9 @@ def test_absent_honest_hospitals_do_not_let_flipped_signs_through_the_trimmed_me
     runs = [missing(n, seed) for n in STATED for seed in range(SEEDS)]
     counted = [counting(missing(3, seed), "count_as_hostile") for seed in range(SEEDS)]
     found = np.array([record.value("auroc") for record in run_together([*runs, *counted])])
-    kept, turned = found[: len(runs)].reshape(4, SEEDS), found[len(runs) :]
-    np.testing.assert_allclose(kept, list(STATED.values()), atol=0.002)
-    assert kept.min() > 0.7
+    staying, turned = found[: len(runs)].reshape(4, SEEDS), found[len(runs) :]
+    np.testing.assert_allclose(staying, list(STATED.values()), atol=0.002)
+    assert staying.min() > 0.7
     assert turned.max() < 0.3
 
 
