@@ -37,7 +37,7 @@ def drawn(taken: np.ndarray) -> list[float]:
     """Mean of ``taken`` (n, d) over the entries that ``slopes_of`` draws for each row: the first of
     its draws.
     """
-    owner = key(0, "simulator").stream("influence", 1).integers(0, N, D)
+    owner = key(0, "simulator").stream("kept", 1).integers(0, N, D)
     return [float(taken[i, owner == i].mean()) for i in range(N)]
 
 
