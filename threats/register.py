@@ -5,7 +5,7 @@ reason why there are none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from sim.evidence import Conflict, RunRecord
 from sim.types import Node
@@ -45,7 +45,23 @@ class Row(Fact):
     nist_aml: tuple[str, ...] = ()
     hipaa: tuple[str, ...] = ()
     ai_rmf: tuple[str, ...] = ()
+    aisvs: tuple[str, ...] = ()
     mitigations: tuple[str, ...] = ()
+
+
+# what a row repeats of its threat
+_OWN: Final = (
+    "id",
+    "name",
+    "plain",
+    "stride",
+    "linddun",
+    "owasp",
+    "nist_aml",
+    "ai_rmf",
+    "aisvs",
+    "mitigations",
+)
 
 
 def register(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
@@ -121,10 +137,9 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
 
 def _facts(threat: Threat, catalog: Catalog) -> Node:
     pin = catalog.taxonomies.atlas.release
-    own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
     return {
         "kind": "threat",
-        **{key: getattr(threat, key) for key in own},
+        **{key: getattr(threat, key) for key in _OWN},
         "atlas": tuple(
             f"{t.id}@{pin}" + (" (near)" if t.fit == "near" else "") for t in threat.atlas
         ),

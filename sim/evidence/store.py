@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -57,15 +58,41 @@ def head(folder: Path) -> Node:
         ) from None
 
 
+@dataclass(frozen=True)
+class Line:
+    """Where the evidence has a run: its line's ``hash``, and at which byte it ``starts``."""
+
+    hash: str
+    starts: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The evidence of a folder: its records in a fixed order, each run once, and where each is.
+
+    ``bytes`` and ``hash`` are those of the chain's head, which stands for all of it.
+    """
+
+    records: tuple[RunRecord, ...]
+    lines: Mapping[str, Line]
+    bytes: int
+    hash: str
+
+
 def read(folder: Path) -> list[RunRecord]:
-    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if
-    there is no evidence.
+    """All whole records of a folder, in a fixed order, each run once; see ``chain``."""
+    return list(chain(folder).records)
+
+
+def chain(folder: Path) -> Chain:
+    """The evidence of a folder, checked. Raises ``InputError`` if there is none, or it is broken.
 
     Each line must follow the line before, hold figures that a run can have, and bear the address of
     its configuration, data and code; ``manifest.json``, where it is there, must name a line of the
     chain. A last line that was cut off by an interruption is not evidence and is left out.
     """
     records: dict[str, RunRecord] = {}
+    lines: dict[str, Line] = {}
     promised, size = _promised(folder), 0
     reached = promised is None
     previous = sealed.FIRST
@@ -73,6 +100,7 @@ def read(folder: Path) -> list[RunRecord]:
         for number, line in enumerate(_lines(folder), 1):
             record, previous = _parse(folder, number, line, previous)
             records[record.run] = record
+            lines[record.run] = Line(previous, size)
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
@@ -85,10 +113,11 @@ def read(folder: Path) -> list[RunRecord]:
             folder,
             f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another",
         )
-    return sorted(
+    ordered = sorted(
         records.values(),
         key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run),
     )
+    return Chain(tuple(ordered), lines, size, previous)
 
 
 def mend(folder: Path) -> None:
