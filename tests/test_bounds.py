@@ -121,7 +121,7 @@ def test_a_rate_of_nothing_is_refused(sizes: list[int]) -> None:
         bounds.of_records([0] * len(sizes), sizes)
 
 
-def test_a_trial_of_which_nobody_knows_counts_against_both_sides() -> None:
+def test_an_attempt_of_which_nobody_knows_counts_against_both_sides() -> None:
     rate = bounds.of_seeds(2, 10, unknown=3)
     assert rate.lower == bounds.of_seeds(2, 10).lower
     assert rate.upper == bounds.of_seeds(5, 10).upper

@@ -28,13 +28,13 @@ def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
     return next(measured, metrics[0])
 
 
-def doubts(cell: Cell, measured: Measured) -> list[str]:
+def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None) -> list[str]:
     """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
     or the defense idle.
     An attack that achieves nothing undefended shows nothing about a defense that it is compared
-    with.
+    with. ``counted``: the seeds that count, where these are not those with both figures.
     """
     reasons = _idle(
         "attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
@@ -43,7 +43,8 @@ def doubts(cell: Cell, measured: Measured) -> list[str]:
         reasons += _idle(
             "defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
         )
-    counted = counted_seeds(cell, measured)
+    if counted is None:
+        counted = counted_seeds(cell, measured)
     if len(counted) < SEEDS_NEEDED:
         reasons += [
             f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
@@ -77,7 +78,7 @@ def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
     """Seeds with both controls, and with the figure in the run and in the control that it is
     compared with.
     """
-    return [seed for seed in cell.controlled if _pair(cell, seed, measured) is not None]
+    return [seed for seed in cell.controlled if pair(cell, seed, measured) is not None]
 
 
 def finding(cell: Cell, measured: Measured) -> str:
@@ -97,11 +98,11 @@ def finding(cell: Cell, measured: Measured) -> str:
     return form(cell, measured, counted_seeds(cell, measured)) if certain else ""
 
 
-def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
+def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
     """The figure of a run and that of its control; None where one of them is not there or not
     defined.
     """
-    control = cell.runs if measured.beside else _controls(cell, measured)
+    control = cell.runs if measured.beside else controls(cell, measured)
     if seed not in control:
         return None
     after = cell.runs[seed].value(measured.metric)
@@ -109,19 +110,20 @@ def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | No
     return None if after is None or before is None else (after, before)
 
 
-def _controls(cell: Cell, measured: Measured) -> Mapping[int, RunRecord]:
+def controls(cell: Cell, measured: Measured) -> Mapping[int, RunRecord]:
+    """The runs, by seed, that a metric is compared with."""
     return cell.attack_free if measured.control == "attack_free" else cell.undefended
 
 
 def _lacks_figure(cell: Cell, seed: int, measured: Measured) -> bool:
     """Whether a run, or the control that is there, has no figure."""
-    if measured.beside or seed in _controls(cell, measured):
-        return _pair(cell, seed, measured) is None
+    if measured.beside or seed in controls(cell, measured):
+        return pair(cell, seed, measured) is None
     return cell.runs[seed].value(measured.metric) is None
 
 
 def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[float, float]]:
-    return [pair for seed in seeds if (pair := _pair(cell, seed, measured)) is not None]
+    return [one for seed in seeds if (one := pair(cell, seed, measured)) is not None]
 
 
 def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -199,7 +201,7 @@ def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A share of rounds, as counts."""
     shares = [after for after, _ in _pairs(cell, measured, seeds)]
     skipped, control = (
-        _counts(runs, seeds, measured) for runs in (cell.runs, _controls(cell, measured))
+        _counts(runs, seeds, measured) for runs in (cell.runs, controls(cell, measured))
     )
     text = (
         f"With {cell.attack}, {skipped[0]} of {skipped[1]} rounds were skipped"

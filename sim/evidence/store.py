@@ -60,10 +60,11 @@ def head(folder: Path) -> Node:
 
 @dataclass(frozen=True)
 class Line:
-    """Where the evidence has a run: its line's ``hash``, and at which byte it ``starts``."""
+    """Where the evidence has a run: its line's ``hash``, and the bytes where it starts and ends."""
 
     hash: str
     starts: int
+    ends: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Chain:
     lines: Mapping[str, Line]
     bytes: int
     hash: str
+
+    def has(self, head: Node) -> bool:
+        """Whether a ``head`` that was stated at some time is that of a line of this evidence."""
+        ends = [(line.ends, line.hash) for line in self.lines.values()]
+        return (head["bytes"], head["hash"]) in [(0, sealed.FIRST), *ends]
 
 
 def read(folder: Path) -> list[RunRecord]:
@@ -100,7 +106,7 @@ def chain(folder: Path) -> Chain:
         for number, line in enumerate(_lines(folder), 1):
             record, previous = _parse(folder, number, line, previous)
             records[record.run] = record
-            lines[record.run] = Line(previous, size)
+            lines[record.run] = Line(previous, size, size + len(line))
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
@@ -120,11 +126,11 @@ def chain(folder: Path) -> Chain:
     return Chain(tuple(ordered), lines, size, previous)
 
 
-def mend(folder: Path) -> None:
-    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a
-    line of its own.
+def mend(folder: Path, name: str = EVIDENCE) -> None:
+    """Cut an unfinished last line off a file of the folder, so that the next one starts on a line
+    of its own.
     """
-    path = folder / EVIDENCE
+    path = folder / name
     if path.exists() and path.is_file():
         with path.open("rb") as file:
             whole = _whole(file.fileno())
@@ -211,7 +217,7 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         else:
             return record, own
     except sealed.BrokenError as error:
-        reason = str(error)
+        reason = f"the chain does not hold: {error}"
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "record"
