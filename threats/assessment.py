@@ -17,9 +17,9 @@ from threats.applicability import ANYBODY, Excluded, Subject, applicable
 from threats.catalog import Catalog, Fact, Status, Threat
 from threats.cells import Cell, cells
 from threats.consistency import UNDEFENDED
-from threats.criteria import Judged, Outcome, judge
+from threats.criteria import Judged, Outcome, by_reason, judge
 from threats.levels import WORDS
-from threats.statements import TRIALS, EvidenceGrade, Magnitude, Source, Statement, statement
+from threats.statements import ENOUGH, EvidenceGrade, Magnitude, Source, Statement, statement
 from threats.system import Criterion, Decision, Design, Grade
 from threats.used import beyond
 from threats.worksheet import Worksheet, worksheets
@@ -297,15 +297,15 @@ def _trials_needed(subject: Subject, criteria: Iterable[Criterion]) -> int:
         for one in criteria
         if (one.threat, one.adversary) == (subject.threat, subject.adversary)
     ]
-    return max(asked, default=TRIALS)
+    return max(asked, default=ENOUGH)
 
 
 def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
     threat, stack = of.catalog.threat(subject.threat), of.design.stack(of.stack)
     adjusted = found.adjusted
-    missing = [f"{name}: {reason}" for name, reason in found.missing.items()]
-    doubted = [f"{one.claim.attack}: {why}" for one in adjusted for why in one.doubts]
-    status = _status(threat, adjusted, bool(missing or doubted))
+    doubted = [(why, one.claim.attack) for one in adjusted for why in one.doubts]
+    lacking = by_reason([*doubted, *((why, name) for name, why in found.missing.items())])
+    status = _status(threat, adjusted, bool(lacking))
     initiation, before, after = None, None, None
     if subject.adversary != ANYBODY:
         initiation = of.design.adversary(subject.adversary).initiation.level
@@ -330,7 +330,7 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
         adjusted=after,
         magnitudes=_largest(adjusted),
         text=_worst_text(adjusted),
-        reasons=tuple(dict.fromkeys([*untested, *doubted, *missing])),
+        reasons=(*untested, *lacking),
         evidence=tuple(dict.fromkeys(one.id for one in (*found.initial, *adjusted))),
         sources=_sources((*found.initial, *adjusted)),
         controls=has,
@@ -404,10 +404,13 @@ def _residual(status: Status, before: Range | None, after: Range | None) -> str:
     if after is None:
         return "Nobody knows what risk is left: nothing was measured."
     upper, lower = after.upper.risk, after.lower.risk
-    apart = "" if upper == lower else f"; by the other bound it is {WORDS[lower]}"
-    without = f", and {WORDS[before.upper.risk]} without the controls" if before else ""
-    least = "" if status == "measured" else " at least, for not all of it was measured"
-    return f"The risk that is left is {WORDS[upper]}{least}{without}{apart}."
+    apart = "" if upper == lower else f"; by the lower bound it is {WORDS[lower]}"
+    without = ""
+    if before is not None and before != after:
+        without = f" (without the controls: {WORDS[before.upper.risk]})"
+    least = "" if status == "measured" else "at least "
+    part = "" if status == "measured" else "; not all of it was measured"
+    return f"The risk that is left is {least}{WORDS[upper]}{without}{apart}{part}."
 
 
 def _sources(statements: Iterable[Statement]) -> tuple[Source, ...]:

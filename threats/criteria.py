@@ -6,7 +6,7 @@ that the adversary could try. What was not tried, or lacks a control or seeds, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,12 +95,13 @@ def judge(
     """
     n_tests = sum(_n_series(criterion, cell) for cell in cells)
     tried = [_tried(criterion, threat, cell, max(1, n_tests), lines) for cell in cells]
-    absent = [f"{attack}: {reason}" for attack, reason in missing.items()]
+    lacking = [(reason, one.attack) for one in tried for reason in one.reasons]
+    absent = [(reason, attack) for attack, reason in missing.items()]
     outcome = _together([one.outcome for one in tried], bool(absent) or not tried)
-    reasons = [f"{one.attack}: {reason}" for one in tried for reason in one.reasons]
+    reasons = by_reason([*lacking, *absent])
     if not tried and not absent:
-        absent = ["no attack of it was run with what the adversary declares"]
-    undecided = (*reasons, *absent) if outcome == "inconclusive" else ()
+        reasons = ("no attack of it was run with what the adversary declares",)
+    undecided = reasons if outcome == "inconclusive" else ()
     decisive = _decisive(criterion, tried, outcome)
     return Judged(
         id=criterion.id,
@@ -130,6 +131,18 @@ def measured_for(criterion: Criterion, threat: Threat) -> Measured:
     if METRICS[criterion.metric].basis == "trials":
         return against_attack_free(criterion.metric).model_copy(update={"control": "undefended"})
     return against_attack_free(criterion.metric)
+
+
+def by_reason(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Reasons, each once, with the attacks that it holds for.
+
+    >>> by_reason([("not run", "alie"), ("not run", "zero")])
+    ('not run: alie, zero',)
+    """
+    found: dict[str, dict[str, None]] = {}
+    for reason, attack in pairs:
+        found.setdefault(reason, {})[attack] = None
+    return tuple(f"{reason}: {', '.join(attacks)}" for reason, attacks in found.items())
 
 
 def claimed(criterion: Criterion) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from threats.system import EXPOSED, Adversary, Design, Grade
 from threats.used import knowledge, powers_used
 
 RARE: Final = 0.05  # the share of attempts that a claim speaks of: what is above is not very low
-TRIALS: Final = 13  # trials without a success that show a likelihood to be low
+ENOUGH: Final = 13  # so many trials without a success show a likelihood to be low
 WORST: Final = 0.95  # the quantile of the losses that stands for the magnitude
 
 EvidenceGrade = Literal["E0", "E1", "E2", "E3", "E4"]
@@ -163,9 +163,9 @@ def statement(
     catalog: Catalog,
     chain: Chain,
     claims: Mapping[str, int],
-    needed: int = TRIALS,
+    needed: int = ENOUGH,
 ) -> Statement | None:
-    """What a cell's runs show of a threat; None if there is not one trial in them.
+    """What a cell's runs show of a threat; None if no seed of it counts.
 
     ``claims``: for each claim that was stated, the size of the evidence at that time in bytes.
     ``needed``: trials below which the evidence is of the lowest grade.
