@@ -399,7 +399,7 @@ class Design(Declared):
 
     @property
     def digest(self) -> str:
-        """The sha256 of the canonical JSON: of what the design states, not of how its file looks."""
+        """The sha256 of the canonical JSON: of what a design states, not of how its file looks."""
         plain = self.model_dump(mode="json", by_alias=True)
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
