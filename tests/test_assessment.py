@@ -122,6 +122,28 @@ def test_a_threat_that_no_simulation_can_show_is_never_measured() -> None:
     assert found == {"not_testable_by_simulation"}
 
 
+def test_runs_without_a_control_are_inconclusive_and_not_untested() -> None:
+    records = [one for one in pairs("sign_flip", NONE_OF_13) if one.defense != "none"]
+    row = row_of(assessed(records, plan=PLAN), "THR-BYZ")
+    assert (row.status, row.color, row.evidence) == ("inconclusive", "gray", ())
+    assert row.reasons[0] == "0 seeds with both controls, 3 needed: sign_flip"
+
+
+@pytest.mark.parametrize(
+    ("metric", "impact"),
+    [("reconstruction_rate", "low"), ("epsilon", "very_high"), ("brier", "moderate")],
+)
+def test_what_a_privacy_scale_does_not_measure_counts_as_very_high(
+    metric: str, impact: str
+) -> None:
+    scale = {"metric": metric, "very_low": 0.0, "low": 0.1, "moderate": 0.2, "high": 0.3}
+    made = assessed(recovered([0] * 10), make_design(impact={"privacy": scale}), plan=PLAN)
+    row = row_of(made, "THR-GI")
+    assert row.adjusted is not None
+    assert row.adjusted.upper.impact == impact
+    assert [one.metric for one in row.magnitudes] == ([] if metric == "epsilon" else [metric])
+
+
 def test_the_same_threat_element_adversary_and_stack_have_the_same_id() -> None:
     first = {row.id for row in assessed([]).rows}
     second = {row.id for row in assessed(pairs("sign_flip", [0.1, 0.2, 0.3])).rows}
@@ -328,6 +350,23 @@ def test_a_power_that_nobody_declared_is_refused_with_its_name() -> None:
     hostile = make_design().adversary("hostile")
     with pytest.raises(InputError, match="label_flip uses control_labels, which hostile lacks"):
         refuse_beyond(["sign_flip", "label_flip"], {}, 1, hostile, CATALOG)
+
+
+def test_an_attack_that_no_threat_claims_is_refused_and_is_no_evidence() -> None:
+    hostile = make_design().adversary("hostile")
+    with pytest.raises(
+        InputError, match="no threat claims my_attack, and nobody stated the powers"
+    ):
+        refuse_beyond(["sign_flip", "my_attack"], {}, 1, hostile, CATALOG)
+    records = pairs("sign_flip+my_attack", [0.0] * 13)
+    row = row_of(assessed(records, plan=PLAN), "THR-BYZ")
+    assert (row.status, row.evidence) == ("not_tested", ())
+
+
+def test_an_attack_that_knew_less_than_it_may_is_a_limit() -> None:
+    made = assessed(pairs("sign_flip", [0.0] * 5), plan=PLAN)
+    limits = statement_of(made, row_of(made, "THR-BYZ")).limits
+    assert "the attack knew own; the adversary may know updates_and_rule" in limits
 
 
 def test_whoever_declares_sums_only_may_not_be_given_single_updates() -> None:

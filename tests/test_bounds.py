@@ -110,6 +110,14 @@ def test_seeds_that_agree_more_would_lower_the_bound_but_for_the_outcomes_below(
     assert plain.upper < uneven.upper <= even.upper
 
 
+def test_bounds_are_the_same_however_many_outcomes_are_bounded_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = bounds.of_records([7, 2, 5], [8, 8, 8])
+    monkeypatch.setattr(bounds, "AT_ONCE", 2)
+    assert bounds.of_records([7, 2, 5], [8, 8, 8]) == whole
+
+
 def test_of_one_seed_nothing_is_bounded() -> None:
     rate = bounds.of_records([3], [8])
     assert (rate.lower, rate.upper, rate.n_effective) == (0.0, 1.0, 0.0)

@@ -18,6 +18,7 @@ from threats.catalog import Catalog, Fact, Status, Threat
 from threats.cells import Cell, cells
 from threats.consistency import UNDEFENDED
 from threats.criteria import Judged, Outcome, by_reason, judge
+from threats.findings import doubts, stated
 from threats.levels import WORDS
 from threats.statements import ENOUGH, EvidenceGrade, Magnitude, Source, Statement, statement
 from threats.system import Criterion, Decision, Design, Grade
@@ -303,14 +304,19 @@ def _trials_needed(subject: Subject, criteria: Iterable[Criterion]) -> int:
 def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
     threat, stack = of.catalog.threat(subject.threat), of.design.stack(of.stack)
     adjusted = found.adjusted
+    stated_ = {one.claim.attack for one in adjusted}
+    void = [cell for cell in found.cells if cell.attack not in stated_]
     doubted = [(why, one.claim.attack) for one in adjusted for why in one.doubts]
+    doubted += [
+        (why, cell.attack) for cell in void for why in doubts(cell, stated(cell, threat.metrics))
+    ]
     lacking = by_reason([*doubted, *((why, name) for name, why in found.missing.items())])
-    status = _status(threat, adjusted, bool(lacking))
+    status = _status(threat, found.cells, bool(lacking))
     initiation, before, after = None, None, None
     if subject.adversary != ANYBODY:
         initiation = of.design.adversary(subject.adversary).initiation.level
         before, after = _range(found.initial, initiation), _range(adjusted, initiation)
-    untested = [] if adjusted else [threat.untested.reason]
+    untested = [] if found.cells else [threat.untested.reason]
     has = tuple(one.id for one in stack.controls if one.id in threat.mitigations)
     id_ = row_id(subject, of.stack)
     return RegisterRow(
@@ -341,8 +347,8 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
     )
 
 
-def _status(threat: Threat, adjusted: Sequence[Statement], lacking: bool) -> Status:
-    if not adjusted:
+def _status(threat: Threat, tried: Sequence[Cell], lacking: bool) -> Status:
+    if not tried:
         return threat.untested.status
     return "inconclusive" if lacking else "measured"
 
@@ -353,7 +359,9 @@ def _range(statements: Sequence[Statement], initiation: Grade) -> Range | None:
     """
     if not statements:
         return None
-    impact = levels.worst(one.level for made in statements for one in made.magnitudes)
+    # what no scale of the design measures may be as large as can be
+    magnitudes = [one.level for made in statements for one in made.magnitudes]
+    impact = levels.worst(magnitudes or ["very_high"])
     upper = levels.worst(levels.of_share(made.upper) for made in statements)
     lower = levels.worst(levels.of_share(made.lower) for made in statements)
     return Range(upper=_risk(initiation, upper, impact), lower=_risk(initiation, lower, impact))

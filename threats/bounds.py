@@ -18,6 +18,7 @@ from scipy.stats import beta, t
 from sim.evidence.metrics import Range
 
 ALPHA: Final = 0.05
+AT_ONCE: Final = 4096  # outcomes that are bounded at a time, so that memory stays small
 
 
 class Bounds(NamedTuple):
@@ -110,8 +111,19 @@ def _upper(found: NDArray[np.float64], tried: NDArray[np.float64], alpha: float)
     """
     order = np.argsort(-found / tried, kind="stable")
     found, tried = found[order], tried[order]
+    steps = np.arange(int(found.sum()) + 1, dtype=float)
+    parts = np.array_split(steps, len(steps) // AT_ONCE + 1)
+    return max(_largest(part[:, None], found, tried, alpha) for part in parts)
+
+
+def _largest(
+    steps: NDArray[np.float64],
+    found: NDArray[np.float64],
+    tried: NDArray[np.float64],
+    alpha: float,
+) -> float:
+    """The largest upper bound of the outcomes with so many successes in all, one each step."""
     before = np.concatenate([[0.0], np.cumsum(found)[:-1]])
-    steps = np.arange(int(found.sum()) + 1, dtype=float)[:, None]
     rates = np.clip(steps - before, 0, found) / tried
     n = int(tried.sum())
     effective = _effective(rates, n, alpha)

@@ -180,6 +180,7 @@ def statement(
     reasons = tuple(doubts(cell, measured, trials.seeds))
     made = claim(threat, adversary, stack, cell.attack, measured, drop)
     used = [cell.runs[seed] for seed in trials.seeds]
+    powers = powers_used(cell.attacks, first.config, adversary, catalog)
     adaptive = cell.defense == NONE or all(run.adaptive for run in used)
     sources = tuple(_source(run, chain.lines) for run in used)
     compared = tuple(_source(run, chain.lines) for run in _controls(cell, trials.seeds))
@@ -187,7 +188,7 @@ def statement(
         "claim": made,
         "stated": when(made.id, [run.run for run in used], chain.lines, claims),
         "defense": cell.defense,
-        "powers": powers_used(cell.attacks, first.config, adversary, catalog),
+        "powers": powers,
         "knowledge": knowledge(first.config),
         "n_hostile": first.n_hostile,
         "adaptive": adaptive,
@@ -200,7 +201,7 @@ def statement(
         "grade": _grade(rate, reasons, used, adaptive=adaptive, needed=needed),
         "text": _text(cell, measured, rate, trials, used, drop),
         "doubts": reasons,
-        "limits": _limits(cell, measured, used, adversary, adaptive=adaptive),
+        "limits": _limits(cell, measured, used, adversary, powers, adaptive=adaptive),
         "runs": sources,
         "controls": compared,
     }
@@ -249,16 +250,21 @@ def _magnitudes(
     too: a mark that works harms although no AUROC changes.
     """
     if measured.control == "undefended":
-        scale = design.impact.privacy
-        if scale.metric == EXPOSED:
-            value = rate.upper * _records_in_scope(design, next(iter(cell.runs.values())))
+        metric = design.impact.privacy.metric
+        runs = [cell.runs[seed] for seed in acted(cell)]
+        if metric == EXPOSED:
+            values = [rate.upper * _records_in_scope(design, run) for run in runs]
+        elif metric == measured.metric:
+            values = [rate.upper]
+        elif METRICS[metric].harm == "higher":
+            values = [value for run in runs if (value := run.value(metric)) is not None]
         else:
-            value = _worst(cell, (measured,)) or 0.0
-        return (_magnitude("privacy", scale.metric, value, design),)
+            values = []
+        return tuple(_magnitude("privacy", metric, max(values), design) for _ in values[:1])
     found = []
     kinds: tuple[Kind, ...] = ("integrity", "availability")
     for kind in kinds:
-        metric: str = getattr(design.impact, kind).metric
+        metric = getattr(design.impact, kind).metric
         if metric == EXPOSED:
             continue
         asked = [against_attack_free(metric)]
@@ -382,10 +388,12 @@ def _limits(
     measured: Measured,
     used: Sequence[RunRecord],
     adversary: Adversary,
+    powers: Sequence[Power],
     *,
     adaptive: bool,
 ) -> tuple[str, ...]:
     first = used[0]
+    knew = knowledge(first.config)
     limits = []
     if len(cell.attacks) > 1:
         limits.append("the attacks ran together and their effects are not distinguished")
@@ -393,6 +401,8 @@ def _limits(
         limits.append("the attack did not adapt to the defense; one that does may achieve more")
     if all(run.public for run in used):
         limits.append("public data: the consortium's own may differ")
+    if "modify_update" in powers and knew != adversary.knowledge:
+        limits.append(f"the attack knew {knew}; the adversary may know {adversary.knowledge}")
     if measured.control == "undefended":
         limits.append("each recovered record is taken to be linked to a person")
     elif first.n_hostile < adversary.coalition_max:

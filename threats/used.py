@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sim.errors import InputError
 from sim.types import LEVELS, Level
@@ -20,7 +20,7 @@ OF_HOSPITALS: Final[frozenset[Power]] = frozenset(
 )
 
 
-def hides_updates(config: Mapping[str, Any]) -> bool:
+def hides_updates(config: Mapping[str, object]) -> bool:
     """Whether secure aggregation hides single updates in runs of this configuration."""
     secagg = config.get("secagg")
     target = secagg.get("_target_", CLEAR) if isinstance(secagg, Mapping) else CLEAR
@@ -28,7 +28,7 @@ def hides_updates(config: Mapping[str, Any]) -> bool:
 
 
 def powers_used(
-    attacks: Sequence[str], config: Mapping[str, Any], adversary: Adversary, catalog: Catalog
+    attacks: Sequence[str], config: Mapping[str, object], adversary: Adversary, catalog: Catalog
 ) -> tuple[Power, ...]:
     """Powers that these attacks use in runs of this configuration.
 
@@ -48,7 +48,7 @@ def powers_used(
 
 def beyond(
     attacks: Sequence[str],
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     n_hostile: int,
     adversary: Adversary,
     catalog: Catalog,
@@ -60,6 +60,9 @@ def beyond(
     ``baseline``: runs without the declared defense, in which whoever sees sums would see single
     updates: that is no power of the adversary but the lack of a control.
     """
+    known = {attack.name for attack in catalog.attacks}
+    if unknown := [name for name in attacks if name not in known]:
+        return f"no threat claims {', '.join(unknown)}, and nobody stated the powers that it uses"
     declared = set(adversary.powers)
     if baseline and declared & set(SEEING):
         declared.add(SEEING[0])
@@ -70,13 +73,13 @@ def beyond(
     if set(used) & OF_HOSPITALS and n_hostile > adversary.coalition_max:
         most = adversary.coalition_max
         return f"{n_hostile} hospitals are hostile, and {adversary.id} declares at most {most}"
-    known = knowledge(config)
-    if "modify_update" in used and LEVELS.index(known) > LEVELS.index(adversary.knowledge):
-        return f"the attack may know {known}, and {adversary.id} declares {adversary.knowledge}"
+    granted = knowledge(config)
+    if "modify_update" in used and LEVELS.index(granted) > LEVELS.index(adversary.knowledge):
+        return f"the attack may know {granted}, and {adversary.id} declares {adversary.knowledge}"
     return None
 
 
-def knowledge(config: Mapping[str, Any]) -> Level:
+def knowledge(config: Mapping[str, object]) -> Level:
     """What hostile hospitals of a run may know at most."""
     adversary = config.get("adversary")
     found = adversary.get("knowledge", "own") if isinstance(adversary, Mapping) else "own"
@@ -85,7 +88,7 @@ def knowledge(config: Mapping[str, Any]) -> Level:
 
 def refuse_beyond(
     attacks: Sequence[str],
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     n_hostile: int,
     adversary: Adversary,
     catalog: Catalog,
