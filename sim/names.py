@@ -11,6 +11,7 @@ CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated h
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
 ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
+CLEAR: Final = "aggregators.secagg.clear.Clear"  # secure aggregation that hides nothing
 # runs on Flower's simulation, whose libraries need not be installed
 RAY: Final = "sim.federation.engines.ray.serve"
 # modules that workers share: imported before they are forked

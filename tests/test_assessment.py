@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim import names
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from tests.assessed import (
@@ -374,7 +375,7 @@ def test_whoever_declares_sums_only_may_not_be_given_single_updates() -> None:
     values["adversaries"][1]["powers"] = ["see_group_sums"]
     reader = problems.design(values).adversary("reader")
     hidden = {"secagg": {"_target_": "aggregators.secagg.sum.Sum"}}
-    shown = {"secagg": {"_target_": "aggregators.secagg.clear.Clear"}}
+    shown = {"secagg": {"_target_": names.CLEAR}}
     refuse_beyond(["analytic_inversion"], hidden, 0, reader, CATALOG)
     refuse_beyond(["analytic_inversion"], shown, 0, reader, CATALOG, baseline=True)
     with pytest.raises(InputError, match="uses see_individual_updates, which reader lacks"):

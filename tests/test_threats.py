@@ -263,7 +263,7 @@ def test_attacks_of_the_project_and_of_the_catalog_are_the_same() -> None:
 def test_an_attack_that_no_threat_claims_is_refused() -> None:
     data = parsed()
     data["attacks"].append({"name": "new_attack", "powers": [["modify_update"]]})
-    with pytest.raises(InputError, match=r"^attacks.name=new_attack: expected an attack that a"):
+    with pytest.raises(InputError, match=r"^catalog.attacks=new_attack: expected an attack that a"):
         check(data)
 
 

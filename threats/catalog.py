@@ -249,7 +249,7 @@ def _check_claimed(catalog: Catalog) -> None:
                 f"threats.{threat}.attacks", name, "expected an attack whose powers are stated"
             )
     for name in known - claimed.keys():
-        raise InputError("attacks.name", name, "expected an attack that a threat claims")
+        raise InputError("catalog.attacks", name, "expected an attack that a threat claims")
 
 
 def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:

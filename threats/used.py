@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sim.errors import InputError
+from sim.names import CLEAR
 from sim.types import LEVELS, Level
 from threats.catalog import Catalog
 from threats.powers import Power
 from threats.system import Adversary
 
-CLEAR: Final = "aggregators.secagg.clear.Clear"  # what a configuration has where nothing is hidden
 # from most to least: whoever sees more can work out what is less
 SEEING: Final[tuple[Power, ...]] = ("see_individual_updates", "see_group_sums", "see_aggregate")
 # powers of hospitals, of which a coalition has as many as it has members
