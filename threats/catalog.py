@@ -29,7 +29,7 @@ FILES: Final = {
     "taxonomies": "taxonomies.yaml",
     "threats": "catalog.yaml",
     "conflicts": "conflicts.yaml",
-    "attacks": "attacks.yaml",
+    "attacks": "powers.yaml",
     "answers": "answers.yaml",
 }
 
