@@ -92,17 +92,19 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 
 
 def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence."""
+    """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
     from reports import sweeps
+    from threats import verdict
 
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
             print_place(sweeps.write(folder)[0])
             continue
-        records = evidence.read(folder)
-        evidence.write_tables(folder, records)
-        print_place(_page(folder, records))
+        chain = evidence.chain(folder)
+        verdict.check(folder, chain)
+        evidence.write_tables(folder, chain.records)
+        print_place(_page(folder, chain.records))
 
 
 def _holds_runs(folder: Path) -> bool:
