@@ -161,8 +161,10 @@ def run_all(
     records = list[RunRecord]()
     with progress("Validating", len(experiments), "runs") as step:
         for portion in _portions(experiments):
-            records += compare.finish(portion, folder, trial.workers, lambda _: step(), held)
-            if time.monotonic() - start > 60 * minutes:
+            made = compare.finish(portion, folder, trial.workers, lambda _: step(), held)
+            records += made
+            is_new = any(record.run not in held for record in made)
+            if is_new and time.monotonic() - start > 60 * minutes:
                 break
     return records
 

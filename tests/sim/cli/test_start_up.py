@@ -29,6 +29,7 @@ WITHOUT = {
         "pydantic",
         "rich",
     ),
+    "validate --help": (*TRAINS, "torch", "scipy"),
     "report --help": (*COMPUTES, "hydra", "numpy", "pydantic"),
     "init --schema": (*COMPUTES, "hydra", "rich"),
     "list attack": COMPUTES,
