@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 HOSPITALS = 7
-# the least that attacks by hospitals can be told apart with
+# small, and large enough for a rule to hold against one hospital
 FEDERATION: Mapping[str, Any] = {
     "consortium": {
         "synthetic": {"n_hospitals": HOSPITALS, "n_records": 100, "n_features": 4, "shift": 0.0}

@@ -157,8 +157,8 @@ def test_a_rate_of_records_takes_seeds_until_none_read_would_show_it() -> None:
     few = planned(chosen, records=10).wanted
     assert many == 3
     assert 6 <= few <= 12
-    trials = planned(
+    many_records = planned(
         design(adversaries=[reading], acceptance=[asked | {"min_trials": 299}], trial={"seeds": 1}),
         records=10,
     ).wanted
-    assert trials == 30
+    assert many_records == 30

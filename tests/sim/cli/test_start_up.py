@@ -29,7 +29,7 @@ WITHOUT = {
         "pydantic",
         "rich",
     ),
-    "validate --help": (*TRAINS, "torch", "scipy"),
+    "validate --help": (*COMPUTES, "hydra", "numpy", "pydantic", "rich"),
     "report --help": (*COMPUTES, "hydra", "numpy", "pydantic"),
     "init --schema": (*COMPUTES, "hydra", "rich"),
     "list attack": COMPUTES,

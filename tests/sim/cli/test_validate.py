@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import validate
+from sim.cli.main import VALIDATE_USAGE
 from tests import designs
 from tests.commands import ALONE, wardround
 from tests.designs import criterion
@@ -192,7 +192,7 @@ def test_wrong_words_are_one_line_and_nothing_is_written(
 
 def test_help_shows_the_words_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("validate", "--help") == 0
-    assert capfd.readouterr().out == validate.USAGE
+    assert capfd.readouterr().out == VALIDATE_USAGE
 
 
 def test_its_configuration_can_be_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -211,6 +211,7 @@ def few_presets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         changes, "options", lambda group: few if group == "defense" else known(group)
     )
+    monkeypatch.setattr(changes, "FACTORS", (0.5,))
 
 
 def found(folder: Path) -> Made:
