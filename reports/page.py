@@ -49,16 +49,24 @@ MANIFEST = (
 )
 
 
-def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
+def write_report(
+    folder: Path,
+    everything: Sequence[RunRecord] | None = None,
+    *,
+    show_reconstructions: bool = False,
+) -> Path:
     """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``;
     returns the page's path.
+
+    ``everything``: what ``evidence.read`` gives for the folder, where it is in memory already.
 
     Reconstructed records of data that is not public appear as scores only unless
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
     folder holds no runs or runs that cannot be compared.
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
-    read = [tables.pooled(record) for record in evidence.read(folder)]
+    found = evidence.read(folder) if everything is None else everything
+    read = [tables.pooled(record) for record in found]
     records = tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
     drawn = draw(records, manifest["refused"] or ())
     page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)

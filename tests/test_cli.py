@@ -364,6 +364,6 @@ def test_interrupted_is_130(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim.study.compare.advance", interrupt)
+    monkeypatch.setattr("sim.study.run.advance", interrupt)
     assert call("run", *FAST) == 130
     assert capfd.readouterr().err.startswith("Interrupted. ")

@@ -124,7 +124,7 @@ def test_jobs_of_a_sweep_that_are_done_are_not_run_again(
         groups.append(len(group))
         return together(group, *rest)
 
-    monkeypatch.setattr("sim.study.compare.advance", spy)
+    monkeypatch.setattr("sim.study.run.advance", spy)
     assert wardround(*words, "seed=0,1") == 0
     ran = sum(groups)
     assert wardround(*words, "seed=0,1") == 0

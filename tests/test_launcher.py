@@ -44,7 +44,7 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
 
     for seed in (0, 1):
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
-    monkeypatch.setattr("sim.study.compare.advance", spy)  # every record comes from the launcher
+    monkeypatch.setattr("sim.study.run.advance", spy)  # every record comes from the launcher
     monkeypatch.setattr("sim.study.sharing.LARGEST_GROUP", 24)
     assert (
         call(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final, cast
 
 import yaml
@@ -49,7 +50,7 @@ def run(config: DictConfig) -> None:
             (record,) = compare.finish(
                 [experiment], folder, 1, lambda _: None, held, lambda _: step()
             )
-        page = _finish("run", folder, [record], start)
+        page = _finish("run", folder, [record], held, start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
@@ -65,14 +66,21 @@ def comparison(config: DictConfig) -> None:
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     with compare.entered(folder, experiments) as held:
         _write_config(folder, values)
+        if workers > 1:  # this process only waits for them
+            Thread(target=_load_reports, daemon=True).start()
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
-        page = _finish("compare", folder, records, start, refused)
+        page = _finish("compare", folder, records, held, start, refused)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     _print_place(page)
+
+
+def _load_reports() -> None:
+    """Import what makes the report, which takes a second."""
+    import reports.page  # noqa: F401
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -98,7 +106,7 @@ def report(words: Sequence[str]) -> None:
             continue
         records = evidence.read(folder)
         evidence.write_tables(folder, records)
-        _print_place(_page(folder, records))
+        _print_place(_page(folder, records, records))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -114,13 +122,17 @@ def _finish(
     command: str,
     folder: Path,
     records: Sequence[RunRecord],
+    held: Mapping[str, RunRecord],
     start: float,
     refused: Sequence[Refused] = (),
 ) -> Path:
     """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands
     stay in them.
+
+    ``held``: what the folder held before, as it was read. What this command ran is not read back.
     """
-    everything = evidence.read(folder)
+    new = {record.run: record for record in records}
+    everything = evidence.ordered({**held, **new}.values())
     evidence.write_tables(folder, everything)
     facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
     facts |= {
@@ -129,14 +141,15 @@ def _finish(
     }
     facts |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
     files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
-    return _page(folder, records)
+    return _page(folder, records, everything)
 
 
-def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
+def _page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRecord]) -> Path:
     from reports.page import write_report
 
     return write_report(
         folder,
+        everything,
         show_reconstructions=all(
             record.config["report"]["show_reconstructions"] for record in records
         ),

@@ -18,7 +18,7 @@ from sim.evidence.records import (
     Spent,
     Visibility,
 )
-from sim.evidence.store import EVIDENCE, MANIFEST, append, head, mend, read
+from sim.evidence.store import EVIDENCE, MANIFEST, append, head, mend, ordered, read
 from sim.evidence.tables import (
     RESULT_COLUMNS,
     RESULTS,
@@ -54,6 +54,7 @@ __all__ = [
     "append",
     "head",
     "mend",
+    "ordered",
     "outcome",
     "read",
     "results",

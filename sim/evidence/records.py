@@ -116,6 +116,11 @@ class Recovered(Part):
     truth: dict[str, str]
     guess: dict[str, str] | None
 
+    @field_validator("truth", "guess")
+    @classmethod
+    def _sorted(cls, fields: dict[str, str] | None) -> dict[str, str] | None:
+        return fields and dict(sorted(fields.items()))
+
 
 class Inverted(Part):
     """What was attacked by reconstruction, and how; what was recovered are the outcomes
@@ -272,13 +277,37 @@ class RunRecord(Part):
         """Records that reconstruction recovered."""
         return round((self.value("reconstruction_rate") or 0.0) * self.n_attacked)
 
+    @field_validator("config", "absences")
+    @classmethod
+    def _sorted(cls, values: Node) -> Node:
+        return _in_order(values)
+
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Every name held once: as many strings as there are rows would be most of the memory of a
         large comparison.
         """
-        return {
-            key: [intern(one) if type(one) is str else one for one in column]
-            for key, column in curve.items()
-        }
+        return {key: _shared(column) for key, column in sorted(curve.items())}
+
+
+def _shared(column: list[Any]) -> list[Any]:
+    """The column with each of its names held once, or the column itself if it is not of names."""
+    try:
+        return list(map(intern, column))
+    except TypeError:
+        return column
+
+
+def _in_order(values: Node) -> Node:
+    """The values with the keys of all mappings sorted, as evidence has them on the disk.
+
+    So a record that was read is the one that was made, key by key.
+    """
+    return {key: _ordered(value) for key, value in sorted(values.items())}
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, dict):
+        return _in_order(value)
+    return [_ordered(one) for one in value] if isinstance(value, list) else value

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -85,9 +85,13 @@ def read(folder: Path) -> list[RunRecord]:
             folder,
             f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another",
         )
+    return ordered(records.values())
+
+
+def ordered(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records in the order in which ``read`` gives those of a folder."""
     return sorted(
-        records.values(),
-        key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run),
+        records, key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run)
     )
 
 

@@ -11,8 +11,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn import config_context
-from sklearn.metrics import average_precision_score, roc_curve
 
 from sim.evidence import BackdoorGoal, Outcome, outcome
 from sim.federation import wire
@@ -167,12 +165,10 @@ class Evaluator:
         found = {metric: values[0] for metric, values in self.by_round([scores]).items()}
         ranked = not np.isnan(found["auroc"][-1])
         figures = {metric: defined(values[-1]) for metric, values in found.items()}
-        # its checks take longer than the scores
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            figures["auprc"] = float(average_precision_score(labels, scores)) if ranked else None
-            figures["sensitivity_at_90_specificity"] = (
-                sensitivity_at(0.9, labels, scores) if ranked else None
-            )
+        figures["auprc"] = average_precision(labels, scores) if ranked else None
+        figures["sensitivity_at_90_specificity"] = (
+            sensitivity_at(0.9, labels, scores) if ranked else None
+        )
         each = found["auroc"][:-1]
         figures["worst_hospital_auroc"] = None if np.isnan(each).all() else float(np.nanmin(each))
         why = None if ranked else self._why(None if vector is None else scores)
@@ -240,9 +236,33 @@ def sensitivity_at(
     """Largest share of the ill found at a threshold that spares at least ``specificity`` of the
     healthy.
     """
-    # a point on a line may be the one asked for
-    false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
-    return float(found[false_alarms <= 1 - specificity + 1e-12].max())
+    found, false_alarms = _alarms(labels, scores)
+    spares = false_alarms / false_alarms[-1] <= 1 - specificity + 1e-12
+    return float((found / found[-1])[spares].max(initial=0.0))
+
+
+def average_precision(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Mean over the ill of the share of the ill among all who score as high, the digits of
+    scikit-learn's ``average_precision_score``.
+    """
+    found, false_alarms = _alarms(labels, scores)
+    precision = (found / (found + false_alarms))[::-1]
+    recall = np.append((found / found[-1])[::-1], 0.0)
+    return float(max(0.0, -np.sum(np.diff(recall) * precision)))
+
+
+def _alarms(
+    labels: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How many of the ill, and of the healthy, score at least as high as each different score, from
+    the largest on.
+
+    In numpy, because to import scikit-learn takes as long as some runs.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    found = np.cumsum(labels[order])[last]
+    return found, last + 1 - found
 
 
 def segmented_auroc(
