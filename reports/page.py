@@ -49,6 +49,15 @@ MANIFEST = (
 )
 
 
+PAGE = "index.html.j2"
+
+
+def prepare() -> None:
+    """Load what every page is made with."""
+    rendering.environment().get_template(PAGE)
+    catalog.load()
+
+
 def write_report(
     folder: Path,
     everything: Sequence[RunRecord] | None = None,
@@ -130,7 +139,7 @@ def render(
         tables.hospital_effects(records),
         costs.costs(records),
     )
-    return rendering.environment().get_template("index.html.j2").render(
+    return rendering.environment().get_template(PAGE).render(
         records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
         n_runs=len(everything), why_undefined=tables.why_undefined(records[0]),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},

@@ -13,8 +13,9 @@ ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so fa
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
 # runs on Flower's simulation, whose libraries need not be installed
 RAY: Final = "sim.federation.engines.ray.serve"
-# modules that workers share: imported before they are forked
-PRELOADED: Final = ("sim.study.run", "clients.app")
+# modules that workers share: imported before they are forked, by the one of PRELOADED
+SHARED: Final = ("sim.study.run", "clients.app")
+PRELOADED: Final = ("sim.study.forked",)
 
 
 def named(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ def run(config: DictConfig) -> None:
     """One run."""
     values, start = compose.resolved(config), time.perf_counter()
     experiment, folder = compose.checked(values, overrides()), _folder()
+    _search_for_cycles()
     with compare.entered(folder, [experiment]) as held:
         _write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
@@ -63,6 +65,7 @@ def comparison(config: DictConfig) -> None:
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
         processes.warm_up()
     (experiments, refused), folder = planned(values), _folder()
+    _search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     with compare.entered(folder, experiments) as held:
         _write_config(folder, values)
@@ -78,9 +81,17 @@ def comparison(config: DictConfig) -> None:
     _print_place(page)
 
 
+def _search_for_cycles() -> None:
+    """Let Python search for cycles again, but not among what is there already."""
+    gc.freeze()
+    gc.enable()
+
+
 def _load_reports() -> None:
-    """Import what makes the report, which takes a second."""
-    import reports.page  # noqa: F401
+    """Load what makes the report, which takes a second."""
+    from reports.page import prepare
+
+    prepare()
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -99,6 +110,7 @@ def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence."""
     from reports import sweeps
 
+    _search_for_cycles()
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
