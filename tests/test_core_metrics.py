@@ -17,7 +17,13 @@ from sim.evidence import Outcome
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
-from sim.observers.evaluation import Evaluator, curve, segmented_auroc, sensitivity_at
+from sim.observers.evaluation import (
+    Evaluator,
+    average_precision,
+    curve,
+    segmented_auroc,
+    sensitivity_at,
+)
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, Records
 from tests.federation import experiment
@@ -59,6 +65,15 @@ def test_auroc_does_not_exist_where_a_class_or_everybody_is_absent() -> None:
 def test_equal_scores_are_no_better_than_chance() -> None:
     labels = np.array([1.0, 0, 1, 0, 0])
     assert segmented_auroc(np.zeros(5), labels, np.zeros(5, dtype=int), 1) == [0.5]
+
+
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_average_precision_has_the_digits_of_scikit_learn(digits: int) -> None:
+    rng = np.random.default_rng(digits)
+    for n in range(2, 200):
+        labels = np.array([0, 1, *rng.integers(0, 2, n - 2)], dtype=np.float64)
+        scores = (rng.normal(size=n) + labels).round(digits)
+        assert average_precision(labels, scores) == average_precision_score(labels, scores)
 
 
 @FAST

@@ -36,7 +36,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, together = list[int](), import_module("sim.study.compare").advance
+    sizes, together = list[int](), import_module("sim.study.run").advance
 
     def spy(group: list[object], *rest: object) -> object:
         sizes.append(len(group))
