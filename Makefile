@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers clean help
+.PHONY: demo test check bench peers mutants clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,7 +29,11 @@ bench: .venv/.bench  ## measure speed against slow references and against other 
 
 peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementation
 	$(INSTALL) --no-deps byzfl==0.0.11
-	$(BIN)/python -m pytest tests/test_against_byzfl.py tests/test_attacks_byzantine.py
+	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
+
+mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and count the changes that no test notices
+	$(BIN)/python -m pytest tests/whole/test_mutants.py
+	$(BIN)/python -m tests.mutants
 
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -52,4 +56,8 @@ help:  ## list the targets
 
 .venv/.bench: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,ray]'
+	touch $@
+
+.venv/.mutants: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,mutants]'
 	touch $@

@@ -2,7 +2,6 @@
 ... as an argument.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,17 +10,19 @@ from omegaconf import OmegaConf
 
 from sim.config.build import build
 from sim.types import Absence
+from tests import ROOT
 
 # a busy machine is no failure
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)
 settings.load_profile("same-everywhere")
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = ROOT / "conf"
 N_HOSTILE = 2  # what ${adversary.n_hostile} is in the tests that run over every plug-in
 KINDS = {
     "each_rule": ("aggregator", "aggregators."),
     "each_step": ("steps", "aggregators."),
     "each_secagg": ("secagg", "aggregators."),
+    "each_server_optimizer": ("server_optimizer", "aggregators."),
     "each_byzantine": ("attack", "attacks.byzantine."),
     "each_poison": ("attack", "attacks.poison."),
     "each_training": ("attack", "attacks.training."),

@@ -494,7 +494,7 @@ class OwnMetrics(MetricRecord):
 RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "no records": (lambda _u: RecordDict(), "records [], expected arrays and metrics"),
     "no metrics": (
-        lambda u: record(RecordDict, {wire.ARRAYS: wire.arrays(wire.UPDATE, u)}),
+        lambda u: record(RecordDict, {wire.ARRAYS: wire.shared({wire.UPDATE: u})}),
         "records ['arrays'], expected",
     ),
     "no arrays": (
@@ -504,7 +504,7 @@ RECORDS: dict[str, tuple[Callable[[Update], Any], str]] = {
     "records of other names": (
         lambda u: record(
             RecordDict,
-            {"array": wire.arrays(wire.UPDATE, u), wire.METRICS: MetricRecord({wire.COUNT: 50})},
+            {"array": wire.shared({wire.UPDATE: u}), wire.METRICS: MetricRecord({wire.COUNT: 50})},
         ),
         "records ['array', 'metrics'], expected",
     ),

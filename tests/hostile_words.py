@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
+
 SECRET = "the-value-of-a-variable-that-nobody-may-see"
 VARIABLE = "WARDROUND_TEST_SECRET"
 CANARY = "CANARY"  # in a word: a path outside the run's folder, which nothing may make
@@ -188,40 +190,57 @@ WORDS: tuple[str, ...] = (
 
 NODE = "_target_: attacks.byzantine.zero.Zero\n"
 EVIL = "_target_: os.mkdir\npath: CANARY\n"
+OWN = "# @package attack.evil\n"
+GLOBAL = "# @package _global_\n"
 # case: what the folder of --config-dir holds
 FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {
-    "target of a plug-in": {"attack/evil.yaml": f"# @package attack.evil\n{EVIL}"},
-    "target in a parameter": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: {MAKE}\n"},
-    "target in a list in a list": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: [[{MAKE}]]\n"},
-    "another kind": {"attack/evil.yaml": "# @package attack.evil\n_target_: aggregators.rules.mean.Mean\n"},
-    "special key": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}_args_: [CANARY]\n"},
-    "callbacks": {"attack/evil.yaml": f"# @package _global_\nhydra:\n  callbacks:\n    x: {MAKE}\n"},
+    "target of a plug-in": {"attack/evil.yaml": f"{OWN}{EVIL}"},
+    "target in a parameter": {"attack/evil.yaml": f"{OWN}{NODE}of: {MAKE}\n"},
+    "target in a list in a list": {"attack/evil.yaml": f"{OWN}{NODE}of: [[{MAKE}]]\n"},
+    "another kind": {"attack/evil.yaml": OWN + "_target_: aggregators.rules.mean.Mean\n"},
+    "special key": {"attack/evil.yaml": f"{OWN}{NODE}_args_: [CANARY]\n"},
+    "callbacks": {"attack/evil.yaml": f"{GLOBAL}hydra:\n  callbacks:\n    x: {MAKE}\n"},
     "callbacks by package": {"attack/evil.yaml": f"# @package hydra.callbacks.x\n{EVIL}"},
-    "package in the first line of two": {"attack/evil.yaml": f"# @package attack.evil\n# @package hydra.callbacks.x\n{EVIL}"},
-    "package after another line end": {"attack/evil.yaml": f"# x\u2028# @package hydra.callbacks.x\n{EVIL}"},
+    "package in the first line of two": {
+        "attack/evil.yaml": f"{OWN}# @package hydra.callbacks.x\n{EVIL}",
+    },
+    "package after another line end": {
+        "attack/evil.yaml": f"# x\u2028# @package hydra.callbacks.x\n{EVIL}",
+    },
     "package of training": {"attack/evil.yaml": "# @package training\nlr: 100\n"},
-    "environment": {"attack/evil.yaml": "# @package _global_\nhydra:\n  job:\n    env_set: {X: '1'}\n"},
+    "environment": {"attack/evil.yaml": GLOBAL + "hydra:\n  job:\n    env_set: {X: '1'}\n"},
     "primary configuration": {"config.yaml": f"hydra:\n  callbacks:\n    x: {MAKE}\n"},
     "folder of Hydra": {"hydra/launcher/basic.yaml": EVIL},
     "logging of Hydra": {"hydra/job_logging/none.yaml": "root: null\n"},
-    "defaults with Hydra": {"attack/evil.yaml": "# @package _global_\ndefaults:\n  - override /hydra/job_logging: default\n"},
-    "defaults with a path": {"attack/evil.yaml": "# @package _global_\ndefaults:\n  - /attack: ../consortium/heart4\n"},
-    "defaults with a package": {"attack/evil.yaml": "defaults:\n  - /defense@hydra.callbacks: none\n"},
+    "defaults with Hydra": {
+        "attack/evil.yaml": GLOBAL + "defaults:\n  - override /hydra/job_logging: default\n",
+    },
+    "defaults with a path": {
+        "attack/evil.yaml": GLOBAL + "defaults:\n  - /attack: ../consortium/heart4\n",
+    },
+    "defaults with a package": {
+        "attack/evil.yaml": "defaults:\n  - /defense@hydra.callbacks: none\n",
+    },
     "defaults with a reference": {"attack/evil.yaml": "defaults:\n  - /defense: ${oc.env:X}\n"},
     "defaults of another form": {"attack/evil.yaml": "defaults: {a: 1}\n"},
-    "search path": {"attack/evil.yaml": "# @package _global_\nhydra:\n  searchpath: [file:///tmp]\n"},
-    "packages": {"attack/evil.yaml": "# @package _global_\nplugins: [antigravity]\n"},
-    "variable": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{oc.env:{VARIABLE}}}\n"},
-    "name of the project": {"defense/median.yaml": "# @package _global_\ndefense:\n  name: median\n"},
+    "search path": {"attack/evil.yaml": GLOBAL + "hydra:\n  searchpath: [file:///tmp]\n"},
+    "packages": {"attack/evil.yaml": GLOBAL + "plugins: [antigravity]\n"},
+    "variable": {"attack/evil.yaml": f"{OWN}{NODE}of: ${{oc.env:{VARIABLE}}}\n"},
+    "name of the project": {"defense/median.yaml": GLOBAL + "defense:\n  name: median\n"},
     "no attack": {"attack/evil.yaml": "# @package attack\n{}\n"},
-    "object": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: !!python/object/apply:os.mkdir [CANARY]\n"},
-    "path by tag": {"attack/evil.yaml": f"{NODE}of: !!python/object/apply:pathlib.PosixPath [CANARY]\n"},
+    "object": {"attack/evil.yaml": f"{OWN}{NODE}of: !!python/object/apply:os.mkdir [CANARY]\n"},
+    "path by tag": {
+        "attack/evil.yaml": f"{NODE}of: !!python/object/apply:pathlib.PosixPath [CANARY]\n",
+    },
     "binary by tag": {"attack/evil.yaml": f"{NODE}of: !!binary aGVsbG8=\n"},
     "aliases": {"attack/evil.yaml": BOMB},
     "merge key": {"attack/evil.yaml": "a: &a {x: 1}\nb:\n  <<: *a\n"},
     "references that double": {
-        "attack/evil.yaml": "# @package attack.evil\n_target_: attacks.byzantine.zero.Zero\na0: {x: 1}\n"
-        + "".join(f"a{n}: {{x: '${{attack.evil.a{n - 1}}}', y: '${{attack.evil.a{n - 1}}}'}}\n" for n in range(1, 40))
+        "attack/evil.yaml": OWN + NODE + "a0: {x: 1}\n"
+        + "".join(
+            f"a{n + 1}: {{x: '${{attack.evil.a{n}}}', y: '${{attack.evil.a{n}}}'}}\n"
+            for n in range(39)
+        )
     },
     "deep": {"attack/evil.yaml": "a: " + "[" * 5_000 + "]" * 5_000},
     "large": {"attack/evil.yaml": lambda path: os.truncate(path, 10**9)},
@@ -229,37 +248,45 @@ FILES: dict[str, dict[str, str | bytes | Callable[[Path], None]]] = {
     "long key": {"attack/evil.yaml": "? " + "k" * 5_000 + "\n: 1\n"},
     "pipe": {"attack/evil.yaml": lambda path: (path.unlink(), os.mkfifo(path))[1]},
     "link": {"attack/evil.yaml": lambda path: (path.unlink(), path.symlink_to("/etc/passwd"))[1]},
-    "link of a folder": {"x": lambda path: (path.unlink(), (path.parent / "attack").symlink_to("/etc"))[1]},
+    "link of a folder": {
+        "x": lambda path: (path.unlink(), (path.parent / "attack").symlink_to("/etc"))[1],
+    },
     "folder as a file": {"attack/evil.yaml": lambda path: (path.unlink(), path.mkdir())[1]},
     "malformed": {"attack/evil.yaml": "a: [1\nb: }"},
     "tabs": {"attack/evil.yaml": "a:\n\t- 1\n"},
     "no text": {"attack/evil.yaml": b"\xff\xfe\x00\x01"},
     "null bytes": {"attack/evil.yaml": b"a: \x00\n"},
     "no mapping": {"attack/evil.yaml": "- 1\n- 2\n"},
-    "number as a key": {"attack/evil.yaml": "# @package attack.evil\n1: 2\n"},
-    "huge number": {"attack/evil.yaml": "# @package attack.evil\nx: " + "9" * 5_000},
+    "number as a key": {"attack/evil.yaml": OWN + "1: 2\n"},
+    "huge number": {"attack/evil.yaml": OWN + "x: " + "9" * 5_000},
     "two ends": {"attack/evil.yaml": "a: 1\n---\nb: 2\n"},
     "another ending": {"attack/evil.yml": NODE},
-    "choices of a comparison": {"attack/evil.yaml": "# @package _global_\nattacks: ['../consortium/heart4']\n"},
-    "itself": {"attack/evil.yaml": "# @package _global_\ndefaults: [evil]\n"},
-    "itself by its group": {"attack/evil.yaml": "# @package _global_\ndefaults: [{/attack: [evil]}]\n"},
-    "two that lead to each other": {"attack/evil.yaml": "defaults: [b]\n", "attack/b.yaml": "defaults: [evil]\n"},
-    "a circle across groups": {
-        "attack/evil.yaml": "defaults: [{/model: m}]\n", "model/m.yaml": "defaults: [{/attack: evil}]\n",
+    "choices of a comparison": {"attack/evil.yaml": GLOBAL + "attacks: ['../consortium/heart4']\n"},
+    "itself": {"attack/evil.yaml": GLOBAL + "defaults: [evil]\n"},
+    "itself by its group": {"attack/evil.yaml": GLOBAL + "defaults: [{/attack: [evil]}]\n"},
+    "two that lead to each other": {
+        "attack/evil.yaml": "defaults: [b]\n",
+        "attack/b.yaml": "defaults: [evil]\n",
     },
-    "a circle beside what is chosen": {"attack/evil.yaml": NODE, "attack/a.yaml": "defaults: [a]\n"},
+    "a circle across groups": {
+        "attack/evil.yaml": "defaults: [{/model: m}]\n",
+        "model/m.yaml": "defaults: [{/attack: evil}]\n",
+    },
+    "a circle beside what is chosen": {
+        "attack/evil.yaml": NODE, "attack/a.yaml": "defaults: [a]\n",
+    },
     "a circle of 400": {
         "attack/evil.yaml": "defaults: [n0]\n",
         **{f"attack/n{n}.yaml": f"defaults: [n{(n + 1) % 400}]\n" for n in range(400)},
     },
     "a text for defaults": {"attack/evil.yaml": "defaults: evil\n"},
-    "reference to itself": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack.evil.of}}\n"},
-    "reference to its parent": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ${{attack}}\n"},
-    "optional defaults": {"attack/evil.yaml": "# @package _global_\ndefaults: [{optional /attack: evil}]\n"},
-    "a list of attacks": {"attack/evil.yaml": "# @package _global_\nattack: [1, 2]\n"},
-    "missing value": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: ???\n"},
-    "boolean as a key": {"attack/evil.yaml": "# @package attack.evil\non: 1\n"},
-    "no number": {"attack/evil.yaml": f"# @package attack.evil\n{NODE}of: .nan\n"},
+    "reference to itself": {"attack/evil.yaml": f"{OWN}{NODE}of: ${{attack.evil.of}}\n"},
+    "reference to its parent": {"attack/evil.yaml": f"{OWN}{NODE}of: ${{attack}}\n"},
+    "optional defaults": {"attack/evil.yaml": GLOBAL + "defaults: [{optional /attack: evil}]\n"},
+    "a list of attacks": {"attack/evil.yaml": GLOBAL + "attack: [1, 2]\n"},
+    "missing value": {"attack/evil.yaml": f"{OWN}{NODE}of: ???\n"},
+    "boolean as a key": {"attack/evil.yaml": OWN + "on: 1\n"},
+    "no number": {"attack/evil.yaml": f"{OWN}{NODE}of: .nan\n"},
     "brackets": {"attack/evil.yaml": "[" * 99_000},
     "question marks": {"attack/evil.yaml": "? " * 49_000},
     "folder in a group": {"attack/sub/evil.yaml": NODE},
@@ -401,7 +428,7 @@ class Watch:
                 sys.prefix,
                 sys.base_prefix,
                 str(Path(os.__file__).parent),
-                str(Path(__file__).parents[1]),
+                str(ROOT),
             }
         )
         sys.addaudithook(self)
@@ -466,7 +493,7 @@ def _fast(words: list[str]) -> list[str]:
 
 
 def main(folder: Path) -> None:
-    """Give all cases to the command in this process, after it has loaded everything that it loads."""
+    """Give all cases to the command in this process, after it has loaded all that it loads."""
     from sim import kinds
     from sim.cli import command
 

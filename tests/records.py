@@ -25,8 +25,8 @@ from sim.evidence import (
 )
 
 FIGURES: Mapping[str, float] = {
-    "auroc": 0.85, "auprc": 0.82, "accuracy": 0.78, "sensitivity_at_90_specificity": 0.55, "brier": 0.16,
-    "worst_hospital_auroc": 0.76,
+    "auroc": 0.85, "auprc": 0.82, "accuracy": 0.78, "sensitivity_at_90_specificity": 0.55,
+    "brier": 0.16, "worst_hospital_auroc": 0.76,
 }  # fmt: skip
 WHY = "made for a test"
 
@@ -60,14 +60,16 @@ def make_record(**changes: Any) -> RunRecord:
     auroc = figures.get("auroc", FIGURES["auroc"])
     fields: dict[str, Any] = {
         "schema_": SCHEMA,
-        "run": f"{attack}-{defense}-{seed}" + ("" if len(hostile) == 1 else f"-{len(hostile)}"), "consortium": "heart",
-        "attack": attack, "defense": defense, "seed": seed,
-        "n_hospitals": len(facts), "n_hostile": len(hostile), "hostile": hostile, "rounds": 4, "public": True, "adaptive": False,
-        "data_source": "made for a test", "data_hash": "0" * 64, "code": "test",
+        "run": f"{attack}-{defense}-{seed}" + ("" if len(hostile) == 1 else f"-{len(hostile)}"),
+        "consortium": "heart", "attack": attack, "defense": defense, "seed": seed,
+        "n_hospitals": len(facts), "n_hostile": len(hostile), "hostile": hostile, "rounds": 4,
+        "public": True, "adaptive": False, "data_source": "made for a test", "data_hash": "0" * 64,
+        "code": "test",
         "config": {"seed": seed, "training": {"rounds": 4}, "report": {"material_drop": 0.05}},
-        "outcomes": (share, *clinical, *distances, *more, *changes.pop("more", ())), "hospitals": facts,
-        "engagement": did, "screened": [], "skipped_rounds": [], "skips": [], "absences": {}, "limit": None, "data_notes": [],
-        "not_finite_from": None, "disputed": [], "clipped": [],
+        "outcomes": (share, *clinical, *distances, *more, *changes.pop("more", ())),
+        "hospitals": facts, "engagement": did, "screened": [], "skipped_rounds": [], "skips": [],
+        "absences": {}, "limit": None, "data_notes": [], "not_finite_from": None, "disputed": [],
+        "clipped": [],
         "visibility": [Visibility(party="aggregator", sees="every hospital's update")],
         "conflicts": [], "curve": make_curve(4, 0.5 if auroc is None else auroc), "seconds": 1.5,
     }  # fmt: skip

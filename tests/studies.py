@@ -210,7 +210,7 @@ def _one_of(n: int) -> list[Outcome]:
 
 
 STUDIES: dict[str, Callable[[], list[RunRecord]]] = {
-    "all harmed": all_harmed, "one harmed": one_harmed, "bimodal": bimodal, "ties": ties, "backdoor only": backdoor_only,
-    "undefined": undefined, "skipped": skipped, "broken down": broken_down, "reconstruction only": reconstruction_only,
-    "nothing": nothing,
+    "all harmed": all_harmed, "one harmed": one_harmed, "bimodal": bimodal, "ties": ties,
+    "backdoor only": backdoor_only, "undefined": undefined, "skipped": skipped,
+    "broken down": broken_down, "reconstruction only": reconstruction_only, "nothing": nothing,
 }  # fmt: skip

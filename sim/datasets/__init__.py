@@ -1,1 +1,1 @@
-"""Sources of hospitals. One data set a file."""
+"""Sources of hospitals: one data set a file."""

@@ -1,6 +1,4 @@
-"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals that differ in size
-and in prevalence.
-"""
+"""The Wisconsin breast-cancer data of scikit-learn, dealt to made-up hospitals."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -17,17 +15,21 @@ from sim.seeds import stream
 from sim.types import Consortium
 
 DRAWS = 10_000
+SOURCE = (
+    "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0,"
+    " as shipped with scikit-learn"
+)
 
 
 @dataclass(frozen=True)
 class BreastCancer:
-    """Malignant or benign from 30 measurements of cell nuclei of 569 patients (Wolberg, Street and
-    Mangasarian, 1993).
+    """Malignant or benign from 30 measurements of cell nuclei of 569 patients.
 
-    Each class is shared out to the hospitals in proportions drawn from a symmetric Dirichlet
-    distribution with parameter ``alpha`` (Yurochkin et al., 2019; alpha as in Hsu et al., 2019):
-    the smaller, the more the hospitals differ, and one may have a single class. Proportions are
-    drawn anew until each hospital has ``min_rows`` patients; refuses after 10,000 draws.
+    The data are those of Wolberg, Street and Mangasarian (1993). Each class is shared out to the
+    hospitals in proportions drawn from a symmetric Dirichlet distribution with parameter ``alpha``
+    (Yurochkin et al., 2019; alpha as in Hsu et al., 2019): the smaller, the more the hospitals
+    differ in size and prevalence, and one may have a single class. Proportions are drawn anew until
+    each hospital has ``min_rows`` patients; refuses after 10,000 draws.
     """
 
     n_hospitals: int = 8
@@ -42,20 +44,16 @@ class BreastCancer:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``breast`` and its number of hospitals; label 1 is
-        malignant.
-        """
+        """The consortium of this seed, named ``breast8`` for 8 hospitals; label 1 is malignant."""
         table = _source()
         rng = stream(seed, "split", "breast")
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
+        parts = self._shares(table.labels, rng)
+        by_name = [stream(seed, "split", name) for name in names]
         sites = [
-            Site(
-                name,
-                name,
-                *split(rows, table.labels, self.test_fraction, stream(seed, "split", name)),
-            )
-            for name, rows in zip(names, self._shares(table.labels, rng), strict=True)
+            Site(name, name, *split(rows, table.labels, self.test_fraction, draws))
+            for name, rows, draws in zip(names, parts, by_name, strict=True)
         ]
         return consortium(f"breast{self.n_hospitals}", table, sites, public=True)
 
@@ -87,10 +85,5 @@ def _source() -> Table:
     raw = (files(bunch.data_module) / bunch.filename).read_bytes()
     names = [str(name).replace(" ", "_") for name in bunch.feature_names]
     labels = (bunch.target == 0).astype(np.float32)
-    source = (
-        "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0, as shipped with"
-        " scikit-learn"
-    )
-    return Table(
-        pl.DataFrame(bunch.data, schema=names), labels, {}, {}, sha256(raw).hexdigest(), source
-    )
+    fields = pl.DataFrame(bunch.data, schema=names)
+    return Table(fields, labels, {}, {}, sha256(raw).hexdigest(), SOURCE)

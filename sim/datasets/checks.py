@@ -1,8 +1,7 @@
-"""What every data set is held to before round 1, whoever wrote it: a check of the ``Consortium``
-value itself.
+"""Checks and notes of every data set before round 1, whoever wrote it.
 
-Errors name the place (hospital, part, field) and how many values are wrong, never a value of a
-patient.
+The ``Consortium`` value itself is checked. Errors name the place (hospital, part, field) and how
+many values are wrong, never a value of a patient.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from sim.types import Consortium, Field, Hospital, ImageSchema, Records, Schema,
 from sim.untrusted import type_name
 
 ALL = "all"  # what curves call the test patients of all hospitals together
-# spread of a field, relative to its values, up to which rounding alone may have made it
-ROUNDING = 1e-12
+ROUNDING = 1e-12  # the spread of a field, relative to its values, that rounding may have made
 FAR = 1e4  # standard deviations from the mean from which a value is noted
 
 
 def check(consortium: Consortium) -> None:
-    """Raise ``InputError`` for the first thing that no run could use or that would make its figures
-    wrong.
+    """Refuse a consortium that no run could use, or that would make its figures wrong.
+
+    Raises ``InputError`` for the first thing that is wrong.
     """
     if not consortium.hospitals:
         raise InputError("hospitals", "none", "expected at least one hospital")
@@ -48,8 +47,7 @@ def check(consortium: Consortium) -> None:
 
 
 def notes(consortium: Consortium) -> list[str]:
-    """Sentences on what a reader of the figures should know about the data, empty where there is
-    nothing.
+    """Sentences on the data that a reader of the figures should know; empty where there are none.
 
     Records that agree in every feature may be one patient or two who are alike, so they are counted
     and not refused.
@@ -71,22 +69,15 @@ def _check_names(names: tuple[str, ...]) -> None:
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError("hospital name", ascii(name), "expected printable characters")
-        alike = unicodedata.normalize(
-            "NFKC", unicodedata.normalize("NFKC", name).casefold()
-        ).strip()
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        alike = unicodedata.normalize("NFKC", folded).strip()
         if alike == ALL:
-            raise InputError(
-                "hospital name",
-                name,
-                "expected another, because it stands for all hospitals together",
-            )
+            expected = "expected another, because it stands for all hospitals together"
+            raise InputError("hospital name", name, expected)
         if alike in seen:
             other = "" if seen[alike] == name else f" (the other is {seen[alike]})"
-            raise InputError(
-                "hospital name",
-                name,
-                f"expected each name once, also up to case and Unicode form{other}",
-            )
+            expected = f"expected each name once, also up to case and Unicode form{other}"
+            raise InputError("hospital name", name, expected)
         seen[alike] = name
     if list(names) != sorted(names):
         raise InputError("hospitals", ", ".join(names[:5]), "expected in order of their names")
@@ -98,17 +89,11 @@ def _check_schema(schema: Schema) -> None:
         raise InputError("schema", shown, "expected TableSchema or ImageSchema")
     if isinstance(schema, ImageSchema):
         whole(1, height=schema.height, width=schema.width, channels=schema.channels)
-    columns = [
-        column
-        for field in schema.fields
-        for column in (*field.columns, *(() if field.missing is None else (field.missing,)))
-    ]
+    columns = [column for field in schema.fields for column in field.columns]
+    columns += [field.missing for field in schema.fields if field.missing is not None]
     if sorted(columns) != list(range(schema.n_features)):
-        raise InputError(
-            "schema",
-            f"{len(columns)} columns",
-            f"expected each of {schema.n_features} features in one field",
-        )
+        expected = f"expected each of {schema.n_features} features in one field"
+        raise InputError("schema", f"{len(columns)} columns", expected)
     for field in schema.fields:
         if field.kind == "continuous":
             _check_scale(field)
@@ -123,11 +108,8 @@ def _check_scale(field: Field) -> None:
         )
     if field.scale <= ROUNDING * abs(field.center):
         shown = "a scale that is rounding beside its center"  # which is the value of every patient
-        raise InputError(
-            f"field {field.name}",
-            shown,
-            "expected values that differ by more than rounding, or the field left out",
-        )
+        expected = "expected values that differ by more than rounding, or the field left out"
+        raise InputError(f"field {field.name}", shown, expected)
 
 
 def _kind(value: float) -> str:
@@ -138,42 +120,29 @@ def _kind(value: float) -> str:
 
 
 def _check_records(place: str, records: Records, schema: Schema) -> None:
-    features, labels = records.features, records.labels
+    features = records.features
+    labels = records.labels
     for name, array, n_dimensions in (("features", features, 2), ("labels", labels, 1)):
         if type(array) is not np.ndarray or array.dtype != np.float32 or array.ndim != n_dimensions:
-            shown = (
-                f"{type(array).__name__} {getattr(array, 'dtype', '')}"
-                f" {getattr(array, 'shape', '')}".strip()
-            )
-            raise InputError(
-                f"{place}, {name}",
-                shown,
-                f"expected a numpy array of float32 with {n_dimensions} dimensions",
-            )
+            form = f"{getattr(array, 'dtype', '')} {getattr(array, 'shape', '')}"
+            shown = f"{type(array).__name__} {form}".strip()
+            expected = f"expected a numpy array of float32 with {n_dimensions} dimensions"
+            raise InputError(f"{place}, {name}", shown, expected)
     if len(features) != len(labels):
-        raise InputError(
-            place, f"{len(features)} rows, {len(labels)} labels", "expected one label for each row"
-        )
+        shown = f"{len(features)} rows, {len(labels)} labels"
+        raise InputError(place, shown, "expected one label for each row")
     if features.shape[1] != schema.n_features:
-        raise InputError(
-            place,
-            f"{features.shape[1]} features",
-            f"expected {schema.n_features}, as the schema has",
-        )
+        expected = f"expected {schema.n_features}, as the schema has"
+        raise InputError(place, f"{features.shape[1]} features", expected)
     broken = ~np.isfinite(features)
     if broken.any():
         column = int(broken.any(axis=0).argmax())
-        n = _values(int(broken[:, column].sum()))
-        raise InputError(
-            f"{place}, {_field_of(schema, column)}",
-            f"NaN or infinity in {n}",
-            "expected finite numbers",
-        )
+        shown = f"NaN or infinity in {_values(int(broken[:, column].sum()))}"
+        raise InputError(f"{place}, {_field_of(schema, column)}", shown, "expected finite numbers")
     wrong = int((~np.isin(labels, (0, 1))).sum())
     if wrong:
-        raise InputError(
-            f"{place}, labels", f"neither 0 nor 1 in {_values(wrong)}", "expected 0 or 1 everywhere"
-        )
+        shown = f"neither 0 nor 1 in {_values(wrong)}"
+        raise InputError(f"{place}, labels", shown, "expected 0 or 1 everywhere")
 
 
 def _field_of(schema: Schema, column: int) -> str:
@@ -189,30 +158,25 @@ def _values(n: int) -> str:
 
 
 def _check_apart(consortium: Consortium) -> None:
-    """Refuse records that are the same object in two places, or memory that training and test
-    records of a hospital share.
+    """Refuse records that stand in two places.
+
+    They are one object in two places, or memory that training and test records of a hospital share.
     """
     seen = defaultdict[tuple[object, ...], list[tuple[NDArray[np.float32], str]]](list)
     for hospital in consortium.hospitals:
         for part, records in _parts(hospital):
             place = f"{part} records of {hospital.name}"
-            alike = (
-                seen[records.features.shape, records.features[:1].tobytes()] if len(records) else []
-            )
+            if not len(records):
+                continue
+            alike = seen[records.features.shape, records.features[:1].tobytes()]
             for features, elsewhere in alike:
                 if features is records.features:
-                    raise InputError(
-                        "hospitals",
-                        f"{place}, {elsewhere}",
-                        "expected each record in one place only",
-                    )
+                    expected = "expected each record in one place only"
+                    raise InputError("hospitals", f"{place}, {elsewhere}", expected)
             alike.append((records.features, place))
         if _overlap(hospital.train.features, hospital.test.features):
-            raise InputError(
-                f"hospital {hospital.name}",
-                "the same rows",
-                "expected other records for training than for test",
-            )
+            expected = "expected other records for training than for test"
+            raise InputError(f"hospital {hospital.name}", "the same rows", expected)
 
 
 def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
@@ -253,10 +217,8 @@ def _one_class(consortium: Consortium) -> Iterator[str]:
             [dict(_parts(hospital))[part].labels for hospital in consortium.hospitals]
         )
         if len(np.unique(labels)) == 1:
-            yield (
-                f"All {len(labels)} {part} records are {'with' if labels[0] else 'without'} the"
-                " condition."
-            )
+            word = "with" if labels[0] else "without"
+            yield f"All {len(labels)} {part} records are {word} the condition."
 
 
 def _far_values(consortium: Consortium) -> Iterator[str]:

@@ -55,9 +55,9 @@ def lay_out(
 def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
     """Feature columns (n, n_features) of the rows of ``frame``.
 
-    Raises ``InputError`` on a level that the schema does not have and on values that are no
-    numbers. It names the field, how many rows and the first of them, counted from 1, and never a
-    value: the records may be no one else's business.
+    Raises ``InputError`` for a level that the schema does not have, and for values that are no
+    numbers. It names the field, how many rows are wrong and the first of them, counted from 1, and
+    never a value: the records may be nobody else's business.
     """
     features = np.zeros((frame.height, schema.n_features), dtype=np.float32)
     for field in schema.fields:
@@ -65,7 +65,8 @@ def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
             features[np.arange(frame.height), _level_columns(frame[field.name], field)] = 1
         else:
             column = _numbers(frame[field.name])
-            absent, values = column.is_null().to_numpy(), column.fill_null(field.center).to_numpy()
+            absent = column.is_null().to_numpy()
+            values = column.fill_null(field.center).to_numpy()
             _refuse_not_finite(field.name, values)
             # what float32 cannot hold is refused with its hospital by ``data_check``
             with np.errstate(over="ignore"):
@@ -78,16 +79,16 @@ def encode(frame: pl.DataFrame, schema: TableSchema) -> NDArray[np.float32]:
 
 
 def decode(schema: Schema, row: Row) -> dict[str, str]:
-    """A record in the units of its fields. ``row`` is (n_features,) and may be a guess: the
-    likeliest level is named.
+    """A record in the units of its fields.
+
+    ``row`` is (n_features,) and may be a guess: of a categorical field the likeliest level is
+    named.
     """
     return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
 
 
 def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
-    """Whether a guess is the true record; the rule is that of ``matching``. Both rows are
-    (n_features,).
-    """
+    """Whether a guess is the true record, both (n_features,), by the rule of ``matching``."""
     return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
 
 
@@ -102,7 +103,8 @@ def matching(
     ``FLAG_TOLERANCE`` of the truth.
     """
     at = _columns(schema)
-    truth, guesses = np.asarray(truth, dtype=np.float64), np.asarray(guesses, dtype=np.float64)
+    truth = np.asarray(truth, dtype=np.float64)
+    guesses = np.asarray(guesses, dtype=np.float64)
     exact = (np.abs(guesses[:, at.binary] - truth[at.binary]) <= FLAG_TOLERANCE).all(axis=1)
     value = np.abs(at.center + at.scale * truth[at.continuous])
     # float32 cannot express 0 in a standardized column
@@ -124,14 +126,13 @@ class _Columns(NamedTuple):
 def _columns(schema: Schema) -> _Columns:
     numbers = [field for field in schema.fields if field.kind == "continuous"]
     continuous = np.array([field.columns[0] for field in numbers], dtype=np.int64)
+    flags = [-1 if field.missing is None else field.missing for field in numbers]
     return _Columns(
-        continuous,
-        np.array([field.center for field in numbers]),
-        np.array([field.scale for field in numbers]),
-        np.array(
-            [-1 if field.missing is None else field.missing for field in numbers], dtype=np.int64
-        ),
-        np.setdiff1d(np.arange(schema.n_features), continuous),
+        continuous=continuous,
+        center=np.array([field.center for field in numbers]),
+        scale=np.array([field.scale for field in numbers]),
+        flag=np.array(flags, dtype=np.int64),
+        binary=np.setdiff1d(np.arange(schema.n_features), continuous),
     )
 
 
@@ -140,11 +141,8 @@ def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: i
     _refuse_not_finite(column.name, seen)
     if len(seen) == 0 or is_constant(seen.min(), seen.max()):
         shown = "one value everywhere, but for rounding" if len(seen) else "absent everywhere"
-        raise InputError(
-            f"field {column.name}",
-            shown,
-            "expected two different values in the training rows, or the field left out",
-        )
+        expected = "expected two different values in the training rows, or the field left out"
+        raise InputError(f"field {column.name}", shown, expected)
     missing = start + 1 if column.null_count() else None
     center, scale = _moments(seen)
     return Field(
@@ -153,8 +151,9 @@ def _continuous(column: pl.Series, train: NDArray[np.int64], unit: str, start: i
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation; in units of the largest value where squares would leave the
-    range of float64.
+    """Mean and standard deviation.
+
+    Both are computed in units of the largest value where squares would leave the range of float64.
     """
     most = float(np.abs(values).max())
     unit = 1.0 if 1e-100 < most < 1e100 else most
@@ -162,43 +161,34 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _numbers(column: pl.Series) -> pl.Series:
-    """The column as numbers. Raises ``InputError`` for values that are none, without their text: it
-    may be a patient's.
+    """The column as numbers.
+
+    Raises ``InputError`` for values that are none, without their text: it may be a patient's.
     """
     try:
         numbers = column.cast(pl.Float64, strict=False)
     except pl.exceptions.PolarsError:
-        raise InputError(
-            f"field {column.name}", f"values of type {column.dtype}", "expected numbers"
-        ) from None
-    _refuse_values(
-        column,
-        (numbers.is_null() & column.is_not_null()).to_numpy(),
-        "no number",
-        "expected numbers",
-    )
+        shown = f"values of type {column.dtype}"
+        raise InputError(f"field {column.name}", shown, "expected numbers") from None
+    wrong = (numbers.is_null() & column.is_not_null()).to_numpy()
+    _refuse_values(column, wrong, "no number", "expected numbers")
     return numbers
 
 
 def _refuse_values(column: pl.Series, wrong: NDArray[np.bool_], kind: str, expected: str) -> None:
-    """Raise ``InputError`` that states in which rows something is wrong, and what, and never quotes
-    a value.
-    """
+    """Refuse a column with ``wrong`` values; the rows are named, and never a value."""
     if wrong.any():
-        place = (
-            f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row"
-            f" {int(wrong.argmax()) + 1}"
-        )
+        first = int(wrong.argmax()) + 1
+        place = f"{kind} in {int(wrong.sum())} of {len(wrong)} rows, first in row {first}"
         raise InputError(f"field {column.name}", place, expected)
 
 
 def _refuse_not_finite(name: str, values: NDArray[np.float64]) -> None:
     broken = int((~np.isfinite(values)).sum())
     if broken:
+        shown = f"NaN or infinity in {broken} of {len(values)} rows"
         expected = "expected finite numbers, and null for an absent value"
-        raise InputError(
-            f"field {name}", f"NaN or infinity in {broken} of {len(values)} rows", expected
-        )
+        raise InputError(f"field {name}", shown, expected)
 
 
 def _categorical(column: pl.Series, levels: tuple[str, ...], start: int) -> Field:
@@ -210,9 +200,8 @@ def _level_columns(column: pl.Series, field: Field) -> NDArray[np.int64]:
     places = dict(zip(field.levels, field.columns, strict=True))
     values = column.fill_null(MISSING).to_list()
     unknown = np.array([value not in places for value in values], dtype=np.bool_)
-    _refuse_values(
-        column, unknown, "an unknown level", f"expected one of {', '.join(field.levels)}"
-    )
+    expected = f"expected one of {', '.join(field.levels)}"
+    _refuse_values(column, unknown, "an unknown level", expected)
     return np.array([places[value] for value in values], dtype=np.int64)
 
 

@@ -41,31 +41,21 @@ LEVELS = {
     "thal": ("normal", "fixed defect", "reversible defect"),
 }
 FIELDS = (
-    "age",
-    "sex",
-    "cp",
-    "trestbps",
-    "chol",
-    "fbs",
-    "restecg",
-    "thalach",
-    "exang",
-    "oldpeak",
-    "slope",
-    "ca",
-    "thal",
-)
+    "age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak",
+    "slope", "ca", "thal",
+)  # fmt: skip
 ZERO_IS_MISSING = ("trestbps", "chol")
+SOURCE = "UCI Heart Disease, doi:10.24432/C52P4X, CC BY 4.0"
 
 
 @dataclass(frozen=True)
 class HeartDisease:
-    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients (Janosi et al.,
-    1989).
+    """Heart disease yes or no (``num > 0``) from 13 clinical fields of 920 patients.
 
-    ``sites``: real hospital -> how many sites its patients are dealt to, both classes evenly. A
-    hospital of one site keeps its name; others are numbered, ``cleveland_1``. Every site has both
-    classes in training, or the split is refused. ``leave_out`` names fields that are not used.
+    The data are those of Janosi et al. (1989). ``sites``: real hospital -> how many sites its
+    patients are dealt to, both classes evenly. A hospital of one site keeps its name; others are
+    numbered, ``cleveland_1``. Every site has both classes in training, or the split is refused.
+    ``leave_out`` names fields that are not used.
     """
 
     sites: Mapping[str, int]
@@ -75,9 +65,8 @@ class HeartDisease:
     def __post_init__(self) -> None:
         if not self.sites:
             raise InputError("sites", "{}", f"expected at least one of {', '.join(HOSPITALS)}")
-        one_of(
-            tuple(HOSPITALS), **{f"sites[{place}]": name for place, name in enumerate(self.sites)}
-        )
+        sites = {f"sites[{place}]": name for place, name in enumerate(self.sites)}
+        one_of(tuple(HOSPITALS), **sites)
         whole(1, **{f"sites.{name}": count for name, count in self.sites.items()})
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
         one_of(FIELDS, **{f"leave_out[{place}]": name for place, name in enumerate(self.leave_out)})
@@ -88,13 +77,10 @@ class HeartDisease:
         """The consortium of this seed, named ``heart`` and its number of sites."""
         source, hospital_of = _source()
         table = replace(source, fields=source.fields.drop(self.leave_out))
-        sites = [
-            site
-            for hospital, parts in self.sites.items()
-            for site in self._sites(
-                hospital, parts, table, np.flatnonzero(hospital_of == HOSPITALS[hospital]), seed
-            )
-        ]
+        sites = list[Site]()
+        for hospital, parts in self.sites.items():
+            rows = np.flatnonzero(hospital_of == HOSPITALS[hospital])
+            sites += self._sites(hospital, parts, table, rows, seed)
         return consortium(f"heart{len(sites)}", table, sites, public=True)
 
     def _sites(
@@ -104,17 +90,10 @@ class HeartDisease:
         for place, part in enumerate(deal(rows, table.labels, parts, rng), start=1):
             train, test = split(part, table.labels, self.test_fraction, rng)
             if len(np.unique(table.labels[train])) < 2:
-                raise InputError(
-                    f"sites.{hospital}",
-                    parts,
-                    "expected sites that train on both classes: fewer sites or test patients",
-                )
-            yield Site(
-                hospital if parts == 1 else f"{hospital}_{place:0{len(str(parts))}d}",
-                hospital,
-                train,
-                test,
-            )
+                expected = "expected sites that train on both classes: fewer sites or test patients"
+                raise InputError(f"sites.{hospital}", parts, expected)
+            name = hospital if parts == 1 else f"{hospital}_{place:0{len(str(parts))}d}"
+            yield Site(name, hospital, train, test)
 
 
 @cache
@@ -125,12 +104,5 @@ def _source() -> tuple[Table, NDArray[np.object_]]:
     )
     fields = frame.select(FIELDS).with_columns(pl.col(ZERO_IS_MISSING).replace(0.0, None))
     labels = (frame["num"] > 0).cast(pl.Float32).to_numpy()
-    table = Table(
-        fields,
-        labels,
-        LEVELS,
-        UNITS,
-        sha256(raw).hexdigest(),
-        "UCI Heart Disease, doi:10.24432/C52P4X, CC BY 4.0",
-    )
+    table = Table(fields, labels, LEVELS, UNITS, sha256(raw).hexdigest(), SOURCE)
     return table, frame["hospital"].to_numpy()

@@ -15,21 +15,20 @@ from sim.seeds import stream
 from sim.types import Consortium
 
 MIN_ROWS = 10
-# norm of the common weights: the standard deviation of the log odds among patients of an average
-# hospital
+# length of the common weights: the standard deviation of log odds in an average hospital
 SIGNAL = 2.0
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Gaussian features, logistic labels. Everything below is drawn, per hospital, from a stream of
-    its name.
+    """Made-up patients with Gaussian features and logistic labels.
 
-    Common weights: a random direction of length 2. Each hospital has feature means with standard
-    deviation ``shift`` and weights that lie off the common ones by a random vector of expected
-    squared length ``shift**2``. Features are normal with unit variance around the means; a label is
-    1 with probability ``expit(features @ weights)``. Its patients number ``n_records`` times a
-    log-normal factor of mean 1 and log standard deviation ``size_spread``, rounded, at least 10.
+    Every draw is from a named stream, those of a hospital from one of its name. Common weights: a
+    random direction of length 2. Each hospital has feature means with standard deviation ``shift``
+    and weights that lie off the common ones by a random vector of expected squared length
+    ``shift**2``. Features are normal with unit variance around the means; a label is 1 with
+    probability ``expit(features @ weights)``. Its patients number ``n_records`` times a log-normal
+    factor of mean 1 and log standard deviation ``size_spread``, rounded, at least 10.
     """
 
     n_hospitals: int = 20
@@ -47,46 +46,29 @@ class Synthetic:
         number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
         cells = self.n_hospitals * self.n_records * self.n_features
         if self.n_hospitals > limits.HOSPITALS or cells > limits.CELLS:
-            most = (
-                f"expected at most {limits.HOSPITALS:,} hospitals, and {limits.CELLS:,} values"
-                " (records x features)"
-            )
-            raise InputError("n_hospitals", self.n_hospitals, most)
+            cells_allowed = f"{limits.CELLS:,} values (records x features)"
+            expected = f"expected at most {limits.HOSPITALS:,} hospitals, and {cells_allowed}"
+            raise InputError("n_hospitals", self.n_hospitals, expected)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed, named ``synthetic``; its hash is that of the parameters and
-        the seed.
-        """
+        """The consortium of this seed; its hash is that of the parameters and the seed."""
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
         direction = stream(seed, "synthetic", "weights").normal(size=self.n_features)
         weights = SIGNAL * direction / np.linalg.norm(direction)
         drawn = [self._patients(weights, stream(seed, "synthetic", name)) for name in names]
-        features = pl.DataFrame(
-            np.concatenate([x for x, _ in drawn]),
-            schema=[f"x{i}" for i in range(1, self.n_features + 1)],
-        )
+        columns = [f"x{i}" for i in range(1, self.n_features + 1)]
+        features = pl.DataFrame(np.concatenate([x for x, _ in drawn]), schema=columns)
         labels = np.concatenate([y for _, y in drawn])
         described = json.dumps(asdict(self) | {"seed": seed}, sort_keys=True)
-        table = Table(
-            features,
-            labels,
-            {},
-            {},
-            sha256(described.encode()).hexdigest(),
-            f"drawn from {described}",
-        )
-        ends = np.cumsum([0, *(len(y) for _, y in drawn)])
-        sites = [
-            Site(
-                name,
-                name,
-                *split(
-                    np.arange(start, end), labels, self.test_fraction, stream(seed, "split", name)
-                ),
-            )
-            for name, start, end in zip(names, ends, ends[1:], strict=False)
-        ]
+        data_hash = sha256(described.encode()).hexdigest()
+        table = Table(features, labels, {}, {}, data_hash, f"drawn from {described}")
+        ends = np.cumsum([len(y) for _, y in drawn])
+        sites = list[Site]()
+        for name, (_, own), end in zip(names, drawn, ends, strict=True):
+            rows = np.arange(end - len(own), end)
+            draws = stream(seed, "split", name)
+            sites.append(Site(name, name, *split(rows, labels, self.test_fraction, draws)))
         return consortium("synthetic", table, sites, public=True)
 
     def _patients(
@@ -97,7 +79,6 @@ class Synthetic:
         factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
         means = self.shift * rng.normal(size=self.n_features)
         own = weights + self.shift * rng.normal(size=self.n_features) / np.sqrt(self.n_features)
-        features = means + rng.normal(
-            size=(max(MIN_ROWS, round(self.n_records * factor)), self.n_features)
-        )
+        n_records = max(MIN_ROWS, round(self.n_records * factor))
+        features = means + rng.normal(size=(n_records, self.n_features))
         return features, (rng.random(len(features)) < expit(features @ own)).astype(np.float32)

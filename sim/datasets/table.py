@@ -1,6 +1,4 @@
-"""From one table of patients to a consortium: deal rows to sites, split each into training and test
-rows, encode.
-"""
+"""From one table of patients to a consortium: rows are dealt to sites, split and encoded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,11 +16,10 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Table:
-    """Patients of all hospitals, one a row: ``fields`` (null is absent), ``labels`` (n,) 0 or 1,
-    sha256 of the source.
+    """Patients of all hospitals, one a row.
 
-    ``levels`` names the categorical fields and their levels; every other field is a number, in
-    ``units``.
+    ``fields``: null is absent. ``labels`` (n,): 0 or 1. ``levels`` names the categorical fields and
+    their levels; every other field is a number, in ``units``. ``data_hash``: sha256 of the source.
     """
 
     fields: pl.DataFrame
@@ -46,9 +43,7 @@ class Site:
 def deal(
     rows: Rows, labels: NDArray[np.float32], parts: int, rng: np.random.Generator
 ) -> list[Rows]:
-    """Shuffle ``rows`` into ``parts``; sizes differ by at most one, and so do the counts of each
-    class.
-    """
+    """Shuffle ``rows`` into ``parts``; sizes and counts of each class differ by at most one."""
     shuffled = np.concatenate([rng.permutation(rows[labels[rows] == label]) for label in (1, 0)])
     return [shuffled[part::parts] for part in range(parts)]
 
@@ -56,9 +51,7 @@ def deal(
 def split(
     rows: Rows, labels: NDArray[np.float32], test_fraction: float, rng: np.random.Generator
 ) -> tuple[Rows, Rows]:
-    """Training and test rows, stratified: of each class ``round(test_fraction * n)`` rows are for
-    testing.
-    """
+    """Training and test rows: of each class ``round(test_fraction * n)`` rows are for testing."""
     test = []
     for label in (1, 0):
         shuffled = rng.permutation(rows[labels[rows] == label])
@@ -68,25 +61,21 @@ def split(
 
 
 def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) -> Consortium:
-    """The hospitals, sorted by name. Encoding constants come from the training rows of all sites
-    together.
+    """The hospitals, sorted by name.
 
-    Raises ``InputError`` if a site is left without training or test rows, and for a row that is in
-    two places.
+    Encoding constants come from the training rows of all sites together. Raises ``InputError`` if a
+    site is left without training or test rows, and for a row that is in two places.
     """
     ordered = sorted(sites, key=lambda site: site.name)
     _refuse_repeated(ordered)
     for site in ordered:
         if len(site.train) == 0 or len(site.test) == 0:
-            raise InputError(
-                "test_fraction",
-                f"{len(site.test)} of {len(site.train) + len(site.test)} patients of {site.name}",
-                # fmt: skip
-                "expected one that leaves patients to train on and to test on",
-            )
-    schema = lay_out(
-        table.fields, np.concatenate([site.train for site in ordered]), table.levels, table.units
-    )
+            n = len(site.train) + len(site.test)
+            shown = f"{len(site.test)} of {n} patients of {site.name}"
+            expected = "expected one that leaves patients to train on and to test on"
+            raise InputError("test_fraction", shown, expected)
+    train = np.concatenate([site.train for site in ordered])
+    schema = lay_out(table.fields, train, table.levels, table.units)
     records = Records(encode(table.fields, schema), table.labels)
     hospitals = tuple(
         Hospital(site.name, site.origin, records.take(site.train), records.take(site.test))
@@ -103,9 +92,6 @@ def _refuse_repeated(sites: list[Site]) -> None:
             place = f"{part} rows of {site.name}"
             for row in rows.tolist():
                 if row in seen:
-                    raise InputError(
-                        "sites",
-                        f"{seen[row]}, {place}",
-                        "expected each row of the table in one place only",
-                    )
+                    expected = "expected each row of the table in one place only"
+                    raise InputError("sites", f"{seen[row]}, {place}", expected)
                 seen[row] = place

@@ -1,6 +1,4 @@
-"""Who is hostile, how they attack and what they know: the simulator's adversary holds it, and
-nobody else.
-"""
+"""Who is hostile, how they attack and what they know: held by the simulator's adversary alone."""
 
 from __future__ import annotations
 
@@ -80,13 +78,13 @@ class AttackPlan:
     @property
     def backdoors(self) -> dict[str, Backdoor]:
         """The attacks that teach the model a trigger."""
-        return {
-            name: one for name, one in self.of_kind("poison").items() if isinstance(one, Backdoor)
-        }
+        poisons = self.of_kind("poison")
+        return {name: one for name, one in poisons.items() if isinstance(one, Backdoor)}
 
     def demanded(self, plan: FederationPlan) -> FederationPlan:
-        """The plan by which the aggregator asks hospitals to train: the agreed one, or what its
-        attacks make of it.
+        """The plan by which the aggregator asks hospitals to train.
+
+        It is the agreed one, or what the aggregator's attacks make of it.
 
         Raises ``InputError`` where an attack makes a value out of range.
         """
@@ -101,9 +99,8 @@ class AttackPlan:
             training = Training.model_validate({**plan.training.model_dump(), **asked})
         except ValidationError as error:
             problem = first(error)
-            raise InputError(
-                f"attack ({'+'.join(attacks)}) {problem.key}", problem.value, problem.expected
-            ) from None
+            where = f"attack ({'+'.join(attacks)}) {problem.key}"
+            raise InputError(where, problem.value, problem.expected) from None
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
@@ -112,8 +109,10 @@ class AttackPlan:
         return self.schedule.attacks_in(round_)
 
     def corrupted(self, site: Site, plan: FederationPlan) -> Site:
-        """What a hostile hospital's site is while it attacks: other records where a poison runs,
-        other training values.
+        """A hostile hospital's site while it attacks.
+
+        It has other records where a poison runs, and other training values where an attack changes
+        them.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
@@ -121,10 +120,12 @@ class AttackPlan:
         return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
-        """The records that a hostile hospital trains on while it attacks. Raises what its poisons
-        raise.
+        """The records that a hostile hospital trains on while it attacks.
+
+        Raises the errors of its poisons.
         """
-        records, rank = site.records, self.hostile.index(site.name)
+        records = site.records
+        rank = self.hostile.index(site.name)
         for name, poison in self.of_kind("poison").items():
             mine = poison.part(rank, plan.columns) if isinstance(poison, Divided) else poison
             rng = self.key.stream("poison", name, site.name)
@@ -133,8 +134,9 @@ class AttackPlan:
         return records
 
     def training(self, plan: FederationPlan) -> Training:
-        """How a hostile hospital trains while it attacks. Raises ``InputError`` where a value is
-        out of range.
+        """The training values of a hostile hospital while it attacks.
+
+        Raises ``InputError`` where a value is out of range.
         """
         training = plan.training
         for name, change in self.of_kind("training").items():

@@ -1,10 +1,7 @@
-"""Which records a hospital trains on, batch by batch: drawn with the hospital's key, which no other
-party holds.
+"""The records that a hospital trains on, batch by batch, drawn with the hospital's own key.
 
-A batch is the numbers of its records; empty is possible under Poisson sampling.
-
-The hospital trains on these batches; the simulator's observers use the same functions to know the
-truth behind an update.
+No other party holds the key. A batch is the numbers of its records; empty is possible under Poisson
+sampling. The simulator's observers use the same functions to know the truth behind an update.
 """
 
 from __future__ import annotations
@@ -17,30 +14,29 @@ from sim.types import Batch
 
 
 def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
-    """Batches of one round of plain training: passes over shuffled records, the last batch of a
-    pass may be smaller.
+    """Batches of one round of plain training: passes over shuffled records.
+
+    The last batch of a pass may be smaller.
     """
     rng = key.stream("batches", round_)
-    steps, batches = training.steps(n_train), list[Batch]()
+    steps = training.steps(n_train)
+    batches = list[Batch]()
     while len(batches) < steps:
         order = rng.permutation(n_train)
-        batches += [
-            order[at : at + training.batch_size] for at in range(0, n_train, training.batch_size)
-        ]
+        size = training.batch_size
+        batches += [order[at : at + size] for at in range(0, n_train, size)]
     return batches[:steps]
 
 
 def poisson(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
-    """Batches of one round under differential privacy: each record joins each batch on its own with
-    ``sample_rate``.
-    """
+    """Batches of one round of private training: each record joins each with ``sample_rate``."""
     rng = key.stream("poisson", round_)
     chosen = rng.random((training.steps(n_train), n_train)) < sample_rate(n_train, training)
     return [np.flatnonzero(row) for row in chosen]
 
 
 def sample_rate(n_train: int, training: Training) -> float:
-    """Probability that a record joins a Poisson batch: expected batch size over records, at most 1."""
+    """The probability that a record joins a Poisson batch, at most 1."""
     return min(1.0, training.batch_size / n_train)
 
 

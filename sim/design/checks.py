@@ -1,8 +1,7 @@
-"""What concerns several parts of a run, checked before round 1. Plug-ins check their own parameters
-when they are built.
+"""Checks of what concerns several parts of a run, before round 1.
 
-Each function raises ``InputError`` that names the first wrong key; ``UndefinedError`` for what
-other designs may allow.
+Plug-ins check their own parameters when they are built. Each function raises ``InputError`` that
+names the first wrong key, and ``UndefinedError`` for what other designs may allow.
 """
 
 from __future__ import annotations
@@ -35,22 +34,19 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     check_size(plan, truth)
     if any(site.device == "cuda" for site in truth.sites):
         device("cuda")  # the one that may not be there
-    for several, attacks in (
-        ("inversion", attack.of_kind("inversion")),
-        ("backdoor", attack.backdoors),
-    ):
-        if len(attacks) > 1:
-            raise UndefinedError(
-                "attack", list(attacks), f"expected at most one {several} in a run"
-            )
+    inversions = attack.of_kind("inversion")
+    for several, names in (("inversion", list(inversions)), ("backdoor", list(attack.backdoors))):
+        if len(names) > 1:
+            raise UndefinedError("attack", names, f"expected at most one {several} in a run")
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
     _check_poisons(plan, attack, truth)
-    _ = attack.training(plan), attack.demanded(plan)  # which an attack may refuse
+    attack.training(plan)  # which an attack may refuse, as the next
+    attack.demanded(plan)
     plans.check(plan)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
-    for name, one in attack.of_kind("inversion").items():
+    for name, one in inversions.items():
         _try_inversion(name, one, plan)
     _check_privacy(plan, attack, truth)
 
@@ -59,10 +55,10 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
     """Refuse a run of more training steps or memory than the limits allow."""
     n_arrays = len(plan.network.layout)
     if n_arrays > 2 * limits.LAYERS:
-        raise InputError(
-            "model", f"{n_arrays:,} weights and biases", f"expected at most {2 * limits.LAYERS}"
-        )
-    training, n_hospitals = plan.training, len(plan.hospitals)
+        shown = f"{n_arrays:,} weights and biases"
+        raise InputError("model", shown, f"expected at most {2 * limits.LAYERS}")
+    training = plan.training
+    n_hospitals = len(plan.hospitals)
     sizes = [len(site.records) for site in truth.sites]
     steps = [training.steps(size) for size in sizes]
     total = training.rounds * sum(steps)
@@ -80,31 +76,25 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
 
 
 def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None:
-    """Refuse more hostile hospitals than there may be, and rounds of attack that the run does not
-    have.
-    """
+    """Refuse more hostile hospitals than there may be, and attacks after the last round."""
     if adversary.n_hostile >= n_hospitals:
         expected = f"expected fewer than n_hospitals={n_hospitals}"
         raise InputError("adversary.n_hostile", adversary.n_hostile, expected)
-    first, last = adversary.first_round, adversary.last_round
+    first = adversary.first_round
+    last = adversary.last_round
     if first > rounds:
-        raise InputError(
-            "adversary.first_round", first, f"expected at most training.rounds={rounds}"
-        )
+        expected = f"expected at most training.rounds={rounds}"
+        raise InputError("adversary.first_round", first, expected)
     if last is not None and last < first:
-        raise InputError(
-            "adversary.last_round", last, f"expected at least adversary.first_round={first}"
-        )
+        expected = f"expected at least adversary.first_round={first}"
+        raise InputError("adversary.last_round", last, expected)
 
 
 def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) -> None:
     kind = kind_of(attack)
     if kind not in KINDS:
-        raise InputError(
-            f"attack.{name}",
-            type(attack).__name__,
-            f"expected an attack of kind {', '.join(KINDS)}",
-        )
+        expected = f"expected an attack of kind {', '.join(KINDS)}"
+        raise InputError(f"attack.{name}", type(attack).__name__, expected)
     if kind not in BY_AGGREGATOR and not isinstance(attack, Absence) and adversary.n_hostile == 0:
         expected = f"expected at least 1 hostile hospital for attack={name}"
         raise UndefinedError("adversary.n_hostile", 0, expected)
@@ -114,9 +104,8 @@ def _check_attack(name: str, attack: Attack, adversary: Adversary, rounds: int) 
     for key in ("round", "first_round") if isinstance(attack, Absence) else ("round",):
         at = getattr(attack, key, 1)
         if at > rounds:
-            raise InputError(
-                f"attack.{name}.{key}", at, f"expected at most training.rounds={rounds}"
-            )
+            expected = f"expected at most training.rounds={rounds}"
+            raise InputError(f"attack.{name}.{key}", at, expected)
 
 
 def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
@@ -130,10 +119,12 @@ def _check_poisons(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
 
 
 def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: Adversary) -> None:
-    """Refuse an attack that cannot work with so many hostile hospitals, by one try on small random
-    updates.
+    """Refuse an attack that cannot work with so many hostile hospitals.
+
+    It is tried once on small random updates.
     """
-    n_hospitals, n_hostile = len(plan.hospitals), adversary.n_hostile
+    n_hospitals = len(plan.hospitals)
+    n_hostile = adversary.n_hostile
     level = min(LEVELS.index(adversary.knowledge), LEVELS.index(attack.about.uses))
     rows = stream(0, "check").normal(size=(n_hospitals, 3))
     knows_rule = level >= LEVELS.index("updates_and_rule")
@@ -152,8 +143,9 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
 
 
 def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
-    """Refuse an inversion that cannot work on this model, by one try on an update that is all
-    zeros.
+    """Refuse an inversion that cannot work on this model.
+
+    It is tried once on an update of zeros.
     """
     zeros = np.zeros((1, plan.network.n_params), np.float32)
     view = View(zeros, (plan.hospitals,))

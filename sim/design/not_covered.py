@@ -1,6 +1,4 @@
-"""What a stated epsilon does not cover, in sentences that ``explain``, evidence, report and docs
-share.
-"""
+"""What a stated epsilon does not cover: sentences of ``explain``, evidence, report and docs."""
 
 from __future__ import annotations
 

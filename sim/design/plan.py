@@ -1,6 +1,4 @@
-"""What all hospitals and the aggregator agreed on before round 1: the one value that everybody
-holds.
-"""
+"""The plan that all agreed on before round 1: the one value that everybody holds."""
 
 from __future__ import annotations
 
@@ -32,10 +30,10 @@ from sim.types import Node, Pipeline, Schema, SecureAggregation
 
 
 class Terms(Values):
-    """The agreed terms in plain values. Plug-ins are nodes here; ``steps`` are pairs of a name and
-    a node, in order.
+    """The agreed terms in plain values.
 
-    ``columns``: how a record is laid out. ``public``: whether the data may be shown to everybody.
+    Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order. ``columns``: how a
+    record is laid out. ``public``: whether the data may be shown to everybody.
     """
 
     hospitals: tuple[str, ...] = Field(min_length=1, max_length=limits.HOSPITALS)
@@ -60,10 +58,10 @@ class Terms(Values):
 
 @dataclass(frozen=True, eq=False)
 class FederationPlan:
-    """The agreed terms and the plug-ins built from them. It knows no seed, no data source, no
-    record and no attack.
+    """The agreed terms and the plug-ins built from them.
 
-    Two plans are the same plan where their ``digest`` is the same.
+    It knows no seed, no data source, no record and no attack. Two plans are the same plan where
+    their ``digest`` is the same.
     """
 
     terms: Terms
@@ -113,12 +111,15 @@ class FederationPlan:
         return checked(self.model, self.model(self.columns), self.columns.n_features)
 
     def first_weights(self, key: Key) -> NDArray[np.float32]:
-        """The weights that round 1 starts from, (n_params,), drawn anew at each call with the
-        aggregator's key.
-        """
+        """The weights that round 1 starts from, (n_params,), drawn with the aggregator's key."""
         drawn = self.network.initialize(key.stream("model"))
         returned.array(self.model, drawn, (self.network.n_params,))
         return returned.finite(self.model, drawn).astype(np.float32, copy=False)
+
+    @cached_property
+    def has_protocol(self) -> bool:
+        """Whether the secure aggregation is a round protocol of its own, in messages."""
+        return callable(getattr(self.secagg, "round", None))
 
     @cached_property
     def quorum(self) -> Quorum:
@@ -127,8 +128,9 @@ class FederationPlan:
 
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms. Raises ``InputError`` for a node that is no plug-in of its group or
-    has a wrong parameter.
+    """The plan of these terms.
+
+    Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter.
     """
     packages = tuple(terms.plugins)
     return FederationPlan(
@@ -141,10 +143,9 @@ def agreed(terms: Terms) -> FederationPlan:
 
 
 def read(text: str) -> FederationPlan:
-    """The plan whose ``text`` this is, checked as if it had been configured here: whoever wrote it
-    is not trusted.
+    """The plan with this ``text``, checked as if it had been configured here.
 
-    Raises ``InputError`` that names the first wrong key.
+    Whoever wrote it is not trusted. Raises ``InputError`` that names the first wrong key.
     """
     if len(text) > limits.PLAN:
         raise InputError("plan", text, f"expected at most {limits.PLAN:,} characters")
@@ -168,22 +169,19 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work on what it would see: by limits, then by tries
-    on small updates.
-    """
+    """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
     _ = plan.network  # which the model may refuse
     names = plan.hospitals
     refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
     counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3))
-    try:
-        for rows in (
-            (0 * small.astype(np.float32), small.astype(np.float32)) if refusal is None else ()
-        ):
-            view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
-            plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-    except RefusedError as error:
-        refusal = str(error)
+    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+    if refusal is None:
+        try:
+            for rows in (0 * small, small):
+                view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
+                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+        except RefusedError as error:
+            refusal = str(error)
     if refusal:
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
 

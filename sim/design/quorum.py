@@ -1,6 +1,4 @@
-"""How many usable replies a round needs, and what stands against hostile hospitals where replies
-are missing.
-"""
+"""How many usable replies a round needs, and how many hostile hospitals its rule withstands."""
 
 from __future__ import annotations
 
@@ -11,8 +9,7 @@ from sim.types import Absent, Pipeline, SecureAggregation
 
 @dataclass(frozen=True)
 class Quorum:
-    """Steps and rule (``chain``) of a run of ``n_hospitals``, where some replies are missing or not
-    usable.
+    """Steps and rule (``chain``) of a run where some of ``n_hospitals`` replies are not usable.
 
     ``absent``: with ``keep`` steps and rule withstand as many hostile hospitals as they are given,
     whoever is missing; with ``count_as_hostile`` one less for each missing reply.
@@ -25,11 +22,9 @@ class Quorum:
 
     def chain_for(self, n_replies: int) -> Pipeline:
         """Steps and rule for a round with ``n_replies`` usable replies."""
-        return (
-            self.chain
-            if self.absent == "keep"
-            else self.chain.without(self.n_hospitals - n_replies)
-        )
+        if self.absent == "keep":
+            return self.chain
+        return self.chain.without(self.n_hospitals - n_replies)
 
     def refusal(self, n_replies: int) -> str | None:
         """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can."""

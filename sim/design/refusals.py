@@ -1,6 +1,4 @@
-"""Why a hospital may refuse to train: a fixed list, so that a refusal carries no words of the
-hospital's own.
-"""
+"""Why a hospital may refuse to train: a fixed list, so a refusal carries no words of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 Refusal = Literal["plan", "round", "weights", "dp", "epsilon", "secagg"]
-# how the reason of a reply starts that is a refusal
-REFUSED: Final = "the hospital refuses to train: "
+REFUSED: Final = "the hospital refuses to train: "  # how the reason of a refusal starts
 SENTENCES: Final[Mapping[str, str]] = {
     "plan": "the task is of another plan than the one agreed on",
     "round": "the plan has no such round",

@@ -1,6 +1,4 @@
-"""The hospitals of a run as the simulator makes them: each with the plan and its own site, the
-hostile ones with another.
-"""
+"""The hospitals of a run as the simulator makes them: each with the plan and its own site."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ class Simulated:
     attack: AttackPlan
 
     def site(self, partition: int, round_: int) -> Site:
-        """The site of a hospital; of a hostile one while it attacks, what its attack makes of the
-        site.
-        """
+        """The site of a hospital; of a hostile one while it attacks, its corrupted site."""
         own = self.sites[partition]
         if own.name in self.attack.hostile and self.attack.attacks_in(round_):
             return self._corrupted[own.name]

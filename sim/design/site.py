@@ -1,6 +1,4 @@
-"""What one hospital holds: its records, its privacy policy and its key. No other party holds any of
-it.
-"""
+"""What one hospital holds alone: its records, its privacy policy and its key."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ from typing import Protocol
 from sim.design.batches import sample_rate
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
+from sim.kinds import LocalPrivacy
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import Records
@@ -19,8 +18,7 @@ from sim.types import Records
 
 @dataclass(frozen=True)
 class PrivacyPolicy:
-    """The least protection that a hospital accepts; a hospital refuses to train under a plan with
-    less.
+    """The least protection that a hospital accepts; it refuses to train under a plan with less.
 
     ``dp``: records must be protected by record-level differential privacy.
     ``max_epsilon``: the most that one record may lose over all rounds, None for no limit.
@@ -42,25 +40,24 @@ class PrivacyPolicy:
         return None
 
 
-@lru_cache(maxsize=1024)
 def spent(plan: FederationPlan, n_records: int) -> float:
-    """Epsilon that a record of a hospital with so many loses over all rounds of the plan; infinite
-    without privacy.
-    """
-    if plan.dp is None:
-        return math.inf
-    training = plan.training
+    """The epsilon of a hospital with ``n_records`` over all rounds; infinite without privacy."""
+    return math.inf if plan.dp is None else _epsilon(plan.dp, plan.training, n_records)
+
+
+@lru_cache(maxsize=1024)
+def _epsilon(dp: LocalPrivacy, training: Training, n_records: int) -> float:
     steps = training.rounds * training.steps(n_records)
-    noise = plan.dp.noise(n_records, training)
-    return plan.dp.epsilon([(noise, sample_rate(n_records, training), steps)])
+    noise = dp.noise(n_records, training)
+    return dp.epsilon([(noise, sample_rate(n_records, training), steps)])
 
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """One hospital as it knows itself. ``device``: where it trains, as in ``device=``.
+    """One hospital as it knows itself.
 
-    ``training``: how it trains instead of as the plan states; only a hostile hospital has such a
-    thing.
+    ``device``: where it trains, as in ``device=``. ``training``: how it trains instead of as the
+    plan states; only a hostile hospital has other values.
     """
 
     name: str
@@ -72,7 +69,7 @@ class Site:
 
 
 class Source(Protocol):
-    """Where the app of a hospital gets its plan and its site from: never from a message."""
+    """The source of a hospital's plan and site for its app: never a message."""
 
     @property
     def plan(self) -> FederationPlan:

@@ -1,6 +1,4 @@
-"""What really is so: the simulator's observers hold it, to measure what the parties of a run cannot
-know.
-"""
+"""The truth of a run: the simulator's observers hold it, and measure what no party can know."""
 
 from __future__ import annotations
 
@@ -14,12 +12,10 @@ from sim.types import Backdoor, Consortium
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """All hospitals with their training and test records, who really is hostile, and the triggers
-    of backdoors by name.
+    """All hospitals with their records, who really is hostile, and triggers of backdoors by name.
 
-    ``sites``: of all hospitals, in order of their names: with their keys, from which follows what
-    each trained on.
-    ``key``: of the observers' own draws.
+    ``sites``: of all hospitals, in order of their names; from their keys follows what each trained
+    on. ``key``: of the observers' own draws.
     """
 
     consortium: Consortium

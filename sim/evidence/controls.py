@@ -1,8 +1,7 @@
 """The controls of a run: the same run without its attack, and the same run without its defense.
 
 Both share the seed, the data, the code and every value of the configuration that changes a result
-and is
-not the attack's (the defense's) own: ``sim.config.groups`` states whose a value is.
+and is not the attack's (the defense's) own: ``sim.config.groups`` states whose a value is.
 """
 
 from __future__ import annotations
@@ -31,13 +30,11 @@ class Controls:
                 self._undefended[_but_for_defense(record)] = record
 
     def attack_free(self, run: RunRecord) -> RunRecord | None:
-        """The run with the same defense in which nobody attacks; a run without an attack is its
-        own.
-        """
+        """The run with the same defense in which nobody attacks; it may be the run itself."""
         return self._attack_free.get(_but_for_attack(run))
 
     def undefended(self, run: RunRecord) -> RunRecord | None:
-        """The run with the same attack and no defense; an undefended run is its own."""
+        """The run with the same attack and no defense; it may be the run itself."""
         return self._undefended.get(_but_for_defense(run))
 
 

@@ -1,8 +1,7 @@
 """Statistics of a cell: the runs of one attack under one defense, with the seed as the unit.
-Nothing here reads a file.
 
 Every interval is two-sided, 95 %, and inside the range of its metric. Nothing is adjusted for the
-number of cells.
+number of cells, and nothing here reads a file.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Losses:
-    """What an attack cost, seed by seed, each run against its own control; a positive loss is harm.
+    """The cost of an attack, seed by seed, each run against its own control; harm is above 0.
 
-    ``least`` and ``worst``: the smallest and largest loss of a seed; ``n_material``: seeds with a
-    loss of at least the drop that counts as material; ``interval``: of the mean loss, None below
+    ``least`` and ``worst``: the smallest and largest loss of a seed. ``n_material``: seeds with a
+    loss of at least the drop that counts as material. ``interval``: of the mean loss, None below
     two seeds.
     """
 
@@ -54,8 +53,9 @@ class Losses:
 
 
 def losses(values: Sequence[float], interval: Interval | None, drop: float) -> Losses:
-    """The losses ``values``, one a seed, at least one; ``interval`` is that of their mean, ``drop``
-    the material loss.
+    """The losses of these ``values``, one a seed, at least one.
+
+    ``interval``: of their mean. ``drop``: the loss that counts as material.
 
     The verdict is "harmed" if every seed lost ``drop`` or more, or if the mean loss is at least
     ``drop`` and its interval lies above 0. It is "no material loss shown within the interval" if no
@@ -63,7 +63,8 @@ def losses(values: Sequence[float], interval: Interval | None, drop: float) -> L
     2.5 % (Schuirmann 1987). All else is "not decided", and so is one seed. An interval that holds 0
     is thus never a reason to see no harm.
     """
-    mean, n_material = sum(values) / len(values), sum(is_material(value, drop) for value in values)
+    mean = sum(values) / len(values)
+    n_material = sum(is_material(value, drop) for value in values)
     return Losses(
         n=len(values),
         mean=mean,
@@ -94,19 +95,17 @@ def are_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
     interval = mean_interval(differences, CHANGE)
     if interval is None:
         return False
-    ahead = all(is_material(one, drop) for one in differences) or all(
-        is_material(-one, drop) for one in differences
-    )
-    return ahead or interval.low > 0 or interval.high < 0
+    if interval.low > 0 or interval.high < 0:
+        return True
+    return any(all(is_material(sign * one, drop) for one in differences) for sign in (1, -1))
 
 
 def mean_interval(values: Sequence[float], reach: Range = ANY) -> Interval | None:
-    """Student's t interval of a mean (Student 1908), cut to ``reach``, the range of the metric;
-    None below two values.
+    """Student's t interval of a mean (Student 1908), cut to ``reach``; None below two values.
 
-    A mean of values in a range lies in that range, so the cut loses no coverage. That the coverage
-    is 95 % takes means that are about normal, which few seeds with outcomes far apart are not: read
-    it beside the worst seed and the count of material losses.
+    ``reach`` is the range of the metric. A mean of values in a range lies in that range, so the cut
+    loses no coverage. The coverage is 95 % where means are about normal, which few seeds with
+    outcomes far apart are not: read it beside the worst seed and the count of material losses.
     """
     n = len(values)
     if n < 2:
@@ -117,8 +116,7 @@ def mean_interval(values: Sequence[float], reach: Range = ANY) -> Interval | Non
 
 
 def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Interval | None:
-    """The interval of a mean paired change of a score in [0, 1] from ``controls``, the scores that
-    it is a change of.
+    """The interval of a mean paired change of a score in [0, 1] from its ``controls``.
 
     The t interval, cut to what the interval of the control's mean leaves possible: from 0.997
     nothing rises by 0.4. Where that cut acts, the interval also misses when the control's does; it
@@ -137,15 +135,15 @@ def rate_interval(successes: int, trials: int) -> Interval:
 
 
 def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Interval | None:
-    """Interval of the mean of ``rates``, each of ``sizes`` trials that share a seed (Korn and
-    Graubard 1998); None below two.
+    """The interval of the mean of ``rates``, each of ``sizes`` trials that share a seed.
 
-    Clopper and Pearson's for the number of independent trials that would vary as much as the mean
-    does between seeds, made smaller by the ratio of t quantiles because so few seeds tell the
-    variance. It is never larger than the number of trials. Where all rates agree, the trials count
-    as independent.
+    It is that of Korn and Graubard (1998); None below two rates. Clopper and Pearson's is taken for
+    the number of independent trials that would vary as much as the mean does between seeds, made
+    smaller by the ratio of t quantiles because so few seeds tell the variance. It is never larger
+    than the number of trials. Where all rates agree, the trials count as independent.
     """
-    n, trials = len(rates), sum(sizes)
+    n = len(rates)
+    trials = sum(sizes)
     if n < 2 or trials < 2:
         return None
     mean = math.fsum(rates) / n
@@ -161,14 +159,14 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
 def excess_interval(
     first: Sequence[float], second: Sequence[float], sizes: Sequence[int]
 ) -> Interval | None:
-    """Interval of the mean difference of paired rates, each of ``sizes`` trials that share a seed;
-    None below two seeds.
+    """The interval of the mean difference of paired rates, each of ``sizes`` trials of one seed.
 
-    Student's over seeds, cut to [-1, 1]. Its standard error is not taken to be smaller than that of
-    the counts of all seeds together as Agresti and Caffo (2000) state it, so that a few seeds that
-    happen to agree are not taken for certainty.
+    None below two seeds. It is Student's over seeds, cut to [-1, 1]. Its standard error is not
+    taken to be smaller than that of the counts of all seeds together as Agresti and Caffo (2000)
+    state it, so that a few seeds that happen to agree are not taken for certainty.
     """
-    n, trials = len(first), sum(sizes)
+    n = len(first)
+    trials = sum(sizes)
     if n < 2 or trials < 1:
         return None
     differences = [one - other for one, other in zip(first, second, strict=True)]
@@ -191,10 +189,10 @@ def _t(degrees: int) -> float:
 
 
 def membership_advantage(epsilon: float, delta: float) -> float:
-    """Largest (true minus false positive rate) of any membership test against an (epsilon,
-    delta)-private release.
+    """The largest advantage of a membership test against an (epsilon, delta)-private release.
 
-    ``(exp(epsilon) - 1 + 2 delta) / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off
-    of Kairouz et al. 2015. Written with tanh so that a large epsilon does not overflow.
+    The advantage is the true minus the false positive rate, at most ``(exp(epsilon) - 1 + 2 delta)
+    / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off of Kairouz et al. 2015.
+    Written with tanh so that a large epsilon does not overflow.
     """
     return math.tanh(epsilon / 2) + 2 * delta * float(expit(-epsilon))

@@ -15,36 +15,18 @@ from sim.types import Node
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
 COMPUTE = (
-    "flwr",
-    "hydra-core",
-    "numpy",
-    "omegaconf",
-    "opacus",
-    "polars",
-    "pydantic",
-    "scikit-learn",
-    "scipy",
-    "torch",
-)
+    "flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic", "scikit-learn",
+    "scipy", "torch",
+)  # fmt: skip
 DEPENDENCIES = (
-    "flwr",
-    "torch",
-    "opacus",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "hydra-core",
-    "pydantic",
-    "polars",
+    "flwr", "torch", "opacus", "numpy", "scipy", "scikit-learn", "hydra-core", "pydantic", "polars",
     "matplotlib",
-)
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """12 hex digits of the source of the simulator and its plug-ins and of the versions of what
-    they compute with.
-    """
+    """12 hex digits of the source of simulator and plug-ins, and of their libraries' versions."""
     digest = hashlib.sha256()
     for package in CODE:
         for path in sorted((ROOT / package).rglob("*.py")):

@@ -1,5 +1,4 @@
-"""The one table of metrics: what each figure is, its unit and range, which direction is harm, and
-what its interval rests on.
+"""The one table of metrics: their units, ranges, directions of harm and bases of intervals.
 
 Evidence is checked by it, intervals are cut to it, threats and criteria name its entries.
 """
@@ -40,8 +39,7 @@ ANY: Final = Range(-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Metric:
-    """One kind of figure: what readers call it, its ``unit`` and ``range``, the direction that is
-    ``harm``.
+    """One kind of figure. ``text``: what readers call it. ``harm``: the direction that is harm.
 
     ``counted``: what ``n`` of an outcome counts, empty where nothing is counted. ``scopes``: of
     what it is measured.
@@ -135,7 +133,5 @@ METRICS: Final[Mapping[str, Metric]] = {
 
 
 def is_material(loss: float, drop: float) -> bool:
-    """Whether ``loss`` is at least ``drop``; what rounding of the two scores takes off does not
-    count.
-    """
+    """Whether ``loss`` is at least ``drop``, but for what rounding of the two scores takes off."""
     return loss >= drop - 1e-9

@@ -1,6 +1,4 @@
-"""An outcome: one measured figure of a run, with its unit, what it is of, and what its interval
-rests on.
-"""
+"""An outcome: one measured figure of a run, with its unit, its subject and its interval's basis."""
 
 from __future__ import annotations
 
@@ -19,9 +17,9 @@ class Outcome(Part):
     """One figure. ``subject``: which hospital (record, message) it is of, None for the consortium.
 
     ``value`` is None where the figure is not defined, and ``undefined`` states why. ``n``: how many
-    patients,
-    records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are those of
-    the metric in ``sim.evidence.metrics``, so that a line of evidence can be read by itself.
+    patients, records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are
+    those of the metric in ``sim.evidence.metrics``, so that a line of evidence can be read by
+    itself.
     """
 
     metric: str

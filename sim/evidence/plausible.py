@@ -1,6 +1,4 @@
-"""What no run can have measured: figures out of their range, and figures that contradict each
-other.
-"""
+"""What no run can have measured: figures out of their range, and figures that contradict others."""
 
 from __future__ import annotations
 
@@ -29,34 +27,24 @@ RANGES: Final[Mapping[str, Range]] = {
     "value": ANY,  # by its metric
 }
 PATIENTS: Final = (
-    "auroc",
-    "auprc",
-    "accuracy",
-    "sensitivity_at_90_specificity",
-    "brier",
-    "worst_hospital_auroc",
-)
+    "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc",
+)  # fmt: skip
 # outcome -> the detail of a record that is there if and only if the outcome is
 NEEDS: Final[Mapping[str, str]] = {
-    "epsilon": "privacy", "backdoor_success": "backdoor", "false_trigger_rate": "backdoor", "reconstruction_rate": "inversion",
-}  # fmt: skip
+    "epsilon": "privacy",
+    "backdoor_success": "backdoor",
+    "false_trigger_rate": "backdoor",
+    "reconstruction_rate": "inversion",
+}
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
 LARGEST = 2**63  # of whole numbers; seeds are below it
 
 
 def implausible(record: RunRecord) -> tuple[str, str] | None:
-    """The key of the first figure that no run can have, and what was expected of it; None if there
-    is none.
-    """
-    return next(
-        (
-            found
-            for look in (_ranges, _outcomes, _curve, _contradictions, _details)
-            for found in look(record)
-        ),
-        None,
-    )
+    """The first figure that no run can have: its key and what was expected; None without one."""
+    looks = (_ranges, _outcomes, _curve, _contradictions, _details)
+    return next((found for look in looks for found in look(record)), None)
 
 
 def _ranges(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -72,17 +60,11 @@ def _within_range(key: str, value: float, range_: Range) -> Iterator[tuple[str, 
 
 
 def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Every outcome is of a known metric, of somebody who is there, once, in its range, and as the
-    table of metrics has it.
-    """
+    """Outcomes that are unknown, repeated, or not as the table of metrics has them."""
     names = {one.hospital for one in record.hospitals}
     counts = Counter((one.metric, one.subject) for one in record.outcomes)
     for one in record.outcomes:
-        key = (
-            f"outcomes.{one.metric}"
-            if one.subject is None
-            else f"outcomes.{one.metric}.{one.subject}"
-        )
+        key = f"outcomes.{one.metric}" + ("" if one.subject is None else f".{one.subject}")
         metric = METRICS.get(one.metric)
         if metric is None:
             yield key, "expected a metric that the table of metrics has"
@@ -97,11 +79,10 @@ def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield key, "expected it once"
         if (one.value is None) != bool(one.undefined):
             yield key, "expected a value, or the reason why it is not defined"
-        if (one.n is None) != (not metric.counted):
-            yield (
-                f"{key}.n",
-                f"expected the number of {metric.counted}" if metric.counted else "expected none",
-            )
+        if one.n is None and metric.counted:
+            yield f"{key}.n", f"expected the number of {metric.counted}"
+        if one.n is not None and not metric.counted:
+            yield f"{key}.n", "expected none"
         if (one.unit, one.basis) != (metric.unit, metric.basis):
             yield key, f"expected the unit {metric.unit} and the basis {metric.basis}"
 
@@ -109,14 +90,12 @@ def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
 def _expected(low: float, high: float) -> str:
     if math.isinf(low):
         return "expected a finite number"
-    return f"expected a number of at least {max(0.0, low):g}" + (
-        "" if math.isinf(high) else f" and at most {min(1.0, high):g}"
-    )
+    most = "" if math.isinf(high) else f" and at most {min(1.0, high):g}"
+    return f"expected a number of at least {max(0.0, low):g}{most}"
 
 
 def _numbers(part: BaseModel, prefix: str) -> Iterator[tuple[str, int | float]]:
-    """Every number in a piece of evidence by its dotted key; those of the configuration and the
-    curve are not figures.
+    """Every number in a piece of evidence by its dotted key, but for configuration and curve.
 
     The ``value`` of an outcome goes by its metric: see ``_outcomes``.
     """
@@ -135,14 +114,13 @@ def _curve(record: RunRecord) -> Iterator[tuple[str, str]]:
     if sorted(columns) != sorted(CURVE) or len({len(column) for column in columns.values()}) != 1:
         yield "curve", f"expected the columns {', '.join(CURVE)}, equally long"
         return
-    rounds, values = columns["round"], [value for value in columns["value"] if value is not None]
+    rounds = columns["round"]
+    values = [value for value in columns["value"] if value is not None]
     if not all(type(one) is int for one in rounds) or not _within(rounds, 0, record.rounds):
         yield "curve.round", f"expected whole numbers from 0 to {record.rounds}"
     if not all(type(one) is str for column in ("hospital", "metric") for one in columns[column]):
         yield "curve", "expected names of hospitals and metrics"
-    elif not all(type(one) in (int, float) for one in values) or not all(
-        map(math.isfinite, values)
-    ):
+    elif not all(type(one) in (int, float) and math.isfinite(one) for one in values):
         yield "curve.value", "expected finite numbers"
     elif set(columns["metric"]) <= SHARES_BY_ROUND and not _within(values, 0, 1):
         yield "curve.value", "expected numbers of at least 0 and at most 1"
@@ -163,10 +141,8 @@ def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
     for one in record.hospitals:
         if one.n_test_positive > one.n_test:
             yield "n_test_positive", f"expected at most n_test={one.n_test}"
-    if any(
-        not 1 <= round_ <= record.rounds
-        for round_ in (*record.skipped_rounds, *(lost.round for lost in record.screened))
-    ):
+    numbers = [*record.skipped_rounds, *(lost.round for lost in record.screened)]
+    if not all(1 <= number <= record.rounds for number in numbers):
         yield "round", f"expected at most rounds={record.rounds}"
     tested = {one.hospital: one.n_test for one in record.hospitals}
     for found in record.outcomes:
@@ -174,14 +150,10 @@ def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
         if found.metric in PATIENTS and found.n != of:
             yield f"outcomes.{found.metric}.n", f"expected n_test={of}"
     skipped = record.outcome("rounds_skipped")
-    if skipped is not None and (skipped.value, skipped.n) != (
-        len(record.skipped_rounds) / record.rounds,
-        record.rounds,
-    ):
-        yield (
-            "outcomes.rounds_skipped",
-            f"expected {len(record.skipped_rounds)} of {record.rounds} rounds",
-        )
+    n_skipped = len(record.skipped_rounds)
+    share = n_skipped / max(record.rounds, 1)
+    if skipped is not None and (skipped.value, skipped.n) != (share, record.rounds):
+        yield "outcomes.rounds_skipped", f"expected {n_skipped} of {record.rounds} rounds"
 
 
 def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -191,33 +163,22 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield f"outcomes.{metric}", f"expected it together with {detail}"
     for metric, extreme, word in (("epsilon", max, "largest"), ("auroc", min, "smallest")):
         of_all = "worst_hospital_auroc" if metric == "auroc" else metric
-        each = [
-            one.value
-            for one in record.outcomes
-            if one.metric == metric and one.subject and one.value is not None
-        ]
+        own = [one for one in record.outcomes if one.metric == metric and one.subject]
+        each = [one.value for one in own if one.value is not None]
         if record.value(of_all) != extreme(each, default=None):
             yield f"outcomes.{of_all}", f"expected the {word} {metric} of the hospitals"
     rate = record.outcome("reconstruction_rate")
-    if (
-        rate is not None
-        and record.inversion is not None
-        and rate.value is not None
-        and rate.n is not None
-    ):
-        if not math.isclose(rate.value * rate.n, record.n_recovered, abs_tol=1e-6):
-            yield "outcomes.reconstruction_rate", f"expected a whole number of n={rate.n} records"
-        if rate.n != sum(record.inversion.records_in_row):
-            yield (
-                "outcomes.reconstruction_rate.n",
-                "expected as many as inversion.records_in_row has",
-            )
+    if rate is None or record.inversion is None or rate.value is None or rate.n is None:
+        return
+    if not math.isclose(rate.value * rate.n, record.n_recovered, abs_tol=1e-6):
+        yield "outcomes.reconstruction_rate", f"expected a whole number of n={rate.n} records"
+    if rate.n != sum(record.inversion.records_in_row):
+        expected = "expected as many as inversion.records_in_row has"
+        yield "outcomes.reconstruction_rate.n", expected
 
 
 def _repeated(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """What a record repeats of its configuration: the record's key, the configuration's, and the
-    value.
-    """
+    """What a record repeats of its configuration: its key, the configuration's, and the value."""
     plain = {
         "seed": "seed",
         "defense": "label",

@@ -17,9 +17,7 @@ SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent 
 
 
 class HospitalFacts(Part):
-    """One hospital of a run: what it is and how many records it has. What was measured of it is in
-    the outcomes.
-    """
+    """One hospital of a run and its numbers of records; figures measured of it are outcomes."""
 
     hospital: str
     origin: str
@@ -30,16 +28,17 @@ class HospitalFacts(Part):
 
 
 class Engagement(Part):
-    """Whether the attack and the defense did something; None where there is none, or where no
-    update compared is finite.
+    """Whether attack and defense did something; None where there is none, or no update is finite.
 
     The distances behind it are the outcomes ``attack_distance`` and ``defense_distance``.
+
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
     change of the record count; for inversion the number of records attacked; for an aggregator 1
     where it asks for other terms than agreed. With several attacks, the least of theirs.
-    ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules
-    and steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
+
+    ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
+    steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
     update in round 1; for secure aggregation the share of rows hidden.
     """
 
@@ -78,8 +77,10 @@ class Skip(Part):
 
 
 class Spent(Part):
-    """How one hospital spends its epsilon (an outcome of its own), composed over all local steps of
-    all rounds.
+    """How one hospital spends its epsilon, composed over all its local steps.
+
+    ``steps``: of all rounds but those in which it refused to train. The epsilon itself is an
+    outcome.
     """
 
     hospital: str
@@ -90,11 +91,10 @@ class Spent(Part):
 
 
 class Privacy(Part):
-    """The terms of record-level differential privacy. The outcome ``epsilon`` of the consortium is
-    the maximum over hospitals.
+    """The terms of record-level differential privacy.
 
-    That takes disjoint patients (parallel composition). ``not_covered``: sentences on what it does
-    not cover.
+    The outcome ``epsilon`` of the consortium is the maximum over hospitals, which takes disjoint
+    patients (parallel composition). ``not_covered``: sentences on what it does not cover.
     """
 
     unit: str
@@ -107,9 +107,7 @@ class Privacy(Part):
 
 
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the units of the fields. Recorded for public
-    data only.
-    """
+    """One attacked record and the nearest guess, in the fields' units; of public data only."""
 
     hospital: str
     exact: bool
@@ -123,11 +121,11 @@ class Recovered(Part):
 
 
 class Inverted(Part):
-    """What was attacked by reconstruction, and how; what was recovered are the outcomes
-    ``reconstruction_rate`` and ``_error``.
+    """A reconstruction: what was attacked, and how.
 
-    ``reconstruction_error``: largest |guess - record| / |record| over recovered records (feature columns). ``records_in_row``:
-    how many records were summed in each row that the attacker saw.
+    What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
+    largest |guess - record| / |record| over recovered records (feature columns).
+    ``records_in_row``: how many records were summed in each row that the attacker saw.
     """
 
     attack: str
@@ -138,8 +136,7 @@ class Inverted(Part):
 
 
 class BackdoorGoal(Part):
-    """The attack that teaches the model a mark, and the class that marked records shall be put
-    into.
+    """The attack that teaches the model a mark, and the class that marked records are put into.
 
     ``backdoor_success`` is the share of the test records not of the ``target`` class that the model
     puts into it once they bear the mark; ``false_trigger_rate`` the same for the model of the run
@@ -151,12 +148,12 @@ class BackdoorGoal(Part):
 
 
 class Clipped(Part):
-    """What a part of the defense that shortens updates did. Lengths are Euclidean and of the rows
-    that the part saw.
+    """What a part of the defense that shortens updates did.
 
-    ``radius``: as configured, None where each round's median length is taken. ``shortened``: share
-    of rows longer than the radius, over all rounds. ``median_length``: of the rows of a round, mean
-    over rounds. ``longest``: of all rounds.
+    Lengths are Euclidean and of the rows that the part saw. ``radius``: as configured, None where
+    each round's median length is taken. ``shortened``: share of rows longer than the radius, over
+    all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all
+    rounds.
     """
 
     part: str
@@ -214,8 +211,7 @@ class RunRecord(Part):
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]
     seconds: float
-    # the largest number of hostile hospitals for which the defense is defined; None: no matter to
-    # it
+    # the largest number of hostile hospitals for which the defense is defined; None: any number
     limit: int | None
     skips: list[Skip]  # what is known of each of ``skipped_rounds``
     # by attack that is an absence of honest hospitals, those that it concerns
@@ -228,9 +224,7 @@ class RunRecord(Part):
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
-        """The outcome of a metric for the consortium, or for one ``hospital``; None if it was not
-        measured.
-        """
+        """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""
         for one in self.outcomes:
             if one.metric == metric and one.subject == hospital:
                 return one
@@ -248,12 +242,11 @@ class RunRecord(Part):
     @property
     def worst_hospital(self) -> str | None:
         """The hospital with the least AUROC; None where no hospital has one."""
-        ranked = [
+        defined = [
             (one.value, one.subject)
             for one in self.outcomes
-            if one.metric == "auroc" and one.scope == "hospital"
+            if one.metric == "auroc" and one.scope == "hospital" and one.value is not None
         ]
-        defined = [(value, name) for value, name in ranked if value is not None]
         return min(defined, key=lambda pair: pair[0], default=(None, None))[1]
 
     @property
@@ -285,14 +278,12 @@ class RunRecord(Part):
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Every name held once: as many strings as there are rows would be most of the memory of a
-        large comparison.
-        """
+        """The curve with one string for each name: one for each row would fill the memory."""
         return {key: _shared(column) for key, column in sorted(curve.items())}
 
 
 def _shared(column: list[Any]) -> list[Any]:
-    """The column with each of its names held once, or the column itself if it is not of names."""
+    """The column with one string for each of its names, or the column itself if it has none."""
     try:
         return list(map(intern, column))
     except TypeError:

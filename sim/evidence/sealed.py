@@ -1,9 +1,8 @@
-"""Lines of a file chained by hash: each ends with the hash of the line before and with its own,
-over every byte before it.
+"""Lines of a file chained by hash: each ends with the line before's hash, and its own.
 
-The chain shows that a line was changed, moved, repeated, left out or brought from elsewhere. It
-cannot show that somebody wrote the whole file anew; for that the last line's hash has to be
-compared with a copy that is somewhere else.
+A line's own hash is over every byte before it. The chain shows that a line was changed, moved,
+repeated, left out or brought from elsewhere. It cannot show that somebody wrote the whole file
+anew; for that the last line's hash has to be compared with a copy that is somewhere else.
 """
 
 from __future__ import annotations
@@ -47,9 +46,7 @@ def opened(line: bytes, previous: str) -> tuple[bytes, str]:
 
 
 def last_hash(tail: bytes) -> str:
-    """The hash of the last line, from the last ``SEAL_BYTES`` of a file; ``FIRST`` of an empty
-    file.
-    """
+    """The last line's hash, from the last ``SEAL_BYTES`` of a file; ``FIRST`` of an empty file."""
     if not tail:
         return FIRST
     if (found := _END.search(tail)) is None:

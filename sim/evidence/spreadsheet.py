@@ -1,5 +1,6 @@
-"""Text in files that spreadsheets open: a cell that one would compute as a formula is text there.
-Imports no library.
+"""Text in files that spreadsheets open: what one would compute as a formula stays text.
+
+This module imports no library.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The file of evidence: records appended one by one, each line chained to the one before, and read
-back checked.
-"""
+"""The file of evidence: records are appended, chained one to the next, and read back checked."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ LONGEST_LINE: Final = 2**30  # bytes
 
 
 def append(folder: Path, record: RunRecord) -> None:
-    """Add one record to the end of the folder's evidence, chained to the one before, whole or not
-    at all.
+    """Add one record to the end of the folder's evidence, whole or not at all.
 
     Raises ``InputError`` if it cannot be written, and ``ValueError`` for a record that ``read``
     would refuse.
@@ -40,8 +37,9 @@ def append(folder: Path, record: RunRecord) -> None:
 
 
 def head(folder: Path) -> Node:
-    """Where the folder's evidence ends: its size in ``bytes``, and the ``hash`` of its last line,
-    which stands for all of it.
+    """The end of a folder's evidence: its size in ``bytes``, and the ``hash`` of its last line.
+
+    The hash stands for all of the evidence.
     """
     path = folder / EVIDENCE
     try:
@@ -58,15 +56,16 @@ def head(folder: Path) -> Node:
 
 
 def read(folder: Path) -> list[RunRecord]:
-    """All whole records of a folder, in a fixed order, each run once. Raises ``InputError`` if
-    there is no evidence.
+    """All whole records of a folder, in a fixed order, each run once.
 
     Each line must follow the line before, hold figures that a run can have, and bear the address of
     its configuration, data and code; ``manifest.json``, where it is there, must name a line of the
-    chain. A last line that was cut off by an interruption is not evidence and is left out.
+    chain. A last line that was cut off by an interruption is not evidence and is left out. Raises
+    ``InputError`` if there is no evidence.
     """
     records: dict[str, RunRecord] = {}
-    promised, size = _promised(folder), 0
+    promised = _promised(folder)
+    size = 0
     reached = promised is None
     previous = sealed.FIRST
     try:
@@ -80,25 +79,23 @@ def read(folder: Path) -> list[RunRecord]:
             "folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})"
         ) from error
     if not reached:
-        raise InputError(
-            "folder",
-            folder,
-            f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another",
-        )
+        expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
+        raise InputError("folder", folder, expected)
     return ordered(records.values())
 
 
 def ordered(records: Iterable[RunRecord]) -> list[RunRecord]:
     """The records in the order in which ``read`` gives those of a folder."""
-    return sorted(
-        records, key=lambda r: (r.consortium, r.attack, r.defense, r.n_hostile, r.seed, r.run)
-    )
+    return sorted(records, key=_place)
+
+
+def _place(one: RunRecord) -> tuple[str, str, str, int, int, str]:
+    """The key of a record in the order of a folder."""
+    return one.consortium, one.attack, one.defense, one.n_hostile, one.seed, one.run
 
 
 def mend(folder: Path) -> None:
-    """Cut an unfinished last line off the folder's evidence, so that the next record starts on a
-    line of its own.
-    """
+    """Cut an unfinished last line off the evidence, so that the next record starts a new line."""
     path = folder / EVIDENCE
     if path.exists() and path.is_file():
         with path.open("rb") as file:
@@ -130,19 +127,15 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def _promised(folder: Path) -> Node | None:
-    """Size and hash of the evidence as the folder's manifest has them; None where the manifest has
-    neither.
-    """
+    """Size and hash of the evidence by the folder's manifest; None where it has neither."""
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
             stated = json.loads(file.read()).get("evidence")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
-    return (
-        {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
-        if isinstance(stated, dict)
-        else None
-    )
+    if not isinstance(stated, dict):
+        return None
+    return {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
 
 
 def _reason(error: Exception) -> str:
@@ -150,24 +143,18 @@ def _reason(error: Exception) -> str:
 
 
 def _of_other_version(content: bytes) -> str | None:
-    """The refusal of a line that another version of this program wrote; None if this one may have
-    written it.
-    """
+    """The refusal of a line that another version of this program wrote; None of this one's line."""
     try:
         stated = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    schema, code = (
-        (stated.get(key) for key in ("schema_", "code"))
-        if isinstance(stated, dict)
-        else (None, None)
-    )
+    if not isinstance(stated, dict):
+        return None
+    schema = stated.get("schema_")
     if not isinstance(schema, str) or not schema.startswith("wardround.") or schema == SCHEMA:
         return None
-    return (
-        f"it was written as {shown(schema)} by another version of the code ({shown(code)}), which"
-        " can read it"
-    )
+    writer = f"another version of the code ({shown(stated.get('code'))})"
+    return f"it was written as {shown(schema)} by {writer}, which can read it"
 
 
 def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRecord, str]:
@@ -179,10 +166,8 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         if (found := implausible(record)) is not None:
             where, reason = found
         elif record.run != (expected := address_of(record.config, record.data_hash, record.code)):
-            where, reason = (
-                "run",
-                f"expected {expected}, the address of its configuration, data and code",
-            )
+            where = "run"
+            reason = f"expected {expected}, the address of its configuration, data and code"
         else:
             return record, own
     except sealed.BrokenError as error:

@@ -22,8 +22,9 @@ Difference = tuple[str, object, object]  # key, value held, value wanted
 
 
 def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
-    """What has to be equal wherever a folder has it: the study's part, each attack by its name, the
-    defense by its label.
+    """The parts of a configuration that have to be equal wherever a folder has them.
+
+    They are the study's part, each attack by its name, and the defense by its label.
     """
     adversary = dict(config.get("adversary", {}))
     n_hostile = adversary.pop(OF_THE_RUN, None)
@@ -35,8 +36,9 @@ def scopes(config: Node) -> Iterator[tuple[Scope, Node]]:
 
 
 def difference(held: Iterable[Node], wanted: Iterable[Node]) -> Difference | None:
-    """The first key in which the ``wanted`` configurations are of another study than those
-    ``held``; None if there is none.
+    """The first key in which ``wanted`` configurations are of another study than those ``held``.
+
+    None if there is none.
     """
     known: dict[Scope, Node] = {}
     for config in held:
@@ -54,7 +56,8 @@ def shown(value: object) -> str:
 
 
 def _first(scope: Scope, one: Node, other: Node) -> Difference:
-    left, right = dict(_flat(one)), dict(_flat(other))
+    left = dict(_flat(one))
+    right = dict(_flat(other))
     for key in [*left, *right]:
         pair = left.get(key, "absent"), right.get(key, "absent")
         if canonical(pair[0]) != canonical(pair[1]):
@@ -63,25 +66,22 @@ def _first(scope: Scope, one: Node, other: Node) -> Difference:
 
 
 def _following(node: Any, n_hostile: object) -> Any:
-    """The node with what follows the number of hostile hospitals left out of it."""
+    """The node without what follows the number of hostile hospitals."""
     if isinstance(node, Mapping):
         return {
             key: _following(value, n_hostile)
             for key, value in node.items()
             if not (key == OF_THE_RUN and value == n_hostile)
         }
-    return (
-        [_following(item, n_hostile) for item in node] if isinstance(node, (list, tuple)) else node
-    )
+    if isinstance(node, (list, tuple)):
+        return [_following(item, n_hostile) for item in node]
+    return node
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every value by its dotted key; a pair of a name and a node counts as that key."""
-    if (
-        isinstance(node, list)
-        and node
-        and all(isinstance(item, list) and len(item) == 2 for item in node)
-    ):
+    is_list = isinstance(node, list) and len(node) > 0
+    if is_list and all(isinstance(item, list) and len(item) == 2 for item in node):
         node = {str(name): value for name, value in node}
     if isinstance(node, Mapping) and node:
         for key, value in node.items():

@@ -1,5 +1,6 @@
-"""The tables of a folder of records: ``results.csv``, one row a run, and ``rounds.parquet``, one
-row a figure of a round.
+"""The tables of a folder of records: ``results.csv`` and ``rounds.parquet``.
+
+``results.csv`` has one row a run, ``rounds.parquet`` one row a figure of a round.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ RESULT_COLUMNS = (
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
     "attack_success_kind", "false_trigger",
 )  # fmt: skip
-
+OF_RECORD = RESULT_COLUMNS[:8]  # the columns that a record has itself
 
 # metrics that are rates of success of an attack -> what ``results`` calls them
 SUCCESS: Final[Mapping[str, str]] = {
@@ -49,12 +50,13 @@ def write_results(folder: Path, table: Sequence[TableRow]) -> None:
 def results(records: Sequence[RunRecord]) -> list[TableRow]:
     """One row a run with the columns ``RESULT_COLUMNS``; None where a figure does not exist.
 
-    ``attack_success`` is a rate in [0, 1]. For an inversion, the share of attacked records
-    recovered. For a backdoor, the share of marked test records, not of the target class, that the
-    final model puts into it. For other attacks on the model, whether the run lost at least
+    ``attack_success`` is a rate in [0, 1]. For an inversion, it is the share of attacked records
+    recovered; for a backdoor, the share of marked test records, not of the target class, that the
+    final model puts into it. For other attacks on the model, it is whether the run lost at least
     ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no
     attack): 1 or 0, so that its mean over seeds is a success rate; 1 also where the attack left no
     model with finite scores and the control has an AUROC; None without that control.
+
     ``attack_success_kind`` states which of the three it is: ``records_recovered``,
     ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a backdoor, the share that
     ``attack_success`` is to be read beside, that of the same run without the attack.
@@ -64,18 +66,8 @@ def results(records: Sequence[RunRecord]) -> list[TableRow]:
 
 
 def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
-    of_record = (
-        "run",
-        "consortium",
-        "attack",
-        "defense",
-        "seed",
-        "n_hospitals",
-        "n_hostile",
-        "rounds",
-    )
     row: TableRow = {
-        **{name: getattr(record, name) for name in of_record},
+        **{name: getattr(record, name) for name in OF_RECORD},
         **{name: record.value(name) for name in RESULT_COLUMNS if name in METRICS},
         "attack_success": attack_success(record, control),
         "attack_success_kind": attack_success_kind(record),
@@ -89,8 +81,9 @@ def _row(record: RunRecord, control: RunRecord | None) -> TableRow:
 
 
 def attack_success(record: RunRecord, control: RunRecord | None) -> float | None:
-    """Success rate of the run's attack, as ``results`` defines it. ``control``: the run without the
-    attack.
+    """The success rate of the run's attack, as ``results`` defines it.
+
+    ``control``: the run without the attack.
     """
     if record.attack == NONE:
         return None

@@ -1,6 +1,4 @@
-"""What hostile hospitals know and send. The adversary stands in them: behind their training, and
-before their upload.
-"""
+"""What hostile hospitals know and send: the adversary stands between their training and upload."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -35,8 +33,7 @@ from sim.types import (
     Vector,
 )
 
-# kinds of attacks that change what is sent
-ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")
+ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds that change what is sent
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -44,16 +41,13 @@ Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], 
 
 @dataclass
 class Lasting:
-    """States of attacks, by the name of each and the hospital that it attacks from ("": all of
-    them).
-    """
+    """States of attacks, by name and by the hospital that it attacks from ("": all of them)."""
 
     states: dict[tuple[str, str], State] = field(default_factory=dict)
 
 
 class Grant:
-    """What the adversary of a run may know in one round: the only way from anything outside hostile
-    hospitals to an attack.
+    """What the adversary of a run may know in one round: an attack's only way to the outside.
 
     ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model``
     (n_params,) and ``n_hospitals`` are public. ``is_futile``: whether the round will be skipped
@@ -71,17 +65,15 @@ class Grant:
         preview: Preview,
         is_futile: bool,
     ) -> None:
-        """``reports``: usable ones of all hospitals, in order of names. ``preview``: what their
-        aggregate would be.
-        """
-        self.number, self.model, self.n_hospitals, self.is_futile = (
-            number,
-            model,
-            n_hospitals,
-            is_futile,
-        )
+        """``reports``: the usable ones, in order of names. ``preview``: gives their aggregate."""
+        self.number = number
+        self.model = model
+        self.n_hospitals = n_hospitals
+        self.is_futile = is_futile
         self.hostile = tuple(name for name in hostile if name in reports)
-        self._level, self._reports, self._preview = level, reports, preview
+        self._level = level
+        self._reports = reports
+        self._preview = preview
 
     @cached_property
     def own(self) -> Updates:
@@ -91,8 +83,9 @@ class Grant:
     def knowledge(
         self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]
     ) -> Knowledge:
-        """What an attack that declares to use ``uses`` gets, beside ``own``. ``rng``: the draws of
-        a preview.
+        """What an attack that declares to use ``uses`` gets, beside ``own``.
+
+        ``rng``: the draws of a preview.
         """
         level = min(LEVELS.index(self._level), LEVELS.index(uses))
         return Knowledge(
@@ -116,31 +109,28 @@ class Grant:
         return np.array(rows) if rows else np.empty((0, len(self.model)), np.float32)
 
     def _defense(self, rng: Callable[[], np.random.Generator]) -> Callable[[Updates], Vector]:
-        """What the aggregate would be if the hostile hospitals sent these rows; the same random
-        draws at each call.
-        """
+        """A preview of the aggregate from rows of hostile hospitals; each call draws the same."""
 
         def preview(rows: Updates) -> Vector:
             sent = zip(self.hostile, as_sent(rows), strict=True)
-            would = {
-                hospital: replace(self._reports[hospital], update=row) for hospital, row in sent
-            }
+            would = {name: replace(self._reports[name], update=row) for name, row in sent}
             return self._preview({**self._reports, **would}, rng())
 
         return preview
 
 
 class Adversary:
-    """Replaces what the hostile hospitals of one run upload: their updates by Byzantine attacks,
-    then their replies by faults.
+    """Replaces what the hostile hospitals of one run upload.
 
-    ``moved``: of each attack, how far what it sent in the last round was from what it was given,
-    hospital by hospital.
+    Their updates are replaced by Byzantine attacks, then their replies by faults. ``moved``: of
+    each attack, how far what it sent in the last round was from what it was given, hospital by
+    hospital.
     """
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
         """``max_records``: the most records that the aggregator believes, which is public."""
-        self.plan, self.max_records = plan, max_records
+        self.plan = plan
+        self.max_records = max_records
         self.attacks = plan.of_kind("byzantine")
         on_replies = plan.of_kind("faults")
         self.faults: dict[str, Fault] = {
@@ -154,18 +144,15 @@ class Adversary:
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
-        return bool(self.absences) or (
-            bool(self.attacks or self.faults) and self.plan.attacks_in(number)
-        )
+        attacks = bool(self.attacks or self.faults) and self.plan.attacks_in(number)
+        return attacks or bool(self.absences)
 
     def start(self, number: int) -> None:
         """Begin a round: nothing is moved in it yet."""
         self.moved = {}
 
     def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round; hostile ones do not see their
-        updates either.
-        """
+        """The honest hospitals of which nothing arrives in a round; not even at the adversary."""
         away = set[str]()
         for name, absence in self.absences.items():
             present = [
@@ -184,8 +171,7 @@ class Adversary:
         return frozenset(away)
 
     def upload(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
-        """What hostile hospitals upload in place of what they trained, by name; those that are
-        missing do as if honest.
+        """What hostile hospitals upload in place of what they trained; the others do as if honest.
 
         ``trained``: replies of hostile hospitals, in order of their names.
         """
@@ -204,62 +190,51 @@ class Adversary:
         sent = grant.own
         for name, attack in self.attacks.items():
             try:
-                given, sent = sent, self._send(name, attack, grant, sent)
-            except (
-                RefusedError
-            ):  # too few hostile hospitals are left in this round: they go on as they are
-                continue
-            moved = (
-                relative_distance(new, old)
-                for new, old in zip(as_sent(sent), as_sent(given), strict=True)
-            )
-            self._note(name, moved)
+                given = sent
+                sent = self._send(name, attack, grant, sent)
+            except RefusedError:
+                continue  # too few hostile hospitals are left in this round: they do as if honest
+            pairs = zip(as_sent(sent), as_sent(given), strict=True)
+            self._note(name, [relative_distance(new, old) for new, old in pairs])
         by_name = zip(grant.hostile, as_sent(sent), strict=True)
-        return {
-            hospital: Arrived(wire.replaced(trained[hospital].there(), row))
-            for hospital, row in by_name
-        }
+        return {name: Arrived(wire.replaced(trained[name].there(), row)) for name, row in by_name}
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:
         """What ``attack`` sends in place of ``own``."""
-        key, number, uses = self.plan.key, grant.number, attack.about.uses
+        key = self.plan.key
+        number = grant.number
+        uses = attack.about.uses
 
         def ask(rows: Updates, *identity: str) -> Updates:
-            known = grant.knowledge(
-                uses, rows, lambda: key.stream("attack", name, number, "foreseen")
-            )
-            found = self._advance(
-                name,
-                "".join(identity),
-                attack,
-                known,
-                key.stream("attack", name, number, *identity),
-            )
+            # the stream of a preview keeps its name, and so its draws
+            preview = partial(key.stream, "attack", name, number, "foreseen")
+            known = grant.knowledge(uses, rows, preview)
+            rng = key.stream("attack", name, number, *identity)
+            found = self._advance(name, "".join(identity), attack, known, rng)
             return returned.array(attack, found, rows.shape)
 
         if grant.is_alone(uses):
-            return np.concatenate(
-                [ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)]
-            )
+            rows = [ask(own[i : i + 1], hospital) for i, hospital in enumerate(grant.hostile)]
+            return np.concatenate(rows)
         return ask(own)
 
     def _faulty(
         self, name: str, fault: Fault, uploads: Replies, grant: Grant
     ) -> dict[str, Arrived]:
         """What each hospital sends in place of a usable reply."""
-        number, n_params, found = grant.number, len(grant.model), dict[str, Arrived]()
+        number = grant.number
+        n_params = len(grant.model)
+        found = dict[str, Arrived]()
         for hospital, arrived in uploads.items():
             with suppress(wire.UnusableError):
                 report = arrived.report(n_params, self.max_records)
                 given = Reply(report.update, report.count, number)
                 rng = self.plan.key.stream("attack", name, number, hospital)
-                sent = returned.instance(
-                    fault, self._advance(name, hospital, fault, given, rng), SentReply
-                )
+                made = self._advance(name, hospital, fault, given, rng)
+                sent = returned.instance(fault, made, SentReply)
+                is_sent = sent.update is not None
                 found[hospital] = (
-                    Arrived()
-                    if sent.update is None
-                    else Arrived(wire.sent_reply(arrived.there(), sent))
+                    Arrived(wire.sent_reply(arrived.there(), sent)) if is_sent else Arrived()
                 )
                 self._note(name, [_change(report, found[hospital], n_params, self.max_records)])
         return found
@@ -292,13 +267,12 @@ def as_sent(rows: Updates) -> Updates:
 
 
 def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int) -> float:
-    """How far a reply was changed: 1 if nothing usable is left, else by how much its update or its
-    record count.
+    """How far a reply was changed: 1 if nothing usable is left, else the larger relative change.
+
+    It is that of the update or that of the record count.
     """
     with suppress(wire.UnusableError):
         report = sent.report(n_params, max_records)
-        return max(
-            relative_distance(report.update, honest.update),
-            abs(report.count - honest.count) / honest.count,
-        )
+        of_count = abs(report.count - honest.count) / honest.count
+        return max(relative_distance(report.update, honest.update), of_count)
     return 1.0

@@ -1,5 +1,4 @@
-"""A round as a conversation: what the aggregator asks in each trip, what arrives, and what it is
-left to see.
+"""A round as a conversation: what the aggregator asks in each trip, and what it is left to see.
 
 A protocol has two halves. The aggregator's half is a generator: it yields trips, is sent what
 arrived, and returns the end of the round. The hospital's half answers one trip at a time. Neither
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from flwr.app import Message
 
@@ -21,7 +20,7 @@ from sim.seeds import Key
 from sim.types import SecureAggregation, View
 
 T = TypeVar("T")
-TRAIN = "train"  # the kind of a trip in which hospitals train and upload
+TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +40,14 @@ class Trip:
 
 
 class Arrived:
-    """What arrived of one hospital in one trip: a message that nobody has looked into yet, or the
-    reason why there is none.
+    """What arrived of one hospital in one trip: a message, or the ``reason`` why there is none.
+
+    Nobody has looked into the message yet.
     """
 
     def __init__(self, message: Message | None = None, reason: str = "no reply") -> None:
-        self.message, self.reason = message, reason
+        self.message = message
+        self.reason = reason
         self._report: wire.Report | None = None
         self._unusable: str | None = None
 
@@ -55,8 +56,9 @@ class Arrived:
         return wire.read_content(self.there(), form)
 
     def report(self, n_params: int, max_records: int) -> wire.Report:
-        """The usable update and record count, read once. Raises ``UnusableError`` for anything
-        else.
+        """The usable update and record count, read once.
+
+        Raises ``UnusableError`` for anything else.
         """
         if self._unusable is not None:
             raise wire.UnusableError(self._unusable)
@@ -64,7 +66,7 @@ class Arrived:
             try:
                 self._report = wire.read_report(self.there(), n_params, max_records)
             except wire.UnusableError as error:
-                self._unusable = str(error)  # the error itself would hold what was read, and this
+                self._unusable = str(error)  # the error itself would hold what was read
                 raise
         return self._report
 
@@ -75,8 +77,7 @@ class Arrived:
         return self.message
 
 
-# of each hospital that was asked, in order of their names
-Replies: TypeAlias = Mapping[str, Arrived]
+Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order of their names
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +123,8 @@ class Answer(NamedTuple):
     held: wire.Content = wire.NOTHING
 
 
-@runtime_checkable
 class HospitalHalf(Protocol):
-    """The hospital's half of a protocol.
+    """The hospital's half of a protocol: it answers one trip.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
     error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.
@@ -133,7 +133,6 @@ class HospitalHalf(Protocol):
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...
 
 
-@runtime_checkable
 class RoundProtocol(Protocol):
     """Both halves of a round's conversation.
 
@@ -149,18 +148,17 @@ class RoundProtocol(Protocol):
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation: ...
 
 
-@runtime_checkable
 class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
-    """A secure aggregation that is carried out in messages; called, it gives the view that these
-    leave.
-    """
+    """A secure aggregation in messages; called, it gives the view that the messages leave."""
 
 
 def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:
-    """What ``read`` gives for each usable reply, and why the others are not usable, both by
-    hospital in the order given.
+    """What ``read`` gives for each usable reply, and why the others are not usable.
+
+    Both are by hospital, in the order given.
     """
-    usable, refused = dict[str, T](), dict[str, str]()
+    usable = dict[str, T]()
+    refused = dict[str, str]()
     for hospital, arrived in replies.items():
         try:
             usable[hospital] = read(arrived)

@@ -1,5 +1,6 @@
-"""The one driver: it advances one run or many, trip by trip and round by round, on any Flower grid,
-for any protocol.
+"""The one driver: it advances one run or many, trip by trip and round by round.
+
+It works on any Flower grid, for any protocol.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ PATIENCE = 3600.0  # seconds in which the replies of a trip must be there
 
 @dataclass(frozen=True)
 class Roster:
-    """Which node each hospital is, in order of their names. ``absent``: hospitals without a node,
-    and why.
-    """
+    """The node of each hospital, in order of their names. ``absent``: why others have none."""
 
     nodes: Mapping[str, int]
     absent: Mapping[str, str]
@@ -49,16 +48,14 @@ class Roster:
         not enrolled.
         """
         found = {hospitals[place]: node for node, place in partitions.items()}
-        reason = printable(
-            "; ".join(["no node was enrolled as this hospital", *refused]), LONGEST_REASON
-        )
+        reasons = "; ".join(["no node was enrolled as this hospital", *refused])
+        reason = printable(reasons, LONGEST_REASON)
         nodes = {name: found[name] for name in hospitals if name in found}
         return cls(nodes, {name: reason for name in hospitals if name not in found})
 
 
 class Parties:
-    """The parties of one run in progress, and how far it is: aggregator, hospitals behind nodes,
-    adversary, and observers.
+    """The parties of one run: aggregator, hospitals behind nodes, adversary and observers.
 
     ``weights`` (n_params,): the model. ``number``: rounds done.
     """
@@ -75,7 +72,10 @@ class Parties:
         """``key``: of the aggregator. ``initial``: the model before round 1."""
         asked = attack.demanded(plan)  # by which a malicious aggregator acts
         self.task = wire.settings(asked.digest)
-        self.plan, self.attack, self.roster, self.observers = plan, attack, roster, observers
+        self.plan = plan
+        self.attack = attack
+        self.roster = roster
+        self.observers = observers
         self.aggregator = Aggregator(asked, key)
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
@@ -88,8 +88,9 @@ class Parties:
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
 
     def server_app(self, after_round: Callable[[int], None] | None = None) -> ServerApp:
-        """The Flower ServerApp that makes all rounds of this run. ``after_round`` is called with
-        the number of each.
+        """The Flower ServerApp that makes all rounds of this run.
+
+        ``after_round`` is called with the number of each.
         """
         server = ServerApp()
 
@@ -119,13 +120,15 @@ class Parties:
             observer.round(seen)
 
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
-        """What the adversary changes between training and upload, by hospital; nothing arrives of
-        hospitals that are absent.
+        """What the adversary changes between training and upload, by hospital.
+
+        Nothing arrives of hospitals that are absent.
         """
         away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
         if not self.attack.attacks_in(number):
             return away
-        model, most = self.weights, self.plan.server.max_records
+        model = self.weights
+        most = self.plan.server.max_records
         present = {name: arrived for name, arrived in trained.items() if name not in away}
         reports, _ = screened(present, lambda arrived: arrived.report(len(model), most))
         grant = Grant(
@@ -143,10 +146,10 @@ class Parties:
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
-    """Advance all runs to their last rounds on one grid, trip by trip together; those that have
-    begun go on.
+    """Advance all runs to their last rounds on one grid, trip by trip together.
 
-    ``after_round`` is called with the number of each round that any run made.
+    Runs that have begun go on. ``after_round`` is called with the number of each round that any run
+    made.
     """
     for run in runs:
         if run.number == 0:
@@ -170,15 +173,16 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
                 asked[i] = following
             else:
                 runs[i].conclude(number, following)
-        found = (
-            _exchange([(runs[i], trip) for i, trip in asked.items()], number, grid) if asked else []
-        )
-        replies, asked = dict(zip(asked, found, strict=True)), {}
+        trips = [(runs[i], trip) for i, trip in asked.items()]
+        found = _exchange(trips, number, grid) if trips else []
+        replies = dict(zip(asked, found, strict=True))
+        asked = {}
 
 
 def _resumed(talk: Conversation, replies: Replies | None) -> Trip | Concluded:
-    """What the aggregator's half asks next, or the end of the round. ``replies`` None: it has not
-    asked anything yet.
+    """The next trip of the aggregator's half, or the end of the round.
+
+    ``replies`` None: it has not asked anything yet.
     """
     try:
         return next(talk) if replies is None else talk.send(replies)
@@ -195,9 +199,8 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     what it is to upload.
     """
     acting = [trip.model is not None and run.adversary.acts_in(number) for run, trip in trips]
-    sent = [
-        _messages(run, trip, number, acts) for (run, trip), acts in zip(trips, acting, strict=True)
-    ]
+    pairs = zip(trips, acting, strict=True)
+    sent = [_messages(run, trip, number, acts) for (run, trip), acts in pairs]
     arrived: list[Replies] = _delivered(grid, sent)
     again = [dict[str, Message]() for _ in trips]
     for i, (run, _) in enumerate(trips):
@@ -207,20 +210,14 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
             if not run.aggregator.protocol.is_clear:
                 again[i] = _to_upload(run, sent[i], arrived[i], changed)
     if any(again):
-        arrived = [
-            {**before, **after}
-            for before, after in zip(arrived, _delivered(grid, again), strict=True)
-        ]
-    return [
-        _with_absent(run.roster, trip, found)
-        for (run, trip), found in zip(trips, arrived, strict=True)
-    ]
+        uploaded = zip(arrived, _delivered(grid, again), strict=True)
+        arrived = [{**before, **after} for before, after in uploaded]
+    by_trip = zip(trips, arrived, strict=True)
+    return [_with_absent(run.roster, trip, found) for (run, trip), found in by_trip]
 
 
 def _with_absent(roster: Roster, trip: Trip, found: Replies) -> Replies:
-    """What arrived, with those hospitals that have no node, in the order in which the trip names
-    them.
-    """
+    """What arrived of each hospital of a trip, in its order, also of those without a node."""
     if not roster.absent:
         return found
     return {
@@ -252,10 +249,12 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
 def _to_upload(
     run: Parties, sent: Mapping[str, Message], shown: Replies, changed: Mapping[str, Arrived]
 ) -> dict[str, Message]:
-    """The messages that give hospitals back what they are to upload; nothing to those of which
-    nothing usable came.
+    """The messages that give hospitals back what they are to upload.
+
+    There is none to a hospital of which nothing usable came.
     """
-    n_params, most = len(run.weights), run.plan.server.max_records
+    n_params = len(run.weights)
+    most = run.plan.server.max_records
     usable, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
     upload = {name: shown[name].message for name in sent if name in usable or name in changed}
     return {
@@ -266,8 +265,7 @@ def _to_upload(
 
 
 def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
-    """Send the messages of all runs at once; what arrived of each hospital that was asked, run by
-    run.
+    """Send the messages of all runs at once; what arrived of each hospital, run by run.
 
     Who a reply is from, and to what, is in its metadata; a late reply to something else neither
     counts nor spoils the right one, and one of a node that was not asked counts for nobody.

@@ -1,4 +1,4 @@
-"""What observers hold, what they see of a run, round by round, and what they give to its evidence."""
+"""The values that observers hold and see of a run, and what they give to its evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sim.evidence import Outcome
 from sim.federation.rounds import Aggregated, Weights
 from sim.seeds import Key
 
-# The replies of hospitals whose plan and site are in a source, by the node that a message is to.
+# gives the replies of hospitals whose plan and site are in a source, by the node of a message
 Answer: TypeAlias = Callable[
     [Mapping[int, Source], Sequence[Message], Sequence[Context]], Sequence[Message]
 ]
@@ -71,28 +71,26 @@ class Ended:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an observer gives to the evidence: outcomes, and other fields of the run's record by
-    name.
-    """
+    """An observer's part of the evidence: outcomes, and other fields of the record by name."""
 
     outcomes: Sequence[Outcome] = ()
     details: Mapping[str, object] = field(default_factory=dict)
 
 
 class State(Protocol):
-    """What lasts from round to round: a dataclass of plain values and arrays, stored so that a run
-    can go on from it.
+    """What lasts from round to round: a dataclass of plain values and arrays.
+
+    It is stored, so that a run can go on from it.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 class Observer(Protocol):
-    """Measures one thing about a run and changes nothing. A run takes any number of observers, and
-    tells each of all rounds.
+    """Measures one thing about a run and changes nothing.
 
-    ``state``: what the observer carries from round to round, and nothing else; a run that goes on
-    after an interruption sets it.
+    A run takes any number of observers, and tells each of all rounds. ``state``: what the observer
+    carries from round to round, and nothing else; a run that goes on after an interruption sets it.
     """
 
     @property

@@ -18,8 +18,9 @@ Weights: TypeAlias = NDArray[np.float32]  # (n_params,)
 
 @dataclass(frozen=True)
 class Skipped:
-    """A round in which the weights stayed, why, and the hospitals of which nothing usable came,
-    sorted by name.
+    """A round in which the weights stayed, and why.
+
+    ``missing``: the hospitals of which nothing usable came, sorted by name.
     """
 
     round: int

@@ -1,4 +1,4 @@
-"""The aggregator of one run: what it holds is the agreed plan, its own key and what arrives.
+"""The aggregator of one run: it holds the agreed plan, its own key and what arrives.
 
 What the simulator knows beyond that (sites, attacks, truth) is not in this file, and cannot be
 imported here.
@@ -27,9 +27,7 @@ from sim.types import Vector, View
 
 @dataclass
 class Lasting:
-    """States of the aggregator's steps, rule and optimizer, in the order of ``Chain.parts``; none
-    before a first aggregate.
-    """
+    """States of steps, rule and optimizer, in the order of ``Chain.parts``; none before round 1."""
 
     states: tuple[State, ...] = ()
 
@@ -38,7 +36,8 @@ class Aggregator:
     """One run's aggregator: its half of each round, and what steps and rule make of it."""
 
     def __init__(self, plan: FederationPlan, key: Key) -> None:
-        self.plan, self.key = plan, key
+        self.plan = plan
+        self.key = key
         self.protocol: RoundProtocol = protocol_of(plan)
         self.state = Lasting()
 
@@ -53,13 +52,12 @@ class Aggregator:
         cannot hold the new weights. Then nothing of it is left in what steps, rule and optimizer
         keep from round to round.
         """
-        screened = tuple(
-            Screened(
-                round=number, hospital=name, reason=withheld.reason(reason, public=self.plan.public)
-            )
+        public = self.plan.public
+        screened = [
+            Screened(round=number, hospital=name, reason=withheld.reason(reason, public=public))
             for name, reason in sorted(end.screened.items())
-        )
-        found = Aggregated(screened=screened, reported=end.reported)
+        ]
+        found = Aggregated(screened=tuple(screened), reported=end.reported)
         if end.view is None:
             return model, replace(found, skipped=self._skipped(number, end, "absent", end.reason))
         view = replace(end.view, model=model)
@@ -85,8 +83,7 @@ class Aggregator:
     def preview(
         self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator
     ) -> Vector:
-        """What the aggregate of these reports would be in this round, (n_params,); nothing of it
-        lasts.
+        """The aggregate of these reports in this round, (n_params,); nothing of it lasts.
 
         Raises ``RefusedError`` where the rule does.
         """
@@ -107,8 +104,9 @@ def mean_of(view: View) -> Vector:
 
 
 def relative_distance(one: Vector, other: Vector) -> float:
-    """|one - other| / |other|, with 1e-30 in place of a length below it, so that the distance is always finite."""
-    # squares of large float32 overflow
-    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    """|one - other| / |other|, always finite: a length below 1e-30 counts as 1e-30."""
+    # in float64, because squares of large float32 overflow
+    one = np.asarray(one, dtype=np.float64)
+    other = np.asarray(other, dtype=np.float64)
     gap = one - other
     return math.sqrt(gap @ gap) / max(math.sqrt(other @ other), 1e-30)

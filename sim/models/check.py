@@ -13,11 +13,10 @@ SMALL = 1_000_000  # parameters
 
 
 def network(plugin: object, value: object, n_features: int) -> Network:
-    """The network of a model on records of ``n_features`` features: a value, with one logit a
-    record.
+    """The network of a model on records of ``n_features`` features, with one logit a record.
 
-    Raises ``PluginError`` for anything else. Layers of the project's own are not tried: that needs
-    torch, which takes a second to load.
+    It is a value: networks of equal fields are equal. Raises ``PluginError`` for anything else.
+    Layers of the project's own are not tried: that needs torch, which takes a second to load.
     """
     if not isinstance(value, Network):
         raise wrong(plugin, f"an object of type {type_name(type(value))}", "Network")
@@ -32,7 +31,7 @@ def network(plugin: object, value: object, n_features: int) -> Network:
 
 @lru_cache(maxsize=256)
 def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
-    """What is wrong with a network, and what was expected.
+    """What is wrong with a network, and what was expected; None if nothing is.
 
     Three records of zeros are tried. A large network has no memory and computes nothing meanwhile;
     a small one does, for torch takes a second to load what the other way needs.

@@ -21,8 +21,7 @@ class Convolutional(Network):
     """Convolutions with an activation after each, then one linear layer.
 
     ``image`` has channels, height and width. An image is padded with zeros by half a kernel, so
-    that
-    a convolution of stride 1 keeps its size and one of stride 2 halves it, rounded up.
+    that a convolution of stride 1 keeps its size and one of stride 2 halves it, rounded up.
     """
 
     image: tuple[int, int, int]

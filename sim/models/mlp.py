@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FullyConnected(Network):
-    """Fully connected layers with ReLU between them. ``widths``: of the layers, from input to
-    output.
-    """
+    """Fully connected layers with ReLU between them, of ``widths`` from input to output."""
 
     widths: tuple[int, ...]
 
     @property
     def layout(self) -> Layout:
-        """As of every network, but without torch, which takes a second to load."""
+        """The layout as of every network, but without torch, which takes a second to load."""
         return _layout(self.widths)
 
     def works_on(self, n_features: int) -> bool:
@@ -47,9 +45,7 @@ class FullyConnected(Network):
         return nn.Sequential(*layers[:-1])
 
     def scores(self, vector: Vector, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """As of every network, in numpy: a call of a few matrix products costs a fraction of
-        torch's.
-        """
+        """Logits as of every network, in numpy: a fraction of what a call of torch costs."""
         at = 0
         values = features
         for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):

@@ -1,6 +1,4 @@
-"""A network as a value: the layout of its parameters, their first values, what they make of
-records, and the loss.
-"""
+"""A network as a value: layout of its parameters, first values, logits of records, and loss."""
 
 from __future__ import annotations
 
@@ -52,10 +50,10 @@ class Network(ABC):
         return _n_params(self)
 
     def initialize(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """A first parameter vector (n_params,): torch's own default for linear and convolution
-        layers.
+        """A first parameter vector (n_params,), by torch's default for linear layers.
 
-        Weights and biases are uniform in ±1/sqrt(fan_in). Networks with other layers override it.
+        Weights and biases are uniform in ±1/sqrt(fan_in), as torch has them for convolutions too.
+        Networks with other layers override it.
         """
         parts = []
         bound = 1.0
@@ -75,8 +73,7 @@ class Network(ABC):
     def loss(
         self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Mean logistic loss of n records; with ``share`` (n,) the sum of each loss times its
-        share.
+        """The mean logistic loss of n records, or its sum weighted by ``share`` (n,).
 
         In batched training the records are those of many models.
         """

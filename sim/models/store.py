@@ -14,9 +14,7 @@ from sim.types import Layout
 
 
 def named(layout: Layout, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The parameters by name in ``vectors`` (..., n_params), each (..., *shape); views of its
-    memory.
-    """
+    """The parameters by name in ``vectors`` (..., n_params), each a view (..., *shape)."""
     parts = torch.split(vectors, [prod(shape) for _, shape in layout], dim=-1)
     return {
         name: part.view(*part.shape[:-1], *shape)

@@ -1,3 +1,1 @@
-"""Observers: each measures one thing about a run and changes nothing; see
-``sim.federation.rounds.Observer``.
-"""
+"""Observers: each measures one thing about a run; see ``sim.federation.observing.Observer``."""

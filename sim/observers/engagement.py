@@ -1,5 +1,4 @@
-"""Proof that attack and defense did something: the same hospital trained twice, with and without
-the thing in question.
+"""Proof that attack and defense did something: the same hospital trained with and without it.
 
 Both trainings draw from the same named streams, so they differ by nothing else.
 """
@@ -29,11 +28,9 @@ from sim.kinds import LocalPrivacy
 from sim.observers.reconstruction import records_behind
 from sim.types import AttackKind, Vector
 
-# kinds of attacks that change what is trained
-IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")
+IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds that change training
 NOT_FINITE = "an update that is compared is not finite"
-# relative distance below which nothing was done: a mean in float32 is right to less than that
-LEAST = 1e-5
+LEAST = 1e-5  # distance up to which nothing was done: a mean in float32 is right to less than that
 
 
 @dataclass
@@ -66,7 +63,8 @@ class EngagementObserver:
         """Note how far replies and aggregate were moved in one round."""
         for name, distances in seen.moved.items():
             self.state.sent.setdefault(name, []).extend(distances)
-        view, skipped = seen.aggregated.view, seen.aggregated.skipped
+        view = seen.aggregated.view
+        skipped = seen.aggregated.skipped
         if view is None:
             return
         for attack in self.subject.attack.of_kind("inversion").values():
@@ -74,25 +72,19 @@ class EngagementObserver:
                 self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
-            self.state.aggregates.append(
-                relative_distance(seen.aggregated.aggregate, mean_of(view))
-            )
+            distance = relative_distance(seen.aggregated.aggregate, mean_of(view))
+            self.state.aggregates.append(distance)
         elif skipped is not None and skipped.cause != "not_finite":
             # no step is as far from the plain mean as that mean is long
             self.state.aggregates.append(1.0)
 
     def findings(self, ended: Ended) -> Findings:
         """The engagement of attack and defense."""
-        attack = (
-            _attack(self.subject, ended.answer, ended.initial, self.state)
-            if self.subject.attack.attacks
-            else None
-        )
+        attack = None
+        if self.subject.attack.attacks:
+            attack = _attack(self.subject, ended.answer, ended.initial, self.state)
         defense = _defense(self.subject, ended.initial, self.state)
-        found = Engagement(
-            attack_engaged=_engaged(attack),
-            defense_engaged=_engaged(defense),
-        )
+        found = Engagement(attack_engaged=_engaged(attack), defense_engaged=_engaged(defense))
         distances = {"attack_distance": attack, "defense_distance": defense}
         stated = [
             outcome(metric, _stated(distance), undefined=NOT_FINITE)
@@ -103,9 +95,7 @@ class EngagementObserver:
 
 
 def moved(one: Vector, other: Vector) -> float:
-    """``relative_distance`` where both updates are finite, infinity where one is, and NaN where
-    none is.
-    """
+    """``relative_distance`` of finite updates; infinity where one is finite, NaN where none is."""
     finite = [bool(np.isfinite(update).all()) for update in (one, other)]
     if all(finite):
         return relative_distance(one, other)
@@ -126,9 +116,7 @@ def _stated(distance: float) -> float | None:
 
 
 def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) -> float:
-    """The least engagement among the attacks of the run: one that did nothing must not hide behind
-    another.
-    """
+    """The least engagement among the attacks of the run: none must hide behind another."""
     sent = state.sent
     found = [
         float(np.mean(sent[name])) if sent.get(name) else 0.0
@@ -137,9 +125,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
     ]
     for kind in IN_THE_HOSPITAL:
         if attacks := subject.attack.of_kind(kind):
-            others = {
-                name: one for name, one in subject.attack.attacks.items() if name not in attacks
-            }
+            all_of_them = subject.attack.attacks.items()
+            others = {name: one for name, one in all_of_them if name not in attacks}
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
@@ -149,10 +136,12 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
 
 
 def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
-    """The least engagement among rule and steps, secure aggregation and differential privacy; None
-    if there is none of them.
+    """The least engagement among the parts of the defense; None if there is none of them.
+
+    The parts are rule and steps, secure aggregation, and differential privacy.
     """
-    found, plan = list[float](), subject.plan
+    found = list[float]()
+    plan = subject.plan
     n_hospitals = len(plan.hospitals)
     if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
         found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
@@ -164,10 +153,12 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
 
 
 def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
-    """How far clipping and noise move the first hospital's update of round 1, on the same Poisson
-    batches.
+    """How far clipping and noise move the first hospital's update of round 1.
+
+    Both updates are of the same Poisson batches.
     """
-    site, plan = subject.truth.sites[0], subject.plan
+    site = subject.truth.sites[0]
+    plan = subject.plan
     batches = poisson(site.key, 1, len(site.records), plan.training)
     updates = []
     for one in (dp, dp.unprotected()):
@@ -185,15 +176,16 @@ def _is_plain_mean(plan: FederationPlan) -> bool:
 def _differences(
     subject: Subject, other: AttackPlan, answer: Answer, weights: Weights
 ) -> list[float]:
-    """How far each hostile hospital's update is from its update under another attack plan; 0 where
-    one of them fails.
+    """How far each hostile hospital's update is from its update under another attack plan.
+
+    It is 0 where one of them fails.
     """
     wire.enter_process()
-    plan, sites, hostile = subject.plan, subject.truth.sites, subject.attack.hostile
-    number, places = (
-        subject.attack.schedule.first_round,
-        [plan.hospitals.index(name) for name in hostile],
-    )
+    plan = subject.plan
+    sites = subject.truth.sites
+    hostile = subject.attack.hostile
+    number = subject.attack.schedule.first_round
+    places = [plan.hospitals.index(name) for name in hostile]
     sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
     by_node = dict(enumerate((source for source in sources for _ in places), 1))
     shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR

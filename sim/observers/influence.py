@@ -1,6 +1,4 @@
-"""How much of each hospital's update reaches the model, and how different that update is, in a few
-rounds of a run.
-"""
+"""How much of each hospital's update reaches the model, and how different that update is."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ from sim.federation.rounds import Weights
 from sim.states import State
 from sim.types import View
 
-# rounds: the first is measured, and every twentieth from there; the rule runs about twice more in
-# each
+# the first round is measured, and every twentieth after it; the rule runs about twice more in each
 EVERY = 20
 STEP = 1e-6  # how far an entry is moved, relative to the typical size of an entry
 JUMP = 1e3  # steps: an entry of the aggregate that moves further has jumped, and has no slope there
@@ -49,6 +46,7 @@ class Influence:
     units of an equal share 1 / n, mean over entries and rounds: 1 under the plain mean, n or 0 in a
     round of Krum. It is the mean diagonal of the Jacobian of steps and rule. Where the shares that
     a rule states agree with it, it is their mean over all rounds.
+
     Distance: |update - mean of the others| / |mean of the others|, mean over the measured rounds.
     """
 
@@ -60,7 +58,7 @@ class Influence:
         """There is nothing to measure before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Measure one round in ``EVERY``. Nothing is measured where rows are sums over hospitals."""
+        """Measure one round in ``EVERY``, but nothing where rows are sums over hospitals."""
         shares = seen.aggregated.shares or {}
         for name, share in shares.items():
             self.state.shares.setdefault(name, []).append(len(shares) * share)
@@ -69,7 +67,7 @@ class Influence:
             self.measure(seen.number, view, seen.aggregated.states)
 
     def measure(self, number: int, view: View, states: Sequence[State] = ()) -> None:
-        """Note both figures for the hospitals of a view. ``states``: of the chain before the round."""
+        """Note both figures for the hospitals of a view. ``states``: before the round."""
         if len(view.rows) < 2 or any(len(group) != 1 for group in view.members):
             return
         rows = view.rows.astype(np.float64)
@@ -77,26 +75,24 @@ class Influence:
             slopes = self._slopes(number, view, rows, states)
         except RefusedError:  # the aggregator skipped this round
             return
-        for (name,), slope, distance in zip(
-            view.members, slopes.tolist(), distances(rows).tolist(), strict=True
-        ):
+        figures = zip(view.members, slopes.tolist(), distances(rows).tolist(), strict=True)
+        for (name,), slope, distance in figures:
             self.state.distance.setdefault(name, []).append(distance)
             if np.isfinite(slope):
                 self.state.influence.setdefault(name, []).append(slope)
 
     def influence(self, hospital: str) -> float | None:
-        """None where nothing was measured."""
+        """A hospital's influence on the model; None where nothing was measured."""
         return _mean(self._slopes_of(hospital))
 
     def distance(self, hospital: str) -> float | None:
-        """None where nothing was measured."""
+        """The distance of a hospital's updates from the others'; None where none was measured."""
         return _mean(self.state.distance.get(hospital, []))
 
     def findings(self, ended: Ended) -> Findings:
         """Both figures at each hospital."""
-        return Findings(
-            [one for name in self.subject.plan.hospitals for one in self._outcomes(name)]
-        )
+        names = self.subject.plan.hospitals
+        return Findings([one for name in names for one in self._outcomes(name)])
 
     def _outcomes(self, hospital: str) -> list[Outcome]:
         """Both outcomes of a hospital; none where nothing was measured."""
@@ -110,14 +106,14 @@ class Influence:
         ]
 
     def _slopes_of(self, hospital: str) -> list[float]:
-        """The slopes of the measured rounds; where the shares that the rule states are the slopes,
-        those of all rounds.
-        """
-        found, stated = self.state.influence.get(hospital, []), self.state.shares.get(hospital, [])
+        """The slopes of the measured rounds, or the shares of all rounds where these agree."""
+        found = self.state.influence.get(hospital, [])
+        stated = self.state.shares.get(hospital, [])
         return stated if found and stated and self.state.agree else found
 
     def _slopes(self, number: int, view: View, rows: Rows, states: Sequence[State]) -> Rows:
-        n, stated = len(rows), list[Rows | None]()
+        n = len(rows)
+        stated = list[Rows | None]()
         chain = self.subject.plan.quorum.chain_for(n).without_optimizer()
 
         def aggregate(changed: Rows) -> Rows:
@@ -126,33 +122,33 @@ class Influence:
             stated.append(found.shares)
             return np.asarray(found.move, dtype=np.float64)
 
-        slopes = slopes_of(
-            aggregate, rows, self.subject.truth.key.stream("kept", number)
-        )  # a stream keeps its name, and so its draws
-        gaps = [
-            np.nan_to_num(np.abs(n * shares - slopes)).max()
-            for shares in stated
-            if shares is not None
-        ]
+        draws = self.subject.truth.key.stream("kept", number)  # it keeps its name, and its draws
+        slopes = slopes_of(aggregate, rows, draws)
+        known = [shares for shares in stated if shares is not None]
+        gaps = [np.nan_to_num(np.abs(n * shares - slopes)).max() for shares in known]
         self.state.agree &= bool(gaps) and bool(max(gaps) < SAME)
         return slopes
 
 
 def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Generator) -> Rows:
-    """Mean slope of ``aggregate`` (n, n_params) -> (n_params,) along each row's own entries, times
-    n, (n,).
+    """The mean slope of ``aggregate`` along each row's own entries, times n, (n,).
 
-    Each entry is moved in one row, drawn by lot; all at once, by a small step with a random sign,
-    so that what they do to each other's entries cancels (Hutchinson 1990). Exact for the entries
-    drawn where they do nothing to each other: in rules that work on each entry by itself or select
-    rows. Repeated until a row has had about ``ENOUGH`` entries. An entry of 0 is not moved: there
-    is nothing to keep. NaN for a row of which none is.
+    ``aggregate``: (n, n_params) -> (n_params,). Each entry is moved in one row, drawn by lot; all
+    at once, by a small step with a random sign, so that what they do to each other's entries
+    cancels (Hutchinson 1990). Exact for the entries drawn where they do nothing to each other: in
+    rules that work on each entry by itself or select rows. Repeated until a row has had about
+    ``ENOUGH`` entries. An entry of 0 is not moved: it shows no slope. NaN for a row of which none
+    is moved.
     """
     n, n_params = rows.shape
-    step, before = STEP * float(np.sqrt(np.mean(rows**2))), aggregate(rows)
-    follows, counts, entry = np.zeros(n), np.zeros(n), np.arange(n_params)
+    step = STEP * float(np.sqrt(np.mean(rows**2)))
+    before = aggregate(rows)
+    follows = np.zeros(n)
+    counts = np.zeros(n)
+    entry = np.arange(n_params)
     for _ in range(-(-ENOUGH * n // n_params)):
-        owner, signs = rng.integers(0, n, n_params), 2.0 * rng.integers(0, 2, n_params) - 1
+        owner = rng.integers(0, n, n_params)
+        signs = 2.0 * rng.integers(0, 2, n_params) - 1
         moving = np.abs(rows[owner, entry]) > step
         moved = rows.copy()
         moved[owner, entry] += step * signs * moving
@@ -165,9 +161,11 @@ def slopes_of(aggregate: Callable[[Rows], Rows], rows: Rows, rng: np.random.Gene
 
 
 def distances(rows: Rows) -> Rows:
-    """How far each row is from the mean of the others, relative to the length of that mean, (n,)."""
-    total, n = rows.sum(axis=0), len(rows)
-    own, along = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,j->i", rows, total)
+    """The distance of each row from the mean of the others, relative to its length, (n,)."""
+    total = rows.sum(axis=0)
+    n = len(rows)
+    own = np.einsum("ij,ij->i", rows, rows)
+    along = np.einsum("ij,j->i", rows, total)
     # of n * row and the total: (n - 1) times the distance asked for, squared
     gaps = n**2 * own - 2 * n * along + total @ total
     sizes = np.maximum(own - 2 * along + total @ total, 1e-30)  # and of the mean of the others

@@ -1,28 +1,31 @@
-"""What hospitals spend of record-level privacy by the plan, and what they report that they spent."""
+"""What hospitals spend of record-level privacy, and what they report that they spent."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim.design.batches import sample_rate
 from sim.design.not_covered import NOT_COVERED
+from sim.design.refusals import REFUSED
 from sim.evidence import Privacy, Screened, Spent, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.kinds import LocalPrivacy
-from sim.training import Training
-from sim.types import Hospital
 
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 
 
 @dataclass
 class Reported:
-    """The numbers that each hospital stated last beside an update, by name."""
+    """What each hospital answered, by name.
+
+    ``numbers``: stated last beside an update. ``refusals``: rounds in which it refused to train.
+    """
 
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
 
 
 class PrivacyObserver:
@@ -36,16 +39,21 @@ class PrivacyObserver:
         """Nothing is spent before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Note what hospitals report."""
-        self.state.numbers.update(
-            {name: dict(numbers) for name, numbers in seen.aggregated.reported.items()}
-        )
+        """Note what hospitals report, and which of them refuse to train."""
+        for name, numbers in seen.aggregated.reported.items():
+            self.state.numbers[name] = dict(numbers)
+        for lost in seen.aggregated.screened:
+            if lost.reason.startswith(REFUSED):
+                n_before = self.state.refusals.get(lost.hospital, 0)
+                self.state.refusals[lost.hospital] = n_before + 1
 
     def findings(self, ended: Ended) -> Findings:
-        """What is spent by the plan, and what was reported against it."""
-        spent = epsilons(self.subject)
+        """The epsilon that each hospital spends, and those that are reported against it."""
+        dp = self.subject.plan.dp
+        terms = None if dp is None else privacy(self.subject, dp, self.state.refusals)
+        spent = {} if dp is None or terms is None else epsilons(dp, terms.hospitals)
         disputed = _disputed(self.subject, spent, self.state.numbers)
-        details = {"privacy": privacy(self.subject), "disputed": disputed}
+        details = {"privacy": terms, "disputed": disputed}
         sizes = {site.name: len(site.records) for site in self.subject.truth.sites}
         each = [
             outcome("epsilon", value, sizes[name], hospital=name) for name, value in spent.items()
@@ -54,72 +62,60 @@ class PrivacyObserver:
         return Findings([*of_all, *each], details)
 
 
-def epsilons(subject: Subject) -> dict[str, float]:
-    """The epsilon of each hospital by the plan that all agreed on, in all rounds; nothing without
-    record-level privacy.
-
-    No hospital's own word can lower or raise it. That of the consortium is the largest (disjoint
-    patients).
-    """
-    dp = subject.plan.dp
-    if dp is None:
-        return {}
-    spent = [
-        _spent(dp, subject.plan.training, hospital)
-        for hospital in subject.truth.consortium.hospitals
-    ]
+def epsilons(dp: LocalPrivacy, hospitals: Sequence[Spent]) -> dict[str, float]:
+    """The epsilon of each hospital over all rounds, by name; 0 where it trained in none."""
     return {
-        one.hospital: dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)])
-        for one in spent
+        one.hospital: (
+            dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)]) if one.steps else 0.0
+        )
+        for one in hospitals
     }
 
 
-def privacy(subject: Subject) -> Privacy | None:
-    """The terms of record-level privacy, and how hospitals spend theirs; None without it."""
-    dp = subject.plan.dp
-    if dp is None:
-        return None
+def privacy(subject: Subject, dp: LocalPrivacy, refusals: Mapping[str, int]) -> Privacy:
+    """The terms of record-level privacy, and how hospitals spend their epsilon.
+
+    A hospital spends by the plan that all agreed on, whatever it reports, in each round in which it
+    does not refuse to train. One whose reply is lost counts as one that trained. ``refusals``: the
+    number of rounds in which a hospital refused, by name.
+    """
+    training = subject.plan.training
+
+    def spent(hospital: str, n_train: int) -> Spent:
+        n_rounds = training.rounds - refusals.get(hospital, 0)
+        return Spent(
+            hospital=hospital,
+            n_train=n_train,
+            noise_multiplier=dp.noise(n_train, training),
+            sample_rate=sample_rate(n_train, training),
+            steps=n_rounds * training.steps(n_train),
+        )
+
     return Privacy(
         unit="record",
         delta=dp.delta,
         accountant=dp.accountant,
         max_grad_norm=dp.max_grad_norm,
         target_epsilon=dp.target_epsilon,
-        hospitals=[
-            _spent(dp, subject.plan.training, hospital)
-            for hospital in subject.truth.consortium.hospitals
-        ],
+        hospitals=[spent(site.name, len(site.records)) for site in subject.truth.sites],
         not_covered=list(NOT_COVERED),
     )
 
 
-def _spent(dp: LocalPrivacy, training: Training, hospital: Hospital) -> Spent:
-    n = len(hospital.train)
-    return Spent(
-        hospital=hospital.name,
-        n_train=n,
-        noise_multiplier=dp.noise(n, training),
-        sample_rate=sample_rate(n, training),
-        steps=training.rounds * training.steps(n),
-    )
-
-
 def _disputed(
-    subject: Subject, plan: Mapping[str, float], reported: Mapping[str, Mapping[str, float]]
+    subject: Subject, spent: Mapping[str, float], reported: Mapping[str, Mapping[str, float]]
 ) -> list[Screened]:
-    """The epsilons that hospitals report and the ``plan`` does not give."""
+    """The epsilons that hospitals report and that are not those ``spent``."""
     found = list[Screened]()
     for hospital, numbers in sorted(reported.items()):
         stated = numbers.get("epsilon")
-        if stated is None or (
-            hospital in plan and math.isclose(stated, plan[hospital], rel_tol=SAME_EPSILON)
-        ):
+        if stated is None:
             continue
-        expected = (
-            f"the plan gives {plan[hospital]:.6g}, which is recorded"
-            if plan
-            else "this run has no privacy"
-        )
+        expected = "this run has no privacy"
+        if hospital in spent:
+            if math.isclose(stated, spent[hospital], rel_tol=SAME_EPSILON):
+                continue
+            expected = f"the plan gives {spent[hospital]:.6g}, which is recorded"
         reason = f"reports that it spent epsilon {stated:.6g}; {expected}"
         found.append(Screened(round=subject.plan.training.rounds, hospital=hospital, reason=reason))
     return found

@@ -1,9 +1,8 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the records behind
-them.
-"""
+"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,9 +24,7 @@ Guesses = NDArray[np.floating]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the name of the attack: the details, and the
-    outcomes.
-    """
+    """What each inversion of a run recovered, by the attack's name: details and outcomes."""
 
     details: dict[str, Inverted] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -49,11 +46,11 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout, schema = self.subject.plan.network.layout, self.subject.plan.columns
+                layout = self.subject.plan.network.layout
+                schema = self.subject.plan.columns
                 observation = Observation(view, seen.before, layout, schema)
-                guesses = attack(
-                    observation, self.subject.attack.key.stream("attack", name, seen.number)
-                )
+                draws = self.subject.attack.key.stream("attack", name, seen.number)
+                guesses = attack(observation, draws)
                 found = score(name, self.subject, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
@@ -87,14 +84,12 @@ def score(
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
+    n = len(recovered)
+    largest = max(recovered, default=None)
     none = "no record was recovered"
     outcomes = [
-        outcome(
-            "reconstruction_rate", len(recovered) / len(errors) if errors else 0.0, len(errors)
-        ),
-        outcome(
-            "reconstruction_error", max(recovered, default=None), len(recovered), undefined=none
-        ),
+        outcome("reconstruction_rate", n / len(errors) if errors else 0.0, len(errors)),
+        outcome("reconstruction_error", largest, n, undefined=none),
     ]
     details = Inverted(
         attack=name,
@@ -115,7 +110,7 @@ def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
 
 
 def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
-    site = next(site for site in subject.truth.sites if site.name == hospital)
+    site = subject.truth.site(hospital)
     private = subject.plan.dp is not None
     used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
     return _Truth(hospital, site.records.features[used])
@@ -124,22 +119,23 @@ def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
 def _compare(
     subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses
 ) -> tuple[float, Recovered]:
-    """Relative error of the matching guess (infinite if none matches), and the record beside the
-    nearest guess.
+    """The relative error of the matching guess, and the record beside the nearest guess.
+
+    The error is infinite if no guess matches.
     """
     schema = subject.plan.columns
     truth = decode(schema, record)
     if not len(found):
-        return float("inf"), Recovered(hospital=hospital, exact=False, truth=truth, guess=None)
+        return math.inf, Recovered(hospital=hospital, exact=False, truth=truth, guess=None)
     gaps = cdist(record[None].astype(np.float64), found)[0]
     hits = matching(schema, record, found)
-    nearest = int(np.where(hits, gaps, np.inf).argmin() if hits.any() else gaps.argmin())
+    exact = bool(hits.any())
+    nearest = int(np.where(hits, gaps, np.inf).argmin() if exact else gaps.argmin())
     # a record may be all zeros
     size = max(float(np.linalg.norm(record)), float(np.finfo(np.float32).tiny))
-    error = float(gaps[nearest] / size) if hits.any() else float("inf")
-    return error, Recovered(
-        hospital=hospital, exact=bool(hits.any()), truth=truth, guess=decode(schema, found[nearest])
-    )
+    error = float(gaps[nearest] / size) if exact else math.inf
+    guess = decode(schema, found[nearest])
+    return error, Recovered(hospital=hospital, exact=exact, truth=truth, guess=guess)
 
 
 def _shown(gallery: list[Recovered]) -> list[Recovered]:

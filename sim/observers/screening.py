@@ -1,6 +1,4 @@
-"""Which replies were not used and which rounds were skipped, with who was missing by the
-simulator's truth.
-"""
+"""Replies that were not used and rounds that were skipped, with who was really missing."""
 
 from __future__ import annotations
 
@@ -45,10 +43,12 @@ class Screening:
         skips = [self._skip(skipped) for skipped in self.state.skips]
         rounds = self.subject.plan.training.rounds
         share = outcome("rounds_skipped", len(skips) / rounds, rounds)
-        return Findings(
-            [share],
-            {"screened": self.state.screened, "skipped_rounds": self.state.skipped, "skips": skips},
-        )
+        details = {
+            "screened": self.state.screened,
+            "skipped_rounds": self.state.skipped,
+            "skips": skips,
+        }
+        return Findings([share], details)
 
     def _skip(self, skipped: Skipped) -> Skip:
         hostile = [name for name in skipped.missing if name in self.subject.truth.hostile]

@@ -1,6 +1,4 @@
-"""Whose updates a rule that selects or weighs hospitals uses, and whether it leaves out the right
-ones.
-"""
+"""Whose updates a rule that selects or weighs uses, and whether it leaves out the right ones."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ FAINT = 0.1  # of an equal share; below it a hospital counts as left out
 
 @dataclass
 class Shares:
-    """Each hospital's share of the aggregate, one mapping a round, of a rule that selects or weighs
-    hospitals.
-    """
+    """Each hospital's share of the aggregate, one mapping a round, of a rule that states shares."""
 
     by_round: list[dict[str, float]] = field(default_factory=list)
 
@@ -62,18 +58,14 @@ def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> 
     caught = sum(out for _, bad, out in left_out if bad)
     wronged = sum(out for _, bad, out in left_out if not bad)
     n_hostile = sum(bad for _, bad, _ in left_out)
+    n_honest = len(left_out) - n_hostile
     found = [
         _ratio("selection_precision", caught, caught + wronged, "no hospital was left out"),
         _ratio("selection_recall", caught, n_hostile, "no hostile hospital was weighed"),
-        _ratio(
-            "honest_left_out", wronged, len(left_out) - n_hostile, "no honest hospital was weighed"
-        ),
+        _ratio("honest_left_out", wronged, n_honest, "no honest hospital was weighed"),
     ]
-    return found + [
-        one
-        for name in sorted({name for row in shares for name in row})
-        for one in _of_hospital(name, shares)
-    ]
+    names = sorted({name for row in shares for name in row})
+    return found + [one for name in names for one in _of_hospital(name, shares)]
 
 
 def _of_hospital(name: str, shares: Sequence[Mapping[str, float]]) -> list[Outcome]:

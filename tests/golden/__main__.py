@@ -1,9 +1,10 @@
 """Golden evidence: every kind of run, recorded once, and held to it by every later commit.
 
-    python -m tests.golden record [FILE]    run all and write their evidence (FILE: the one that the tests compare with)
-    python -m tests.golden compare [FILE]   run all and print the fields that differ from FILE's, digit for digit
-    python -m tests.golden against COMMIT   run all by this code and by COMMIT's, on this machine, and print what differs
+    python -m tests.golden record [FILE]    run all and write their evidence
+    python -m tests.golden compare [FILE]   run all and print the fields that differ from FILE's
+    python -m tests.golden against COMMIT   run all by this code and COMMIT's; print what differs
 
+FILE is the one that the tests compare with, unless given; fields are compared digit for digit.
 ``--only NAME ...`` runs less: commands and hospital/NAME as in ``tests.golden.cases``.
 Exit code 0 if nothing differs, 1 if something does.
 """
@@ -80,6 +81,7 @@ def of_commit(commit: str, only: Sequence[str] = ()) -> dict[str, record.Evidenc
             archive.extractall(tree, filter="data")
         theirs = tree / "tests" / "golden"
         theirs.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE.parent / "__init__.py", theirs.parent)
         for path in HERE.glob("*.py"):
             if path.name != ADAPTER or not (theirs / ADAPTER).exists():
                 shutil.copy(path, theirs)

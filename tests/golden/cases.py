@@ -21,15 +21,16 @@ COMMANDS: Final[Mapping[str, str]] = {
     ),
     "backdoors": (
         f"compare consortium=breast8 training.rounds=4 aggregator=median {ALONE} defenses=[none]"
-        " attacks=[backdoor,distributed_backdoor,[backdoor,model_replacement],[backdoor,neurotoxin]]"
+        " attacks=[backdoor,distributed_backdoor,[backdoor,model_replacement],"
+        "[backdoor,neurotoxin]]"
     ),
     # attacks on updates: searching ones, of each level of knowledge, against a rule that bounds
     # what they find
     "byzantine": (
         f"compare consortium=heart12 training.rounds=3 aggregator=trimmed_mean {ALONE}"
         " defenses=[none]"
-        " attacks=[aggregation_tailored,alie,alie_optimized,fang,fang_krum,free_rider,gaussian,ipm,ipm_optimized,"
-        "mimic,min_max,min_sum,model_replacement,neurotoxin,random,sign_flip,sybil]"
+        " attacks=[aggregation_tailored,alie,alie_optimized,fang,fang_krum,free_rider,gaussian,"
+        "ipm,ipm_optimized,mimic,min_max,min_sum,model_replacement,neurotoxin,random,sign_flip,sybil]"
     ),
     "knowing_colluders": (
         f"compare {SMALL} training.rounds=4 adversary.knowledge=colluders aggregator=median {ALONE}"
@@ -46,7 +47,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     ),
     "faults": (
         f"compare consortium=breast8 model=logistic training.rounds=5 {ALONE} defenses=[none]"
-        " attacks=[dropout,straggler,replay,malformed,inflated_count,honest_absence,[honest_absence,sign_flip]]"
+        " attacks=[dropout,straggler,replay,malformed,inflated_count,honest_absence,"
+        "[honest_absence,sign_flip]]"
     ),
     # what the aggregator sees; record-level privacy by both accountants
     "inversion": (
@@ -62,7 +64,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     # rules and steps, those that remember earlier rounds too
     "defenses": (
         f"compare {SMALL} training.rounds=4 adversary.n_hostile=1 {ALONE} attacks=[alie]"
-        " defenses=[bulyan,flame,krum,rlr,arc_nnm_trimmed_mean,momentum_centered_clipping,secagg+norm_bounding]"
+        " defenses=[bulyan,flame,krum,rlr,arc_nnm_trimmed_mean,momentum_centered_clipping,"
+        "secagg+norm_bounding]"
     ),
     # optimizers of the server and of the hospitals, data
     "adam": (
@@ -76,8 +79,8 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 
 RULES = (
-    "caf", "clipped_clustering", "dnc", "foolsgold", "fltrust", "geometric_median", "mda", "meamed", "monna", "multi_krum", "rfa",
-    "sign_majority", "signguard", "smea", "weak_dp",
+    "caf", "clipped_clustering", "dnc", "foolsgold", "fltrust", "geometric_median", "mda", "meamed",
+    "monna", "multi_krum", "rfa", "sign_majority", "signguard", "smea", "weak_dp",
 )  # fmt: skip
 NEEDED = dict.fromkeys(("fltrust", "monna"), " aggregator.root=hospital_1")
 

@@ -1,1 +1,1 @@
-"""Ways to run the same Flower objects."""
+"""Engines: ways to run the same Flower objects."""

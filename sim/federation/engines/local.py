@@ -35,7 +35,10 @@ class LocalGrid(Grid):
         partitions: Mapping[int, int],
         together: Together | None = None,
     ) -> None:
-        self._apps, self._together, self._run, self._sent = apps, together, wire.enter_process(), 0
+        self._apps = apps
+        self._together = together
+        self._run = wire.enter_process()
+        self._sent = 0
         self._contexts = {
             node: wire.context(node, partition) for node, partition in partitions.items()
         }
@@ -79,9 +82,7 @@ class LocalGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies to the given messages, each handed out once."""
-        return [
-            self._replies.pop(identity) for identity in message_ids if identity in self._replies
-        ]
+        return [self._replies.pop(one) for one in message_ids if one in self._replies]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -105,14 +106,15 @@ class LocalGrid(Grid):
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:
-    """The reply of ``app``, or the error reply if it raises anything or gives back no answer to
-    ``message`` in its own name.
+    """The reply of ``app`` to ``message``, or an error reply in its place.
 
-    The app gets copies of ``message`` and ``context``, so that whatever it does to them, who
-    answers what is read from the originals. Only what it keeps in the context's state lasts to its
-    next call.
+    It is an error reply if the app raises anything, or gives back no answer in its own name. The
+    app gets copies of ``message`` and ``context``, so that whatever it does to them, who answers
+    what is read from the originals. Only what it keeps in the context's state lasts to its next
+    call.
     """
-    own, failure = wire.lent(context), None
+    own = wire.lent(context)
+    failure = None
     # an app may set how numpy treats overflow for itself only
     with interrupts() as stopped, np.errstate():
         try:
@@ -129,10 +131,11 @@ def call(app: ClientApp, message: Message, context: Context) -> Message:
 def interrupts() -> Iterator[list[BaseException]]:
     """Tell a Ctrl-C from a ``KeyboardInterrupt`` that the code inside raises itself.
 
-    Gives a list of what whoever waited for Ctrl-C before has raised: empty as long as nobody has
+    The list holds what the earlier handler of Ctrl-C has raised: it is empty as long as nobody has
     pressed it.
     """
-    stopped, before = list[BaseException](), signal.getsignal(signal.SIGINT)
+    stopped = list[BaseException]()
+    before = signal.getsignal(signal.SIGINT)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield stopped  # no Ctrl-C raises anything here
         return

@@ -24,25 +24,23 @@ PATIENCE = 120.0  # seconds in which all hospitals must be there
 
 
 def serve(run: Parties, server: ServerApp, app: ClientApp) -> None:
-    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray. Raises ``InputError`` if
-    Ray is not installed.
+    """Carry out ``run`` by its ``server`` in Flower's simulation on Ray.
+
+    Raises ``InputError`` if Ray is not installed.
     """
     if find_spec("ray") is None:
-        raise InputError(
-            "engine",
-            "ray",
-            "expected engine=local, or Ray installed with: pip install 'wardround[ray]'",
-        )
-    # that Ray will change its mind about accelerators some day
+        expected = "expected engine=local, or Ray installed with: pip install 'wardround[ray]'"
+        raise InputError("engine", "ray", expected)
+    n_hospitals = len(run.plan.hospitals)
+    # Ray warns that it will change its mind about accelerators some day
     with warnings.catch_warnings(action="ignore"):
-        run_simulation(
-            _enrolling(run, server), app, len(run.plan.hospitals), backend_config=BACKEND
-        )
+        run_simulation(_enrolling(run, server), app, n_hospitals, backend_config=BACKEND)
 
 
 def _enrolling(run: Parties, inner: ServerApp) -> ServerApp:
-    """The run's ServerApp behind a roll call: Flower draws node ids, and starts before all nodes
-    are there.
+    """The run's ServerApp behind a roll call.
+
+    Flower draws node ids, and starts before all nodes are there.
     """
     server = ServerApp()
 

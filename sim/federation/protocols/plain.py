@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +35,9 @@ class PlainHospital:
     """The hospital's half: it answers with the update and the record count."""
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer:
-        """The trained update as it is. Raises ``ValueError`` for a trip in which nothing is
-        trained.
+        """The trained update as it is.
+
+        Raises ``ValueError`` for a trip in which nothing is trained.
         """
         if update is None:
             raise ValueError(f"trip {asked.kind}: expected {TRAIN}")
@@ -48,7 +48,7 @@ class PlainHospital:
 class Plain:
     """The aggregator's half: it asks all hospitals to train.
 
-    From the plan's ``secagg`` follows what of the updates the aggregator is left to see.
+    The plan's ``secagg`` decides what of the updates the aggregator is left to see.
     """
 
     is_clear: bool = True
@@ -57,7 +57,8 @@ class Plain:
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation:
         """One trip to all hospitals."""
         replies = yield Trip(TRAIN, plan.hospitals, model)
-        n_params, most = len(model), plan.server.max_records
+        n_params = len(model)
+        most = plan.server.max_records
         reports, refused = screened(replies, lambda arrived: arrived.report(n_params, most))
         view = functional(plan, reports) if reports else None
         reported = {name: report.numbers for name, report in reports.items()}
@@ -72,13 +73,16 @@ def functional(plan: FederationPlan, reports: Mapping[str, wire.Report]) -> View
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:
-    """Record counts as weights: none above ``server.weight_cap`` times their median, so that a lie
-    gains no more than that.
+    """Record counts as weights: none above ``server.weight_cap`` times their median.
+
+    So a lie gains no more than that.
     """
     return np.minimum(np.asarray(counts, dtype=np.float64), server.weight_cap * median(counts))
 
 
-@lru_cache(maxsize=1024)
+PLAIN: Final = Plain()
+
+
 def protocol_of(plan: FederationPlan) -> RoundProtocol:
-    """The protocol of a plan: that of its secure aggregation where this is one, else the plain one."""
-    return plan.secagg if isinstance(plan.secagg, RoundProtocol) else Plain()
+    """The protocol of a plan: its secure aggregation where this is one, else the plain round."""
+    return cast(RoundProtocol, plan.secagg) if plan.has_protocol else PLAIN

@@ -1,0 +1,158 @@
+"""What a hospital reads of the messages that it gets, what it replies, and what it holds back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from sim.design.refusals import Refusal
+from sim.federation.wire.content import (
+    ANY_KIND,
+    ARRAYS,
+    COMMON,
+    CONFIG,
+    COUNT,
+    GIVEN,
+    HELD,
+    KIND,
+    METRICS,
+    NO_WEIGHTS,
+    NOTHING,
+    OWN,
+    PARTITION,
+    PLAN,
+    REFUSAL,
+    ROUND,
+    WEIGHTS,
+    WHY,
+    Content,
+    Report,
+    Task,
+    UnusableError,
+    clear,
+    names_of,
+    packed,
+    shared,
+    unpacked,
+)
+from sim.federation.wire.flower import (
+    content_of,
+    entries,
+    metric_record,
+    record_dict,
+    reply_to,
+)
+from sim.untrusted import described
+
+
+def read_tasks(messages: Iterable[Message]) -> list[Task]:
+    """The task of each message of ``ask``; successive messages with the same records share it."""
+    tasks = list[Task]()
+    content = None
+    for message in messages:
+        if (own := content_of(message)) is content:
+            tasks.append(tasks[-1])
+        else:
+            tasks.append(read_task(message))
+            content = own
+    return tasks
+
+
+def read_task(message: Message) -> Task:
+    """The task of a message of ``ask``."""
+    content = entries(content_of(message))
+    config = entries(content[CONFIG])
+    weights = entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
+    return Task(config[ROUND], config[PLAN], weights)
+
+
+def read_trip(message: Message) -> tuple[str, Content]:
+    """Kind and content of a message of ``ask``."""
+    records = entries(content_of(message))
+    if records.keys() <= {ARRAYS, CONFIG}:
+        return ANY_KIND, NOTHING
+    common = unpacked(records, COMMON)
+    own = unpacked(records, OWN)
+    values = {**common.values, **own.values}
+    kind = values.pop(KIND, ANY_KIND)
+    content = Content({**common.arrays, **own.arrays}, {**common.numbers, **own.numbers}, values)
+    return str(kind), content
+
+
+def given(message: Message) -> Report:
+    """The update in a message of ``to_upload``.
+
+    Raises ``UnusableError`` where it is none that a hospital could upload.
+    """
+    content = unpacked(entries(content_of(message)), GIVEN)
+    update: Any
+    (update,) = content.arrays.values()
+    numbers: dict[str, Any] = dict(content.numbers)
+    count = numbers.pop(COUNT)
+    if update.dtype != np.float32 or update.ndim != 1 or not np.isfinite(update).all():
+        raise UnusableError(
+            f"an update of {update.dtype} with shape {update.shape}, expected finite float32"
+        )
+    if type(count) is not int or count < 1:
+        raise UnusableError(f"{described(count)} records, expected a whole number from 1")
+    return Report(update, count, numbers)
+
+
+def answer(
+    update: NDArray[np.float32], count: int, numbers: dict[str, float], message: Message
+) -> Message:
+    """A hospital's reply to ``message`` in a plain round."""
+    return holding(clear(Report(update, count, numbers)), message)
+
+
+def holding(content: Content, message: Message) -> Message:
+    """A hospital's reply to ``message`` that holds ``content``."""
+    records: dict[str, Any] = {}
+    if content.arrays or not content.values:
+        records[ARRAYS] = shared(content.arrays)
+    if content.numbers:
+        records[METRICS] = metric_record(content.numbers)
+    if content.values:
+        records[CONFIG] = ConfigRecord(dict(content.values))
+    return reply_to(message, record_dict(records))
+
+
+def refused(refusal: Refusal, message: Message) -> Message:
+    """The reply of a hospital that refuses the task of ``message``."""
+    return reply_to(message, RecordDict({REFUSAL: ConfigRecord({WHY: refusal})}))
+
+
+def present(partition: int, message: Message) -> Message:
+    """A hospital's reply to ``roll_call``."""
+    return Message(RecordDict({METRICS: MetricRecord({PARTITION: partition})}), reply_to=message)
+
+
+def is_held(name: str) -> bool:
+    """Whether the record with this name in a hospital's state is over with the round."""
+    return name in names_of(HELD)
+
+
+def held(state: RecordDict, round_: int) -> Content:
+    """The content that a hospital held back in an earlier trip of this round."""
+    records = entries(state)
+    if HELD not in records:
+        return NOTHING
+    content = unpacked(records, HELD)
+    values = {name: value for name, value in content.values.items() if name != ROUND}
+    return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
+
+
+def hold(state: RecordDict, round_: int, content: Content) -> None:
+    """Hold back ``content`` until the next trip of this round, in place of what was held before."""
+    if HELD in entries(state):
+        for name in names_of(HELD):
+            if name in state:
+                del state[name]
+    if content is not NOTHING:
+        values = {**content.values, ROUND: round_}
+        for name, record in packed(HELD, content._replace(values=values)).items():
+            state[name] = record

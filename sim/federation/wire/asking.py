@@ -1,0 +1,80 @@
+"""What the aggregator asks of hospitals, as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, RecordDict
+from numpy.typing import NDArray
+
+from sim.federation.wire.content import (
+    ANY_KIND,
+    ARRAYS,
+    COMMON,
+    CONFIG,
+    KIND,
+    NO_CONTENTS,
+    NOTHING,
+    OWN,
+    PLAN,
+    ROUND,
+    TRAIN,
+    WEIGHTS,
+    Content,
+    packed,
+    shared,
+)
+from sim.federation.wire.flower import (
+    config_record,
+    entries,
+    from_aggregator,
+    record_dict,
+    sent_to,
+)
+
+
+def settings(plan: str) -> ConfigRecord:
+    """The part of a task that is the same in every round: the digest of the plan."""
+    return ConfigRecord({PLAN: plan})
+
+
+def ask(
+    round_: int,
+    weights: NDArray[np.float32] | None,
+    task: ConfigRecord,
+    nodes: Iterable[int],
+    *,
+    type_: str = TRAIN,
+    kind: str = ANY_KIND,
+    common: Content = NOTHING,
+    each: Mapping[int, Content] = NO_CONTENTS,
+) -> list[Message]:
+    """The messages of one trip to some nodes.
+
+    ``weights`` (n_params,): to be trained; None where nothing is. ``task``: what is the same in
+    every round (``settings``). ``type_`` and ``kind``: of the message, and of the trip. ``common``:
+    what all nodes are sent; ``each``: what single ones are sent beside that. Nodes that are sent
+    nothing of their own share their records, as in Flower's own strategies: see ``isolated``.
+    """
+    records: dict[str, Any] = {CONFIG: config_record({**entries(task), ROUND: round_})}
+    if weights is not None:
+        records[ARRAYS] = shared({WEIGHTS: weights})
+    if kind != ANY_KIND or common is not NOTHING:
+        records |= packed(COMMON, common._replace(values={**common.values, KIND: kind}))
+    content = record_dict(records)
+    first = from_aggregator(content, type_)
+    return [
+        sent_to(
+            first,
+            node,
+            RecordDict({**records, **packed(OWN, each[node])}) if node in each else content,
+        )
+        for node in nodes
+    ]
+
+
+def roll_call(nodes: Iterable[int]) -> list[Message]:
+    """The messages that ask nodes which hospital they are."""
+    return [Message(RecordDict(), node, "query") for node in nodes]

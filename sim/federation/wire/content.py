@@ -1,0 +1,146 @@
+"""The values that messages hold, and the names under which they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, Never, TypeAlias
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from numpy.typing import NDArray
+
+from sim.federation.wire.flower import SharedArray, array_record, entries
+
+# records of a message
+ARRAYS = "arrays"
+CONFIG = "config"
+METRICS = "metrics"
+REFUSAL = "refusal"
+
+# entries of these records
+WEIGHTS = "weights"
+UPDATE = "update"
+COUNT = "num-examples"
+PLAN = "plan"
+ROUND = "round"
+KIND = "kind"  # of a trip
+WHY = "why"  # of a refusal
+PARTITION = "partition-id"
+
+# types of messages
+TRAIN = "train"  # train, and reply with the upload
+CLEAR = "train.clear"  # in simulation alone: train, and reply with the update as it is
+UPLOAD = "train.upload"  # in simulation alone: reply with the upload of the update sent along
+TRIP = "query.trip"  # a trip of a protocol in which nothing is trained
+
+ANY_KIND = TRAIN  # the kind of a trip whose messages state none
+
+# parts of a message or of a hospital's state, each of up to three records
+COMMON = "trip"  # for all hospitals
+OWN = "own"  # for one of them
+GIVEN = "given"  # the update to be uploaded
+HELD = "held"  # what a hospital's half of a protocol holds until the round is over
+
+Value: TypeAlias = (
+    bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
+)
+EMPTY: Mapping[str, Never] = MappingProxyType({})
+
+
+class UnusableError(ValueError):
+    """A reply that must not enter the aggregate; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A hospital's task: to train ``weights`` in ``round`` by the plan with the digest ``plan``.
+
+    ``weights`` are ``NO_WEIGHTS`` in a trip in which nothing is trained.
+    """
+
+    round: int
+    plan: str
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A hospital's usable reply: update (n_params,) float32, record count, and other numbers."""
+
+    update: NDArray[np.float32]
+    count: int
+    numbers: dict[str, float]
+
+
+class Content(NamedTuple):
+    """Arrays, numbers and other plain values of a message, each by name."""
+
+    arrays: Mapping[str, NDArray[np.generic]] = EMPTY
+    numbers: Mapping[str, int | float] = EMPTY
+    values: Mapping[str, Value] = EMPTY
+
+
+NOTHING = Content()
+NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
+NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The form of a value: exactly of type ``kind`` and of at most ``most``.
+
+    ``most``: characters or bytes, or the largest absolute number. ``most_entries``: where it is
+    given, the value is a list of at most so many of these.
+    """
+
+    kind: type[bool] | type[int] | type[float] | type[str] | type[bytes]
+    most: float
+    most_entries: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values."""
+
+    arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    values: Mapping[str, Entry] = field(default_factory=dict)
+
+
+def clear(report: Report) -> Content:
+    """An update and its record count as they are: a hospital's answer in a plain round."""
+    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers})
+
+
+def names_of(part: str) -> tuple[str, str, str]:
+    """The names of a part's records: of its arrays, its numbers and its other values."""
+    return f"{part}-{ARRAYS}", f"{part}-{METRICS}", part
+
+
+def packed(part: str, content: Content) -> dict[str, Any]:
+    """A content as the records of a part."""
+    arrays, numbers, values = names_of(part)
+    records: dict[str, Any] = {}
+    if content.arrays:
+        records[arrays] = shared(content.arrays)
+    if content.numbers:
+        records[numbers] = MetricRecord(dict(content.numbers))
+    if content.values:
+        records[values] = ConfigRecord(dict(content.values))
+    return records
+
+
+def unpacked(records: Mapping[str, Any], part: str) -> Content:
+    """The content of a part's records, in dicts of its own."""
+    arrays, numbers, values = (
+        entries(records[name]) if name in records else {} for name in names_of(part)
+    )
+    return Content(
+        {name: array.numpy() for name, array in arrays.items()}, dict(numbers), dict(values)
+    )
+
+
+def shared(arrays: Mapping[str, NDArray[np.generic]]) -> ArrayRecord:
+    """The record of these arrays, which are not serialized."""
+    return array_record({name: SharedArray(array) for name, array in arrays.items()})

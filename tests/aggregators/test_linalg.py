@@ -1,0 +1,67 @@
+"""Sums, lengths and distances of rows are right in all of the range of float32."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregators.linalg import lengths, mixed, squared_distances
+from aggregators.rules.krum import Krum
+from tests import oracles
+from tests.drawn import RNG, clear, normal
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-30, 1.0, 1e18, 1e30, 3e38])
+@pytest.mark.parametrize("share", [1e-40, 1e-6, 0.25])
+def test_sums_and_lengths_of_float32_rows_are_right_in_all_of_its_range(
+    size: float, share: float
+) -> None:
+    rows = np.clip(size * normal(4, 5000) / 5, -3.4e38, 3.4e38).astype(np.float32)
+    rows[2] = 0
+    exact = rows.astype(np.float64)
+    shares = np.array([share, 0.0, 0.25, 0.5])
+    np.testing.assert_allclose(
+        mixed(shares, rows), shares @ exact, rtol=1e-6, atol=1e-7 * np.abs(exact).max() + 1e-44
+    )
+    np.testing.assert_allclose(lengths(rows), np.linalg.norm(exact, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        lengths(rows, rows[1]), np.linalg.norm(exact - exact[1], axis=1), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        lengths(rows, exact[1] / 3), np.linalg.norm(exact - exact[1] / 3, axis=1), rtol=1e-6
+    )
+
+
+def test_sums_that_float32_cannot_hold_are_float64() -> None:
+    rows = np.full((3, 4), 3e38, np.float32)
+    np.testing.assert_allclose(mixed(np.ones(3), rows), 9e38, rtol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.sampled_from([1e-6, 1.0, 1e30]),
+    offset=st.sampled_from([0.0, 1e4]),
+)
+def test_distances_equal_the_plain_sum(seed: int, size: float, offset: float) -> None:
+    rows = (size * (normal(6, 30, seed=seed) + offset)).astype(np.float32)
+    got = squared_distances(rows)
+    expected = [[oracles.squared_distance(left, right) for right in rows] for left in rows]
+    np.testing.assert_allclose(got, expected, rtol=1e-11)
+    np.testing.assert_array_equal(got, got.T)
+    assert (np.diag(got) == 0).all()
+    assert (got >= 0).all()
+
+
+def test_distances_between_honest_rows_keep_their_digits_beside_a_row_of_1e30() -> None:
+    honest = normal(6, 30).astype(np.float32) * np.float32(1e-6)
+    rows = np.vstack([honest, np.full((2, 30), 1e30, np.float32)])
+    np.testing.assert_allclose(
+        squared_distances(rows)[:6, :6], squared_distances(honest), rtol=1e-9
+    )
+
+
+def test_krum_is_not_led_by_a_row_of_1e30() -> None:
+    honest = normal(8, 30).astype(np.float32)
+    rows = np.vstack([honest, np.full((1, 30), 1e30, np.float32)])
+    np.testing.assert_array_equal(Krum(1)(clear(rows), RNG), oracles.krum(rows.tolist(), 1))

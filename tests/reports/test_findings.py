@@ -1,0 +1,216 @@
+"""What the sentences of a report state of results, and how they write numbers."""
+
+import re
+
+import pytest
+
+from reports.analysis import tables
+from reports.text import findings, words
+from sim.evidence import (
+    outcome,
+)
+from sim.evidence.intervals import rate_interval
+from tests.records import (
+    make_privacy,
+    make_record,
+)
+from tests.reports.reading import everything, grid
+
+
+def test_the_worst_attacks_are_those_with_the_most_mean_harm():
+    losses = {"none": 0.0, "a": 0.1, "b": 0.3, "c": 0.2, "d": 0.0}
+    records = [
+        make_record(attack=a, defense=d, figures={"auroc": 0.9 - x})
+        for a, x in losses.items()
+        for d in ("none", "krum")
+    ]
+    assert tables.worst_attacks(tables.cells(records), 3) == ["none", "b", "c"]
+    assert tables.worst_attacks(tables.cells(records), 9) == list(losses)
+
+
+def test_found_names_the_worst_attack_and_the_best_defense():
+    texts = {one.topic: one.text for one in findings.found(grid())}
+    assert (
+        "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.300"
+        " (3 of 3 lost" in texts["Without a defense"]
+    )
+    assert "mean change \N{MINUS SIGN}0.320, 95 % interval" in texts["Without a defense"]
+    assert texts["Best defense tried"].startswith(
+        "Of the defenses tried, krum (AUROC 0.810 under sign_flip, its worst attack"
+    )
+
+
+def test_harm_within_the_interval_is_called_neither_harm_nor_its_absence():
+    noisy = [
+        make_record(attack="sign_flip", seed=s, figures={"auroc": 0.85 + change})
+        for s, change in enumerate((-0.1, 0.05, 0.02))
+    ]
+    texts = {
+        one.topic: one.text
+        for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])
+    }
+    assert texts["Without a defense"].startswith(
+        "Not decided with 3 seeds: sign_flip (1 of 3 seeds lost 0.05 or more, the largest change"
+        " \N{MINUS SIGN}0.100"
+    )
+    assert "no loss" not in texts["Without a defense"]
+
+
+def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
+    def best(gaps):
+        """``median`` falls short of ``krum`` by ``gaps``, seed by seed, on seeds that differ far
+        more.
+        """
+        records = [
+            make_record(
+                attack=a,
+                defense=d,
+                seed=s,
+                figures={"auroc": 0.7 + 0.1 * s - gap * (d == "median")},
+            )
+            for a in ("none", "alie")
+            for d in ("krum", "median")
+            for s, gap in enumerate(gaps)
+        ]
+        return dict(findings.found(records))["Best defense tried"]
+
+    assert re.match(
+        r"No best defense is shown: krum \(.*\) and median \(.*\) are not distinguished with 3"
+        r" seeds.",
+        best((0.03, 0.0, 0.01)),
+    )
+    assert "is distinguished from every other" in best((0.03, 0.031, 0.029))
+    # far apart, but in each seed by a material share
+    assert "is distinguished from every other" in best((0.05, 0.4, 0.9))
+
+
+def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
+    records = grid()
+    idle = [
+        (
+            record.model_copy(
+                update={
+                    "engagement": record.engagement.model_copy(update={"attack_engaged": False})
+                }
+            )
+            if (record.attack, record.defense) == ("sign_flip", "krum")
+            else record
+        )
+        for record in records
+    ]
+    assert "Best defense tried" in dict(findings.found(records))
+    assert "Best defense tried" not in dict(findings.found(idle))
+    assert "3 runs of sign_flip against krum: the attack did nothing" in " ".join(
+        findings.cautions(idle)
+    )
+
+
+def test_many_cautions_of_one_kind_are_cut_and_counted():
+    idle = [
+        make_record(attack=f"a{i}", defense="krum", engagement={"attack_engaged": False})
+        for i in range(8)
+    ]
+    texts = [
+        text for text in findings.cautions(idle) if "did nothing" in text or "same holds" in text
+    ]
+    assert len(texts) == findings.MOST_CAUTIONS
+    assert texts[0].startswith("1 run of a0 against krum")
+    assert texts[-1] == "The same holds in 4 more cells, marked † below."
+
+
+def test_missing_controls_and_single_seeds_are_stated():
+    missing, lone = findings.cautions([make_record(attack="sign_flip")])
+    assert "Controls are missing" in missing
+    assert "one seed" in lone
+    assert findings.found([make_record(attack="sign_flip")]) == []
+    partial = [
+        record
+        for record in grid()
+        if (record.attack, record.defense, record.seed) != ("none", "krum", 1)
+    ]
+    assert "missing for sign_flip with krum" in " ".join(findings.cautions(partial))
+    assert findings.cautions(grid()) == []
+
+
+def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
+    texts = dict(findings.found(everything()))
+    upper = words.share(rate_interval(0, 192)[1])
+    assert (
+        f"Under sum none was recovered; a true share of up to {upper} would still fit"
+        in texts["Records recovered"]
+    )
+
+
+def test_crowd_compares_the_smallest_and_the_largest_sum():
+    (text,) = findings.crowd(tables.inversions(everything()))
+    assert "With 8 records in a row (no defense), 38 % were recovered; with 64 (sum), 0 %." in text
+    assert findings.crowd(tables.inversions([])) == []
+
+
+def test_what_small_hospitals_pay_for_privacy_is_stated_only_where_the_data_show_it():
+    def texts(epsilons, noises):
+        terms, _ = make_privacy()
+        pairs = zip(terms.hospitals, noises, strict=True)
+        hospitals = [one.model_copy(update={"noise_multiplier": noise}) for one, noise in pairs]
+        spent = [
+            outcome("epsilon", e, 1, hospital=one.hospital)
+            for one, e in zip(hospitals, epsilons, strict=True)
+        ]
+        record = make_record(
+            defense="dp", privacy=(terms.model_copy(update={"hospitals": hospitals}), spent)
+        )
+        return findings.unequal_privacy(tables.spent([record]))
+
+    (spends,) = texts((2, 3), (1, 1))
+    assert (
+        "small hospitals spend more privacy: hospital_1 (100 records) ε = 3.00 with noise"
+        " multiplier 1;" in spends
+    )
+    (adds,) = texts((2, 2), (1, 1.5))
+    assert "small hospitals add more noise" in adds
+    assert texts((3, 2), (1, 1)) == []
+    assert texts((2, 2), (1, 0.5)) == []
+
+
+def test_long_lists_are_cut_and_state_by_how_much():
+    assert words.some("abcdef") == "a, b, c, d, e and f"
+    assert words.some("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+SHARES = {
+    0.0: "0 %",
+    1.0: "100 %",
+    0.0001: "under 0.1 %",
+    0.9999: "over 99.9 %",
+    0.0146: "1.5 %",
+    0.999: "99.9 %",
+    0.376: "38 %",
+}
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, words.NONE), *SHARES.items()])
+def test_shares_are_never_rounded_to_none_or_all(value, shown):
+    assert words.share(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"), [([3], "3"), ([1, 2], "1 to 2"), ([1, 4, 5, 6, 9], "1, 4 to 6 and 9")]
+)
+def test_rounds_are_listed_as_ranges(numbers, shown):
+    assert words.ranges(numbers) == shown
+
+
+BUDGETS = {
+    8.0: "8.00",
+    0.5: "0.500",
+    12.345: "12.4",
+    123.4: "124",
+    2.9951: "3.00",
+    -1.0: "0",
+    0.0: "0",
+}
+
+
+@pytest.mark.parametrize(("value", "shown"), BUDGETS.items())
+def test_budgets_have_three_digits_and_are_rounded_up(value, shown):
+    assert words.epsilon(value) == shown

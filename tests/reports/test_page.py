@@ -1,0 +1,350 @@
+"""The page: every part is there, it loads nothing, shows no patient, and states what is missing."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports import page, sections
+from reports.analysis import tables
+from sim import evidence
+from sim.errors import InputError
+from sim.evidence import (
+    Recovered,
+    RunRecord,
+    Screened,
+    Visibility,
+    sealed,
+)
+from tests.records import (
+    addressed,
+    make_conflict,
+    make_hospitals,
+    make_inversion,
+    make_record,
+)
+from tests.reports.reading import everything, grid, html_of, text_of
+
+FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
+SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def make(records, manifest=None):
+        for record in records:
+            evidence.append(tmp_path, addressed(record))
+        if manifest is not None:
+            (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Pages without figures, for tests of what they state: drawing takes most of the time."""
+    monkeypatch.setattr(page, "draw", lambda *_: {})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A folder with every part, and its report."""
+    where = tmp_path_factory.mktemp("whole")
+    for record in everything():
+        evidence.append(where, addressed(record))
+    (where / "manifest.json").write_text(
+        json.dumps({"command": "wardround compare seeds=3", "versions": {"flwr": "1.41.0"}})
+    )
+    page.write_report(where)
+    return where
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_takes_the_order_of_the_manifest(folder):
+    where = folder(
+        grid(attacks=("none", "alie", "zero"), seeds=2),
+        {"attacks": ["none", "zero", "alie"], "defenses": ["none", "krum"]},
+    )
+    text = text_of(page.write_report(where).read_text())
+    assert "Attacks tried: zero and alie." in text
+
+
+def test_visibility_and_conflicts_name_the_designs_that_have_them():
+    clear, summed, hostile = (
+        Visibility(party=p, sees=s)
+        for p, s in (("aggregator", "updates"), ("aggregator", "a sum"), ("hostile", "all"))
+    )
+    records = [
+        make_record(visibility=[clear, hostile]),
+        make_record(defense="krum", visibility=[clear, hostile]),
+        make_record(defense="sum", visibility=[summed, hostile], conflicts=[make_conflict()]),
+    ]
+    assert sections.visibility(records) == [
+        {"party": "aggregator", "sees": "updates", "defenses": ["no defense", "krum"]},
+        {"party": "aggregator", "sees": "a sum", "defenses": ["sum"]},
+        {"party": "hostile", "sees": "all", "defenses": ["every design"]},
+    ]
+    assert [one["defenses"] for one in sections.conflicts(records)] == [["sum"]]
+
+
+def test_gallery_shows_equal_reconstructions_once():
+    inversion = make_inversion(gallery=True)
+    other = make_inversion(gallery=inversion[0].gallery[1:])
+    stolen = {"none": inversion, "krum": inversion, "sum": other}
+    records = [
+        make_record(attack="analytic_inversion", defense=d, seed=s, inversion=i)
+        for d, i in stolen.items()
+        for s in range(2)
+    ]
+    groups = sections.gallery(records, show_reconstructions=False)
+    assert [group["defenses"] for group in groups] == [["no defense", "krum"], ["sum"]]
+
+
+def test_settings_are_those_that_all_runs_share():
+    records = [
+        make_record(seed=s, config={"seed": s, "training": {"rounds": 4, "lr": 0.1}})
+        for s in range(2)
+    ]
+    assert sections.settings(records) == {"training.rounds": "4", "training.lr": "0.1"}
+
+
+def test_page_has_every_part_and_its_figures(whole):
+    html = (whole / "report" / "index.html").read_text()
+    pictures = {path.stem for path in (whole / "report" / "figures").glob("*.png")}
+    assert pictures == {
+        "heat_map",
+        "tradeoff",
+        "hospital_effects",
+        "convergence",
+        "reconstruction",
+        "privacy_spent",
+    }
+    assert all(f'id="fig-{name}"' in html for name in pictures)
+    sections = (
+        "answer",
+        "attacks",
+        "tradeoff",
+        "hospitals",
+        "convergence",
+        "reconstruction",
+        "privacy",
+        "visibility",
+        "threats",
+        "limits",
+        "repeat",
+    )
+    assert all(f'<section id="{name}"' in html or f'id="{name}">' in html for name in sections)
+    assert "wardround compare seeds=3" in html
+    assert "flwr 1.41.0" in html
+    assert not list(whole.rglob("*.part"))
+
+
+class Links(HTMLParser):
+    """Collects what a page would load or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "link", "iframe", "img", "object", "embed"):
+            self.loaded.append(tag)
+        self.loaded += [
+            value
+            for key, value in attrs
+            if key in ("src", "srcset", "data") or key.startswith("on")
+        ]
+        self.ids += [given["id"]] if "id" in given else []
+        self.targets += [given[key] for key in ("href", "xlink:href") if key in given]
+
+
+def test_page_is_self_contained_and_its_links_stay_inside(whole):
+    html = (whole / "report" / "index.html").read_text()
+    links = Links()
+    links.feed(html)
+    assert links.loaded == []
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    assert "http" not in html
+    assert len(links.ids) == len(set(links.ids))
+    inside = {target for target in links.targets if not target.startswith("data:image/png;base64,")}
+    assert {target.removeprefix("#") for target in inside} <= set(links.ids)
+    assert all(target.startswith("#") for target in inside)
+
+
+def test_same_evidence_gives_the_same_bytes(whole):
+    files = [whole / "report" / "index.html", whole / "report" / "figures" / "heat_map.png"]
+    before = [path.read_bytes() for path in files]
+    assert page.write_report(whole) == files[0]
+    assert [path.read_bytes() for path in files] == before
+    assert page.write_report(whole, evidence.read(whole)) == files[0]
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_page_never_states_what_a_simulation_cannot_know(whole):
+    pages = [
+        (whole / "report" / "index.html").read_text(),
+        html_of([make_record(attack="sign_flip")]),
+        html_of([make_record()]),
+    ]
+    assert [FORBIDDEN.findall(text_of(html)) for html in pages] == [[], [], []]
+
+
+def secret_records(**changes) -> list[RunRecord]:
+    shown = [Recovered(hospital="hospital_0", exact=True, truth=SECRET, guess=SECRET)]
+    inversion = make_inversion(gallery=shown)
+    return [
+        make_record(attack="analytic_inversion", inversion=inversion, seed=s, **changes)
+        for s in range(2)
+    ]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_reconstructions_of_data_that_is_not_public_are_scores_only(folder):
+    where = folder(secret_records(public=False))
+    html = page.write_report(where).read_text()
+    assert "SECRET" not in html
+    assert "not marked public" in html
+    assert "38 %" in html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_reconstructions_are_shown_for_public_data_or_on_demand(folder, tmp_path):
+    where = folder(secret_records(public=False))
+    html = page.write_report(where, show_reconstructions=True).read_text()
+    assert "SECRET-63" in html
+    assert "Handle it like the records themselves" in html
+    other = tmp_path / "public"
+    other.mkdir()
+    for record in secret_records(public=True):
+        evidence.append(other, addressed(record))
+    html = page.write_report(other).read_text()
+    assert "SECRET-63" in html
+    assert "Handle it like" not in html
+
+
+def test_page_escapes_hostile_names():
+    evil = "<script>alert(1)</script>"
+    hospitals = [
+        one.model_copy(update={"hospital": evil if i == 0 else one.hospital})
+        for i, one in enumerate(make_hospitals([]))
+    ]
+    more = {
+        "hospitals": hospitals,
+        "visibility": [Visibility(party=evil, sees=evil)],
+        "data_source": evil,
+        "config": {evil: evil, "report": {"material_drop": 0.05}},
+    }
+    more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
+    records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
+    html = html_of(records, command=evil, machine=evil)
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_single_run_states_that_nothing_is_concluded(folder):
+    html = text_of(page.write_report(folder([make_record(attack="sign_flip")])).read_text())
+    assert "Controls are missing" in html
+    assert "Nothing is concluded" in html
+    assert "0.850" in html
+    assert "No run trained with differential privacy" in html
+    assert "The command is not recorded." in html
+
+
+def test_untested_threats_stay_on_the_page():
+    html = html_of(grid())
+    assert html.count('class="status not_tested"') > 5
+    assert "no attack of this project exercises it" in html
+    assert "Membership inference" in html
+
+
+def test_idle_defense_is_stated_at_the_top():
+    idle = {"none": {}, "clip": {"defense_engaged": False}}
+    records = [
+        make_record(defense=d, seed=s, engagement=change)
+        for d, change in idle.items()
+        for s in range(2)
+    ]
+    html = text_of(html_of(records))
+    assert "2 runs of no attack against clip: the defense did nothing" in html
+    assert html.index("the defense did nothing") < html.index("What was asked")
+
+
+def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_stated():
+    def crowd(worse):
+        names = [f"site_{i:03}" for i in range(100)]
+        hospitals = [make_hospitals([])[0].model_copy(update={"hospital": name}) for name in names]
+        brier = {name: 0.1 + 0.001 * i * worse for i, name in enumerate(names)}
+        return {"hospitals": hospitals, "of_hospitals": {"brier": brier}}
+
+    records = [
+        make_record(defense=d, seed=s, **crowd(d != "none"))
+        for d in ("none", "krum")
+        for s in range(2)
+    ]
+    html = html_of(records)
+    assert "site_099" in html
+    assert "76 more are in the evidence" in html
+    assert "<td>site_010" not in html
+
+
+def test_evidence_of_another_schema_is_refused_in_one_line(folder):
+    where = folder([make_record()])
+    path = where / evidence.EVIDENCE
+    line = path.read_text().replace(evidence.SCHEMA, "wardround.evidence/1")
+    path.write_bytes(sealed.seal(line.partition(', "previous"')[0] + "}", sealed.FIRST))
+    with pytest.raises(InputError) as refusal:
+        page.write_report(where)
+    assert (
+        str(refusal.value)
+        == f"{path}:1=schema_: not evidence of wardround.evidence/3: it was written as"
+        " wardround.evidence/1 by another version of the code (test), which can read it"
+    )
+
+
+def test_a_record_keeps_of_its_curve_what_reports_draw():
+    rows = [
+        (r, h, m, 0.1 * r)
+        for r in (1, 2)
+        for h in ("hospital_0", "all")
+        for m in ("auroc", "brier")
+    ]
+    columns = dict(zip(tables.CURVE_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    record = tables.pooled(make_record(curve=columns))
+    assert record.curve == {
+        "round": [1, 2],
+        "hospital": ["all"] * 2,
+        "metric": ["auroc"] * 2,
+        "value": [0.1, 0.2],
+    }
+    assert tables.pooled(make_record(curve={})).curve == {}
+
+
+def test_designs_that_lost_the_same_replies_share_a_row():
+    lost = [Screened(round=1, hospital="hospital_1", reason="not finite")]
+    records = [make_record(attack="x", defense=d, screened=lost) for d in ("none", "krum")]
+    assert [row["defenses"] for row in sections.screened(records)] == [["every design"]]
+    records.append(make_record(attack="x", defense="median", screened=2 * lost))
+    assert [(row["n"], row["defenses"]) for row in sections.screened(records)] == [
+        (2, ["median"]),
+        (1, ["no defense", "krum"]),
+    ]
+
+
+def test_broken_manifest_is_refused_by_name(folder):
+    where = folder([make_record()])
+    (where / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        page.write_report(where)
+
+
+def test_report_of_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError):
+        page.write_report(tmp_path)

@@ -1,0 +1,167 @@
+"""What is installed is all there, its versions are pinned, and the folders know of each other only
+what they may.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from hatchling.build import build_wheel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+PUBLIC_FLOWER = ("flwr", "flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.simulation")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    before = Path.cwd()
+    os.chdir(ROOT)  # a build back end is called in the project's folder
+    try:
+        name = build_wheel(str(folder))
+    finally:
+        os.chdir(before)
+    with zipfile.ZipFile(folder / name) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
+    tracked = {
+        path.relative_to(ROOT)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {path.relative_to(wheel) for path in wheel.rglob("*") if path.is_file()}
+    assert {path for path in packed if ".dist-info" not in path.parts[0]} == tracked
+    assert {".yaml", ".csv", ".md", ".py"} <= {path.suffix for path in tracked}
+
+
+def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    program = (
+        "from sim.datasets import heart\n"
+        "print(heart.__file__, len(heart.HeartDisease({'va': 1, 'cleveland': 1})(0)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == [str(wheel / "sim/datasets/heart.py"), "2"]
+
+
+def test_the_version_is_that_of_the_package(wheel: Path) -> None:
+    import sim
+
+    assert f"wardround-{sim.__version__}.dist-info" in {path.name for path in wheel.iterdir()}
+
+
+def test_the_command_leads_to_a_function() -> None:
+    module, name = PROJECT["project"]["scripts"]["wardround"].split(":")
+    tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    for text in (
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["dev"],
+        *PROJECT["project"]["optional-dependencies"]["mutants"],
+    ):
+        needed = Requirement(text)
+        assert pins[canonicalize_name(needed.name)] in needed.specifier
+
+
+def test_every_outside_import_is_a_declared_dependency() -> None:
+    declared = {
+        canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]
+    }
+    origin = packages_distributions()
+    for path, name in imports():
+        top = name.split(".")[0]
+        if top not in PACKAGES and top not in sys.stdlib_module_names:
+            assert {canonicalize_name(found) for found in origin[top]} & declared, (
+                f"{path} imports {name}"
+            )
+
+
+def test_the_constraints_are_pins_and_name_no_place_to_load_from() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert line.startswith("# ") or re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)
+
+
+def test_make_help_lists_every_target() -> None:
+    command = ["make", "--no-print-directory", "help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets is not None
+    assert [line.split()[1] for line in shown.splitlines()] == targets[1].split()
+
+
+def test_only_the_wire_imports_what_flower_keeps_private() -> None:
+    private = {(path, name) for path, name in imports() if is_private(name)}
+    assert {path for path, _ in private} <= {"sim/federation/wire/flower.py"}
+
+
+@pytest.mark.parametrize(
+    "name", ["flwr.common", "flwr.supercore.address", "flwr.server.grid", "flwr.commonx"]
+)
+def test_private_flower_is_recognized(name: str) -> None:
+    assert is_private(name)
+    assert not is_private("flwr.serverapp.strategy")
+    assert not is_private("numpy")
+
+
+@pytest.mark.parametrize("package", ["aggregators", "attacks/byzantine"])
+def test_rules_and_byzantine_attacks_also_import_lazily_no_framework(package: str) -> None:
+    heavy = {
+        (path, name)
+        for path, name in imports()
+        if path.startswith(package) and name.split(".")[0] in ("flwr", "hydra", "torch")
+    }
+    assert not heavy
+
+
+def test_nothing_unpickles() -> None:
+    assert not {
+        (path, name)
+        for path, name in imports()
+        if name.split(".")[0] in ("pickle", "cloudpickle", "dill")
+    }
+
+
+def is_private(name: str) -> bool:
+    return name.split(".")[0] == "flwr" and ".".join(name.split(".")[:2]) not in PUBLIC_FLOWER
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Every import in the packages, at any depth of nesting: file, module."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    yield from ((str(path.relative_to(ROOT)), alias.name) for alias in node.names)
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    yield str(path.relative_to(ROOT)), node.module
