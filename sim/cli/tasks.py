@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -85,9 +85,10 @@ def comparison(config: DictConfig) -> None:
 
 
 def _search_for_cycles() -> None:
-    """Let Python search for cycles again, but not among what is there already."""
-    gc.freeze()
-    gc.enable()
+    """Let Python search for cycles again if it does not, but not among what is there already."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _load_reports() -> None:
@@ -184,8 +185,14 @@ def _check_comparison(config: DictConfig) -> None:
     compare.held(_place(), planned(compose.resolved(config))[0])
 
 
-LOCKSTEP: Final = cast(jobs.Order, launcher.lockstep)  # it gets what ``_check_run`` gives
+def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:
+    """The order of ``hydra/launcher=lockstep``, which runs the jobs before their tasks begin."""
+    _search_for_cycles()
+    found = cast(Sequence[launcher.Job], checked)  # what ``_check_run`` gives
+    yield from launcher.lockstep(found, config)
+
+
 COMMANDS: Final[Mapping[str, jobs.Command]] = {
-    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": LOCKSTEP}),
+    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": _lockstep}),
     "compare": jobs.Command(comparison, _check_comparison, jobs.BASIC),
 }
