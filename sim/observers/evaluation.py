@@ -226,7 +226,8 @@ def sensitivity_at(
 ) -> float:
     """The largest share of patients with the condition found at a threshold.
 
-    The threshold spares at least ``specificity`` of those without it.
+    The threshold spares at least ``specificity`` of those without it. There are patients with and
+    without.
     """
     found, false_alarms = _alarms(labels, scores)
     spares = false_alarms / false_alarms[-1] <= 1 - specificity + 1e-12
@@ -236,8 +237,8 @@ def sensitivity_at(
 def average_precision(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """The mean precision over patients with the condition, as scikit-learn has it to the last bit.
 
-    A patient's precision is the share with the condition among all who score at least as high.
-    ``labels`` holds both classes.
+    A patient's precision is the share with the condition among all who score at least as high. At
+    least one patient has the condition.
     """
     found, false_alarms = _alarms(labels, scores)
     precision = (found / (found + false_alarms))[::-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
-from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    roc_auc_score,
+    roc_curve,
+)
 
 from sim.evidence import Outcome
 from sim.models.mlp import FullyConnected
@@ -29,6 +35,7 @@ from sim.types import Consortium, Hospital, Records
 from tests.federation import experiment
 
 FAST = settings(max_examples=60, deadline=None)
+Scored = tuple[np.ndarray, np.ndarray]  # labels and scores
 
 
 @st.composite
@@ -67,13 +74,34 @@ def test_equal_scores_are_no_better_than_chance() -> None:
     assert segmented_auroc(np.zeros(5), labels, np.zeros(5, dtype=int), 1) == [0.5]
 
 
-@pytest.mark.parametrize("digits", [0, 1, 9])
-def test_average_precision_has_the_digits_of_scikit_learn(digits: int) -> None:
+def cases(digits: int | None, of: tuple[int, ...] = (0, 1)) -> Iterator[Scored]:
+    """Random labels of the classes ``of``, each of them there, and scores with few digits.
+
+    Where ``digits`` is None, all patients of a case have the same score.
+    """
     rng = np.random.default_rng(digits)
     for n in range(2, 200):
-        labels = np.array([0, 1, *rng.integers(0, 2, n - 2)], dtype=np.float64)
-        scores = (rng.normal(size=n) + labels).round(digits)
+        labels = np.array([*of, *rng.choice(of, n - len(of))], dtype=np.float64)
+        scores = rng.normal(size=n) + labels
+        yield labels, np.full(n, scores[0]) if digits is None else scores.round(digits)
+
+
+@pytest.mark.parametrize("of", [(0, 1), (1,)])
+@pytest.mark.parametrize("digits", [None, 0, 1, 9])
+def test_average_precision_has_the_digits_of_scikit_learn(
+    digits: int | None, of: tuple[int, ...]
+) -> None:
+    for labels, scores in cases(digits, of):
         assert average_precision(labels, scores) == average_precision_score(labels, scores)
+
+
+@pytest.mark.parametrize("digits", [None, 0, 1, 9])
+def test_sensitivity_has_the_digits_of_scikit_learns_curve(digits: int | None) -> None:
+    for labels, scores in cases(digits):
+        false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
+        for specificity in (0.0, 0.5, 0.8, 0.9, 1.0):
+            best = found[false_alarms <= 1 - specificity + 1e-12].max()
+            assert sensitivity_at(specificity, labels, scores) == best
 
 
 @FAST
