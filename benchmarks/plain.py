@@ -15,7 +15,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.design.batches import shuffled
 from sim.design.site import Site
-from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.training import Training
 
@@ -27,9 +26,8 @@ def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float
     records of all hospitals together.
     """
     plan = experiment.plan
-    seed = experiment.settings.seed
     network = plan.network.module()
-    weights = torch.from_numpy(plan.network.initialize(stream(seed, "model")))
+    weights = torch.from_numpy(plan.first_weights(experiment.aggregator_key))
     scores: list[tuple[float, float]] = []
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
     features = np.concatenate([test.features for test in tests])

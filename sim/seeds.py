@@ -3,6 +3,8 @@
 A party draws through its own ``Key``, and through nothing else.
 """
 
+import hashlib
+import json
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,8 +29,8 @@ class Key:
     """The secret of one party, from which all its draws follow.
 
     A hospital draws batches and noise with its key, the aggregator the draws of its rule. Whoever
-    holds the key can repeat every draw of its party; whoever does not hold it cannot. In a
-    simulation keys are made from the run's seed by ``key``.
+    holds the key can repeat every draw of its party; whoever does not hold it cannot, and no key
+    leads to another one or to the seed of the run.
     """
 
     _secret: int = field(repr=False)
@@ -36,15 +38,19 @@ class Key:
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
-        return stream(self._secret, *names, *self._owner[1:])
+        return stream(self._secret, *names)
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"
 
 
 def key(seed: int, party: Party, name: str = "") -> Key:
-    """The key of a party in the simulation of ``seed``; hospitals are distinguished by ``name``."""
-    return Key(seed, (party, name) if name else (party,))
+    """The key of a party in the simulation of ``seed``; hospitals are distinguished by ``name``.
+
+    Its secret is the SHA-256 digest of the seed, the party and the name: 256 bits, one way.
+    """
+    digest = hashlib.sha256(json.dumps([seed, party, name]).encode()).digest()
+    return Key(int.from_bytes(digest, "big"), (party, name) if name else (party,))
 
 
 class _Seed(ISeedSequence):
