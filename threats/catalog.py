@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,12 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim.errors import InputError
 from sim.evidence.metrics import METRICS
 from sim.types import Node
+from threats.powers import Place, Power
 
 Status = Literal[
     "measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"
 ]
 Control = Literal["attack_free", "undefended"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
+Alternatives = tuple[tuple[Power, ...], ...]  # of powers, each of which is enough
+
+FILES: Final = {
+    "taxonomies": "taxonomies.yaml",
+    "threats": "catalog.yaml",
+    "conflicts": "conflicts.yaml",
+    "attacks": "powers.yaml",
+    "answers": "answers.yaml",
+}
 
 
 class Fact(BaseModel):
@@ -66,6 +76,7 @@ class Taxonomies(Fact):
     ai_rmf: Taxonomy
     hipaa: Taxonomy
     mitigations: Taxonomy
+    aisvs: Taxonomy
 
 
 class Technique(Fact):
@@ -110,6 +121,8 @@ class Threat(Fact):
     """One thing that can go wrong. Runs of ``attacks`` are its evidence.
 
     ``metrics``: figures to state of these runs; of several the first that was measured.
+    ``where``: roles of the elements that it strikes, the usual one first. ``powers``: what it
+    takes, where no attack states it. ``parties``: how many must act together, at least.
     """
 
     id: str
@@ -117,6 +130,9 @@ class Threat(Fact):
     plain: str
     violation: tuple[Violation, ...]
     adversary: str
+    where: tuple[Place, ...] = Field(min_length=1)
+    powers: Alternatives = ()
+    parties: int = Field(default=1, ge=1)
     stride: tuple[str, ...]
     linddun: tuple[str, ...] = ()
     owasp: tuple[str, ...] = ()
@@ -125,6 +141,7 @@ class Threat(Fact):
     hipaa: tuple[Provision, ...]
     ai_rmf: tuple[str, ...]
     mitigations: tuple[str, ...] = ()
+    aisvs: tuple[str, ...] = ()
     unmapped: str = ""
     attacks: tuple[str, ...] = ()
     metrics: tuple[Measured, ...] = ()
@@ -140,31 +157,65 @@ class Clash(Fact):
     text: str
 
 
+class Attack(Fact):
+    """An attack of this project, and alternatives of the powers that it uses.
+
+    Of attacks that look at updates the first is what they use where nothing hides single updates.
+    """
+
+    name: str
+    powers: Alternatives = Field(min_length=1)
+
+
+class Answer(Fact):
+    """An outcome of the AI Risk Management Framework, and the part of an assessment that answers
+    it.
+    """
+
+    id: str
+    by: str = Field(min_length=1)
+
+
 class Catalog(Fact):
-    """Threats and conflicts, every id of which is in ``taxonomies``."""
+    """Threats, conflicts and attacks, every id of which is in ``taxonomies``."""
 
     taxonomies: Taxonomies
     threats: tuple[Threat, ...]
     conflicts: tuple[Clash, ...]
+    attacks: tuple[Attack, ...]
+    answers: tuple[Answer, ...]
+
+    def powers_of(self, threat: Threat) -> Alternatives:
+        """What an adversary must be able to do, each alternative enough; empty: nothing."""
+        if not threat.attacks:
+            return threat.powers
+        found = (powers for name in threat.attacks for powers in self.attack(name).powers)
+        return tuple(dict.fromkeys(found))
+
+    def attack(self, name: str) -> Attack:
+        """The attack of that name. Raises ``KeyError``."""
+        return {one.name: one for one in self.attacks}[name]
+
+    def threat(self, id_: str) -> Threat:
+        """The threat with this id. Raises ``KeyError``."""
+        return {one.id: one for one in self.threats}[id_]
 
 
 @cache
 def load() -> Catalog:
     """The catalog of this package."""
     folder = resources.files(__package__) / "data"
-    names = ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")
-    texts = [(folder / name).read_text("utf-8") for name in names]
-    return check(*map(yaml.safe_load, texts))
+    texts = {key: (folder / name).read_text("utf-8") for key, name in FILES.items()}
+    return check({key: yaml.safe_load(text) for key, text in texts.items()})
 
 
-def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catalog:
+def check(data: Node) -> Catalog:
     """A catalog made of parsed YAML.
 
     Raises ``InputError`` that names the first wrong key, id or repetition.
     """
-    parts = {"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts}
     try:
-        catalog = Catalog.model_validate(parts)
+        catalog = Catalog.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(".".join(map(str, first["loc"])), first["input"], first["msg"]) from None
@@ -175,19 +226,37 @@ def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catal
     for clash in catalog.conflicts:
         key = f"conflicts.{clash.id}.mitigations"
         _refuse_unknown(key, clash.mitigations, catalog.taxonomies.mitigations)
+    answers = [answer.id for answer in catalog.answers]
+    _refuse_unknown("answers.id", answers, catalog.taxonomies.ai_rmf)
+    _check_claimed(catalog)
     return catalog
+
+
+def _check_claimed(catalog: Catalog) -> None:
+    """Refuse an attack that no threat claims, and one whose powers are not stated."""
+    claimed = {name: threat.id for threat in catalog.threats for name in threat.attacks}
+    known = {attack.name for attack in catalog.attacks}
+    for name, threat in claimed.items():
+        if name not in known:
+            raise InputError(
+                f"threats.{threat}.attacks", name, "expected an attack whose powers are stated"
+            )
+    for name in known - claimed.keys():
+        raise InputError("catalog.attacks", name, "expected an attack that a threat claims")
 
 
 def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
     yield "threats", [threat.id for threat in catalog.threats]
     yield "conflicts", [clash.id for clash in catalog.conflicts]
+    yield "attacks", [attack.name for attack in catalog.attacks]
+    yield "answers", [answer.id for answer in catalog.answers]
     for key, taxonomy in catalog.taxonomies:
         yield f"taxonomies.{key}", [entry.id for entry in taxonomy.entries]
 
 
 def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
     place = f"threats.{threat.id}"
-    for key in ("stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations"):
+    for key in ("stride", "linddun", "owasp", "nist_aml", "aisvs", "ai_rmf", "mitigations"):
         _refuse_unknown(f"{place}.{key}", getattr(threat, key), getattr(taxonomies, key))
     techniques = [technique.id for technique in threat.atlas]
     _refuse_unknown(f"{place}.atlas", techniques, taxonomies.atlas)
@@ -199,6 +268,9 @@ def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
     if bool(threat.attacks) != bool(threat.metrics):
         expected = "expected metrics if and only if attacks are named"
         raise InputError(f"{place}.metrics", list(threat.metrics), expected)
+    if threat.attacks and threat.powers:
+        expected = "expected none, because its attacks state them"
+        raise InputError(f"{place}.powers", list(threat.powers), expected)
     for measured in threat.metrics:
         _check_measured(f"{place}.metrics", measured)
 

@@ -24,19 +24,21 @@ def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
     return next(measured, metrics[0])
 
 
-def doubts(cell: Cell, measured: Measured) -> list[str]:
+def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None) -> list[str]:
     """Reasons why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
     or the defense idle. An attack that achieves nothing undefended shows nothing about a defense
-    that it is compared with.
+    that it is compared with. ``counted``: the seeds that count, where these are not those with both
+    figures.
     """
     attacks = {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
     reasons = _idle("attack", attacks)
     if cell.defense != NONE:
         defenses = {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
         reasons += _idle("defense", defenses)
-    counted = counted_seeds(cell, measured)
+    if counted is None:
+        counted = counted_seeds(cell, measured)
     compared = measured.control == "undefended" and cell.defense != NONE
     if len(counted) < SEEDS_NEEDED:
         reasons += [
@@ -63,7 +65,7 @@ def omissions(cell: Cell, measured: Measured) -> list[str]:
 
 def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
     """Seeds with both controls, and with a figure in the run and in the control to compare with."""
-    return [seed for seed in cell.controlled if _pair(cell, seed, measured) is not None]
+    return [seed for seed in cell.controlled if pair(cell, seed, measured) is not None]
 
 
 def finding(cell: Cell, measured: Measured) -> str:
@@ -82,9 +84,9 @@ def finding(cell: Cell, measured: Measured) -> str:
     return form(cell, measured, seeds) if recovered else ""
 
 
-def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
+def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
     """The figures of a run and of its control; None where one is missing or not defined."""
-    control = cell.runs if measured.beside else _controls(cell, measured)
+    control = cell.runs if measured.beside else controls(cell, measured)
     if seed not in control:
         return None
     after = cell.runs[seed].value(measured.metric)
@@ -92,19 +94,20 @@ def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | No
     return None if after is None or before is None else (after, before)
 
 
-def _controls(cell: Cell, measured: Measured) -> Mapping[int, RunRecord]:
+def controls(cell: Cell, measured: Measured) -> Mapping[int, RunRecord]:
+    """The runs, by seed, that a metric is compared with."""
     return cell.attack_free if measured.control == "attack_free" else cell.undefended
 
 
 def _lacks_figure(cell: Cell, seed: int, measured: Measured) -> bool:
     """Whether a run, or the control that is there, has no figure."""
-    if measured.beside or seed in _controls(cell, measured):
-        return _pair(cell, seed, measured) is None
+    if measured.beside or seed in controls(cell, measured):
+        return pair(cell, seed, measured) is None
     return cell.runs[seed].value(measured.metric) is None
 
 
 def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[float, float]]:
-    return [pair for seed in seeds if (pair := _pair(cell, seed, measured)) is not None]
+    return [one for seed in seeds if (one := pair(cell, seed, measured)) is not None]
 
 
 def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -182,7 +185,7 @@ def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A share of rounds, as counts."""
     shares = [after for after, _ in _pairs(cell, measured, seeds)]
     skipped, rounds = _counts(cell.runs, seeds, measured)
-    control, of_control = _counts(_controls(cell, measured), seeds, measured)
+    control, of_control = _counts(controls(cell, measured), seeds, measured)
     text = (
         f"With {cell.attack}, {skipped} of {rounds} rounds were skipped"
         f" ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to {max(shares):.1%},"

@@ -17,6 +17,7 @@ AssetClass = Literal[
     "metrics",
 ]
 Role = Literal["hospital_client", "aggregator", "data_store", "user", "key_service", "other"]
+Place = Literal[Role, "flow"]  # what a threat strikes: a component of a role, or a flow
 Power = Literal[
     "see_individual_updates",
     "see_group_sums",

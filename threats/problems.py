@@ -83,7 +83,7 @@ def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:
     return Problem(place, given, expected)
 
 
-def worded(details: Mapping[str, Any]) -> str:
+def worded(details: Mapping[str, object]) -> str:
     """What pydantic expected, in our words."""
     message = str(details["msg"]).removeprefix("Value error, ")
     return (message[0].lower() + message[1:]).replace("input should be", "expected")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from sim.evidence import Conflict, RunRecord
 from sim.types import Node
@@ -43,7 +43,23 @@ class Row(Fact):
     nist_aml: tuple[str, ...] = ()
     hipaa: tuple[str, ...] = ()
     ai_rmf: tuple[str, ...] = ()
+    aisvs: tuple[str, ...] = ()
     mitigations: tuple[str, ...] = ()
+
+
+# what a row repeats of its threat
+_OWN: Final = (
+    "id",
+    "name",
+    "plain",
+    "stride",
+    "linddun",
+    "owasp",
+    "nist_aml",
+    "ai_rmf",
+    "aisvs",
+    "mitigations",
+)
 
 
 def register(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
@@ -113,12 +129,11 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
 
 def _facts(threat: Threat, catalog: Catalog) -> Node:
     pin = catalog.taxonomies.atlas.release
-    own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
     techniques = (f"{one.id}@{pin}{' (near)' * (one.fit == 'near')}" for one in threat.atlas)
     provisions = (f"{one.cite} ({one.relevance})" for one in threat.hipaa)
     return {
         "kind": "threat",
-        **{key: getattr(threat, key) for key in own},
+        **{key: getattr(threat, key) for key in _OWN},
         "atlas": tuple(techniques),
         "hipaa": tuple(provisions),
     }

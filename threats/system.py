@@ -357,7 +357,7 @@ class Effort(Declared):
 class Decision(Declared):
     """What a named person decided about a row of the register, or about the verdict, until when."""
 
-    row: Annotated[str, Field(min_length=1, max_length=200, pattern=ROW)]
+    row: Annotated[str, Field(min_length=1, max_length=300, pattern=ROW)]
     decision: Literal["accept", "mitigate", "transfer", "avoid"]
     by: Line
     date: datetime.date

@@ -18,6 +18,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
 
   wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
   wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
+  wardround validate consortium=DESIGN  a design file against its criteria -> register, verdict
   wardround init     DIR                a commented starter design beside your data
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
@@ -28,10 +29,11 @@ Overrides are Hydra's, as in:
 compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
-Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in,
-74 output cannot be written, 130 interrupted.
+Exit codes: 0 done (validate: every criterion is met), 1 validate: not met or not decided,
+2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written,
+130 interrupted.
 """
-ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
+ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c", "--plan")  # flags with which nothing runs
 INTERRUPTED = (
     "Interrupted. What was stored stays; the same command in the same folder goes on from it."
 )
@@ -79,6 +81,8 @@ def _check(command: str, rest: Sequence[str]) -> None:
     """Refuse a wrong word before anything is imported, and choose the packages of ``plugins=``."""
     if command not in (*given.COMMANDS, "--version"):
         raise InputError("command", command, f"expected {choice(command, given.COMMANDS)}")
+    if command == given.VALIDATE:
+        plugins.choose(given.chosen(given.validation(rest).words))
     if command in given.HYDRA_COMMANDS:
         given.check(rest)
         plugins.choose(given.chosen(rest))
@@ -92,7 +96,8 @@ def _shares(words: Sequence[str]) -> bool:
     """Whether these words will most likely need several processes."""
     only_tells = any(word.split("=")[0] in ONLY_TELL for word in words)
     alone = any(word.lstrip("+") == "workers=1" for word in words)
-    return words[0] == "compare" and not only_tells and not alone and processes.n_cores() > 1
+    runs_many = words[0] in ("compare", given.VALIDATE)
+    return runs_many and not only_tells and not alone and processes.n_cores() > 1
 
 
 if __name__ == "__main__":

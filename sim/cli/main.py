@@ -1,4 +1,4 @@
-"""The commands ``wardround run | compare | explain | init | list | report``.
+"""The commands ``wardround run | compare | validate | explain | init | list | report``.
 
 Each imports the libraries that it needs when it is asked for.
 """
@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from sim.cli import failures
-from sim.config.words import HYDRA_COMMANDS, flags
+from sim.config.words import HYDRA_COMMANDS, VALIDATE, flags
 from sim.errors import InputError, RefusedError
 
 # the name of the configuration that a command starts from
@@ -29,6 +29,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli import listing
 
             listing.show(rest)
+        elif command == VALIDATE:
+            from sim.cli import validate
+
+            return validate.main(rest)
         elif command == "init":
             from sim.cli.init import init
 

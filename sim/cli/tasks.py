@@ -32,7 +32,8 @@ def _place() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def _folder() -> Path:
+def results_folder() -> Path:
+    """The folder of the current job's results, which is made if it is not there."""
     folder = _place()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -43,21 +44,21 @@ def run(config: DictConfig) -> None:
     values = compose.resolved(config)
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
-    folder = _folder()
-    _search_for_cycles()
+    folder = results_folder()
+    search_for_cycles()
     with compare.entered(folder, [experiment]) as held:
-        _write_config(folder, values)
+        write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
             evidence.append(folder, ready)
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        page = _finish("run", folder, [record], held, start)
+        page = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
-    _print_place(page)
+    print_place(page)
 
 
 def comparison(config: DictConfig) -> None:
@@ -67,24 +68,25 @@ def comparison(config: DictConfig) -> None:
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
         processes.warm_up()
     experiments, refused = planned(values)
-    folder = _folder()
-    _search_for_cycles()
+    folder = results_folder()
+    search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     with compare.entered(folder, experiments) as held:
-        _write_config(folder, values)
+        write_config(folder, values)
         if workers > 1:  # this process only waits for them
             Thread(target=_load_reports, daemon=True).start()
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
-        page = _finish("compare", folder, records, held, start, refused)
+        command = repeat.of_job("compare", overrides())
+        page = finish(command, folder, records, held, start, refused)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
-    _print_place(page)
+    print_place(page)
 
 
-def _search_for_cycles() -> None:
+def search_for_cycles() -> None:
     """Let Python search for cycles again if it does not, but not among what is there already."""
     if not gc.isenabled():
         gc.freeze()
@@ -106,22 +108,24 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         _write_manifest(folder, manifest(command, time.perf_counter() - start))
         page, sweep = sweeps.write(folder)
         Screen().print(sweeps.table(sweep))
-        _print_place(page)
+        print_place(page)
 
 
 def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence."""
+    """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
     from reports import sweeps
+    from threats import verdict
 
-    _search_for_cycles()
+    search_for_cycles()
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
-            _print_place(sweeps.write(folder)[0])
+            print_place(sweeps.write(folder)[0])
             continue
-        records = evidence.read(folder)
-        evidence.write_tables(folder, records)
-        _print_place(_page(folder, records, records))
+        chain = evidence.chain(folder)
+        verdict.check(folder, chain)
+        evidence.write_tables(folder, chain.records)
+        print_place(_page(folder, chain.records, chain.records))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -129,7 +133,8 @@ def _holds_runs(folder: Path) -> bool:
     return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
-def _write_config(folder: Path, values: dict[str, Any]) -> None:
+def write_config(folder: Path, values: dict[str, Any]) -> None:
+    """Write the resolved configuration of a command into its folder."""
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
@@ -137,7 +142,7 @@ def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:
     files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def _finish(
+def finish(
     command: str,
     folder: Path,
     records: Sequence[RunRecord],
@@ -147,13 +152,13 @@ def _finish(
 ) -> Path:
     """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
 
-    ``held``: the records of runs of earlier commands, as they were read; they stay in the tables.
-    The records that this command made are not read back.
+    ``command`` repeats it. ``held``: the records of runs of earlier commands, as they were read;
+    they stay in the tables. The records that this command made are not read back.
     """
     new = {record.run: record for record in records}
     everything = evidence.ordered({**held, **new}.values())
     evidence.write_tables(folder, everything)
-    facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
+    facts = manifest(command, time.perf_counter() - start)
     runs = [*records, *everything]
     facts["attacks"] = list(dict.fromkeys(record.attack for record in runs))
     facts["defenses"] = list(dict.fromkeys(record.defense for record in runs))
@@ -170,7 +175,8 @@ def _page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRe
     return write_report(folder, everything, show_reconstructions=shown)
 
 
-def _print_place(page: Path) -> None:
+def print_place(page: Path) -> None:
+    """Print where a report is."""
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
     Screen().print(Text.assemble("Report: ", (str(shown), "bold")), soft_wrap=True)
 
@@ -187,7 +193,7 @@ def _check_comparison(config: DictConfig) -> None:
 
 def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:
     """The order of ``hydra/launcher=lockstep``, which runs the jobs before their tasks begin."""
-    _search_for_cycles()
+    search_for_cycles()
     found = cast(Sequence[launcher.Job], checked)  # what ``_check_run`` gives
     yield from launcher.lockstep(found, config)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from sim import plugins
 from sim.config.choices import groups, offered
@@ -18,13 +18,17 @@ from sim.near import choice
 from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
-COMMANDS = (*HYDRA_COMMANDS, "init", "list", "report")
+VALIDATE = "validate"
+COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"
 WORKERS = "hydra.launcher.workers"
 LAUNCHERS = ("basic", "lockstep")
 LISTS = ("attacks", "defenses")  # of names of choices
 OF_HYDRA = (*FOLDERS, LAUNCHER, WORKERS)
+# with validate: what is no part of a design, and parts of its federation
+BESIDE = ("device", "engine", "metrics", "plugins", "report", "search", "seeds", "workers")
+OF_FEDERATION = ("training", "adversary", "consortium")
 OFFERED = "--help, --cfg job|hydra|all, --resolve, -m and --config-dir are offered"
 
 MOST_WORDS = 500
@@ -55,6 +59,59 @@ def check(words: Sequence[str]) -> None:
         _check_size(word)
     for word in flags(words).overrides:
         _check_override(word)
+
+
+class Validation(NamedTuple):
+    """The words of ``validate``: the design, whether to run nothing, whether to print JSON alone.
+
+    ``words``: all others.
+    """
+
+    design: str | None
+    plan: bool
+    json: bool
+    words: list[str]
+
+
+def validation(words: Sequence[str]) -> Validation:
+    """The words of ``validate``. Raises ``InputError`` for the first one that it refuses."""
+    if len(words) > MOST_WORDS:
+        raise InputError("overrides", f"{len(words)} words", f"expected at most {MOST_WORDS}")
+    for word in words:
+        _check_size(word)
+    own = [word for word in words if word in ("--plan", "--json")]
+    designs = [word for word in words if key_of(word) == "consortium"]
+    others = [word for word in words if word not in own and word not in designs]
+    check(others)
+    given = flags(others)
+    if given.multirun or given.config_dir is not None:
+        raise InputError("flags", " ".join(words), "expected no -m and no --config-dir here")
+    for word in given.overrides:
+        _check_beside(word)
+    if len(designs) > 1 or any(not word.startswith("consortium=") for word in designs):
+        raise InputError("consortium", " ".join(designs), "expected one consortium=DESIGN")
+    design = designs[0].partition("=")[2] if designs else None
+    return Validation(design, "--plan" in own, "--json" in own, others)
+
+
+def _check_beside(word: str) -> None:
+    """Refuse an override of what a design states, but for parts of its federation."""
+    key = key_of(word)
+    head, dot, _ = key.partition(".")
+    if (
+        head in BESIDE
+        or key == FOLDERS[0]
+        or (head in OF_FEDERATION and dot and word[0] not in "+~")
+    ):
+        return
+    places = ", ".join((*BESIDE, *(f"{name}.KEY" for name in OF_FEDERATION), FOLDERS[0]))
+    value = word.partition("=")[2]
+    raise InputError(key, value, f"expected it in the design; on the command line stand {places}")
+
+
+def key_of(word: str) -> str:
+    """The key of an override, or the word itself."""
+    return word.lstrip("+~").partition("=")[0]
 
 
 def chosen(words: Sequence[str]) -> tuple[str, ...]:

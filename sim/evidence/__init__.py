@@ -18,7 +18,18 @@ from sim.evidence.records import (
     Spent,
     Visibility,
 )
-from sim.evidence.store import EVIDENCE, MANIFEST, append, head, mend, ordered, read
+from sim.evidence.store import (
+    EVIDENCE,
+    MANIFEST,
+    Chain,
+    Line,
+    append,
+    chain,
+    head,
+    mend,
+    ordered,
+    read,
+)
 from sim.evidence.tables import (
     RESULT_COLUMNS,
     RESULTS,
@@ -37,11 +48,13 @@ __all__ = [
     "SCHEMA",
     "BackdoorGoal",
     "Cause",
+    "Chain",
     "Clipped",
     "Conflict",
     "Engagement",
     "HospitalFacts",
     "Inverted",
+    "Line",
     "Outcome",
     "Part",
     "Privacy",
@@ -52,6 +65,7 @@ __all__ = [
     "Spent",
     "Visibility",
     "append",
+    "chain",
     "head",
     "mend",
     "ordered",

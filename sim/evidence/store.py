@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,40 @@ def head(folder: Path) -> Node:
         ) from None
 
 
+@dataclass(frozen=True)
+class Line:
+    """Where the evidence has a run: its line's ``hash``, and the bytes where it starts and ends."""
+
+    hash: str
+    starts: int
+    ends: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The evidence of a folder: its records in a fixed order, each run once, and where each is.
+
+    ``bytes`` and ``hash`` are those of the chain's head, which stands for all of it.
+    """
+
+    records: tuple[RunRecord, ...]
+    lines: Mapping[str, Line]
+    bytes: int
+    hash: str
+
+    def has(self, head: Node) -> bool:
+        """Whether a ``head`` that was stated at some time is that of a line of this evidence."""
+        ends = [(line.ends, line.hash) for line in self.lines.values()]
+        return (head["bytes"], head["hash"]) in [(0, sealed.FIRST), *ends]
+
+
 def read(folder: Path) -> list[RunRecord]:
-    """All whole records of a folder, in a fixed order, each run once.
+    """All whole records of a folder, in a fixed order, each run once; see ``chain``."""
+    return list(chain(folder).records)
+
+
+def chain(folder: Path) -> Chain:
+    """The evidence of a folder, checked.
 
     Each line must follow the line before, hold figures that a run can have, and bear the address of
     its configuration, data and code; ``manifest.json``, where it is there, must name a line of the
@@ -65,6 +98,7 @@ def read(folder: Path) -> list[RunRecord]:
     """
     records: dict[str, RunRecord] = {}
     promised = _promised(folder)
+    lines: dict[str, Line] = {}
     size = 0
     reached = promised is None
     previous = sealed.FIRST
@@ -72,6 +106,7 @@ def read(folder: Path) -> list[RunRecord]:
         for number, line in enumerate(_lines(folder), 1):
             record, previous = _parse(folder, number, line, previous)
             records[record.run] = record
+            lines[record.run] = Line(previous, size, size + len(line))
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
@@ -81,7 +116,7 @@ def read(folder: Path) -> list[RunRecord]:
     if not reached:
         expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
         raise InputError("folder", folder, expected)
-    return ordered(records.values())
+    return Chain(tuple(ordered(records.values())), lines, size, previous)
 
 
 def ordered(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -94,9 +129,9 @@ def _place(one: RunRecord) -> tuple[str, str, str, int, int, str]:
     return one.consortium, one.attack, one.defense, one.n_hostile, one.seed, one.run
 
 
-def mend(folder: Path) -> None:
-    """Cut an unfinished last line off the evidence, so that the next record starts a new line."""
-    path = folder / EVIDENCE
+def mend(folder: Path, name: str = EVIDENCE) -> None:
+    """Cut an unfinished last line off a file of the folder, so that the next one starts a line."""
+    path = folder / name
     if path.exists() and path.is_file():
         with path.open("rb") as file:
             whole = _whole(file.fileno())
@@ -171,7 +206,7 @@ def _parse(folder: Path, number: int, line: bytes, previous: str) -> tuple[RunRe
         else:
             return record, own
     except sealed.BrokenError as error:
-        reason = str(error)
+        reason = f"the chain does not hold: {error}"
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "record"

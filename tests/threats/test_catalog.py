@@ -13,22 +13,19 @@ import yaml
 from sim.errors import InputError
 from tests import ROOT
 from tests.threats.reading import CATALOG, NEVER_STATED
-from threats.catalog import check
+from threats.catalog import FILES, check
 
 ATTACKS = ROOT / "conf" / "attack"
 DATA = resources.files("threats") / "data"
-PARSED = [
-    yaml.safe_load((DATA / name).read_text("utf-8"))
-    for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")
-]
+PARSED = {key: yaml.safe_load((DATA / name).read_text("utf-8")) for key, name in FILES.items()}
 
 
-def parsed() -> list[Any]:
+def parsed() -> dict[str, Any]:
     return copy.deepcopy(PARSED)
 
 
 def test_every_id_of_the_catalog_resolves() -> None:
-    assert len(check(*parsed()).threats) == 21
+    assert len(check(parsed()).threats) == 21
 
 
 @pytest.mark.parametrize(
@@ -40,6 +37,7 @@ def test_every_id_of_the_catalog_resolves() -> None:
         ("nist_aml", ["NISTAML.099"], "NIST AI 100-2"),
         ("ai_rmf", ["MEASURE 9.9"], "NIST AI 100-1"),
         ("mitigations", ["FLM-99"], "Mitigations"),
+        ("aisvs", ["11.2.99"], "OWASP Artificial Intelligence Security Verification Standard 1.0"),
         ("atlas", [{"id": "AML.T9999", "fit": "near"}], "MITRE ATLAS 5.6.1"),
         ("hipaa", [{"cite": "45 CFR 164.999", "relevance": "direct", "why": "-"}], "HIPAA"),
     ],
@@ -47,29 +45,36 @@ def test_every_id_of_the_catalog_resolves() -> None:
 def test_an_id_that_no_taxonomy_has_is_refused_by_name(
     key: str, value: list[Any], list_name: str
 ) -> None:
-    taxonomies, threats, conflicts = parsed()
-    threats[0][key] = value
+    data = parsed()
+    data["threats"][0][key] = value
     unknown = value[0] if isinstance(value[0], str) else next(iter(value[0].values()))
     with pytest.raises(InputError) as refused:
-        check(taxonomies, threats, conflicts)
+        check(data)
     assert f"threats.THR-LF.{key}={unknown}: expected an id of {list_name}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("which", "key"), [(1, "threats.id=THR-LF"), (2, "conflicts.id=secagg-robustness")]
+    ("which", "key"),
+    [
+        ("threats", "threats.id=THR-LF"),
+        ("conflicts", "conflicts.id=secagg-robustness"),
+        ("attacks", "attacks.id=label_flip"),
+        ("answers", "answers.id=GOVERN 1.3"),
+    ],
 )
-def test_a_repeated_id_is_refused(which: int, key: str) -> None:
+def test_a_repeated_id_is_refused(which: str, key: str) -> None:
     data = parsed()
     data[which].append(copy.deepcopy(data[which][0]))
     with pytest.raises(InputError, match=f"^{key}: expected each id once, found 2"):
-        check(*data)
+        check(data)
 
 
 def test_a_repeated_id_of_a_taxonomy_is_refused() -> None:
-    taxonomies, threats, conflicts = parsed()
-    taxonomies["atlas"]["entries"].append(taxonomies["atlas"]["entries"][0])
+    data = parsed()
+    entries = data["taxonomies"]["atlas"]["entries"]
+    entries.append(entries[0])
     with pytest.raises(InputError, match=r"^taxonomies.atlas.id=AML.T0005: "):
-        check(taxonomies, threats, conflicts)
+        check(data)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +87,7 @@ def test_a_repeated_id_of_a_taxonomy_is_refused() -> None:
             {"metrics": [{"metric": "auroc", "harm": "higher", "control": "attack_free"}]},
             "threats.THR-LF.metrics.harm",
         ),
+        ({"where": []}, "threats.0.where"),
         (
             {"metrics": [{"metric": "charm", "harm": "lower", "control": "attack_free"}]},
             "threats.THR-LF.metrics",
@@ -95,17 +101,17 @@ def test_a_repeated_id_of_a_taxonomy_is_refused() -> None:
 def test_a_threat_with_an_unknown_key_or_something_left_unsaid_is_refused(
     changes: dict[str, Any], key: str
 ) -> None:
-    taxonomies, threats, conflicts = parsed()
-    threats[0] |= changes
+    data = parsed()
+    data["threats"][0] |= changes
     with pytest.raises(InputError, match=f"^{re.escape(key)}="):
-        check(taxonomies, threats, conflicts)
+        check(data)
 
 
 def test_a_conflict_names_mitigations_that_exist() -> None:
-    taxonomies, threats, conflicts = parsed()
-    conflicts[0]["mitigations"] = ["FLM-77"]
+    data = parsed()
+    data["conflicts"][0]["mitigations"] = ["FLM-77"]
     with pytest.raises(InputError, match=r"^conflicts.secagg-robustness.mitigations=FLM-77: "):
-        check(taxonomies, threats, conflicts)
+        check(data)
 
 
 def test_taxonomies_hold_what_is_referred_to_and_the_whole_short_lists() -> None:
@@ -125,7 +131,11 @@ def test_taxonomies_hold_what_is_referred_to_and_the_whole_short_lists() -> None
     assert lists.atlas.ids == {technique.id for threat in threats for technique in threat.atlas}
     assert lists.hipaa.ids == {provision.cite for threat in threats for provision in threat.hipaa}
     assert lists.nist_aml.ids == {name for threat in threats for name in threat.nist_aml}
-    assert lists.ai_rmf.ids == {name for threat in threats for name in threat.ai_rmf}
+    answered = {answer.id for answer in CATALOG.answers}
+    named = {name for threat in threats for name in threat.ai_rmf}
+    assert lists.ai_rmf.ids == named | answered
+    assert not named & answered
+    assert lists.aisvs.ids == {name for threat in threats for name in threat.aisvs}
     assert lists.mitigations.ids == {name for threat in threats for name in threat.mitigations}
 
 
@@ -157,6 +167,17 @@ def test_atlas_ids_have_a_name_in_the_pinned_release_and_known_renames_are_liste
     assert later == {"AML.T0020": ("Poison Training Data", {"2026.09": "Training Data Poisoning"})}
 
 
+def test_titles_drift_between_releases_of_atlas_only_where_the_catalog_has_the_rename() -> None:
+    later: dict[str, str] = yaml.safe_load(
+        (ROOT / "tests" / "threats" / "atlas_2026_09.yaml").read_text()
+    )
+    ours = {entry.id: entry for entry in CATALOG.taxonomies.atlas.entries}
+    assert later.keys() == ours.keys()
+    drifted = {id_: title for id_, title in later.items() if title != ours[id_].title}
+    listed = {id_: one.renamed["2026.09"] for id_, one in ours.items() if one.renamed}
+    assert drifted == listed == {"AML.T0020": "Training Data Poisoning"}
+
+
 def test_subtechniques_of_one_technique_share_its_name() -> None:
     parents: dict[str, set[str]] = {}
     for entry in CATALOG.taxonomies.atlas.entries:
@@ -176,6 +197,37 @@ def test_attacks_of_the_project_and_of_the_catalog_are_the_same() -> None:
     assert configured == {name for threat in CATALOG.threats for name in threat.attacks}
 
 
+def test_an_attack_that_no_threat_claims_is_refused() -> None:
+    data = parsed()
+    data["attacks"].append({"name": "new_attack", "powers": [["modify_update"]]})
+    with pytest.raises(InputError, match=r"^catalog.attacks=new_attack: expected an attack that a"):
+        check(data)
+
+
+def test_an_attack_whose_powers_nobody_stated_is_refused() -> None:
+    data = parsed()
+    data["attacks"] = [one for one in data["attacks"] if one["name"] != "zero"]
+    with pytest.raises(InputError, match=r"^threats.THR-BYZ.attacks=zero: expected an attack who"):
+        check(data)
+
+
+def test_a_threat_with_attacks_takes_its_powers_from_them() -> None:
+    data = parsed()
+    data["threats"][0]["powers"] = [["control_labels"]]
+    with pytest.raises(InputError, match=r"^threats.THR-LF.powers="):
+        check(data)
+    dropout = CATALOG.powers_of(CATALOG.threat("THR-DOS"))
+    assert dropout == (("modify_update",), ("drop_nodes",))
+    assert CATALOG.powers_of(CATALOG.threat("THR-EAV")) == (("network_on_path",),)
+
+
+def test_a_power_that_no_design_has_is_refused() -> None:
+    data = parsed()
+    data["attacks"][0]["powers"] = [["magic"]]
+    with pytest.raises(InputError, match=r"^attacks.0.powers.0.0=magic"):
+        check(data)
+
+
 def test_the_catalog_passes_no_judgement() -> None:
     texts = [
         text
@@ -183,4 +235,6 @@ def test_the_catalog_passes_no_judgement() -> None:
         for text in (threat.plain, *(provision.why for provision in threat.hipaa))
     ]
     texts += [clash.text for clash in CATALOG.conflicts]
+    texts += [answer.by for answer in CATALOG.answers]
+    texts += [entry.title for entry in CATALOG.taxonomies.aisvs.entries]
     assert not [text for text in texts if NEVER_STATED.search(text)]

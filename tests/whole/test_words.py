@@ -45,7 +45,9 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     # what the project does
     r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,
     # the statistical term
-    r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py|threats/findings\.py": STATISTICS,
+    r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py"
+    r"|threats/(findings|bounds|statements|criteria|losses|assessment|worksheet)\.py"
+    r"|tests/(assessed|threats/test_(bounds|criteria|assessment))\.py": STATISTICS,
     # the statistical term, and the key of a design file that states how much is run
     r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
     r"|threats/(consistency|system)\.py": (

@@ -1,0 +1,261 @@
+"""``wardround validate``: exit codes for pipelines, a folder like that of compare, and a search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.cli import validate
+from tests import designs
+from tests.commands import ALONE, wardround
+from tests.designs import criterion
+from threats import changes
+
+Made = dict[str, Any]
+Validated = Callable[..., int]
+PRIVATE = {"dp.accountant": "rdp", "dp.max_grad_norm": 1.0}
+
+
+@pytest.fixture
+def validated(tmp_path: Path) -> Validated:
+    """The exit code of the command for a small design with these changes, in the folder ``out``."""
+
+    def run(*words: str, **changed: Any) -> int:
+        path = designs.write(tmp_path, **changed)
+        where = f"hydra.run.dir={tmp_path / 'out'}"
+        return wardround("validate", f"consortium={path}", ALONE, where, *words)
+
+    return run
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((folder / "out" / name).read_text(encoding="utf-8"))
+
+
+def test_a_design_that_meets_its_criteria_exits_with_0_and_leaves_all_files(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert validated() == 0
+    out = capfd.readouterr().out
+    assert "meets its criteria" in " ".join(out.split())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "claims.jsonl", "config.yaml", "design.json", "evidence.jsonl", "manifest.json",
+        "register.csv", "register.json", "report", "results.csv", "rounds.parquet", "verdict.json",
+    }  # fmt: skip
+    assert read(tmp_path, "verdict.json")["outcome"] == "met"
+    assert read(tmp_path, "manifest.json")["command"].startswith("wardround validate consortium=")
+    evidence = (tmp_path / "out" / "evidence.jsonl").read_text().splitlines()
+    assert len(evidence) == 8  # label_flip and none, on two stacks, with two seeds
+
+
+def test_a_criterion_that_is_not_met_exits_with_1(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = [criterion(), criterion(id="best", at_least=0.9999)]
+    assert validated(acceptance=asked) == 1
+    assert read(tmp_path, "verdict.json")["outcome"] == "not_met"
+    out = " ".join(capfd.readouterr().out.split())
+    assert "best not met" in out
+    assert "search.minutes=5 looks for" in out
+
+
+def test_what_is_not_decided_exits_with_1(validated: Validated, tmp_path: Path) -> None:
+    assert validated("seeds=1", acceptance=[criterion(min_seeds=5)]) == 1
+    assert read(tmp_path, "verdict.json")["outcome"] == "inconclusive"
+
+
+def test_a_stack_that_contradicts_itself_exits_with_2_and_names_what_would_work(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stacks = [{"id": "robust", "defense": "secagg+krum"}]
+    assert validated(stacks=stacks) == 2
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "what would work: krum without secagg or secagg without krum" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_criterion_beyond_the_powers_is_refused_before_anything_runs(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert validated(acceptance=[criterion(threat="THR-BYZ")]) == 2
+    err = capfd.readouterr().err
+    assert "acceptance[0].adversary=hostile: " in err
+    assert "design.yaml:" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: Path) -> None:
+    assert validated() == 0
+    evidence = (tmp_path / "out" / "evidence.jsonl").read_bytes()
+    verdict = (tmp_path / "out" / "verdict.json").read_bytes()
+    assert validated() == 0
+    assert (tmp_path / "out" / "evidence.jsonl").read_bytes() == evidence
+    assert (tmp_path / "out" / "verdict.json").read_bytes() == verdict
+
+
+def test_a_folder_of_another_design_is_refused_and_left_as_it_is(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert validated() == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert validated(acceptance=[criterion(at_least=0.4)]) == 2
+    assert "holds runs of another design" in capfd.readouterr().err
+    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+
+
+def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert validated("--plan") == 0
+    out = " ".join(capfd.readouterr().out.split())
+    assert "8 runs: 1 attack and none, on undefended and robust, 2 seeds; about" in out
+    assert "Not tested" in out
+    assert "Does not apply" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_prints_the_verdict_alone(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert validated("--json") == 0
+    assert json.loads(capfd.readouterr().out) == read(tmp_path, "verdict.json")
+
+
+def test_the_design_s_minutes_end_the_runs_between_seeds_and_the_next_call_goes_on(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    short = {"trial": {"seeds": 2, "budget_minutes": 1e-9}}
+    assert validated(**short) == 1
+    assert "4 runs are left" in " ".join(capfd.readouterr().out.split())
+    assert read(tmp_path, "verdict.json")["outcome"] == "inconclusive"
+    assert validated(**short) == 0
+
+
+WRONG = {
+    "validate": "consortium=nothing: expected consortium=DESIGN",
+    "validate consortium=heart4": "consortium=heart4: expected a design: a file that ends in .yaml",
+    "validate consortium=/nowhere/a.yaml": "design=/nowhere/a.yaml: expected a regular file",
+    "validate consortium=heart4_open -m": "flags=consortium=heart4_open -m: expected no -m",
+    "validate consortium=heart4_open consortium=heart4_open": "expected one consortium=DESIGN",
+    "validate consortium=heart4_open defense=krum": "defense=krum: expected it in the design",
+    "validate consortium=heart4_open attacks=[alie]": "attacks=[alie]: expected it in the design",
+    "validate consortium=heart4_open training=default": "training=default: expected it in the",
+    "validate consortium=heart4_open dp.delta=1": "dp.delta=1: expected it in the design",
+    "validate consortium=heart4_open training.rounds=x": "federation.training.rounds=x: expected",
+    "validate consortium=heart4_open search.minutes=x": "minutes=x: expected a number",
+    "validate consortium=heart4_open search.minutes=-1": "minutes=-1: expected a number",
+    "validate consortium=heart4_open seeds=0": "seeds=0: expected how many",
+    "validate consortium=heart4_open workers=0": "workers=0: expected auto or",
+    "validate consortium=heart4_open --nope": "flags=--nope: unrecognized",
+    "validate consortium=heart4_open training.lr=${oc.env:HOME}": "expected no resolver",
+    "validate consortium=heart4_open hydra.job.name=x": "hydra.job.name=x: not offered",
+}
+
+
+@pytest.mark.parametrize(("words", "line"), WRONG.items(), ids=WRONG)
+def test_wrong_words_are_one_line_and_nothing_is_written(
+    words: str,
+    line: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert wardround(*words.split()) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert line in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_shows_the_words_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert wardround("validate", "--help") == 0
+    assert capfd.readouterr().out == validate.USAGE
+
+
+def test_its_configuration_can_be_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    assert wardround("validate", "consortium=heart4_open", "--cfg", "job") == 0
+    assert "rounds: 15" in capfd.readouterr().out
+
+
+# The known smallest change: a stack of the design, one number, one rule, and none
+
+
+@pytest.fixture
+def few_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three presets in place of all, so that a search takes seconds."""
+    known = changes.options
+    few = ("none", "median", "trimmed_mean")
+    monkeypatch.setattr(
+        changes, "options", lambda group: few if group == "defense" else known(group)
+    )
+
+
+def found(folder: Path) -> Made:
+    made: Made = read(folder, "search.json")
+    return made
+
+
+@pytest.mark.usefixtures("few_presets")
+def test_a_stack_that_the_design_has_already_is_the_smallest_change(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spends = criterion(metric="epsilon", at_least=None, at_most=4.0)
+    stacks = [
+        {"id": id_, "defense": "dp_record", "values": PRIVATE | {"dp.target_epsilon": epsilon}}
+        for id_, epsilon in (("private", 8.0), ("more-private", 2.0))
+    ]
+    code = validated("search.minutes=5", stacks=stacks, declared="private", acceptance=[spends])
+    assert code == 1
+    assert found(tmp_path)["smallest"] == ["declare the stack more-private"]
+    assert "declare the stack more-private (nothing in code) meets" in " ".join(
+        capfd.readouterr().out.split()
+    )
+
+
+@pytest.mark.usefixtures("few_presets")
+def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
+    validated: Validated, tmp_path: Path
+) -> None:
+    spends = criterion(metric="epsilon", at_least=None, at_most=4.0)
+    stacks = [
+        {"id": "robust", "defense": "dp_record", "values": PRIVATE | {"dp.target_epsilon": 8.0}}
+    ]
+    assert validated("search.minutes=5", stacks=stacks, acceptance=[spends]) == 1
+    made = found(tmp_path)
+    assert made["complete"]
+    assert set(made["smallest"]) == {"dp.target_epsilon=4", "dp.target_epsilon=2"}
+    costs = {one["cost"] for one in made["changes"] if one["state"] != "unfinished"}
+    assert costs == {"one number"}
+
+
+@pytest.mark.usefixtures("few_presets")
+def test_a_rule_is_the_smallest_change_where_one_hospital_outweighs_all_others(
+    validated: Validated, tmp_path: Path
+) -> None:
+    adversary = {"knowledge": "own"}
+    federation = {"adversary": {"n_hostile": 1, "knowledge": "own"}}
+    asked = [criterion(threat="THR-BYZ", at_least=0.6)]
+    code = validated(
+        "search.minutes=5", stacks=[], declared="undefended", powers=["modify_update"],
+        adversary=adversary, federation=federation, acceptance=asked,
+    )  # fmt: skip
+    assert code == 1
+    assert set(found(tmp_path)["smallest"]) == {"the rule median", "the rule trimmed_mean"}
+
+
+@pytest.mark.usefixtures("few_presets")
+def test_where_no_change_helps_none_is_found_and_the_criterion_is_named(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = [criterion(), criterion(id="perfect", at_least=0.99999)]
+    assert validated("search.minutes=5", acceptance=asked) == 1
+    made = found(tmp_path)
+    assert (made["smallest"], made["in_the_way"], made["complete"]) == ([], ["perfect"], True)
+    out = " ".join(capfd.readouterr().out.split())
+    assert "None found that meets all criteria. In the way: perfect" in out

@@ -1,0 +1,165 @@
+"""The runs of a design follow from its powers, its criteria and the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import designs
+from threats import catalog, design_files, problems, runs
+from threats.problems import Problem
+from threats.runs import Facts, Runs
+from threats.system import Design
+
+CATALOG = catalog.load()
+CONFIG: dict[str, Any] = {"secagg": {}, "adversary": {"knowledge": "updates_and_rule"}}
+HIDDEN = CONFIG | {"secagg": {"_target_": "aggregators.secagg.sum.Sum"}}
+
+
+def facts(**changes: Any) -> Facts:
+    return Facts(**({"config": CONFIG, "n_hostile": 1} | changes))
+
+
+def planned(design: Design, **changes: Any) -> Runs:
+    found = runs.planned(design, CATALOG, facts(**changes))
+    assert isinstance(found, Runs), found
+    return found
+
+
+def design(**changes: Any) -> Design:
+    return problems.design(designs.values(**changes))
+
+
+def named(name: str) -> Design:
+    return design_files.read(design_files.find(name)).design
+
+
+def planned_by_name(name: str) -> Runs:
+    chosen = named(name)
+    hides = "secagg" in chosen.stack(chosen.declared).defense
+    return planned(chosen, config=HIDDEN if hides else CONFIG)
+
+
+def reason(found: Runs, threat: str, attack: str | None = None) -> str:
+    (only,) = {one.reason for one in found.untested if (one.threat, one.attack) == (threat, attack)}
+    return only
+
+
+def test_only_attacks_with_declared_powers_are_run() -> None:
+    found = planned(design())
+    assert found.attacks == ("label_flip",)
+    assert found.stacks == ("undefended", "robust")
+    assert found.n_runs == 2 * 2 * 2
+    assert [one.threat for one in found.subjects if one.attacks] == ["THR-LF"]
+
+
+@pytest.mark.parametrize("name", design_files.named())
+def test_every_attack_that_is_run_is_within_the_powers_of_each_adversary_that_it_is_run_for(
+    name: str,
+) -> None:
+    chosen = named(name)
+    for subject in planned_by_name(name).subjects:
+        for attack in subject.attacks:
+            powers = set(chosen.adversary(subject.adversary).powers)
+            assert any(set(way) <= powers for way in CATALOG.attack(attack).powers)
+
+
+def test_what_applies_and_has_no_attack_is_not_tested_by_name() -> None:
+    found = planned_by_name("heart12_hardened")
+    assert reason(found, "THR-MIA") == "no attack of this project exercises it"
+    assert "inventory" in reason(found, "THR-SC")
+    assert "does not declare" in reason(found, "THR-DOS", "honest_absence")
+
+
+def test_every_threat_is_run_or_not_tested_or_does_not_apply() -> None:
+    for name in design_files.named():
+        found = planned_by_name(name)
+        tested = {one.threat for one in found.subjects if one.attacks}
+        stated = {one.threat for one in (*found.untested, *found.excluded)}
+        assert tested | stated == {threat.id for threat in CATALOG.threats}
+
+
+def test_an_attack_that_the_stack_does_not_define_is_not_run_and_stays_needed() -> None:
+    found = planned(named("heart4_open"), refused={"constrain": "expected dp=none"})
+    assert "constrain" not in found.attacks
+    assert reason(found, "THR-MR", "constrain") == "expected dp=none"
+    assert "constrain" in found.needed["THR-MR", "hostile-hospital"]
+
+
+def test_an_attack_that_takes_more_knowledge_than_its_adversary_has_is_not_needed() -> None:
+    adversary = {"knowledge": "own"}
+    config = {**CONFIG, "adversary": adversary}
+    chosen = design(powers=["modify_update"], adversary=adversary, acceptance=[
+        designs.criterion(threat="THR-BYZ")
+    ])  # fmt: skip
+    found = planned(chosen, config=config, needs={"alie": "colluders"})
+    assert "alie" not in found.attacks
+    assert "alie" not in found.needed["THR-BYZ", "hostile"]
+    assert "takes the knowledge colluders" in reason(found, "THR-BYZ", "alie")
+    assert "sign_flip" in found.attacks
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "expected"),
+    [
+        ({"acceptance": [designs.criterion(threat="THR-BYZ")]}, {}, "it takes modify_update"),
+        ({"acceptance": [designs.criterion(threat="THR-DBA")], "powers": [
+            "control_training_data", "control_labels",
+        ]}, {}, "2 that act together"),
+        ({}, {"n_hostile": 3}, "3 hospitals are hostile"),
+    ],
+)  # fmt: skip
+def test_a_criterion_beyond_the_powers_of_its_adversary_is_refused(
+    changes: dict[str, Any], given: dict[str, Any], expected: str
+) -> None:
+    found = runs.planned(design(**changes), CATALOG, facts(**given))
+    assert isinstance(found, Problem)
+    assert found.key == "acceptance[0].adversary"
+    assert expected in found.expected
+
+
+def test_runs_that_know_more_than_the_adversary_declares_are_refused() -> None:
+    chosen = design(powers=["modify_update"], adversary={"knowledge": "own"}, acceptance=[
+        designs.criterion(threat="THR-BYZ")
+    ])  # fmt: skip
+    found = runs.planned(chosen, CATALOG, facts())
+    assert isinstance(found, Problem)
+    assert "updates_and_rule" in found.expected
+
+
+def test_an_adversary_of_sums_reads_no_single_updates() -> None:
+    chosen = named("heart12_secagg_krum")
+    found = runs.planned(chosen, CATALOG, facts())
+    assert isinstance(found, Problem)
+    assert "see_individual_updates" in found.expected
+    assert "analytic_inversion" in planned_by_name("heart12_secagg_krum").attacks
+
+
+def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
+    assert planned(design()).seeds == (0, 1)
+    asked = [designs.criterion(min_seeds=7)]
+    assert len(planned(design(acceptance=asked)).seeds) == 7
+    assert len(planned(design(trial={"seeds": 9}, acceptance=asked)).seeds) == 9
+
+
+def test_a_rate_of_records_takes_seeds_until_none_read_would_show_it() -> None:
+    reading = {
+        "id": "reader", "role": "aggregator", "at": ["server"],
+        "powers": ["see_individual_updates"],
+        "initiation": {"level": "low", "rationale": "made for a test"},
+    }  # fmt: skip
+    asked = designs.criterion(
+        threat="THR-GI", adversary="reader", metric="reconstruction_rate", over="rate",
+        at_most=0.05, at_least=None, min_seeds=1,
+    )  # fmt: skip
+    chosen = design(adversaries=[reading], acceptance=[asked], trial={"seeds": 1})
+    many = planned(chosen, records=1000).wanted
+    few = planned(chosen, records=10).wanted
+    assert many == 2
+    assert 6 <= few <= 12
+    trials = planned(
+        design(adversaries=[reading], acceptance=[asked | {"min_trials": 299}], trial={"seeds": 1}),
+        records=10,
+    ).wanted
+    assert trials == 30

@@ -1,0 +1,125 @@
+"""Which threats bear on which elements of a design, by which adversaries: powers decide.
+
+What does not apply keeps its reason as a code, so that nobody has to guess why a row is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from threats.catalog import Alternatives, Catalog, Fact, Threat
+from threats.system import Adversary, Component, Design
+
+ANYBODY: Final = "anybody"  # in a row's id: no adversary of the design is needed
+FLOW: Final = "flow"
+
+Code = Literal["powers", "place", "parties", "element"]
+
+
+class Subject(Fact):
+    """A threat, the element that it strikes, and the adversary who would do it.
+
+    ``adversary``: ``ANYBODY`` where the threat needs none of the design. ``attacks``: those that
+    the adversary has the powers for.
+    """
+
+    threat: str
+    element: str
+    adversary: str
+    attacks: tuple[str, ...]
+
+
+class Excluded(Fact):
+    """A threat that does not apply to an adversary (or, with ``ANYBODY``, to the design), and why.
+
+    ``powers``: none of the alternatives that it takes is declared. ``place``: the adversary is at
+    no element of the kind that it strikes. ``parties``: too few act together. ``element``: the
+    design has no such element.
+    """
+
+    threat: str
+    adversary: str
+    code: Code
+    reason: str
+
+
+def applicable(design: Design, catalog: Catalog) -> tuple[list[Subject], list[Excluded]]:
+    """What applies to a design, in the order of the catalog, and what does not."""
+    subjects: list[Subject] = []
+    excluded: list[Excluded] = []
+    for threat in catalog.threats:
+        for found in _of_threat(threat, design, catalog):
+            if isinstance(found, Subject):
+                subjects.append(found)
+            else:
+                excluded.append(found)
+    return subjects, excluded
+
+
+def within(powers: Alternatives, adversary: Adversary) -> bool:
+    """Whether an adversary has declared all powers of one of the alternatives."""
+    return any(set(needed) <= set(adversary.powers) for needed in powers)
+
+
+def _of_threat(threat: Threat, design: Design, catalog: Catalog) -> Iterator[Subject | Excluded]:
+    powers = catalog.powers_of(threat)
+    if not powers:
+        elements = [one.id for one in design.components if one.role in threat.where]
+        for element in elements:
+            yield Subject(threat=threat.id, element=element, adversary=ANYBODY, attacks=())
+        if not elements:
+            reason = f"the design has no {_listed(threat.where)}"
+            yield Excluded(threat=threat.id, adversary=ANYBODY, code="element", reason=reason)
+        return
+    for adversary in design.adversaries:
+        yield from _of_adversary(threat, powers, adversary, design, catalog)
+
+
+def _of_adversary(
+    threat: Threat, powers: Alternatives, adversary: Adversary, design: Design, catalog: Catalog
+) -> Iterator[Subject | Excluded]:
+    elements = _elements(threat, adversary, design)
+    refusal: tuple[Code, str] | None = None
+    if not within(powers, adversary):
+        ways = " or ".join(" with ".join(one) for one in powers)
+        refusal = "powers", f"it takes {ways}, and {adversary.id} does not declare that"
+    elif adversary.coalition_max < threat.parties:
+        few = f"coalition_max is {adversary.coalition_max}"
+        refusal = "parties", f"it takes {threat.parties} that act together, and {few}"
+    elif not elements:
+        refusal = "place", f"it strikes {_listed(threat.where)}, and {adversary.id} is at none"
+    if refusal is not None:
+        code, reason = refusal
+        yield Excluded(threat=threat.id, adversary=adversary.id, code=code, reason=reason)
+        return
+    attacks = [name for name in threat.attacks if within(catalog.attack(name).powers, adversary)]
+    for element in elements:
+        yield Subject(
+            threat=threat.id, element=element, adversary=adversary.id, attacks=tuple(attacks)
+        )
+
+
+def _elements(threat: Threat, adversary: Adversary, design: Design) -> list[str]:
+    """Components of the first role of the threat at which the adversary is, or flows that it can
+    touch: those between two zones.
+    """
+    places = [design.component(id_) for id_ in adversary.at]
+    for role in threat.where:
+        found = (
+            [flow.id for flow in design.flows if _crosses(design, flow.from_, flow.to)]
+            if role == FLOW
+            else [one.id for one in places if one.role == role]
+        )
+        if found:
+            return found
+    return []
+
+
+def _crosses(design: Design, start: str, end: str) -> bool:
+    one: Component = design.component(start)
+    return one.zone != design.component(end).zone
+
+
+def _listed(places: tuple[str, ...]) -> str:
+    return " or ".join(place.replace("_", " ") for place in places)

@@ -1,0 +1,567 @@
+"""An assessment: what the evidence shows of a consortium's design, row by row and as a verdict.
+
+Design, catalog and evidence go in. Nothing is run here, and nothing is decided that people decide.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sim.evidence import Chain
+from sim.evidence.controls import NONE
+from threats import levels
+from threats.applicability import ANYBODY, Excluded, Subject, applicable
+from threats.catalog import Catalog, Fact, Status, Threat
+from threats.cells import Cell, cells
+from threats.consistency import UNDEFENDED
+from threats.criteria import Judged, Outcome, by_reason, judge
+from threats.findings import doubts, stated
+from threats.levels import WORDS
+from threats.statements import ENOUGH, EvidenceGrade, Magnitude, Source, Statement, statement
+from threats.system import Criterion, Decision, Design, Grade
+from threats.used import beyond
+from threats.worksheet import Worksheet, worksheets
+
+Color = Literal["green", "amber", "red", "gray"]
+VERDICT: Final = "verdict"  # what a decision about the whole names in place of a row
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an assessment expects of its runs.
+
+    ``labels``: how the runs name the defense of each stack, where that is not ``Stack.defense``.
+    ``needed``: attacks that have to be tried, by threat and adversary; those that are not there are
+    all that the adversary has the powers for. ``refused``: attacks that cannot be run, and why.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    needed: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+class Risk(Fact):
+    """Four levels of NIST SP 800-30: of adverse impact once begun (G-4), overall likelihood (G-5),
+    impact (H-3) and risk (I-2).
+    """
+
+    adverse: Grade
+    likelihood: Grade
+    impact: Grade
+    risk: Grade
+
+
+class Range(Fact):
+    """Risk from both sides: ``upper`` by the bound that does not flatter a defense, ``lower`` by
+    the one that does not flatter an attack.
+    """
+
+    upper: Risk
+    lower: Risk
+
+
+class DecisionField(Fact):
+    """What a named person decided, or that nobody has. ``expired``: its last day is over."""
+
+    decision: Literal["accept", "mitigate", "transfer", "avoid"] | None
+    by: str | None
+    date: datetime.date | None
+    expires: datetime.date | None
+    expired: bool
+
+
+class RegisterRow(Fact):
+    """A threat to an element of the design by an adversary, with what the evidence shows of it.
+
+    ``id`` is the same for the same threat, element, adversary and stack. ``initial``: without
+    controls; ``adjusted``: with the stack of the design; None where nothing was run. ``evidence``
+    are the statements, ``sources`` the lines that they stand on; ``grade`` is that of the best.
+    """
+
+    id: str
+    kind: Literal["threat", "conflict"]
+    threat: str
+    name: str
+    plain: str
+    element: str
+    adversary: str
+    stack: str
+    status: Status
+    color: Color
+    grade: EvidenceGrade
+    initiation: Grade | None
+    initial: Range | None
+    adjusted: Range | None
+    magnitudes: tuple[Magnitude, ...]
+    text: str
+    reasons: tuple[str, ...]
+    evidence: tuple[str, ...]
+    sources: tuple[Source, ...]
+    controls: tuple[str, ...]
+    absent_controls: tuple[str, ...]
+    decision: DecisionField
+    residual: str
+    stride: tuple[str, ...]
+    linddun: tuple[str, ...]
+    owasp: tuple[str, ...]
+    atlas: tuple[str, ...]
+    nist_aml: tuple[str, ...]
+    hipaa: tuple[str, ...]
+    ai_rmf: tuple[str, ...]
+    aisvs: tuple[str, ...]
+
+
+class Assessment(Fact):
+    """All that an assessment states. ``bytes`` and ``head``: the chain of evidence it stands on."""
+
+    design: str
+    version: int
+    digest: str
+    stack: str
+    on: datetime.date
+    outcome: Outcome
+    decision: DecisionField
+    criteria: tuple[Judged, ...]
+    rows: tuple[RegisterRow, ...]
+    statements: tuple[Statement, ...]
+    excluded: tuple[Excluded, ...]
+    questions: tuple[str, ...]
+    worksheets: tuple[Worksheet, ...]
+    answers: tuple[tuple[str, str], ...]
+    n_runs: int
+    bytes: int
+    head: str
+
+
+def assess(
+    design: Design,
+    catalog: Catalog,
+    chain: Chain,
+    plan: Plan | None = None,
+    claims: Mapping[str, int] | None = None,
+    on: datetime.date | None = None,
+    stack: str | None = None,
+) -> Assessment:
+    """What ``chain`` shows of a design.
+
+    ``claims``: for each claim that was stated, the bytes of evidence at that time. ``on``: the day
+    on which decisions are in force or over; today. ``stack``: in place of the declared one.
+    """
+    day = on or datetime.date.today()
+    of = _Of(
+        design,
+        catalog,
+        chain,
+        plan or Plan(),
+        claims or {},
+        day,
+        design.declared if stack is None else stack,
+    )
+    subjects, excluded = applicable(design, catalog)
+    tested = cells(chain.records)
+    found: dict[tuple[str, str], _Found] = {}
+    for subject in subjects:
+        pair = subject.threat, subject.adversary
+        if pair not in found:
+            found[pair] = _find(subject, tested, of)
+    rows = [_row(subject, found[subject.threat, subject.adversary], of) for subject in subjects]
+    ordered = sorted([*rows, *_conflicts(of)], key=_order)
+    judged = tuple(
+        _judged(criterion, found.get((criterion.threat, criterion.adversary)), of)
+        for criterion in design.acceptance
+    )
+    statements = {one.id: one for here in found.values() for one in (*here.initial, *here.adjusted)}
+    return Assessment(
+        design=design.meta.name,
+        version=design.meta.version,
+        digest=design.digest,
+        stack=of.stack,
+        on=day,
+        outcome=_together(judged),
+        decision=_decision(VERDICT, of),
+        criteria=judged,
+        rows=tuple(ordered),
+        statements=tuple(statements.values()),
+        excluded=tuple(excluded),
+        questions=tuple(_questions(ordered, judged, of)),
+        worksheets=worksheets(design, catalog, subjects, list(statements.values()), of.stack),
+        answers=tuple((answer.id, answer.by) for answer in catalog.answers),
+        n_runs=len(chain.records),
+        bytes=chain.bytes,
+        head=chain.hash,
+    )
+
+
+def row_id(subject: Subject, stack: str) -> str:
+    """The id of a row: the same threat, element, adversary and stack have the same."""
+    return "/".join((subject.threat, subject.element, subject.adversary, stack))
+
+
+@dataclass(frozen=True)
+class _Of:
+    """What every part of an assessment needs."""
+
+    design: Design
+    catalog: Catalog
+    chain: Chain
+    plan: Plan
+    claims: Mapping[str, int]
+    day: datetime.date
+    stack: str
+
+    def label(self, stack: str) -> str:
+        """How the runs name the defense of a stack."""
+        return self.plan.labels.get(stack, self.design.stack(stack).defense)
+
+    def needed(self, subject: Subject) -> tuple[str, ...]:
+        """Attacks that have to be tried."""
+        pair = subject.threat, subject.adversary
+        return self.plan.needed.get(pair, subject.attacks)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is on a threat by an adversary: statements on the undefended design and on the
+    stack, the stack's cells, and what is missing of its attacks, with the reason.
+    """
+
+    initial: tuple[Statement, ...]
+    adjusted: tuple[Statement, ...]
+    cells: tuple[Cell, ...]
+    missing: Mapping[str, str]
+
+
+def _find(subject: Subject, tested: Sequence[Cell], of: _Of) -> _Found:
+    if not subject.attacks:
+        return _Found((), (), (), {})
+    unfit: dict[str, str] = {}
+    initial = _fitting(subject, tested, UNDEFENDED, unfit, of)
+    adjusted = _fitting(subject, tested, of.stack, unfit, of)
+    ran = {name for cell in adjusted for name in cell.attacks}
+    reasons = {**unfit, **of.plan.refused}
+    missing = {name: reasons.get(name, "not run") for name in of.needed(subject) if name not in ran}
+    return _Found(
+        _statements(subject, initial, UNDEFENDED, of),
+        _statements(subject, adjusted, of.stack, of),
+        tuple(adjusted),
+        missing,
+    )
+
+
+def _fitting(
+    subject: Subject, tested: Sequence[Cell], stack: str, unfit: dict[str, str], of: _Of
+) -> list[Cell]:
+    """Cells of a stack that are evidence on a subject; ``unfit`` gets why others are none."""
+    adversary, label = of.design.adversary(subject.adversary), of.label(stack)
+    fit = []
+    for cell in tested:
+        if cell.defense != label or not set(cell.attacks) & set(subject.attacks):
+            continue
+        first = next(iter(cell.runs.values()))
+        baseline = label == NONE and of.label(of.stack) != NONE
+        reason = beyond(
+            cell.attacks,
+            first.config,
+            first.n_hostile,
+            adversary,
+            of.catalog,
+            baseline=baseline,
+        )
+        if reason is None:
+            fit.append(cell)
+        else:
+            unfit[cell.attack] = reason
+    return fit
+
+
+def _statements(
+    subject: Subject, found: Sequence[Cell], stack: str, of: _Of
+) -> tuple[Statement, ...]:
+    threat = of.catalog.threat(subject.threat)
+    adversary = of.design.adversary(subject.adversary)
+    needed = _trials_needed(subject, of.design.acceptance)
+    made = (
+        statement(
+            cell, threat, adversary, stack, of.design, of.catalog, of.chain, of.claims, needed
+        )
+        for cell in found
+    )
+    return tuple(one for one in made if one is not None)
+
+
+def _trials_needed(subject: Subject, criteria: Iterable[Criterion]) -> int:
+    asked = [
+        one.min_trials or one.min_seeds or 0
+        for one in criteria
+        if (one.threat, one.adversary) == (subject.threat, subject.adversary)
+    ]
+    return max(asked, default=ENOUGH)
+
+
+def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
+    threat, stack = of.catalog.threat(subject.threat), of.design.stack(of.stack)
+    adjusted = found.adjusted
+    stated_ = {one.claim.attack for one in adjusted}
+    void = [cell for cell in found.cells if cell.attack not in stated_]
+    doubted = [(why, one.claim.attack) for one in adjusted for why in one.doubts]
+    doubted += [
+        (why, cell.attack) for cell in void for why in doubts(cell, stated(cell, threat.metrics))
+    ]
+    lacking = by_reason([*doubted, *((why, name) for name, why in found.missing.items())])
+    status = _status(threat, found.cells, bool(lacking))
+    initiation, before, after = None, None, None
+    if subject.adversary != ANYBODY:
+        initiation = of.design.adversary(subject.adversary).initiation.level
+        before, after = _range(found.initial, initiation), _range(adjusted, initiation)
+    untested = [] if found.cells else [threat.untested.reason]
+    has = tuple(one.id for one in stack.controls if one.id in threat.mitigations)
+    id_ = row_id(subject, of.stack)
+    return RegisterRow(
+        id=id_,
+        kind="threat",
+        threat=threat.id,
+        name=threat.name,
+        plain=threat.plain,
+        element=subject.element,
+        adversary=subject.adversary,
+        stack=of.stack,
+        status=status,
+        color=_color(status, after),
+        grade=max((one.grade for one in adjusted), default="E0"),
+        initiation=initiation,
+        initial=before,
+        adjusted=after,
+        magnitudes=_largest(adjusted),
+        text=_worst_text(adjusted),
+        reasons=(*untested, *lacking),
+        evidence=tuple(dict.fromkeys(one.id for one in (*found.initial, *adjusted))),
+        sources=_sources((*found.initial, *adjusted)),
+        controls=has,
+        absent_controls=tuple(one for one in threat.mitigations if one not in has),
+        decision=_decision(id_, of),
+        residual=_residual(status, before, after),
+        **_references(threat, of.catalog),
+    )
+
+
+def _status(threat: Threat, tried: Sequence[Cell], lacking: bool) -> Status:
+    if not tried:
+        return threat.untested.status
+    return "inconclusive" if lacking else "measured"
+
+
+def _range(statements: Sequence[Statement], initiation: Grade) -> Range | None:
+    """The risk of the worst of several attacks; attacks are never pooled, for one that fails would
+    hide one that works.
+    """
+    if not statements:
+        return None
+    # what no scale of the design measures may be as large as can be
+    magnitudes = [one.level for made in statements for one in made.magnitudes]
+    impact = levels.worst(magnitudes or ["very_high"])
+    upper = levels.worst(levels.of_share(made.upper) for made in statements)
+    lower = levels.worst(levels.of_share(made.lower) for made in statements)
+    return Range(upper=_risk(initiation, upper, impact), lower=_risk(initiation, lower, impact))
+
+
+def _risk(initiation: Grade, adverse: Grade, impact: Grade) -> Risk:
+    likelihood = levels.overall(initiation, adverse)
+    return Risk(
+        adverse=adverse,
+        likelihood=likelihood,
+        impact=impact,
+        risk=levels.risk(likelihood, impact),
+    )
+
+
+def _largest(statements: Sequence[Statement]) -> tuple[Magnitude, ...]:
+    """Of each kind of impact the largest magnitude."""
+    found: dict[str, Magnitude] = {}
+    for one in (magnitude for made in statements for magnitude in made.magnitudes):
+        held = found.get(one.kind)
+        if held is None or _size(one) > _size(held):
+            found[one.kind] = one
+    return tuple(found.values())
+
+
+def _size(one: Magnitude) -> float:
+    return float("inf") if one.value is None else one.value
+
+
+def _color(status: Status, after: Range | None) -> Color:
+    """Green only for what was measured and is at most low; gray where nobody knows."""
+    if after is None:
+        return "gray"
+    risk = levels.LEVELS.index(after.upper.risk)
+    if risk >= levels.LEVELS.index("high"):
+        return "red"
+    return "green" if status == "measured" and risk <= levels.LEVELS.index("low") else "amber"
+
+
+def _worst_text(adjusted: Sequence[Statement]) -> str:
+    """The sentence of the statement that is worst for the design; empty without statements."""
+    worst = max(adjusted, key=lambda one: (one.upper, one.rate), default=None)
+    return worst.text if worst else ""
+
+
+def _residual(status: Status, before: Range | None, after: Range | None) -> str:
+    """What risk is left, in a sentence."""
+    if after is None:
+        return "Nobody knows what risk is left: nothing was measured."
+    upper, lower = after.upper.risk, after.lower.risk
+    apart = "" if upper == lower else f"; by the lower bound it is {WORDS[lower]}"
+    without = ""
+    if before is not None and before != after:
+        without = f" (without the controls: {WORDS[before.upper.risk]})"
+    least = "" if status == "measured" else "at least "
+    part = "" if status == "measured" else "; not all of it was measured"
+    return f"The risk that is left is {least}{WORDS[upper]}{without}{apart}{part}."
+
+
+def _sources(statements: Iterable[Statement]) -> tuple[Source, ...]:
+    """Every line that the statements stand on, each once."""
+    found = {one.run: one for made in statements for one in (*made.runs, *made.controls)}
+    return tuple(found.values())
+
+
+def _references(threat: Threat, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    pin = catalog.taxonomies.atlas.release
+    return {
+        "stride": threat.stride,
+        "linddun": threat.linddun,
+        "owasp": threat.owasp,
+        "atlas": tuple(
+            f"{one.id}@{pin}" + (" (near)" if one.fit == "near" else "") for one in threat.atlas
+        ),
+        "nist_aml": threat.nist_aml,
+        "hipaa": tuple(f"{one.cite} ({one.relevance})" for one in threat.hipaa),
+        "ai_rmf": threat.ai_rmf,
+        "aisvs": threat.aisvs,
+    }
+
+
+def _decision(row: str, of: _Of) -> DecisionField:
+    """The last decision about a row; one whose last day is over is open again."""
+    ours = [one for one in of.design.decisions if one.row == row]
+    last: Decision | None = max(ours, key=lambda one: one.date, default=None)
+    if last is None:
+        return DecisionField(decision=None, by=None, date=None, expires=None, expired=False)
+    return DecisionField(
+        decision=last.decision,
+        by=last.by,
+        date=last.date,
+        expires=last.expires,
+        expired=last.expires < of.day,
+    )
+
+
+def _order(row: RegisterRow) -> tuple[bool, int, int, str]:
+    """Threats before conflicts, the highest risk first; rows of which nobody knows come first."""
+    worst = 0 if row.adjusted is None else -levels.LEVELS.index(row.adjusted.upper.risk)
+    known = 0 if row.adjusted is None else 1
+    return row.kind == "conflict", known, worst, row.id
+
+
+def _conflicts(of: _Of) -> list[RegisterRow]:
+    """One row for each conflict that the stack's runs recorded."""
+    label, found = of.label(of.stack), dict[str, list[Source]]()
+    words = {}
+    for record in of.chain.records:
+        if record.defense != label:
+            continue
+        for conflict in record.conflicts:
+            words[conflict.id] = conflict
+            line = of.chain.lines[record.run].hash
+            found.setdefault(conflict.id, []).append(Source(run=record.run, line=line))
+    mitigations = {clash.id: clash.mitigations for clash in of.catalog.conflicts}
+    rows = []
+    for name, sources in found.items():
+        id_ = f"conflict/{name}/{of.stack}"
+        rows.append(
+            RegisterRow(
+                id=id_,
+                kind="conflict",
+                threat=name,
+                name=words[name].between,
+                plain=words[name].text,
+                element=of.stack,
+                adversary=ANYBODY,
+                stack=of.stack,
+                status="literature_only",
+                color="gray",
+                grade="E0",
+                initiation=None,
+                initial=None,
+                adjusted=None,
+                magnitudes=(),
+                text="",
+                reasons=("follows from how the two work; no figure is claimed",),
+                evidence=(),
+                sources=tuple(sources),
+                controls=mitigations.get(name, ()),
+                absent_controls=(),
+                decision=_decision(id_, of),
+                residual="The two controls weaken each other.",
+                stride=(),
+                linddun=(),
+                owasp=(),
+                atlas=(),
+                nist_aml=(),
+                hipaa=(),
+                ai_rmf=(),
+                aisvs=(),
+            )
+        )
+    return rows
+
+
+def _judged(criterion: Criterion, found: _Found | None, of: _Of) -> Judged:
+    threat = of.catalog.threat(criterion.threat)
+    cells_, missing = (found.cells, found.missing) if found else ((), {})
+    return judge(criterion, threat, cells_, missing, of.chain.lines, of.claims)
+
+
+def _together(judged: Sequence[Judged]) -> Outcome:
+    """Not met if one criterion is not met, met if all are met."""
+    outcomes = [one.outcome for one in judged]
+    if "not_met" in outcomes:
+        return "not_met"
+    return "met" if outcomes and set(outcomes) == {"met"} else "inconclusive"
+
+
+def _questions(rows: Sequence[RegisterRow], judged: Sequence[Judged], of: _Of) -> Iterator[str]:
+    """What people still have to answer, in a fixed order."""
+    design = of.design
+    for one in design.legal:
+        if one.status == "unconfirmed":
+            yield f"Nobody has confirmed the legal assumption {one.id}: {one.text}"
+        elif one.status == "rejected":
+            yield f"{one.by} has rejected the assumption {one.id}: {one.text}"
+    if design.impact.ratified_by is None:
+        yield "The impact scale is the default of the tool and nobody has ratified it."
+    for adversary in design.adversaries:
+        if adversary.initiation.declared_by is None:
+            level = WORDS[adversary.initiation.level]
+            yield f"Nobody stands for the initiation level of {adversary.id}, which is {level}."
+    for asset in design.assets:
+        if asset.phi == "assumed_yes":
+            yield f"Whether {asset.id} holds health information of persons is assumed, not known."
+    for control in design.stack(of.stack).controls:
+        if control.enforced_by == "app":
+            yield f"{control.id} is enforced by the uploaded app: who checks that app?"
+    for row in rows:
+        if row.kind == "threat" and row.status != "measured":
+            why = "; ".join(row.reasons)
+            yield f"{row.id} is {row.status.replace('_', ' ')}: {why}"
+    for one_ in judged:
+        if one_.stated != "before the runs" and one_.tried:
+            yield f"Criterion {one_.id} was not stated before its runs."
+    ids = {row.id for row in rows} | {VERDICT}
+    for decision in design.decisions:
+        if decision.row not in ids:
+            yield f"The decision of {decision.by} is about {decision.row}, which is no row."
+        elif decision.expires < of.day:
+            yield f"The decision of {decision.by} about {decision.row} ended on {decision.expires}."

@@ -1,0 +1,389 @@
+"""Acceptance criteria judged by runs: met, not met or inconclusive, with the figures behind it.
+
+A criterion is met only if the bound on the side that does not flatter meets it, for every attack
+that the adversary could try. What was not tried, or lacks a control or seeds, is inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sim.evidence import Line, RunRecord
+from sim.evidence.metrics import METRICS, Range
+from threats import bounds
+from threats.catalog import Fact, Measured, Threat
+from threats.cells import Cell
+from threats.findings import doubts
+from threats.losses import acted, against_attack_free, counts, losses
+from threats.statements import Source, Stated, digest, named, when
+from threats.system import Criterion
+
+Outcome = Literal["met", "not_met", "inconclusive"]
+Figure = tuple[float, float, float]  # an estimate, and its bounds on either side
+
+
+class Tried(Fact):
+    """What the runs of one attack show of a criterion.
+
+    ``figure``: the estimate that the criterion bounds, with its one-sided bounds ``lower`` and
+    ``upper``; of the worst hospital where each is bounded.
+    """
+
+    attack: str
+    outcome: Outcome
+    figure: float
+    lower: float
+    upper: float
+    hospital: str | None
+    seeds: tuple[int, ...]
+    n_trials: int
+    reasons: tuple[str, ...]
+    text: str
+    runs: tuple[Source, ...]
+
+
+class Judged(Fact):
+    """A criterion with its outcome, in words and in figures.
+
+    ``decisive``: the attack that decides it, the one that comes nearest to the bound or is beyond
+    it. ``reasons``: why nothing is decided, empty otherwise.
+    """
+
+    id: str
+    threat: str
+    adversary: str
+    metric: str
+    over: str
+    bound: str
+    limit: float
+    alpha: float
+    outcome: Outcome
+    stated: Stated
+    text: str
+    decisive: str | None
+    reasons: tuple[str, ...]
+    tried: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Figures by seed, turned so that a larger one is worse; of one hospital or of the consortium.
+
+    ``lost``: seeds in which the attack left no figure though the control has one. Such a seed
+    counts with the worst value that there is.
+    """
+
+    values: tuple[float, ...]
+    lost: int
+    hospital: str | None
+
+
+def judge(
+    criterion: Criterion,
+    threat: Threat,
+    cells: Sequence[Cell],
+    missing: Mapping[str, str],
+    lines: Mapping[str, Line],
+    claims: Mapping[str, int],
+) -> Judged:
+    """A criterion judged by ``cells``: the runs of its threat's attacks on the declared stack.
+
+    ``missing``: attacks that should have been tried and were not, each with the reason. ``claims``:
+    how many bytes of evidence there were when the criterion was stated.
+    """
+    n_tests = sum(_n_series(criterion, cell) for cell in cells)
+    tried = [_tried(criterion, threat, cell, max(1, n_tests), lines) for cell in cells]
+    lacking = [(reason, one.attack) for one in tried for reason in one.reasons]
+    absent = [(reason, attack) for attack, reason in missing.items()]
+    outcome = _together([one.outcome for one in tried], bool(absent) or not tried)
+    reasons = by_reason([*lacking, *absent])
+    if not tried and not absent:
+        reasons = ("no attack of it was run with what the adversary declares",)
+    undecided = reasons if outcome == "inconclusive" else ()
+    decisive = _decisive(criterion, tried, outcome)
+    return Judged(
+        id=criterion.id,
+        threat=criterion.threat,
+        adversary=criterion.adversary,
+        metric=criterion.metric,
+        over=criterion.over,
+        bound=criterion.bound[0],
+        limit=criterion.bound[1],
+        alpha=criterion.alpha,
+        outcome=outcome,
+        stated=when(
+            claimed(criterion)[0], (run.run for one in tried for run in one.runs), lines, claims
+        ),
+        text=_sentence(criterion, outcome, decisive, undecided, len(tried)),
+        decisive=decisive.attack if decisive else None,
+        reasons=undecided,
+        tried=tuple(tried),
+    )
+
+
+def measured_for(criterion: Criterion, threat: Threat) -> Measured:
+    """The metric of a criterion with the control that its threat compares it with."""
+    for measured in threat.metrics:
+        if measured.metric == criterion.metric:
+            return measured
+    if METRICS[criterion.metric].basis == "trials":
+        return against_attack_free(criterion.metric).model_copy(update={"control": "undefended"})
+    return against_attack_free(criterion.metric)
+
+
+def by_reason(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Reasons, each once, with the attacks that it holds for.
+
+    >>> by_reason([("not run", "alie"), ("not run", "zero")])
+    ('not run: alie, zero',)
+    """
+    found: dict[str, dict[str, None]] = {}
+    for reason, attack in pairs:
+        found.setdefault(reason, {})[attack] = None
+    return tuple(f"{reason}: {', '.join(attacks)}" for reason, attacks in found.items())
+
+
+def claimed(criterion: Criterion) -> tuple[str, str]:
+    """A criterion as a claim: its id, which follows from its content, and its words."""
+    text = f"{wording(criterion)} under {criterion.threat} by {criterion.adversary}"
+    return "CR-" + digest(criterion.model_dump(mode="json")), f"{criterion.id}: {text}"
+
+
+def wording(criterion: Criterion) -> str:
+    """What a criterion asks, in words.
+
+    >>> wording(Criterion(id="a", threat="THR-BYZ", adversary="x", metric="auroc", over="mean",
+    ...                   loss_at_most=0.05, min_seeds=5))
+    'the mean loss of AUROC is at most 0.05'
+    """
+    key, value = criterion.bound
+    what = METRICS[criterion.metric].text
+    figure = {
+        "mean": "the mean {}",
+        "worst_seed": "the {} of the worst seed",
+        "worst_hospital": "the {} of the worst hospital",
+        "rate": "the {}",
+    }[criterion.over]
+    named_ = figure.format(f"loss of {what}" if key == "loss_at_most" else what)
+    return f"{named_} is {'at least' if key == 'at_least' else 'at most'} {value:g}"
+
+
+def _tried(
+    criterion: Criterion, threat: Threat, cell: Cell, n_tests: int, lines: Mapping[str, Line]
+) -> Tried:
+    measured = measured_for(criterion, threat)
+    runs = [cell.runs[seed] for seed in acted(cell)]
+    worst: Series | None = None
+    if criterion.over == "rate" and criterion.bound[0] != "loss_at_most":
+        n_seeds, figure, outcome = _rate(criterion, runs, n_tests)
+    else:
+        worst, figure, outcome = _of_series(criterion, measured, cell, n_tests)
+        n_seeds = len(worst.values) if worst else 0
+    reasons = [
+        *doubts(cell, measured, [run.seed for run in runs]),
+        *_too_few(criterion, runs, n_seeds),
+    ]
+    judged: Outcome = "inconclusive" if reasons else outcome
+    return Tried(
+        attack=cell.attack,
+        outcome=judged,
+        figure=figure[0],
+        lower=figure[1],
+        upper=figure[2],
+        hospital=worst.hospital if worst else None,
+        seeds=tuple(run.seed for run in runs),
+        n_trials=_n_trials(criterion.metric, runs),
+        reasons=tuple(reasons),
+        text=_figures(criterion, cell, figure, worst, runs, judged),
+        runs=tuple(Source(run=run.run, line=lines[run.run].hash) for run in runs),
+    )
+
+
+def _too_few(criterion: Criterion, runs: Sequence[RunRecord], n_seeds: int) -> Iterator[str]:
+    what = METRICS[criterion.metric]
+    needed = criterion.min_seeds
+    if needed is not None and n_seeds < needed:
+        yield f"{n_seeds} seeds with a figure, {needed} needed"
+    elif n_seeds < len(runs):
+        yield f"{len(runs) - n_seeds} of {len(runs)} seeds have no {what.text} to compare"
+    n_trials = _n_trials(criterion.metric, runs)
+    if criterion.min_trials is not None and n_trials < criterion.min_trials:
+        yield f"{n_trials} {what.counted or 'figures'}, {criterion.min_trials} needed"
+
+
+def _n_trials(metric: str, runs: Sequence[RunRecord]) -> int:
+    found = [run.outcome(metric) for run in runs]
+    return sum(one.n or 1 for one in found if one is not None and one.value is not None)
+
+
+def _rate(
+    criterion: Criterion, runs: Sequence[RunRecord], n_tests: int
+) -> tuple[int, Figure, Outcome]:
+    tried = counts(runs, criterion.metric)
+    if not tried.seeds:
+        return 0, (0.0, 0.0, 1.0), "inconclusive"
+    upper = bounds.of_records(tried.successes, tried.sizes, criterion.alpha)
+    lower = bounds.of_records(tried.successes, tried.sizes, criterion.alpha / n_tests)
+    figure = (upper.share, lower.lower, upper.upper)
+    if figure[1] > criterion.bound[1]:
+        return len(tried.seeds), figure, "not_met"
+    return len(tried.seeds), figure, "met" if figure[2] <= criterion.bound[1] else "inconclusive"
+
+
+def _of_series(
+    criterion: Criterion, measured: Measured, cell: Cell, n_tests: int
+) -> tuple[Series | None, Figure, Outcome]:
+    """The series that is worst for the criterion, its figure and what follows from all of them."""
+    found = [
+        (one, _bounded(criterion, one, n_tests))
+        for one in _series(criterion, measured, cell)
+        if one.values
+    ]
+    if not found:
+        low, high = _reach(criterion)
+        return None, _turned(criterion, (low, low, high)), "inconclusive"
+    threshold = _threshold(criterion)
+    worst, figure = max(found, key=lambda pair: (pair[1][2], pair[1][0]))
+    outcome: Outcome = "met" if figure[2] <= threshold else "inconclusive"
+    if any(one[1] > threshold for _, one in found):
+        outcome = "not_met"
+    return worst, _turned(criterion, figure), outcome
+
+
+def _series(criterion: Criterion, measured: Measured, cell: Cell) -> Iterator[Series]:
+    first = next(iter(cell.runs.values()))
+    hospitals: list[str | None] = [None]
+    if criterion.over == "worst_hospital":
+        hospitals = [one.hospital for one in first.hospitals]
+    for hospital in hospitals:
+        if criterion.bound[0] == "loss_at_most":
+            cost = losses(cell, measured, hospital)
+            values, lost = list(cost.known.values()), len(cost.unknown)
+        else:
+            values, lost = _figures_of(criterion, cell, hospital)
+        yield Series((*values, *[_reach(criterion)[1]] * lost), lost, hospital)
+
+
+def _figures_of(criterion: Criterion, cell: Cell, hospital: str | None) -> tuple[list[float], int]:
+    """Figures of the attacked runs, and in how many of them it is lost."""
+    values, lost = list[float](), 0
+    for seed in acted(cell):
+        value = cell.runs[seed].value(criterion.metric, hospital)
+        if value is not None:
+            values.append(_sign(criterion) * value)
+        elif cell.attack_free[seed].value(criterion.metric, hospital) is not None:
+            lost += 1
+    return values, lost
+
+
+def _n_series(criterion: Criterion, cell: Cell) -> int:
+    hospitals = len(next(iter(cell.runs.values())).hospitals)
+    return hospitals if criterion.over == "worst_hospital" else 1
+
+
+def _bounded(criterion: Criterion, series: Series, n_tests: int) -> Figure:
+    values = series.values
+    if criterion.over == "worst_seed":
+        return max(values), max(values), max(values)
+    reach = Range(*_reach(criterion))
+    mean = sum(values) / len(values)
+    upper = bounds.of_mean(values, reach, criterion.alpha).upper
+    return mean, bounds.of_mean(values, reach, criterion.alpha / n_tests).lower, upper
+
+
+def _sign(criterion: Criterion) -> int:
+    return -1 if criterion.bound[0] == "at_least" else 1
+
+
+def _threshold(criterion: Criterion) -> float:
+    return _sign(criterion) * criterion.bound[1]
+
+
+def _turned(criterion: Criterion, figure: Figure) -> Figure:
+    """A figure turned back: where a larger one is better, the bounds change places."""
+    estimate, lower, upper = figure
+    return (-estimate, -upper, -lower) if _sign(criterion) < 0 else figure
+
+
+def _reach(criterion: Criterion) -> tuple[float, float]:
+    low, high = METRICS[criterion.metric].range
+    if criterion.bound[0] == "loss_at_most":
+        return low - high, high - low
+    return (-high, -low) if _sign(criterion) < 0 else (low, high)
+
+
+def _together(outcomes: Sequence[Outcome], lacking: bool) -> Outcome:
+    if "not_met" in outcomes:
+        return "not_met"
+    return "inconclusive" if lacking or "inconclusive" in outcomes else "met"
+
+
+def _decisive(criterion: Criterion, tried: Sequence[Tried], outcome: Outcome) -> Tried | None:
+    """Of the attacks with the criterion's outcome the one whose figure is worst."""
+    of_it = [one for one in tried if one.outcome == outcome]
+
+    def badness(one: Tried) -> tuple[float, float]:
+        turned = _turned(criterion, (one.figure, one.lower, one.upper))
+        return turned[2], turned[0]
+
+    return max(of_it, key=badness, default=None)
+
+
+def _figures(
+    criterion: Criterion,
+    cell: Cell,
+    figure: Figure,
+    worst: Series | None,
+    runs: Sequence[RunRecord],
+    outcome: Outcome,
+) -> str:
+    """The figures of one attack, in words."""
+    if not runs:
+        return f"{cell.attack} was run, and no seed of it counts."
+    what = METRICS[criterion.metric].text
+    value = f"loss of {what}" if criterion.bound[0] == "loss_at_most" else what
+    count = f"{len(runs)} seeds"
+    if criterion.over == "rate":
+        count += f", {_n_trials(criterion.metric, runs)} {METRICS[criterion.metric].counted}"
+    estimate = figure[0]
+    if criterion.over == "worst_seed":
+        share = bounds.of_seeds(0, len(runs), alpha=criterion.alpha).upper
+        return (
+            f"Under {cell.attack} the {value} of the worst seed was {estimate:.3f} ({count}; up to"
+            f" {share:.0%} of seeds may be worse); runs {named(runs)}."
+        )
+    at = f" of {worst.hospital}" if worst and worst.hospital else ""
+    if worst and worst.lost:
+        at += f" (in {worst.lost} runs the attack left none, which counts as the worst)"
+    return (
+        f"Under {cell.attack} the {value}{at} was {estimate:.3f}, with"
+        f" {100 * (1 - criterion.alpha):g} % confidence {_side(criterion, figure, outcome)}"
+        f" ({count}); runs {named(runs)}."
+    )
+
+
+def _side(criterion: Criterion, figure: Figure, outcome: Outcome) -> str:
+    """The bound that an outcome rests on; both where it is not decided."""
+    _, lower, upper = figure
+    if outcome == "inconclusive":
+        return f"each at least {lower:.3f} and at most {upper:.3f}"
+    at_least = (outcome == "met") == (criterion.bound[0] == "at_least")
+    return f"at least {lower:.3f}" if at_least else f"at most {upper:.3f}"
+
+
+def _sentence(
+    criterion: Criterion,
+    outcome: Outcome,
+    decisive: Tried | None,
+    reasons: Sequence[str],
+    n_tried: int,
+) -> str:
+    asked = f"{criterion.id} asks that {wording(criterion)}"
+    against = f"under {criterion.threat} by {criterion.adversary}"
+    found = {"met": "is met", "not_met": "is not met", "inconclusive": "is not decided"}[outcome]
+    attacks = f"{n_tried} attack" + ("" if n_tried == 1 else "s")
+    figures = f" {decisive.text}" if decisive else ""
+    why = f" Why it is not decided: {'; '.join(reasons)}." if reasons else ""
+    return f"{asked} {against}. It {found} ({attacks} tried).{figures}{why}"

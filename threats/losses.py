@@ -1,0 +1,90 @@
+"""What an attack cost in each seed, against the control of that seed: the trials of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.evidence import RunRecord
+from sim.evidence.metrics import METRICS
+from threats.catalog import Measured
+from threats.cells import Cell
+from threats.findings import controls
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses by seed; a positive one is harm.
+
+    ``unknown``: seeds in which the control has a figure and the attacked run has none, as where its
+    model is not finite. Nobody knows that these were harmless.
+    """
+
+    known: dict[int, float]
+    unknown: tuple[int, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that count, in order."""
+        return tuple(sorted((*self.known, *self.unknown)))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Successes among records, seed by seed."""
+
+    successes: tuple[int, ...]
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def against_attack_free(metric: str) -> Measured:
+    """A metric of which one direction is harm, compared with the run in which nobody attacks."""
+    harm = METRICS[metric].harm
+    assert harm != "neither"
+    return Measured(metric=metric, harm=harm, control="attack_free")
+
+
+def acted(cell: Cell) -> list[int]:
+    """Seeds with both controls in which the attack did something."""
+    return [seed for seed in cell.controlled if cell.runs[seed].engagement.attack_engaged]
+
+
+def losses(cell: Cell, measured: Measured, hospital: str | None = None) -> Losses:
+    """What each seed lost of a metric, of the consortium or of one ``hospital``.
+
+    A seed whose control has no figure does not count.
+    """
+    sign = -1 if METRICS[measured.metric].harm == "lower" else 1
+    known: dict[int, float] = {}
+    unknown: list[int] = []
+    for seed in acted(cell):
+        before = _before(cell, seed, measured, hospital)
+        after = cell.runs[seed].value(measured.metric, hospital)
+        if before is not None and after is not None:
+            known[seed] = sign * (after - before)
+        elif before is not None:
+            unknown.append(seed)
+    return Losses(known, tuple(unknown))
+
+
+def counts(runs: Sequence[RunRecord], metric: str) -> Counts:
+    """The counts of a rate in ``runs``; a run in which it is not defined does not count."""
+    found = [(run.seed, one) for run in runs if (one := run.outcome(metric)) is not None]
+    whole = [
+        (seed, round(one.value * one.n), one.n)
+        for seed, one in found
+        if one.value is not None and one.n
+    ]
+    return Counts(
+        successes=tuple(successes for _, successes, _ in whole),
+        sizes=tuple(size for _, _, size in whole),
+        seeds=tuple(seed for seed, _, _ in whole),
+    )
+
+
+def _before(cell: Cell, seed: int, measured: Measured, hospital: str | None) -> float | None:
+    if measured.beside:
+        return cell.runs[seed].value(measured.beside, hospital)
+    control = controls(cell, measured).get(seed)
+    return None if control is None else control.value(measured.metric, hospital)

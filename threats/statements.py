@@ -1,0 +1,412 @@
+"""Evidence statements: what was claimed before the runs, and what the runs of an attack show of it.
+
+Each names its runs and the hashes of their lines, its trials, its bounds, its grade and its limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from sim.evidence import Chain, Line, RunRecord
+from sim.evidence.controls import NONE
+from sim.evidence.metrics import METRICS, is_material
+from sim.types import Level
+from threats import bounds, levels
+from threats.bounds import Rate
+from threats.catalog import Catalog, Fact, Measured, Threat
+from threats.cells import Cell
+from threats.findings import doubts, stated
+from threats.losses import Counts, Losses, acted, against_attack_free, counts, losses
+from threats.powers import Power
+from threats.system import EXPOSED, Adversary, Design, Grade
+from threats.used import knowledge, powers_used
+
+RARE: Final = 0.05  # the share of attempts that a claim speaks of: what is above is not very low
+ENOUGH: Final = 13  # so many trials without a success show a likelihood to be low
+WORST: Final = 0.95  # the quantile of the losses that stands for the magnitude
+
+EvidenceGrade = Literal["E0", "E1", "E2", "E3", "E4"]
+GRADES: Final[Mapping[EvidenceGrade, str]] = {
+    "E0": "literature only, no run",
+    "E1": "runs that are too few, that lack something, or an attack that did not adapt",
+    "E2": "enough runs with their controls, and an attack that adapts to the defense",
+    "E3": "as E2, on data that is not public",
+    "E4": "a pilot in the hospitals; no simulation reaches it",
+}
+Unit = Literal["seed", "record"]
+Kind = Literal["integrity", "privacy", "availability"]
+Stated = Literal["before the runs", "after the runs", "not stated"]
+Result = Literal["supports", "refutes", "inconclusive"]
+
+
+class Source(Fact):
+    """A run that a statement stands on, and the hash of its line in the evidence."""
+
+    run: str
+    line: str
+
+
+class Trials(Fact):
+    """What was tried how often. ``effective``: independent trials that would tell as much."""
+
+    unit: Unit
+    n: int
+    effective: float
+    successes: int
+    unknown: int
+    seeds: tuple[int, ...]
+
+
+class Magnitude(Fact):
+    """How large the harm was at its worst, on one of the consortium's scales."""
+
+    kind: Kind
+    metric: str
+    value: float | None
+    level: Grade
+
+
+class Claim(Fact):
+    """What is claimed of an attack, before it is run. The same claim has the same id."""
+
+    threat: str
+    adversary: str
+    stack: str
+    attack: str
+    metric: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """The claim's id, which follows from its content."""
+        return "CL-" + digest(self.model_dump())
+
+
+class Statement(Fact):
+    """What the runs of one attack show of a claim.
+
+    ``stated``: whether the claim was there before the runs. ``lower`` and ``upper``: one-sided 95 %
+    bounds of the rate of success. ``doubts``: why the runs are no measurement; empty if they are.
+    """
+
+    id: str
+    claim: Claim
+    stated: Stated
+    defense: str
+    powers: tuple[Power, ...]
+    knowledge: Level
+    n_hostile: int
+    adaptive: bool
+    trials: Trials
+    rate: float
+    lower: float
+    upper: float
+    magnitudes: tuple[Magnitude, ...]
+    result: Result
+    grade: EvidenceGrade
+    text: str
+    doubts: tuple[str, ...]
+    limits: tuple[str, ...]
+    runs: tuple[Source, ...]
+    controls: tuple[Source, ...]
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the runs are a measurement."""
+        return not self.doubts
+
+
+def when(
+    id_: str, runs: Iterable[str], lines: Mapping[str, Line], claims: Mapping[str, int]
+) -> Stated:
+    """Whether a claim was stated before all of these runs; ``claims``: how many bytes of evidence
+    there were at that time.
+    """
+    if id_ not in claims:
+        return "not stated"
+    first = min((lines[run].starts for run in runs), default=claims[id_])
+    return "before the runs" if first >= claims[id_] else "after the runs"
+
+
+def digest(value: object) -> str:
+    """12 hex digits that stand for a value of JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def claim(
+    threat: Threat, adversary: Adversary, stack: str, attack: str, measured: Measured, drop: float
+) -> Claim:
+    """The claim that an attack works more often than very rarely; ``drop``: the material loss."""
+    text = f"With the stack {stack}, {attack} by {adversary.id} {_does(measured, drop)}"
+    return Claim(
+        threat=threat.id,
+        adversary=adversary.id,
+        stack=stack,
+        attack=attack,
+        metric=measured.metric,
+        text=f"{text} in at least {RARE:.0%} of {_unit(measured)}s.",
+    )
+
+
+def statement(
+    cell: Cell,
+    threat: Threat,
+    adversary: Adversary,
+    stack: str,
+    design: Design,
+    catalog: Catalog,
+    chain: Chain,
+    claims: Mapping[str, int],
+    needed: int = ENOUGH,
+) -> Statement | None:
+    """What a cell's runs show of a threat; None if no seed of it counts.
+
+    ``claims``: for each claim that was stated, the size of the evidence at that time in bytes.
+    ``needed``: trials below which the evidence is of the lowest grade.
+    """
+    measured = stated(cell, threat.metrics)
+    first = next(iter(cell.runs.values()))
+    drop = float(first.config["report"]["material_drop"])
+    found = _tried(cell, measured, drop)
+    if found is None:
+        return None
+    rate, trials = found
+    reasons = tuple(doubts(cell, measured, trials.seeds))
+    made = claim(threat, adversary, stack, cell.attack, measured, drop)
+    used = [cell.runs[seed] for seed in trials.seeds]
+    powers = powers_used(cell.attacks, first.config, adversary, catalog)
+    adaptive = cell.defense == NONE or all(run.adaptive for run in used)
+    sources = tuple(_source(run, chain.lines) for run in used)
+    compared = tuple(_source(run, chain.lines) for run in _controls(cell, trials.seeds))
+    fields = {
+        "claim": made,
+        "stated": when(made.id, [run.run for run in used], chain.lines, claims),
+        "defense": cell.defense,
+        "powers": powers,
+        "knowledge": knowledge(first.config),
+        "n_hostile": first.n_hostile,
+        "adaptive": adaptive,
+        "trials": trials,
+        "rate": rate.share,
+        "lower": rate.lower,
+        "upper": rate.upper,
+        "magnitudes": _magnitudes(cell, measured, rate, design),
+        "result": _result(rate, reasons),
+        "grade": _grade(rate, reasons, used, adaptive=adaptive, needed=needed),
+        "text": _text(cell, measured, rate, trials, used, drop),
+        "doubts": reasons,
+        "limits": _limits(cell, measured, used, adversary, powers, adaptive=adaptive),
+        "runs": sources,
+        "controls": compared,
+    }
+    made_of = [made.id, *(one.line for one in (*sources, *compared))]
+    return Statement.model_validate({"id": "EV-" + digest(made_of), **fields})
+
+
+def _tried(cell: Cell, measured: Measured, drop: float) -> tuple[Rate, Trials] | None:
+    if measured.control == "undefended":
+        tried = counts([cell.runs[seed] for seed in acted(cell)], measured.metric)
+        return _of_records(tried) if tried.seeds else None
+    lost = losses(cell, measured)
+    return _of_seeds(lost, drop) if lost.seeds else None
+
+
+def _of_seeds(lost: Losses, drop: float) -> tuple[Rate, Trials]:
+    successes = sum(is_material(loss, drop) for loss in lost.known.values())
+    rate = bounds.of_seeds(successes, len(lost.seeds), len(lost.unknown))
+    return rate, _trials("seed", rate, lost.seeds)
+
+
+def _of_records(tried: Counts) -> tuple[Rate, Trials]:
+    rate = bounds.of_records(tried.successes, tried.sizes)
+    return rate, _trials("record", rate, tried.seeds)
+
+
+def _trials(unit: Unit, rate: Rate, seeds: Sequence[int]) -> Trials:
+    return Trials(
+        unit=unit,
+        n=rate.n,
+        effective=rate.n_effective,
+        successes=rate.successes,
+        unknown=rate.possible - rate.successes,
+        seeds=tuple(seeds),
+    )
+
+
+def _magnitudes(
+    cell: Cell, measured: Measured, rate: Rate, design: Design
+) -> tuple[Magnitude, ...]:
+    """Magnitudes on the scales of the design that the runs measure.
+
+    Privacy: how many people would be exposed if each record in scope were attacked with the upper
+    bound as its chance, and each were linked to a person. Integrity and availability: what a seed
+    lost at its worst, in the metric of the scale, and for integrity in the metric of the threat,
+    too: a mark that works harms although no AUROC changes.
+    """
+    if measured.control == "undefended":
+        metric = design.impact.privacy.metric
+        runs = [cell.runs[seed] for seed in acted(cell)]
+        if metric == EXPOSED:
+            values = [rate.upper * _records_in_scope(design, run) for run in runs]
+        elif metric == measured.metric:
+            values = [rate.upper]
+        elif METRICS[metric].harm == "higher":
+            values = [value for run in runs if (value := run.value(metric)) is not None]
+        else:
+            values = []
+        return tuple(_magnitude("privacy", metric, max(values), design) for _ in values[:1])
+    found = []
+    kinds: tuple[Kind, ...] = ("integrity", "availability")
+    for kind in kinds:
+        metric = getattr(design.impact, kind).metric
+        if metric == EXPOSED:
+            continue
+        asked = [against_attack_free(metric)]
+        if kind == "integrity" and measured.metric != design.impact.availability.metric:
+            asked.append(measured)
+        worst = _worst(cell, asked)
+        if worst is not None:
+            found.append(_magnitude(kind, metric, worst, design))
+    return tuple(found)
+
+
+def records_declared(design: Design) -> int | None:
+    """Records of patients in a design; None where one of its data sets does not state them."""
+    sets = [asset.records for asset in design.assets if asset.class_ == "phi_dataset"]
+    known = [one for one in sets if one is not None]
+    return sum(known) if sets and len(known) == len(sets) else None
+
+
+def _records_in_scope(design: Design, run: RunRecord) -> int:
+    """Records of patients; where the design does not state them, those of the runs."""
+    declared = records_declared(design)
+    if declared is not None:
+        return declared
+    return sum(one.n_train + one.n_test for one in run.hospitals)
+
+
+def _worst(cell: Cell, asked: Sequence[Measured]) -> float | None:
+    """The loss at its worst, over several metrics; infinite where a model gives no figure."""
+    found = []
+    for measured in asked:
+        lost = losses(cell, measured)
+        values = [*lost.known.values(), *[float("inf")] * len(lost.unknown)]
+        if values:
+            found.append(float(np.quantile(values, WORST, method="higher")))
+    return max(found, default=None)
+
+
+def _magnitude(kind: Kind, metric: str, value: float, design: Design) -> Magnitude:
+    scale = getattr(design.impact, kind)
+    shown = None if np.isinf(value) else value
+    level = levels.of_magnitude(value, scale)
+    return Magnitude(kind=kind, metric=metric, value=shown, level=level)
+
+
+def _result(rate: Rate, reasons: Sequence[str]) -> Result:
+    if reasons:
+        return "inconclusive"
+    if rate.lower >= RARE:
+        return "supports"
+    return "refutes" if rate.upper < RARE else "inconclusive"
+
+
+def _grade(
+    rate: Rate, reasons: Sequence[str], used: Sequence[RunRecord], *, adaptive: bool, needed: int
+) -> EvidenceGrade:
+    if reasons or not adaptive or rate.n_effective < needed:
+        return "E1"
+    return "E2" if all(run.public for run in used) else "E3"
+
+
+def _controls(cell: Cell, seeds: Sequence[int]) -> list[RunRecord]:
+    found = [cell.attack_free[seed] for seed in seeds]
+    return found if cell.defense == NONE else found + [cell.undefended[seed] for seed in seeds]
+
+
+def _source(run: RunRecord, lines: Mapping[str, Line]) -> Source:
+    return Source(run=run.run, line=lines[run.run].hash)
+
+
+def _unit(measured: Measured) -> Unit | str:
+    return "attacked record" if measured.control == "undefended" else "run"
+
+
+def _does(measured: Measured, drop: float) -> str:
+    metric = METRICS[measured.metric]
+    if measured.control == "undefended":
+        return "recovers records"
+    if measured.beside:
+        return f"raises the {metric.text} by {100 * drop:g} points or more beyond false triggers"
+    verb = "lowers" if metric.harm == "lower" else "raises"
+    return f"{verb} the {metric.text} by {drop:g} or more"
+
+
+def _text(
+    cell: Cell,
+    measured: Measured,
+    rate: Rate,
+    trials: Trials,
+    used: Sequence[RunRecord],
+    drop: float,
+) -> str:
+    first = used[0]
+    by = f" by {first.n_hostile} of {first.n_hospitals} hospitals" if first.n_hostile else ""
+    limits = f"at most {rate.upper:.1%} and at least {rate.lower:.1%}"
+    if measured.control == "undefended":
+        return (
+            f"{cell.attack} recovered {rate.successes} of {rate.n} attacked records"
+            f" ({rate.share:.1%}; with 95 % confidence each, {limits}; {len(trials.seeds)} seeds,"
+            f" as much as {rate.n_effective:.0f} independent records); runs {named(used)}."
+        )
+    unknown = f", and in {trials.unknown} nobody knows" if trials.unknown else ""
+    lost = losses(cell, measured)
+    change = "loss" if METRICS[measured.metric].harm == "lower" else "rise"
+    worst = f" The largest {change} was {max(lost.known.values()):.3f}." if lost.known else ""
+    done = _does(measured, drop).replace("lowers", "lowered").replace("raises", "raised")
+    return (
+        f"{cell.attack}{by} {done} in {rate.successes} of {rate.n} runs{unknown} ({rate.share:.1%};"
+        f" with 95 % confidence each, {limits} of such runs); runs {named(used)}.{worst}"
+    )
+
+
+def named(runs: Sequence[RunRecord], shown: int = 3) -> str:
+    """Ids of runs in a sentence: a few, and how many more there are."""
+    ids = [run.run for run in runs]
+    more = f" and {len(ids) - shown} more" if len(ids) > shown else ""
+    return ", ".join(ids[:shown]) + more
+
+
+def _limits(
+    cell: Cell,
+    measured: Measured,
+    used: Sequence[RunRecord],
+    adversary: Adversary,
+    powers: Sequence[Power],
+    *,
+    adaptive: bool,
+) -> tuple[str, ...]:
+    first = used[0]
+    knew = knowledge(first.config)
+    limits = []
+    if len(cell.attacks) > 1:
+        limits.append("the attacks ran together and their effects are not distinguished")
+    if not adaptive:
+        limits.append("the attack did not adapt to the defense; one that does may achieve more")
+    if all(run.public for run in used):
+        limits.append("public data: the consortium's own may differ")
+    if "modify_update" in powers and knew != adversary.knowledge:
+        limits.append(f"the attack knew {knew}; the adversary may know {adversary.knowledge}")
+    if measured.control == "undefended":
+        limits.append("each recovered record is taken to be linked to a person")
+    elif first.n_hostile < adversary.coalition_max:
+        limits.append(
+            f"{first.n_hostile} hostile, of at most {adversary.coalition_max} that are declared"
+        )
+    return tuple(limits)

@@ -1,0 +1,248 @@
+"""Verdict and register as files: sentences for people, the same as JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from sim import files
+from sim.errors import InputError
+from sim.evidence import EVIDENCE, Chain
+from sim.evidence.spreadsheet import rows as spreadsheet_rows
+from sim.types import Node, TableRow
+from threats import claims
+from threats.assessment import Assessment, RegisterRow
+from threats.catalog import Catalog
+from threats.levels import WORDS
+
+VERDICT: Final = "verdict.json"
+REGISTER: Final = "register.json"
+TABLE: Final = "register.csv"
+VERDICT_SCHEMA: Final = "wardround.verdict/1"
+REGISTER_SCHEMA: Final = "wardround.register/1"
+NOTICE: Final = (
+    "This is no legal advice. It states what simulated attacks did in simulated hospitals; whether"
+    " a rule applies, and whether a risk is taken, is for people to decide."
+)
+RESULT: Final = {
+    "met": "{} meets its criteria",
+    "not_met": "{} does not meet its criteria",
+    "inconclusive": "Whether {} meets its criteria is not decided",
+}
+STATUS: Final = {
+    "measured": "measured",
+    "inconclusive": "inconclusive",
+    "literature_only": "known from the literature only",
+    "not_tested": "not tested",
+    "not_testable_by_simulation": "not testable by simulation",
+}
+
+
+def write(folder: Path, assessment: Assessment, catalog: Catalog) -> None:
+    """Write verdict and register into a folder: each file whole or not at all."""
+    files.replace(folder / REGISTER, _json(register_json(assessment)))
+    files.replace(folder / TABLE, register_csv(assessment))
+    files.replace(folder / VERDICT, _json(verdict_json(assessment, catalog)))
+
+
+def check(folder: Path, chain: Chain) -> None:
+    """Refuse evidence on which the verdict of its folder does not stand. Raises ``InputError``.
+
+    Claims, where there are some, have to be a chain as well.
+    """
+    claims.stated(folder)
+    head = _named_head(folder)
+    if head is not None and not chain.has(head):
+        raise InputError(
+            "folder",
+            folder,
+            f"expected the {EVIDENCE} on which {VERDICT} stands: no line of it has the hash that"
+            " the verdict names, so lines were left out or changed",
+        )
+
+
+def summary(assessment: Assessment) -> list[str]:
+    """The verdict in sentences: criteria, what was measured, the highest risks and the evidence."""
+    return list(_summary(assessment))
+
+
+def verdict_json(assessment: Assessment, catalog: Catalog) -> Node:
+    """The verdict as plain values."""
+    threats = [row for row in assessment.rows if row.kind == "threat"]
+    titles = {entry.id: entry.title for entry in catalog.taxonomies.ai_rmf.entries}
+    return {
+        "schema": VERDICT_SCHEMA,
+        "notice": NOTICE,
+        "design": _design(assessment),
+        "on": assessment.on.isoformat(),
+        "outcome": assessment.outcome,
+        "summary": summary(assessment),
+        "criteria": [_plain(one) for one in assessment.criteria],
+        "residual": [_left(row) for row in threats],
+        "conflicts": [
+            {"row": row.id, "between": row.name, "text": row.plain}
+            for row in assessment.rows
+            if row.kind == "conflict"
+        ],
+        "questions": list(assessment.questions),
+        "decision": _plain(assessment.decision),
+        "breach_worksheet": [_plain(one) for one in assessment.worksheets],
+        "ai_rmf": [{"id": id_, "title": titles[id_], "by": by} for id_, by in assessment.answers],
+        "evidence": _evidence(assessment),
+    }
+
+
+def register_json(assessment: Assessment) -> Node:
+    """The register as plain values: rows, the statements behind them, and what does not apply."""
+    return {
+        "schema": REGISTER_SCHEMA,
+        "notice": NOTICE,
+        "design": _design(assessment),
+        "on": assessment.on.isoformat(),
+        "rows": [_plain(row) for row in assessment.rows],
+        "statements": [{**_plain(one), "claim_id": one.claim.id} for one in assessment.statements],
+        "excluded": [_plain(one) for one in assessment.excluded],
+        "evidence": _evidence(assessment),
+    }
+
+
+def register_csv(assessment: Assessment) -> bytes:
+    """The register as a table, one line a row; no cell is a formula for a spreadsheet."""
+    table = [_cells(row) for row in assessment.rows]
+    out = StringIO(newline="")
+    columns = list(table[0]) if table else ["id"]
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writerows(spreadsheet_rows([{name: name for name in columns}, *table]))
+    return out.getvalue().encode()
+
+
+def _summary(assessment: Assessment) -> Iterator[str]:
+    counts = Counter(one.outcome for one in assessment.criteria)
+    n = len(assessment.criteria)
+    parts = [
+        f"{counts['met']} of {n} are met",
+        f"{counts['not_met']} are not met",
+        f"{counts['inconclusive']} are not decided",
+    ]
+    design = (
+        f"the design {assessment.design}, version {assessment.version},"
+        f" with the stack {assessment.stack}"
+    )
+    result = RESULT[assessment.outcome].format(design)
+    yield f"{result[0].upper()}{result[1:]}: {', '.join(parts)}."
+    for one in assessment.criteria:
+        yield one.text
+    threats = [row for row in assessment.rows if row.kind == "threat"]
+    statuses = Counter(row.status for row in threats)
+    shown = ", ".join(f"{count} {STATUS[status]}" for status, count in statuses.items())
+    yield f"The register has {len(threats)} rows of threats: {shown}. What is not measured is open."
+    known = [row for row in threats if row.adjusted is not None]
+    for row in known[:3]:
+        yield f"{row.name} ({row.id}): {row.residual} {row.text}"
+    yield (
+        f"All of this stands on {assessment.n_runs} runs in {EVIDENCE}, whose last line has the"
+        f" hash {assessment.head}."
+    )
+    yield NOTICE
+
+
+def _left(row: RegisterRow) -> Node:
+    upper = row.adjusted.upper.risk if row.adjusted else None
+    return {
+        "row": row.id,
+        "name": row.name,
+        "status": row.status,
+        "color": row.color,
+        "risk": upper,
+        "text": row.residual,
+        "figures": row.text,
+        "runs": [source.run for source in row.sources],
+        "decision": _plain(row.decision),
+    }
+
+
+def _cells(row: RegisterRow) -> TableRow:
+    initial, adjusted = row.initial, row.adjusted
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "threat": row.threat,
+        "name": row.name,
+        "element": row.element,
+        "adversary": row.adversary,
+        "stack": row.stack,
+        "status": row.status,
+        "color": row.color,
+        "grade": row.grade,
+        "initiation": WORDS[row.initiation] if row.initiation else "",
+        "initial_risk": WORDS[initial.upper.risk] if initial else "",
+        "adjusted_risk": WORDS[adjusted.upper.risk] if adjusted else "",
+        "adjusted_risk_lower": WORDS[adjusted.lower.risk] if adjusted else "",
+        "impact": WORDS[adjusted.upper.impact] if adjusted else "",
+        "text": row.text,
+        "residual": row.residual,
+        "reasons": "; ".join(row.reasons),
+        "controls": " ".join(row.controls),
+        "absent_controls": " ".join(row.absent_controls),
+        "decision": row.decision.decision or "",
+        "decided_by": row.decision.by or "",
+        "expires": row.decision.expires.isoformat() if row.decision.expires else "",
+        "evidence": " ".join(row.evidence),
+        "runs": " ".join(source.run for source in row.sources),
+        "stride": " ".join(row.stride),
+        "linddun": " ".join(row.linddun),
+        "owasp": " ".join(row.owasp),
+        "atlas": "; ".join(row.atlas),
+        "nist_aml": " ".join(row.nist_aml),
+        "hipaa": "; ".join(row.hipaa),
+        "ai_rmf": "; ".join(row.ai_rmf),
+        "aisvs": " ".join(row.aisvs),
+    }
+
+
+def _design(assessment: Assessment) -> Node:
+    return {
+        "name": assessment.design,
+        "version": assessment.version,
+        "sha256": assessment.digest,
+        "stack": assessment.stack,
+    }
+
+
+def _evidence(assessment: Assessment) -> Node:
+    return {
+        "file": EVIDENCE,
+        "runs": assessment.n_runs,
+        "bytes": assessment.bytes,
+        "hash": assessment.head,
+    }
+
+
+def _plain(value: BaseModel) -> Node:
+    return value.model_dump(mode="json")
+
+
+def _json(value: Node) -> bytes:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8")
+
+
+def _named_head(folder: Path) -> Node | None:
+    """The head that the folder's verdict names; None without a verdict. Raises ``InputError``."""
+    try:
+        with os.fdopen(files.opened(folder / VERDICT), "rb") as file:
+            stated = json.loads(file.read())["evidence"]
+        return {"bytes": stated["bytes"], "hash": stated["hash"]}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        expected = f"expected a {VERDICT} that names its evidence"
+        raise InputError("folder", folder, expected) from None
