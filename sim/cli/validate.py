@@ -69,6 +69,7 @@ class _Job:
         """The task of the command, for its composed configuration."""
         values = compose.resolved(config)
         minutes = _minutes(values)
+        tasks.search_for_cycles()
         trial = tried(self.asked, values)
         if self.given.plan:
             show_plan(trial)
