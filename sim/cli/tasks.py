@@ -22,7 +22,7 @@ from sim.evidence import RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, launcher, processes, sharing
 from sim.study.compose import Refused
-from sim.study.experiment import address
+from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
 
 
@@ -40,6 +40,7 @@ def run(config: DictConfig) -> None:
     """One run."""
     values, start = compose.resolved(config), time.perf_counter()
     experiment, folder = compose.checked(values, overrides()), _folder()
+    _show_own(experiment)
     with compare.entered(folder, [experiment]) as held:
         _write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
@@ -63,6 +64,7 @@ def comparison(config: DictConfig) -> None:
         processes.warm_up()
     (experiments, refused), folder = planned(values), _folder()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
+    _show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         _write_config(folder, values)
         with progress("Comparing", len(experiments), "runs") as step:
@@ -108,6 +110,14 @@ def _holds_runs(folder: Path) -> bool:
 
 def _write_config(folder: Path, values: dict[str, Any]) -> None:
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
+
+
+def _show_own(experiment: Experiment) -> None:
+    """Print how a consortium's own data were read, before anything runs."""
+    if experiment.consortium.columns:
+        from sim.cli.explain import show_data
+
+        show_data(Screen(stderr=True), experiment)
 
 
 def _finish(
