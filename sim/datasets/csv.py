@@ -26,7 +26,7 @@ Value: TypeAlias = str | bool | int | float
 KINDS = ("csv", "tsv", "txt", "parquet")
 USUAL = ("utf-8, separator ,", "Parquet")
 SOURCE = "a consortium's own data, not public"
-MISSING = ("NA", "N/A", "NaN", "nan", "null", "None", "?", -9, -99, -999, -9999)
+MISSING = ("NA", "N/A", "NaN", "null", "None", "?", -9, -99, -999, -9999)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 """A consortium's own files: no value of a patient reaches what a command leaves or prints.
+
 Rare texts and numbers are put into every kind of cell, also into cells that are refused, then all
 that a command leaves is searched for them.
 """

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from sim.datasets.csv import OwnTables
 from sim.errors import InputError
 from sim.study.experiment import from_text
 from sim.types import Consortium
-from tests import own_data
+from tests import ROOT, own_data
 from tests.commands import wardround
 from tests.federation import experiment
 from tests.own_data import LABEL, SIZES
@@ -325,3 +327,27 @@ def test_one_file_is_shared_out(way: str, tmp_path: Path) -> None:
     shares = [np.concatenate([h.train.labels, h.test.labels]).mean() for h in found.hospitals]
     assert (max(shares) - min(shares) < 0.05) == (way != "dirichlet")
     assert (max(sizes) - min(sizes) <= 1) == (way == "equal")
+
+
+def test_the_file_of_the_choice_states_every_parameter_as_it_is_by_default() -> None:
+    node = yaml.safe_load((ROOT / "conf/consortium/csv.yaml").read_text(encoding="utf-8"))
+    stated = node["consortium"]
+    assert stated.pop("_target_") == f"{OwnTables.__module__}.{OwnTables.__qualname__}"
+    default = asdict(OwnTables(label="x", positive=1)) | {"label": None, "positive": None}
+    assert {key: _plain(value) for key, value in default.items()} == stated
+    assert node["adversary"] == {"n_hostile": None}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize(("n", "expected"), [(2, 0), (3, 1), (4, 1), (7, 1), (8, 2), (12, 3)])
+def test_a_quarter_of_the_hospitals_are_hostile_unless_stated(
+    n: int, expected: int, tmp_path: Path
+) -> None:
+    path = own_data.single(tmp_path / "all.csv")
+    words = (*LABEL, f"consortium.path={path}", "consortium.partition=equal", *FAST)
+    words = (*words, f"consortium.n_hospitals={n}", "consortium.leave_out=[Site]")
+    assert experiment(*words).settings.adversary.n_hostile == expected
+    assert experiment(*words, "adversary.n_hostile=0").settings.adversary.n_hostile == 0
