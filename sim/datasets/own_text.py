@@ -183,7 +183,7 @@ def _cells(place: str, text: str, separator: str, names: Sequence[str]) -> pl.Da
         )
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError):
         expected = "expected a quoted cell to begin and end with a quote"
-        raise InputError(place, "cells that cannot be told apart", expected) from None
+        raise InputError(place, "cells that run into one another", expected) from None
     if frame.width != len(names):
         raise InputError(place, f"{frame.width} columns", f"expected {len(names)}")
     frame.columns = list(names)

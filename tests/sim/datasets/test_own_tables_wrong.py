@@ -155,7 +155,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], dict[str, object], str]] = {
     "a quote inside": (
         csv_of(LINES + f'1,{SECRET}"x,0\n2,x"y,0\n'),
         {},
-        "cells that cannot be told apart: expected a quoted cell",
+        "cells that run into one another: expected a quoted cell",
     ),
     "a cell of a megabyte": (
         csv_of(LINES + "1," + SECRET * 30_000 + ",0\n"),
