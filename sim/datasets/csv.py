@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -39,8 +39,8 @@ class OwnTables:
     the column of the condition; ``positive``: its values of patients with it, ``negative``: of
     those without, where there are several; or ``positive_from``: the least number with it.
     ``numbers``, ``categories``, ``dates`` and ``leave_out`` name columns whose kind is not to be
-    found out. ``levels``: by category the names of its levels, which may be shown. ``missing``:
-    cells that stand for no value.
+    found out. ``levels``: lists of a category and the names of its levels, which may be shown.
+    ``missing``: cells that stand for no value.
 
     The data are not public. What may identify a patient is left out (docs/own-data.md).
     """
@@ -55,7 +55,7 @@ class OwnTables:
     categories: Sequence[str] = ()
     dates: Sequence[str] = ()
     leave_out: Sequence[str] = ()
-    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    levels: Sequence[Sequence[str]] = ()
     missing: Sequence[str | int | float] = MISSING
     encoding: str = "auto"
     separator: str = "auto"
@@ -82,6 +82,9 @@ class OwnTables:
             if self.hospital is not None:
                 expected = f"expected none, because hospital={self.hospital} shares patients out"
                 raise InputError("partition", self.partition, expected)
+        if not all(self.levels):
+            expected = "expected a column and the names of its levels in each list"
+            raise InputError("levels", "an empty list", expected)
         whole(1, limits.HOSPITALS, n_hospitals=self.n_hospitals)
         whole(4, min_rows=self.min_rows)
         number(0, open_low=True, alpha=self.alpha)
@@ -171,7 +174,7 @@ def _read(sources: Sources, options: _Options) -> _Read:
         categories=tuple(own.categories),
         dates=tuple(own.dates),
         leave_out=tuple(own.leave_out),
-        levels=tuple((name, tuple(levels)) for name, levels in own.levels.items()),
+        levels=tuple((name, tuple(levels)) for name, *levels in own.levels),
         missing=tuple(own.missing),
     )
     found = own_columns.columns(frame.select(used), asked)

@@ -110,7 +110,7 @@ def _source(path: Path, *, follow: bool, kinds: Sequence[str] = ()) -> Source:
     """The content of a regular file. It is opened first and looked at then, so nothing can be put
     in its place in between.
     """
-    if kinds and _kind(path.name) not in kinds and not path.is_dir():
+    if kinds and _kind(path.name) not in kinds and path.exists() and not path.is_dir():
         raise InputError("path", path, f"expected a file that ends with {_endings(kinds)}")
     if not follow and path.is_symlink():
         raise InputError("path", path, "expected files in the folder, and this is a link")

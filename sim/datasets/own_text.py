@@ -25,8 +25,16 @@ MOST_COLUMNS = 2_000
 MOST_CELLS = 50_000_000
 SAMPLE = 250_000  # characters in which the separator is looked for; none has a longer first line
 SAMPLED = 20  # lines of it
-WITH_COMMA = r"^[+-]?\d+,\d+([eE][+-]?\d+)?$"
-WITH_POINT = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+EXPONENT = r"([eE][+-]?\d+)?"
+NUMBER = {  # with a decimal mark
+    ".": rf"^[+-]?(\d*|[1-9]\d{{0,2}}(,\d{{3}})+)\.\d+{EXPONENT}$",
+    ",": rf"^[+-]?(\d+|[1-9]\d{{0,2}}(\.\d{{3}})+),\d+{EXPONENT}$",
+}
+GROUPED = {  # by the other mark, in thousands; the first of them may be a decimal mark as well
+    ".": r"^[+-]?[1-9]\d{0,2}(,\d{3})+$",
+    ",": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$",
+}
+OTHER = {".": ",", ",": "."}
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -58,7 +66,7 @@ def table(source: Source, form: Form) -> tuple[pl.DataFrame, str]:
     if not frame.height or not n_rows:
         raise InputError(place, "no patients", "expected lines after the first one")
     _check_header(place, frame)
-    frame, comma = _points(frame, form.decimal)
+    frame, comma = _points(place, frame, separator, form.decimal)
     words = [encoding, f"separator {NAMES.get(separator, separator)}"]
     words += ["decimal comma"] if comma else []
     return frame, ", ".join(words)
@@ -98,9 +106,13 @@ def _separator(place: str, text: str) -> str:
         found[separator] = len(set(lengths)) == 1 and lengths[0] > 1, max(lengths[:1], default=0)
     best = max(found, key=lambda one: found[one])
     if found[best][1] < 2:
-        expected = "expected two cells or more in a line, between , or ; or tab or |; or separator="
-        raise InputError(place, "one cell in its first line", expected)
+        raise _one_cell(place)
     return best
+
+
+def _one_cell(place: str) -> InputError:
+    expected = "expected two cells or more in a line, between , or ; or tab or |; or separator="
+    return InputError(place, "one cell in its first line", expected)
 
 
 def _rows(place: str, text: str, separator: str) -> list[list[str]]:
@@ -130,6 +142,8 @@ def _names(place: str, text: str, separator: str) -> tuple[list[str], int]:
                 continue
             if not names:
                 names = checked_names(place, row)
+                if len(names) < 2:
+                    raise _one_cell(place)
             elif len(row) != len(names):
                 shown = f"{len(row)} cells in the line that ends as number {rows.line_num}"
                 expected = f"expected {len(names)}, as the first line has; quotes may be missing"
@@ -199,21 +213,43 @@ def _check_header(place: str, frame: pl.DataFrame) -> None:
         raise InputError(place, shown, "expected a first line with the names of the columns")
 
 
-def _points(frame: pl.DataFrame, decimal: str) -> tuple[pl.DataFrame, bool]:
-    """The cells with decimal points, and whether they had commas.
-
-    A file has commas if one of its cells is a number with a comma and none is one with a point.
-    """
-    if decimal == "auto":
-        comma = _any(frame, WITH_COMMA) and not _any(frame, WITH_POINT)
-    else:
-        comma = decimal == ","
-    if not comma:
+def _points(
+    place: str, frame: pl.DataFrame, separator: str, decimal: str
+) -> tuple[pl.DataFrame, bool]:
+    """The cells with decimal points and no marks of thousands, and whether they had commas."""
+    mark = _mark(place, frame, separator) if decimal == "auto" else decimal
+    if mark is None:
         return frame, False
-    number = pl.all().str.contains(WITH_COMMA)
-    pointed = pl.all().str.replace(",", ".", literal=True)
-    return frame.select(pl.when(number).then(pointed).otherwise(pl.all()).name.keep()), True
+    cell = pl.all()
+    is_number = cell.str.contains(NUMBER[mark]) | cell.str.contains(GROUPED[mark])
+    number = cell.str.replace_all(OTHER[mark], "", literal=True)
+    number = number.str.replace(mark, ".", literal=True)
+    return frame.select(pl.when(is_number).then(number).otherwise(cell).name.keep()), mark == ","
 
 
-def _any(frame: pl.DataFrame, pattern: str) -> bool:
-    return any(bool(frame[name].str.contains(pattern).any()) for name in frame.columns)
+def _mark(place: str, frame: pl.DataFrame, separator: str) -> str | None:
+    """The decimal mark of a file, None where no cell has one.
+
+    It is the one that stands where no mark of thousands can. Where each mark can be one (14,062), a
+    file with semicolons has decimal commas and any other has decimal points; what speaks against
+    this is refused, for a wrong guess would multiply values by a thousand.
+    """
+    sure = {mark: _any(frame, NUMBER[mark], GROUPED[OTHER[mark]]) for mark in (".", ",")}
+    if sure["."] or sure[","]:
+        return "." if sure["."] else ","
+    usual = "," if separator == ";" else "."
+    if _any(frame, GROUPED[usual]):
+        shown = f"numbers like 1{OTHER[usual]}234 and none that shows what the mark stands for"
+        raise InputError(place, shown, "expected decimal=. or decimal=','")
+    return usual if _any(frame, NUMBER[usual]) else None
+
+
+def _any(frame: pl.DataFrame, pattern: str, without: str | None = None) -> bool:
+    """Whether a cell fits ``pattern``, and not ``without``."""
+    for name in frame.columns:
+        fits = frame[name].str.contains(pattern)
+        if without is not None:
+            fits &= ~frame[name].str.contains(without)
+        if fits.any():
+            return True
+    return False

@@ -51,7 +51,7 @@ OPTIONS: dict[str, dict[str, object]] = {
         "numbers": ["MRN", "Area"],
         "categories": ["Notes", "texture %"],
         "dates": ["Visit"],
-        "levels": {"Menopause": ["pre", "post"]},
+        "levels": [["Menopause", "pre", "post"]],
     },
     "left out": {"leave_out": ["Mean Radius (µm)", "Menopause"]},
     "sorted": {"negative": "B", "categories": ["MRN"]},
@@ -109,7 +109,7 @@ def test_no_cell_reaches_what_is_known_of_the_data_or_a_refusal(
 
 def test_the_search_finds_what_is_asked_for(tmp_path: Path) -> None:
     write(tmp_path / "all.csv", [5], TEXT)
-    levels = {"Menopause": ["pre", "post", TEXT]}  # which the user names, and so may be shown
+    levels = [["Menopause", "pre", "post", TEXT]]  # which the user names, and so may be shown
     made = OwnTables(str(tmp_path / "all.csv"), "Site", "Diagnosis", "M", levels=levels)(0)
     assert found(shown(made)) == [TEXT]
     assert any(found(row) for row in (tmp_path / "all.csv").read_text().splitlines())

@@ -167,6 +167,38 @@ def test_forms_of_a_file_make_no_difference(form: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(a.train.labels, b.train.labels)
 
 
+MARKS: dict[str, tuple[str, list[str], dict[str, object], float | None]] = {
+    "points": (",", ["14.06", "1.5"], {}, 14.06),
+    "points of three digits": (",", ["14.062", "1.500"], {}, 14.062),
+    "points and thousands": (",", ["1,234.5", "2,345"], {}, 2345),
+    "commas": (";", ["14,06", "1,5"], {}, 14.06),
+    "commas of three digits": (";", ["14,062", "1,500"], {}, 14.062),
+    "commas and thousands": (";", ["1.234,5", "2.345"], {}, 2345),
+    "commas between commas": (",", ["14,06", "1,5"], {}, 14.06),
+    "either between commas": (",", ["14,062", "1,500"], {}, None),
+    "either between semicolons": (";", ["14.062", "1.500"], {}, None),
+    "either, stated as a point": (",", ["14,062", "1,500"], {"decimal": "."}, 14062),
+    "either, stated as a comma": (",", ["14,062", "1,500"], {"decimal": ","}, 14.062),
+    "points, stated as thousands": (";", ["14.062", "1.500"], {"decimal": ","}, 14062),
+}
+
+
+@pytest.mark.parametrize("case", MARKS)
+def test_a_mark_is_never_taken_for_another(case: str, tmp_path: Path) -> None:
+    separator, cells, given, value = MARKS[case]
+    path = tmp_path / "marks.csv"
+    lines = [["x", "sick"], *([cells[i % 2], str(i // 2 % 2)] for i in range(60))]
+    path.write_text(own_data.text(lines, separator))
+    if value is None:
+        with pytest.raises(InputError, match="none that shows what the mark stands for: expected"):
+            one(path, **given)
+        return
+    found = one(path, **given)
+    (field,) = found.schema.fields
+    most = max(float(hospital.train.features.max()) for hospital in found.hospitals)
+    assert field.center + field.scale * most == pytest.approx(value, rel=1e-5)
+
+
 def table(tmp_path: Path, **columns: list[str]) -> Path:
     path = tmp_path / "one.csv"
     n = len(next(iter(columns.values())))
@@ -233,7 +265,7 @@ def test_what_is_asked_goes_before_what_is_found(tmp_path: Path) -> None:
         categories=["code"],
         dates=["day"],
         leave_out=["age"],
-        levels={"sex": ["f", "m"]},
+        levels=[["sex", "f", "m"]],
     )
     by_name = {field.name: field for field in found.schema.fields}
     assert list(by_name) == ["id", "code", "day", "sex"]

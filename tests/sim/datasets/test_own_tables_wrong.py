@@ -307,12 +307,12 @@ WRONG: dict[str, tuple[Callable[[Path], Path], dict[str, object], str]] = {
     ),
     "too many levels": (
         changed(0, 0, "Clinic A"),
-        {**SITE, "categories": ["MRN"], "levels": {"MRN": [f"l{i}" for i in range(400)]}},
+        {**SITE, "categories": ["MRN"], "levels": [["MRN", *(f"l{i}" for i in range(400))]]},
         "categories MRN=400 levels",
     ),
     "a level of a name that is taken": (
         csv_of(LINES),
-        {**SICK, "levels": {"sex": ["f", "other"]}},
+        {**SICK, "levels": [["sex", "f", "other"]]},
         "levels.sex=2 names: expected two different names",
     ),
     "a list of no column": (
