@@ -114,7 +114,7 @@ def _write_config(folder: Path, values: dict[str, Any]) -> None:
 
 def _show_own(experiment: Experiment) -> None:
     """Print how a consortium's own data were read, before anything runs."""
-    if experiment.consortium.columns:
+    if not experiment.consortium.public:
         from sim.cli.explain import show_data
 
         show_data(Screen(stderr=True), experiment)

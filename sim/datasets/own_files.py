@@ -99,6 +99,8 @@ def _together(found: Sequence[Source], *, alone: bool) -> Sources:
         raise InputError("path", shown, f"expected at most {MOST_BYTES / 1e6:,.0f} MB")
     seen = dict[str, str]()
     for one in ordered:
+        if len(one.name) > 100:
+            raise InputError("path", one.name, "expected file names of at most 100 characters")
         if one.digest in seen:
             expected = "expected a file for each hospital, and these two hold the same bytes"
             raise InputError("path", f"{seen[one.digest]}, {one.name}", expected)
