@@ -151,6 +151,7 @@ def _read(sources: Sources, options: _Options) -> _Read:
     if left_out:
         some = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
         notes = [*notes, f"{len(left_out)} of {len(used)} columns are left out: {some}."]
+    notes += own_columns.telling(found.frame, labels)
     table = Table(found.frame, labels, found.levels, found.units, sources.digest, SOURCE)
     return _Read(table, hospitals, found.found, tuple(notes))
 

@@ -303,3 +303,20 @@ def _varies(values: pl.Series) -> bool:
             return False
     most = values.value_counts(name="n")["n"].max()
     return len(values) - int(most) >= FEW  # type: ignore[arg-type]
+
+
+def telling(frame: pl.DataFrame, labels: NDArray[np.float32]) -> list[str]:
+    """A note on columns of few values each of which goes with one label: they may be the label."""
+    found = list[str]()
+    for name in frame.columns:
+        values = frame.select(value=pl.col(name), label=pl.Series(labels))
+        shares = values.drop_nulls().group_by("value").agg(pl.col("label").mean())["label"]
+        if len(shares) <= MOST_LEVELS and shares.is_in([0.0, 1.0]).all():
+            found.append(name)
+    if not found:
+        return []
+    return [f"Each value of these columns goes with one label, as if they were it: {_some(found)}."]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,4 +1,4 @@
-"""A consortium's own images are read for what they are; what is wrong is one line, no value in it."""
+"""A consortium's own images are read for what they are; errors are one line without a value."""
 
 from __future__ import annotations
 

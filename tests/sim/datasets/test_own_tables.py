@@ -383,3 +383,14 @@ def test_a_quarter_of_the_hospitals_are_hostile_unless_stated(
     words = (*words, f"consortium.n_hospitals={n}", "consortium.leave_out=[Site]")
     assert experiment(*words).settings.adversary.n_hostile == expected
     assert experiment(*words, "adversary.n_hostile=0").settings.adversary.n_hostile == 0
+
+
+def test_a_column_that_is_the_label_in_other_words_is_noted(tmp_path: Path) -> None:
+    labels = ["ill" if i % 2 else "well" for i in N]
+    found = one(
+        table(tmp_path, age=[str(i % 50) for i in N], outcome=labels, x=["abc"[i % 3] for i in N])
+    )
+    assert (
+        "Each value of these columns goes with one label, as if they were it: outcome."
+        in found.notes
+    )
