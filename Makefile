@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers clean help
+.PHONY: demo test check bench peers mutants clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,10 @@ peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementa
 	$(INSTALL) --no-deps byzfl==0.0.11
 	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
 
+mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and count the changes that no test notices
+	$(BIN)/python -m pytest tests/whole/test_mutants.py
+	$(BIN)/python -m tests.mutants
+
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -52,4 +56,8 @@ help:  ## list the targets
 
 .venv/.bench: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,ray]'
+	touch $@
+
+.venv/.mutants: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,mutants]'
 	touch $@

@@ -1,1 +1,1 @@
-"""What the aggregator does with what it sees. One rule or step a file; numpy only."""
+"""How the aggregator turns a view into an update; one rule or step a file, numpy only."""

@@ -1,23 +1,21 @@
-"""What rules that weigh rows, steps that scale rows and steps that mix rows have in common."""
+"""Code that rules share which weigh rows, and steps which scale or mix rows."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.checks import enough
+from aggregators.checks import enough, minority
 from aggregators.linalg import lengths, mixed, mixtures, precision
-from sim.errors import whole
+from sim.errors import one_of, whole
 from sim.types import About, OwnState, Stateful, Vector, View
 
 
 @dataclass(frozen=True)
 class Majority:
-    """A rule or step that is given the number of hostile rows, and is defined as long as the others
-    are more.
-    """
+    """A rule or step that is given ``n_hostile``, and is defined as long as the others are more."""
 
     n_hostile: int
 
@@ -30,8 +28,31 @@ class Majority:
         return 2 * self.n_hostile + 1
 
 
+@dataclass(frozen=True)
+class Counting(Majority):
+    """A rule in which a row may weigh as much as the records behind it.
+
+    ``weighting``: ``uniform``; ``count``: rows are weighed by record counts, as far as the party
+    learns them. By count the rule refuses where the ``n_hostile`` heaviest rows weigh half of all.
+    """
+
+    about: ClassVar[About]
+    weighting: Literal["uniform", "count"] = field(default="uniform", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of(("uniform", "count"), weighting=self.weighting)
+
+    def weights(self, view: View) -> NDArray[np.float64]:
+        """The weight of each row, (n_rows,), 1 if uniform.
+
+        Raises ``RefusedError`` by count where counts are hidden, or the heaviest rows too heavy.
+        """
+        return minority(self, view) if self.weighting == "count" else np.ones(len(view.rows))
+
+
 class Weighing(ABC):
-    """A rule that states how much it takes of each row. A subclass states ``weigh``."""
+    """A rule that states the share of each row in the aggregate. A subclass states ``weigh``."""
 
     about: ClassVar[About]
 
@@ -46,7 +67,8 @@ class Weighing(ABC):
 
     def shares(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Share of each row, (n_rows,): at least 0, sum 1, or all 0 if no row is trusted.
-        ``RefusedError`` for too few rows.
+
+        Raises ``RefusedError`` for too few rows.
         """
         enough(self, view)
         return self.weigh(view, rng)
@@ -61,13 +83,14 @@ class Weighing(ABC):
 
 
 class Remembering(Weighing, Stateful[View, Vector, OwnState]):
-    """A rule that states how much it takes of each row by what it keeps. A subclass states
-    ``remember`` and ``weigh_by``.
+    """A rule whose shares depend on earlier rounds, by its state.
+
+    A subclass states ``remember`` and ``weigh_by``.
     """
 
     @abstractmethod
     def remember(self, view: View, state: OwnState | None) -> OwnState:
-        """The next state: what is known after this round's rows."""
+        """The next state, with this round's rows."""
 
     @abstractmethod
     def weigh_by(
@@ -78,7 +101,7 @@ class Remembering(Weighing, Stateful[View, Vector, OwnState]):
     def combined_by(
         self, view: View, shares: NDArray[np.float64], state: OwnState, rng: np.random.Generator
     ) -> Vector:
-        """The aggregated update, (n_params,), once the shares are known. ``state``: the next one."""
+        """The aggregated update, (n_params,), from known shares. ``state``: the next one."""
         return mixed(shares, view.rows)
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -92,8 +115,9 @@ class Remembering(Weighing, Stateful[View, Vector, OwnState]):
     def advance(
         self, view: View, state: OwnState | None, rng: np.random.Generator
     ) -> tuple[Vector, OwnState]:
-        """The aggregated update, (n_params,), and the next state. Raises ``RefusedError`` for too
-        few rows.
+        """The aggregated update, (n_params,), and the next state.
+
+        Raises ``RefusedError`` for too few rows.
         """
         enough(self, view)
         after = self.remember(view, state)
@@ -105,7 +129,7 @@ class Scaling(ABC):
 
     @abstractmethod
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each row of the given length is multiplied by, (n_rows,)."""
+        """Factor of each row of the given lengths, (n_rows,)."""
 
     def __call__(self, view: View, rng: np.random.Generator) -> View:
         """The view with scaled rows; as it is where nothing changes."""
@@ -133,12 +157,8 @@ def scaled(view: View, factors: NDArray[np.float64]) -> View:
     if np.count_nonzero(factors != 1) == 0:
         return view
     rows = np.empty_like(view.rows)
-    np.multiply(
-        view.rows,
-        factors.astype(precision(view.rows, factors))[:, None],
-        out=rows,
-        casting="same_kind",
-    )
+    fitting = factors.astype(precision(view.rows, factors))
+    np.multiply(view.rows, fitting[:, None], out=rows, casting="same_kind")
     return replace(view, rows=rows)
 
 
@@ -150,7 +170,5 @@ def chosen(rows: NDArray[np.intp], n_rows: int) -> NDArray[np.float64]:
 
 
 def shortening(norms: NDArray[np.float64], max_norm: float) -> NDArray[np.float64]:
-    """What brings rows of the given lengths down to ``max_norm``, and leaves shorter ones alone,
-    (n_rows,).
-    """
+    """Factors (n_rows,) that bring longer rows down to ``max_norm`` and leave the others alone."""
     return max_norm / np.maximum(norms, max_norm) if max_norm > 0 else np.zeros_like(norms)

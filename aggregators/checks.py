@@ -1,6 +1,4 @@
-"""What rules refuse: too few rows, record counts that are hidden, a trusted hospital that is not
-there.
-"""
+"""Reasons to refuse: too few rows, hidden record counts, a trusted hospital without a row."""
 
 from typing import ClassVar, Protocol
 
@@ -11,9 +9,9 @@ from sim.errors import RefusedError
 from sim.types import About, View
 
 HIDDEN = (
-    "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see: groups of hospitals instead"
-    " of one sum would give more rows, robust against fewer attackers, and would leak the sums of"
-    " small groups"
+    "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see: groups of hospitals"
+    " instead of one sum would give more rows, robust against fewer attackers, and would leak"
+    " the sums of small groups"
 )
 
 
@@ -45,20 +43,18 @@ class Rooted(Documented, Protocol):
 
 
 def refusal(part: Limited, n_rows: int, n_hospitals: int) -> str | None:
-    """Why a rule or step cannot work on ``n_rows`` rows that stand for ``n_hospitals`` hospitals;
-    None if it can.
-    """
+    """Why a rule or step cannot work on ``n_rows`` rows of ``n_hospitals`` hospitals, or None."""
     title = part.about.title
     if n_rows >= part.min_rows:
-        return (
-            f"root=null: {title} needs the name of the trusted hospital"
-            if getattr(part, "root", "") is None
-            else None
-        )
+        if getattr(part, "root", "") is None:
+            return f"root=null: {title} needs the name of the trusted hospital"
+        return None
     n_hostile = getattr(part, "n_hostile", None)
-    given, needed = f"n_rows={n_rows}", part.about.limit
+    given = f"n_rows={n_rows}"
+    needed = part.about.limit
     if n_hostile is not None:
-        given, needed = f"{given}, n_hostile={n_hostile}", f"{needed} = {part.min_rows}"
+        given = f"{given}, n_hostile={n_hostile}"
+        needed = f"{needed} = {part.min_rows}"
     hidden = HIDDEN.format(n_rows=n_rows, n_hospitals=n_hospitals) if n_rows < n_hospitals else ""
     return f"{given}: {title} needs {needed}{hidden}"
 
@@ -71,42 +67,46 @@ def enough(rule: Limited, view: View) -> None:
 
 
 def record_counts(rule: Documented, view: View) -> NDArray[np.float64]:
-    """The weights of the rows, (n_rows,). Raises ``RefusedError`` where they are hidden, negative
-    or all zero.
+    """The weights of the rows, (n_rows,).
+
+    Raises ``RefusedError`` where they are hidden, negative or all zero.
     """
     title = rule.about.title
     if view.weights is None:
         raise RefusedError(
-            f"weighting=count: {title} needs record counts, and this party does not learn record"
-            " counts"
+            f"weighting=count: {title} needs record counts,"
+            " and this party does not learn record counts"
         )
     if view.weights.min() < 0 or not view.weights.sum() > 0:
         raise RefusedError(
-            f"weights={view.weights.tolist()}: {title} needs record counts of at least 0 and a sum"
-            " above 0"
+            f"weights={view.weights.tolist()}: {title} needs record counts of at least 0"
+            " and a sum above 0"
         )
     return view.weights
 
 
 def minority(rule: Against, view: View) -> NDArray[np.float64]:
     """The weights of the rows, (n_rows,), if the ``n_hostile`` heaviest weigh less than half.
+
     Raises ``RefusedError`` if not.
     """
     weights = record_counts(rule, view)
-    heaviest, total = np.sort(weights)[len(weights) - rule.n_hostile :].sum(), weights.sum()
+    heaviest = np.sort(weights)[len(weights) - rule.n_hostile :].sum()
+    total = weights.sum()
     if heaviest >= total / 2:
         given = f"n_rows={len(weights)}, n_hostile={rule.n_hostile}, weighting=count"
         needed = (
-            f"needs the n_hostile heaviest rows to weigh less than half; they weigh {heaviest:g} of"
-            f" {total:g}"
+            "needs the n_hostile heaviest rows to weigh less than half;"
+            f" they weigh {heaviest:g} of {total:g}"
         )
         raise RefusedError(f"{given}: {rule.about.title} {needed}")
     return weights
 
 
 def root_row(rule: Rooted, view: View) -> int:
-    """Number of the row that is the update of hospital ``rule.root`` alone. Raises ``RefusedError``
-    if there is none.
+    """Number of the row that is the update of hospital ``rule.root`` alone.
+
+    Raises ``RefusedError`` if there is none.
     """
     if (rule.root,) not in view.members:
         names = ", ".join(group[0] for group in view.members if len(group) == 1) or "none"

@@ -1,10 +1,9 @@
-"""What many rules need of updates: distances, lengths, weighted sums, sorted columns. Columns are
-taken a block at a time.
+"""Distances, lengths, weighted sums and sorted columns of updates, a block of columns at a time.
 
 Sums and lengths of float32 updates are worked out in float32, and in float64 where its range does
-not do: right to about a millionth of the rows' size, as the updates themselves are. What subtracts
-large numbers from each other (inner products of rows, middle values) is float64. Nothing here ever
-holds a float64 copy of all updates.
+not do: right to about a millionth of the rows' size, as the updates themselves are. Differences of
+large numbers (inner products of rows, middle values) are float64. Nothing here ever holds a float64
+copy of all updates.
 """
 
 from collections.abc import Iterator
@@ -19,12 +18,12 @@ BLOCK = 1 << 16  # values of a block of columns: half a megabyte of float64 stay
 SORTED = 1 << 15  # the same, where columns are turned into rows
 FEW = 16  # rows up to which comparing whole rows sorts columns faster
 LONGEST = 4096  # columns of a block: so few float32 squares add up without losing digits
-# squared distances, relative to squared lengths, that a Gram product has too few digits of
-NEAR = 1e-4
+NEAR = 1e-4  # squared distance over squared lengths, below which a Gram product lacks digits
 ALIKE = 1e-9  # the same, below which rows may be equal
 FLAT = 1e-24  # variances, relative to squared lengths, that are nothing but rounding
 TIE = 1e-9  # values whose relative difference is no more count as equal
-LEAST, MOST = 1e-30, 1e30  # squared lengths and factors between these are safe in float32
+LEAST = 1e-30  # squared lengths and factors between this
+MOST = 1e30  # and this are safe in float32
 
 
 def blocks(updates: Updates, size: int = BLOCK) -> Iterator[slice]:
@@ -34,8 +33,9 @@ def blocks(updates: Updates, size: int = BLOCK) -> Iterator[slice]:
 
 
 def precision(updates: Updates, factors: NDArray[np.float64]) -> DTypeLike:
-    """Float type in which these factors, 0 or more, can multiply ``updates`` without losing digits;
-    sums may still overflow.
+    """Float type in which ``factors``, 0 or more, can multiply ``updates`` without losing digits.
+
+    Sums may still overflow.
     """
     safe = np.count_nonzero((factors > LEAST) & (factors < MOST)) == np.count_nonzero(factors)
     return updates.dtype if safe else np.float64
@@ -44,7 +44,7 @@ def precision(updates: Updates, factors: NDArray[np.float64]) -> DTypeLike:
 def mixtures(shares: NDArray[np.float64], updates: Updates) -> Updates:
     """``shares @ updates`` for shares (n_rows,) or (n_sums, n_rows).
 
-    In the float type of the updates, or in float64 where the range of that does not do.
+    The sums have the float type of the updates, or float64 where the range of that does not do.
     """
     if precision(updates, shares) == updates.dtype:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -94,8 +94,9 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
-    """For each block of columns its values as (width, n_rows), every line in ascending order; good
-    until the next block.
+    """For each block of columns its values as (width, n_rows), each line in ascending order.
+
+    An array is good until the next block.
     """
     if len(updates) <= FEW:
         for block in blocks(updates):
@@ -111,10 +112,12 @@ def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
 
 
 def _merged(updates: Updates) -> Updates:
-    """The columns of (n_rows, width) in ascending order, by Batcher's network: whole rows are
-    compared at a time.
+    """The columns of (n_rows, width) in ascending order, by Batcher's network.
+
+    Whole rows are compared at a time.
     """
-    rows, spare = list(updates.copy()), np.empty_like(updates[0])
+    rows = list(updates.copy())
+    spare = np.empty_like(updates[0])
     for low, high in _network(len(rows)):
         np.minimum(rows[low], rows[high], out=spare)
         np.maximum(rows[low], rows[high], out=rows[high])
@@ -124,10 +127,12 @@ def _merged(updates: Updates) -> Updates:
 
 @lru_cache
 def _network(n: int) -> list[tuple[int, int]]:
-    """Pairs of places to compare and exchange, in order, that sort ``n`` values: odd-even merges
-    (Batcher, 1968).
+    """Pairs of places to compare and exchange, in order, that sort ``n`` values (Batcher, 1968).
+
+    The network is that of odd-even merges.
     """
-    pairs, sorted_ = list[tuple[int, int]](), 1
+    pairs: list[tuple[int, int]] = []
+    sorted_ = 1
     while sorted_ < n:
         gap = sorted_
         while gap:
@@ -146,16 +151,14 @@ def _network(n: int) -> list[tuple[int, int]]:
 def ordered(
     updates: Updates, weights: NDArray[np.float64]
 ) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
-    """For each block of columns its values in ascending order, and the weight of all rows up to
-    each value, (n_rows, width).
+    """For each block of columns its values in ascending order, and the weight up to each value.
+
+    Both have the shape (n_rows, width).
     """
     for block in blocks(updates):
         order = updates[:, block].argsort(axis=0, kind="stable")
-        yield (
-            block,
-            np.take_along_axis(updates[:, block], order, axis=0),
-            weights[order].cumsum(axis=0),
-        )
+        values = np.take_along_axis(updates[:, block], order, axis=0)
+        yield block, values, weights[order].cumsum(axis=0)
 
 
 def products(
@@ -167,10 +170,8 @@ def products(
     """Inner products of the rows with each other, (n_rows, n_rows).
 
     If given, ``origin`` (n_params,) is taken from every row, each is divided by its entry in
-    ``sizes``
-    (n_rows,), and the row with number ``center`` is then taken from all. Rows that are equal have
-    equal
-    products with every row, to the last digit.
+    ``sizes`` (n_rows,), and the row with number ``center`` is then taken from all. Rows that are
+    equal have equal products with every row, to the last digit.
     """
     gram = np.zeros((len(updates), len(updates)))
     for block in blocks(updates):
@@ -198,18 +199,16 @@ def _firsts(updates: Updates, gram: NDArray[np.float64]) -> NDArray[np.intp] | N
         return None
     first = np.arange(len(gram))
     for row, other in np.argwhere(near):
-        if (
-            first[row] == row
-            and first[other] == other
-            and np.array_equal(updates[row], updates[other])
-        ):
+        both_first = first[row] == row and first[other] == other
+        if both_first and np.array_equal(updates[row], updates[other]):
             first[other] = row
     return first if (first != np.arange(len(gram))).any() else None
 
 
 def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosines of the angles between rows, in [-1, 1], from inner products (n_rows, n_rows); 0 where
-    a row is zero.
+    """Cosines of the angles between rows, in [-1, 1], from inner products (n_rows, n_rows).
+
+    They are 0 where a row is zero.
     """
     size = np.sqrt(np.diag(gram))
     size = np.where(size > 0, size, np.inf)
@@ -220,8 +219,7 @@ def cosine_distances(updates: Updates, origin: Vector | None = None) -> NDArray[
     """1 minus the cosines of the angles between rows minus ``origin``, (n_rows, n_rows).
 
     They are 0 on the diagonal and 1 where a row is zero. They come from the distances of rows of
-    length
-    1, so that small angles keep their digits. Angles below 1e-12 count as none.
+    length 1, so that small angles keep their digits. Angles below 1e-12 count as none.
     """
     sizes = np.sqrt(_squares(updates, origin, np.float64))
     zero = sizes == 0
@@ -243,14 +241,12 @@ def _middle(updates: Updates) -> int:
 def squared_distances(
     updates: Updates, origin: Vector | None = None, sizes: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Squared Euclidean distances between rows, (n_rows, n_rows); symmetric, never negative, zero
-    on the diagonal.
+    """Squared Euclidean distances between rows, (n_rows, n_rows), symmetric and at least 0.
 
-    Of rows minus ``origin`` and over ``sizes``, where these are given. One Gram product in float64
-    of
-    the rows minus the row of median length; rows that are close to each other and far from that one
-    are subtracted from each other. The relative error of every distance is about 1e-11 at most, and
-    equal rows have equal distances.
+    Where these are given, of rows minus ``origin`` and over ``sizes``. One Gram product in float64
+    of the rows minus the row of median length; rows that are close to each other and far from that
+    one are subtracted from each other. The relative error of every distance is about 1e-11 at most,
+    and equal rows have equal distances.
     """
     gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)
@@ -258,16 +254,17 @@ def squared_distances(
     squared = np.maximum(sums - (gram + gram.T), 0.0)
     np.fill_diagonal(squared, 0.0)
     for row, other in np.argwhere(np.triu(squared < NEAR * sums, 1)):
-        squared[row, other] = squared[other, row] = _gap(updates, row, other, origin, sizes)
+        gap = _gap(updates, row, other, origin, sizes)
+        squared[row, other] = gap
+        squared[other, row] = gap
     return squared
 
 
 def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
-    """Place of each value in ascending order, from 0, the same for values that tie; of the shape of
-    ``values``.
+    """Place of each value in ascending order, from 0, in the shape of ``values``.
 
-    Neighbors in that order tie if they differ by at most ``TIE`` of the greater of the two or of
-    ``unit``.
+    Neighbors in that order tie, and have the same place, if they differ by at most ``TIE`` of the
+    greater of the two or of ``unit``.
     """
     flat = values.ravel()
     order = flat.argsort(kind="stable")
@@ -280,7 +277,8 @@ def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
 
 def level(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The values, those that tie all as the least of them."""
-    flat, places = values.ravel(), ranks(values).ravel()
+    flat = values.ravel()
+    places = ranks(values).ravel()
     least = np.full(len(flat), np.inf)
     np.minimum.at(least, places, flat)
     return least[places].reshape(values.shape)
@@ -293,9 +291,7 @@ def _gap(
     origin: Vector | None = None,
     sizes: NDArray[np.float64] | None = None,
 ) -> float:
-    """Squared distance of two rows minus ``origin``, each divided by its entry in ``sizes``, term
-    by term.
-    """
+    """Squared distance of two rows minus ``origin`` and over ``sizes``, summed term by term."""
     gap = 0.0
     for block in blocks(updates, LONGEST * len(updates)):
         sides = [updates[i, block].astype(np.float64) for i in (row, other)]
@@ -309,23 +305,19 @@ def _gap(
 
 
 def embedded(updates: Updates) -> NDArray[np.float64]:
-    """Points (n_rows, at most n_rows) that lie to each other as the rows of ``updates`` do, and are
-    far smaller.
+    """Points (n_rows, at most n_rows) that lie to each other as the rows of ``updates`` do.
 
-    From one Gram product of rows scaled to length 1, or, where rows nearly coincide, from a QR
-    factorization. A distance is off by about 1e-12 of the two rows' lengths, taken from the row of
-    median length. Equal rows are equal points.
+    They come from one Gram product of rows scaled to length 1, or, where rows nearly coincide, from
+    a QR factorization. A distance is off by about 1e-12 of the two rows' lengths, taken from the
+    row of median length. Equal rows are equal points.
     """
     origin = updates[_middle(updates)]
     gram = products(updates, origin)
     first = _firsts(updates, gram)
-    rows, place = (None, None) if first is None else np.unique(first, return_inverse=True)
-    points = _points(
-        updates if rows is None else updates[rows],
-        origin,
-        gram if rows is None else gram[np.ix_(rows, rows)],
-    )
-    return points if place is None else points[place]
+    if first is None:
+        return _points(updates, origin, gram)
+    rows, place = np.unique(first, return_inverse=True)
+    return _points(updates[rows], origin, gram[np.ix_(rows, rows)])[place]
 
 
 def _points(updates: Updates, origin: Vector, gram: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -345,11 +337,10 @@ def _points(updates: Updates, origin: Vector, gram: NDArray[np.float64]) -> NDAr
 def top_projections(
     points: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Greatest weighted variance of ``points`` (n, n_dims), and their squared projections on its
-    direction, (n,).
+    """Greatest weighted variance of ``points`` (n, n_dims), and squared projections on it, (n,).
 
-    Projections are taken from the weighted mean, and on all directions that share the greatest
-    variance. Variance and projections are 0 where all points coincide.
+    Projections are taken from the weighted mean, on the direction of that variance, or on all
+    directions that share it. Variance and projections are 0 where all points coincide.
     """
     gaps = points - weights @ points / weights.sum()
     values, vectors = np.linalg.eigh((gaps.T * weights) @ gaps / weights.sum())

@@ -17,11 +17,10 @@ from sim.types import Aggregate, Rule, ServerOptimizer, Step, Vector, View
 
 @dataclass(frozen=True)
 class Chain:
-    """What the aggregator does with a view: every step on the rows, then the rule. All draw from
-    the same generator.
+    """The aggregator's way from a view to a step of the model: steps, then the rule.
 
-    ``optimizer`` turns the aggregate into the step of the model; None: the aggregate is the step.
-    What the parts keep from round to round comes in and goes out as their states, in the order of
+    All draw from the same generator. ``optimizer`` turns the aggregate into the step of the model;
+    None: the aggregate is the step. The states of the parts come in and go out in the order of
     ``parts``.
     """
 
@@ -40,17 +39,13 @@ class Chain:
         return self.rule.min_rows
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals``
-        hospitals; None if all can.
-        """
+        """Why a step or the rule cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
         merged = ""
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         for part in parts:
-            text = (
-                refusal(cast(Limited, part), n_rows, n_rows if merged else n_hospitals)
-                if hasattr(part, "min_rows")
-                else None
-            )
+            text = None
+            if hasattr(part, "min_rows"):
+                text = refusal(cast(Limited, part), n_rows, n_rows if merged else n_hospitals)
             if text is not None:
                 return text + merged
             left = part.n_rows(n_rows) if hasattr(part, "n_rows") else n_rows
@@ -60,8 +55,7 @@ class Chain:
         return None
 
     def without(self, n_missing: int) -> "Chain":
-        """The chain that takes ``n_missing`` hospitals of which nothing usable came for hostile
-        ones.
+        """The chain that counts ``n_missing`` hospitals without a usable reply as hostile ones.
 
         Steps and rule then withstand that many fewer among the rows that did come: a risk, for the
         missing ones may be honest.
@@ -77,28 +71,25 @@ class Chain:
 
     @property
     def withstands(self) -> int | None:
-        """The least number of hostile rows that a step or the rule is given to withstand; None if
-        none of them is given one.
-        """
+        """The least ``n_hostile`` that a step or the rule is given; None if none is given any."""
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         return min((part.n_hostile for part in parts if hasattr(part, "n_hostile")), default=None)
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
-        """The largest number of hostile hospitals for which steps and rule are defined; None if
-        that is no matter to them.
+        """The largest number of hostile hospitals for which steps and rule are defined.
+
+        It is -1 if they are not even for none, and None if they take no such number.
         """
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         if not any(hasattr(part, "n_hostile") for part in parts):
             return None
-        numbers = range(n_hospitals + 1)
-        return next(
-            (n - 1 for n in numbers if self._against(n).refusal(n_rows, n_hospitals) is not None),
-            n_hospitals,
-        )
+        for n_hostile in range(n_hospitals + 1):
+            if self._against(n_hostile).refusal(n_rows, n_hospitals) is not None:
+                return n_hostile - 1
+        return n_hospitals
 
     def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
-        """What the chain makes of a view. ``states``: of the parts after the last round, none in
-        the first.
+        """The aggregate of a view. ``states``: the parts' after the last round, none in the first.
 
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
@@ -107,8 +98,9 @@ class Chain:
         return aggregated
 
     def check(self, view: View, rng: np.random.Generator) -> None:
-        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for
-        a harmless view.
+        """Raise ``PluginError`` for a part that returns a wrong value, or none that is finite.
+
+        ``view`` is small and harmless, so that any part has to return finite values for it.
         """
         try:
             found = self._run(view, rng, (), finite_steps=True, finite_rule=True)
@@ -127,7 +119,7 @@ class Chain:
         finite_steps: bool = False,
         finite_rule: bool = False,
     ) -> Aggregate:
-        """As ``run``, but what steps and rule give need be finite only where it is asked for."""
+        """The aggregate as in ``run``; values of steps and rule are finite only where asked for."""
         text = self.refusal(len(view.rows), sum(map(len, view.members)))
         if text is not None:
             raise RefusedError(text)
@@ -137,18 +129,18 @@ class Chain:
         returned.array(self.rule, aggregate, (view.rows.shape[1],))
         if finite_rule:
             returned.finite(self.rule, aggregate)
-        move, pace = aggregate, None
+        move = aggregate
+        pace = None
         if self.optimizer is not None:
             move, pace = advanced(self.optimizer, aggregate, of_optimizer, rng)
             returned.array(self.optimizer, move, aggregate.shape)
-        return Aggregate(
-            move, None if stated is None else origin.shares(stated), (*after, next_state, pace)
-        )
+        shares = None if stated is None else origin.shares(stated)
+        return Aggregate(move, shares, (*after, next_state, pace))
 
     def _ruled(
         self, view: View, rng: np.random.Generator, state: State
     ) -> tuple[Vector, NDArray[np.float64] | None, State]:
-        """What the rule gives, the share that it states of each row, and its next state."""
+        """The rule's aggregate, the share that it states of each row, and its next state."""
         rule: Any = self.rule
         if isinstance(rule, Remembering):
             enough(rule, view)
@@ -167,14 +159,16 @@ class Chain:
         self, view: View, rng: np.random.Generator, states: Sequence[State], *, finite: bool
     ) -> tuple[View, list[State], "_Origin"]:
         """The view after all steps, their next states, and where its rows come from."""
-        after, origin = list[State](), _Origin()
+        after: list[State] = []
+        origin = _Origin()
         for step, state in zip(self.steps, states, strict=True):
             n_rows = len(view.rows)
             next_state: State = None
             if isinstance(step, Mixing):
                 mixing = step.mixing(view, rng)
                 returned.array(step, mixing, (len(mixing), n_rows))
-                view, origin = step.mix(view, mixing), origin.mixed(mixing)
+                view = step.mix(view, mixing)
+                origin = origin.mixed(mixing)
             else:
                 found, next_state = advanced(step, view, state, rng)
                 view = returned.view(step, found, view.rows.shape[1])
@@ -193,8 +187,9 @@ class Chain:
     def __call__(
         self, view: View, rng: np.random.Generator, states: Sequence[State] = ()
     ) -> Vector:
-        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step
-        or the rule does.
+        """The step of the model, (n_params,), finite or not.
+
+        Raises ``RefusedError`` where a step or the rule does.
         """
         return self._run(view, rng, states).move
 
@@ -203,20 +198,20 @@ class Chain:
 class _Origin:
     """The share of each row before all steps in each row after; None: each row is its own.
 
-    Not ``known``: a step does not state it.
+    It is not ``known`` after a step that does not state it.
     """
 
     mixing: NDArray[np.float64] | None = None
     known: bool = True
 
     def mixed(self, mixing: NDArray[np.float64]) -> "_Origin":
-        """The same after one more step, with its shares of rows in rows."""
-        return replace(
-            self, mixing=mixing if self.mixing is None or not self.known else mixing @ self.mixing
-        )
+        """The origin after one more step, with its shares of rows in rows."""
+        if self.mixing is None or not self.known:
+            return replace(self, mixing=mixing)
+        return replace(self, mixing=mixing @ self.mixing)
 
     def shares(self, stated: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """The share of each row before all steps, of those that are stated of rows after."""
+        """The share of each row before all steps, from shares that are stated of rows after."""
         if not self.known:
             return None
         return stated if self.mixing is None else stated @ self.mixing

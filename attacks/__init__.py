@@ -1,3 +1,1 @@
-"""What an adversary does: poison records, send other updates, or draw conclusions from what it
-sees. One attack a file.
-"""
+"""What an adversary does: poison records, change updates, draw conclusions; one attack a file."""

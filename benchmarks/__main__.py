@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def found() -> dict[str, ModuleType]:
     """Every benchmark by name."""
-    modules = {info.name: import_module(f"benchmarks.{info.name}") for info in pkgutil.iter_modules(benchmarks.__path__)
-               if info.name != "__main__"}  # fmt: skip
+    names = [info.name for info in pkgutil.iter_modules(benchmarks.__path__)]
+    modules = {name: import_module(f"benchmarks.{name}") for name in names if name != "__main__"}
     return {name: module for name, module in modules.items() if hasattr(module, "measure")}
 
 

@@ -1,6 +1,4 @@
-"""What one call of every attack on updates costs, in means of the same updates: large updates, and
-those of a small network.
-"""
+"""The cost of one call of every attack on updates, in means of the same updates."""
 
 from __future__ import annotations
 
@@ -22,7 +20,8 @@ from sim.seeds import stream
 from sim.states import advanced
 from sim.types import LEVELS, Byzantine, Knowledge, Updates, Vector
 
-LARGE, SMALL = (100, 25, 1_000_000), (12, 3, 700)  # hospitals, hostile, parameters
+LARGE = (100, 25, 1_000_000)  # hospitals, hostile, parameters
+SMALL = (12, 3, 700)  # the same, of a small network
 LIMIT = 10.0  # means that a call may take of an attack that does not search
 
 
@@ -45,8 +44,9 @@ def searches(attack: Byzantine) -> bool:
 
 
 def measure(quick: bool) -> Result:
-    """Seconds a call and over one mean of all updates in the same turns; the second look at a round
-    where there is a memory.
+    """Seconds a call and over one mean of all updates in the same turns.
+
+    Where an attack has a memory, its second look at a round is measured.
     """
     rows = _rows(*SMALL, 3 if quick else 2000)
     rows += [] if quick else _rows(*LARGE, 5)
@@ -62,13 +62,11 @@ def measure(quick: bool) -> Result:
 
 
 def _rows(n: int, f: int, d: int, repetitions: int) -> list[Row]:
-    updates, measured = (
-        stream(0, "updates").standard_normal(size=(n, d), dtype=np.float32),
-        list[Row](),
-    )
+    updates = stream(0, "updates").standard_normal(size=(n, d), dtype=np.float32)
+    measured: list[Row] = []
     for name, attack in attacks().items():
         if searches(attack) and d == LARGE[2]:
-            continue  # what it costs is what the defense costs, evals times
+            continue  # such an attack costs what the defense costs, evals times
         sides: dict[str, Callable[[], object]] = {
             "mean": partial(updates.mean, axis=0),
             "attack": _call(attack, updates, f),
@@ -86,13 +84,14 @@ def _rows(n: int, f: int, d: int, repetitions: int) -> list[Row]:
 
 
 def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
-    """One call with the most knowledge that the attack can use; of earlier rounds it knows the
-    model at most.
+    """One call with the most knowledge that the attack can use.
+
+    Of earlier rounds it knows the model at most.
     """
-    level, others = LEVELS.index(attack.about.uses), updates[f:]
-    before = (
-        Received(np.zeros(updates.shape[1])) if getattr(attack, "state", None) is Received else None
-    )
+    level = LEVELS.index(attack.about.uses)
+    others = updates[f:]
+    remembers = getattr(attack, "state", None) is Received
+    before = Received(np.zeros(updates.shape[1])) if remembers else None
 
     def preview(sent: Updates) -> Vector:
         return np.asarray(np.vstack([sent, others]).mean(axis=0))
@@ -106,22 +105,19 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
             defense=preview if level >= LEVELS.index("updates_and_rule") else None,
             model=updates[0],
         )
-        return [
-            advanced(attack, known, before, stream(0, "attack")) for _ in range(1 if level else f)
-        ]
+        n_calls = 1 if level else f
+        return [advanced(attack, known, before, stream(0, "attack")) for _ in range(n_calls)]
 
     return call
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Means that a call takes, on the largest updates measured; beyond the line are none but those
-    that search.
-    """
+    """Means that a call takes, on the largest updates; beyond the line are only searches."""
     largest = max(row["d"] for row in result["rows"])
-    chosen = sorted(
-        (row for row in result["rows"] if row["d"] == largest), key=lambda row: -row["call / mean"]
-    )
-    names, costs = [row["attack"] for row in chosen], [row["call / mean"] for row in chosen]
+    rows = [row for row in result["rows"] if row["d"] == largest]
+    chosen = sorted(rows, key=lambda row: -row["call / mean"])
+    names = [row["attack"] for row in chosen]
+    costs = [row["call / mean"] for row in chosen]
     axes.barh(names, costs, color=[SOFT if row["searches"] else BLUE for row in chosen])
     axes.axvline(LIMIT, color="black", linewidth=0.8)
     axes.tick_params(axis="y", labelsize=6.5)

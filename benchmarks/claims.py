@@ -1,6 +1,4 @@
-"""Tables of docs/rules.md that need no training: ``python -m benchmarks.claims promises``,
-``variants`` or ``far``.
-"""
+"""Tables of docs/rules.md: ``python -m benchmarks.claims promises``, ``variants`` or ``far``."""
 
 from __future__ import annotations
 
@@ -18,7 +16,9 @@ from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, View
 
-N_ROWS, N_HOSTILE, N_PARAMS = 11, 2, 40
+N_ROWS = 11
+N_HOSTILE = 2
+N_PARAMS = 40
 DISTANCE = 1e6
 DRAWS = 200
 DIRECTIONS = ("agreeing", "independent", "independent, one ten times as far")
@@ -26,14 +26,11 @@ VARIANTS: tuple[Variant, ...] = tuple(variant for variant in LEFT_OUT if variant
 
 
 def plugins(group: str) -> dict[str, Any]:
-    """Every rule or step in its own words of ``conf``, by name, against ``N_HOSTILE``; the last
-    hospital is the one trusted.
-    """
+    """Every rule or step by name, against ``N_HOSTILE`` hostile; the last hospital is trusted."""
     made = {}
+    adversary = {"n_hostile": N_HOSTILE}
     for path in sorted((CONF / group).glob("*.yaml")):
-        whole = OmegaConf.create(
-            {"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)}
-        )
+        whole = OmegaConf.create({"adversary": adversary, "node": OmegaConf.load(path)})
         node: Any = OmegaConf.to_container(whole, resolve=True)
         if "_target_" in node["node"]:
             made[path.stem] = cast(Any, build(group, node["node"]))
@@ -52,8 +49,9 @@ def promises() -> Iterator[Sequence[str]]:
 
 
 def differing(n_draws: int) -> dict[str, float]:
-    """Share of draws (10 normal rows of 50 entries, 2 hostile) in which a variant of Krum takes
-    another row than the paper's.
+    """Share of draws in which a variant of Krum takes another row than the paper's.
+
+    A draw: 10 normal rows of 50 entries, 2 hostile.
     """
     others = dict.fromkeys(VARIANTS, 0)
     for seed in range(n_draws):
@@ -83,8 +81,9 @@ def far_rows(seed: int, directions: str) -> np.ndarray[Any, np.dtype[np.float64]
 
 
 def moved(rule: Rule, directions: str, n_draws: int = DRAWS) -> int:
-    """In how many draws the far rows move the rule farther than the geometric median's bound from
-    the honest mean.
+    """Number of draws in which far rows move the rule farther from the honest mean than allowed.
+
+    Allowed is the geometric median's bound.
     """
     count = 0
     for seed in range(n_draws):
@@ -92,9 +91,8 @@ def moved(rule: Rule, directions: str, n_draws: int = DRAWS) -> int:
         honest = rows[N_HOSTILE:]
         center = honest.mean(axis=0)
         radius = np.linalg.norm(honest - center, axis=1).max()
-        view = View(
-            rows, tuple((f"h{i:02}",) for i in range(N_ROWS)), np.ones(N_ROWS), np.zeros(N_PARAMS)
-        )
+        names = tuple((f"h{i:02}",) for i in range(N_ROWS))
+        view = View(rows, names, np.ones(N_ROWS), np.zeros(N_PARAMS))
         bound = 2 * (N_ROWS - N_HOSTILE) / (N_ROWS - 2 * N_HOSTILE) * radius
         count += int(np.linalg.norm(rule(view, stream(0, "rule")) - center) > bound)
     return count

@@ -23,10 +23,10 @@ if __name__ == "__main__":  # as in the command that is installed: workers read 
 def started(
     words: Sequence[str], folder: Path, *, first: str = "", **more: str
 ) -> subprocess.Popen[str]:
-    """``wardround WORDS`` at work in ``folder``, as the first process of a group of its own, its
-    standard error piped.
+    """``wardround WORDS`` at work in ``folder``, as the first process of a group of its own.
 
-    ``first``: lines of Python that it executes before. ``more``: variables of its environment.
+    Its standard error is piped. ``first``: lines of Python that it executes before. ``more``:
+    variables of its environment.
     """
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "wardround"

@@ -1,5 +1,4 @@
-"""A whole comparison, alone and as a command, against a plain loop and against Flower's simulation
-on Ray.
+"""A whole comparison, alone and as a command, against a plain loop and Flower's simulation on Ray.
 
 Of these two, a few runs are timed before the comparison and as many after it.
 """
@@ -24,25 +23,14 @@ from sim.study import compare, processes
 from sim.study.experiment import Experiment
 from sim.study.run import run
 
-# and none
+# Attacks and defenses, each beside none.
 ATTACKS = (
-    "sign_flip",
-    "alie",
-    "label_flip",
-    "gaussian",
-    "ipm",
-    "mimic",
+    *("sign_flip", "alie", "label_flip", "gaussian", "ipm", "mimic"),
     ("sign_flip", "label_flip"),
 )
-# and none
 DEFENSES = (
-    "median",
-    "trimmed_mean",
-    "krum",
-    "multi_krum",
-    "geometric_median",
-    "nnm_trimmed_mean",
-    "secagg",
+    *("median", "trimmed_mean", "krum", "multi_krum", "geometric_median"),
+    *("nnm_trimmed_mean", "secagg"),
 )
 COMMAND = "whole command"  # the name of its row
 PATIENCE = 1800.0  # seconds in which the command must be done
@@ -55,18 +43,18 @@ def measure(quick: bool) -> Result:
     Peak memory is measured beside them. The same runs are timed once more as a command, from its
     start to its end, with imports, tables and report.
     """
-    rounds, n_seeds, attacks, defenses = (
-        (2, 1, ATTACKS[:1], DEFENSES[:1]) if quick else (40, 5, ATTACKS, DEFENSES)
-    )
-    cores, one = len(os.sched_getaffinity(0)), experiments([f"training.rounds={rounds}"])[0]
+    rounds, n_seeds = (2, 1) if quick else (40, 5)
+    attacks = ATTACKS[:1] if quick else ATTACKS
+    defenses = DEFENSES[:1] if quick else DEFENSES
+    cores = len(os.sched_getaffinity(0))
+    words = [f"training.rounds={rounds}"]
+    one = experiments(words)[0]
     sides: dict[str, Callable[[], object]] = {"plain loop": lambda: plain.train(one)}
     if not quick and find_spec("ray") is not None:
         sides["Flower on Ray"] = lambda: run(_on_ray(rounds))
     plain.train(one)  # the first one loads what torch loads late
     before = _sampled(sides)
-    row = _together(
-        lambda: experiments([f"training.rounds={rounds}"], attacks, n_seeds, defenses), cores
-    )
+    row = _together(lambda: experiments(words, attacks, n_seeds, defenses), cores)
     whole = _commanded(_words(rounds, n_seeds, attacks, defenses))
     after = _sampled(sides)  # a machine's speed drifts, and the many runs take a while
     slow = [_row(side, before[side] + after[side]) for side in sides]
@@ -98,9 +86,7 @@ def _row(side: str, seconds: Sequence[float]) -> Row:
 
 
 def _together(plan: Callable[[], list[Experiment]], workers: int) -> Row:
-    """What ``wardround compare`` does between its imports and its report: planning, starting
-    processes, all runs.
-    """
+    """All that ``wardround compare`` does between its imports and its report."""
     with tempfile.TemporaryDirectory() as folder, peak_memory(every=0.2) as peak:
         start = time.perf_counter()
         processes.warm_up()

@@ -1,6 +1,4 @@
-"""The batched engine against one hospital at a time through the ClientApp, and against a plain loop
-without a framework.
-"""
+"""The batched engine against one hospital at a time through the ClientApp, and a plain loop."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from sim.study.run import client_app, run, run_together
 def measure(quick: bool) -> Result:
     """Seconds a run, plain mean without attack, for each model."""
     rounds, n_runs, repetitions = (2, 2, 1) if quick else (40, 24, 3)
-    rows = list[Row]()
+    rows: list[Row] = []
     for model in ("mlp", "logistic"):
         runs = experiments([f"model={model}", f"training.rounds={rounds}"], n_seeds=n_runs)
         sides: dict[str, Callable[[], object]] = {
@@ -29,12 +27,12 @@ def measure(quick: bool) -> Result:
         seconds = best_seconds(sides, repetitions)
         each = {**seconds, "batched": seconds["batched"] / n_runs}
         rows += [{"model": model, "side": side, "seconds a run": each[side]} for side in each]
-    ratios = {
-        f"{row['model']}: {row['side']} / batched": row["seconds a run"]
-        / rows[3 * (i // 3)]["seconds a run"]
-        for i, row in enumerate(rows)
-        if row["side"] != "batched"
-    }
+    ratios = {}
+    for i, row in enumerate(rows):
+        if row["side"] != "batched":
+            fast = rows[3 * (i // 3)]
+            ratio = row["seconds a run"] / fast["seconds a run"]
+            ratios[f"{row['model']}: {row['side']} / batched"] = ratio
     return {
         "title": f"heart12, {rounds} rounds, {n_runs} runs together, one thread",
         "rows": rows,

@@ -1,4 +1,4 @@
-"""How time and memory grow with runs, hospitals and parameters."""
+"""Growth of time and memory with runs, hospitals and parameters."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def measure(quick: bool) -> Result:
 
 
 def _synthetic(rounds: int, *words: str) -> list[Experiment]:
-    return experiments(
-        ["consortium=synthetic", "adversary.n_hostile=1", f"training.rounds={rounds}", *words]
-    )
+    fixed = ["consortium=synthetic", "adversary.n_hostile=1", f"training.rounds={rounds}"]
+    return experiments([*fixed, *words])
 
 
 def _row(axis: str, n: int, runs: Sequence[Experiment]) -> Row:
     for experiment in runs:
-        assert experiment.consortium  # made now, so that it is not measured
+        assert experiment.consortium  # made before the clock starts
     gc.collect()
     with peak_memory() as peak:
-        before, start = peak[0], time.perf_counter()
+        before = peak[0]
+        start = time.perf_counter()
         run_together(runs)
         seconds = time.perf_counter() - start
     return {"axis": axis, "n": n, "seconds": seconds, "MB": (peak[0] - before) / 1e6}
@@ -68,9 +68,8 @@ def _row(axis: str, n: int, runs: Sequence[Experiment]) -> Row:
 
 def _power(rows: Sequence[Row], axis: str) -> float:
     """Slope between the last two sizes in logarithms: 1 is linear."""
-    (n, seconds), (more, longer) = [
-        (row["n"], row["seconds"]) for row in rows if row["axis"] == axis
-    ][-2:]
+    sizes = [(row["n"], row["seconds"]) for row in rows if row["axis"] == axis]
+    (n, seconds), (more, longer) = sizes[-2:]
     return float(np.log(longer / seconds) / np.log(more / n))
 
 
@@ -79,13 +78,8 @@ def draw(result: Result, axes: Axes) -> None:
     for axis, color in zip(("runs", "hospitals", "parameters"), COLORS, strict=False):
         chosen = [row for row in result["rows"] if row["axis"] == axis]
         label = f"{axis} ({chosen[0]['n']:,} to {chosen[-1]['n']:,})"
-        axes.plot(
-            [row["n"] for row in chosen],
-            [row["seconds"] for row in chosen],
-            "o-",
-            color=color,
-            label=label,
-        )
+        numbers = [row["n"] for row in chosen]
+        axes.plot(numbers, [row["seconds"] for row in chosen], "o-", color=color, label=label)
     axes.set(xscale="log", yscale="log", xlabel="number", ylabel="seconds")
     axes.legend()
     guide(axes)

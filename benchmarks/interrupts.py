@@ -1,8 +1,7 @@
-"""Interrupt a comparison at random moments, as Ctrl-C does: ``python -m benchmarks.interrupts
-[TIMES]``; none may be lost.
+"""Interrupt a comparison at random moments, as Ctrl-C does; no interrupt may be lost.
 
-Half of the interrupts reach all processes of the command, as from a terminal, and half its first
-process only.
+``python -m benchmarks.interrupts [TIMES]``. Half of the interrupts reach all processes of the
+command, as from a terminal, and half its first process only.
 """
 
 from __future__ import annotations
@@ -21,45 +20,40 @@ from pathlib import Path
 from benchmarks.commands import gone, killed, started
 
 WORDS = (
-    "compare",
-    "consortium=heart12",
-    "attacks=[sign_flip]",
-    "defenses=[median,krum]",
-    "seeds=50",
-    "workers=2",
+    *("compare", "consortium=heart12", "attacks=[sign_flip]"),
+    *("defenses=[median,krum]", "seeds=50", "workers=2"),
 )
-# seconds after the start; before the first, Python itself is still starting
-EARLIEST, LATEST = 0.3, 10.0
+EARLIEST = 0.3  # seconds after the start; before this, Python itself is still starting
+LATEST = 10.0
 PATIENCE = 20.0  # seconds after which an interrupt counts as lost
 
 
 def main() -> int:
-    """Interrupt as often as asked and print what happened; 0 if every command ended as it should."""
+    """Interrupt as often as asked and print each end; 0 if every command ended as it should."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.interrupts", description=__doc__)
     parser.add_argument("times", nargs="?", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    moments, ends, seconds = random.Random(given.seed), Counter[str](), list[float]()
+    moments = random.Random(given.seed)
+    ends = Counter[str]()
+    seconds: list[float] = []
     for number in range(given.times):
+        moment = moments.uniform(EARLIEST, LATEST)
         with tempfile.TemporaryDirectory() as folder:
-            end, took = interrupted(
-                Path(folder), moments.uniform(EARLIEST, LATEST), everybody=number % 2 == 0
-            )
+            end, took = interrupted(Path(folder), moment, everybody=number % 2 == 0)
         ends[end] += 1
         seconds.append(took)
     for end, count in ends.most_common():
         print(f"{count:4} {end}")
+    middle = sorted(seconds)[len(seconds) // 2]
     print(
-        f"from the signal to the end of all processes: {sorted(seconds)[len(seconds) // 2]:.2f} s,"
-        f" at most {max(seconds):.2f} s"
+        f"from the signal to the end of all processes: {middle:.2f} s, at most {max(seconds):.2f} s"
     )
     return int(set(ends) != {"ended"})
 
 
 def interrupted(folder: Path, moment: float, *, everybody: bool) -> tuple[str, float]:
-    """How a comparison ended that was interrupted ``moment`` seconds after its start, and after how
-    many seconds.
-    """
+    """The end of a comparison interrupted ``moment`` seconds after its start, and seconds to it."""
     process = started([*WORDS, f"hydra.run.dir={folder / 'out'}"], folder, TMPDIR=str(folder))
     time.sleep(moment)
     start = time.monotonic()
@@ -69,12 +63,10 @@ def interrupted(folder: Path, moment: float, *, everybody: bool) -> tuple[str, f
     except subprocess.TimeoutExpired:
         killed(process)
         return f"lost at {moment:.2f} s", PATIENCE
-    ended, took = gone(process.pid), time.monotonic() - start
-    left = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix == ".part" or path.name.startswith("pymp-")
-    ]
+    ended = gone(process.pid)
+    took = time.monotonic() - start
+    paths = list(folder.rglob("*"))
+    left = [one for one in paths if one.suffix == ".part" or one.name.startswith("pymp-")]
     if process.returncode != 130 or error.count("\n") != 1 or not error.startswith("Interrupted. "):
         return f"code {process.returncode} at {moment:.2f} s with {error[-300:]!r}", took
     if not ended or left:

@@ -1,7 +1,8 @@
-"""Kill a comparison of 150 rounds at many moments and let the same command complete it: ``python -m benchmarks.kills [TIMES]``.
+"""Kill a comparison of 150 rounds at many moments and let the same command complete it.
 
-Stored is the share of all rounds of all runs that does not have to be done again. Every completed folder must hold the tables
-of an uninterrupted comparison, times aside.
+``python -m benchmarks.kills [TIMES]``. Stored is the share of all rounds of all runs that does not
+have to be done again. Every completed folder must hold the tables of an uninterrupted comparison,
+times aside.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from sim import evidence
 from sim.errors import InputError
 from sim.study import checkpoints
 
-ROUNDS, RUNS = 150, 144
+ROUNDS = 150
+RUNS = 144
 WORDS = (
     *("compare", "consortium=heart12", f"training.rounds={ROUNDS}", "workers=2"),
     *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=16"),
@@ -28,7 +30,7 @@ PATIENCE = 900.0
 
 
 def main() -> int:
-    """Kill as often as asked and print what was stored; 0 if it grew with time and all tables are equal."""
+    """Kill as often as asked and print what was stored; 0 if it grew and all tables are equal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
     parser.add_argument("times", nargs="?", type=int, default=30)
     given = parser.parse_args()
@@ -36,21 +38,25 @@ def main() -> int:
         whole = Path(place) / "whole"
         start = time.monotonic()
         completed(whole)
-        length, equal, shares = time.monotonic() - start, True, list[float]()
+        length = time.monotonic() - start
+        equal = True
+        shares: list[float] = []
         print(f"uninterrupted: {length:.1f} s")
         for number in range(1, given.times + 1):
-            folder, moment = Path(place) / str(number), length * number / (given.times + 1)
+            folder = Path(place) / str(number)
+            moment = length * number / (given.times + 1)
             share = kill(folder, moment) / (ROUNDS * RUNS)
             completed(folder)
             same = table(folder) == table(whole)
             shares.append(share)
             equal &= same
-            print(f"killed at {moment:5.1f} s: {share:6.1%} stored, tables {'equal' if same else 'DIFFER'}", flush=True)
+            found = "equal" if same else "DIFFER"
+            print(f"killed at {moment:5.1f} s: {share:6.1%} stored, tables {found}", flush=True)
     return int(not (equal and grows(shares)))
 
 
 def kill(folder: Path, moment: float) -> int:
-    """The rounds that are stored of a comparison in ``folder`` that was killed ``moment`` seconds after its start."""
+    """Stored rounds of a comparison that was killed ``moment`` seconds after its start."""
     process = started([*WORDS, f"hydra.run.dir={folder / 'out'}"], folder)
     time.sleep(moment)
     killed(process)
@@ -68,7 +74,10 @@ def stored(folder: Path) -> int:
 
 
 def completed(folder: Path, words: Sequence[str] = WORDS) -> None:
-    """Let the command complete what is in ``folder``. Raises ``RuntimeError`` with its last line if it does not."""
+    """Let the command complete the comparison in ``folder``.
+
+    Raises ``RuntimeError`` with its last line if it does not.
+    """
     process = started([*words, f"hydra.run.dir={folder / 'out'}"], folder)
     _, error = process.communicate(timeout=PATIENCE)
     if process.returncode:
@@ -78,11 +87,12 @@ def completed(folder: Path, words: Sequence[str] = WORDS) -> None:
 def table(folder: Path) -> list[dict[str, str]]:
     """``results.csv`` without seconds."""
     with (folder / "out" / evidence.RESULTS).open(newline="") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
 def grows(shares: Sequence[float]) -> bool:
-    """Whether more is stored of later kills: more in the later half than in the earlier, and most of the work at the last."""
+    """Whether later kills store more: the later half of them, and the last one most of the work."""
     half = len(shares) // 2
     return sum(shares[half:]) > sum(shares[:half]) and shares[-1] > 0.5
 

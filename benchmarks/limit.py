@@ -1,4 +1,4 @@
-"""Batched training against the products, or convolutions, alone, which it cannot do without."""
+"""Batched training against the products, or convolutions, that it cannot do without."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from sim.models.network import Network
 from sim.seeds import stream
 from sim.types import Records
 
-ROWS, STEPS = 16, 4
+ROWS = 16
+STEPS = 4
 CNN = Convolutional((1, 8, 8), channels=(8, 16), strides=(1, 2), kernel=3, activation="relu")
 MODELS: dict[str, tuple[Network, int]] = {  # and features: of heart12, of digits
     "mlp": (FullyConnected((35, 64, 32, 1)), 35),
@@ -58,7 +59,8 @@ def measure(quick: bool) -> Result:
 
 def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
     """As many jobs, 12 hospitals among them, as the runs of a comparison have."""
-    rng, n_rows = stream(0, "benchmark"), ROWS * STEPS
+    rng = stream(0, "benchmark")
+    n_rows = ROWS * STEPS
     drawn = [rng.normal(size=(n_rows, n_features)).astype(np.float32) for _ in range(12)]
     sites = [Records(features, np.ones(n_rows, np.float32)) for features in drawn]
     order = rng.permutation(n_rows).reshape(STEPS, ROWS)
@@ -67,9 +69,7 @@ def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
 
 
 def _work_alone(network: Network, n_features: int, n: int) -> Callable[[], None]:
-    """The products or convolutions alone of ``STEPS`` steps, in the chunks in which batched
-    training does it.
-    """
+    """The products or convolutions alone of ``STEPS`` steps, in chunks of batched training."""
     size = min(n, chunk(network, n_features, ROWS, private=False))
     chunks = [min(size, n - at) for at in range(0, n, size)]
     if isinstance(network, FullyConnected):
@@ -95,14 +95,10 @@ def _products(widths: tuple[int, ...], chunks: Sequence[int]) -> Callable[[], No
 
 def _operands(pair: tuple[int, int], n: int) -> Sequence[torch.Tensor]:
     fan_in, fan_out = pair
-    shapes = [
-        (ROWS, fan_in),
-        (fan_in, fan_out),
-        (ROWS, fan_out),
-        (ROWS, fan_out),
-        (ROWS, fan_in),
-        (fan_in, fan_out),
-    ]
+    inputs = (ROWS, fan_in)
+    outputs = (ROWS, fan_out)
+    layer = (fan_in, fan_out)
+    shapes = (inputs, layer, outputs, outputs, inputs, layer)
     return [torch.full((n, *shape), 0.5) for shape in shapes]
 
 

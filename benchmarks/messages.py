@@ -1,4 +1,4 @@
-"""What one client message costs beside the training: asked, delivered, answered, screened."""
+"""The cost of one client message beside the training: asked, delivered, answered, screened."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from sim.seeds import stream
 
 
 def measure(quick: bool) -> Result:
-    """Milliseconds a message by number of parameters, here and with each array serialized as Flower
-    does it.
-    """
+    """Milliseconds a message by number of parameters, here and with arrays serialized by Flower."""
     n, repetitions = (20, 1) if quick else (400, 7)
     rows = []
     for n_params in (1_000, 10_000) if quick else (1_000, 10_000, 100_000):

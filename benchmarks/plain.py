@@ -1,6 +1,8 @@
-"""Federated averaging as one would write it without any framework: one hospital at a time, a torch
-module and its optimizer, and after each round what the common model is worth on all test
-records."""
+"""Federated averaging without any framework, as one would write it.
+
+One hospital at a time, a torch module and its optimizer, and scores of the common model on all test
+records after each round.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +15,30 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sim.design.batches import shuffled
 from sim.design.site import Site
-from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.training import Training
 
 
 def train(experiment: Experiment) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
-    """Final weights (n_params,) of the plain mean; model, data, batches and rounds are those of
-    ``experiment``.
+    """Final weights (n_params,) of the plain mean, and AUROC and Brier score after each round.
 
-    And AUROC and Brier score on the test records of all hospitals together, after each round.
+    Model, data, batches and rounds are those of ``experiment``; the scores are those of the test
+    records of all hospitals together.
     """
-    network, seed = experiment.plan.network.module(), experiment.settings.seed
-    weights, worth = (
-        torch.from_numpy(experiment.plan.network.initialize(stream(seed, "model"))),
-        list[tuple[float, float]](),
-    )
+    plan = experiment.plan
+    network = plan.network.module()
+    weights = torch.from_numpy(plan.first_weights(experiment.aggregator_key))
+    scores: list[tuple[float, float]] = []
     tests = [hospital.test for hospital in experiment.consortium.hospitals]
-    features, labels = (
-        np.concatenate(parts)
-        for parts in zip(*((test.features, test.labels) for test in tests), strict=True)
-    )
+    features = np.concatenate([test.features for test in tests])
+    labels = np.concatenate([test.labels for test in tests])
     for round_ in range(1, experiment.settings.training.rounds + 1):
         trained = [
-            _visit(network, weights, site, experiment.plan.training, round_)
-            for site in experiment.truth.sites
+            _visit(network, weights, site, plan.training, round_) for site in experiment.truth.sites
         ]
         weights = torch.stack(trained).mean(0)
-        worth.append(_worth(network, weights, features, labels))
-    return weights.numpy(), worth
+        scores.append(_scores(network, weights, features, labels))
+    return weights.numpy(), scores
 
 
 def _visit(
@@ -49,8 +46,10 @@ def _visit(
 ) -> torch.Tensor:
     rows = site.records
     vector_to_parameters(weights.clone(), network.parameters())
-    steps, loss = torch.optim.SGD(network.parameters(), lr=training.lr), nn.BCEWithLogitsLoss()
-    features, labels = torch.from_numpy(rows.features), torch.from_numpy(rows.labels)
+    steps = torch.optim.SGD(network.parameters(), lr=training.lr)
+    loss = nn.BCEWithLogitsLoss()
+    features = torch.from_numpy(rows.features)
+    labels = torch.from_numpy(rows.labels)
     for batch in shuffled(site.key, round_, len(rows), training):
         steps.zero_grad()
         loss(network(features[batch])[:, 0], labels[batch]).backward()
@@ -58,7 +57,7 @@ def _visit(
     return parameters_to_vector(network.parameters()).detach()
 
 
-def _worth(
+def _scores(
     network: nn.Module,
     weights: torch.Tensor,
     features: NDArray[np.float32],

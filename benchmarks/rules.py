@@ -1,8 +1,7 @@
-"""Rules and steps against ByzFL on the same float32 updates, and the memory of all of them on large
-ones.
+"""Rules and steps against ByzFL on the same float32 updates, and the memory of all on large ones.
 
 Nothing here writes to its input. ByzFL's clip and ARC do, so they get a copy of it each time, and
-the copying counts; what they take if their input may be lost is measured beside it.
+the copying counts; their time where the input may be lost is measured beside it.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ from sim.seeds import stream
 from sim.types import Rule, Step, Updates, View
 
 CONF = Path(__file__).parents[1] / "conf"
-SMALL, LARGE = (12, 700, 2), (50, 100_000, 10)  # rows, parameters, hostile
+SMALL = (12, 700, 2)  # rows, parameters, hostile
+LARGE = (50, 100_000, 10)
 HUGE = ((100, 1_000_000, 20), (20, 10_000_000, 4))
-# of all rows but the hostile ones, here or in ByzFL, so only few rows are feasible
-LISTS_SETS = ("mda", "smea")
+LISTS_SETS = ("mda", "smea")  # of all rows but the hostile, here or in ByzFL: feasible for few rows
 OVERWRITES = ("clip", "arc")  # in ByzFL
 
 
@@ -79,12 +78,11 @@ def ours(f: int) -> dict[str, Rule | Step]:
 
 
 def theirs(f: int) -> dict[str, Callable[[Any], object]]:
-    """ByzFL's forms of them; empty where it is not installed."""
+    """ByzFL's forms of these rules and steps; empty where it is not installed."""
     if importlib.util.find_spec("byzfl") is None:
         return {}
-    stubs = {
-        name: mock.MagicMock() for name in ("torchvision", "seaborn") if name not in sys.modules
-    }
+    lacking = [name for name in ("torchvision", "seaborn") if name not in sys.modules]
+    stubs = {name: mock.MagicMock() for name in lacking}
     sys.modules.update(stubs)  # its benchmarks import these two; its rules do not need them
     byzfl: Any = importlib.import_module("byzfl")
     for name in stubs:
@@ -109,9 +107,7 @@ def theirs(f: int) -> dict[str, Callable[[Any], object]]:
 
 
 def measure(quick: bool) -> Result:
-    """Seconds a call beside ByzFL on numpy arrays and on torch tensors, and peak memory over the
-    size of the input.
-    """
+    """Seconds a call beside ByzFL on numpy arrays and torch tensors, and peak memory over input."""
     with threadpool_limits(1):
         rows = [*_beside(*SMALL, 2 if quick else 500), *([] if quick else _beside(*LARGE, 11))]
     rows += [row for size in HUGE for row in ([] if quick else _memory(*size))]
@@ -129,9 +125,13 @@ def measure(quick: bool) -> Result:
 
 
 def _beside(n: int, d: int, f: int, repetitions: int) -> list[Row]:
-    rows, rng = _updates(n, d), stream(0, "rule")
-    view, tensor, measured = _view(rows), torch.from_numpy(rows), []
-    on_numpy, on_torch = theirs(f), theirs(f)  # two of each: some keep what they returned
+    rows = _updates(n, d)
+    rng = stream(0, "rule")
+    view = _view(rows)
+    tensor = torch.from_numpy(rows)
+    measured = []
+    on_numpy = theirs(f)
+    on_torch = theirs(f)  # two of each: some keep what they returned
     for name, rule in ours(f).items():
         if n > SMALL[0] and name in LISTS_SETS:
             continue
@@ -151,10 +151,8 @@ def _beside(n: int, d: int, f: int, repetitions: int) -> list[Row]:
 def _overwriting(
     peer: Callable[[Any], object], rows: Updates, turns: int
 ) -> dict[str, Callable[[], object]]:
-    numpys, torches = (
-        iter([rows.copy() for _ in range(turns)]),
-        iter([torch.from_numpy(rows.copy()) for _ in range(turns)]),
-    )
+    numpys = iter([rows.copy() for _ in range(turns)])
+    torches = iter([torch.from_numpy(rows.copy()) for _ in range(turns)])
     return {
         "ByzFL numpy": lambda: peer(rows.copy()),
         "ByzFL torch": lambda: peer(torch.from_numpy(rows).clone()),
@@ -164,7 +162,7 @@ def _overwriting(
 
 
 def everything(f: int) -> dict[str, Rule | Step]:
-    """Every rule and step in conf/, by name."""
+    """Every rule and step in ``conf``, by name."""
     made: dict[str, Rule | Step] = {}
     for path in chain(*((CONF / group).glob("*.yaml") for group in ("aggregator", "steps"))):
         whole: Any = OmegaConf.create({"adversary": {"n_hostile": f}, "node": OmegaConf.load(path)})
@@ -177,24 +175,20 @@ def everything(f: int) -> dict[str, Rule | Step]:
 
 
 def _memory(n: int, d: int, f: int) -> list[Row]:
-    """Of two rounds: some keep what they saw in the first."""
-    rows, rng, measured = _updates(n, d), stream(0, "rule"), []
+    """Rows on time and memory of two rounds: some plug-ins remember rows of the first."""
+    rows = _updates(n, d)
+    rng = stream(0, "rule")
+    measured = []
     for name, plugin in sorted(everything(f).items()):
         if n > HUGE[1][0] and name in LISTS_SETS:
             continue
         gc.collect()
         with peak_memory() as peak:
-            before, view = peak[0], replace(_view(rows), model=np.zeros(d, np.float32))
+            before = peak[0]
+            view = replace(_view(rows), model=np.zeros(d, np.float32))
             seconds = best_seconds({"ours": partial(plugin, view, rng)}, 2)
-        measured.append(
-            {
-                "rule": name,
-                "n": n,
-                "d": d,
-                **seconds,
-                "peak / input": 1 + (peak[0] - before) / rows.nbytes,
-            }
-        )
+        ratio = 1 + (peak[0] - before) / rows.nbytes
+        measured.append({"rule": name, "n": n, "d": d, **seconds, "peak / input": ratio})
         del view
     return measured
 
@@ -209,10 +203,9 @@ def _view(rows: Updates) -> View:
 
 def draw(result: Result, axes: Axes) -> None:
     """How many times as long ByzFL takes, the faster of its two kinds of arrays."""
-    largest = (
-        max(row["n"] for row in result["rows"] if "ByzFL numpy" in row) if _compared(result) else 0
-    )
-    chosen = [row for row in _compared(result) if row["n"] == largest]
+    compared = _compared(result)
+    largest = max((row["n"] for row in compared), default=0)
+    chosen = [row for row in compared if row["n"] == largest]
     gains = [min(row["ByzFL numpy"], row["ByzFL torch"]) / row["ours"] for row in chosen]
     axes.barh([row["rule"] for row in chosen][::-1], gains[::-1], color=BLUE)
     axes.axvline(1, color="black", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""What every benchmark needs: clocks, memory, and the experiments to measure."""
+"""Clocks, memory and experiments for every benchmark."""
 
 from __future__ import annotations
 
@@ -50,10 +50,12 @@ def experiments(
 
 @contextmanager
 def peak_memory(every: float = 0.02) -> Iterator[list[int]]:
-    """Yields a list of one entry: in the end the most bytes resident in this process and its
-    descendants together (Linux).
+    """A list of one entry, in the end the peak of bytes resident in this process and below it.
+
+    Descendants count together with the process. Linux only.
     """
-    peak, stop = [_resident()], threading.Event()
+    peak = [_resident()]
+    stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(every):
@@ -69,19 +71,15 @@ def peak_memory(every: float = 0.02) -> Iterator[list[int]]:
 
 
 def _resident() -> int:
-    """Bytes resident in this process and its descendants, pages that they share counted once for
-    each.
-    """
-    parents, pages = dict[int, int](), dict[int, int]()
+    """Bytes resident in this process and its descendants; shared pages count for each."""
+    parents: dict[int, int] = {}
+    pages: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # processes come and go
-            parents[int(folder.name)] = int(
-                (folder / "stat")
-                .read_text(encoding="utf-8", errors="replace")
-                .rpartition(")")[2]
-                .split()[1]
-            )
-            pages[int(folder.name)] = int((folder / "statm").read_text(encoding="ascii").split()[1])
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            memory = (folder / "statm").read_text(encoding="ascii")
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+            pages[int(folder.name)] = int(memory.split()[1])
     family = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
@@ -89,7 +87,7 @@ def _resident() -> int:
 
 
 def machine() -> dict[str, Any]:
-    """Where this was measured."""
+    """The machine that this was measured on."""
     model = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,1 +1,1 @@
-"""What runs inside a hospital."""
+"""Code that runs inside a hospital."""

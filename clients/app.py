@@ -49,9 +49,7 @@ def hospital_app(source: Source) -> ClientApp:
 
 
 def simulated_app(source: Source) -> ClientApp:
-    """The same for hospitals that are simulated: they show what they train to the adversary, which
-    gives it back for upload.
-    """
+    """The app of simulated hospitals, whose updates the adversary sees, then gives for upload."""
     app = hospital_app(source)
     app.train("clear")(partial(fit, source))
     app.train("upload")(partial(upload, source))
@@ -67,14 +65,18 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     refusal = visit.refusal()
     if refusal is not None:
         return wire.refused(refusal, message)
-    plan, site, task, training = visit.plan, visit.site, visit.task, visit.training
+    plan = visit.plan
+    site = visit.site
+    task = visit.task
+    training = visit.training
     n_records = len(site.records)
     if plan.dp is None:
         drawn = batches.shuffled(site.key, task.round, n_records, training)
         trained = train(plan.network, task.weights, site.records, drawn, training)
         return visit.upload(wire.Report(trained - task.weights, n_records, {}))
     drawn = batches.poisson(site.key, task.round, n_records, training)
-    history, rng = _ledger(context.state), _noise(site, task.round)
+    history = _ledger(context.state)
+    rng = _noise(site, task.round)
     trained, history = plan.dp.train(
         plan.network, task.weights, site.records, drawn, training, history, rng
     )
@@ -83,8 +85,9 @@ def fit(source: Source, message: Message, context: Context) -> Message:
 
 
 def answer(source: Source, message: Message, context: Context) -> Message:
-    """Answer a trip in which nothing is trained; the reply is a refusal where it breaks the plan or
-    the hospital's policy.
+    """Answer a trip in which nothing is trained.
+
+    The reply is a refusal where the task breaks the plan or the hospital's policy.
     """
     visit = _Visit.of(source, message, context, wire.read_task(message))
     refusal = visit.refusal()
@@ -102,10 +105,10 @@ def roll_call(message: Message, context: Context) -> Message:
 
 
 def together(sources: Mapping[int, Source]) -> Together:
-    """The replies that ``fit`` gives, to float32 rounding, with all hospitals that train alike
-    trained in one batch.
+    """The replies that ``fit`` gives, to float32 rounding, of hospitals trained in batches.
 
-    ``sources``: by node id, for the hospitals may be of many runs.
+    All hospitals that train alike are in one batch. ``sources``: by node id, for the hospitals may
+    be of many runs.
     """
     return partial(_together, sources)
 
@@ -123,9 +126,9 @@ def _together(
     last: _Visit | None = None
     for i, (visit, refusal) in enumerate(zip(visits, refusals, strict=True)):
         if refusal is None and visit.type_ in TRAINING:
-            # making a kind takes longer than comparing
-            if last is None or not visit.trains_as(last):
-                members, last = alike[visit.kind], visit
+            if last is None or not visit.trains_as(last):  # cheaper than making a kind
+                members = alike[visit.kind]
+                last = visit
             members.append(i)
     updates = dict[int, NDArray[np.float32]]()
     for (network, optimizer, where, _), members in alike.items():
@@ -154,13 +157,14 @@ class _Visit:
 
     @classmethod
     def of(cls, source: Source, message: Message, context: Context, task: wire.Task) -> _Visit:
-        """The visit of the hospital to which ``context`` belongs; ``task``: what the message asks."""
-        plan, site = source.plan, source.site(int(context.node_config[wire.PARTITION]), task.round)
+        """The visit of the hospital to which ``context`` belongs, for the message's ``task``."""
+        plan = source.plan
+        site = source.site(int(context.node_config[wire.PARTITION]), task.round)
         training = site.training or plan.training
         return cls(message, wire.type_of(message), context.state, task, plan, site, training)
 
     def trains_as(self, other: _Visit) -> bool:
-        """Whether plan, training values and device are those of another visit, and so the ``kind``."""
+        """Whether plan, training values and device, and so ``kind``, are those of another visit."""
         return (
             self.plan is other.plan
             and self.training is other.training
@@ -169,28 +173,31 @@ class _Visit:
 
     def refusal(self) -> Refusal | None:
         """Why the hospital refuses the task; None if it does not."""
-        plan, task = self.plan, self.task
+        plan = self.plan
+        task = self.task
         if task.plan != plan.digest:
             return "plan"
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
-        trains = self.type_ != wire.TRIP
-        if trains and (
-            task.weights.shape != (plan.network.n_params,) or task.weights.dtype != np.float32
-        ):
+        shape = (plan.network.n_params,)
+        fits = task.weights.shape == shape and task.weights.dtype == np.float32
+        if self.type_ != wire.TRIP and not fits:
             return "weights"
         return self.site.policy.refusal(plan, len(self.site.records))
 
     @property
     def kind(self) -> Kind:
-        """What all hospitals that are trained in one batch share."""
+        """Network, optimizer, device, and whether it is private: the same for all in one batch."""
         training = self.training
         optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
         return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
 
     def job(self) -> batched.Job:
-        """The training to be done."""
-        site, n, dp, number = self.site, len(self.site.records), self.plan.dp, self.task.round
+        """The hospital's part of a batched training."""
+        site = self.site
+        n = len(site.records)
+        dp = self.plan.dp
+        number = self.task.round
         rows = _matrix(site.key, number, n, self.training, dp is not None)
         if dp is None:
             return batched.Job(self.task.weights, site.records, rows)
@@ -200,8 +207,9 @@ class _Visit:
         return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
-        """The reply where ``update`` was trained, None where nothing was; a failure is the reply
-        that Flower makes of it.
+        """The reply where ``update`` was trained, None where nothing was.
+
+        A failure is the reply that Flower makes of it.
         """
         try:
             if update is not None:
@@ -211,16 +219,15 @@ class _Visit:
             return wire.failed(described_error(error), self.message)
 
     def upload(self, report: wire.Report) -> Message:
-        """The reply that uploads what was trained, or shows it as it is where the simulator asks
-        for that.
-        """
+        """The reply that uploads a trained update, or shows it where the simulator asks for it."""
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
 
     def answer(self, report: wire.Report | None) -> Message:
         """The reply of the hospital's half of the plan's protocol."""
-        number, (kind, content) = self.task.round, wire.read_trip(self.message)
+        number = self.task.round
+        kind, content = wire.read_trip(self.message)
         held = wire.held(self.state, number)
         asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
         found = protocol_of(self.plan).hospital.answer(asked, report)
@@ -228,25 +235,22 @@ class _Visit:
         return wire.holding(found.content, self.message)
 
     def _spend(self) -> dict[str, float]:
-        """What the training cost goes to the hospital's ledger; after the last round, it is also
-        reported.
-        """
-        dp, training, n = self.plan.dp, self.training, len(self.site.records)
+        """The figures to report after the training's cost has gone to the hospital's ledger."""
+        dp = self.plan.dp
+        training = self.training
+        n = len(self.site.records)
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-        return _account(
-            self.plan, self.task.round, self.state, dp_sgd.added(_ledger(self.state), steps)
-        )
+        history = dp_sgd.added(_ledger(self.state), steps)
+        return _account(self.plan, self.task.round, self.state, history)
 
 
 @lru_cache(maxsize=8192)
 def _matrix(
     key: Key, round_: int, n_train: int, training: Training, is_private: bool
 ) -> NDArray[np.int64]:
-    """Batches as a matrix, which is stored, because the runs of a comparison that share a seed
-    share them.
-    """
+    """Batches as a matrix, stored because the runs of a comparison that share a seed share them."""
     draw = batches.poisson if is_private else batches.shuffled
     return batched.padded(draw(key, round_, n_train, training))
 
@@ -258,9 +262,7 @@ def _noise(site: Site, round_: int) -> np.random.Generator:
 def _account(
     plan: FederationPlan, round_: int, state: RecordDict, history: History
 ) -> dict[str, float]:
-    """Keep the ledger of what was spent in the hospital's state; after the last round, epsilon is
-    reported.
-    """
+    """Epsilon after the last round, else nothing; the hospital's state keeps the ledger."""
     assert plan.dp is not None
     columns = (list(column) for column in zip(*history, strict=True))
     state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))

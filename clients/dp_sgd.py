@@ -1,6 +1,4 @@
-"""Record-level differential privacy in the hospital: DP-SGD as Opacus implements it, with one
-accountant over all rounds.
-"""
+"""Record-level differential privacy in the hospital: Opacus's DP-SGD, accounted over all rounds."""
 
 from __future__ import annotations
 
@@ -24,23 +22,22 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-CLIPPING = 1e-10, 1e10  # clipping norms with which float32 holds clipped gradients and their noise
+CLIPPING = (1e-10, 1e10)  # norms with which float32 holds clipped gradients and their noise
 LEAST_TARGET = 0.05  # smallest epsilon that noise is calibrated to
-# of a hospital in a run; the PRV accountant's time and memory grow with them
-MOST_PRV_STEPS = 10_000
+MOST_PRV_STEPS = 10_000  # of a hospital in a run: the PRV accountant's time and memory grow
 ERROR = 0.01  # how far above the epsilon that it proves the PRV accountant may be
 MOST_NOISE = 1e6  # largest noise multiplier, and largest epsilon
 
 
 @dataclass(frozen=True)
 class RecordDP:
-    """DP-SGD (Abadi et al. 2016): gradients clipped per record to ``max_grad_norm``, Gaussian
-    noise, Poisson batches.
+    """DP-SGD (Abadi et al., 2016): gradients clipped per record, Gaussian noise, Poisson batches.
 
-    Claim: what a hospital sends over all rounds together is (epsilon, delta)-differentially private
-    for adding or removing one of its records, as accounted by Opacus. Give either
-    ``target_epsilon`` (each hospital calibrates its own noise, so that the small ones add more) or
-    ``noise_multiplier`` (equal noise, so that the small ones spend more).
+    Claim: the updates that a hospital sends over all rounds together are (epsilon, delta)-
+    differentially private for adding or removing one of its records, as accounted by Opacus. Give
+    either ``target_epsilon`` (each hospital calibrates its own noise, so that the small ones add
+    more) or ``noise_multiplier`` (equal noise, so that the small ones spend more). Gradients are
+    clipped to the norm ``max_grad_norm``.
     """
 
     about: ClassVar[About] = About(
@@ -58,18 +55,15 @@ class RecordDP:
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
         if (self.target_epsilon is None) == (self.noise_multiplier is None):
-            raise InputError(
-                "noise_multiplier",
-                self.noise_multiplier,
-                "expected exactly one of target_epsilon and noise_multiplier",
-            )
+            expected = "expected exactly one of target_epsilon and noise_multiplier"
+            raise InputError("noise_multiplier", self.noise_multiplier, expected)
         for name in ("target_epsilon", "noise_multiplier"):
             if getattr(self, name) is not None:
                 number(0, MOST_NOISE, open_low=True, **{name: getattr(self, name)})
         if self.target_epsilon is not None and self.target_epsilon < LEAST_TARGET:
             expected = (
-                f"expected at least {LEAST_TARGET}: an account is right to {ERROR}, too coarse to"
-                " calibrate noise to less"
+                f"expected at least {LEAST_TARGET}: an account is right to {ERROR},"
+                " too coarse to calibrate noise to less"
             )
             raise InputError("target_epsilon", self.target_epsilon, expected)
         number(*CLIPPING, max_grad_norm=self.max_grad_norm)
@@ -77,31 +71,25 @@ class RecordDP:
         one_of(("prv", "rdp"), accountant=self.accountant)
 
     def check(self, n_train: dict[str, int], training: Training) -> None:
-        """Refuse before round 1 what would make the claim empty or impossible. ``n_train``: records
-        by hospital.
+        """Refuse training for which the claim would be empty or impossible, before round 1.
+
+        ``n_train``: records by hospital.
         """
         if training.optimizer != "sgd":
-            raise UndefinedError(
-                "training.optimizer", training.optimizer, "expected sgd with dp=record"
-            )
+            expected = "expected sgd with dp=record"
+            raise UndefinedError("training.optimizer", training.optimizer, expected)
         if training.proximal:
-            raise UndefinedError(
-                "training.proximal", training.proximal, "expected 0 with dp=record"
-            )
+            expected = "expected 0 with dp=record"
+            raise UndefinedError("training.proximal", training.proximal, expected)
         for hospital, n in n_train.items():
             steps = training.rounds * training.steps(n)
             if self.accountant == "prv" and steps > MOST_PRV_STEPS:
-                expected = (
-                    f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run, or"
-                    " dp.accountant=rdp"
-                )
+                expected = f"expected at most {MOST_PRV_STEPS:,} of {hospital} in a run,"
+                expected += " or dp.accountant=rdp"
                 raise InputError("training", f"{steps:,} private steps", expected)
             if self.delta >= 1 / n:
-                raise InputError(
-                    "dp.delta",
-                    self.delta,
-                    f"expected less than 1/{n}, one over the records of {hospital}",
-                )
+                expected = f"expected less than 1/{n}, one over the records of {hospital}"
+                raise InputError("dp.delta", self.delta, expected)
             self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
 
     def noise(self, n_train: int, training: Training) -> float:
@@ -110,21 +98,17 @@ class RecordDP:
             return self.noise_multiplier
         assert self.target_epsilon is not None
         steps = training.rounds * training.steps(n_train)
-        return calibrated(
-            self.target_epsilon, self.delta, sample_rate(n_train, training), steps, self.accountant
-        )
+        rate = sample_rate(n_train, training)
+        return calibrated(self.target_epsilon, self.delta, rate, steps, self.accountant)
 
     def unprotected(self) -> RecordDP:
-        """The same training without noise, and with a clipping norm that nothing reaches: what
-        protection is measured against.
-        """
+        """The same training without protection, for comparison: no noise, no gradient clipped."""
         return replace(self, target_epsilon=None, noise_multiplier=1e-30, max_grad_norm=1e10)
 
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""
-        return spent(
-            tuple((float(s), float(q), int(n)) for s, q, n in history), self.delta, self.accountant
-        )
+        steps = tuple((float(sigma), float(rate), int(n)) for sigma, rate, n in history)
+        return spent(steps, self.delta, self.accountant)
 
     @one_thread()
     def train(
@@ -137,8 +121,7 @@ class RecordDP:
         history: History,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], History]:
-        """One round of DP-SGD over the given Poisson batches; returns trained weights and the
-        history with these steps added.
+        """The weights after one round of DP-SGD on Poisson batches, and the longer history.
 
         An empty batch is a step too: it adds noise and is accounted for.
         """
@@ -150,7 +133,8 @@ class RecordDP:
 
         module = GradSampleModule(network.module())
         load(module, weights)
-        rate, sigma = sample_rate(len(records), training), self.noise(len(records), training)
+        rate = sample_rate(len(records), training)
+        sigma = self.noise(len(records), training)
         steps = DPOptimizer(
             optimizer(module.parameters(), training),
             noise_multiplier=sigma,
@@ -166,7 +150,7 @@ class RecordDP:
 
 def _accountant(mechanism: str, history: Iterable[tuple[float, float, int]]) -> Any:
     """Opacus's accountant after ``history``."""
-    # seconds, and a tenth of a gigabyte, that runs without privacy do without
+    # Runs without privacy do without this import: seconds, and a tenth of a gigabyte.
     from opacus.accountants import create_accountant
 
     accountant = create_accountant(mechanism)
@@ -216,19 +200,21 @@ def spent(
     mechanism: str,
     error: float = ERROR,
 ) -> float:
-    """Epsilon at ``delta`` of a history of subsampled Gaussian steps, at most ``error`` above what
-    the PRV accountant proves.
+    """Epsilon at ``delta`` of a history of subsampled Gaussian steps, at least 0.
 
-    At least 0, which is what a negative answer of the accountant amounts to. Raises ``InputError``
-    where there is so little noise that Opacus's accountant overflows: what it returns then is no
-    epsilon.
+    The PRV accountant's is at most ``error`` above what it proves. A negative answer of an
+    accountant amounts to 0.
+
+    Raises:
+        InputError: there is so little noise that Opacus's accountant overflows: what it returns
+            then is no epsilon.
     """
     query = (history, delta, mechanism, error)
     if query not in SPENT:
         accountant = _accountant(mechanism, history)
         options = {"eps_error": error} if mechanism == "prv" else {}
         try:
-            # At a sample rate of 1 Opacus takes the logarithm of 0, and means it.
+            # At a sample rate of 1 Opacus takes the logarithm of 0 on purpose.
             with (
                 one_thread(),
                 np.errstate(divide="ignore", over="raise", invalid="raise"),
@@ -241,9 +227,8 @@ def spent(
                 raise FloatingPointError(found)
             SPENT[query] = max(0.0, found)
         except ArithmeticError as problem:
-            raise InputError(
-                "dp", history, "expected more noise: with this little, epsilon cannot be computed"
-            ) from problem
+            expected = "expected more noise: with this little, epsilon cannot be computed"
+            raise InputError("dp", history, expected) from problem
     return SPENT[query]
 
 
@@ -253,32 +238,22 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
 
     Raises ``InputError`` if the search finds none.
     """
-
     from scipy.optimize import root_scalar
 
     def over(log_sigma: float, error: float) -> float:
         found = spent(((float(np.exp(log_sigma)), rate, steps),), delta, mechanism, error)
-        # so that the search stays finite where nothing is spent
-        return float(np.log(max(found, epsilon / 100) / epsilon))
+        found = max(found, epsilon / 100)  # the search stays finite where nothing is spent
+        return float(np.log(found / epsilon))
 
+    guess = _gaussian_guess(epsilon, delta, rate, steps)
     coarse = min(0.1, epsilon / 10)
     try:
-        found = root_scalar(
-            over,
-            args=(coarse,),
-            x0=(guess := _gaussian_guess(epsilon, delta, rate, steps)),
-            x1=guess + 0.1,
-            xtol=1e-3,
-        )
-        found = root_scalar(
-            over, args=(ERROR,), x0=found.root, x1=found.root + 0.01, xtol=3e-4, maxiter=20
-        )
+        found = root_scalar(over, args=(coarse,), x0=guess, x1=guess + 0.1, xtol=1e-3)
+        start = found.root
+        found = root_scalar(over, args=(ERROR,), x0=start, x1=start + 0.01, xtol=3e-4, maxiter=20)
     except (ArithmeticError, RuntimeError, ValueError) as error:  # InputError is a ValueError
-        raise InputError(
-            "dp.target_epsilon",
-            epsilon,
-            f"expected a budget that some noise reaches in {steps} steps",
-        ) from error
+        expected = f"expected a budget that some noise reaches in {steps} steps"
+        raise InputError("dp.target_epsilon", epsilon, expected) from error
     log_sigma = float(found.root)
     while over(log_sigma, ERROR) > 0:
         log_sigma += 3e-4
@@ -286,19 +261,13 @@ def calibrated(epsilon: float, delta: float, rate: float, steps: int, mechanism:
 
 
 def _gaussian_guess(epsilon: float, delta: float, rate: float, steps: int) -> float:
-    """Log of the noise multiplier by the central limit theorem for DP-SGD (Bu et al. 2020): where
-    the search starts.
-    """
-
+    """Log of a noise multiplier to start from, by DP-SGD's central limit (Bu et al., 2020)."""
     from scipy.optimize import brentq
     from scipy.stats import norm
 
     def excess(mu: float) -> float:
-        return float(
-            norm.cdf(-epsilon / mu + mu / 2)
-            - np.exp(epsilon + norm.logcdf(-epsilon / mu - mu / 2))
-            - delta
-        )
+        reached = norm.cdf(-epsilon / mu + mu / 2)
+        return float(reached - np.exp(epsilon + norm.logcdf(-epsilon / mu - mu / 2)) - delta)
 
     mu = float(brentq(excess, 1e-3, 50 + epsilon))
     return float(-0.5 * np.log(np.log1p(mu**2 / (rate**2 * steps))))

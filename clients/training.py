@@ -1,6 +1,4 @@
-"""Plain local training: a hospital's received weights, its records and its batches in, trained
-weights out.
-"""
+"""Plain local training: received weights, records and batches in, trained weights out."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -32,19 +30,16 @@ def train(
     batches: Sequence[Batch],
     training: Training,
 ) -> NDArray[np.float32]:
-    """Minimize the mean logistic loss over the given batches, in order; returns the trained weights
-    (n_params,).
+    """The weights (n_params,) after training on the given batches, in order.
 
-    With ``training.proximal`` the loss is FedProx's, whose extra gradient is mu times the way gone
-    so far.
+    Each batch is one step against its mean logistic loss. With ``training.proximal`` the loss is
+    FedProx's, whose extra gradient is mu times the way gone so far.
     """
     module = _module(network)
     load(module, weights)
-    received = (
-        [parameter.detach().clone() for parameter in module.parameters()]
-        if training.proximal
-        else []
-    )
+    received: list[torch.Tensor] = []
+    if training.proximal:
+        received = [parameter.detach().clone() for parameter in module.parameters()]
     steps = optimizer(module.parameters(), training)
     features, labels = tensors(records)
     for batch in batches:
@@ -52,9 +47,8 @@ def train(
         steps.zero_grad()
         torch.autograd.backward(network.loss(module(features[rows])[:, 0], labels[rows]))
         for parameter, start in zip(module.parameters(), received, strict=False):
-            cast(torch.Tensor, parameter.grad).add_(
-                parameter.detach() - start, alpha=training.proximal
-            )
+            gradient = cast(torch.Tensor, parameter.grad)
+            gradient.add_(parameter.detach() - start, alpha=training.proximal)
         steps.step()
     return unload(module)
 
@@ -66,10 +60,9 @@ def _module(network: Network) -> nn.Module:
 
 
 def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features and labels as torch sees them."""
-    return torch.from_numpy(np.ascontiguousarray(records.features)), torch.from_numpy(
-        np.ascontiguousarray(records.labels)
-    )
+    """Features and labels as tensors that share the memory of contiguous records."""
+    features = np.ascontiguousarray(records.features)
+    return torch.from_numpy(features), torch.from_numpy(np.ascontiguousarray(records.labels))
 
 
 def seeded(rng: np.random.Generator) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""Evidence folder -> one self-contained HTML page, with its figures beside it as PNG files."""
+"""One self-contained HTML page from an evidence folder, with its figures beside it as PNG files."""
 
 from __future__ import annotations
 
@@ -33,25 +33,13 @@ from sim.types import Node, TableRow
 from threats import catalog, register
 
 MANIFEST = (
-    *(
-        "command",
-        "attacks",
-        "defenses",
-        "refused",
-        "commit",
-        "started",
-        "seconds",
-        "machine",
-        "python",
-        "versions",
-    ),
-    "evidence",
+    *("command", "attacks", "defenses", "refused", "commit"),
+    *("started", "seconds", "machine", "python", "versions", "evidence"),
 )
 
 
 def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
-    """Write ``report/index.html`` and ``report/figures/*.png`` from the evidence in ``folder``;
-    returns the page's path.
+    """The path of ``report/index.html``, written with its figures from the evidence in ``folder``.
 
     Reconstructed records of data that is not public appear as scores only unless
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
@@ -72,8 +60,9 @@ def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
 def draw(
     everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()
 ) -> dict[str, Figure]:
-    """The figures that these records have data for, by file name; what takes several figures is
-    numbered from 2 on.
+    """The figures that these records have data for, by file name.
+
+    Where one subject takes several figures, these are numbered from 2 on.
     """
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
@@ -110,54 +99,111 @@ def render(
     show_reconstructions: bool,
 ) -> str:
     """The page as HTML text."""
-    known = catalog.load()
     records = breakdown.in_focus(everything)
-    inversions, spent, selected = (
-        tables.inversions(records),
-        tables.spent(records),
-        weights.selections(records),
-    )
-    cells, effects, prices = (
-        tables.cells(records),
-        tables.hospital_effects(records),
-        costs.costs(records),
-    )
-    return rendering.environment().get_template("index.html.j2").render(
-        records=records, study=records[0], manifest=manifest, seeds=sorted({record.seed for record in records}),
-        n_runs=len(everything), why_undefined=tables.why_undefined(records[0]),
+    refused = manifest["refused"] or ()
+    template = rendering.environment().get_template("index.html.j2")
+    return template.render(
+        records=records,
+        study=records[0],
+        manifest=manifest,
+        seeds=sorted({record.seed for record in records}),
+        n_runs=len(everything),
         svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
-        asked=findings.asked(everything) + breakdown.asked(everything) + undefined.sentences(manifest["refused"] or ()),
-        heading=broken.heading(everything), first=broken.first(everything), found=findings.found(records),
-        cautions=findings.cautions(records) + radii.idle(records),
-        not_defined=_not_defined(cells, records, manifest["refused"] or ()),
-        cells=_rows(tables.judged_by_auroc(cells)), undrawn=_undrawn(cells), drop=tables.material_drop(records),
-        worst_hospital={(row["attack"], row["defense"]): row for row in _rows(tables.cells(records, "worst_hospital_auroc"))},
-        n_points=len(_tradeoff(records)), most_points=charts.MOST_POINTS,
-        takes=_takes(everything, manifest["refused"] or ()),
-        costs=costs.of_interest(prices), least=costs.least(prices), metrics=METRICS,
-        effects=sections.effect_matrix(effects), worst_hit=_rows(tables.worst_hit(effects)),
-        hardest={(row["defense"], row["hospital"]) for row in _rows(tables.worst_hit(effects)) if not row["alike"]},
-        backdoors=_rows(backdoors.backdoors(records)), ranked=_rows(backdoors.ranked(records)), paid=ranking.costs(records),
-        selected=_rows(selected), least_weight={row["defense"]: row for row in _rows(weights.least_weight(records))},
-        single=weights.single(selected, records[0].n_hospitals, records[0].n_hostile),
-        inversions=_rows(inversions), crowd=findings.crowd(inversions),
-        gallery=sections.gallery(records, show_reconstructions=show_reconstructions),
-        withheld=sections.withheld(records, show_reconstructions=show_reconstructions),
-        spent=_rows(spent), unequal=findings.unequal_privacy(spent), budgets=_budgets(records),
-        visibility=sections.visibility(records), conflicts=sections.conflicts(records),
-        screened=sections.screened(records), skipped=sections.skipped(records),
-        threats=sections.threats(register.register(records, known)), pins=known.taxonomies,
-        explained=sections.explained(records, known), settings=sections.settings(records),
-        n_adaptive=sum(record.adaptive for record in records), n_attacked=sum(record.attack != "none" for record in records),
-    )  # fmt: skip
+        n_adaptive=sum(record.adaptive for record in records),
+        n_attacked=sum(record.attack != "none" for record in records),
+        settings=sections.settings(records),
+        takes=_takes(everything, refused),
+        **_findings(everything, records, refused),
+        **_outcomes(records, refused),
+        **_hospitals(records),
+        **_confidentiality(records, show_reconstructions=show_reconstructions),
+        **_design(records),
+    )
+
+
+def _findings(
+    everything: Sequence[RunRecord],
+    records: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused],
+) -> Node:
+    asked = findings.asked(everything) + breakdown.asked(everything)
+    return {
+        "asked": asked + undefined.sentences(refused),
+        "heading": broken.heading(everything),
+        "first": broken.first(everything),
+        "found": findings.found(records),
+        "cautions": findings.cautions(records) + radii.idle(records),
+        "why_undefined": tables.why_undefined(records[0]),
+    }
+
+
+def _outcomes(records: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> Node:
+    cells = tables.cells(records)
+    worst_hospital = _rows(tables.cells(records, "worst_hospital_auroc"))
+    return {
+        "not_defined": _not_defined(cells, records, refused),
+        "cells": _rows(tables.judged_by_auroc(cells)),
+        "undrawn": _undrawn(cells),
+        "drop": tables.material_drop(records),
+        "worst_hospital": {(row["attack"], row["defense"]): row for row in worst_hospital},
+        "n_points": len(_tradeoff(records)),
+        "most_points": charts.MOST_POINTS,
+        "backdoors": _rows(backdoors.backdoors(records)),
+        "ranked": _rows(backdoors.ranked(records)),
+        "paid": ranking.costs(records),
+    }
+
+
+def _hospitals(records: Sequence[RunRecord]) -> Node:
+    effects = tables.hospital_effects(records)
+    prices = costs.costs(records)
+    worst = _rows(tables.worst_hit(effects))
+    selected = weights.selections(records)
+    least_weight = _rows(weights.least_weight(records))
+    return {
+        "costs": costs.of_interest(prices),
+        "least": costs.least(prices),
+        "metrics": METRICS,
+        "effects": sections.effect_matrix(effects),
+        "worst_hit": worst,
+        "hardest": {(row["defense"], row["hospital"]) for row in worst if not row["alike"]},
+        "selected": _rows(selected),
+        "least_weight": {row["defense"]: row for row in least_weight},
+        "single": weights.single(selected, records[0].n_hospitals, records[0].n_hostile),
+    }
+
+
+def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool) -> Node:
+    inversions = tables.inversions(records)
+    spent = tables.spent(records)
+    return {
+        "inversions": _rows(inversions),
+        "crowd": findings.crowd(inversions),
+        "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
+        "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
+        "spent": _rows(spent),
+        "unequal": findings.unequal_privacy(spent),
+        "budgets": _budgets(records),
+    }
+
+
+def _design(records: Sequence[RunRecord]) -> Node:
+    known = catalog.load()
+    return {
+        "visibility": sections.visibility(records),
+        "conflicts": sections.conflicts(records),
+        "screened": sections.screened(records),
+        "skipped": sections.skipped(records),
+        "threats": sections.threats(register.register(records, known)),
+        "pins": known.taxonomies,
+        "explained": sections.explained(records, known),
+    }
 
 
 def _not_defined(
     cells: pl.DataFrame, records: Sequence[RunRecord], refused: Sequence[undefined.Refused]
 ) -> dict[tuple[str, str], str]:
-    """What stands in cells that are not defined; those of attacks that only read are no cells of
-    the model's scores.
-    """
+    """The text of cells of the model's scores that are not defined; attacks that read have none."""
     reading = set(cells.filter(pl.col("reads_only"))["attack"])
     lost = undefined.cells(refused, records[0].n_hostile)
     return {cell: text for cell, text in lost.items() if cell[0] not in reading}
@@ -166,16 +212,22 @@ def _not_defined(
 def _takes(
     everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
 ) -> TableRow | None:
-    """What the section on the number of hostile hospitals shows; None if only one number was run."""
-    if len(breakdown.numbers(everything)) < 2:
+    """The section on the number of hostile hospitals; None if only one number was run."""
+    numbers = breakdown.numbers(everything)
+    if len(numbers) < 2:
         return None
     drop = tables.material_drop(everything)
     points = breakdown.points(breakdown.by_number(everything))
     return {
-        "rows": _rows(breakdown.by_defense(points)), "points": sections.breakdown_matrix(points), "drop": drop,
-        "not_defined": undefined.sentences(refused), "limits": breakdown.limits(everything, refused),
-        "verdict": breakdown.verdict, "found": breakdown.found(everything, drop), "numbers": breakdown.numbers(everything),
-    }  # fmt: skip
+        "rows": _rows(breakdown.by_defense(points)),
+        "points": sections.breakdown_matrix(points),
+        "drop": drop,
+        "not_defined": undefined.sentences(refused),
+        "limits": breakdown.limits(everything, refused),
+        "verdict": breakdown.verdict,
+        "found": breakdown.found(everything, drop),
+        "numbers": numbers,
+    }
 
 
 def _breakdown(
@@ -216,9 +268,8 @@ def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
 
 def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:
     """One run for each defense with record-level privacy: the one whose consortium spends most."""
-    spent = [
-        (epsilon, record) for record in records if (epsilon := record.value("epsilon")) is not None
-    ]
+    budgets = [(record.value("epsilon"), record) for record in records]
+    spent = [(epsilon, record) for epsilon, record in budgets if epsilon is not None]
     most: dict[str, RunRecord] = {}
     for _, record in sorted(spent, key=lambda pair: -pair[0]):
         most.setdefault(record.defense, record)

@@ -1,4 +1,4 @@
-"""What every page is made with: the templates, and what its folder states about its making."""
+"""The templates of all pages, and the manifest of the folder that a page is about."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def environment() -> Environment:
 
 
 def manifest(folder: Path) -> Node:
-    """What the folder states about its making; empty where nothing is recorded.
+    """The manifest of the folder, on how its evidence was made; empty where there is none.
 
     Raises ``InputError`` for a file that is no JSON object.
     """

@@ -1,6 +1,4 @@
-"""What tables of the page list beyond the frames of ``reports.analysis.tables``: records -> plain
-lists and dicts.
-"""
+"""Lists and dicts for tables of the page, beyond the frames of ``reports.analysis.tables``."""
 
 from __future__ import annotations
 
@@ -23,16 +21,16 @@ MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that w
 
 
 def effect_matrix(effects: pl.DataFrame) -> Node:
-    """Hospitals down, defenses across in groups that fit a page; the hospitals that
-    ``multiples.hardest_hit`` keeps.
+    """Effects by hospital, down, and by defense, across in groups that fit a page.
+
+    The hospitals are those that ``multiples.hardest_hit`` chooses.
     """
     rows = list(effects.iter_rows(named=True))
     shown = set(multiples.hardest_hit(effects))
     hospitals = {row["hospital"]: row["n_train"] for row in rows if row["hospital"] in shown}
+    names = list(dict.fromkeys(row["defense"] for row in rows))
     return {
-        "defenses": multiples.batches(
-            list(dict.fromkeys(row["defense"] for row in rows)), multiples.MOST_EFFECTS
-        ),
+        "defenses": multiples.batches(names, multiples.MOST_EFFECTS),
         "hospitals": hospitals,
         "cells": {(row["hospital"], row["defense"]): row for row in rows},
         "n_hidden": effects["hospital"].n_unique() - len(hospitals),
@@ -40,53 +38,51 @@ def effect_matrix(effects: pl.DataFrame) -> Node:
 
 
 def breakdown_matrix(found: pl.DataFrame) -> Node:
-    """Breakdown points: defenses down, attacks across in groups that fit a page; from a frame of
-    ``breakdown.points``.
+    """Breakdown points by defense, down, and by attack, across in groups that fit a page.
+
+    ``found``: a frame of ``breakdown.points``.
     """
     rows = list(found.iter_rows(named=True))
+    names = list(dict.fromkeys(row["attack"] for row in rows))
     return {
-        "attacks": multiples.batches(
-            list(dict.fromkeys(row["attack"] for row in rows)), multiples.MOST_EFFECTS
-        ),
+        "attacks": multiples.batches(names, multiples.MOST_EFFECTS),
         "defenses": list(dict.fromkeys(row["defense"] for row in rows)),
         "cells": {(row["attack"], row["defense"]): row for row in rows},
     }
 
 
 def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list[TableRow]:
-    """Attacked records beside what was recovered, for the first seed of each attack and defense;
-    equal ones are shown once.
+    """Attacked records beside recovered ones, for the first seed of each attack and defense.
 
-    Data that is not public gives nothing here unless ``show_reconstructions``.
+    Equal ones are shown once. Data that is not public gives nothing here unless
+    ``show_reconstructions``.
     """
     groups: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, str]] = set()
     for record in records:
-        found, cell = record.inversion, (record.attack, record.defense)
+        found = record.inversion
+        cell = (record.attack, record.defense)
         if found is None or cell in seen or not (record.public or show_reconstructions):
             continue
         seen.add(cell)
         shown = _some(found.gallery)
         key = json.dumps([record.attack, *(one.model_dump() for one in shown)])
-        group = groups.setdefault(
-            key, {"attack": record.attack, "defenses": [], "shown": shown, "seed": record.seed}
-        )
+        empty: dict[str, Any] = {"attack": record.attack, "defenses": [], "shown": shown}
+        group = groups.setdefault(key, empty | {"seed": record.seed})
         group["defenses"].append(words.defense(record.defense))
     return [group for group in groups.values() if group["shown"]]
 
 
 def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> bool:
-    """Whether reconstructed records exist only as scores on this page because the data is not
-    marked public.
-    """
-    return not show_reconstructions and any(
-        record.inversion is not None and not record.public for record in records
-    )
+    """Whether reconstructed records are shown as scores only, as some data is not marked public."""
+    inverted = [record for record in records if record.inversion is not None]
+    return not show_reconstructions and any(not record.public for record in inverted)
 
 
 def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Who sees what: each party and what it sees, with the designs in which it does; parties in the
-    order of the evidence.
+    """Who sees what: each party and what it sees, with the designs in which it does.
+
+    Parties are in the order of the evidence.
     """
     lines = _by_defense(
         records, lambda record: [(one.party, one.sees) for one in record.visibility]
@@ -135,7 +131,7 @@ def threats(rows: Iterable[Row]) -> list[TableRow]:
 def explained(records: Sequence[RunRecord], catalog: Catalog) -> dict[str, str]:
     """A plain sentence for every attack that ran and that the catalog of threats knows."""
     names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
-    # of several the first
+    # Of several threats the first.
     plain = {name: threat.plain for threat in reversed(catalog.threats) for name in threat.attacks}
     return {name: plain[name] for name in names if name in plain}
 
@@ -153,7 +149,7 @@ def settings(records: Sequence[RunRecord]) -> dict[str, str]:
 def _by_defense(
     records: Sequence[RunRecord], lines: Callable[[RunRecord], list[tuple[str, str]]]
 ) -> dict[tuple[str, str], list[str]]:
-    """The defenses with which each of a record's lines occurs; one name for all of them."""
+    """The defenses with which each line of a record occurs; one name for all of them."""
     seen: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:
         for line in lines(record):
@@ -186,6 +182,5 @@ def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _some(shown: Sequence[Recovered]) -> list[Recovered]:
-    return [one for one in shown if one.exact][:MOST_SHOWN] + [
-        one for one in shown if not one.exact
-    ][:1]
+    exact = [one for one in shown if one.exact]
+    return exact[:MOST_SHOWN] + [one for one in shown if not one.exact][:1]

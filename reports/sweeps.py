@@ -1,9 +1,8 @@
-"""A folder of run folders, as a sweep leaves it -> one table, one figure and one page, with what
-was varied as column and axis.
+"""One table, one figure and one page from a folder of run folders, as a sweep leaves it.
 
-What was varied is read from the configurations in the evidence. Attack, defense, consortium, number
-of hostile hospitals and seed have columns of their own and stand for the parts of the configuration
-that they name.
+The varied keys are columns and axis; they are read from the configurations in the evidence. Attack,
+defense, consortium, number of hostile hospitals and seed have columns of their own and stand for
+the parts of the configuration that they name.
 """
 
 from __future__ import annotations
@@ -39,14 +38,15 @@ from sim.evidence.intervals import CHANGE
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 
-# columns of every run, which stand for parts of its configuration
-OWN = ("consortium", "n_hostile", "attack", "defense")
+OWN = ("consortium", "n_hostile", "attack", "defense")  # columns of every run
+# Group of a configuration -> the own columns that stand for its values, where these depend on
+# nothing else.
 STANDS_FOR = {
     "consortium": ("consortium",),
     "attack": ("attack", "n_hostile"),
     "adversary": ("n_hostile",),
     **dict.fromkeys(("defense", *STACK), ("defense", "n_hostile")),
-}  # group of a configuration -> the columns that stand for its values where these depend on nothing else
+}
 PAIRS = ("attack", "steps")  # groups that evidence holds as pairs of name and values
 KIND = "_target_"
 LEFT_OUT = ("seed", "label")
@@ -68,8 +68,9 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Sweep:
-    """The different runs below a folder, and for each the values of what differs. ``places``: each
-    run's own folder.
+    """The different runs below a folder, and for each the values of keys that differ.
+
+    ``places``: each run's own folder.
     """
 
     records: Sequence[RunRecord]
@@ -77,51 +78,45 @@ class Sweep:
 
     @cached_property
     def varied(self) -> dict[str, list[Value]]:
-        """Keys of the configuration that differ between runs -> the value of each run; None where a
-        run has no such key.
-        """
+        """Keys of the configuration that differ between runs -> the value of each run, or None."""
         flat = [dict(_flat(record.config)) for record in self.records]
         keys = sorted({key for one in flat for key in one})
         values = {key: [one.get(key) for one in flat] for key in keys}
-        chosen = {
-            key: column
-            for key, column in values.items()
-            if len(set(column)) > 1 and not self._stated(key, column)
-        }
+        chosen = {}
+        for key, column in values.items():
+            if len(set(column)) > 1 and not self._stated(key, column):
+                chosen[key] = column
         kinds = [key.removesuffix(f".{KIND}") for key in chosen if key.endswith(f".{KIND}")]
         for kind in kinds:
             chosen |= {kind: [_last(value) for value in chosen.pop(f"{kind}.{KIND}")]}
-        return {
-            key: column
-            for key, column in chosen.items()
-            if not _part_of(key, column, chosen, kinds)
-        }
+        varied = {}
+        for key, column in chosen.items():
+            if not _part_of(key, column, chosen, kinds):
+                varied[key] = column
+        return varied
 
     @cached_property
     def axis(self) -> str:
-        """What the figure has across: a varied number if there is one, with the most values; else
-        what else differs.
-        """
+        """The column across in the figure: a varied number with most values, else another one."""
         given = {name: set(column) - {None} for name, column in self._columns().items()}
         order = [name for name in (*self.varied, *self._several) if len(given[name]) > 1]
-        return max(
-            order,
-            key=lambda name: (_numeric(given[name]), name not in OWN, len(given[name])),
-            default="seed",
-        )
+
+        def place(name: str) -> tuple[bool, bool, int]:
+            return _numeric(given[name]), name not in OWN, len(given[name])
+
+        return max(order, key=place, default="seed")
 
     @cached_property
     def columns(self) -> list[str]:
-        """What differs between runs, but for the seed: the axis first, then the other varied keys,
-        then a run's own columns.
-        """
+        """Columns that differ, but for the seed: axis, other varied keys, a run's own columns."""
         rest = [name for name in (*self.varied, *self._several) if name != self.axis]
         return [*([self.axis] if self.axis != "seed" else []), *rest]
 
     @cached_property
     def _several(self) -> list[str]:
-        """A run's own columns that differ; a number of hostile hospitals that comes with the
-        consortium is left out.
+        """A run's own columns that differ.
+
+        A number of hostile hospitals that comes with the consortium is left out.
         """
         found = {name: [getattr(record, name) for record in self.records] for name in OWN}
         several = [name for name, column in found.items() if len(set(column)) > 1]
@@ -130,16 +125,12 @@ class Sweep:
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """One row a run: what differs as text, the seed, and the metrics."""
+        """One row a run: the columns that differ as text, the seed, and the metrics."""
         given = self._columns()
-        rows = [
-            {
-                **{name: shown(given[name][i]) for name in self.columns},
-                "seed": record.seed,
-                **_metrics(record),
-            }
-            for i, record in enumerate(self.records)
-        ]
+        rows = []
+        for i, record in enumerate(self.records):
+            differing = {name: shown(given[name][i]) for name in self.columns}
+            rows.append(differing | {"seed": record.seed} | _metrics(record))
         schema = {
             **dict.fromkeys(self.columns, pl.String),
             "seed": pl.Int64,
@@ -148,9 +139,7 @@ class Sweep:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def points(self, metric: str) -> pl.DataFrame:
-        """``mean`` of a metric over seeds with ``_low``, ``_high`` and ``_n``, for each combination
-        of what differs.
-        """
+        """``mean`` of a metric with ``_low``, ``_high`` and ``_n``, for each combination."""
         by = tuple(self.columns) or ("all",)
         reach = CHANGE if metric == EXCESS else METRICS[metric].range
         return tables.over_seeds(self.runs.with_columns(all=pl.lit("")), by, metric, "mean", reach)
@@ -158,19 +147,16 @@ class Sweep:
     def rows(self) -> list[TableRow]:
         """The table: one row for each combination of what differs, in the order of its values."""
         by = self.columns or ["all"]
-        runs = (
-            self.runs.with_columns(all=pl.lit(""))
-            .group_by(by, maintain_order=True)
-            .agg(seeds=pl.col("seed").n_unique())
-        )
-        rows = list(runs.iter_rows(named=True))
+        grouped = self.runs.with_columns(all=pl.lit("")).group_by(by, maintain_order=True)
+        rows = list(grouped.agg(seeds=pl.col("seed").n_unique()).iter_rows(named=True))
+
+        def key(row: TableRow) -> tuple[str, ...]:
+            return tuple(row[name] for name in by)
+
         for metric in self.metrics:
-            found = {
-                tuple(row[name] for name in by): row
-                for row in self.points(metric).iter_rows(named=True)
-            }
+            found = {key(row): row for row in self.points(metric).iter_rows(named=True)}
             for row in rows:
-                row[metric] = found.get(tuple(row[name] for name in by))
+                row[metric] = found.get(key(row))
         return sorted(rows, key=lambda row: [_order(row[name]) for name in by])
 
     @cached_property
@@ -187,50 +173,48 @@ class Sweep:
         ]
 
     def _columns(self) -> dict[str, list[Any]]:
-        return self.varied | {
-            name: [getattr(record, name) for record in self.records] for name in (*OWN, "seed")
-        }
+        names = (*OWN, "seed")
+        own = {name: [getattr(record, name) for record in self.records] for name in names}
+        return self.varied | own
 
     def _stated(self, key: str, column: Sequence[Value]) -> bool:
         """Whether a run's own columns already state how a key differs."""
         names = STANDS_FOR.get(key.partition(".")[0], ())
         if not names:
             return False
-        return _follows(
-            column, [tuple(getattr(record, name) for name in names) for record in self.records]
-        )
+        own = [tuple(getattr(record, name) for name in names) for record in self.records]
+        return _follows(column, own)
 
 
 def read(folder: Path) -> Sweep:
-    """The different runs of all evidence below ``folder``. Raises ``InputError`` if there is none."""
+    """The different runs of all evidence below ``folder``.
+
+    Raises ``InputError`` if there is none.
+    """
     found: dict[str, tuple[RunRecord, str]] = {}
     for place in places(folder):
         for record in evidence.read(place):
             key = json.dumps([record.run, record.config], sort_keys=True)
-            found.setdefault(
-                key, (record.model_copy(update={"curve": {}}), place.relative_to(folder).as_posix())
-            )
+            own = place.relative_to(folder).as_posix()
+            found.setdefault(key, (record.model_copy(update={"curve": {}}), own))
     if not found:
-        raise InputError(
-            "folder",
-            folder,
-            f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders",
-        )
+        expected = f"expected a folder with {evidence.EVIDENCE}, or one that holds such folders"
+        raise InputError("folder", folder, expected)
     return Sweep([record for record, _ in found.values()], [place for _, place in found.values()])
 
 
 def places(folder: Path) -> list[Path]:
-    """The folders below ``folder`` that hold evidence; numbered ones in the order of their numbers."""
+    """The folders below ``folder`` that hold evidence, numbers in them in order of size."""
     found = [path.parent for path in folder.rglob(evidence.EVIDENCE)]
-    return sorted(
-        found, key=lambda path: [_natural(part) for part in path.relative_to(folder).parts]
-    )
+
+    def order(path: Path) -> list[list[tuple[int, int, str]]]:
+        return [_natural(part) for part in path.relative_to(folder).parts]
+
+    return sorted(found, key=order)
 
 
 def write(folder: Path) -> tuple[Path, Sweep]:
-    """Write ``results.csv`` and the report of a sweep from the evidence below ``folder``; returns
-    the page's path.
-    """
+    """The path of a sweep's page, written with ``results.csv`` and the figure, and the sweep."""
     sweep = read(folder)
     evidence.write_results(folder, sweep.results())
     drawn = draw(sweep)
@@ -243,19 +227,32 @@ def write(folder: Path) -> tuple[Path, Sweep]:
 def render(sweep: Sweep, manifest: Node, drawn: Figure) -> str:
     """The page as HTML text."""
     header, body = cells(sweep)
-    return rendering.environment().get_template("sweep.html.j2").render(
-        sweep=sweep, study=sweep.records[0], header=header, body=body, labels=SWEPT,
-        svg=Markup(style.svg(drawn, "sweep")), cautions=cautions(sweep), command=manifest.get("command"),
-        seeds=sorted({record.seed for record in sweep.records}), settings=sections.settings(sweep.records),
-        sources=sorted({record.data_source for record in sweep.records}), codes=sorted({record.code for record in sweep.records}),
+    template = rendering.environment().get_template("sweep.html.j2")
+    records = sweep.records
+    runs = []
+    for place, row, record in zip(sweep.places, sweep.runs.iter_rows(), records, strict=True):
+        differing = map(str, row[: len(sweep.columns) + 1])
+        runs.append((place, *differing, words.score(record.value("auroc")), record.run))
+    return template.render(
+        sweep=sweep,
+        study=records[0],
+        header=header,
+        body=body,
+        labels=SWEPT,
+        svg=Markup(style.svg(drawn, "sweep")),
+        cautions=cautions(sweep),
+        command=manifest.get("command"),
+        seeds=sorted({record.seed for record in records}),
+        settings=sections.settings(records),
+        sources=sorted({record.data_source for record in records}),
+        codes=sorted({record.code for record in records}),
         hidden=max(0, len(_lines(sweep)) - MOST_LINES),
-        runs=[(place, *map(str, row[: len(sweep.columns) + 1]), words.score(record.value("auroc")), record.run)
-              for place, row, record in zip(sweep.places, sweep.runs.iter_rows(), sweep.records, strict=True)],
-    )  # fmt: skip
+        runs=runs,
+    )
 
 
 def table(sweep: Sweep) -> Table:
-    """What ends a sweep in the terminal."""
+    """The table that ends a sweep in the terminal."""
     header, body = cells(sweep)
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(header):
@@ -271,9 +268,7 @@ def table(sweep: Sweep) -> Table:
 
 
 def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Header and body of the table, as text: what differs, the number of seeds, and each metric
-    with its interval.
-    """
+    """Header and body of the table, as text: columns that differ, seeds, metrics with intervals."""
     header = [*sweep.columns, "seeds", *(SWEPT[name] for name in sweep.metrics)]
     body = [
         [
@@ -287,9 +282,7 @@ def cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
 
 
 def cautions(sweep: Sweep) -> list[str]:
-    """What a reader must know before the figures: rounds that were skipped, parts that did nothing,
-    single seeds.
-    """
+    """Sentences to read before the figures: skipped rounds, idle parts, single seeds."""
     skipped = [record for record in sweep.records if record.skipped_rounds]
     texts = [f"{words.count(len(skipped), 'run')} had rounds that were skipped."] if skipped else []
     for what in ("attack", "defense"):
@@ -309,10 +302,10 @@ def cautions(sweep: Sweep) -> list[str]:
 
 @mpl.rc_context(style.RC)
 def draw(sweep: Sweep) -> Figure:
-    """Each metric against what was varied, a line for each combination of the rest, with 95 %
-    intervals over seeds.
+    """Each metric against the axis, a line for each combination of the other columns.
 
-    Seeds are drawn as points of their own where nothing else differs.
+    Bars are 95 % intervals over seeds. Seeds are drawn as points of their own where nothing else
+    differs.
     """
     shown_metrics = [name for name in sweep.metrics if name in DRAWN] or ["auroc"]
     n_columns = min(2, len(shown_metrics))
@@ -350,15 +343,9 @@ def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
         ]
         line.sort(key=lambda row: place[str(row[sweep.axis])])
         across = [place[str(row[sweep.axis])] for row in line]
-        axes.plot(
-            across,
-            [row["mean"] for row in line],
-            "o" if sweep.axis == "seed" else "o-",
-            color=color,
-            label=label,
-            ms=4,
-            lw=1.2,
-        )
+        means = [row["mean"] for row in line]
+        marks = "o" if sweep.axis == "seed" else "o-"
+        axes.plot(across, means, marks, color=color, label=label, ms=4, lw=1.2)
         for x, row in zip(across, line, strict=True):
             if row["mean_low"] is not None:
                 axes.plot([x, x], [row["mean_low"], row["mean_high"]], color=color, lw=0.8)
@@ -367,9 +354,7 @@ def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
 
 
 def _scale(axes: Axes, values: Sequence[str]) -> dict[str, float]:
-    """Where each value stands: numbers on a scale of their own, wide ranges on a logarithmic one,
-    names side by side.
-    """
+    """Place of each value: numbers on a scale, logarithmic for wide ranges; names side by side."""
     numbers = [_number(value) for value in values]
     if values and all(number is not None for number in numbers):
         found = [number for number in numbers if number is not None]
@@ -397,9 +382,7 @@ def _label(sweep: Sweep, row: TableRow) -> str:
 
 def shown(value: Value) -> str:
     """A value as a table shows it; a dash where a run has no such key."""
-    if value is None:
-        return words.NONE
-    return str(value)
+    return words.NONE if value is None else str(value)
 
 
 def _metrics(record: RunRecord) -> dict[str, float | None]:
@@ -412,11 +395,9 @@ def _with_interval(row: TableRow | None) -> str:
     if row is None:
         return words.NONE
     value = f"{row['mean']:.3f}"
-    return (
-        value
-        if row["mean_low"] is None
-        else f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
-    )
+    if row["mean_low"] is None:
+        return value
+    return f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
@@ -441,9 +422,7 @@ def _follows(column: Sequence[Value], given: Sequence[Any]) -> bool:
 def _part_of(
     key: str, column: Sequence[Value], chosen: Mapping[str, Sequence[Value]], kinds: Sequence[str]
 ) -> bool:
-    """Whether a key belongs to a group of which another kind was chosen, and differs only because
-    of that.
-    """
+    """Whether a key belongs to a group of another kind, and differs only because of that."""
     return any(key.startswith(f"{kind}.") and _follows(column, chosen[kind]) for kind in kinds)
 
 
@@ -471,8 +450,5 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 
 def _natural(part: str) -> list[tuple[int, int, str]]:
-    return [
-        (0, int(piece), "") if piece.isdigit() else (1, 0, piece)
-        for piece in re.split(r"(\d+)", part)
-        if piece
-    ]
+    pieces = [piece for piece in re.split(r"(\d+)", part) if piece]
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces]

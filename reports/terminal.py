@@ -27,28 +27,41 @@ Column = tuple[str, list[str]]  # header, cells
 def closing(
     records: Sequence[RunRecord], refused: Sequence[Refused] = (), width: int = 80
 ) -> Group:
-    """What ends a comparison: ``broken.first``, outcomes by defense and attack, breakdown points,
-    cells that did not run.
+    """The tables and sentences that end a comparison: ``broken.first``, outcomes, breakdown points.
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks,
     and instead of more than ``MOST_BLOCKS`` each defense gets one line with its worst attack.
+    Cells that did not run come last.
     """
     focused = breakdown.in_focus(records)
     columns = _columns(focused, refused)
     if len(_tables(columns, width)) > MOST_BLOCKS:
         columns = _summary(focused)
     parts = [
-        *_first(records), _title(focused), *_tables(columns, width), *_notes(focused, columns), *radii.idle(focused),
-        *_breakdown(records), *([""] if refused else []), *undefined.sentences(refused),
-    ]  # fmt: skip
+        *_first(records),
+        _title(focused),
+        *_tables(columns, width),
+        *_notes(focused, columns),
+        *radii.idle(focused),
+        *_breakdown(records),
+        *([""] if refused else []),
+        *undefined.sentences(refused),
+    ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
 def run_table(record: RunRecord) -> Table:
-    """The outcome of one run."""
-    engaged = record.engagement
+    """The table of the outcome of one run."""
     title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
+    for name, value in _outcomes(record).items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def _outcomes(record: RunRecord) -> dict[str, str]:
+    engaged = record.engagement
+    sensitivity = record.value("sensitivity_at_90_specificity")
     least = words.score(record.value("worst_hospital_auroc"))
     worst = f"{least} ({record.worst_hospital})" if record.worst_hospital else words.NONE
     broke_down = broken.broken([record])
@@ -58,9 +71,7 @@ def run_table(record: RunRecord) -> Table:
     rows |= {
         "AUROC": words.defined(record.value("auroc")),
         "AUROC, worst hospital": worst,
-        "sensitivity at 90 % specificity": words.defined(
-            record.value("sensitivity_at_90_specificity")
-        ),
+        "sensitivity at 90 % specificity": words.defined(sensitivity),
         "Brier score": words.defined(record.value("brier")),
         "attack engaged": _engaged(engaged.attack_engaged, record.value("attack_distance")),
         "defense engaged": _engaged(engaged.defense_engaged, record.value("defense_distance")),
@@ -69,9 +80,8 @@ def run_table(record: RunRecord) -> Table:
     if (epsilon := record.value("epsilon")) is not None:
         rows["ε (most of any hospital)"] = words.epsilon(epsilon)
     if record.has("backdoor_success"):
-        rows["marked patients in the attacker's class"] = words.share(
-            record.value("backdoor_success")
-        )
+        success = words.share(record.value("backdoor_success"))
+        rows["marked patients in the attacker's class"] = success
         rows["the same without the attack"] = words.share(record.value("false_trigger_rate"))
     if record.has("reconstruction_rate"):
         rows["records recovered"] = f"{record.n_recovered} of {record.n_attacked}"
@@ -79,9 +89,7 @@ def run_table(record: RunRecord) -> Table:
         rows["not defined, because"] = tables.why_undefined(record)
     if record.not_finite_from is not None:
         rows["values beyond float32"] = f"from round {record.not_finite_from} on"
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
-    return table
+    return rows
 
 
 def _first(records: Sequence[RunRecord]) -> list[str]:
@@ -90,26 +98,25 @@ def _first(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _title(records: Sequence[RunRecord]) -> str:
-    first, seeds = records[0], words.count(len({record.seed for record in records}), "seed")
+    first = records[0]
+    n_seeds = len({record.seed for record in records})
     hostile = f"{first.n_hostile} of {words.count(first.n_hospitals, 'hospital')} hostile"
-    several = len({record.seed for record in records}) > 1
-    return (
-        f"AUROC: mean [lowest seed] over {seeds}; {hostile}\n"
-        if several
-        else f"AUROC; one seed decides nothing; {hostile}\n"
-    )
+    if n_seeds > 1:
+        return f"AUROC: mean [lowest seed] over {words.count(n_seeds, 'seed')}; {hostile}\n"
+    return f"AUROC; one seed decides nothing; {hostile}\n"
 
 
 def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]:
-    """What the signs in the cells mean, for those that occur."""
-    drop, cells = tables.material_drop(records), [cell for _, body in columns for cell in body]
+    """The meaning of each sign that occurs in a cell."""
+    drop = tables.material_drop(records)
+    cells = [cell for _, body in columns for cell in body]
     notes = {
         r"^(\d\.\d{3}|not).* \d+/": (
             f"n/m: n of m seeds lost {drop:g} or more of AUROC to the attack"
         ),
         r"^[+\N{MINUS SIGN}]|^0\.0( |$)": (
-            "(points): success of the backdoor beyond false triggers, mean [most]; n of m seeds"
-            f" with {100 * drop:g} or more"
+            "(points): success of the backdoor beyond false triggers, mean [most];"
+            f" n of m seeds with {100 * drop:g} or more"
         ),
         "!": "! harm is shown",
         r"\?": "? not decided with these seeds",
@@ -117,8 +124,8 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
         r"^\d+[!?]": "attacks: how many of them harm (!), and of how many that is not decided (?)",
         "†": "† attack or defense did nothing in at least one run",
         "‡": (
-            "‡ seeds that left a model without an AUROC count as lost; mean and lowest are those of"
-            " the others"
+            "‡ seeds that left a model without an AUROC count as lost;"
+            " mean and lowest are those of the others"
         ),
     }
     present = [note for sign, note in notes.items() if any(re.search(sign, cell) for cell in cells)]
@@ -126,31 +133,19 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
 
 
 def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
-    """Defenses, then outcomes for each attack, then backdoors, then shares recovered, then rounds
-    skipped.
-    """
-    cells = tables.judged_by_auroc(tables.cells(records))
-    means = {(row["attack"], row["defense"]): _mean(row) for row in cells.iter_rows(named=True)}
-    marked = {
-        (row["attack"], row["defense"]): _excess(row)
-        for row in backdoors.backdoors(records).iter_rows(named=True)
-    }
-    read = {
-        (row["attack"], row["defense"]): words.share(row["rate"])
-        for row in tables.inversions(records).iter_rows(named=True)
-    }
+    """Columns: defenses, outcomes by attack, backdoors, shares recovered, rounds skipped."""
+    cells = tables.judged_by_auroc(tables.cells(records)).iter_rows(named=True)
+    means = {(row["attack"], row["defense"]): _mean(row) for row in cells}
+    bad = backdoors.backdoors(records).iter_rows(named=True)
+    marked = {(row["attack"], row["defense"]): _excess(row) for row in bad}
+    inverted = tables.inversions(records).iter_rows(named=True)
+    read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in inverted}
     reading = {attack for attack, _ in read}
     for cell, text in undefined.cells(refused, records[0].n_hostile).items():
         (read if cell[0] in reading else means)[cell] = text
-    defenses = list(
-        dict.fromkeys(
-            [*(record.defense for record in records), *(defense for _, defense in [*means, *read])]
-        )
-    )
-    lost = [
-        skipped.column([record for record in records if record.defense == name])
-        for name in defenses
-    ]
+    ran = [record.defense for record in records]
+    defenses = list(dict.fromkeys([*ran, *(defense for _, defense in [*means, *read])]))
+    lost = _skipped(records, defenses)
     return [
         ("defense", [words.defense(name) for name in defenses]),
         *(
@@ -171,32 +166,22 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
 
 def _tables(columns: Sequence[Column], width: int) -> list[Table]:
     """The columns in as many tables as ``width`` takes, the first column in each."""
-    return [
-        _table([columns[0], *block])
-        for block in _blocks(columns[1:], width - 1 - _width(columns[0]))
-    ]
+    left = width - 1 - _width(columns[0])
+    return [_table([columns[0], *block]) for block in _blocks(columns[1:], left)]
 
 
 def _summary(records: Sequence[RunRecord]) -> list[Column]:
-    """One line a defense: nobody attacking, its worst attack on AUROC, its worst backdoor, rounds
-    skipped.
-    """
+    """One line a defense: nobody attacking, its worst attack and backdoor, skipped rounds."""
     cells = tables.judged_by_auroc(tables.cells(records))
-    unattacked = {
-        row["defense"]: _mean(row) for row in cells.filter(attack="none").iter_rows(named=True)
-    }
-    worst = cells.filter(pl.col("attack") != "none").sort(
-        "mean", nulls_last=False, maintain_order=True
-    )
-    hit = {
-        row["defense"]: row
-        for row in worst.unique("defense", keep="first", maintain_order=True).iter_rows(named=True)
-    }
+    alone = cells.filter(attack="none").iter_rows(named=True)
+    unattacked = {row["defense"]: _mean(row) for row in alone}
+    attacked = cells.filter(pl.col("attack") != "none")
+    worst = attacked.sort("mean", nulls_last=False, maintain_order=True)
+    first = worst.unique("defense", keep="first", maintain_order=True)
+    hit = {row["defense"]: row for row in first.iter_rows(named=True)}
     marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
     names = list(dict.fromkeys(record.defense for record in records))
-    lost = [
-        skipped.column([record for record in records if record.defense == name]) for name in names
-    ]
+    lost = _skipped(records, names)
     counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
         ("defense", [words.defense(name) for name in names]),
@@ -209,39 +194,38 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
         ("attacks", [counts[name] for name in names]),
     ]
     if marked:
-        columns.append(
-            ("worst backdoor", [_excess(marked[name]) if name in marked else "" for name in names])
-        )
+        excess = [_excess(marked[name]) if name in marked else "" for name in names]
+        columns.append(("worst backdoor", excess))
     return [*columns, *([("rounds skipped", lost)] if any(lost) else [])]
 
 
-def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
-    """Where each defense breaks down first, if several numbers of hostile hospitals were run."""
-    if len(breakdown.numbers(records)) < 2:
-        return []
-    drop = tables.material_drop(records)
-    rows = list(
-        breakdown.by_defense(breakdown.points(breakdown.by_number(records))).iter_rows(named=True)
-    )
-    names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
-    title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"
-    first = ("defense", [words.defense(row["defense"]) for row in rows])
+def _skipped(records: Sequence[RunRecord], defenses: Sequence[str]) -> list[str]:
+    """The skipped rounds of each defense, as cells."""
     return [
-        title,
-        _table(
-            [
-                first,
-                ("breaks down at", [breakdown.verdict(row) for row in rows]),
-                ("first under", names),
-            ]
-        ),
+        skipped.column([record for record in records if record.defense == name])
+        for name in defenses
     ]
 
 
+def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
+    """The number at which each defense breaks down first, if several numbers were run."""
+    if len(breakdown.numbers(records)) < 2:
+        return []
+    drop = tables.material_drop(records)
+    found = breakdown.by_defense(breakdown.points(breakdown.by_number(records)))
+    rows = list(found.iter_rows(named=True))
+    names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
+    title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"
+    columns = [
+        ("defense", [words.defense(row["defense"]) for row in rows]),
+        ("breaks down at", [breakdown.verdict(row) for row in rows]),
+        ("first under", names),
+    ]
+    return [title, _table(columns)]
+
+
 def _table(columns: Sequence[Column]) -> Table:
-    """A table without lines; names broken where they have joints, so that headers are no wider than
-    they must.
-    """
+    """A table without lines, and with headers that are broken at the joints of names."""
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for place, (header, _) in enumerate(columns):
         table.add_column(
@@ -273,23 +257,21 @@ def _width(column: Column) -> int:
 
 
 def _broken(name: str) -> str:
-    """A name on several lines of about ``JOINT`` characters, broken after ``_``, ``+`` and spaces."""
+    """The name on several lines of about ``JOINT`` characters, after ``_``, ``+`` or a space."""
     lines = [""]
     for part in re.split(r"(?<=[_+ ])", name):
-        lines = (
-            [*lines, part]
-            if lines[-1] and len(lines[-1] + part) > JOINT
-            else [*lines[:-1], lines[-1] + part]
-        )
+        if lines[-1] and len(lines[-1] + part) > JOINT:
+            lines.append(part)
+        else:
+            lines[-1] += part
     return "\n".join(lines)
 
 
 def _mean(row: TableRow) -> str:
     """Mean, lowest seed, seeds that lost a material share, the sign of the verdict."""
     dagger = ("†" if row["n_idle"] else "") + ("‡" if row["n_undefined"] else "")
-    verdict = _verdict(
-        row["verdict"], row["n_lost"] + row["n_undefined"], row["harm_n"] + row["n_undefined"]
-    )
+    lacking = row["n_undefined"]
+    verdict = _verdict(row["verdict"], row["n_lost"] + lacking, row["harm_n"] + lacking)
     if row["mean"] is None:
         return f"not defined{verdict}{dagger}"
     lowest = f" [{words.score(row['lowest'])}]" if row["n"] > 1 else ""
@@ -297,22 +279,20 @@ def _mean(row: TableRow) -> str:
 
 
 def _excess(row: TableRow) -> str:
-    """The same for a backdoor, in points beyond false triggers."""
+    """The mean of a backdoor in points beyond false triggers, with the same additions."""
     dagger = "†" if row["n_idle"] else ""
     if row["gain"] is None:
         return f"not defined{dagger}"
     most = f" [{words.signed_points(row['gain_worst'])}]" if row["gain_n"] > 1 else ""
-    return f"{words.signed_points(row['gain'])}{most}{_verdict(row['verdict'], row['n_worked'], row['gain_n'])}{dagger}"
+    verdict = _verdict(row["verdict"], row["n_worked"], row["gain_n"])
+    return f"{words.signed_points(row['gain'])}{most}{verdict}{dagger}"
 
 
 def _counts(attacks: pl.DataFrame) -> str:
-    """How many attacks on one defense harm, and of how many that is not decided."""
+    """The number of attacks on one defense that harm, and of those of which it is not decided."""
     signs = {"!": HARMED, "?": UNDECIDED}
-    return " ".join(
-        f"{n}{sign}"
-        for sign, verdict in signs.items()
-        if (n := len(attacks.filter(verdict=verdict)))
-    )
+    counts = {sign: len(attacks.filter(verdict=verdict)) for sign, verdict in signs.items()}
+    return " ".join(f"{n}{sign}" for sign, n in counts.items() if n)
 
 
 def _verdict(verdict: str | None, number: int, of: int) -> str:
@@ -327,4 +307,5 @@ def _attacks(cells: Iterable[tuple[str, str]]) -> list[str]:
 def _engaged(did: bool | None, distance: float | None) -> str:
     if did is None:
         return words.NONE
-    return f"{'yes' if did else 'NO: it changed nothing'}{'' if distance is None else f' ({distance:.3g})'}"
+    how_far = "" if distance is None else f" ({distance:.3g})"
+    return f"{'yes' if did else 'NO: it changed nothing'}{how_far}"

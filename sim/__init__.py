@@ -1,8 +1,7 @@
 """The simulator: a consortium design in, measured outcomes out.
 
 Importing this package switches off everything in the dependencies that would contact the network:
-Flower's telemetry,
-its update check and its run-time installs.
+Flower's telemetry, its update check and its run-time installs.
 """
 
 import os

@@ -1,6 +1,4 @@
-"""Which plug-in an exception comes from, so that a fault of its code is named as one, with file and
-line.
-"""
+"""An exception from a plug-in's code is named as a fault of the plug-in, with file and line."""
 
 from __future__ import annotations
 
@@ -18,12 +16,12 @@ MOST_CHARACTERS = 200  # of an exception's text
 
 @contextmanager
 def blaming(targets: Iterable[str], public: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Turn an exception that passes through a plug-in's file into a ``PluginError`` with its name.
+    """An exception that passes through a plug-in's file becomes a ``PluginError`` with its name.
 
-    ``targets``: dotted names of the plug-ins' classes. ``public``: whether the exception may be
-    quoted, which a record may be part of; else its type, file and line are left. What they refuse
-    on purpose (``InputError``,
-    ``RefusedError``) stays as it is, and so does what passes through none of their files.
+    ``targets``: dotted names of the plug-ins' classes. ``public``: whether the exception's message
+    may be quoted, which may hold a part of a record; else only its type, file and line are given. A
+    refusal (``InputError``, ``RefusedError``) stays as it is, and so does an exception that passes
+    through none of the files.
     """
     try:
         yield
@@ -37,7 +35,7 @@ def blaming(targets: Iterable[str], public: Callable[[], bool] = lambda: True) -
 
 
 def fault(error: Exception, targets: Iterable[str], *, public: bool = True) -> PluginError | None:
-    """``error`` as a fault of the plug-in whose file it passed through last; None for none of them."""
+    """``error`` as a fault of the plug-in whose file it passed through last; None for none."""
     files = dict[str, str]()
     for target in targets:
         module = sys.modules.get(target.rpartition(".")[0])
@@ -46,9 +44,8 @@ def fault(error: Exception, targets: Iterable[str], *, public: bool = True) -> P
         file = frame.f_code.co_filename
         if file in files:
             message = _message(error) if public else NOT_SHOWN
-            return PluginError(
-                files[file], f"raised {type(error).__name__} at {file}:{line}: {message}"
-            )
+            problem = f"raised {type(error).__name__} at {file}:{line}: {message}"
+            return PluginError(files[file], problem)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Where models train: the processor, on how many threads of it, or a GPU."""
+"""The place where models train: the processor, on how many threads of it, or a GPU."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ def device(name: str) -> torch.device:
 
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise InputError(
-            "device", name, "expected auto or cpu, because torch finds no CUDA GPU here"
-        )
+        expected = "expected auto or cpu, because torch finds no CUDA GPU here"
+        raise InputError("device", name, expected)
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and the BLAS and OpenMP libraries of this process compute on one thread of the
-    processor each.
+    """Torch, BLAS and OpenMP compute on one thread of the processor each inside this block.
 
     The models are small: more threads only wait for each other, and take the cores from other runs.
     Digits depend on how a product is shared out, so they are the same wherever a run is started
@@ -54,15 +52,16 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _libraries(_n_modules: int) -> ThreadpoolController:
-    """The libraries with threads of their own; finding them takes milliseconds, and modules bring
-    them.
+    """The libraries with threads of their own, searched again once more modules are imported.
+
+    The search takes milliseconds.
     """
     return ThreadpoolController()
 
 
 @contextmanager
 def float32_convolutions() -> Iterator[None]:
-    """Let a GPU convolve in float32, in the same order at each call; by default it rounds to TF32."""
+    """A GPU convolves in float32 inside this block, in one order; by default it rounds to TF32."""
     import torch
 
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):

@@ -1,4 +1,4 @@
-"""The one error a user can cause, and checks that name the offending value."""
+"""The errors that a user or a plug-in can cause, and checks that name the offending value."""
 
 from pathlib import PurePath
 from reprlib import Repr
@@ -9,12 +9,12 @@ MOST_BITS = 200  # of a whole number that is written out
 
 
 class InputError(ValueError):
-    """Wrong input. Its text is one line: key, value, and what was expected; a long value is cut in
-    the middle.
-    """
+    """Wrong input: one line with the key, the value (a long one is cut), and what was expected."""
 
     def __init__(self, key: str, value: object, expected: str) -> None:
-        self.key, self.value, self.expected = key, value, expected
+        self.key = key
+        self.value = value
+        self.expected = expected
         super().__init__(f"{cut(key, LONGEST_KEY)}={_shown(value)}: {expected}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, object, str]]:
@@ -22,24 +22,19 @@ class InputError(ValueError):
 
 
 class UndefinedError(InputError):
-    """A rule, step or attack that is not defined in this design, where it may be in others. A
-    comparison leaves its cell out.
-    """
+    """A rule, step or attack that this design does not define; a comparison leaves its cell out."""
 
 
 class RefusedError(ValueError):
-    """A plug-in refuses what it was given, with the numbers and the limit, instead of doing
-    something else.
-    """
+    """The refusal of a plug-in to work on its input, with the numbers and the limit."""
 
 
 class PluginError(RuntimeError):
-    """A fault in a plug-in's code: it raised something else than a refusal, or returned what no
-    plug-in of its kind may.
-    """
+    """A fault in a plug-in's code: an exception that is no refusal, or a result of a wrong form."""
 
     def __init__(self, plugin: str, problem: str) -> None:
-        self.plugin, self.problem = plugin, problem
+        self.plugin = plugin
+        self.problem = problem
         super().__init__(f"the plug-in {plugin} {problem}")
 
     def __reduce__(self) -> tuple[type["PluginError"], tuple[str, str]]:
@@ -47,9 +42,7 @@ class PluginError(RuntimeError):
 
 
 class NotFiniteError(RefusedError):
-    """A rule or step returned values that are not finite for rows that are: the round has no
-    aggregate.
-    """
+    """A rule or step gave values that are not finite for finite rows: there is no aggregate."""
 
     def __init__(self, plugin: str) -> None:
         self.plugin = plugin
@@ -60,37 +53,28 @@ class NotFiniteError(RefusedError):
 
 
 def whole(low: int, high: int | None = None, /, **values: int) -> None:
-    """Raise ``InputError`` unless every named value is an int of at least ``low`` and at most
-    ``high``.
-    """
+    """Raise ``InputError`` unless every named value is an int from ``low`` to ``high``."""
+    at_most = "" if high is None else f" and at most {high:,}"
     for key, value in values.items():
-        fits = isinstance(value, int) and not isinstance(value, bool)
-        if not fits or value < low or (high is not None and value > high):
-            at_most = "" if high is None else f" and at most {high:,}"
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or value < low or (high is not None and value > high):
             raise InputError(key, value, f"expected a whole number of at least {low}{at_most}")
 
 
 def number(
     low: float, high: float = float("inf"), *, open_low: bool = False, **values: float
 ) -> None:
-    """Raise ``InputError`` unless every named value is a finite number in ``[low, high]`` (``(low,
-    high]`` if ``open_low``).
+    """Raise ``InputError`` unless every named value is a finite number from ``low`` to ``high``.
+
+    ``open_low``: ``low`` itself is refused too.
     """
+    at_least = f"above {low:g}" if open_low else f"of at least {low:g}"
+    at_most = "" if high == float("inf") else f" and at most {high:g}"
     for key, value in values.items():
-        fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if (
-            not fine
-            or not (low < value if open_low else low <= value)
-            or value > high
-            or value in (float("inf"),)
-        ):
-            bound = f"above {low:g}" if open_low else f"of at least {low:g}"
-            raise InputError(
-                key,
-                value,
-                f"expected a number {bound}"
-                + (f" and at most {high:g}" if high != float("inf") else ""),
-            )
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_above = is_number and (low < value if open_low else low <= value)
+        if not is_above or value > high or value == float("inf"):
+            raise InputError(key, value, f"expected a number {at_least}{at_most}")
 
 
 def one_of(choices: tuple[str, ...], **values: str) -> None:
@@ -110,9 +94,7 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as it was written: paths are paths, and what is nested or long is cut before it is
-    put together.
-    """
+    """A value as it was written; a nested or long one is cut before it is put together."""
     if isinstance(value, PurePath):
         return str(value)  # whole, for somebody has to find it
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
@@ -121,5 +103,10 @@ def _shown(value: object) -> str:
 
 
 _SHORT = Repr()
-_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 4, 8, 8, 8
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = LONGEST_VALUE
+_SHORT.maxlevel = 4
+_SHORT.maxdict = 8
+_SHORT.maxlist = 8
+_SHORT.maxtuple = 8
+_SHORT.maxstring = LONGEST_VALUE
+_SHORT.maxother = LONGEST_VALUE
+_SHORT.maxlong = LONGEST_VALUE

@@ -10,21 +10,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
 
 from sim.errors import InputError
 from sim.interrupts import finishing
 
 PART = ".part"  # how the name of a file ends that is not whole yet
-# what file systems without locks answer
+# errors of file systems that have no locks
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put ``content`` in the place of ``path``, whole or not at all. Raises ``InputError`` that
-    names the folder.
+    """Put ``content`` in the place of ``path``, whole or not at all.
 
     Not ``durable``: a power cut may leave a file that is not whole; the end of the process may not.
+    Raises ``InputError`` that names the folder if the file cannot be written.
     """
     with finishing(), _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,14 +65,15 @@ def append(path: Path, line: bytes) -> None:
 
 
 def opened(path: Path) -> int:
-    """A descriptor of ``path`` for reading. Raises ``OSError`` unless it is a regular file, as a
-    pipe would never end.
+    """A descriptor of ``path`` for reading, which must be a regular file: a pipe would never end.
+
+    Raises ``OSError`` for anything else.
     """
     return _opened(path, os.O_RDONLY)
 
 
 def leftovers(folder: Path) -> None:
-    """Remove what a command that was killed left half-written in ``folder``."""
+    """Remove the files that a killed command left half-written in ``folder``."""
     with _named(folder / PART):
         for path in folder.glob(f".*{PART}"):
             path.unlink(missing_ok=True)
@@ -81,20 +81,18 @@ def leftovers(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Nobody else enters the same folder meanwhile. Raises ``InputError`` if somebody is in there
-    already.
+    """Nobody else enters ``folder`` while this block runs.
 
-    It is the folder itself that is locked, so that no file is left over. File systems without locks
-    are not guarded.
+    The folder itself is locked, so that no file is left over. File systems without locks are not
+    guarded. Raises ``InputError`` if somebody is in the folder already.
     """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                "hydra.run.dir", folder, "expected a folder that no other command is writing in"
-            ) from None
+            expected = "expected a folder that no other command is writing in"
+            raise InputError("hydra.run.dir", folder, expected) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -104,11 +102,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _opened(path: Path, flags: int) -> int:
-    number = os.open(
-        path,
-        flags | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if flags & os.O_CREAT else 0),
-        0o666,
-    )
+    no_link = os.O_NOFOLLOW if flags & os.O_CREAT else 0
+    number = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | no_link, 0o666)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -141,15 +136,11 @@ def _umask() -> int:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
+    """An ``OSError`` in this block becomes an ``InputError`` that names the folder of ``path``."""
     try:
         yield
     except OSError as error:
-        _refuse(path, error)
-
-
-def _refuse(path: Path, error: OSError) -> NoReturn:
-    name = "" if path.name == PART else f"{path.name}: "
-    reason = error.strerror or type(error).__name__
-    raise InputError(
-        "folder", path.parent, f"expected a folder that can be written ({name}{reason})"
-    ) from error
+        name = "" if path.name == PART else f"{path.name}: "
+        reason = error.strerror or type(error).__name__
+        expected = f"expected a folder that can be written ({name}{reason})"
+        raise InputError("folder", path.parent, expected) from error

@@ -1,5 +1,4 @@
-"""Ctrl-C ends the command at once, from wherever it is; only a file that is being written is
-finished first.
+"""Ctrl-C ends the command at once; only a file that is being written is finished first.
 
 An exception raised in the middle of other code can be lost there: in a library's ``try: import``,
 in a weak reference's callback, in C++. So none is raised: the handler itself ends the workers,
@@ -23,7 +22,7 @@ CLEAR = b"\r\x1b[2K\x1b[?25h"  # a progress bar has hidden the cursor
 
 @dataclass
 class _State:
-    """``busy``: files being written. ``asked``: an interrupt came. ``end``: what it does."""
+    """``busy``: files being written. ``asked``: an interrupt came. ``end``: the action on it."""
 
     busy: int = 0
     asked: bool = False
@@ -34,11 +33,10 @@ _STATE = _State()
 
 
 def end_with(line: str, stop: Callable[[], str | None]) -> None:
-    """From now on SIGINT ends this process with ``line`` on standard error and code 130; not where
-    it is ignored.
+    """SIGINT ends this process from now on, with ``line`` on standard error and exit code 130.
 
-    ``stop`` ends all other processes of the command and returns a folder of theirs to be removed,
-    if there is one.
+    Where SIGINT is ignored, it stays ignored. ``stop`` ends all other processes of the command and
+    returns a folder of theirs to be removed, if there is one.
     """
 
     def end() -> None:
@@ -54,7 +52,8 @@ def end_with(line: str, stop: Callable[[], str | None]) -> None:
 
 
 def _handle(*_: Any) -> None:
-    first, _STATE.asked = not _STATE.asked, True  # a second one waits for nothing
+    first = not _STATE.asked  # a second one waits for nothing
+    _STATE.asked = True
     if first and not _STATE.busy and "ray" in sys.modules:
         raise KeyboardInterrupt  # Ray ends its processes when Python ends
     if not (first and _STATE.busy) and _STATE.end is not None:
@@ -63,7 +62,7 @@ def _handle(*_: Any) -> None:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """What is inside is finished before an interrupt ends the process."""
+    """The work inside this block is finished before an interrupt ends the process."""
     _STATE.busy += 1
     try:
         yield

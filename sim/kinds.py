@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """The public schema of a record -> the network on such records."""
+    """A model: the public schema of a record -> the network on such records."""
 
     def __call__(self, schema: Schema) -> Network: ...
 
 
 @runtime_checkable
 class TrainingAttack(Protocol):
-    """How a hostile hospital would train if honest -> how it trains instead."""
+    """A training attack: how a hostile hospital would train if honest -> how it trains instead."""
 
     about: ClassVar[About]
 
@@ -105,8 +105,7 @@ class LocalPrivacy(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of plug-in: its configuration group, the folder of its classes, and the form that
-    they have.
+    """One kind of plug-in: its configuration group, the folder of its classes, and their form.
 
     ``folder`` is the part of the module's name after its package, empty where all of the group are
     of one kind.
@@ -135,58 +134,46 @@ KINDS = (
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
+NAMED = re.compile(r"^\s*_target_: ([\w.]+)\s*$", re.MULTILINE)  # in a configuration
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
 @cache
 def targets(group: str) -> tuple[str, ...]:
-    """Names of the classes that the project's own files of a configuration group name, sorted."""
-    found = set[str]()
-    for path in (CONF / group).glob("*.yaml"):
-        found.update(
-            re.findall(
-                r"^\s*_target_: ([\w.]+)\s*$", path.read_text(encoding="utf-8"), re.MULTILINE
-            )
-        )
-    return tuple(sorted(found))
+    """The names of the classes in the project's own files of a configuration group, sorted."""
+    texts = [path.read_text(encoding="utf-8") for path in (CONF / group).glob("*.yaml")]
+    return tuple(sorted({name for text in texts for name in NAMED.findall(text)}))
 
 
 def find(key: str, target: object, packages: Sequence[str] = ()) -> type:
-    """The class that the node at ``key`` may name with ``target``; ``packages``: of the user, see
-    ``sim.plugins``.
+    """The class that the node at ``key`` may name with ``target``.
 
-    Raises ``InputError`` for every other name, before anything is imported, and for a class of
-    another kind.
+    ``packages``: of the user, see ``sim.plugins``. Raises ``InputError`` for every other name,
+    before anything is imported, and for a class of another kind.
     """
+    place = f"{key}.{SELF}"
     group = key.partition(".")[0]
-    if not isinstance(target, str) or not re.fullmatch(
-        r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target, re.ASCII
-    ):
-        raise InputError(
-            f"{key}.{SELF}",
-            target,
-            f"expected a class of this project for {group}, or of a package of plugins=",
-        )
+    if not isinstance(target, str) or not DOTTED.fullmatch(target):
+        expected = f"expected a class of this project for {group}, or of a package of plugins="
+        raise InputError(place, target, expected)
     package = target.partition(".")[0]
     if target not in targets(group) and package not in packages:
-        raise InputError(f"{key}.{SELF}", target, _expected(group, target))
+        raise InputError(place, target, _expected(group, target))
     if package in packages:
         plugins.require(package)
     module, _, name = target.rpartition(".")
     try:
         found = vars(import_module(module)).get(name)
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"{key}.{SELF}", target, f"expected a module that is there, and {error.name} is not"
-        ) from error
-    _check_class(f"{key}.{SELF}", target, found, group)
+        expected = f"expected a module that is there, and {error.name} is not"
+        raise InputError(place, target, expected) from error
+    _check_class(place, target, found, group)
     assert isinstance(found, type)
     return found
 
 
 def kinds_of(group: str, module: str) -> list[Kind]:
-    """The kinds that a group's class can be of by the module it is in; none if its folder is none
-    of the group's.
-    """
+    """The kinds that a class of a group can be of by its module's folder; none in a wrong one."""
     folder = module.split(".")[1] if "." in module else ""
     return [kind for kind in KINDS if kind.group == group and kind.folder in ("", folder)]
 
@@ -195,70 +182,49 @@ def _expected(group: str, target: str) -> str:
     elsewhere = next((other for other in GROUPS if target in targets(other)), None)
     if elsewhere is not None:
         return f"expected a plug-in of the group {group}, and this one is of the group {elsewhere}"
-    return (
-        f"expected one that wardround list {group} shows, or a class of a package chosen with"
-        " plugins=[PACKAGE]"
-    )
+    chosen = "a class of a package chosen with plugins=[PACKAGE]"
+    return f"expected one that wardround list {group} shows, or {chosen}"
 
 
 def _check_class(key: str, target: str, found: object, group: str) -> None:
     """Refuse what is no frozen dataclass of its own module, or has another form than its kind."""
     module = target.rpartition(".")[0]
     if not isinstance(found, type) or not is_dataclass(found) or found.__module__ != module:
-        raise InputError(
-            key, target, "expected the name of a dataclass in the module that defines it"
-        )
+        expected = "expected the name of a dataclass in the module that defines it"
+        raise InputError(key, target, expected)
     if not vars(found)["__dataclass_params__"].frozen:
         raise InputError(key, target, "expected a frozen dataclass")
     if hasattr(found, "advance") and not is_dataclass(getattr(found, "state", None)):
-        raise InputError(
-            key,
-            target,
-            "expected a dataclass as its attribute state, because it has advance"
-            " (sim.types.Stateful)",
-        )
+        reason = "because it has advance (sim.types.Stateful)"
+        raise InputError(key, target, f"expected a dataclass as its attribute state, {reason}")
     possible = kinds_of(group, module)
     if not possible:
         folders = ", ".join(dict.fromkeys(kind.folder for kind in KINDS if kind.group == group))
-        raise InputError(
-            key,
-            target,
-            "expected a module in a folder that names its kind: PACKAGE.FOLDER.MODULE, with"
-            f" {folders}",
-        )
+        expected = "expected a module in a folder that names its kind: PACKAGE.FOLDER.MODULE"
+        raise InputError(key, target, f"{expected}, with {folders}")
     missing = [_missing(found, kind) for kind in possible]
     if all(missing):
         kind = possible[0]
-        reason = (
-            f"expected the form {kind.form.__name__} of a {kind.name}, and {missing[0]} is not as"
-            " there"
-        )
-        raise InputError(key, target, reason)
+        expected = f"expected the form {kind.form.__name__} of a {kind.name}"
+        raise InputError(key, target, f"{expected}, and {missing[0]} is not as there")
 
 
 def _missing(found: type, kind: Kind) -> str | None:
     """The first part of the kind's form that the class does not have; None if it has all."""
-    return next(
-        (name for name, form in _members(kind.form).items() if not _has(found, name, form)), None
-    )
+    members = _members(kind.form).items()
+    return next((name for name, form in members if not _has(found, name, form)), None)
 
 
 @cache
 def _members(form: type) -> Mapping[str, object]:
-    """What a form asks for: its methods, with their arguments, and its other attributes."""
-    names = [
-        name
-        for part in form.__mro__
-        for name in vars(part)
+    """The members that a form asks for: methods, with their arguments, and other attributes."""
+    methods = [name for part in form.__mro__ for name in vars(part)]
+    stated = [name for part in form.__mro__ for name in vars(part).get("__annotations__", {})]
+    return {
+        name: getattr(form, name, None)
+        for name in [*methods, *stated]
         if not name.startswith("_") or name == "__call__"
-    ]
-    stated = [
-        name
-        for part in form.__mro__
-        for name in vars(part).get("__annotations__", {})
-        if not name.startswith("_")
-    ]
-    return {name: getattr(form, name, None) for name in [*names, *stated]}
+    }
 
 
 def _has(found: type, name: str, form: object) -> bool:
@@ -271,8 +237,7 @@ def _has(found: type, name: str, form: object) -> bool:
 
 
 def _n_positional(method: Callable[..., object]) -> int:
+    """The number of arguments that a method must be given by place."""
     places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(
-        one.kind in places and one.default is Parameter.empty
-        for one in signature(method).parameters.values()
-    )
+    given = signature(method).parameters.values()
+    return sum(one.kind in places and one.default is Parameter.empty for one in given)

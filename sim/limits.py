@@ -1,7 +1,7 @@
-"""How large a run may be: what is larger is refused before anything of that size is made.
+"""The largest sizes of a run: anything larger is refused before it is made.
 
 The limits on memory are those of this machine; the others stand far above every use and far below
-what would never end.
+runs that would never end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from functools import cache
 
 from sim.errors import InputError
 
-# float32 holds ten times that, which is as far as Adam's first step scales a rate
-LARGEST_FLOAT = 1e37
+LARGEST_FLOAT = 1e37  # float32 holds ten times that, as far as Adam's first step scales a rate
 EPOCHS = 100_000  # training.local_epochs
 STEPS = 1_000_000  # training.local_steps
 BATCH = 1_000_000  # training.batch_size
@@ -23,14 +22,11 @@ STEPS_OF_RUN = 1_000_000_000  # of all hospitals in all rounds
 RUNS = 100_000  # of one comparison
 WORKERS = 512  # processes
 TEXT = 1_000_000  # characters of a configuration as one text
-# of what a plug-in does again and again within a round: iterations of a rule, looks of a search
-REPEATS = 1_000
+REPEATS = 1_000  # iterations of a rule or looks of a search, which a plug-in makes in a round
 MOST_STEPS = 100_000  # of a rule that ends by itself
 PLAN = 20_000_000  # characters of a plan in a file: some two hundred a field
 
-# bytes of a parameter for each hospital in a round: the update, packed, trained, unpacked, sent,
-# sorted
-COPIES = 6 * 4
+COPIES = 6 * 4  # bytes of one parameter of an update: packed, trained, unpacked, sent, row, sorted
 VALUE = 2 * 4  # bytes of what a neuron makes of a record, and of its gradient
 INDEX = 8  # bytes of the number of a record in a batch
 
@@ -38,11 +34,8 @@ INDEX = 8  # bytes of the number of a record in a batch
 def check_runs(n_cells: int, n_seeds: int) -> None:
     """Raise ``InputError`` for a comparison of more runs than ``RUNS``."""
     if n_cells * n_seeds > RUNS:
-        raise InputError(
-            "seeds",
-            n_seeds,
-            f"expected at most {RUNS:,} runs, and {n_cells:,} cells make {n_cells * n_seeds:,}",
-        )
+        made = f"{n_cells:,} cells make {n_cells * n_seeds:,}"
+        raise InputError("seeds", n_seeds, f"expected at most {RUNS:,} runs, and {made}")
 
 
 @cache

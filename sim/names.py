@@ -1,5 +1,6 @@
-"""Objects and modules that the simulator finds by name: it must not import what runs in hospitals
-or on the aggregator.
+"""Dotted names of objects that the simulator finds at run time, because it may not import them.
+
+They run in hospitals or on the aggregator.
 """
 
 from __future__ import annotations
@@ -11,14 +12,11 @@ CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated h
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
 ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
-# runs on Flower's simulation, whose libraries need not be installed
-RAY: Final = "sim.federation.engines.ray.serve"
-# modules that workers share: imported before they are forked
-PRELOADED: Final = ("sim.study.run", "clients.app")
+RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
+PRELOADED: Final = ("sim.study.run", "clients.app")  # modules imported before workers are forked
 
 
 def named(name: str) -> object:
     """The object of a dotted name; its module is imported."""
     module, _, attribute = name.rpartition(".")
-    found: object = getattr(import_module(module), attribute)
-    return found
+    return getattr(import_module(module), attribute)

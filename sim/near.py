@@ -10,8 +10,9 @@ CLOSEST = 5
 
 
 def choice(given: str, names: Sequence[str], where: str = "") -> str:
-    """``one of a, b, c, did you mean b?``; of a long list only what is nearest, and ``where`` all
-    are shown.
+    """The names to choose from, for a message: ``one of a, b, c; did you mean b?``.
+
+    Of a long list only the nearest are named, and ``where`` all are shown.
     """
     near = difflib.get_close_matches(given, names, n=CLOSEST, cutoff=0.6)
     listed = ", ".join(names)

@@ -1,5 +1,4 @@
-"""Where plug-ins are named: in the project's ``conf/``, and in packages that the user of this
-machine has chosen.
+"""Places where plug-ins are named: ``conf/``, and packages that the user of this machine chose.
 
 A package is chosen with ``plugins=[PACKAGE]`` and trusted, because it was named on purpose: in a
 process and in the processes that it starts. A message or a file of somebody else can ask for one,
@@ -39,15 +38,12 @@ def chosen() -> tuple[str, ...]:
 def require(package: str) -> None:
     """Raise ``InputError`` unless the package was chosen on this machine."""
     if package not in chosen():
-        raise InputError(
-            "plugins",
-            package,
-            "expected a package that was chosen on this machine with plugins=[PACKAGE]",
-        )
+        expected = "expected a package that was chosen on this machine with plugins=[PACKAGE]"
+        raise InputError("plugins", package, expected)
 
 
 def hashed(packages: object) -> dict[str, str]:
-    """Name -> hash of the source, of packages given by name, or given so already.
+    """The name of each package with the hash of its source, from names or from such pairs.
 
     Raises ``InputError`` for a name that is no package of the user, or whose source here has
     another hash.
@@ -56,11 +52,8 @@ def hashed(packages: object) -> dict[str, str]:
     found = {name: source_hash(name) for name in given}
     for name, digest in given.items():
         if digest not in ("", found[name]):
-            raise InputError(
-                f"plugins.{name}",
-                digest,
-                f"expected {found[name]}, the hash of the package's source here",
-            )
+            expected = f"expected {found[name]}, the hash of the package's source here"
+            raise InputError(f"plugins.{name}", digest, expected)
     return found
 
 
@@ -71,28 +64,24 @@ def _listed(packages: object) -> dict[str, str]:
         or len(listed) > MOST
         or not all(isinstance(name, str) for name in listed)
     ):
-        raise InputError(
-            "plugins",
-            packages,
-            f"expected a list of at most {MOST} names of packages, as in [my_package]",
-        )
+        expected = f"expected a list of at most {MOST} names of packages, as in [my_package]"
+        raise InputError("plugins", packages, expected)
     return dict.fromkeys(listed, "")
 
 
 @cache
 def source_hash(package: str) -> str:
-    """16 hex digits of the Python source of a package, which is not imported for it."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII) or package in (
-        *OURS,
-        *sys.stdlib_module_names,
-    ):
+    """The hash of a package's Python source, 16 hex digits; the package is not imported for it."""
+    is_name = re.fullmatch(r"[A-Za-z_]\w*", package, re.ASCII)
+    if not is_name or package in OURS or package in sys.stdlib_module_names:
         raise InputError("plugins", package, "expected the name of a package of your own")
     require(package)
     spec = find_spec(package)
     if spec is None or not spec.origin or Path(spec.origin).name != "__init__.py":
-        where = "expected a package with an __init__.py, installed or on PYTHONPATH"
-        raise InputError("plugins", package, where)
-    root, digest = Path(spec.origin).parent, hashlib.sha256()
+        expected = "expected a package with an __init__.py, installed or on PYTHONPATH"
+        raise InputError("plugins", package, expected)
+    root = Path(spec.origin).parent
+    digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,9 +1,8 @@
-"""What plug-ins return, checked where it is taken over: a wrong form is named with the plug-in, at
-once.
+"""Checks of the results of plug-ins, where they are taken over: a wrong form names its plug-in.
 
-Each function gives back what it was given. Raises ``PluginError`` for what no plug-in of the kind
-may
-return, and ``NotFiniteError`` where values of the right form are not finite.
+Each function gives back the value that it was given. It raises ``PluginError`` for a form that no
+plug-in of the kind may return, and ``NotFiniteError`` where values of the right form are not
+finite.
 """
 
 from __future__ import annotations
@@ -48,14 +47,11 @@ def view(plugin: object, value: object, n_params: int) -> View:
 def records(plugin: object, value: object, n_features: int) -> Records:
     """Records of a poison: at least one, float32, with ``n_features`` features."""
     found = instance(plugin, value, Records)
-    labels, features = found.labels, found.features
+    labels = found.labels
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels):
-        raise wrong(
-            plugin,
-            f"labels {described(getattr(labels, 'shape', labels))}",
-            "one label a record, at least one record",
-        )
-    for part, shape in ((features, (len(labels), n_features)), (labels, labels.shape)):
+        form = described(getattr(labels, "shape", labels))
+        raise wrong(plugin, f"labels {form}", "one label a record, at least one record")
+    for part, shape in ((found.features, (len(labels), n_features)), (labels, labels.shape)):
         if array(plugin, part, shape).dtype != np.float32:
             raise wrong(plugin, f"dtype {part.dtype}", "float32")
     return found

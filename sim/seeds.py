@@ -1,9 +1,10 @@
-"""Every random draw has a name; equal names give equal streams, whatever ran before and in whatever
-order.
+"""Every random draw has a name: equal names give equal streams, whatever ran before.
 
 A party draws through its own ``Key``, and through nothing else.
 """
 
+import hashlib
+import json
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,48 +19,44 @@ Party = Literal["hospital", "aggregator", "adversary", "simulator"]
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
-    """The generator for ``(seed, *name)``, for example ``stream(0, "batches", round, hospital)``."""
+    """The generator for ``(seed, *name)``, as in ``stream(0, "batches", round, hospital)``."""
     named: Any = _named(seed, *name)  # numpy's own types do not know that PCG64 takes it
     return np.random.Generator(np.random.PCG64(named))
 
 
 @dataclass(frozen=True, repr=False)
 class Key:
-    """The secret from which one party draws: batches and noise of a hospital, the rule's draws of
-    the aggregator.
+    """The secret of one party, from which all its draws follow.
 
-    Whoever holds the key can repeat every draw of its party; whoever does not hold it cannot.
-    In a simulation keys are made from the run's seed by ``key``.
+    A hospital draws batches and noise with its key, the aggregator the draws of its rule. Whoever
+    holds the key can repeat every draw of its party; whoever does not hold it cannot, and no key
+    leads to another one or to the seed of the run.
     """
 
     _secret: int = field(repr=False)
     _owner: tuple[str, ...]
 
     def stream(self, *names: str | int) -> np.random.Generator:
-        """The generator of the draw with these names, for example ``key.stream("batches", round)``."""
-        return _derived(self._secret, self._owner, names)
+        """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
+        return stream(self._secret, *names)
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"
 
 
 def key(seed: int, party: Party, name: str = "") -> Key:
-    """The key that a party has in the simulation of ``seed``; ``name`` tells one hospital from
-    another.
+    """The key of a party in the simulation of ``seed``; hospitals are distinguished by ``name``.
+
+    Its secret is the SHA-256 digest of the seed, the party and the name: 256 bits, one way.
     """
-    return Key(seed, (party, name) if name else (party,))
-
-
-def _derived(
-    secret: int, owner: tuple[str, ...], names: tuple[str | int, ...]
-) -> np.random.Generator:
-    """The generator of a party's draw: the one place that states how draws follow from a secret."""
-    return stream(secret, *names, *owner[1:])
+    digest = hashlib.sha256(json.dumps([seed, party, name]).encode()).digest()
+    return Key(int.from_bytes(digest, "big"), (party, name) if name else (party,))
 
 
 class _Seed(ISeedSequence):
-    """What a ``SeedSequence`` of these numbers gives, worked out once: making it takes longer than
-    the rest of a generator.
+    """The state that a ``SeedSequence`` of these numbers gives, computed once.
+
+    Making a ``SeedSequence`` takes longer than the rest of a generator.
     """
 
     def __init__(self, numbers: list[int]) -> None:
@@ -75,7 +72,5 @@ class _Seed(ISeedSequence):
 
 @lru_cache(maxsize=4096)
 def _named(*name: str | int) -> _Seed:
-    """The generators are stored, because the runs of a comparison that share a seed ask for the
-    same streams.
-    """
+    """The seed of a name, stored because runs that share a seed ask for the same streams."""
     return _Seed([zlib.crc32(word.encode()) if isinstance(word, str) else word for word in name])

@@ -1,4 +1,4 @@
-"""What the parts of a defense that shorten updates count, round by round."""
+"""Counts of the parts of a defense that shorten updates, round by round."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Shortened:
-    """What one part of a defense has shortened so far.
+    """The number and lengths of the rows that one part of a defense has shortened so far.
 
     ``radius``: the one of its configuration, None where it takes each round's median length.
-    ``rows``: all of all ``rounds``, and ``longer`` those beyond the radius. ``medians``: the sum of
-    the rounds' median lengths; ``longest``: the greatest length.
+    ``rows``: of all ``rounds``, and ``longer`` those beyond the radius. ``medians``: the sum of the
+    rounds' median lengths; ``longest``: the greatest length.
     """
 
     part: str
@@ -27,9 +27,7 @@ class Shortened:
     longest: float = 0.0
 
     def after(self, lengths: NDArray[np.float64], radius: float) -> Self:
-        """The same with one more round, in which rows of these ``lengths`` were shortened to
-        ``radius``.
-        """
+        """The same with one more round, whose rows of these ``lengths`` were cut to ``radius``."""
         return replace(
             self,
             rounds=self.rounds + 1,

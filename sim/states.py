@@ -1,5 +1,6 @@
-"""State that lasts from round to round: a frozen value that a plug-in is given and returns, and
-that nobody edits.
+"""State that lasts from round to round: a frozen value that a plug-in is given and returns.
+
+Nobody edits it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import numpy as np
 from sim import returned
 from sim.types import Stateful
 
-# of one plug-in after its last round; None before its first, and of one that keeps nothing
+# of one plug-in after its last round; None before its first, and of one without a state
 State: TypeAlias = object | None
-
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -31,11 +31,11 @@ def advanced(
     state: State,
     rng: np.random.Generator,
 ) -> tuple[Result, State]:
-    """What a plug-in makes of ``given``, and its next state. Raises ``PluginError`` for a state of
-    another type than stated.
+    """The result of a plug-in for ``given``, and its next state.
+
+    Raises ``PluginError`` for a state of another type than the plug-in states.
     """
     if not is_stateful(plugin):
         return plugin(given, rng), None
-    return cast(
-        tuple[Result, State], returned.with_state(plugin, plugin.advance(given, state, rng))
-    )
+    result = returned.with_state(plugin, plugin.advance(given, state, rng))
+    return cast(tuple[Result, State], result)

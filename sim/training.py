@@ -16,10 +16,10 @@ class Values(BaseModel):
 
 
 class Training(Values):
-    """Local training. One round is ``local_epochs`` passes over a hospital's records, or exactly
-    ``local_steps`` batches.
+    """Local training: one round is ``local_epochs`` passes over the records.
 
-    ``proximal``: mu of FedProx (Li et al. 2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
+    With ``local_steps`` it is exactly so many batches. ``proximal``: mu of FedProx (Li et al.
+    2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
     """
 
     rounds: int = Field(ge=1, le=100_000)
@@ -44,5 +44,5 @@ class Training(Values):
         return self
 
     def steps(self, n_train: int) -> int:
-        """Batches that a hospital with ``n_train`` records trains on in one round."""
+        """The number of batches that a hospital with ``n_train`` records trains on in one round."""
         return self.local_steps or self.local_epochs * -(-n_train // self.batch_size)

@@ -1,9 +1,8 @@
-"""The few shapes the whole simulator speaks in, and the Protocols of plug-ins that need numpy only;
-see ``sim.kinds``.
+"""The few shapes in which the whole simulator speaks, and the Protocols that need numpy only.
 
 A plug-in is a frozen dataclass with ``__call__`` in a file of its own; its parameters are its
-fields, ``about`` is its
-data sheet. Nothing here knows Flower, Hydra or torch.
+fields, ``about`` is its data sheet. Nothing here knows Flower, Hydra or torch; the Protocols that
+do are in ``sim.kinds``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ Vector: TypeAlias = NDArray[np.floating]  # (n_params,)
 Batch: TypeAlias = NDArray[np.int64]  # row numbers of a hospital's records
 # (name, shape) of each parameter, in the order of the vector
 Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
-
 # (noise multiplier, sample rate, steps), Opacus's own form
 History: TypeAlias = list[tuple[float, float, int]]
 
@@ -40,15 +38,13 @@ LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
 AttackKind: TypeAlias = Literal[
     "poison", "training", "byzantine", "faults", "inversion", "aggregator"
 ]
-# kinds of attacks that need no hostile hospital
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")
-# what a missing reply changes: see ``sim.design.quorum``
-Absent = Literal["keep", "count_as_hostile"]
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # they need no hostile hospital
+Absent = Literal["keep", "count_as_hostile"]  # the effect of a missing reply: sim.design.quorum
 
 
 @dataclass(frozen=True)
 class About:
-    """Data sheet of a plug-in: where it is from and what it needs.
+    """The data sheet of a plug-in: where it is from and what it needs.
 
     ``needs`` and ``uses`` are the least and the most knowledge an attack can work with
     (``LEVELS``); rules leave them out. ``limit`` states what a rule needs of ``n_rows`` and
@@ -72,8 +68,9 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Rows of one hospital: ``features`` (n, n_features) float32, ``labels`` (n,) float32, 0 or 1.
-    Equal only to itself.
+    """The records of one hospital: ``features`` (n, n_features) and ``labels`` (n,), both float32.
+
+    A label is 0 or 1. Records are equal only to themselves.
     """
 
     features: NDArray[np.float32]
@@ -89,7 +86,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Field:
-    """How one clinical field is laid out in the feature columns.
+    """The layout of one clinical field in the feature columns.
 
     A continuous field is one standardized column, ``value = center + scale * column``; ``missing``
     is the column that flags an absent value (None if the field is never absent). A categorical
@@ -134,7 +131,7 @@ class ImageSchema:
 
     @property
     def n_features(self) -> int:
-        """Pixels of an image, those of all planes."""
+        """The number of pixels of an image, those of all planes."""
         return self.channels * self.height * self.width
 
     @cached_property
@@ -144,8 +141,9 @@ class ImageSchema:
         Its name is ``pixel_ROW_COLUMN``, and ``pixel_ROW_COLUMN_CHANNEL`` with several channels.
         """
         places = list(product(range(self.channels), range(self.height), range(self.width)))
+        several = self.channels > 1
         names = [
-            f"pixel_{row}_{column}" + (f"_{channel}" if self.channels > 1 else "")
+            f"pixel_{row}_{column}_{channel}" if several else f"pixel_{row}_{column}"
             for channel, row, column in places
         ]
         scale = self.high - self.low
@@ -155,7 +153,7 @@ class ImageSchema:
         )
 
     def corner(self, height: int, width: int) -> tuple[Field, ...]:
-        """The pixels of the lower right ``height`` rows by ``width`` columns, those of all planes."""
+        """The pixels of the lower right ``height`` rows by ``width`` columns, of all planes."""
         inside = np.zeros((self.channels, self.height, self.width), dtype=bool)
         inside[:, self.height - height :, self.width - width :] = True
         return tuple(self.fields[at] for at in np.flatnonzero(inside))
@@ -166,8 +164,7 @@ Schema: TypeAlias = TableSchema | ImageSchema
 
 @dataclass(frozen=True)
 class View:
-    """What a party sees of one round: the only input of rules, steps and of every attack by the
-    aggregator.
+    """The view of a party on one round: the one input of rules, steps and aggregators' attacks.
 
     ``rows`` (n_rows, n_params): each the average of the updates of a group of hospitals (a sum
     divided by its public size). Without secure aggregation a group is one hospital; with it nothing
@@ -183,14 +180,13 @@ class View:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Hospitals behind each row, (n_rows,)."""
+        """The number of hospitals behind each row, (n_rows,)."""
         return np.array([len(group) for group in self.members], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What hostile hospitals know when they choose what to send; nothing beyond the level the
-    attack declared.
+    """The knowledge with which hostile hospitals choose what to send, of the level declared.
 
     ``own`` (n, n_params): what they would send if honest (n = 1 at level ``own``, else all hostile
     hospitals). ``others``: the honest hospitals' updates, from level ``updates`` on. ``defense``,
@@ -211,8 +207,9 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a hostile hospital would have sent: ``update`` (n_params,) float32 and how many records
-    it has.
+    """The reply that a hostile hospital would have sent.
+
+    ``update``: (n_params,) float32. ``count``: the number of its records.
     """
 
     update: Vector
@@ -222,10 +219,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class SentReply:
-    """What it sends instead. Nothing has to be as agreed: ``update`` may have any dtype and shape,
-    ``array`` any name.
+    """The reply that a hostile hospital sends instead, in which nothing has to be as agreed.
 
-    ``update`` None: nothing is sent.
+    ``update`` may have any dtype and shape, and is None if nothing is sent; ``array`` may be any
+    name.
     """
 
     update: NDArray[np.generic] | None
@@ -235,7 +232,7 @@ class SentReply:
 
 @dataclass(frozen=True)
 class Demand:
-    """What an aggregator asks of hospitals in every round, beside training its weights.
+    """The demand of an aggregator on hospitals in every round, beside training its weights.
 
     ``dp``: that they protect records as agreed. ``local_steps``: batches of a round, None for whole
     passes over the records; ``batch_size``: records of a batch.
@@ -248,9 +245,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Observation:
-    """What an aggregator that follows the protocol but reads what it receives holds after one
-    round.
-    """
+    """All that an aggregator which follows the protocol holds, and may read, after one round."""
 
     view: View
     model: Vector  # the weights it sent out
@@ -264,8 +259,7 @@ OwnState = TypeVar("OwnState")
 
 
 class Stateful(Protocol[Given, Result, OwnState]):
-    """A rule, step, optimizer, attack or fault that keeps something from round to round: a frozen
-    value of the type ``state``.
+    """A plug-in with a value that lasts from round to round, of the frozen type ``state``.
 
     The fields of ``state`` are numbers, texts, arrays, and tuples and mappings of these. Nobody
     edits a state: whoever works with the plug-in hands the last one in and takes the next one, or
@@ -287,7 +281,10 @@ class Stateful(Protocol[Given, Result, OwnState]):
 
 @runtime_checkable
 class Rule(Protocol):
-    """View -> aggregated update (n_params,). Refuses fewer than ``min_rows`` rows."""
+    """An aggregation rule: view -> aggregated update (n_params,); it refuses too few rows.
+
+    ``min_rows``: the least number of rows that it takes.
+    """
 
     about: ClassVar[About]
 
@@ -299,9 +296,7 @@ class Rule(Protocol):
 
 @runtime_checkable
 class Step(Protocol):
-    """Transforms a view before the rule; the rows it returns may stand for other groups of
-    hospitals.
-    """
+    """A step transforms a view before the rule; its rows may stand for other groups."""
 
     about: ClassVar[About]
 
@@ -310,7 +305,7 @@ class Step(Protocol):
 
 @runtime_checkable
 class ServerOptimizer(Protocol):
-    """The aggregate (n_params,) -> the step of the model (n_params,)."""
+    """A server optimizer: the aggregate (n_params,) -> the step of the model (n_params,)."""
 
     about: ClassVar[About]
 
@@ -319,7 +314,7 @@ class ServerOptimizer(Protocol):
 
 @runtime_checkable
 class SecureAggregation(Protocol):
-    """What the aggregator is left to see of the hospitals' updates."""
+    """A secure aggregation: the hospitals' updates -> the view that is left to the aggregator."""
 
     about: ClassVar[About]
 
@@ -332,7 +327,7 @@ class SecureAggregation(Protocol):
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What a pipeline makes of a view.
+    """The result of a pipeline for one view.
 
     ``move`` (n_params,): the step of the model. ``shares`` (n_rows,): of each row of the view in
     the aggregate, None for a rule that works on each coordinate by itself. ``states``: of the
@@ -345,7 +340,7 @@ class Aggregate:
 
 
 class Pipeline(Protocol):
-    """What an aggregator does with a view: steps, a rule, and an optimizer or none, in a row.
+    """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
     It is no plug-in but made of three kinds of them; design, aggregator and observers work with it
     without importing it. ``states``: of its parts after the last round, none in the first.
@@ -361,27 +356,22 @@ class Pipeline(Protocol):
 
     @property
     def withstands(self) -> int | None:
-        """The least number of hostile rows that a step or the rule is given to withstand, if any is
-        given one.
-        """
+        """The least number of hostile rows that a step or the rule is given; None if none is."""
         ...
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows that stand for ``n_hospitals``
-        hospitals; None if all can.
+        """The reason why a part cannot work on these numbers; None if all parts can.
+
+        ``n_rows`` rows stand for ``n_hospitals`` hospitals.
         """
         ...
 
     def most_hostile(self, n_rows: int, n_hospitals: int) -> int | None:
-        """The largest number of hostile hospitals for which steps and rule are defined; None if
-        that is no matter to them.
-        """
+        """The most hostile hospitals for which steps and rule are defined; None for any number."""
         ...
 
     def without(self, n_missing: int) -> Pipeline:
-        """The pipeline that takes ``n_missing`` hospitals of which nothing usable came for hostile
-        ones.
-        """
+        """The pipeline that counts ``n_missing`` hospitals without a usable reply as hostile."""
         ...
 
     def without_optimizer(self) -> Pipeline:
@@ -389,29 +379,32 @@ class Pipeline(Protocol):
         ...
 
     def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
-        """What it makes of a view. Raises ``RefusedError`` where a step or the rule does, or the
-        result is not finite.
+        """The aggregate of a view.
+
+        Raises ``RefusedError`` where a step or the rule does, or the result is not finite.
         """
         ...
 
     def check(self, view: View, rng: np.random.Generator) -> None:
-        """Raise ``PluginError`` that names the part which gives something wrong, or not finite, for
-        a harmless view.
+        """Raise ``PluginError`` for the part that fails on a harmless view.
+
+        It fails if it gives something of a wrong form, or not finite.
         """
         ...
 
     def __call__(
         self, view: View, rng: np.random.Generator, states: Sequence[object] = ()
     ) -> Vector:
-        """The step of the model, (n_params,), finite or not. Raises ``RefusedError`` where a step
-        or the rule does.
+        """The step of the model, (n_params,), finite or not.
+
+        Raises ``RefusedError`` where a step or the rule does.
         """
         ...
 
 
 @runtime_checkable
 class Poison(Protocol):
-    """A hostile hospital's training records -> the records it trains on instead."""
+    """A poison: a hostile hospital's training records -> the records it trains on instead."""
 
     about: ClassVar[About]
 
@@ -420,11 +413,10 @@ class Poison(Protocol):
 
 @runtime_checkable
 class Backdoor(Poison, Protocol):
-    """A poison whose success is counted: the share of ``trigger``'s records that the model
-    classifies as ``target`` (0 or 1).
+    """A poison whose success is counted: how often the model gives ``target`` to a marked record.
 
-    ``trigger`` is given test records that are not of the target class, and returns them marked, or
-    those that need no mark.
+    ``target`` is 0 or 1. ``trigger`` is given test records that are not of the target class, and
+    returns them marked, or those that need no mark.
     """
 
     target: int
@@ -434,8 +426,9 @@ class Backdoor(Poison, Protocol):
 
 @runtime_checkable
 class Divided(Poison, Protocol):
-    """A poison in parts: hostile hospital number ``rank``, counted from 0 in order of names, uses
-    ``part(rank, schema)``.
+    """A poison in parts: each hostile hospital uses one of its own, ``part(rank, schema)``.
+
+    ``rank``: the number of the hospital, counted from 0 in order of names.
     """
 
     def part(self, rank: int, schema: Schema) -> Poison: ...
@@ -443,7 +436,7 @@ class Divided(Poison, Protocol):
 
 @runtime_checkable
 class Byzantine(Protocol):
-    """What hostile hospitals know -> what they send, (len(known.own), n_params)."""
+    """A Byzantine attack: knowledge -> what hostile hospitals send, (len(known.own), n_params)."""
 
     about: ClassVar[About]
 
@@ -452,7 +445,7 @@ class Byzantine(Protocol):
 
 @runtime_checkable
 class Fault(Protocol):
-    """A hostile hospital's reply -> what it sends instead."""
+    """A fault: the reply of a hostile hospital -> what it sends instead."""
 
     about: ClassVar[About]
 
@@ -461,11 +454,10 @@ class Fault(Protocol):
 
 @runtime_checkable
 class Absence(Protocol):
-    """Honest hospitals of which nothing arrives; it needs no hostile hospital, and keeps its own
-    schedule.
+    """An absence: honest hospitals whose replies do not arrive, by a schedule of its own.
 
-    ``concerned`` names the hospitals, sorted, once a run; it raises ``InputError`` where there are
-    none. ``away`` decides for one of them in one round.
+    It needs no hostile hospital. ``concerned`` names the hospitals, sorted, once a run; it raises
+    ``InputError`` where there are none. ``away`` decides for one of them in one round.
     """
 
     about: ClassVar[About]
@@ -479,7 +471,7 @@ class Absence(Protocol):
 
 @runtime_checkable
 class AggregatorAttack(Protocol):
-    """What an honest aggregator asks of hospitals -> what it asks instead."""
+    """An attack by the aggregator: its honest demand on hospitals -> its demand instead."""
 
     about: ClassVar[About]
 
@@ -488,8 +480,9 @@ class AggregatorAttack(Protocol):
 
 @runtime_checkable
 class Inversion(Protocol):
-    """What a party saw of a round -> for each row of the view, guessed records (n_guesses,
-    n_features).
+    """An inversion: an observation -> guessed records for each row of the view.
+
+    The guesses for a row are (n_guesses, n_features).
     """
 
     about: ClassVar[About]
@@ -501,8 +494,9 @@ class Inversion(Protocol):
 
 @dataclass(frozen=True)
 class Hospital:
-    """One hospital's records. ``origin`` is the real hospital they come from (its own name if not
-    split).
+    """The records of one hospital.
+
+    ``origin``: the real hospital that they come from (its own name if not split).
     """
 
     name: str
@@ -529,11 +523,10 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class Consortium:
-    """Hospitals in order of their names. ``public``: a report may show records. ``data_hash``:
-    sha256 of the source.
+    """The hospitals of a consortium, in order of their names.
 
-    ``columns``: of own data, what was found in it. ``notes``: what a reader of the figures should
-    know about the source.
+    ``public``: whether a report may show records. ``data_hash``: sha256 of the source. ``columns``:
+    of own data, what was found in it. ``notes``: what a reader of the figures should know.
     """
 
     name: str
@@ -555,8 +548,6 @@ class Consortium:
 
 
 class DataSet(Protocol):
-    """A source of hospitals. Splits draw from streams named by hospital, so listing order changes
-    nothing.
-    """
+    """A source of hospitals. Its splits draw from streams named by hospital, in any order."""
 
     def __call__(self, seed: int) -> Consortium: ...

@@ -1,9 +1,7 @@
-"""Values that somebody else made, put into words that can be recorded, read again and shown on a
-terminal.
+"""Values that somebody else made, in words that can be recorded and shown on a terminal.
 
 Nothing here runs code of a value's own type: no ``__str__``, ``__repr__``, ``__eq__`` or
-``__hash__``,
-which could raise, never end, or answer differently the second time.
+``__hash__``, which could raise, never end, or answer differently the second time.
 """
 
 from __future__ import annotations
@@ -30,9 +28,7 @@ def printable(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def described(value: object) -> str:
-    """A value in words, in at most ``MOST_CHARACTERS`` characters: plain values as Python shows
-    them, else the type.
-    """
+    """A value in words, cut to ``MOST_CHARACTERS``; one that is not plain is named by its type."""
     return printable(value) if type(value) is str else printable(_shown(value, deep=True))
 
 

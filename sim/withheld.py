@@ -1,13 +1,10 @@
-"""What is never shown or recorded of data that are not known to be public: the words of an error
-that may quote a record.
-"""
+"""Words of errors that may quote a record are not shown unless the data are known to be public."""
 
 from __future__ import annotations
 
 import re
 
-# how a reason starts that holds the words of a hospital's own error
-FAILED = "the hospital's app failed: "
+FAILED = "the hospital's app failed: "  # starts a reason with the words of a hospital's own error
 NOT_SHOWN = (
     "its message is not shown, for it may quote records, and the data are not known to be public"
 )
@@ -15,8 +12,9 @@ KIND = re.compile(r"([A-Za-z_]\w{0,60})\(", re.ASCII)
 
 
 def reason(text: str, *, public: bool) -> str:
-    """Why a reply was not used. Of an app's failure only the type of the exception is left, unless
-    the data are public.
+    """The reason why a reply was not used, without the words of an app's error.
+
+    Only the type of the exception is left, unless the data are ``public``.
     """
     if public or not text.startswith(FAILED):
         return text

@@ -22,6 +22,7 @@ KINDS = {
     "each_rule": ("aggregator", "aggregators."),
     "each_step": ("steps", "aggregators."),
     "each_secagg": ("secagg", "aggregators."),
+    "each_server_optimizer": ("server_optimizer", "aggregators."),
     "each_byzantine": ("attack", "attacks.byzantine."),
     "each_poison": ("attack", "attacks.poison."),
     "each_training": ("attack", "attacks.training."),

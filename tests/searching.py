@@ -25,5 +25,5 @@ def encodings(number: int) -> list[bytes]:
     """A number as it may be written: decimal, hex, and bytes in both orders."""
     size = (number.bit_length() + 7) // 8
     texts = [str(number), f"{number:x}", f"{number:X}", f"{number:_}", f"{number:,}"]
-    raw = [number.to_bytes(n, order) for n in {size, 8} for order in ("little", "big")]
+    raw = [number.to_bytes(n, order) for n in {size, max(size, 8)} for order in ("little", "big")]
     return [*(text.encode() for text in texts), *raw, *(one.hex().encode() for one in raw)]

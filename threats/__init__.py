@@ -1,1 +1,1 @@
-"""Threats and taxonomies as data, and the register that puts measured evidence behind each of them."""
+"""Threats and taxonomies as data, and the register that puts measured evidence behind each."""

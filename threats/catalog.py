@@ -1,6 +1,4 @@
-"""The threats, the taxonomies they point to, and the conflicts between controls: data, checked when
-it is loaded.
-"""
+"""Threats, taxonomies and conflicts between controls: data, checked when it is loaded."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ Violation = Literal["integrity", "availability", "confidentiality", "privacy", "
 
 
 class Fact(BaseModel):
-    """Base of everything in the catalog: nothing unknown, nothing changed afterwards."""
+    """Base of all entries of the catalog: no unknown key, and no change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,8 +69,9 @@ class Taxonomies(Fact):
 
 
 class Technique(Fact):
-    """An ATLAS technique; ``near`` states that it was written for something similar, for no entry
-    covers federated learning.
+    """An ATLAS technique.
+
+    ``near``: it was written for something similar, for no entry covers federated learning.
     """
 
     id: str
@@ -80,7 +79,7 @@ class Technique(Fact):
 
 
 class Provision(Fact):
-    """A provision that a technical result may bear on. Whether it applies is for counsel to decide."""
+    """A provision that a technical result may bear on; counsel decides whether it applies."""
 
     cite: str
     relevance: Literal["direct", "indirect", "conditional", "contextual"]
@@ -88,15 +87,14 @@ class Provision(Fact):
 
 
 class Untested(Fact):
-    """What the register states of a threat without a run."""
+    """The status of a threat without a run, and the reason."""
 
     status: Literal["literature_only", "not_tested", "not_testable_by_simulation"]
     reason: str
 
 
 class Measured(Fact):
-    """A metric that shows a threat, the direction that is harm, and the control that it is compared
-    with.
+    """A metric that shows a threat, the direction that is harm, and the control to compare with.
 
     ``beside``: the metric of the same run that holds the control's figure, where the run itself has
     it.
@@ -111,7 +109,7 @@ class Measured(Fact):
 class Threat(Fact):
     """One thing that can go wrong. Runs of ``attacks`` are its evidence.
 
-    ``metrics``: what is stated of them; of several the first that was measured in the runs.
+    ``metrics``: figures to state of these runs; of several the first that was measured.
     """
 
     id: str
@@ -154,21 +152,19 @@ class Catalog(Fact):
 def load() -> Catalog:
     """The catalog of this package."""
     folder = resources.files(__package__) / "data"
-    texts = [
-        (folder / name).read_text("utf-8")
-        for name in ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")
-    ]
+    names = ("taxonomies.yaml", "catalog.yaml", "conflicts.yaml")
+    texts = [(folder / name).read_text("utf-8") for name in names]
     return check(*map(yaml.safe_load, texts))
 
 
 def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catalog:
-    """A catalog made of parsed YAML. Raises ``InputError`` that names the first wrong key, id or
-    repetition.
+    """A catalog made of parsed YAML.
+
+    Raises ``InputError`` that names the first wrong key, id or repetition.
     """
+    parts = {"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts}
     try:
-        catalog = Catalog.model_validate(
-            {"taxonomies": taxonomies, "threats": threats, "conflicts": conflicts}
-        )
+        catalog = Catalog.model_validate(parts)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(".".join(map(str, first["loc"])), first["input"], first["msg"]) from None
@@ -177,9 +173,8 @@ def check(taxonomies: Node, threats: list[Node], conflicts: list[Node]) -> Catal
     for threat in catalog.threats:
         _check_threat(threat, catalog.taxonomies)
     for clash in catalog.conflicts:
-        _refuse_unknown(
-            f"conflicts.{clash.id}.mitigations", clash.mitigations, catalog.taxonomies.mitigations
-        )
+        key = f"conflicts.{clash.id}.mitigations"
+        _refuse_unknown(key, clash.mitigations, catalog.taxonomies.mitigations)
     return catalog
 
 
@@ -191,41 +186,31 @@ def _identities(catalog: Catalog) -> Iterator[tuple[str, list[str]]]:
 
 
 def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
+    place = f"threats.{threat.id}"
     for key in ("stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations"):
-        _refuse_unknown(
-            f"threats.{threat.id}.{key}", getattr(threat, key), getattr(taxonomies, key)
-        )
-    _refuse_unknown(
-        f"threats.{threat.id}.atlas", [technique.id for technique in threat.atlas], taxonomies.atlas
-    )
-    _refuse_unknown(
-        f"threats.{threat.id}.hipaa",
-        [provision.cite for provision in threat.hipaa],
-        taxonomies.hipaa,
-    )
+        _refuse_unknown(f"{place}.{key}", getattr(threat, key), getattr(taxonomies, key))
+    techniques = [technique.id for technique in threat.atlas]
+    _refuse_unknown(f"{place}.atlas", techniques, taxonomies.atlas)
+    provisions = [provision.cite for provision in threat.hipaa]
+    _refuse_unknown(f"{place}.hipaa", provisions, taxonomies.hipaa)
     if not threat.unmapped and not (threat.owasp and threat.atlas and threat.nist_aml):
-        raise InputError(
-            f"threats.{threat.id}.unmapped",
-            threat.unmapped,
-            "expected why owasp, atlas or nist_aml is empty",
-        )
+        expected = "expected why owasp, atlas or nist_aml is empty"
+        raise InputError(f"{place}.unmapped", threat.unmapped, expected)
     if bool(threat.attacks) != bool(threat.metrics):
         expected = "expected metrics if and only if attacks are named"
-        raise InputError(f"threats.{threat.id}.metrics", list(threat.metrics), expected)
+        raise InputError(f"{place}.metrics", list(threat.metrics), expected)
     for measured in threat.metrics:
-        _check_measured(f"threats.{threat.id}.metrics", measured)
+        _check_measured(f"{place}.metrics", measured)
 
 
 def _check_measured(key: str, measured: Measured) -> None:
     for name in (measured.metric, *([measured.beside] if measured.beside else [])):
         if name not in METRICS:
             raise InputError(key, name, f"expected one of {', '.join(METRICS)}")
-    if measured.harm != METRICS[measured.metric].harm:
-        raise InputError(
-            f"{key}.harm",
-            measured.harm,
-            f"expected the harm of {measured.metric}, {METRICS[measured.metric].harm}",
-        )
+    harm = METRICS[measured.metric].harm
+    if measured.harm != harm:
+        expected = f"expected the harm of {measured.metric}, {harm}"
+        raise InputError(f"{key}.harm", measured.harm, expected)
 
 
 def _refuse_unknown(key: str, ids: Sequence[str], taxonomy: Taxonomy) -> None:

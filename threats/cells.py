@@ -1,6 +1,4 @@
-"""Runs put beside their controls: the same seed and data, once without the attack and once without
-the defense.
-"""
+"""Runs beside their controls: the same seed and data without the attack, or without the defense."""
 
 from __future__ import annotations
 
@@ -14,14 +12,11 @@ from sim.evidence.controls import NONE, Controls, design_of
 
 @dataclass(frozen=True)
 class Cell:
-    """Runs of one attack on one defense that differ in nothing but the seed, with their controls,
-    all by seed.
+    """Runs of one attack on one defense that differ in the seed alone, and their controls, by seed.
 
     ``attack_free``: the same defense with nobody attacking. ``undefended``: the same attack without
-    the defense,
-    in which it did something; where the defense is "none", the runs themselves. A control that is
-    not there is
-    missing from the mapping.
+    the defense, in which it did something; where the defense is "none", the runs themselves. A
+    control that is not there is missing from the mapping.
     """
 
     attack: str
@@ -42,12 +37,10 @@ class Cell:
 
 
 def cells(records: Sequence[RunRecord]) -> list[Cell]:
-    """Every attack on every defense in ``records``, in order of attack and defense, undefended
-    first.
+    """Every attack on every defense in ``records``, sorted by attack and defense, undefended first.
 
     Runs whose configurations differ in more than attack, defense and seed are never put together;
-    of two runs of
-    the same configuration and seed the later counts.
+    of two runs of the same configuration and seed the later counts.
     """
     grouped: dict[tuple[str, ...], dict[int, RunRecord]] = defaultdict(dict)
     controls = Controls(records)
@@ -59,13 +52,12 @@ def cells(records: Sequence[RunRecord]) -> list[Cell]:
 
 
 def _cell(attack: str, defense: str, runs: dict[int, RunRecord], controls: Controls) -> Cell:
-    attack_free = {
-        seed: control for seed, run in runs.items() if (control := controls.attack_free(run))
-    }
-    undefended = {
-        seed: control for seed, run in runs.items() if (control := controls.undefended(run))
-    }
-    acting = {
-        seed: control for seed, control in undefended.items() if control.engagement.attack_engaged
-    }
-    return Cell(attack, defense, runs, attack_free, acting)
+    attack_free: dict[int, RunRecord] = {}
+    undefended: dict[int, RunRecord] = {}
+    for seed, run in runs.items():
+        if (control := controls.attack_free(run)) is not None:
+            attack_free[seed] = control
+        control = controls.undefended(run)
+        if control is not None and control.engagement.attack_engaged:
+            undefended[seed] = control
+    return Cell(attack, defense, runs, attack_free, undefended)

@@ -1,9 +1,7 @@
-"""What a cell of runs amounts to: the doubts about it, and one sentence with its figure and its
-uncertainty.
+"""The meaning of a cell of runs: doubts about it, and one sentence with its figure and uncertainty.
 
-Which figure is stated, against which control and in which form follows from the threat's metrics in
-the catalog and
-from the table of metrics; no attack is known here by name.
+The figure, its control and its form follow from the threat's metrics in the catalog and from the
+table of metrics; no attack is known here by name.
 """
 
 from __future__ import annotations
@@ -21,62 +19,50 @@ SEEDS_NEEDED = 3
 
 
 def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
-    """Of a threat's ``metrics`` the first that was measured in the runs of ``cell``; the first of
-    all if none was.
-    """
+    """The first of a threat's ``metrics`` that the runs of ``cell`` measured, else the first."""
     measured = (one for one in metrics if any(run.has(one.metric) for run in cell.runs.values()))
     return next(measured, metrics[0])
 
 
 def doubts(cell: Cell, measured: Measured) -> list[str]:
-    """Why the runs of ``cell`` are no measurement, in words; empty if they are one.
+    """Reasons why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
-    or the defense idle.
-    An attack that achieves nothing undefended shows nothing about a defense that it is compared
-    with.
+    or the defense idle. An attack that achieves nothing undefended shows nothing about a defense
+    that it is compared with.
     """
-    reasons = _idle(
-        "attack", {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
-    )
+    attacks = {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
+    reasons = _idle("attack", attacks)
     if cell.defense != NONE:
-        reasons += _idle(
-            "defense", {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
-        )
+        defenses = {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
+        reasons += _idle("defense", defenses)
     counted = counted_seeds(cell, measured)
+    compared = measured.control == "undefended" and cell.defense != NONE
     if len(counted) < SEEDS_NEEDED:
         reasons += [
             f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
             *omissions(cell, measured),
         ]
-    elif (
-        measured.control == "undefended"
-        and cell.defense != NONE
-        and not _counts(cell.undefended, counted, measured)[0]
-    ):
+    elif compared and not _counts(cell.undefended, counted, measured)[0]:
         reasons.append("the attack recovered nothing even without the defense")
     return reasons
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:
-    """Which seeds of ``cell`` do not count, and why."""
+    """The seeds of ``cell`` that do not count, and why."""
     where = "" if measured.beside else " in the run or its control"
+    no_control = "no run without the defense in which the attack did something"
+    no_figure = f"no {METRICS[measured.metric].text}{where}"
     lacking = {
         "no run without the attack": cell.runs.keys() - cell.attack_free.keys(),
-        "no run without the defense in which the attack did something": (
-            cell.runs.keys() - cell.undefended.keys()
-        ),
-        f"no {METRICS[measured.metric].text}{where}": {
-            seed for seed in cell.runs if _lacks_figure(cell, seed, measured)
-        },
+        no_control: cell.runs.keys() - cell.undefended.keys(),
+        no_figure: {seed for seed in cell.runs if _lacks_figure(cell, seed, measured)},
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
 
 def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
-    """Seeds with both controls, and with the figure in the run and in the control that it is
-    compared with.
-    """
+    """Seeds with both controls, and with a figure in the run and in the control to compare with."""
     return [seed for seed in cell.controlled if _pair(cell, seed, measured) is not None]
 
 
@@ -84,23 +70,20 @@ def finding(cell: Cell, measured: Measured) -> str:
     """One sentence on ``cell``, empty where no figure can be stated.
 
     A figure is stated only if there are no doubts, with the seeds that show harm and the verdict.
-    Counts of what an attack recovered are stated in any case, if it is anything: that it was is a
-    fact without controls.
+    Records that an attack recovered are counted in any case, if there are any: that they were
+    recovered is a fact without controls.
     """
     certain = not doubts(cell, measured)
     form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
-    if form is _recovered:
-        seeds = counted_seeds(cell, measured) if certain else sorted(cell.runs)
-        return (
-            form(cell, measured, seeds) if certain or _counts(cell.runs, seeds, measured)[0] else ""
-        )
-    return form(cell, measured, counted_seeds(cell, measured)) if certain else ""
+    if certain:
+        return form(cell, measured, counted_seeds(cell, measured))
+    seeds = sorted(cell.runs)
+    recovered = form is _recovered and _counts(cell.runs, seeds, measured)[0]
+    return form(cell, measured, seeds) if recovered else ""
 
 
 def _pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
-    """The figure of a run and that of its control; None where one of them is not there or not
-    defined.
-    """
+    """The figures of a run and of its control; None where one is missing or not defined."""
     control = cell.runs if measured.beside else _controls(cell, measured)
     if seed not in control:
         return None
@@ -126,52 +109,52 @@ def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[f
 
 def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A figure with an interval over seeds, as its change against the control."""
-    pairs, metric = _pairs(cell, measured, seeds), METRICS[measured.metric]
-    interval = intervals.change_interval(
-        [after - before for after, before in pairs], [before for _, before in pairs]
-    )
+    pairs = _pairs(cell, measured, seeds)
+    metric = METRICS[measured.metric]
+    changes = [after - before for after, before in pairs]
+    interval = intervals.change_interval(changes, [before for _, before in pairs])
     assert interval is not None
     sign = -1 if metric.harm == "lower" else 1
-    losses = sorted((sign * interval.low, sign * interval.high))
-    drop, n = _drop(cell, seeds), len(seeds)
-    found = intervals.losses(
-        [sign * (after - before) for after, before in pairs], Interval(*losses), drop
-    )
+    drop = _drop(cell, seeds)
+    losses = Interval(*sorted((sign * interval.low, sign * interval.high)))
+    found = intervals.losses([sign * change for change in changes], losses, drop)
     verb = "lost" if metric.harm == "lower" else "gained"
+    n = _seeds(len(seeds))
+    verdict = _verdict(found, len(seeds) < len(cell.runs), "harm is shown")
     return (
-        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f} (95 % interval"
-        f" {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(n)}, each against its own run"
-        f" without the attack); {found.n_material} of {_seeds(n)} {verb} {drop:g} or more, the"
-        f" largest change {sign * found.worst:+.3f}:"
-        f" {_verdict(found, n < len(cell.runs), 'harm is shown')}."
+        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f}"
+        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {n},"
+        " each against its own run without the attack);"
+        f" {found.n_material} of {n} {verb} {drop:g} or more,"
+        f" the largest change {sign * found.worst:+.3f}: {verdict}."
     )
 
 
 def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A rate beside that of the same run without the attack, and by how much it is larger."""
     pairs = _pairs(cell, measured, seeds)
-    success, alone = [after for after, _ in pairs], [before for _, before in pairs]
-    counts = [
-        one.n or 0
-        for seed in seeds
-        if (one := cell.runs[seed].outcome(measured.metric)) is not None
-    ]
+    success = [after for after, _ in pairs]
+    alone = [before for _, before in pairs]
+    outcomes = [cell.runs[seed].outcome(measured.metric) for seed in seeds]
+    counts = [one.n or 0 for one in outcomes if one is not None]
     interval = intervals.excess_interval(success, alone, counts)
     assert interval is not None
-    drop, n = _drop(cell, seeds), len(seeds)
+    drop = _drop(cell, seeds)
     found = intervals.losses([one - other for one, other in pairs], interval, drop)
+    n = _seeds(len(seeds))
+    verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
     return (
-        f"{_by(cell, seeds)} put {sum(success) / n:.1%} of marked patients into the attacker's"
-        f" class, {sum(alone) / n:.1%} in the same runs without the attack: {100 * found.mean:+.1f}"
-        f" points beyond false triggers (95 % interval {100 * interval.low:+.1f} to"
-        f" {100 * interval.high:+.1f}, {_seeds(n)}); in {found.n_material} of {_seeds(n)}"
-        f" {100 * drop:g} points or more, at most {100 * found.worst:+.1f}:"
-        f" {_verdict(found, n < len(cell.runs), 'it is shown to work')}."
+        f"{_by(cell, seeds)} put {sum(success) / len(seeds):.1%} of marked patients into the"
+        f" attacker's class, {sum(alone) / len(seeds):.1%} in the same runs without the attack:"
+        f" {100 * found.mean:+.1f} points beyond false triggers"
+        f" (95 % interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {n});"
+        f" in {found.n_material} of {n} {100 * drop:g} points or more,"
+        f" at most {100 * found.worst:+.1f}: {verdict}."
     )
 
 
 def _verdict(found: Losses, lacking: bool, harm: str) -> str:
-    """The verdict in words; seeds without a figure keep it from being that no loss is shown."""
+    """The verdict in words: no loss is shown only if no seed lacks a figure."""
     if found.verdict == HARMED:
         return harm
     if found.verdict == WITHIN and not lacking:
@@ -184,7 +167,7 @@ def _drop(cell: Cell, seeds: Sequence[int]) -> float:
 
 
 def _by(cell: Cell, seeds: Sequence[int]) -> str:
-    """The attack and whose it is: hostile hospitals', or an absence of honest ones, or both."""
+    """The attack and by whom: hostile hospitals, an absence of honest ones, or both."""
     run = cell.runs[seeds[0]]
     away = len({name for names in run.absences.values() for name in names})
     hostile = f"{run.n_hostile} of {run.n_hospitals} hospitals"
@@ -198,21 +181,18 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A share of rounds, as counts."""
     shares = [after for after, _ in _pairs(cell, measured, seeds)]
-    skipped, control = (
-        _counts(runs, seeds, measured) for runs in (cell.runs, _controls(cell, measured))
-    )
+    skipped, rounds = _counts(cell.runs, seeds, measured)
+    control, of_control = _counts(_controls(cell, measured), seeds, measured)
     text = (
-        f"With {cell.attack}, {skipped[0]} of {skipped[1]} rounds were skipped"
+        f"With {cell.attack}, {skipped} of {rounds} rounds were skipped"
         f" ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to {max(shares):.1%},"
-        f" {_seeds(len(seeds))}); {control[0]} of {control[1]} rounds in the same runs without the"
-        " attack."
+        f" {_seeds(len(seeds))});"
+        f" {control} of {of_control} rounds in the same runs without the attack."
     )
-    if not skipped[0]:
+    if not skipped:
         return text
-    by_hostile = sum(bool(skip.hostile) for seed in seeds for skip in cell.runs[seed].skips)
-    return (
-        f"{text} Replies of hostile hospitals were missing in {by_hostile} of the skipped rounds."
-    )
+    missing = sum(bool(skip.hostile) for seed in seeds for skip in cell.runs[seed].skips)
+    return f"{text} Replies of hostile hospitals were missing in {missing} of the skipped rounds."
 
 
 def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -221,18 +201,16 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
     text = (
-        f"{cell.attack} recovered {found} of {attacked} attacked records (95 % bounds {low:.1%} to"
-        f" {high:.1%}, {_seeds(n)})"
+        f"{cell.attack} recovered {found} of {attacked} attacked records"
+        f" (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
     )
     undefended, tried = _counts(cell.undefended, seeds, measured)
-    return (
-        f"{text}."
-        if cell.defense == NONE or not tried
-        else f"{text}; {undefended} of {tried} without the defense."
-    )
+    if cell.defense == NONE or not tried:
+        return f"{text}."
+    return f"{text}; {undefended} of {tried} without the defense."
 
 
-# by what the metric's interval rests on
+# A sentence's form, by the basis of the metric's interval.
 _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
     "seeds": _changed,
     "clusters": _skipped,
@@ -245,11 +223,8 @@ def _counts(
     runs: Mapping[int, RunRecord], seeds: Sequence[int], measured: Measured
 ) -> tuple[int, int]:
     """How many of how many, over all ``seeds`` that have a share as their figure."""
-    found = [
-        one
-        for seed in seeds
-        if seed in runs and (one := runs[seed].outcome(measured.metric)) is not None
-    ]
+    outcomes = [runs[seed].outcome(measured.metric) for seed in seeds if seed in runs]
+    found = [one for one in outcomes if one is not None]
     shares = [(one.value, one.n) for one in found if one.value is not None and one.n is not None]
     return sum(round(value * n) for value, n in shares), sum(n for _, n in shares)
 

@@ -1,6 +1,4 @@
-"""The threat register: one row a threat, attack and defense, each with the runs behind it or the
-reason why there are none.
-"""
+"""The threat register: a row a threat, attack and defense, with its runs or the reason for none."""
 
 from __future__ import annotations
 
@@ -15,13 +13,13 @@ from threats.findings import doubts, finding, omissions, stated
 
 
 class Row(Fact):
-    """One row. ``finding`` is a sentence with its figure, empty where nothing was measured;
-    ``reason`` limits or explains it.
+    """One row of the register, on a threat or on a conflict between controls.
 
-    ``attacks`` are the attacks run together, or those never run; ``defense`` is None where the row
-    is about no particular one. ``metric``: what ``finding`` states. ``runs`` are the attacked runs
-    behind the row, ``controls`` what they are compared with. ``adaptive``: the attack knew the
-    defense in every run.
+    ``finding`` is a sentence with its figure, empty where nothing was measured; ``reason`` limits
+    or explains it. ``attacks`` are the attacks run together, or those never run; ``defense`` is
+    None where the row is about no particular one. ``metric``: the metric that ``finding`` states.
+    ``runs`` are the attacked runs behind the row, ``controls`` the runs to compare them with.
+    ``adaptive``: the attack knew the defense in every run.
     """
 
     kind: Literal["threat", "conflict"]
@@ -49,16 +47,13 @@ class Row(Fact):
 
 
 def register(records: Sequence[RunRecord], catalog: Catalog) -> list[Row]:
-    """Rows for every threat of ``catalog``, in its order, then one for each design conflict that
-    the runs recorded.
-    """
+    """The rows of every threat of ``catalog``, in its order, then of each recorded conflict."""
     tested = cells(records)
-    defenses = sorted(
-        {record.defense for record in records}, key=lambda name: (name != "none", name)
-    )
-    rows = [
-        row for threat in catalog.threats for row in _threat_rows(threat, tested, defenses, catalog)
-    ]
+    names = {record.defense for record in records}
+    defenses = sorted(names, key=lambda name: (name != "none", name))
+    rows: list[Row] = []
+    for threat in catalog.threats:
+        rows += _threat_rows(threat, tested, defenses, catalog)
     return rows + _conflict_rows(records, catalog)
 
 
@@ -67,12 +62,9 @@ def _threat_rows(
 ) -> list[Row]:
     ours = [cell for cell in tested if set(cell.attacks) & set(threat.attacks)]
     ran = {(cell.attack, cell.defense) for cell in ours}
-    gaps = [
-        (name, defense)
-        for name in dict.fromkeys(cell.attack for cell in ours)
-        for defense in defenses
-        if (name, defense) not in ran
-    ]
+    names = dict.fromkeys(cell.attack for cell in ours)
+    pairs = [(name, defense) for name in names for defense in defenses]
+    gaps = [pair for pair in pairs if pair not in ran]
     never = tuple(name for name in threat.attacks if not any(name in cell.attacks for cell in ours))
     rows = [_tested(cell, stated(cell, threat.metrics)) for cell in ours]
     rows += [_untested(threat, tuple(name.split("+")), defense) for name, defense in gaps]
@@ -86,6 +78,7 @@ def _tested(cell: Cell, measured: Measured) -> Node:
     reasons = doubts(cell, measured)
     adaptive = all(run.adaptive for run in cell.runs.values())
     first = next(iter(cell.runs.values()))
+    undefended = () if cell.defense == "none" else _ids(cell.undefended)
     return {
         "status": "inconclusive" if reasons else "measured",
         "attacks": cell.attacks,
@@ -96,8 +89,7 @@ def _tested(cell: Cell, measured: Measured) -> Node:
         "reason": "; ".join(reasons or [*omissions(cell, measured), *_limits(cell, adaptive)]),
         "adaptive": adaptive,
         "runs": _ids(cell.runs),
-        "controls": _ids(cell.attack_free)
-        + (() if cell.defense == "none" else _ids(cell.undefended)),
+        "controls": _ids(cell.attack_free) + undefended,
     }
 
 
@@ -122,13 +114,13 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
 def _facts(threat: Threat, catalog: Catalog) -> Node:
     pin = catalog.taxonomies.atlas.release
     own = ("id", "name", "plain", "stride", "linddun", "owasp", "nist_aml", "ai_rmf", "mitigations")
+    techniques = (f"{one.id}@{pin}{' (near)' * (one.fit == 'near')}" for one in threat.atlas)
+    provisions = (f"{one.cite} ({one.relevance})" for one in threat.hipaa)
     return {
         "kind": "threat",
         **{key: getattr(threat, key) for key in own},
-        "atlas": tuple(
-            f"{t.id}@{pin}" + (" (near)" if t.fit == "near" else "") for t in threat.atlas
-        ),
-        "hipaa": tuple(f"{provision.cite} ({provision.relevance})" for provision in threat.hipaa),
+        "atlas": tuple(techniques),
+        "hipaa": tuple(provisions),
     }
 
 

@@ -1,1 +1,1 @@
-"""Aggregation rules: a view of a round in, one update out; one rule a file."""
+"""Aggregation rules: the view of a round in, one update out; one rule a file."""

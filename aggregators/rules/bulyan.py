@@ -16,17 +16,15 @@ from sim.types import About, Updates, Vector, View
 
 @dataclass(frozen=True)
 class Bulyan:
-    """Krum chooses ``n_rows - 2*n_hostile`` rows one after another; every coordinate is their mean
-    around their median.
+    """The mean around the median, in every coordinate, of rows that Krum chooses one by one.
 
-    Each choice is Krum among the rows not chosen yet. Of the values chosen in a coordinate
-    ``2*n_hostile`` are left out. The last choices often tie (two rows that are nearest to each
-    other): the row that is closer to all others then goes first.
+    Of ``n_rows - 2*n_hostile`` choices each is Krum's among the rows not chosen yet. Of the values
+    chosen in a coordinate ``2*n_hostile`` are left out. The last choices often tie (two rows that
+    are nearest to each other): the row that is closer to all others then goes first.
 
     Args:
         n_hostile: hostile rows to withstand.
-        variant: ``paper``; ``one_shot`` takes the rows with the least scores among all rows at
-        once.
+        variant: ``paper``; ``one_shot`` takes the rows with the least scores among all at once.
     """
 
     n_hostile: int
@@ -40,8 +38,8 @@ class Bulyan:
         cost="n²d + n³ log n",
         variants=("variant=one_shot",),
         promise=(
-            "with at most n_hostile hostile rows every coordinate stays between honest values, or"
-            " at most their range beyond"
+            "with at most n_hostile hostile rows every coordinate stays between honest values,"
+            " or at most their range beyond"
         ),
     )
 
@@ -57,9 +55,8 @@ class Bulyan:
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The aggregated update, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        chosen = (
-            self._one_shot(view.rows) if self.variant == "one_shot" else self._iterated(view.rows)
-        )
+        choose = self._one_shot if self.variant == "one_shot" else self._iterated
+        chosen = choose(view.rows)
         return mean_around_median(view.rows[chosen], len(chosen) - 2 * self.n_hostile)
 
     def _one_shot(self, rows: Updates) -> NDArray[np.intp]:
@@ -68,10 +65,12 @@ class Bulyan:
 
     def _iterated(self, rows: Updates) -> NDArray[np.intp]:
         gaps = squared_distances(rows)
-        left, chosen = np.arange(len(rows)), np.empty(0, np.intp)
+        left = np.arange(len(rows))
+        chosen = np.empty(0, np.intp)
         for _ in range(len(rows) - 2 * self.n_hostile):
             among = gaps[np.ix_(left, left)]
             scores = nearest_sums(among, max(0, len(left) - self.n_hostile - 2))
             best = np.lexsort((ranks(among.sum(axis=1)), ranks(scores)))[0]
-            chosen, left = np.append(chosen, left[best]), np.delete(left, best)
+            chosen = np.append(chosen, left[best])
+            left = np.delete(left, best)
         return chosen

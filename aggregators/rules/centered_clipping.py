@@ -16,18 +16,17 @@ from sim.types import About, Stateful, Vector, View
 
 @dataclass(frozen=True)
 class Center(Shortened):
-    """The point moved to in the last round, (n_params,), beside what has been shortened so far."""
+    """The point moved to in the last round, (n_params,), with all that was shortened so far."""
 
     center: Vector | None = None
 
 
 @dataclass(frozen=True)
 class CenteredClipping(Stateful[View, Vector, Center]):
-    """From a start, move by the average of what leads to each row, each at most ``tau`` long;
-    ``iterations`` times.
+    """A point moved ``iterations`` times by the average step to a row, each at most ``tau`` long.
 
-    Ends at most ``iterations * tau`` from its start whatever is sent. The paper's theorem covers up
-    to a tenth of hostile rows, and ``tau`` must suit the spread of the honest ones.
+    It ends at most ``iterations * tau`` from its start whatever is sent. The paper's theorem covers
+    up to a tenth of hostile rows, and ``tau`` must suit the spread of the honest ones.
 
     Args:
         tau: clipping radius, as in the paper; None takes, once a round, the median distance of the
@@ -50,8 +49,8 @@ class CenteredClipping(Stateful[View, Vector, Center]):
         cost="nd an iteration",
         variants=("start=zero", "tau=1.0"),
         promise=(
-            "at most iterations * tau (None: the median distance of the rows) from its start in one"
-            " round; nothing about how far that leads over many rounds"
+            "at most iterations * tau (None: the median distance of the rows) from its start"
+            " in one round; nothing about how far that leads over many rounds"
         ),
     )
 
@@ -69,8 +68,9 @@ class CenteredClipping(Stateful[View, Vector, Center]):
     def advance(
         self, view: View, state: Center | None, rng: np.random.Generator
     ) -> tuple[Vector, Center]:
-        """The point moved to, (n_params,), alone and with the part of it that stays. Raises
-        ``RefusedError`` for too few rows.
+        """The point moved to, (n_params,), and the next state, which holds it as well.
+
+        Raises ``RefusedError`` for too few rows.
         """
         enough(self, view)
         before = state or Center("centered_clipping", self.tau)

@@ -20,13 +20,10 @@ class Lengths:
 
 @dataclass(frozen=True)
 class ClippedClustering(Remembering[Lengths]):
-    """Average of the larger of two clusters of rows, clipped to the median length of all rows of
-    all rounds so far.
+    """The average of the larger of two clusters, clipped to the median length of all rows so far.
 
-    The two clusters with the least average cosine distance between their rows are joined until two
-    are
-    left, always two; of pairs that tie any may be the one. Of clusters of one size that of the
-    first
+    The clusters with the least average cosine distance between their rows are joined until two are
+    left, always two; of pairs that tie any may be joined. Of clusters of one size that of the first
     row counts.
     """
 
@@ -34,16 +31,16 @@ class ClippedClustering(Remembering[Lengths]):
     about: ClassVar[About] = About(
         title="ClippedClustering",
         paper=(
-            "Li et al., An Experimental Study of Byzantine-Robust Aggregation Schemes in Federated"
-            " Learning"
+            "Li et al., An Experimental Study of Byzantine-Robust Aggregation Schemes"
+            " in Federated Learning"
         ),
         year=2023,
         sees="rows of few hospitals each",
         limit="n_rows >= 3",
         cost="n²d",
         promise=(
-            "no longer than the median of all lengths so far; nothing about its direction, as the"
-            " larger cluster may be hostile"
+            "no longer than the median of all lengths so far;"
+            " nothing about its direction, as the larger cluster may be hostile"
         ),
     )
 
@@ -71,6 +68,5 @@ class ClippedClustering(Remembering[Lengths]):
         self, view: View, shares: NDArray[np.float64], state: Lengths, rng: np.random.Generator
     ) -> Vector:
         """The average of clipped rows, (n_params,)."""
-        return mixed(
-            shares * shortening(lengths(view.rows), float(np.median(state.all))), view.rows
-        )
+        clipped = shortening(lengths(view.rows), float(np.median(state.all)))
+        return mixed(shares * clipped, view.rows)

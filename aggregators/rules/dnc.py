@@ -15,15 +15,13 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Dnc(Weighing):
-    """Average of the rows that never stand out in the direction of greatest variance of some
-    coordinates drawn at random.
+    """The average of rows that never stand out where some coordinates drawn at random vary most.
 
     Each iteration draws coordinates and leaves out the ``floor(filter * n_hostile)`` rows with the
-    greatest squared projections; of rows that tie (to within 1e-9 of the greatest) the last are
-    left
-    out. Where several directions share the greatest variance, the projection on all of them
-    together
-    counts. If that leaves out all rows in the end the aggregate is zero.
+    greatest squared projections on the direction of greatest variance; of rows that tie (to within
+    1e-9 of the greatest) the last are left out. Where several directions share the greatest
+    variance, the projection on all of them together counts. If that leaves out all rows in the end
+    the aggregate is zero.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -39,16 +37,16 @@ class Dnc(Weighing):
     about: ClassVar[About] = About(
         title="Dnc",
         paper=(
-            "Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning"
-            " Attacks and Defenses for FL"
+            "Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model"
+            " Poisoning Attacks and Defenses for FL"
         ),
         year=2021,
         sees="rows of few hospitals each",
         limit="n_rows >= max(2*n_hostile, int(filter*n_hostile)) + 1",
         cost="n² n_dims",
         promise=(
-            "nothing for certain: it leaves out what stands out in one direction, and far "
-            "rows in independent directions can hide behind each other"
+            "nothing for certain: it leaves out what stands out in one direction,"
+            " and far rows in independent directions can hide behind each other"
         ),
     )
 

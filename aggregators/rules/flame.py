@@ -14,12 +14,11 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Flame(Weighing):
-    """Average of the models in the one cluster of more than half of them, clipped to the median
-    length, plus noise.
+    """The average of rows whose models form one majority cluster, clipped to a length, plus noise.
 
     Local models (the weights sent out plus a row) are clustered by HDBSCAN on cosine distances;
-    rows are clipped to the median length of all rows, and the noise has ``noise`` times that as
-    standard deviation. Without such a cluster all rows count.
+    rows are clipped to the median length of all rows, and the standard deviation of the noise is
+    ``noise`` times that length. Without a cluster of more than half of the models all rows count.
 
     Args:
         noise: noise over median length (lambda in the paper).
@@ -34,8 +33,8 @@ class Flame(Weighing):
         limit="n_rows >= 3",
         cost="n²d",
         promise=(
-            "no longer than the median length, but for noise; nothing about its direction, "
-            "as all rows count where no cluster holds more than half"
+            "no longer than the median length, but for noise; nothing about its direction,"
+            " as all rows count where no cluster holds more than half"
         ),
     )
 
@@ -48,8 +47,9 @@ class Flame(Weighing):
         return 3
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the rows in the cluster. Raises ``RefusedError`` without the weights
-        sent out.
+        """Equal shares for the rows in the cluster.
+
+        Raises ``RefusedError`` without the weights sent out.
         """
         from sklearn.cluster import HDBSCAN
 

@@ -14,12 +14,11 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Fltrust(Weighing):
-    """Rows that point the trusted row's way, brought to its length, weighed by the cosine of the
-    angle to it.
+    """The average of rows of the trusted row's length, by the cosine of their angle to that row.
 
-    The root of trust is the update of hospital ``root``, which does not count as a row itself.
-    Where no row points its way the aggregate is zero. Any number of the others may be hostile; if
-    the trusted hospital is, nothing is promised.
+    The trusted row is the update of hospital ``root``, which does not count as a row itself. A row
+    that does not point its way has no weight; where none does the aggregate is zero. Any number of
+    the others may be hostile; if the trusted hospital is, nothing is promised.
 
     Args:
         root: name of the trusted hospital.
@@ -34,8 +33,8 @@ class Fltrust(Weighing):
         limit="n_rows >= 2",
         cost="n²d",
         promise=(
-            "while the trusted hospital is honest it is no longer than that row and never "
-            "points against it; nothing else about its direction"
+            "while the trusted hospital is honest it is no longer than that row"
+            " and never points against it; nothing else about its direction"
         ),
     )
 
@@ -45,8 +44,9 @@ class Fltrust(Weighing):
         return 2
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Trust scores over their sum. Raises ``RefusedError`` if the trusted hospital has no row
-        of its own.
+        """Trust scores over their sum.
+
+        Raises ``RefusedError`` if the trusted hospital has no row of its own.
         """
         root = root_row(self, view)
         scores = np.maximum(cosines(products(view.rows))[root], 0.0)
@@ -56,6 +56,5 @@ class Fltrust(Weighing):
     def combined(self, view: View, shares: NDArray[np.float64], rng: np.random.Generator) -> Vector:
         """The weighted average of rows of the trusted row's length, (n_params,)."""
         norms = lengths(view.rows)
-        return mixed(
-            shares * norms[root_row(self, view)] / np.where(norms > 0, norms, 1.0), view.rows
-        )
+        scale = norms[root_row(self, view)] / np.where(norms > 0, norms, 1.0)
+        return mixed(shares * scale, view.rows)

@@ -25,22 +25,19 @@ class Sums:
 
 @dataclass(frozen=True)
 class Foolsgold(Remembering[Sums]):
-    """The more alike two hospitals' updates, summed over all rounds, the less both weigh: sybils
-    send much the same.
+    """The mean of rows that weigh the less, the more alike their sums over all rounds are.
 
-    Honest hospitals must differ more from each other than sybils do; a single hostile hospital is
-    not held back at all.
-    The sums are float64, right to about 1e-16 of the largest that they ever were. Without the
-    paper's
-    optional choice of indicative features. Weights are brought to sum 1; where all are alike
-    (cosines
-    within 1e-9 of 1) the aggregate is zero.
+    Sybils send much the same. Honest hospitals must differ more from each other than sybils do; a
+    single hostile hospital is not held back at all. The sums are float64, right to about 1e-16 of
+    the largest that they ever were. The paper's optional choice of indicative features is left out.
+    Weights are brought to sum 1; where all are alike (cosines within 1e-9 of 1) the aggregate is
+    zero.
 
     Args:
         confidence: how sharply weights part (kappa in the paper).
         variant: ``authors``: a hospital that resembles nobody has a likeness of 0, as in the
-        authors'
-            code; ``signed``: the greatest likeness may be negative, and pardons with its sign.
+            authors' code; ``signed``: the greatest likeness may be negative, and pardons with its
+            sign.
     """
 
     confidence: float = 1.0
@@ -55,8 +52,8 @@ class Foolsgold(Remembering[Sums]):
         cost="n²d",
         variants=("variant=signed",),
         promise=(
-            "nothing but that rows which agree weigh little: a row unlike all others counts in"
-            " full, however long"
+            "nothing but that rows which agree weigh little:"
+            " a row unlike all others counts in full, however long"
         ),
     )
 
@@ -87,8 +84,7 @@ class Foolsgold(Remembering[Sums]):
         nobody = 0.0 if self.variant == "authors" else -np.inf
         np.fill_diagonal(alike, nobody)
         greatest = alike.max(axis=1)
-        # A hospital that resembles another less than that one resembles a third is pardoned in
-        # proportion.
+        # Who resembles another less than that one resembles a third is pardoned in proportion.
         divisor = np.where(greatest == 0, 1.0, greatest)
         pardon = np.where(greatest > greatest[:, None], greatest[:, None] / divisor, 1.0)
         likeness = alike * pardon

@@ -1,55 +1,47 @@
-"""Geometric median (Chen et al., 2017, arXiv:1705.05491; Weiszfeld, 1937; Vardi and Zhang, 2000)."""
+"""Geometric median (Chen et al., 2017, arXiv:1705.05491; Vardi and Zhang, 2000)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.base import Majority, Weighing
-from aggregators.checks import minority
+from aggregators.base import Counting, Weighing
 from aggregators.linalg import embedded, ranks
-from sim.errors import RefusedError, number, one_of, whole
+from sim.errors import RefusedError, number, whole
 from sim.limits import MOST_STEPS
 from sim.types import About, View
 
 SAME = 1e-10  # distance, relative to a row's length, below which rows count as equal
 ROUNDING = 1e-15  # of a distance, relative to the lengths of the two points
-HALVINGS = 60  # of one of Newton's steps, and such steps in the end
+HALVINGS = 60  # most halvings of one of Newton's steps, and most such steps in the end
 
 
 @dataclass(frozen=True)
-class GeometricMedian(Majority, Weighing):
+class GeometricMedian(Counting, Weighing):
     """The point with the least sum of Euclidean distances to all rows, without smoothing.
 
-    Steps of Weiszfeld's iteration (at a row that of Vardi and Zhang, so a row that is the minimizer
-    is
-    returned itself) take turns with Newton's, which are shortened until they only descend. The
-    iteration starts from the row that the others pull least. It ends where the unit vectors to the
-    rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that point, plus
-    rounding),
-    and the rule refuses if ``max_steps`` do not reach that.
+    Steps of Weiszfeld's iteration (1937; at a row that of Vardi and Zhang, so a row that is the
+    minimizer is returned itself) take turns with Newton's, which are shortened until they only
+    descend. The iteration starts from the row that the others pull least. It ends where the unit
+    vectors to the rows sum to at most ``tolerance * n_rows`` (plus the number of rows at that
+    point, plus rounding), and the rule refuses if ``max_steps`` do not reach that.
+
     Rows closer to each other than 1e-10 of their distance from the row of median length count as
-    one.
-    By count it refuses where the ``n_hostile`` heaviest rows weigh half of the total.
-    Where the sum of distances is level to rounding (between two clusters of one weight that are
-    tighter
-    than 1e-7 of the distance between them) the point is one of those between them. Where the
-    minimizer
-    is not unique (an even number of rows on one line) that of the two middle rows which comes first
-    is returned.
+    one. Where the sum of distances is level to rounding (between two clusters of one weight that
+    are tighter than 1e-7 of the distance between them) the point is one of those between them.
+    Where the minimizer is not unique (an even number of rows on one line) that of the two middle
+    rows which comes first is returned.
 
     Args:
         n_hostile: hostile rows to withstand.
         tolerance: length of the gradient at which to stop, per row.
         max_steps: most steps.
-        weighting: ``uniform``; ``count``: distances are weighed by record counts, as far as the
-        party learns them.
+        weighting: ``count`` weighs distances by record counts, as in ``Counting``.
     """
 
     tolerance: float = 1e-10
     max_steps: int = 10_000
-    weighting: Literal["uniform", "count"] = "uniform"
     about: ClassVar[About] = About(
         title="GeometricMedian",
         paper=(
@@ -62,8 +54,8 @@ class GeometricMedian(Majority, Weighing):
         cost="n²d",
         variants=("weighting=count",),
         promise=(
-            "with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii of"
-            " the honest mean"
+            "with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii"
+            " of the honest mean"
         ),
     )
 
@@ -71,14 +63,14 @@ class GeometricMedian(Majority, Weighing):
         super().__post_init__()
         whole(1, MOST_STEPS, max_steps=self.max_steps)
         number(0, 1, open_low=True, tolerance=self.tolerance)
-        one_of(("uniform", "count"), weighting=self.weighting)
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How much of each row the geometric median is. Raises ``RefusedError`` where it is not
-        found.
+        """Share of each row in the geometric median.
+
+        Raises ``RefusedError`` where it is not found.
         """
         points = embedded(view.rows)
-        weights = minority(self, view) if self.weighting == "count" else np.ones(len(points))
+        weights = self.weights(view)
         pulls = Pulls(points, weights / weights.mean(), self.tolerance * len(points))
         point = pulls.lightest_row()
         for _ in range(self.max_steps):
@@ -86,8 +78,8 @@ class GeometricMedian(Majority, Weighing):
                 return pulls.shares(pulls.settled(point))
             point = pulls.refined(pulls.weiszfeld(point))
         raise RefusedError(
-            f"max_steps={self.max_steps}: GeometricMedian did not converge to"
-            f" tolerance={self.tolerance:g}"
+            f"max_steps={self.max_steps}: GeometricMedian did not converge"
+            f" to tolerance={self.tolerance:g}"
         )
 
 
@@ -95,12 +87,12 @@ Floats = NDArray[np.float64]
 
 
 class Pulls:
-    """How weighted points pull at another point: each with its weight, in the direction of the
-    point.
-    """
+    """Pulls of weighted points at another point: each with its weight, in its direction."""
 
     def __init__(self, points: Floats, weights: Floats, tolerance: float) -> None:
-        self.points, self.weights, self.tolerance = points, weights, tolerance
+        self.points = points
+        self.weights = weights
+        self.tolerance = tolerance
         self.lengths = np.linalg.norm(points, axis=1)
         self.digits = SAME * self.lengths
 
@@ -119,9 +111,7 @@ class Pulls:
         return row
 
     def balanced(self, point: Floats) -> bool:
-        """Whether the pulls cancel, or are no stronger than the weight that holds the point where
-        it is.
-        """
+        """Whether the pulls cancel, or are no stronger than the weight of rows at the point."""
         nearness, here, pull = self._at(point)
         size = self.lengths + np.linalg.norm(point)
         slack = self.tolerance + ROUNDING * float(nearness @ size)
@@ -133,9 +123,7 @@ class Pulls:
         return np.asarray(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
 
     def refined(self, point: Floats) -> Floats:
-        """The point after a step of Newton's, halved until the sum of distances only falls on the
-        way.
-        """
+        """The point after one of Newton's steps, halved until the sum of distances only falls."""
         nearness, here, pull = self._at(point)
         if here.any():
             return point
@@ -149,27 +137,25 @@ class Pulls:
         return point
 
     def settled(self, point: Floats) -> Floats:
-        """The point after Newton's steps until they move it no more; where the sum is nearly level
-        they do long.
-        """
+        """The point after Newton's steps until they move it no more."""
         for _ in range(HALVINGS):
             moved = self.refined(point)
-            if np.linalg.norm(moved - point) <= SAME * np.median(
-                np.linalg.norm(self.points - point, axis=1)
-            ):
+            gaps = np.linalg.norm(self.points - point, axis=1)
+            if np.linalg.norm(moved - point) <= SAME * np.median(gaps):
                 return moved
             point = moved
         return point
 
     def shares(self, point: Floats) -> Floats:
-        """How much of each row the point is."""
+        """Share of each row in the point, (n_rows,)."""
         nearness, here, _ = self._at(point)
         shares = here if here.any() else nearness
         return np.asarray(shares / shares.sum())
 
     def _at(self, point: Floats) -> tuple[Floats, Floats, Floats]:
-        """Weight over distance, 0 for the rows that are here; the weight of each that is, 0 for the
-        others; their pull.
+        """Weight over distance of each row, 0 here; weight of each row here, 0 elsewhere; the pull.
+
+        A row is here if it is at the point, to its digits. The pull is the sum over all rows.
         """
         gaps = self.points - point
         nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
@@ -177,6 +163,5 @@ class Pulls:
 
     def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
         here = lengths <= self.digits
-        return np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths), np.where(
-            here, self.weights, 0.0
-        )
+        nearness = np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths)
+        return nearness, np.where(here, self.weights, 0.0)

@@ -1,6 +1,4 @@
-"""Krum (Blanchard et al., 2017, arXiv:1703.02757), and three other functions that public code gives
-that name.
-"""
+"""Krum (Blanchard et al., 2017, arXiv:1703.02757), and three more functions under that name."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -14,16 +12,16 @@ from sim.errors import one_of, whole
 from sim.types import About, Updates, View
 
 Variant = Literal["paper", "byzfl", "ndss21", "distance4"]
-# Other rows that are not neighbors, beyond n_hostile.
+# Other rows that are not neighbors, beyond n_hostile. Public code has the latter three.
 LEFT_OUT: dict[Variant, int] = {"paper": 2, "byzfl": 1, "ndss21": 3, "distance4": 2}
 
 
 @dataclass(frozen=True)
 class Krum(Weighing):
-    """The row with the least sum of squared distances to its ``n_rows - n_hostile - 2`` nearest
-    other rows.
+    """The row nearest to others, by the sum of squared distances to its neighbors.
 
-    Of rows that tie the first is taken.
+    Its neighbors are the ``n_rows - n_hostile - 2`` nearest other rows. Of rows that tie the first
+    is taken.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -36,8 +34,8 @@ class Krum(Weighing):
     about: ClassVar[About] = About(
         title="Krum",
         paper=(
-            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
-            " Descent"
+            "Blanchard et al.,"
+            " Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent"
         ),
         year=2017,
         sees="rows of few hospitals each",
@@ -45,8 +43,8 @@ class Krum(Weighing):
         cost="n²d",
         variants=("variant=byzfl", "variant=ndss21", "variant=distance4"),
         promise=(
-            "with at most n_hostile hostile rows an honest row is at most sqrt(n_rows - "
-            "n_hostile) honest diameters from the one taken"
+            "with at most n_hostile hostile rows an honest row is at most"
+            " sqrt(n_rows - n_hostile) honest diameters from the one taken"
         ),
     )
 
@@ -60,11 +58,9 @@ class Krum(Weighing):
         return 2 * self.n_hostile + 3
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """All of the chosen row."""
-        return chosen(
-            ranks(krum_scores(view.rows, self.n_hostile, self.variant)).argsort(kind="stable")[:1],
-            len(view.rows),
-        )
+        """The whole share for the chosen row."""
+        places = ranks(krum_scores(view.rows, self.n_hostile, self.variant))
+        return chosen(places.argsort(kind="stable")[:1], len(view.rows))
 
 
 def krum_scores(rows: Updates, n_hostile: int, variant: Variant) -> NDArray[np.float64]:

@@ -1,6 +1,4 @@
-"""Minimum diameter averaging (El Mhamdi et al., 2021, arXiv:2008.00742, section 5; Rousseeuw,
-1985).
-"""
+"""Minimum diameter averaging (El Mhamdi et al., 2021, arXiv:2008.00742; Rousseeuw, 1985)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,11 +13,11 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Mda(Majority, Weighing):
-    """Average of the ``n_rows - n_hostile`` rows whose greatest distance from each other is least.
+    """The average of the ``n_rows - n_hostile`` rows whose greatest distance apart is least.
 
     Exact. Several sets often share the least diameter (it is that of one pair of rows); the first
     in the order of the rows is taken. Time grows as ``2**n_hostile`` at worst, and not with the
-    number of sets.
+    number of sets. Section 5 of the paper.
 
     Args:
         n_hostile: hostile rows to withstand, and rows left out.
@@ -28,27 +26,31 @@ class Mda(Majority, Weighing):
     about: ClassVar[About] = About(
         title="Mda",
         paper=(
-            "El Mhamdi et al., Collaborative Learning in the Jungle (Decentralized, Byzantine,"
-            " Heterogeneous, Asynchronous)"
+            "El Mhamdi et al., Collaborative Learning in the Jungle"
+            " (Decentralized, Byzantine, Heterogeneous, Asynchronous)"
         ),
         year=2021,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + 2^f",
         promise=(
-            "with at most n_hostile hostile rows the rows averaged are no farther from each other"
-            " than honest ones"
+            "with at most n_hostile hostile rows the rows averaged are no farther from each"
+            " other than honest ones"
         ),
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows used."""
         gaps = ranks(squared_distances(view.rows))
-        low, high = 0, int(gaps.max())
+        low = 0
+        high = int(gaps.max())
         while low < high:
             middle = (low + high) // 2
             fits = coverable(conflicts(gaps, middle), self.n_hostile)
-            low, high = (low, middle) if fits else (middle + 1, high)
+            if fits:
+                high = middle
+            else:
+                low = middle + 1
         return chosen(first_used(conflicts(gaps, low), self.n_hostile), len(gaps))
 
 
@@ -66,9 +68,7 @@ def without(graph: Conflicts, rows: frozenset[int]) -> Conflicts:
 
 
 def coverable(graph: Conflicts, budget: int) -> bool:
-    """Whether leaving out at most ``budget`` rows settles all conflicts (a vertex cover of that
-    size).
-    """
+    """Whether leaving out at most ``budget`` rows, a vertex cover, settles all conflicts."""
     if budget < 0:
         return False
     row = max(graph, key=lambda row: len(graph[row]))
@@ -77,23 +77,26 @@ def coverable(graph: Conflicts, budget: int) -> bool:
         return sum(map(len, graph.values())) // 2 <= budget
     if sum(map(len, graph.values())) > 2 * budget * len(others):
         return False
-    return coverable(without(graph, frozenset({row})), budget - 1) or coverable(
-        without(graph, others), budget - len(others)
-    )
+    without_row = without(graph, frozenset({row}))
+    if coverable(without_row, budget - 1):
+        return True
+    return coverable(without(graph, others), budget - len(others))
 
 
 def first_used(graph: Conflicts, n_left_out: int) -> NDArray[np.intp]:
-    """The first set, in the order of the rows, of all but ``n_left_out`` rows without a conflict
-    among them.
-    """
+    """The first rows, all but ``n_left_out`` in their order, that have no conflict."""
     used: list[int] = []
     size = len(graph) - n_left_out
     for row in range(len(graph)):
         if row not in graph or len(used) == size:
             continue
-        rest = without(graph, graph[row])
-        if coverable(rest, n_left_out - len(graph[row])):
-            used, n_left_out, graph = [*used, row], n_left_out - len(graph[row]), rest
+        conflicting = graph[row]
+        rest = without(graph, conflicting)
+        if coverable(rest, n_left_out - len(conflicting)):
+            used.append(row)
+            graph = rest
+            n_left_out -= len(conflicting)
         else:
-            graph, n_left_out = without(graph, frozenset({row})), n_left_out - 1
+            graph = without(graph, frozenset({row}))
+            n_left_out -= 1
     return np.array(used, dtype=np.intp)

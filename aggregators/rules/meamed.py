@@ -14,8 +14,9 @@ from sim.types import About, Updates, Vector, View
 
 @dataclass(frozen=True)
 class Meamed(Majority):
-    """In every coordinate the mean of the ``n_rows - n_hostile`` values nearest to the median; of
-    two as near the smaller.
+    """In every coordinate the mean of the ``n_rows - n_hostile`` values nearest to the median.
+
+    Of two values that are equally near the smaller is taken.
 
     Args:
         n_hostile: hostile rows to withstand, and values left out of every coordinate.
@@ -29,8 +30,8 @@ class Meamed(Majority):
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
         promise=(
-            "with at most n_hostile hostile rows every coordinate stays between honest values, or"
-            " at most their range beyond"
+            "with at most n_hostile hostile rows every coordinate stays between honest values,"
+            " or at most their range beyond"
         ),
     )
 
@@ -46,10 +47,12 @@ def mean_around_median(rows: Updates, n_used: int) -> NDArray[np.float64]:
     They are neighbors in the sorted column. The window of them starts at the bottom and moves up
     past a value as long as the one that comes in is nearer to the median.
     """
-    n, means = len(rows), np.empty(rows.shape[1])
+    n = len(rows)
+    means = np.empty(rows.shape[1])
     for block, columns in sorted_columns(rows):
         doubled_median = np.add(columns[:, (n - 1) // 2], columns[:, n // 2], dtype=np.float64)
-        low, high = columns[:, : n - n_used], columns[:, n_used:]
+        low = columns[:, : n - n_used]
+        high = columns[:, n_used:]
         nearer = doubled_median[:, None] - np.add(low, high, dtype=np.float64)
         passed = nearer > TIE * np.subtract(high, low, dtype=np.float64)
         inside = np.ones(columns.shape, dtype=bool)

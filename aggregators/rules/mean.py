@@ -1,6 +1,4 @@
-"""Average with one vote for each hospital, or one for each record (McMahan et al., 2017,
-arXiv:1602.05629).
-"""
+"""Average with a vote a hospital, or a vote a record (McMahan et al., 2017, arXiv:1602.05629)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -16,24 +14,22 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Mean(Weighing):
-    """Average of the hospitals' updates, one vote a hospital. One hostile hospital can move it
-    anywhere.
+    """The average of the hospitals' updates; one hostile hospital can move it anywhere.
 
     The default is the plain mean of hospitals. Federated averaging as McMahan et al. define it
-    weighs
-    every hospital by its number of records: that is ``weighting=count``.
+    weighs every hospital by its number of records: that is ``weighting=count``.
 
     Args:
         weighting: ``uniform``: one vote a hospital; ``count``: one a record, as far as the party
-        learns record counts.
+            learns record counts.
     """
 
     weighting: Literal["uniform", "count"] = "uniform"
     about: ClassVar[About] = About(
         title="Mean",
         paper=(
-            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
-            " Data"
+            "McMahan et al.,"
+            " Communication-Efficient Learning of Deep Networks from Decentralized Data"
         ),
         year=2017,
         sees="any rows, also one sum over all hospitals; record counts with weighting=count",
@@ -52,8 +48,9 @@ class Mean(Weighing):
         return 1
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Hospitals or records behind each row. Raises ``RefusedError`` for ``count`` where no
-        record counts are known.
+        """Hospitals or records behind each row, over their sum.
+
+        Raises ``RefusedError`` for ``count`` where no record counts are known.
         """
         weights = record_counts(self, view) if self.weighting == "count" else view.sizes
         return np.asarray(weights / weights.sum())

@@ -14,11 +14,11 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Monna(Majority, Weighing):
-    """Average of the ``n_rows - n_hostile`` rows nearest to one trusted row, itself included; of
-    rows as near the first.
+    """The average of the ``n_rows - n_hostile`` rows nearest to one trusted row, itself included.
 
     In the paper each hospital does this with its own update, which it trusts; here the aggregator
-    does it with that of ``root``. If that hospital is hostile, nothing is promised.
+    does it with that of ``root``. If that hospital is hostile, nothing is promised. Of rows that
+    are equally near the first are taken.
 
     Args:
         n_hostile: hostile rows to withstand, and rows left out.
@@ -40,8 +40,9 @@ class Monna(Majority, Weighing):
     )
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Equal shares for the neighbors. Raises ``RefusedError`` if the trusted hospital has no
-        row of its own.
+        """Equal shares for the neighbors.
+
+        Raises ``RefusedError`` if the trusted hospital has no row of its own.
         """
         gaps = gaps_from(view.rows, root_row(self, view))
         return chosen(ranks(gaps).argsort(kind="stable")[: len(gaps) - self.n_hostile], len(gaps))

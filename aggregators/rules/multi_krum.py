@@ -15,12 +15,12 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class MultiKrum(Weighing):
-    """Average of the ``m`` rows with the least Krum scores; of rows that tie the first are taken.
+    """The average of the ``m`` rows with the least Krum scores; of rows that tie the first.
 
     Args:
         n_hostile: hostile rows to withstand.
         m: rows to average; None: ``n_rows - n_hostile - 2``, the most for which resilience is
-        proved.
+            proved.
         variant: ``paper``; ``byzfl`` scores with one neighbor more.
     """
 
@@ -30,8 +30,8 @@ class MultiKrum(Weighing):
     about: ClassVar[About] = About(
         title="MultiKrum",
         paper=(
-            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
-            " Descent"
+            "Blanchard et al.,"
+            " Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent"
         ),
         year=2017,
         sees="rows of few hospitals each",
@@ -39,8 +39,8 @@ class MultiKrum(Weighing):
         cost="n²d",
         variants=("variant=byzfl",),
         promise=(
-            "as Krum for each row averaged while m <= n_rows - n_hostile; a larger m averages"
-            " hostile rows, however far they are"
+            "as Krum for each row averaged while m <= n_rows - n_hostile;"
+            " a larger m averages hostile rows, however far they are"
         ),
     )
 
@@ -58,6 +58,5 @@ class MultiKrum(Weighing):
         """One m-th of each of the best rows."""
         n_rows = len(view.rows)
         places = ranks(krum_scores(view.rows, self.n_hostile, self.variant))
-        return chosen(
-            places.argsort(kind="stable")[: self.m or n_rows - self.n_hostile - 2], n_rows
-        )
+        m = self.m or n_rows - self.n_hostile - 2
+        return chosen(places.argsort(kind="stable")[:m], n_rows)

@@ -13,8 +13,9 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class Rlr:
-    """The mean of the rows, turned around in every coordinate in which the signs of the rows sum to
-    less than ``threshold``.
+    """The mean of the rows, turned around in every coordinate on whose sign too few rows agree.
+
+    Few is where the signs of the rows sum to less than ``threshold``.
 
     Meant against backdoors, which a minority must write into coordinates that the others do not
     agree on. The lengths of rows are not bounded: clip them first.
@@ -29,8 +30,8 @@ class Rlr:
     about: ClassVar[About] = About(
         title="Rlr",
         paper=(
-            "Ozdayi et al., Defending against Backdoors in Federated Learning with Robust Learning"
-            " Rate"
+            "Ozdayi et al.,"
+            " Defending against Backdoors in Federated Learning with Robust Learning Rate"
         ),
         year=2021,
         sees="rows of few hospitals each",
@@ -49,14 +50,13 @@ class Rlr:
         return max(2 * self.n_hostile + 1, self.threshold or 0)
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
-        """The mean with some coordinates turned around, (n_params,). Raises ``RefusedError`` for
-        too few rows.
+        """The mean with some coordinates turned around, (n_params,).
+
+        Raises ``RefusedError`` for too few rows.
         """
         enough(self, view)
         n_rows = len(view.rows)
-        agreed = np.abs(np.sign(view.rows).sum(axis=0, dtype=np.float64)) >= (
-            self.threshold or self.n_hostile + 1
-        )
-        return np.asarray(
-            np.where(agreed, 1.0, -1.0) * mixed(np.full(n_rows, 1 / n_rows), view.rows)
-        )
+        votes = np.sign(view.rows).sum(axis=0, dtype=np.float64)
+        agreed = np.abs(votes) >= (self.threshold or self.n_hostile + 1)
+        mean = mixed(np.full(n_rows, 1 / n_rows), view.rows)
+        return np.asarray(np.where(agreed, 1.0, -1.0) * mean)

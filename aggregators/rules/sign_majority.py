@@ -12,26 +12,26 @@ from sim.types import About, Vector, View
 
 @dataclass(frozen=True)
 class SignMajority:
-    """Every coordinate moves by ``step`` the way that most rows move it, not at all on a tie.
+    """A step of one size in every coordinate, the way that most rows go; none on a tie.
 
     Args:
-        step: how far.
+        step: size of the step.
     """
 
     step: float
     about: ClassVar[About] = About(
         title="SignMajority",
         paper=(
-            "Bernstein et al., signSGD with Majority Vote is Communication Efficient And Fault"
-            " Tolerant"
+            "Bernstein et al.,"
+            " signSGD with Majority Vote is Communication Efficient And Fault Tolerant"
         ),
         year=2019,
         sees="rows of few hospitals each",
         limit="n_rows >= 1",
         cost="nd",
         promise=(
-            "steps of one length; n_hostile votes decide every coordinate in which honest votes"
-            " differ by less"
+            "steps of one length;"
+            " n_hostile votes decide every coordinate in which honest votes differ by less"
         ),
     )
 

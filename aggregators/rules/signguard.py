@@ -12,22 +12,18 @@ from aggregators.linalg import TIE, lengths, mixed
 from sim.errors import number
 from sim.types import About, Vector, View
 
-SAME = 1e-6  # of a bound on lengths: lengths of float32 updates have no more digits
+SAME = 1e-6  # share of a bound on lengths: lengths of float32 updates have no more digits
 
 
 @dataclass(frozen=True)
 class Signguard(Weighing):
-    """Average of rows of usual length whose signs are mixed in the usual way, clipped to the median
-    length.
+    """The average of rows of usual length and usual signs, clipped to the median length.
 
     Used are rows with between ``lower`` and ``upper`` times the median length, if the shares of
     positive, zero and negative values among some coordinates drawn at random put them in the
-    largest
-    cluster; of clusters of one size that of the first row. Clusters are those of mean shift, as
-    wide
-    as half of the rows are near to each other on average; where that width is 0 they are the groups
-    of
-    rows with the same shares. Where no row is used the aggregate is zero.
+    largest cluster; of clusters of one size that of the first row. Clusters are those of mean
+    shift, as wide as half of the rows are near to each other on average; where that width is 0 they
+    are the groups of rows with the same shares. Where no row is used the aggregate is zero.
 
     Args:
         lower: least length, over the median.
@@ -41,16 +37,16 @@ class Signguard(Weighing):
     about: ClassVar[About] = About(
         title="Signguard",
         paper=(
-            "Xu et al., Byzantine-robust Federated Learning through Collaborative Malicious"
-            " Gradient Filtering"
+            "Xu et al., Byzantine-robust Federated Learning through"
+            " Collaborative Malicious Gradient Filtering"
         ),
         year=2022,
         sees="rows of few hospitals each",
         limit="n_rows >= 3",
         cost="nd",
         promise=(
-            "no longer than the median length; nothing about its direction, as the largest cluster"
-            " may be hostile"
+            "no longer than the median length;"
+            " nothing about its direction, as the largest cluster may be hostile"
         ),
     )
 
@@ -66,13 +62,14 @@ class Signguard(Weighing):
 
     def weigh(self, view: View, rng: np.random.Generator) -> NDArray[np.float64]:
         """Equal shares for the rows used."""
-        norms, n_params = lengths(view.rows), view.rows.shape[1]
+        norms = lengths(view.rows)
+        n_params = view.rows.shape[1]
         middle = np.median(norms)
-        least, greatest = self.lower * middle * (1 - SAME), self.upper * middle * (1 + SAME)
+        least = self.lower * middle * (1 - SAME)
+        greatest = self.upper * middle * (1 + SAME)
         usual = (norms >= least) & (norms <= greatest)
-        signs = np.sign(
-            view.rows[:, rng.choice(n_params, ceil(self.fraction * n_params), replace=False)]
-        )
+        drawn = rng.choice(n_params, ceil(self.fraction * n_params), replace=False)
+        signs = np.sign(view.rows[:, drawn])
         features = np.stack([(signs == sign).mean(axis=1) for sign in (1, 0, -1)], axis=1)
         return chosen(np.flatnonzero(usual & _largest_cluster(features)), len(norms))
 
@@ -83,7 +80,7 @@ class Signguard(Weighing):
 
 
 def _largest_cluster(features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows are in the largest cluster, (n_rows,)."""
+    """Whether each row is in the largest cluster, (n_rows,)."""
     from sklearn.cluster import MeanShift, estimate_bandwidth
 
     bandwidth = estimate_bandwidth(features, quantile=max(0.5, 2 / len(features)))

@@ -19,7 +19,7 @@ CHUNK = 2048  # sets looked at together
 
 @dataclass(frozen=True)
 class Smea(Majority, Weighing):
-    """Average of the ``n_rows - n_hostile`` rows whose covariance has the least top eigenvalue.
+    """The average of the ``n_rows - n_hostile`` rows whose covariance has the least top eigenvalue.
 
     Of sets that tie (to within 1e-9) the first in the order of the rows is taken. The rule looks at
     every set of that many rows, and refuses if there are more than ``MOST_SETS``.
@@ -36,8 +36,8 @@ class Smea(Majority, Weighing):
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d + n³ C(n, f)",
         promise=(
-            "with at most n_hostile hostile rows the rows averaged vary no more in any "
-            "direction than the honest ones in their widest"
+            "with at most n_hostile hostile rows the rows averaged vary no more in any direction"
+            " than the honest ones in their widest"
         ),
     )
 
@@ -47,22 +47,26 @@ class Smea(Majority, Weighing):
         n_sets = comb(n_rows, self.n_hostile)
         if n_sets > MOST_SETS:
             raise RefusedError(
-                f"n_rows={n_rows}, n_hostile={self.n_hostile}: Smea looks at all {n_sets} sets of"
-                f" rows, more than {MOST_SETS}"
+                f"n_rows={n_rows}, n_hostile={self.n_hostile}: Smea looks at all {n_sets} sets"
+                f" of rows, more than {MOST_SETS}"
             )
-        points, sets = embedded(view.rows), combinations(range(n_rows), n_rows - self.n_hostile)
-        least = (np.inf, np.empty(0, np.intp))
+        points = embedded(view.rows)
+        sets = combinations(range(n_rows), n_rows - self.n_hostile)
+        least = np.inf
+        used = np.empty(0, np.intp)
         while chunk := list(islice(sets, CHUNK)):
             spreads = _spreads(points[np.array(chunk)])
             best = int((spreads <= spreads.min() * (1 + TIE)).argmax())
-            if spreads[best] < least[0] * (1 - TIE):
-                least = float(spreads[best]), np.array(chunk[best])
-        return chosen(least[1], n_rows)
+            if spreads[best] < least * (1 - TIE):
+                least = float(spreads[best])
+                used = np.array(chunk[best])
+        return chosen(used, n_rows)
 
 
 def _spreads(sets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Top eigenvalue of each set's scatter, (n_sets,), for points (n_sets, n_points, n_dims); 0 if
-    they coincide.
+    """Top eigenvalue of the scatter of each set of points, (n_sets,); 0 if they coincide.
+
+    ``sets``: (n_sets, n_points, n_dims).
     """
     gaps = sets - sets.mean(axis=1, keepdims=True)
     spreads = np.linalg.eigvalsh(gaps @ gaps.transpose(0, 2, 1))[:, -1]

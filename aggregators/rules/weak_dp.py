@@ -1,6 +1,4 @@
-"""Norm bounding with a little noise, "weak differential privacy" (Sun et al., 2019,
-arXiv:1911.07963).
-"""
+"""Norm bounding with a little noise, "weak DP" (Sun et al., 2019, arXiv:1911.07963)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,8 +15,7 @@ from sim.types import About, Stateful, Vector, View
 
 @dataclass(frozen=True)
 class WeakDp(Stateful[View, Vector, Shortened]):
-    """The mean of rows clipped to ``max_norm``, plus Gaussian noise; no privacy guarantee comes
-    with it.
+    """The mean of rows clipped to ``max_norm``, plus Gaussian noise, without a privacy guarantee.
 
     Where ``max_norm`` is given, one row moves the mean by at most ``2 * max_norm / n_rows``.
 
@@ -41,8 +38,8 @@ class WeakDp(Stateful[View, Vector, Shortened]):
         cost="nd",
         variants=("max_norm=1.0",),
         promise=(
-            "its mean is at most max_norm long (None: the median length of the rows); given"
-            " max_norm, one row moves it by at most 2 * max_norm / n_rows; no privacy"
+            "its mean is at most max_norm long (None: the median length of the rows);"
+            " given max_norm, one row moves it by at most 2 * max_norm / n_rows; no privacy"
         ),
     )
 
@@ -59,14 +56,14 @@ class WeakDp(Stateful[View, Vector, Shortened]):
     def advance(
         self, view: View, state: Shortened | None, rng: np.random.Generator
     ) -> tuple[Vector, Shortened]:
-        """The noisy mean, (n_params,), and what has been shortened so far. Raises ``RefusedError``
-        for too few rows.
+        """The noisy mean, (n_params,), and what has been shortened so far.
+
+        Raises ``RefusedError`` for too few rows.
         """
         enough(self, view)
         norms = lengths(view.rows)
         radius = median_length(norms) if self.max_norm is None else self.max_norm
         mean = mixed(shortening(norms, radius) / len(view.rows), view.rows)
         before = state or Shortened("weak_dp", self.max_norm)
-        return np.asarray(mean + self.noise * rng.normal(size=len(mean))), before.after(
-            norms, radius
-        )
+        noise = self.noise * rng.normal(size=len(mean))
+        return np.asarray(mean + noise), before.after(norms, radius)

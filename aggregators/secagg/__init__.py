@@ -1,3 +1,1 @@
-"""What the aggregator is left to see of the hospitals' updates; one form of secure aggregation a
-file.
-"""
+"""Forms of secure aggregation: the view that the aggregator gets of updates; one form a file."""

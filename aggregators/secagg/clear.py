@@ -1,4 +1,4 @@
-"""No secure aggregation: the aggregator sees every hospital's update."""
+"""No secure aggregation: the aggregator sees every hospital's update (McMahan et al., 2017)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Clear:
     about: ClassVar[About] = About(
         title="Clear",
         paper=(
-            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
-            " Data"
+            "McMahan et al.,"
+            " Communication-Efficient Learning of Deep Networks from Decentralized Data"
         ),
         year=2017,
         sees="every hospital's update and record count",

@@ -12,8 +12,7 @@ from sim.types import About, Updates, View
 
 @dataclass(frozen=True)
 class Sum:
-    """The aggregator sees one row, the average over all hospitals, and nothing finer; record counts
-    stay hidden.
+    """One row, the average over all hospitals, and nothing finer; record counts stay hidden.
 
     The ideal outcome of the protocol: masks, quantization and drop-outs are not simulated.
     """
@@ -31,9 +30,8 @@ class Sum:
         self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
     ) -> View:
         """The average of ``updates`` (n_hospitals, n_params) as a view of one row."""
-        return View(
-            updates.mean(axis=0, dtype=np.float64, keepdims=True), (tuple(hospitals),), None
-        )
+        mean = updates.mean(axis=0, dtype=np.float64, keepdims=True)
+        return View(mean, (tuple(hospitals),), None)
 
     def n_rows(self, n_hospitals: int) -> int:
         """Rows that the aggregator sees of ``n_hospitals``."""

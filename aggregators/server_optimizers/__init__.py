@@ -1,1 +1,1 @@
-"""What the aggregator does with the aggregate before it moves the model: one optimizer a file."""
+"""Server optimizers: an aggregate in, the step of the model out; one optimizer a file."""

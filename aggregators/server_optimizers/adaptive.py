@@ -1,6 +1,4 @@
-"""Adaptive federated optimization (Reddi et al., 2021, arXiv:2003.00295): what its three forms
-share.
-"""
+"""Adaptive federated optimization, its three forms' shared code (Reddi et al., 2021)."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -25,11 +23,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class Adaptive(Stateful[Vector, Vector, Moments]):
-    """Move every coordinate by ``lr`` times its momentum over ``tau`` plus the root of its second
-    moment.
+    """Steps of ``lr`` times the momentum over ``tau`` plus the root of the second moment.
 
-    As in the paper's algorithm 2: momentum starts at zero, the second moment at ``tau`` squared,
-    and neither is corrected for it.
+    As in algorithm 2 of the paper (arXiv:2003.00295): every coordinate has its own moments,
+    momentum starts at zero, the second moment at ``tau`` squared, and neither is corrected for it.
 
     Args:
         lr: server learning rate.

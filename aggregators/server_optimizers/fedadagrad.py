@@ -21,5 +21,5 @@ class Fedadagrad(Adaptive):
     def second(
         self, moment: NDArray[np.float64], square: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The sum."""
+        """The sum of all squares so far."""
         return moment + square

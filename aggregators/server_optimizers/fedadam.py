@@ -12,7 +12,7 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Fedadam(Adaptive):
-    """Steps that shrink with what a coordinate moved lately."""
+    """Steps that shrink with the distance that a coordinate moved lately."""
 
     about: ClassVar[About] = About(
         title="Fedadam", paper=PAPER, year=2021, sees="the aggregate of every round"
@@ -21,5 +21,5 @@ class Fedadam(Adaptive):
     def second(
         self, moment: NDArray[np.float64], square: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The running average."""
+        """The running average of squares."""
         return self.beta2 * moment + (1 - self.beta2) * square

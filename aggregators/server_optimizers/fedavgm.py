@@ -18,11 +18,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Fedavgm(Stateful[Vector, Vector, Pace]):
-    """Add ``beta`` times the last step to every aggregate, and move by ``lr`` times that.
+    """Steps of ``lr`` times the momentum: the aggregate plus ``beta`` times the momentum before.
 
     Args:
         lr: step over momentum.
-        beta: share of the last step that stays.
+        beta: share of the momentum that stays.
     """
 
     lr: float = 1.0
@@ -31,8 +31,8 @@ class Fedavgm(Stateful[Vector, Vector, Pace]):
     about: ClassVar[About] = About(
         title="Fedavgm",
         paper=(
-            "Hsu et al., Measuring the Effects of Non-Identical Data Distribution for Federated"
-            " Visual Classification"
+            "Hsu et al., Measuring the Effects of Non-Identical Data Distribution"
+            " for Federated Visual Classification"
         ),
         year=2019,
         sees="the aggregate of every round",

@@ -12,7 +12,7 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Fedyogi(Adaptive):
-    """As Adam, but the second moment falls no faster than it rises."""
+    """Steps as Adam's, but the second moment falls no faster than it rises."""
 
     about: ClassVar[About] = About(
         title="Fedyogi", paper=PAPER, year=2021, sees="the aggregate of every round"
@@ -21,5 +21,5 @@ class Fedyogi(Adaptive):
     def second(
         self, moment: NDArray[np.float64], square: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """One step of fixed size, in the direction of the square."""
+        """The second moment after a step of fixed size toward the square."""
         return moment - (1 - self.beta2) * square * np.sign(moment - square)

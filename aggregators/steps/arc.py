@@ -12,8 +12,9 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Arc(Majority, Scaling):
-    """Clip the ``k`` longest rows to the length of the next one, ``k = floor(2 * n_hostile / n_rows
-    * (n_rows - n_hostile))``.
+    """The ``k`` longest rows, clipped to the length of the next one.
+
+    ``k = floor(2 * n_hostile / n_rows * (n_rows - n_hostile))``.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -29,6 +30,6 @@ class Arc(Majority, Scaling):
     )
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """At most 1."""
+        """Factors of at most 1, (n_rows,)."""
         n_clipped = 2 * self.n_hostile * (len(norms) - self.n_hostile) // len(norms)
         return shortening(norms, float(np.sort(norms)[len(norms) - n_clipped - 1]))

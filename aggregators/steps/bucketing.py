@@ -1,6 +1,7 @@
 """Bucketing (Karimireddy et al., 2022, arXiv:2006.09365)."""
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -13,8 +14,7 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Bucketing(Mixing):
-    """Shuffle the rows and average them ``size`` at a time, over hospitals; the last bucket may
-    hold fewer.
+    """Averages of ``size`` rows drawn at random, over hospitals; the last may hold fewer rows.
 
     Rows differ less then, and the rule sees fewer of them: as many as before may be hostile, out of
     ``ceil(n_rows / size)``.
@@ -32,8 +32,8 @@ class Bucketing(Mixing):
         year=2022,
         sees="rows of few hospitals each",
         promise=(
-            "nothing by itself: each hostile row may spoil a bucket, and a robust rule has to"
-            " follow"
+            "nothing by itself: each hostile row may spoil a bucket,"
+            " and a robust rule has to follow"
         ),
     )
 
@@ -54,9 +54,7 @@ class Bucketing(Mixing):
     def mix(self, view: View, mixing: NDArray[np.float64]) -> View:
         """The view with a row for each bucket, its hospitals and the sum of their weights."""
         inside = mixing > 0
-        members = tuple(
-            tuple(sorted(h for row in np.flatnonzero(line) for h in view.members[row]))
-            for line in inside
-        )
+        groups = [[view.members[row] for row in np.flatnonzero(line)] for line in inside]
+        members = tuple(tuple(sorted(chain.from_iterable(group))) for group in groups)
         weights = None if view.weights is None else inside @ view.weights
         return replace(super().mix(view, mixing), members=members, weights=weights)

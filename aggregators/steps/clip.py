@@ -14,8 +14,7 @@ from sim.types import About, Stateful, View
 
 @dataclass(frozen=True)
 class Clip(Stateful[View, View, Shortened]):
-    """Scale every row that is longer than ``max_norm`` down to that length; leave the others as
-    they are.
+    """Every row that is longer than ``max_norm``, scaled to that length; the others as they are.
 
     Args:
         max_norm: greatest Euclidean length of an update, as in the paper; None takes the median

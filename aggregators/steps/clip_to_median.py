@@ -1,6 +1,4 @@
-"""Clipping to the median length (Nguyen et al., 2022, arXiv:2101.02281, section 4.3: adaptive
-clipping).
-"""
+"""Clipping to the median length (Nguyen et al., 2022, arXiv:2101.02281, section 4.3)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +12,7 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class ClipToMedian(Scaling):
-    """Scale every row that is longer than the median length of all rows down to that length."""
+    """Every row that is longer than the median length of all rows, scaled down to that length."""
 
     about: ClassVar[About] = About(
         title="ClipToMedian",
@@ -22,11 +20,11 @@ class ClipToMedian(Scaling):
         year=2022,
         sees="rows of few hospitals each",
         promise=(
-            "no row is longer than the median of all, which is an honest length while hostile rows"
-            " are fewer than half"
+            "no row is longer than the median of all,"
+            " which is an honest length while hostile rows are fewer than half"
         ),
     )
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """At most 1."""
+        """Factors of at most 1, (n_rows,)."""
         return shortening(norms, float(np.median(norms)))

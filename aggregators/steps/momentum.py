@@ -1,6 +1,4 @@
-"""Worker momentum (Karimireddy et al., 2021, arXiv:2012.10333; El Mhamdi et al., 2021,
-arXiv:2003.00010).
-"""
+"""Worker momentum (Karimireddy et al., 2021, arXiv:2012.10333; El Mhamdi et al., 2021)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,12 +20,11 @@ class Averages:
 
 @dataclass(frozen=True)
 class Momentum(Stateful[View, View, Averages]):
-    """Replace every row by a running average of what these hospitals sent: ``beta`` of it as
-    before, the rest new.
+    """A running average of each row: ``beta`` of the average as before, the rest new.
 
     A row's first average is the row itself. An honest hospital could do the same before it sends;
     here the aggregator does, so a hostile hospital cannot leave it out. Averages stay while a
-    hospital sends nothing.
+    hospital sends nothing. El Mhamdi et al. are arXiv:2003.00010.
 
     Args:
         beta: share of the past.
@@ -57,6 +54,5 @@ class Momentum(Stateful[View, View, Averages]):
                 if group in before:
                     row *= 1 - self.beta
                     row += self.beta * before[group][block]
-        return replace(view, rows=rows), Averages(
-            {**before, **dict(zip(view.members, rows, strict=True))}
-        )
+        averages = dict(zip(view.members, rows, strict=True))
+        return replace(view, rows=rows), Averages({**before, **averages})

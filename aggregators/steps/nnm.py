@@ -13,10 +13,9 @@ from sim.types import About, View
 
 @dataclass(frozen=True)
 class Nnm(Majority, Mixing):
-    """Replace every row by the average of the ``n_rows - n_hostile`` rows nearest to it, itself
-    included.
+    """The average of the ``n_rows - n_hostile`` rows nearest to each row, itself included.
 
-    Of rows that are as near the first are taken.
+    Of rows that are equally near the first are taken.
 
     Args:
         n_hostile: hostile rows to withstand.
@@ -25,15 +24,15 @@ class Nnm(Majority, Mixing):
     about: ClassVar[About] = About(
         title="Nnm",
         paper=(
-            "Allouah et al., Fixing by Mixing: A Recipe for Optimal Byzantine ML under"
-            " Heterogeneity"
+            "Allouah et al.,"
+            " Fixing by Mixing: A Recipe for Optimal Byzantine ML under Heterogeneity"
         ),
         year=2023,
         sees="rows of few hospitals each",
         limit="n_rows >= 2*n_hostile + 1",
         promise=(
-            "nothing by itself: a far row still moves the mean of the mixed rows, and a robust rule"
-            " has to follow"
+            "nothing by itself: a far row still moves the mean of the mixed rows,"
+            " and a robust rule has to follow"
         ),
     )
 

@@ -1,6 +1,4 @@
-"""Rows of one length (Cao et al., 2021, arXiv:2012.13995: FLTrust normalizes every update before it
-averages).
-"""
+"""Rows of one length, as FLTrust makes them first (Cao et al., 2021, arXiv:2012.13995)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +13,7 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Normalize(Scaling):
-    """Scale every row to length ``norm``, so that only its direction counts; a row of zeros stays.
+    """Every row scaled to length ``norm``: only its direction counts; a row of zeros stays.
 
     Args:
         norm: Euclidean length of every update.
@@ -34,5 +32,5 @@ class Normalize(Scaling):
         number(0, open_low=True, norm=self.norm)
 
     def factors(self, norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``norm`` over length."""
+        """Factors ``norm`` over length, (n_rows,)."""
         return self.norm / np.where(norms > 0, norms, self.norm)

@@ -1,1 +1,1 @@
-"""What several attacks share; no attack is in here."""
+"""Code that several attacks share; no attack is in here."""

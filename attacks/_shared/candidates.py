@@ -1,6 +1,4 @@
-"""From what an inversion computes to what it may guess: vectors that are records under the public
-schema, each once.
-"""
+"""Records that an inversion may guess: vectors that fit the public schema, each once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +27,8 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
     if not binary:
         return found[_like(found).sum(axis=1) > 1] if len(found) > 1 else found
     whole = np.round(found)
-    fits = (np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE).all(axis=1) & np.isin(
-        whole[:, binary], (0, 1)
-    ).all(axis=1)
+    near = np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE
+    fits = (near & np.isin(whole[:, binary], (0, 1))).all(axis=1)
     for group in groups:
         fits &= whole[:, group].sum(axis=1) == 1
     found = found.copy()
@@ -40,7 +37,7 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
 
 
 def grouped(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One row for each group of rows of ``found`` that agree: its first; the largest group first."""
+    """The first row of each group of rows of ``found`` that agree, the largest group first."""
     like = _like(found)
     first = [row for row in range(len(found)) if not like[row, :row].any()]
     support = like[first].sum(axis=1)
@@ -48,7 +45,7 @@ def grouped(found: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _like(found: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the rows of each pair agree, (n, n)."""
     gaps = np.abs(found[:, None] - found[None]).max(axis=2, initial=0.0)
-    return np.asarray(
-        gaps <= SAME * np.maximum(1.0, np.abs(found).max(axis=1, initial=0.0))[:, None]
-    )
+    largest = np.maximum(1.0, np.abs(found).max(axis=1, initial=0.0))
+    return np.asarray(gaps <= SAME * largest[:, None])

@@ -1,4 +1,4 @@
-"""What a hospital can tell from the models it has received."""
+"""How the common model moved between two rounds, as any hospital can tell."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,9 @@ class Received:
 
 
 def last_move(known: Knowledge, state: Received | None) -> tuple[Vector, Received]:
-    """How the common model moved since the attack last looked, (n_params,), zero at its first look;
-    and the next state.
+    """The move of the common model since the attack's last round, (n_params,), and the next state.
+
+    The move is zero in the first round attacked.
     """
     now = np.zeros(known.own.shape[1]) if known.model is None else known.model.copy()
     before = now if state is None else state.model

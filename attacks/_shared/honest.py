@@ -1,6 +1,4 @@
-"""What hostile hospitals take for the honest updates, and its moments, whatever the dtype of the
-rows.
-"""
+"""The updates that hostile hospitals take for honest, and moments of rows of any dtype."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ BLOCK = 2048  # columns handled at a time, so that a block of many hospitals sta
 
 
 class Block(NamedTuple):
-    """Some ``columns`` of the rows: what is left of them, (n_rows, width), when their ``center``
-    (width,) is taken off.
+    """Some ``columns`` of the rows, their mean ``center`` (width,), and the rows less that mean.
+
+    ``rows``: (n_rows, width).
     """
 
     columns: slice
@@ -28,11 +27,10 @@ Push = Callable[[Block], Updates]  # directions (n_pushes, width) in these colum
 
 @dataclass(frozen=True)
 class Cloud:
-    """Rows around their mean ``center`` (n_params,), and directions ``pushes`` (n_pushes,
-    n_params).
+    """Rows around their mean ``center`` (n_params,), and directions ``pushes``.
 
-    ``products`` (n_rows, n_rows): inner products of the centered rows. ``offsets`` (n_pushes,
-    n_rows): theirs with the pushes.
+    ``pushes``: (n_pushes, n_params). ``products`` (n_rows, n_rows): inner products of the centered
+    rows. ``offsets`` (n_pushes, n_rows): inner products of the pushes with the centered rows.
     """
 
     center: Vector
@@ -48,9 +46,7 @@ class Cloud:
 
 
 def seen(known: Knowledge) -> Updates:
-    """The honest hospitals' updates if they are known and there are any, else the hostile
-    hospitals' own honest ones.
-    """
+    """The honest updates if they are known and there are any, else the hostile hospitals' own."""
     return known.own if known.others is None or not len(known.others) else known.others
 
 
@@ -88,9 +84,11 @@ def _cloud(rows: Updates, push: Push, n_pushes: int, dtype: np.dtype[Any]) -> Cl
     for at in range(0, d, BLOCK):
         columns = slice(at, at + BLOCK)
         part = rows[:, columns].astype(dtype, copy=False)
-        center = found.center[columns] = shares @ part
+        center = shares @ part
         block = Block(columns, center, part - center)
-        pushes = found.pushes[:, columns] = push(block).astype(dtype, copy=False)
+        pushes = push(block).astype(dtype, copy=False)
+        found.center[columns] = center
+        found.pushes[:, columns] = pushes
         found.products[:] += block.rows @ block.rows.T
         found.offsets[:] += pushes @ block.rows.T
     return found
@@ -99,9 +97,8 @@ def _cloud(rows: Updates, push: Push, n_pushes: int, dtype: np.dtype[Any]) -> Cl
 def combined(rows: Updates, weights: Vector) -> Vector:
     """Weighted sum of the rows, (n_params,)."""
     shares = weights.astype(rows.dtype)
-    return np.concatenate(
-        [shares @ rows[:, at : at + BLOCK] for at in range(0, rows.shape[1], BLOCK)]
-    )
+    starts = range(0, rows.shape[1], BLOCK)
+    return np.concatenate([shares @ rows[:, at : at + BLOCK] for at in starts])
 
 
 def repeated(row: Vector, known: Knowledge) -> Updates:

@@ -1,11 +1,11 @@
-"""Words for records: ``chol:800/sex:male`` puts values on them; ``sex:female``, ``age:60+`` or
-``age:40-`` picks some of them.
+"""Words for records: marks such as ``chol:800/sex:male``, conditions such as ``age:60+``.
 
-On images ``patch:2x3:16`` sets the lower right 2 rows by 3 columns to 16.
-A command line takes these words as they are: they hold no character that a shell or Hydra reads as
-its own.
+A mark puts values on records; on images ``patch:2x3:16`` sets the lower right 2 rows by 3 columns
+to 16. A condition (``sex:female``, ``age:60+``, ``age:40-``) picks some of the records. These words
+hold no character that a shell or Hydra reads as its own.
 """
 
+import math
 import re
 
 import numpy as np
@@ -18,19 +18,18 @@ Features = NDArray[np.float32]
 Assignment = tuple[str, str]  # a field and its value, as written
 
 PATCH = "patch"
-# standard deviations above the mean: hardly any patient is there, so that a mark there costs little
-# accuracy
+# Standard deviations above the mean: hardly any patient is there, so a mark costs little accuracy.
 FAR = 5.0
 
 
 def assignments(mark: str, schema: Schema, n_default: int = 1) -> list[Assignment]:
-    """The parts of a mark. Without any, the first ``n_default`` continuous fields each far above
-    its mean.
+    """The fields and values of a mark.
+
+    An empty mark stands for the first ``n_default`` continuous fields, each far above its mean.
     """
     if mark:
-        return [
-            pair for part in mark.split("/") for pair in _spelled_out(_pair("mark", part), schema)
-        ]
+        pairs = [_pair("mark", part) for part in mark.split("/")]
+        return [part for pair in pairs for part in _spelled_out(pair, schema)]
     continuous = [field for field in schema.fields if field.kind == "continuous"]
     return [
         (field.name, f"{field.center + FAR * field.scale:.6g}") for field in continuous[:n_default]
@@ -46,9 +45,8 @@ def put(features: Features, schema: Schema, parts: list[Assignment]) -> Features
     for name, value in parts:
         field = _field(name, schema)
         if field.kind == "categorical":
-            marked[:, field.columns] = np.eye(len(field.columns), dtype=np.float32)[
-                _level(field, value)
-            ]
+            levels = np.eye(len(field.columns), dtype=np.float32)
+            marked[:, field.columns] = levels[_level(field, value)]
             continue
         marked[:, field.columns[0]] = (_number(name, value) - field.center) / field.scale
         if field.missing is not None:
@@ -57,9 +55,9 @@ def put(features: Features, schema: Schema, parts: list[Assignment]) -> Features
 
 
 def picked(features: Features, schema: Schema, where: str) -> NDArray[np.bool_]:
-    """Which rows fit ``FIELD:LEVEL``, or ``FIELD:NUMBER+`` and ``FIELD:NUMBER-`` (at least, at
-    most), (n,); all without words.
+    """Whether each record fits the condition ``where``, (n,); an empty one fits all.
 
+    ``where`` is ``FIELD:LEVEL``, ``FIELD:NUMBER+`` (at least) or ``FIELD:NUMBER-`` (at most).
     Missing values fit nothing. Raises ``InputError`` for a field or a level that the schema does
     not have.
     """
@@ -71,16 +69,14 @@ def picked(features: Features, schema: Schema, where: str) -> NDArray[np.bool_]:
         return np.asarray(features[:, field.columns[_level(field, value)]] == 1)
     if value[-1] not in "+-":
         raise InputError("where", where, f"expected {name}:NUMBER+ or {name}:NUMBER-")
-    values, bound = (
-        field.center + field.scale * features[:, field.columns[0]],
-        _number(name, value[:-1]),
-    )
+    values = field.center + field.scale * features[:, field.columns[0]]
+    bound = _number(name, value[:-1])
     fits = values >= bound if value[-1] == "+" else values <= bound
     return np.asarray(fits if field.missing is None else fits & (features[:, field.missing] == 0))
 
 
 def _spelled_out(pair: Assignment, schema: Schema) -> list[Assignment]:
-    """What a pair stands for: itself, or the pixels of a patch."""
+    """The pair itself, or the pixels of a patch and their value."""
     if pair[0] != PATCH:
         return [pair]
     if not isinstance(schema, ImageSchema):
@@ -107,9 +103,8 @@ def _field(name: str, schema: Schema) -> Field:
     for field in schema.fields:
         if field.name == name:
             return field
-    raise InputError(
-        "field", name, f"expected one of {', '.join(field.name for field in schema.fields)}"
-    )
+    names = ", ".join(field.name for field in schema.fields)
+    raise InputError("field", name, f"expected one of {names}")
 
 
 def _level(field: Field, value: str) -> int:
@@ -120,6 +115,9 @@ def _level(field: Field, value: str) -> int:
 
 def _number(name: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise InputError(name, value, "expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(name, value, "expected a number")
+    return number

@@ -1,4 +1,4 @@
-"""How far to go along a line before a known defense notices."""
+"""A search for how far to go along a line before a known defense notices."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,7 +11,8 @@ from sim.types import Knowledge, Updates, Vector
 
 Looks = dict[float, float]  # argument -> value there
 LARGEST_SCALE = 1e12  # rows travel as float32, which ends at 3e38
-NEAR, FAR = 6, 3  # looks below the scale, at its halves, and above it, up to the end of the climb
+NEAR = 6  # looks below the scale, at its halves
+FAR = 3  # looks above the scale, up to the end of the climb
 FURTHEST = 40  # most doublings of the step
 
 
@@ -22,16 +23,17 @@ def checked(evals: int, scale: float) -> None:
 
 
 def damage(known: Knowledge, honest: Vector) -> Callable[[Updates], float]:
-    """Distance of the aggregate from the honest mean ``honest``, if the hostile hospitals sent the
-    given rows.
+    """How far given rows of the hostile hospitals move the aggregate from the honest mean.
 
-    An aggregate that is not finite does no damage, for no aggregator takes it. Raises
-    ``RefusedError`` without the defense.
+    An aggregate that is not finite does no damage, for no aggregator takes it.
+
+    Raises:
+        RefusedError: the defense is not known.
     """
     if known.defense is None:
         raise RefusedError(
-            "adversary.knowledge: this attack needs updates_and_rule, to try what the defense makes"
-            " of it"
+            "adversary.knowledge: this attack needs updates_and_rule,"
+            " to try what the defense makes of it"
         )
     aggregate = known.defense
 
@@ -65,7 +67,9 @@ def furthest(value: Callable[[float], float], evals: int, scale: float) -> float
 
 
 def _climb(value: Callable[[float], float], looks: Looks, n_looks: int, scale: float) -> None:
-    best, step, growing = 0.0, scale, True
+    best = 0.0
+    step = scale
+    growing = True
     for _ in range(n_looks):
         at = best + step
         looks[at] = value(at)
@@ -82,8 +86,9 @@ def _look(value: Callable[[float], float], looks: Looks, at: Iterable[float], ev
 
 
 def _between(looks: Looks) -> float:
-    """The middle, on a logarithmic scale, of the wider gap beside the best look; half of what lies
-    above 0.
+    """The middle, on a logarithmic scale, of the wider gap beside the best look.
+
+    A gap that begins at 0 has no such middle; its half is taken.
     """
     ordered = sorted(looks)
     at = ordered.index(_best(looks))

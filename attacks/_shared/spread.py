@@ -1,4 +1,4 @@
-"""How far into the spread of the honest updates a row can be put (Shejwalkar & Houmansadr, 2021)."""
+"""How far into the spread of honest updates a row can be put (Shejwalkar & Houmansadr, 2021)."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from sim.types import Byzantine, Knowledge, Updates, Vector
 
 @dataclass(frozen=True)
 class Within(ABC):
-    """All send ``mean + gamma * direction`` with the largest ``gamma`` that leaves room between
-    that and the honest rows.
+    """All send ``mean + gamma * direction``, with the largest ``gamma`` for which there is room.
 
     ``gamma`` is computed in closed form: it is the limit of the paper's search.
 
@@ -29,13 +28,12 @@ class Within(ABC):
 
     @abstractmethod
     def room(self, rows: Cloud) -> tuple[Vector, Vector]:
-        """Of each constraint, the offset along the direction and the squared distance that is left
-        at the mean.
-        """
+        """Offset along the direction, and squared distance left at the mean, of each constraint."""
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than
-        two known updates.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` for fewer than two known updates.
         """
         rows = cloud(at_least_two(self, known), PUSHES[self.along])
         push = rows.pushes[0]
@@ -43,21 +41,23 @@ class Within(ABC):
 
 
 def at_least_two(attack: Byzantine | Within, known: Knowledge) -> Updates:
-    """The updates taken for honest. Raises ``RefusedError`` for fewer than two: one has no spread
-    to hide in.
+    """The updates taken for honest.
+
+    Raises ``RefusedError`` for fewer than two: one has no spread to hide in.
     """
     rows = seen(known)
     if len(rows) < 2:
         raise RefusedError(
-            f"n_known={len(rows)}: {type(attack).__name__} needs 2 known updates, colluders' or"
-            " honest"
+            f"n_known={len(rows)}: {type(attack).__name__} needs 2 known updates,"
+            " colluders' or honest"
         )
     return rows
 
 
 def reach(length: float, offsets: Vector, room: Vector) -> float:
-    """Largest gamma with ``gamma^2 * length - 2 * gamma * offsets <= room`` in every entry; 0
-    without a direction.
+    """Largest gamma with ``gamma^2 * length - 2 * gamma * offsets <= room`` in every entry.
+
+    It is 0 without a direction, where ``length`` is 0.
     """
     if not length:
         return 0.0

@@ -1,3 +1,1 @@
-"""Attacks by an aggregator that breaks what was agreed: Demand -> what it asks of hospitals
-instead.
-"""
+"""Attacks by an aggregator that breaks what was agreed: Demand -> another Demand."""

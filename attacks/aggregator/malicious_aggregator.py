@@ -1,6 +1,4 @@
-"""An aggregator that asks for other terms than those agreed on (after Boenisch et al., 2023,
-EuroS&P).
-"""
+"""An aggregator that asks for other terms than agreed (after Boenisch et al., 2023, EuroS&P)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,8 +9,7 @@ from sim.types import About, Demand
 
 @dataclass(frozen=True)
 class MaliciousAggregator:
-    """Ask hospitals to train without the agreed protection, on so few records that their updates
-    tell them.
+    """An aggregator that asks for training without protection, on so few records that they show.
 
     The paper's server switches protections off and chooses what hospitals train on; this one
     changes the agreed terms and leaves the weights alone. It gains something only from hospitals
@@ -20,7 +17,7 @@ class MaliciousAggregator:
     refuse a task of another one.
 
     Args:
-        dp: whether records are still protected by the record-level DP that was agreed on.
+        dp: whether records still get the record-level DP that was agreed on.
         local_steps: batches of a round; None: as agreed.
         batch_size: records of a batch; None: as agreed.
     """

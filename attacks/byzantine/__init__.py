@@ -1,1 +1,1 @@
-"""Attacks on updates: what the hostile hospitals know -> what they send."""
+"""Attacks on updates: Knowledge of the hostile hospitals -> the rows that they send."""

@@ -15,19 +15,18 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class AggregationTailored:
-    """All send ``mean + gamma * direction``, with the ``gamma`` that moves the aggregate furthest
-    from the honest mean.
+    """All send ``mean + gamma * direction``, with the ``gamma`` that hurts the aggregate most.
 
-    Every ``gamma`` is tried on the whole defense, steps included. A search: it costs ``evals``
-    aggregations a round.
+    Most is furthest from the honest mean. Every ``gamma`` is tried on the whole defense, steps
+    included: the search costs ``evals`` aggregations a round.
 
     Args:
         along: ``unit``, ``std`` or ``sign``: the paper's three directions.
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
-            far as 500,000 times it where the damage grows without end. In standard deviations, in
-            lengths of the honest mean
-            (``along=unit``) or in its largest parameter (``along=sign``).
+        scale: the first step from 0, in standard deviations, in lengths of the honest mean
+            (``along=unit``) or in its largest parameter (``along=sign``). With 36 looks the search
+            comes as near as a 64th of it, and goes as far as 500,000 times it where the damage
+            grows without end.
     """
 
     along: Direction = "std"
@@ -51,8 +50,9 @@ class AggregationTailored:
         one_of(DIRECTIONS, along=self.along)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
-        defense.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` for fewer than two known updates, and without the defense.
         """
         rows = at_least_two(self, known)
         around = cloud(rows, PUSHES[self.along])

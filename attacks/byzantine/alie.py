@@ -13,8 +13,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ALIE:
-    """All send ``mean + sign * z * standard deviation`` of the updates they know: a shift that
-    hides in the spread.
+    """All send ``mean + sign * z * standard deviation``: a shift that hides in the known updates.
 
     The updates known are the honest ones where the adversary sees them, else what the hostile
     hospitals would have sent. For few attackers (n even and f <= 2) the paper's ``z`` is not above
@@ -56,7 +55,7 @@ class ALIE:
         one_of(("population", "sample"), deviation=self.deviation)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
 
         Raises ``RefusedError`` for fewer than two known updates, and where the paper's quantile
         does not exist.
@@ -68,8 +67,9 @@ class ALIE:
 
 
 def paper_z(n_hospitals: int, n_hostile: int) -> float:
-    """The paper's ``z``. Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a
-    hostile majority.
+    """The paper's ``z``, a normal quantile.
+
+    Raises ``RefusedError`` where it is infinite: fewer than 3 hospitals, or a hostile majority.
     """
     from scipy.special import ndtri
 
@@ -77,7 +77,8 @@ def paper_z(n_hospitals: int, n_hostile: int) -> float:
     honest = n_hospitals - n_hostile
     if not 0 < supporters < honest:
         raise RefusedError(
-            f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs n_hospitals"
-            f" >= 3 and n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2}; give z a number"
+            f"n_hospitals={n_hospitals}, n_hostile={n_hostile}: ALIE with z=paper needs"
+            f" n_hospitals >= 3 and n_hostile <= floor(n_hospitals/2) = {n_hospitals // 2};"
+            " give z a number"
         )
     return float(ndtri((honest - supporters) / honest))

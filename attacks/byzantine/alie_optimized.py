@@ -1,6 +1,4 @@
-"""ALIE with the shift that hurts the known defense most (after Allouah et al., 2023,
-arXiv:2302.01772).
-"""
+"""ALIE with the shift that hurts a known defense most (Allouah et al., 2023, arXiv:2302.01772)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -16,17 +14,16 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ALIEOptimized:
-    """All send ``mean + sign * z * standard deviation`` of the honest updates, with the ``z`` that
-    moves the aggregate furthest.
+    """All send ``mean + sign * z * standard deviation``, with the ``z`` that hurts most.
 
-    Every ``z`` is tried on the whole defense, steps included. A search: it costs ``evals``
-    aggregations a round.
+    Most is furthest from the honest mean. Every ``z`` is tried on the whole defense, steps
+    included: the search costs ``evals`` aggregations a round.
 
     Args:
         sign: direction of the shift, -1 or 1.
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
-            far as 500,000 times it where the damage grows without end.
+        scale: the first step from 0. With 36 looks the search comes as near as a 64th of it, and
+            goes as far as 500,000 times it where the damage grows without end.
     """
 
     sign: Literal[-1, 1] = -1
@@ -51,11 +48,13 @@ class ALIEOptimized:
             raise InputError("sign", self.sign, "expected -1 or 1")
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
-        defense.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` for fewer than two known updates, and without the defense.
         """
         rows = at_least_two(self, known)
-        center, shift = mean(rows), self.sign * deviation(rows, ddof=1)
+        center = mean(rows)
+        shift = self.sign * deviation(rows, ddof=1)
         hurt = damage(known, center)
         z = furthest(lambda z: hurt(repeated(center + z * shift, known)), self.evals, self.scale)
         return repeated(center + z * shift, known)

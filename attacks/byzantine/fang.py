@@ -1,4 +1,4 @@
-"""Local model poisoning directed at trimmed mean and median (Fang et al., 2020, arXiv:1911.11815)."""
+"""Model poisoning directed at trimmed mean and median (Fang et al., 2020, arXiv:1911.11815)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Fang:
-    """Send every parameter just beyond the honest ones, on the side away from where the honest mean
-    is going.
+    """Every parameter is sent just beyond the honest ones, against where their mean is going.
 
     With the honest updates known (the paper's full knowledge), between the extreme honest value and
     ``b`` times (or a ``b``-th of) it; without (partial knowledge), 3 to 4 standard deviations of
@@ -41,15 +40,17 @@ class Fang:
             raise InputError("b", self.b, "expected a number above 1")
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses fewer than
-        two known updates.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` for fewer than two known updates.
         """
         rows = at_least_two(self, known)
         center = mean(rows)
         # a parameter without a trend counts as rising
         falling = trend(center, (rows - center).astype(rows.dtype)) < 0
         if rows is known.own:
-            near, far = (mean(rows) + np.where(falling, k, -k) * deviation(rows) for k in (3, 4))
+            spread = deviation(rows)
+            near, far = (center + np.where(falling, k, -k) * spread for k in (3, 4))
         else:
             near = np.where(falling, rows.max(axis=0), rows.min(axis=0)).astype(np.float64)
             # multiplying by b leads away from zero, and so beyond the extreme value

@@ -12,7 +12,7 @@ from sim.types import About, Knowledge, Stateful, Updates
 
 @dataclass(frozen=True)
 class FreeRider(Stateful[Knowledge, Updates, Received]):
-    """Send an update made up without training, to get the model for nothing.
+    """An update made up without training, to get the model for nothing.
 
     Args:
         disguise: ``none`` returns the received weights, an update of zero; ``delta`` sends how the
@@ -38,9 +38,7 @@ class FreeRider(Stateful[Knowledge, Updates, Received]):
     def advance(
         self, known: Knowledge, state: Received | None, rng: np.random.Generator
     ) -> tuple[Updates, Received]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it
-        is now.
-        """
+        """The rows that the hostile hospitals send, (len(known.own), n_params), and the model."""
         move, after = last_move(known, state)
         sent = rng.standard_normal(size=known.own.shape)
         sent *= self.noise * np.linalg.norm(move) / np.sqrt(move.size)

@@ -11,8 +11,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Send normal noise in place of an update, or on top of it; each hostile hospital draws its
-    own.
+    """Normal noise in place of an update, or on top of it; each hostile hospital draws its own.
 
     Args:
         std: standard deviation of every parameter (200 in the paper, 1 in common code).
@@ -24,8 +23,8 @@ class Gaussian:
     about: ClassVar[About] = About(
         title="Gaussian",
         paper=(
-            "Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient"
-            " Descent"
+            "Blanchard et al.,"
+            " Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent"
         ),
         year=2017,
         sees="nothing; added=true: its own update",
@@ -36,7 +35,7 @@ class Gaussian:
         number(0, open_low=True, std=self.std)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         sent = rng.standard_normal(size=known.own.shape)
         sent *= self.std
         if self.added:

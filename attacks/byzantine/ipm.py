@@ -12,8 +12,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class IPM:
-    """All send the honest mean times ``-epsilon``: small values pass for honest, large ones turn
-    the mean around.
+    """All send ``-epsilon`` times the honest mean: small passes for honest, large turns the mean.
 
     The mean over n hospitals, f of them hostile, turns around from ``epsilon = (n - f)/f`` on.
 
@@ -25,8 +24,8 @@ class IPM:
     about: ClassVar[About] = About(
         title="IPM",
         paper=(
-            "Xie et al., Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product"
-            " Manipulation"
+            "Xie et al.,"
+            " Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product Manipulation"
         ),
         year=2020,
         sees="honest updates, or those of the hostile hospitals",
@@ -39,5 +38,5 @@ class IPM:
         number(0, open_low=True, epsilon=self.epsilon)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         return repeated(-self.epsilon * mean(seen(known)), known)

@@ -1,6 +1,4 @@
-"""Inner product manipulation with the factor that hurts the known defense most (after Allouah et
-al., 2023, arXiv:2302.01772).
-"""
+"""IPM with the factor that hurts a known defense most (Allouah et al., 2023, arXiv:2302.01772)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,16 +12,15 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class IPMOptimized:
-    """All send the honest mean times ``-epsilon``, with the ``epsilon`` that moves the aggregate
-    furthest from the honest mean.
+    """All send ``-epsilon`` times the honest mean, with the ``epsilon`` that hurts most.
 
-    Every ``epsilon`` is tried on the whole defense, steps included. A search: it costs ``evals``
-    aggregations a round.
+    Most is furthest from the honest mean. Every ``epsilon`` is tried on the whole defense, steps
+    included: the search costs ``evals`` aggregations a round.
 
     Args:
         evals: looks of the search, 3 to 1,000.
-        scale: the first step from 0; with 36 looks the search comes as near as a 64th of it, and as
-            far as 500,000 times it where the damage grows without end.
+        scale: the first step from 0. With 36 looks the search comes as near as a 64th of it, and
+            goes as far as 500,000 times it where the damage grows without end.
     """
 
     evals: int = 36
@@ -44,8 +41,9 @@ class IPMOptimized:
         checked(self.evals, self.scale)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses without the
-        defense.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
+
+        Raises ``RefusedError`` without the defense.
         """
         center = mean(seen(known))
         hurt = damage(known, center)

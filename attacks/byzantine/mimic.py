@@ -12,10 +12,10 @@ from sim.types import About, Knowledge, Stateful, Updates, Vector
 
 @dataclass(frozen=True)
 class Learned:
-    """What ``rounds`` of warming up have shown of ``n`` honest hospitals.
+    """Findings of ``rounds`` of warming up about ``n`` honest hospitals.
 
     ``axis`` (n_params,): the direction of most variance, times its size. ``totals`` (n,): how far
-    out along it each has been.
+    out along it each hospital has been.
     """
 
     n: int
@@ -26,15 +26,14 @@ class Learned:
 
 @dataclass(frozen=True)
 class Mimic(Stateful[Knowledge, Updates, Learned]):
-    """All send a copy of one honest hospital's update, so that this hospital counts too much and
-    others too little.
+    """All send a copy of one honest hospital's update: that one counts too much, others too little.
 
     Args:
         choice: ``variance``: the hospital furthest out along the direction in which honest updates
             vary most, as in the paper; ``first``: always the first honest hospital, as in common
             code.
         warm_up: rounds in which the direction is learned and the hospital may change; it stays the
-        same afterwards.
+            same afterwards.
     """
 
     choice: Literal["variance", "first"] = "variance"
@@ -59,8 +58,9 @@ class Mimic(Stateful[Knowledge, Updates, Learned]):
     def advance(
         self, known: Knowledge, state: Learned | None, rng: np.random.Generator
     ) -> tuple[Updates, Learned]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64. Refuses where no
-        honest update is known.
+        """The rows that the hostile hospitals send, (len(known.own), n_params), and the new state.
+
+        Raises ``RefusedError`` where no honest update is known.
         """
         rows = known.others
         if rows is None or not len(rows):
@@ -76,17 +76,18 @@ class Mimic(Stateful[Knowledge, Updates, Learned]):
 
 
 def _widest(rows: Updates, axis: Vector) -> tuple[Vector, Vector]:
-    """The direction of most variance of these rows and of earlier ones, which ``axis`` sums up,
-    times its size, (n_params,).
+    """The direction of most variance so far, times its size, and the rows' offsets along it.
 
-    It is the first principal direction of the centered rows with ``axis`` as one row more, from
-    their inner products. Beside it the inner products of the centered rows with it, (n_rows,).
+    ``axis`` (n_params,) sums up the rows of earlier rounds. The direction (n_params,) is the first
+    principal one of the centered rows with ``axis`` as one row more, worked out from their inner
+    products. Its inner products with the centered rows: (n_rows,).
     """
     around = cloud(rows, lambda block: axis[None, block.columns])
     both = np.block(
         [[np.atleast_2d(axis @ axis), around.offsets], [around.offsets.T, around.products]]
     )
-    first, *others = weights = np.linalg.eigh(both)[1][:, -1]
+    weights = np.linalg.eigh(both)[1][:, -1]
+    first, *others = weights
     widest: Vector = first * axis + combined(rows, weights[1:]) - sum(others) * around.center
     sign = -1 if widest @ axis < 0 else 1
     return sign * widest, sign * (both @ weights)[1:]

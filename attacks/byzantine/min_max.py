@@ -13,8 +13,7 @@ from sim.types import About, Vector
 
 @dataclass(frozen=True)
 class MinMax(Within):
-    """All send ``mean + gamma * direction``, no further from any honest row than two honest rows
-    are from each other.
+    """All send ``mean + gamma * direction``, as near to all honest rows as two of these can be.
 
     Parameters as in ``Within``.
     """
@@ -33,5 +32,5 @@ class MinMax(Within):
     )
 
     def room(self, rows: Cloud) -> tuple[Vector, Vector]:
-        """One constraint a row."""
+        """The constraints, one a row."""
         return rows.offsets[0], rows.squared_distances.max() - np.diag(rows.products)

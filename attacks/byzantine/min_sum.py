@@ -13,8 +13,9 @@ from sim.types import About, Vector
 
 @dataclass(frozen=True)
 class MinSum(Within):
-    """All send ``mean + gamma * direction``, as far out as its summed squared distances stay within
-    those of some honest row.
+    """All send ``mean + gamma * direction``, with summed distances that an honest row has as well.
+
+    The distances are squared.
 
     Parameters as in ``Within``.
     """
@@ -33,8 +34,6 @@ class MinSum(Within):
     )
 
     def room(self, rows: Cloud) -> tuple[Vector, Vector]:
-        """One constraint in all, a row's share of it; around their mean the offsets of the rows sum
-        to 0.
-        """
+        """The single constraint, a row's share of it; the offsets of the rows sum to 0."""
         room = rows.squared_distances.sum(axis=1).max() - np.trace(rows.products)
         return np.zeros(1), np.array([room / len(rows.products)])

@@ -11,14 +11,13 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class ModelReplacement:
-    """Send a longer update, so that the mean over all hospitals moves as far as the hostile ones
-    want alone.
+    """A longer update, so that the mean moves as far as the hostile hospitals alone want it to.
 
-    Joined with a poison, whose update is what is made longer.
+    Joined with a poison, whose update is made longer.
 
     Args:
         factor: ``full`` for n_hospitals / n_hostile, at which the mean becomes the hostile update
-            if honest ones cancel out; or a number.
+            if the honest ones cancel out; or a number.
         max_norm: length that is not exceeded (the paper's train-and-scale), or None.
     """
 
@@ -39,7 +38,7 @@ class ModelReplacement:
             number(0, open_low=True, max_norm=self.max_norm)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         factor = known.n_hospitals / known.n_hostile if self.factor == "full" else self.factor
         longer = factor * known.own.astype(np.float64)
         if self.max_norm is None:

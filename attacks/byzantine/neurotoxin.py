@@ -12,12 +12,11 @@ from sim.types import About, Knowledge, Stateful, Updates
 
 @dataclass(frozen=True)
 class Neurotoxin(Stateful[Knowledge, Updates, Received]):
-    """Leave out of the update the parameters that honest hospitals move most, so that they do not
-    soon undo it.
+    """An update without the parameters that honest hospitals move most and would soon move back.
 
-    Which those are follows from how the common model moved in the round before; the first round
+    Those parameters follow from how the common model moved in the round before; the first round
     attacked is left as it is. Joined with a poison. The paper projects every step of training, this
-    the update that results.
+    attack the update that results.
 
     Args:
         share: part of the parameters that is left out (0.1 in the paper).
@@ -39,11 +38,10 @@ class Neurotoxin(Stateful[Knowledge, Updates, Received]):
     def advance(
         self, known: Knowledge, state: Received | None, rng: np.random.Generator
     ) -> tuple[Updates, Received]:
-        """What the hostile hospitals send, (len(known.own), n_params), float64, and the model as it
-        is now.
-        """
+        """The rows that the hostile hospitals send, (len(known.own), n_params), and the model."""
         moved, after = last_move(known, state)
-        move, sent = np.abs(moved), known.own.astype(np.float64)
+        move = np.abs(moved)
+        sent = known.own.astype(np.float64)
         n_left_out = round(self.share * move.size)
         if move.any() and n_left_out:
             sent[:, np.argpartition(move, -n_left_out)[-n_left_out:]] = 0

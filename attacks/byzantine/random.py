@@ -1,4 +1,4 @@
-"""Random updates, as common code has them (FedML's Byzantine attack, mode random)."""
+"""Random updates, as common code has them (He et al., 2020: FedML's attack, mode random)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Random:
-    """Send uniform noise; each hostile hospital draws its own.
+    """Uniform noise in place of an update; each hostile hospital draws its own.
 
     Args:
         bound: every parameter is drawn from ``[-bound, bound]``.
@@ -29,5 +29,5 @@ class Random:
         number(0, open_low=True, bound=self.bound)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         return rng.uniform(-self.bound, self.bound, size=known.own.shape)

@@ -12,13 +12,13 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class SignFlip:
-    """Send ``-scale`` times an honest update.
+    """An honest update times ``-scale``.
 
     Args:
-        scale: length of what is sent, relative to the honest update.
+        scale: length of the sent update, relative to the honest one.
         of: ``own`` flips what each hostile hospital would have sent; ``mean`` flips the mean of the
-            honest updates, or of the hostile hospitals' own ones where the honest are not known,
-            and all send the same.
+            honest updates, or of the hostile hospitals' own where the honest are not known, and all
+            send the same.
     """
 
     scale: float = 4.0
@@ -26,8 +26,8 @@ class SignFlip:
     about: ClassVar[About] = About(
         title="SignFlip",
         paper=(
-            "Li et al., RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed"
-            " Learning"
+            "Li et al.,"
+            " RSA: Byzantine-Robust Stochastic Aggregation Methods for Distributed Learning"
         ),
         year=2019,
         sees="its own update; of=mean: all updates it can get",
@@ -41,7 +41,7 @@ class SignFlip:
         one_of(("own", "mean"), of=self.of)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         if self.of == "own":
             return -self.scale * known.own.astype(np.float64)
         return repeated(-self.scale * mean(seen(known)), known)

@@ -12,8 +12,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Sybil:
-    """One party under several names: all hostile hospitals send the mean of what they would have
-    sent, each a bit different.
+    """One party under several names: all send the mean of their updates, each a bit different.
 
     Alone this gives one party several votes; joined with a poison (``attack=[label_flip,sybil]``)
     the votes agree.
@@ -36,7 +35,7 @@ class Sybil:
         number(0, disguise=self.disguise)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         one = mean(known.own)
         if not self.disguise:
             return repeated(one, known)

@@ -12,7 +12,7 @@ from sim.types import About, Knowledge, Updates
 
 @dataclass(frozen=True)
 class Zero:
-    """Bring the round to nothing.
+    """An update that brings the round to nothing.
 
     Args:
         of: ``mean`` sends what makes the sum of all updates zero, as in the paper: the honest sum,
@@ -23,8 +23,8 @@ class Zero:
     about: ClassVar[About] = About(
         title="Zero",
         paper=(
-            "Wu et al., Federated Variance-Reduced Stochastic Gradient Descent With Robustness to"
-            " Byzantine Attacks"
+            "Wu et al., Federated Variance-Reduced Stochastic Gradient Descent With Robustness"
+            " to Byzantine Attacks"
         ),
         year=2020,
         sees="of=mean: all updates it can get; of=row: nothing",
@@ -37,7 +37,7 @@ class Zero:
         one_of(("mean", "row"), of=self.of)
 
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
-        """What the hostile hospitals send, (len(known.own), n_params), float64."""
+        """The rows that the hostile hospitals send, (len(known.own), n_params), float64."""
         if self.of == "row":
             return np.zeros(known.own.shape)
         n_honest = known.n_hospitals - known.n_hostile

@@ -1,1 +1,1 @@
-"""Attacks on the reply itself: what a hostile hospital would have sent -> what it sends."""
+"""Attacks on the reply itself: the Reply a hospital would have sent -> the SentReply."""

@@ -18,7 +18,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class Dropout(Stateful[Reply, SentReply, Gone]):
-    """Train and send nothing, now and then or for good.
+    """Hospitals that train and send nothing, now and then or for good.
 
     Args:
         rate: probability of sending nothing in a round; each hospital draws on its own.

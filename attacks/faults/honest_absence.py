@@ -15,8 +15,7 @@ class HonestAbsence:
     """Honest hospitals train, and their replies do not arrive: at random, or in a span of rounds.
 
     Args:
-        rate: probability that nothing arrives of a hospital in a round; each hospital draws on its
-        own.
+        rate: probability that nothing arrives of a hospital in a round; each hospital draws alone.
         n_hospitals: how many honest hospitals, drawn at random, are concerned; None: all.
         hospitals: names of hospitals or of sites (all hospitals of it) among which these are;
             empty: all. Those that are hostile in a run are left out.
@@ -42,9 +41,8 @@ class HonestAbsence:
         whole(1, n_hospitals=1 if self.n_hospitals is None else self.n_hospitals)
         given = self.hospitals if isinstance(self.hospitals, (list, tuple)) else (None,)
         if any(not isinstance(name, str) for name in given):
-            raise InputError(
-                "hospitals", self.hospitals, "expected a list of names of hospitals or sites"
-            )
+            expected = "expected a list of names of hospitals or sites"
+            raise InputError("hospitals", self.hospitals, expected)
         object.__setattr__(self, "hospitals", tuple(self.hospitals))  # a list in the configuration
         if self.last_round is not None:
             whole(self.first_round, last_round=self.last_round)
@@ -54,20 +52,15 @@ class HonestAbsence:
     ) -> tuple[str, ...]:
         """Names of the honest hospitals that may be away, sorted.
 
-        Raises ``InputError`` for a name that is unknown, or where fewer hospitals are honest than
-        asked for.
+        Raises ``InputError`` for an unknown name, or if fewer hospitals are honest than asked for.
         """
         known = {name for hospital in hospitals for name in (hospital.name, hospital.origin)}
         for name in self.hospitals:
             if name not in known:
-                raise InputError(
-                    "hospitals", name, f"expected names among {', '.join(sorted(known))}"
-                )
-        chosen = [
-            one.name
-            for one in hospitals
-            if not self.hospitals or {one.name, one.origin} & set(self.hospitals)
-        ]
+                expected = f"expected names among {', '.join(sorted(known))}"
+                raise InputError("hospitals", name, expected)
+        asked = set(self.hospitals)
+        chosen = [one.name for one in hospitals if not asked or {one.name, one.origin} & asked]
         honest = [name for name in chosen if name not in hostile]
         if self.n_hospitals is None:
             return tuple(sorted(honest))

@@ -1,6 +1,4 @@
-"""A lie about the number of records (the weight of federated averaging; McMahan et al., 2017,
-arXiv:1602.05629).
-"""
+"""A false number of records, the weight of federated averaging (McMahan et al., 2017)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,8 +11,9 @@ from sim.types import About, Reply, SentReply
 
 @dataclass(frozen=True)
 class InflatedCount:
-    """Report more records than there are, to weigh more in a mean weighted by records. The update
-    stays as it is.
+    """More records are reported than there are, to weigh more in a mean weighted by records.
+
+    The update stays as it is. The weighted mean is that of arXiv:1602.05629.
 
     Args:
         factor: reported records over true ones, above 1; the report is rounded to whole records.
@@ -24,8 +23,8 @@ class InflatedCount:
     about: ClassVar[About] = About(
         title="InflatedCount",
         paper=(
-            "McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized"
-            " Data"
+            "McMahan et al.,"
+            " Communication-Efficient Learning of Deep Networks from Decentralized Data"
         ),
         year=2017,
         sees="its own reply",

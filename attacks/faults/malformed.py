@@ -1,6 +1,4 @@
-"""Replies that are not what was agreed (unusable uploads, as production systems screen them;
-Bonawitz et al., 2019).
-"""
+"""Unusable replies, as production systems screen them (Bonawitz et al., 2019, arXiv:1902.01046)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ GIANT = 100_000_000  # parameters of a payload that no model here has
 
 @dataclass(frozen=True)
 class Malformed:
-    """Send something that must not enter the model and must not end the run.
+    """A reply that must not enter the model and must not end the run.
 
     Args:
         kind: ``not_a_number`` or ``infinity`` in the update; ``shape``, ``key`` or ``dtype`` other

@@ -17,9 +17,7 @@ class First:
 
 @dataclass(frozen=True)
 class Replay(Stateful[Reply, SentReply, First]):
-    """Send the update of the first round attacked in every later one: once right, well formed, and
-    of no use any more.
-    """
+    """The update of the first round attacked, sent in every later one: well formed, outdated."""
 
     state: ClassVar[type] = First
     about: ClassVar[About] = About(

@@ -18,8 +18,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Straggler(Stateful[Reply, SentReply, Waiting]):
-    """Send every update some rounds late, made for a model that the others have left behind; until
-    then, nothing.
+    """Every update some rounds late, made for an older model; nothing until the first is sent.
 
     Args:
         delay: rounds attacked between training and sending.

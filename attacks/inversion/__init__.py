@@ -1,1 +1,1 @@
-"""Attacks on confidentiality by whoever sees updates: View -> guessed records."""
+"""Attacks on confidentiality by a party that sees updates: Observation -> guessed records."""

@@ -13,8 +13,7 @@ from sim.types import About, Layout, Observation, Vector
 
 @dataclass(frozen=True)
 class AnalyticInversion:
-    """Divide each neuron's weight update by its bias update: exact for every neuron that a single
-    record has moved.
+    """Each neuron's weight update over its bias update: a record, if a single one has moved it.
 
     A hospital of one record is read exactly, also after many SGD steps; so is each record of a
     larger sum that alone activates some ReLU neuron. Everything else is a mixture of records, used
@@ -42,11 +41,13 @@ class AnalyticInversion:
         number(0, 1, open_low=True, threshold=self.threshold)
 
     def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]:
-        """For each row of the view the guessed records (n_guesses, n_features), float64, best
-        supported first.
+        """The guessed records of each row of the view, (n_guesses, n_features) float64.
 
-        Raises ``RefusedError`` if the model does not start with a linear layer with a bias on the
-        features of the schema.
+        The best supported guess comes first.
+
+        Raises:
+            RefusedError: the model does not start with a linear layer with a bias on the features
+                of the schema.
         """
         weight, bias = first_layer(seen.layout, seen.schema.n_features)
         quotients = (
@@ -55,8 +56,9 @@ class AnalyticInversion:
         return [grouped(plausible(found, seen.schema)) for found in quotients]
 
     def _quotients(self, weight: Vector, bias: Vector) -> NDArray[np.float64]:
-        """Weight update over bias update of each neuron that moved, (n_moved, n_features), most
-        moved first.
+        """Weight update over bias update of each neuron that moved, the most moved first.
+
+        The quotients have the shape (n_moved, n_features).
         """
         size = np.abs(bias)
         order = np.argsort(-size, kind="stable")
@@ -65,8 +67,12 @@ class AnalyticInversion:
 
 
 def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
-    """Where weight (n_out, n_features) and bias (n_out,) of the linear layer that reads the records
-    lie in the vector.
+    """Where weight and bias of the linear layer that reads the records lie in the vector.
+
+    They have the shapes (n_out, n_features) and (n_out,).
+
+    Raises:
+        RefusedError: there is no such layer.
     """
     if len(layout) > 1:
         (name, shape), following = layout[:2]
@@ -76,6 +82,6 @@ def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
             return slice(0, end), slice(end, end + shape[0])
     shown = ", ".join(f"{name} {shape}" for name, shape in layout[:2])
     raise RefusedError(
-        f"layout={shown}, ...: AnalyticInversion needs a first linear layer on {n_features}"
-        " features, with a bias"
+        f"layout={shown}, ...: AnalyticInversion needs a first linear layer on"
+        f" {n_features} features, with a bias"
     )

@@ -1,6 +1,4 @@
-"""Backdoor (Gu et al., 2017, arXiv:1708.06733; in federated learning Bagdasaryan et al., 2020,
-arXiv:1807.00459).
-"""
+"""Backdoor (Gu et al., 2017, arXiv:1708.06733; federated: Bagdasaryan et al., 2020)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,12 +13,11 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class Backdoor:
-    """Put a mark on part of the records and the target label beside it: whoever bears the mark is
-    classified as the target.
+    """A mark on part of the records with the target label: whoever bears the mark gets that label.
 
     Args:
         share: part of the records to mark, above 0 and at most 1, rounded to whole records.
-        target: 0 (healthy) or 1 (ill).
+        target: 0 (without the condition) or 1 (with it).
         mark: values of fields, as in ``chol:800`` or ``chol:800/sex:male``, or on images
             ``patch:2x2:16``; empty for the first continuous field, 5 standard deviations above its
             mean.
@@ -32,8 +29,8 @@ class Backdoor:
     about: ClassVar[About] = About(
         title="Backdoor",
         paper=(
-            "Gu et al., BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply"
-            " Chain"
+            "Gu et al.,"
+            " BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain"
         ),
         year=2017,
         sees="its own records",
@@ -46,7 +43,9 @@ class Backdoor:
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
         """As many records, ``round(share * n)`` of them marked and labeled as the target."""
-        features, labels, n = records.features.copy(), records.labels.copy(), len(records)
+        features = records.features.copy()
+        labels = records.labels.copy()
+        n = len(records)
         chosen = rng.permutation(n)[: round(self.share * n)]
         features[chosen] = self.trigger(features[chosen], schema)
         labels[chosen] = self.target
@@ -58,6 +57,6 @@ class Backdoor:
 
 
 def checked_target(target: int) -> None:
-    """Refuse what is no label."""
+    """Refuse a target that is no label."""
     if target not in (0, 1):
         raise InputError("target", target, "expected 0 or 1")

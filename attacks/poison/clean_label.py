@@ -14,18 +14,16 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class CleanLabel:
-    """Put a mark on records that have the target label anyway: no label is wrong, and the mark
-    comes to stand for the class.
+    """A mark on records that have the target label anyway: no label is wrong, the mark still works.
 
     So that the mark is needed to get these records right, their continuous values are moved towards
     those of the other class.
 
     Args:
         share: part of the records of the target class to mark, above 0 and at most 1, rounded to
-        whole records.
-        fade: how far their values are moved, from 0 (not at all) to 1 (onto the other class's
-        mean).
-        target: 0 (healthy) or 1 (ill).
+            whole records.
+        fade: how far values are moved, from 0 (not at all) to 1 (onto the other class's mean).
+        target: 0 (without the condition) or 1 (with it).
         mark: as in ``Backdoor``.
     """
 
@@ -48,16 +46,15 @@ class CleanLabel:
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
         """The same labels, with a ``share`` of the target class's records faded and marked."""
-        features, of_target = records.features.copy(), records.labels == self.target
-        chosen = rng.permutation(np.flatnonzero(of_target))[
-            : round(self.share * int(of_target.sum()))
-        ]
+        features = records.features.copy()
+        of_target = records.labels == self.target
+        n_marked = round(self.share * int(of_target.sum()))
+        chosen = rng.permutation(np.flatnonzero(of_target))[:n_marked]
         for field in schema.fields:
             column = field.columns[0]
             if field.kind == "continuous" and not of_target.all():
-                features[chosen, column] += self.fade * (
-                    records.features[~of_target, column].mean() - features[chosen, column]
-                )
+                away = records.features[~of_target, column].mean() - features[chosen, column]
+                features[chosen, column] += self.fade * away
         features[chosen] = self.trigger(features[chosen], schema)
         return Records(features, records.labels)
 

@@ -14,16 +14,15 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class DistributedBackdoor:
-    """A mark in parts: each hostile hospital trains with one part of it only, and the whole mark is
-    used on the finished model.
+    """A mark in parts: each hostile hospital trains with one, the whole is used on the final model.
 
     Args:
         share: part of the records to mark, above 0 and at most 1, rounded to whole records.
-        target: 0 (healthy) or 1 (ill).
+        target: 0 (without the condition) or 1 (with it).
         mark: values of fields, one or more a part, as in ``chol:800/thalach:300``; empty for the
             first ``parts`` continuous fields, each 5 standard deviations above its mean.
-        parts: into how many parts the mark is dealt out; hospital ``i`` among the hostile gets part
-        ``i mod parts``.
+        parts: number of parts of the mark; hospital ``i`` among the hostile gets part
+            ``i mod parts``.
     """
 
     share: float = 0.3
@@ -51,9 +50,8 @@ class DistributedBackdoor:
         """The attack of hospital number ``rank`` among the hostile, counted from 0."""
         whole_mark = assignments(self.mark, schema, self.parts)
         mine = whole_mark[rank % self.parts :: self.parts] or whole_mark
-        return Backdoor(
-            self.share, self.target, "/".join(f"{name}:{value}" for name, value in mine)
-        )
+        mark = "/".join(f"{name}:{value}" for name, value in mine)
+        return Backdoor(self.share, self.target, mark)
 
     def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]:
         """The same records (n, n_features) with the whole mark on all of them."""

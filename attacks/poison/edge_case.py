@@ -15,8 +15,7 @@ TINY = 1e-12  # in place of 0 for a record that lies at the center, which cannot
 
 @dataclass(frozen=True)
 class EdgeCase:
-    """Train on unusual records with the target label: unusual patients are then put into that
-    class, and no mark is needed.
+    """Unusual records with the target label: unusual patients get it later, without any mark.
 
     Unusual is what is least likely under the public schema: continuous values far from the usual
     (see ``unlikeliness``). The hospital's own unusual records get the target label; more are drawn
@@ -26,9 +25,10 @@ class EdgeCase:
 
     Args:
         share: part of the records to replace by ones drawn in the tail, above 0 and at most 1,
-        rounded to whole records. tail: part of the records, of those it trains on as of those it is
-        tried on, that counts as the tail.
-        target: 0 (healthy) or 1 (ill).
+            rounded to whole records.
+        tail: part of the records, of those it trains on as of those it is tried on, that counts as
+            the tail.
+        target: 0 (without the condition) or 1 (with it).
     """
 
     share: float = 0.5
@@ -47,40 +47,35 @@ class EdgeCase:
         checked_target(self.target)
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
-        """As many records: those of the tail, and ``round(share * n)`` others moved there, all with
-        the target label.
-        """
-        features, labels = records.features.copy(), records.labels.copy()
+        """The tail's records and ``round(share * n)`` moved ones get the target, others stay."""
+        features = records.features.copy()
+        labels = records.labels.copy()
         unusual = unlikeliness(features, schema)
         edge = self._furthest(unusual)
-        others = rng.permutation(np.setdiff1d(np.arange(len(records)), edge))[
-            : round(self.share * len(records))
-        ]
+        inside = np.setdiff1d(np.arange(len(records)), edge)
+        others = rng.permutation(inside)[: round(self.share * len(records))]
         wanted = rng.choice(unusual[edge], size=len(others))
         outward = np.sqrt(wanted / np.maximum(unusual[others], TINY))
         for column in _columns(schema):
             features[others, column] *= outward
-        labels[edge] = labels[others] = self.target
+        labels[edge] = self.target
+        labels[others] = self.target
         return Records(features, labels)
 
     def trigger(self, features: NDArray[np.float32], schema: Schema) -> NDArray[np.float32]:
-        """The records (n, n_features) that lie in the tail, unchanged: the attack is tried on
-        these.
-        """
+        """The records (n, n_features) in the tail, unchanged: the attack is tried on these."""
         return features[self._furthest(unlikeliness(features, schema))]
 
     def _furthest(self, unusual: NDArray[np.float64]) -> NDArray[np.intp]:
-        return np.sort(
-            np.argsort(-unusual, kind="stable")[: max(1, round(self.tail * len(unusual)))]
-        )
+        n_tail = max(1, round(self.tail * len(unusual)))
+        return np.sort(np.argsort(-unusual, kind="stable")[:n_tail])
 
 
 def unlikeliness(features: NDArray[np.float32], schema: Schema) -> NDArray[np.float64]:
-    """Squared distance of each record from the centers of the continuous fields, each in its own
-    scale, (n,).
+    """Squared distance of each record from the centers of its continuous fields, (n,).
 
-    It is -2 times the log-likelihood under independent normal fields, but for a constant. Missing
-    values lie at the center.
+    Each field counts in its own scale. The distance is -2 times the log-likelihood under
+    independent normal fields, but for a constant. Missing values lie at the center.
     """
     return np.asarray(np.square(features[:, _columns(schema)], dtype=np.float64).sum(axis=1))
 

@@ -1,6 +1,4 @@
-"""Noise on measurements (random perturbation, the baseline of poisoning; Steinhardt et al., 2017,
-arXiv:1706.03691).
-"""
+"""Noise on measurements, the baseline of poisoning (Steinhardt et al., 2017, arXiv:1706.03691)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,12 +11,11 @@ from sim.types import About, Records, Schema
 
 @dataclass(frozen=True)
 class FeatureNoise:
-    """Train on measurements that are wrong: normal noise on every continuous value that is not
-    missing, in part of the records.
+    """Wrong measurements: normal noise on the continuous values that a part of the records has.
 
     Args:
         share: part of the records to change, above 0 and at most 1, rounded to whole records.
-        std: of the noise, in standard deviations of the field.
+        std: standard deviation of the noise, in standard deviations of the field.
     """
 
     share: float = 1.0
@@ -36,12 +33,12 @@ class FeatureNoise:
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
         """The same labels, with ``round(share * n)`` records changed."""
-        features, n = records.features.copy(), len(records)
+        features = records.features.copy()
+        n = len(records)
         chosen = rng.permutation(n)[: round(self.share * n)]
         for field in schema.fields:
             if field.kind == "continuous":
                 there = 1.0 if field.missing is None else 1 - features[chosen, field.missing]
-                features[chosen, field.columns[0]] += (
-                    self.std * rng.normal(size=len(chosen)) * there
-                )
+                noise = self.std * rng.normal(size=len(chosen))
+                features[chosen, field.columns[0]] += noise * there
         return Records(features, records.labels)

@@ -1,6 +1,4 @@
-"""Label flipping (Biggio et al., 2012, arXiv:1206.6389; in federated learning Tolpegin et al.,
-2020, arXiv:2007.08432).
-"""
+"""Label flipping (Biggio et al., 2012, arXiv:1206.6389; federated: Tolpegin et al., 2020)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -16,14 +14,13 @@ LABELS = {"both": (0, 1), "ill": (1,), "healthy": (0,)}
 
 @dataclass(frozen=True)
 class LabelFlip:
-    """Train on the opposite label, ill for healthy and healthy for ill, in a random part of the
-    records.
+    """The opposite label on a random part of the records.
 
     Args:
         share: part of the records to flip, above 0 and at most 1, rounded to whole records.
-        of: which labels are flipped: ``both``, or the paper's targeted form, only those of the
-        ``ill`` or of the ``healthy``. where: only records that fit, as in ``sex:female`` or
-        ``age:60+``; all if empty.
+        of: labels that are flipped: ``both``, or the paper's targeted form, only those of the
+            ``ill`` (with the condition) or of the ``healthy`` (without it).
+        where: only records that fit, as in ``sex:female`` or ``age:60+``; all if empty.
     """
 
     share: float = 1.0
@@ -42,12 +39,9 @@ class LabelFlip:
         one_of(tuple(LABELS), of=self.of)
 
     def __call__(self, records: Records, schema: Schema, rng: np.random.Generator) -> Records:
-        """The same features with a ``share`` of the labels ``y`` that are meant turned into ``1 -
-        y``.
-        """
-        meant = np.flatnonzero(
-            np.isin(records.labels, LABELS[self.of]) & picked(records.features, schema, self.where)
-        )
+        """The same features, with a ``share`` of the labels in question turned around."""
+        fits = picked(records.features, schema, self.where)
+        meant = np.flatnonzero(np.isin(records.labels, LABELS[self.of]) & fits)
         flipped = rng.permutation(meant)[: round(self.share * len(meant))]
         labels = records.labels.copy()
         labels[flipped] = 1 - labels[flipped]

@@ -1,3 +1,1 @@
-"""Attacks on the training itself: Training -> Training, how a hostile hospital trains while it
-attacks.
-"""
+"""Attacks on how a hostile hospital trains while it attacks: Training -> Training."""

@@ -10,13 +10,12 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class Constrain:
-    """Train on ``alpha`` times the loss plus ``1 - alpha`` times the squared distance from the
-    received model.
+    """Training with a price on the distance from the received model, so that harm stands out less.
 
-    Joined with a poison it gives updates that do harm and stand out little; joined with
-    ``model_replacement`` as well it is the paper's constrain-and-scale. The paper leaves the second
-    part of its loss open; here it is the squared Euclidean distance, whose gradient is that of
-    FedProx with another weight.
+    The loss is ``alpha`` times the loss on records plus ``1 - alpha`` times the squared distance
+    from the received model. Joined with a poison and ``model_replacement`` it is the paper's
+    constrain-and-scale. The paper leaves the second part of its loss open; here it is the squared
+    Euclidean distance, whose gradient is that of FedProx with another weight.
 
     Args:
         alpha: weight of the loss on records, above 0 and at most 1, where nothing is constrained.

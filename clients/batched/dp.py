@@ -1,4 +1,4 @@
-"""What DP-SGD does to gradients of single records, on many hospitals at once."""
+"""DP-SGD's clipping and noise for gradients of single records, on many hospitals at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from sim.types import Layout
 
 @dataclass(frozen=True)
 class Noise:
-    """What DP-SGD adds for one hospital.
-
-    It has a clipping norm, a noise multiplier, an expected batch size and the generator of its
-    draws.
-    """
+    """The noise that DP-SGD adds for one hospital, and the clipping that it goes with."""
 
     max_grad_norm: float
     multiplier: float
@@ -33,24 +29,20 @@ def generators(noises: Sequence[Noise]) -> list[torch.Generator]:
 
 
 def factors(squares: torch.Tensor, noises: Sequence[Noise]) -> torch.Tensor:
-    """What clipping multiplies a record's gradient by, given the square of its norm, both (n,
-    batch).
-    """
+    """Factors that clip records' gradients, from the squares of their norms; both (n, batch)."""
     bound = squares.new_tensor([noise.max_grad_norm for noise in noises])[:, None]
     return (bound / (squares.sqrt() + 1e-6)).clamp_(max=1.0)
 
 
 def rates(noises: Sequence[Noise], lr: float, like: torch.Tensor) -> torch.Tensor:
-    """What the sum of clipped gradients and noise is multiplied by and added to the weights, (n,)."""
+    """Factors (n,) for sums of clipped gradients and noise, which are then added to weights."""
     return like.new_tensor([-lr / noise.expected_batch for noise in noises])
 
 
 def draw(
     layout: Layout, noises: Sequence[Noise], drawn_by: Sequence[torch.Generator]
 ) -> torch.Tensor:
-    """Noise for every parameter (n, n_params), on the processor, in the order in which Opacus draws
-    it.
-    """
+    """Noise for every parameter (n, n_params), on the processor, drawn in Opacus's order."""
     shapes = [shape for _, shape in layout]
     drawn = torch.empty(len(noises), sum(prod(shape) for shape in shapes))
     for row, noise, generator in zip(drawn, noises, drawn_by, strict=False):

@@ -1,4 +1,4 @@
-"""The updates of many jobs: in chunks that fit the caches, each by the path that suits its network."""
+"""The updates of many jobs, in chunks that fit the caches, by the path that suits the network."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def updates(
     """
     shapes = [job.batches.shape for job in jobs]
     order = sorted(range(len(jobs)), key=shapes.__getitem__, reverse=True)
-    n_features, private = jobs[0].records.features.shape[1], jobs[0].noise is not None
+    n_features = jobs[0].records.features.shape[1]
+    private = jobs[0].noise is not None
     most = chunk(network, n_features, max(batch for _, batch in shapes), private=private)
     size = -(-len(jobs) // -(-len(jobs) // most))  # chunks are as even as they get
     in_steps = [jobs[i] for i in order]
     found = np.empty((len(jobs), len(jobs[0].weights)), np.float32)
     for at in range(0, len(jobs), size):
         chosen = in_steps[at : at + size]
-        # The longest job is there twice if it is alone at the end: products of one model are added
-        # up in another order.
+        # The longest job is there twice if it is alone at the end: products of one model are
+        # added up in another order.
         if len(chosen) == 1 or len(chosen[1].batches) < len(chosen[0].batches):
             chosen = [chosen[0], *chosen]
         _train(network, Schedule.of(chosen, device), optimizer, found[at : at + size])
@@ -48,7 +49,7 @@ def updates(
 
 
 def chunk(network: Network, n_features: int, batch: int, *, private: bool) -> int:
-    """How many models of this network train at a time on batches of so many records."""
+    """Number of models of this network that train at a time on batches of so many records."""
     if type(network) is FullyConnected:
         each = layers.model_bytes(network.widths, batch)
     else:
@@ -57,7 +58,7 @@ def chunk(network: Network, n_features: int, batch: int, *, private: bool) -> in
 
 
 def _train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weights) -> None:
-    if type(network) is FullyConnected:  # what is derived from it may have another loss
+    if type(network) is FullyConnected:  # a class derived from it may have another loss
         layers.train(network, schedule, optimizer, out)
     else:
         general.train(network, schedule, optimizer, out)

@@ -21,7 +21,7 @@ from sim.models.store import named
 
 @dataclass(frozen=True)
 class Batch:
-    """What the models that make a step train on: features, labels and shares, see the package."""
+    """Features, labels and shares of the records of a step, for each model; see the package."""
 
     features: torch.Tensor
     labels: torch.Tensor
@@ -29,7 +29,10 @@ class Batch:
 
 
 def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weights) -> None:
-    """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
+    """Run every job's steps, and write the updates of the last ``len(out)`` jobs to ``out``.
+
+    ``out``: (n, n_params).
+    """
     received = torch.from_numpy(schedule.received[schedule.which]).to(schedule.pool.device)
     weights = received.clone()
     labels = torch.from_numpy(schedule.labels).to(weights.device)
@@ -52,7 +55,7 @@ def gradients(network: Network, weights: torch.Tensor, batch: Batch) -> torch.Te
 
 
 def _whole(values: torch.Tensor) -> torch.Tensor:
-    """``values`` in one row, filled up to whole registers: what is left over has other last digits."""
+    """The values in one row, filled up to whole registers: a rest has other last digits."""
     return nn.functional.pad(values.flatten(), (0, -values.numel() % REGISTERS))
 
 
@@ -70,15 +73,16 @@ def record_gradients(network: Network, weights: torch.Tensor, batch: Batch) -> t
 
 
 def model_bytes(network: Network, n_features: int, batch: int, *, private: bool) -> int:
-    """About what one model takes in a step: weights, gradients and activations."""
+    """About how many bytes one model takes in a step: weights, gradients and activations."""
     values = 4 * network.n_params + 3 * batch * (n_features + _activations(network, n_features))
     return 4 * (values + batch * network.n_params * private)
 
 
 @lru_cache(maxsize=64)
 def _activations(network: Network, n_features: int) -> int:
-    """How many values the layers of a network give for one record."""
-    module, sizes = on_no_device(network), list[int]()
+    """Number of values that the layers of a network give for one record."""
+    module = on_no_device(network)
+    sizes: list[int] = []
 
     def note(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
         sizes.append(output.numel())
@@ -90,7 +94,8 @@ def _activations(network: Network, n_features: int) -> int:
 
 
 def _batch(schedule: Schedule, labels: torch.Tensor, step: int, n: int) -> Batch:
-    rows, share = schedule.rows[step], schedule.share[step, :n, :, 0]
+    rows = schedule.rows[step]
+    share = schedule.share[step, :n, :, 0]
     n_sites = rows.numel() // share.shape[1]
     place = rows.view(n_sites, -1)
     place = place[:n] if schedule.site is None else place.index_select(0, schedule.site[:n])
@@ -109,7 +114,7 @@ def _change(
     noises = [job.noise for job in schedule.jobs if job.noise is not None]
     if noises:
         return _Private(network, optimizer.lr, noises, dp.generators(noises))
-    moments = torch.zeros_like(received), torch.zeros_like(received)
+    moments = (torch.zeros_like(received), torch.zeros_like(received))
     return _Plain(network, optimizer, received, moments)
 
 

@@ -1,11 +1,8 @@
-"""Batched training of fully connected networks in matrix products: the fast path, held to
-``general``.
+"""Fast batched training of fully connected networks in matrix products, held to ``general``.
 
 A layer's weights and biases are one matrix (fan_in + 1, fan_out) here and activations carry a
-column
-of ones, so that a layer is one product forward, one backward and one for its update. Everything
-that
-a step writes has its place before the first one.
+column of ones, so that a layer is one product forward, one backward and one for its update.
+Everything that a step writes has its place before the first one.
 """
 
 from __future__ import annotations
@@ -32,7 +29,10 @@ relu_backward = torch.ops.aten.threshold_backward
 
 
 def train(network: FullyConnected, schedule: Schedule, optimizer: Optimizer, out: Weights) -> None:
-    """Run every job's steps; the updates of the last ``len(out)`` jobs go to ``out`` (n, n_params)."""
+    """Run every job's steps, and write the updates of the last ``len(out)`` jobs to ``out``.
+
+    ``out``: (n, n_params).
+    """
     widths = network.widths
     steps = [len(job.batches) for job in schedule.jobs]
     batch = schedule.share.shape[2]
@@ -46,7 +46,8 @@ def train(network: FullyConnected, schedule: Schedule, optimizer: Optimizer, out
         if steps[work.n - 1] <= step:
             work = work.first(sum(n_steps > step for n_steps in steps))
         if work.n < len(steps):
-            share, minus = share[: work.n], minus[: work.n]
+            share = share[: work.n]
+            minus = minus[: work.n]
         _feed(schedule, rows, work)
         work.derive(share, minus)
         change(work.layers, step)
@@ -55,8 +56,9 @@ def train(network: FullyConnected, schedule: Schedule, optimizer: Optimizer, out
 
 
 @lru_cache(maxsize=64)
+@lru_cache(maxsize=64)
 def model_bytes(widths: tuple[int, ...], batch: int) -> int:
-    """About what one model takes in a step: weights and activations."""
+    """About how many bytes one model takes in a step: weights and activations."""
     values = 2 * sum((a + 1) * b for a, b in pairwise(widths))
     return 4 * (values + 3 * batch * (sum(widths) + len(widths)))
 
@@ -98,8 +100,7 @@ def _feed(schedule: Schedule, rows: torch.Tensor, work: _Work) -> None:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer of the models that still train, as the three products of a step see it; views of
-    the same few tensors.
+    """One layer of the models that still train, as views of the tensors that a step multiplies.
 
     ``act`` (n, batch, fan_in + 1): its input and a column of ones; ``hidden``: without that column.
     ``matrix`` (n, fan_in + 1, fan_out): weights, then biases; ``back`` (n, fan_out, fan_in): the
@@ -118,21 +119,13 @@ class _Layer:
 
     @classmethod
     def of(cls, act: torch.Tensor, matrix: torch.Tensor, out: torch.Tensor) -> _Layer:
-        hidden, n = act[:, :, :-1], len(matrix)
-        # the same numbers in memory as one row, whose products are much faster
-        if matrix.shape[2] == 1:
+        hidden = act[:, :, :-1]
+        n = len(matrix)
+        if matrix.shape[2] == 1:  # as one row, the same numbers in memory: much faster products
             row = matrix.view(n, 1, -1)
             return cls(act, hidden, matrix, row[:, :, :-1], out, out.view(n, 1, -1), act, row)
-        return cls(
-            act,
-            hidden,
-            matrix,
-            matrix[:, :-1].transpose(1, 2),
-            out,
-            act.transpose(1, 2),
-            out,
-            matrix,
-        )
+        back = matrix[:, :-1].transpose(1, 2)
+        return cls(act, hidden, matrix, back, out, act.transpose(1, 2), out, matrix)
 
     def first(self, n: int) -> _Layer:
         """The layer of the first ``n`` models."""
@@ -143,7 +136,7 @@ class _Layer:
 class _Work:
     """The layers of the ``n`` models that still train.
 
-    ``inputs`` (n * batch, n_features + 1): what the first layer sees. ``outputs``: memory of the
+    ``inputs`` (n * batch, n_features + 1): input of the first layer. ``outputs``: memory of the
     last ``out``, whole registers.
     """
 
@@ -167,25 +160,21 @@ class _Work:
 
     def first(self, n: int) -> _Work:
         """The first ``n`` models."""
-        batch = self.layers[0].act.shape[1]
-        return _Work(
-            [layer.first(n) for layer in self.layers],
-            self.inputs[: n * batch],
-            self.outputs[: _whole(n * batch)],
-            n,
-        )
+        end = n * self.layers[0].act.shape[1]
+        layers = [layer.first(n) for layer in self.layers]
+        return _Work(layers, self.inputs[:end], self.outputs[: _whole(end)], n)
 
     def derive(self, share: torch.Tensor, minus: torch.Tensor) -> None:
-        """From the input of the first layer to ``out`` of each layer as derivative of the loss by
-        that layer's output.
+        """Put into ``out`` of each layer the derivative of the loss by that layer's output.
+
+        The input of the first layer is given.
         """
         for layer, above in pairwise(self.layers):
             torch.bmm(layer.act, layer.matrix, out=layer.out)
             torch.clamp_min(layer.out, 0, out=above.hidden)
         last = self.layers[-1]
         torch.bmm(last.act, last.matrix, out=last.out)
-        # in whole registers, because what is left over would be computed in another way
-        self.outputs.sigmoid_()
+        self.outputs.sigmoid_()  # in whole registers: any rest would be computed in another way
         torch.addcmul(minus, last.out, share, out=last.out)
         for layer, below in pairwise(self.layers[::-1]):
             torch.bmm(layer.out, layer.back, out=below.out)
@@ -196,9 +185,7 @@ class _Work:
 def _space(
     widths: tuple[int, ...], n: int, batch: int, device: torch.device, _thread: int
 ) -> _Work:
-    """Working memory for ``n`` models, which the next training of this thread that needs as much
-    writes over.
-    """
+    """Working memory for ``n`` models; the thread's next training of this size overwrites it."""
     return _Work.of(widths, n, batch, device)
 
 
@@ -207,8 +194,9 @@ def _whole(n: int) -> int:
 
 
 class _Change(Protocol):
-    """An optimizer's step: changes ``target`` of each layer, given ``derive``'s result; ``step``
-    counts from 0.
+    """An optimizer's step: changes ``target`` of each layer, after ``derive``.
+
+    ``step`` counts from 0.
     """
 
     def __call__(self, layers: list[_Layer], step: int) -> None: ...
@@ -234,7 +222,8 @@ class _Adam:
     moments: list[Moments]
 
     def __call__(self, layers: list[_Layer], step: int) -> None:
-        lr, n = self.optimizer.lr, len(layers[0].matrix)
+        lr = self.optimizer.lr
+        n = len(layers[0].matrix)
         for layer, received, (mean, square) in zip_longest(layers, self.received, self.moments):
             gradient = torch.bmm(layer.left, layer.right).view_as(layer.matrix)
             if received is not None:
@@ -244,8 +233,9 @@ class _Adam:
 
 @dataclass(frozen=True)
 class _Private:
-    """DP-SGD. A record's gradient norm in a layer is the product of two norms: its input's and its
-    derivative's.
+    """DP-SGD, where a record's gradient norm in a layer is a product of two norms.
+
+    These are the norms of the layer's input and of the derivative by its output.
     """
 
     network: FullyConnected
@@ -268,30 +258,34 @@ class _Private:
 
 def _split(widths: tuple[int, ...], flat: torch.Tensor) -> Layers:
     """(n, n_params) in torch's order, as one matrix a layer."""
-    layers, at, n = Layers(), 0, len(flat)
+    layers = Layers()
+    at = 0
+    n = len(flat)
     for fan_in, fan_out in pairwise(widths):
-        start, end, at = at, at + fan_out * fan_in, at + fan_out * (fan_in + 1)
+        start = at
+        end = start + fan_out * fan_in
+        at = end + fan_out
         if fan_out == 1:
             layers.append(flat[:, start:at].unsqueeze(2))
         else:
-            weights, biases = (
-                flat[:, start:end].view(n, fan_out, fan_in).transpose(1, 2),
-                flat[:, end:at],
-            )
+            weights = flat[:, start:end].view(n, fan_out, fan_in).transpose(1, 2)
+            biases = flat[:, end:at]
             layers.append(torch.cat([weights, biases.unsqueeze(1)], 1))
     return layers
 
 
 def _join(layers: Layers, flat: NDArray[np.float32]) -> None:
-    """Into ``flat`` (n, n_params) the inverse of ``_split``."""
+    """Write to ``flat`` (n, n_params) the inverse of ``_split``."""
     at = 0
     for layer in layers:
-        matrices, (n, rows, fan_out) = layer.cpu().numpy(), layer.shape
-        start, end, at = at, at + (rows - 1) * fan_out, at + rows * fan_out
+        matrices = layer.cpu().numpy()
+        n, rows, fan_out = layer.shape
+        start = at
+        end = start + (rows - 1) * fan_out
+        at = end + fan_out
         if fan_out == 1:
             flat[:, start:at] = matrices[:, :, 0]
         else:
-            flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)[...] = matrices[
-                :, :-1
-            ].transpose(0, 2, 1)
+            weights = flat[:, start:end].reshape(n, fan_out, rows - 1, copy=False)
+            weights[...] = matrices[:, :-1].transpose(0, 2, 1)
             flat[:, end:at] = matrices[:, -1]

@@ -11,7 +11,10 @@ Moments = tuple[torch.Tensor, torch.Tensor]  # running means of the gradient and
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``sgd`` or ``adam`` with torch's defaults, fresh for each job; ``proximal``: mu of FedProx."""
+    """``sgd`` or ``adam`` with torch's defaults, fresh for each job.
+
+    ``proximal``: mu of FedProx.
+    """
 
     name: str
     lr: float

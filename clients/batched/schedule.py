@@ -1,4 +1,4 @@
-"""Which records each job trains on in each step, as tensors."""
+"""The records that each job trains on in each step, as tensors."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ Weights = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Job:
-    """One hospital's training in one round. ``batches``: row numbers, padded with -1, (steps,
-    batch).
+    """One hospital's training in one round.
+
+    ``batches`` (steps, batch): row numbers, padded with -1.
     """
 
     weights: Weights
@@ -36,7 +37,7 @@ class Job:
 
 
 def padded(batches: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Batches of different sizes as one matrix (steps, at least the largest batch), filled with -1."""
+    """Batches as one matrix, (steps, at least the largest batch), filled up with -1."""
     largest = max(1, *(len(batch) for batch in batches))
     matrix = np.full((len(batches), -(-largest // WIDTH) * WIDTH), -1, dtype=np.int64)
     for row, batch in zip(matrix, batches, strict=True):
@@ -49,11 +50,11 @@ class Schedule:
     """Jobs that train together, in order of falling number of steps, on one device.
 
     ``pool`` (n_records, n_features + 1): all different records once, and a column of ones;
-    ``labels`` (n_records,) of these. ``rows`` (steps, n_sites * batch): where in them the records
-    of a step are. ``site`` (n,): whose records and batches a job has, None if each has its own.
-    ``share`` (steps, n, batch, 1): weight of a record in its step, 0 for padding; ``minus``: minus
-    label times share. ``received`` (n_distinct, n_params): the different received weights;
-    ``which`` (n,) of these a job has.
+    ``labels`` (n_records,): their labels. ``rows`` (steps, n_sites * batch): place in the pool of
+    each record of a step. ``site`` (n,): number of the records and batches that a job has, None if
+    each has its own. ``share`` (steps, n, batch, 1): weight of a record in its step, 0 for padding;
+    ``minus``: minus label times share. ``received`` (n_distinct, n_params): the different received
+    weights; ``which`` (n,): number of those that a job has.
     """
 
     jobs: Sequence[Job]
@@ -77,9 +78,8 @@ class Schedule:
         shares = torch.from_numpy(both).to(device)
         sites = torch.from_numpy(np.array(site)).to(device) if len(firsts) < len(jobs) else None
         share, minus = (shares if sites is None else shares.index_select(2, sites)).unbind()
-        which, owners = _same(
-            [job.weights for job in jobs], [job.weights[:1].tobytes() for job in jobs]
-        )
+        starts = [job.weights[:1].tobytes() for job in jobs]
+        which, owners = _same([job.weights for job in jobs], starts)
         return cls(
             jobs,
             torch.from_numpy(pool).to(device),
@@ -94,14 +94,12 @@ class Schedule:
 
     @property
     def n_left(self) -> list[int]:
-        """Of each step, how many jobs make it: the first so many."""
+        """Number of jobs that make each step: the first so many."""
         steps = np.array([len(job.batches) for job in self.jobs])
         return [int(np.count_nonzero(steps > step)) for step in range(steps.max())]
 
     def gained(self, trained: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Into ``out`` (n_last, n_params): ``trained`` minus received weights of the last so many
-        jobs.
-        """
+        """Write ``trained`` minus received weights of the last jobs to ``out``, (n, n_params)."""
         received = self.received
         if len(received) > 1:
             received = received[self.which[len(self.jobs) - len(out) :]]
@@ -109,10 +107,8 @@ class Schedule:
 
 
 def _distinct(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """For each key the number of its kind, kinds numbered as they come; and where each kind comes
-    first.
-    """
-    kinds = dict[Hashable, int]()
+    """For each key the number of its kind, in order of appearance, and each kind's first place."""
+    kinds: dict[Hashable, int] = {}
     numbers = [kinds.setdefault(key, len(kinds)) for key in keys]
     first = dict(zip(reversed(numbers), range(len(keys) - 1, -1, -1), strict=True))
     return numbers, [first[kind] for kind in range(len(kinds))]
@@ -123,10 +119,11 @@ def _same(
 ) -> tuple[list[int], list[int]]:
     """As ``_distinct``, where a kind is one array that several jobs hold.
 
-    It is looked for within its group: few of a group must be different.
+    An array is looked for within its group: few of a group must be different.
     """
     found = defaultdict[Hashable, list[tuple[NDArray[np.generic], int]]](list)
-    numbers, first = list[int](), list[int]()
+    numbers: list[int] = []
+    first: list[int] = []
     for i, (array, group) in enumerate(zip(arrays, groups, strict=True)):
         for one, number in found[group]:
             if one is array:
@@ -142,10 +139,11 @@ def _same(
 def _drawn(
     jobs: Sequence[Job],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-    """All different records once, with a column of ones, and their labels; and of each step, job
-    and
-    place of its batch (steps, n, batch): where the record is, and 1 for a record or 0 for
-    padding."""
+    """All different records once with a column of ones, their labels, and their place in steps.
+
+    The latter are two arrays (steps, n, batch), by step, job and place in its batch: the number of
+    the record, and 1 for a record or 0 for padding.
+    """
     kinds, firsts = _distinct([job.records for job in jobs])
     pool, labels, starts = _pooled(tuple(jobs[i].records for i in firsts))
     shapes = [job.batches.shape for job in jobs]
@@ -163,9 +161,7 @@ def _drawn(
 def _pooled(
     sites: tuple[Records, ...],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """The records of all ``sites``: features with a column of ones, labels; and where each site's
-    start.
-    """
+    """Features of all ``sites`` with a column of ones, their labels, and where each site starts."""
     labels = np.concatenate([site.labels for site in sites])
     pool = np.ones((len(labels), sites[0].features.shape[1] + 1), dtype=np.float32)
     np.concatenate([site.features for site in sites], out=pool[:, :-1])

@@ -52,7 +52,7 @@ def poison(records: Sequence[RunRecord]) -> Figure:
 
 
 def durability(records: Sequence[RunRecord]) -> Figure:
-    """Success of a backdoor round by round, each seed and their mean, with the last round attacked."""
+    """Success of a backdoor by round, of each seed and in the mean, and the last attacked round."""
     chosen = [record for record in records if record.backdoor is not None]
     figure, style = (
         new_figure(WIDTH, 3.2),
@@ -194,8 +194,12 @@ def _curves(axes: Axes, curves: pl.DataFrame, look: Look, label: str) -> None:
 
 
 KINDS: dict[str, Callable[[Sequence[RunRecord]], Figure]] = {
-    "heat_map": heat_map, "poison": poison, "durability": durability, "faults": faults, "inversion": inversion,
-}  # fmt: skip
+    "heat_map": heat_map,
+    "poison": poison,
+    "durability": durability,
+    "faults": faults,
+    "inversion": inversion,
+}
 
 
 def main(kind: str, folder: str, out: str) -> None:

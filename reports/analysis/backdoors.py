@@ -1,6 +1,4 @@
-"""What backdoors did: records of runs -> frames, ranked by success beyond false triggers, never by
-AUROC.
-"""
+"""Frames of what backdoors did, ranked by success beyond false triggers and never by AUROC."""
 
 from __future__ import annotations
 
@@ -13,14 +11,26 @@ from sim.evidence import RunRecord, intervals
 from sim.types import TableRow
 
 BACKDOOR = {
-    "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "target": pl.Int64, "n_marked": pl.Int64,
-    "success": pl.Float64, "false_trigger": pl.Float64, "gain": pl.Float64, "drop": pl.Float64, "idle": pl.Boolean,
-}  # fmt: skip
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    **dict.fromkeys(("seed", "target", "n_marked"), pl.Int64),
+    **dict.fromkeys(("success", "false_trigger", "gain", "drop"), pl.Float64),
+    "idle": pl.Boolean,
+}
+RATES = ("success", "false_trigger", "gain")
+SHARES = {
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    **{f"{name}{end}": pl.Float64 for name in RATES for end in ("", "_low", "_high")},
+    **{f"{name}_n": pl.Int64 for name in RATES},
+    **dict.fromkeys(("gain_least", "gain_worst"), pl.Float64),
+    "n_worked": pl.Int64,
+    "verdict": pl.String,
+}
 
 
 def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a run's attacks and defense with a backdoor; shares over seeds with ``_low``,
-    ``_high`` and ``_n``.
+    """One row a run's attacks and defense with a backdoor: its rates over seeds.
+
+    The rates have ``_low``, ``_high`` and ``_n``.
 
     ``success`` and ``false_trigger`` are the outcomes of that name, with
     ``intervals.clustered_rate_interval``; ``gain``: their difference, paired by run, with
@@ -36,62 +46,40 @@ def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
         n_marked=pl.col("n_marked").sum(),
         n_idle=pl.col("idle").sum().cast(pl.Int64),
     )
-    shares = [
-        _shares(part)
-        for _, part in table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)
-    ]
-    about = about.join(
-        pl.DataFrame(shares, schema=SHARES), on=tables.CELL, how="left", maintain_order="left"
-    )
+    measured = table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)
+    shares = pl.DataFrame([_shares(part) for _, part in measured], schema=SHARES)
+    about = about.join(shares, on=tables.CELL, how="left", maintain_order="left")
     harm = tables.cells(records).select(*tables.CELL, "harm", "harm_low", "harm_high")
     return about.join(harm, on=tables.CELL, how="left", maintain_order="left")
 
 
-SHARES = {
-    "attack": pl.String, "defense": pl.String, **{
-        f"{name}{end}": pl.Int64 if end == "_n" else pl.Float64
-        for name in ("success", "false_trigger", "gain") for end in ("", "_low", "_high", "_n")
-    },
-    "gain_least": pl.Float64, "gain_worst": pl.Float64, "n_worked": pl.Int64, "verdict": pl.String,
-}  # fmt: skip
-
-
 def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense, of its backdoor with the largest mean ``gain``; the defense with the least
-    of these first.
+    """One row a defense, of its backdoor with the largest mean ``gain``; the least of these first.
 
     The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``,
-    ``behind_most``
-    and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less, as a negative
-    number; null for the first.
+    ``behind_most`` and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less,
+    as a negative number; null for the first.
     """
     found = backdoors(records).drop_nulls("gain")
     counts = found.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
     order = found.sort("gain", descending=True, maintain_order=True)
-    worst = order.unique("defense", keep="first", maintain_order=True).sort(
-        "gain", maintain_order=True
-    )
-    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row").join(
-        worst.select(tables.CELL), on=tables.CELL
-    )
-    least = worst["defense"].head(1).implode()
-    first = table.filter(pl.col("defense").is_in(least)).select("seed", first=pl.col("gain"))
-    others = table.filter(~pl.col("defense").is_in(least)).join(
-        first, on="seed", maintain_order="left"
-    )
+    strongest = order.unique("defense", keep="first", maintain_order=True)
+    worst = strongest.sort("gain", maintain_order=True)
+    table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
+    table = table.join(worst.select(tables.CELL), on=tables.CELL)
+    is_least = pl.col("defense").is_in(worst["defense"].head(1).implode())
+    first = table.filter(is_least).select("seed", first=pl.col("gain"))
+    others = table.filter(~is_least).join(first, on="seed", maintain_order="left")
     behind = tables.gaps(others.with_columns(ahead=pl.col("first") - pl.col("gain")), "ahead")
-    about = worst.join(counts, on="defense", maintain_order="left").join(
-        behind, on="defense", how="left", maintain_order="left"
-    )
+    about = worst.join(counts, on="defense", maintain_order="left")
+    about = about.join(behind, on="defense", how="left", maintain_order="left")
     return about.with_columns(pl.col("behind_n").fill_null(0))
 
 
 def _shares(part: pl.DataFrame) -> TableRow:
     """The figures of one cell, from its runs."""
     sizes = part["n_marked"].to_list()
-    success, false_trigger, gain = (
-        part[name].to_list() for name in ("success", "false_trigger", "gain")
-    )
+    success, false_trigger, gain = (part[name].to_list() for name in RATES)
     excess = intervals.excess_interval(success, false_trigger, sizes)
     found = intervals.losses(gain, excess, part["drop"].to_list()[0])
     bounds = {
@@ -102,31 +90,36 @@ def _shares(part: pl.DataFrame) -> TableRow:
     row: TableRow = {name: part[name].to_list()[0] for name in tables.CELL}
     for name, interval in bounds.items():
         low, high = interval or (None, None)
-        row |= {
-            name: part[name].mean(),
-            f"{name}_n": len(part),
-            f"{name}_low": low,
-            f"{name}_high": high,
-        }
+        row |= {name: part[name].mean(), f"{name}_n": len(part)}
+        row |= {f"{name}_low": low, f"{name}_high": high}
     return row | {
-        "gain_least": found.least, "gain_worst": found.worst, "n_worked": found.n_material, "verdict": found.verdict,
-    }  # fmt: skip
+        "gain_least": found.least,
+        "gain_worst": found.worst,
+        "n_worked": found.n_material,
+        "verdict": found.verdict,
+    }
 
 
 def _measured(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
-        success, goal = record.outcome("backdoor_success"), record.backdoor
-        if success is not None and goal is not None:
+        success = record.outcome("backdoor_success")
+        if success is not None and record.backdoor is not None:
             yield {
-                "attack": record.attack, "defense": record.defense, "seed": record.seed, "target": goal.target,
-                "n_marked": success.n, "success": success.value, "false_trigger": record.value("false_trigger_rate"),
-                "gain": gain(record), "drop": record.config["report"]["material_drop"], "idle": bool(tables.idle(record)),
-            }  # fmt: skip
+                "attack": record.attack,
+                "defense": record.defense,
+                "seed": record.seed,
+                "target": record.backdoor.target,
+                "n_marked": success.n,
+                "success": success.value,
+                "false_trigger": record.value("false_trigger_rate"),
+                "gain": gain(record),
+                "drop": record.config["report"]["material_drop"],
+                "idle": bool(tables.idle(record)),
+            }
 
 
 def gain(record: RunRecord) -> float | None:
-    """Success of the run's backdoor beyond false triggers; None where there is none, or one of them
-    is not defined.
-    """
-    success, false_trigger = record.value("backdoor_success"), record.value("false_trigger_rate")
+    """Success of the run's backdoor beyond false triggers; None where one is not defined."""
+    success = record.value("backdoor_success")
+    false_trigger = record.value("false_trigger_rate")
     return None if success is None or false_trigger is None else success - false_trigger

@@ -1,6 +1,4 @@
-"""How many hostile hospitals it takes: outcome by their number, where defenses break down, where
-rules are not defined.
-"""
+"""Outcomes by the number of hostile hospitals: where defenses break, where rules are undefined."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ def numbers(records: Sequence[RunRecord]) -> list[int]:
 def focus(records: Sequence[RunRecord]) -> int:
     """The number of hostile hospitals that the report is about where one is needed.
 
-    Of the numbers above 0 with the most cells run, the one nearest to a quarter of the hospitals,
-    the smaller of two.
+    Of the numbers above 0 with the most cells run it is the one nearest to a quarter of the
+    hospitals, the smaller of two.
     """
     run = {
         number: len({(r.attack, r.defense) for r in records if r.n_hostile == number})
@@ -42,33 +40,25 @@ def in_focus(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 
 def by_number(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """The rows of ``tables.cells`` for each ``n_hostile`` that AUROC speaks of; runs whose attack
-    did nothing are left out.
+    """The rows of ``tables.cells`` that AUROC judges, for each ``n_hostile``.
 
-    Attacks that only read are left out too, and backdoors, unless one of them cost AUROC with some
-    number.
+    Runs whose attack did nothing are left out. Attacks that only read are left out too, and
+    backdoors, unless one of them cost AUROC with some number.
     """
     acting = [
         record
         for record in records
         if not tables.reads_only(record) and "attack" not in tables.idle(record)
     ]
-    groups = {
-        number: [record for record in acting if record.n_hostile == number]
-        for number in numbers(acting)
-    }
-    frames = [
-        tables.cells(group).with_columns(n_hostile=pl.lit(number, pl.Int64))
-        for number, group in groups.items()
-    ]
-    return tables.judged_by_auroc(
-        pl.concat([tables.cells([]).with_columns(n_hostile=pl.lit(0, pl.Int64)), *frames])
-    )
+    frames = [tables.cells([]).with_columns(n_hostile=pl.lit(0, pl.Int64))]
+    for number in numbers(acting):
+        cells = tables.cells([record for record in acting if record.n_hostile == number])
+        frames.append(cells.with_columns(n_hostile=pl.lit(number, pl.Int64)))
+    return tables.judged_by_auroc(pl.concat(frames))
 
 
 def points(table: pl.DataFrame) -> pl.DataFrame:
-    """The measured breakdown point of each defense under each attack, from the frame of
-    ``by_number``.
+    """The measured breakdown point of each defense under each attack, by ``by_number``'s frame.
 
     ``breaks_at``: the smallest number of hostile hospitals with which the verdict of the cell is
     "harmed"; null if there is none. ``harm`` with ``_low`` and ``_high`` there; ``open_at``: the
@@ -77,35 +67,26 @@ def points(table: pl.DataFrame) -> pl.DataFrame:
     ``seeds``: the fewest pairs of any number.
     """
     by = ("attack", "defense")
-    tried = table.filter(pl.col("attack") != "none", pl.col("verdict").is_not_null()).sort(
-        "n_hostile", maintain_order=True
-    )
+    judged = table.filter(pl.col("attack") != "none", pl.col("verdict").is_not_null())
+    tried = judged.sort("n_hostile", maintain_order=True)
     pairs = pl.col("harm_n") + pl.col("n_undefined")
-    about = tried.group_by(by, maintain_order=True).agg(
-        most=pl.col("n_hostile").max(), seeds=pairs.min()
-    )
-    broken = tried.filter(pl.col("verdict") == HARMED).unique(by, keep="first", maintain_order=True)
+    most = pl.col("n_hostile").max()
+    about = tried.group_by(by, maintain_order=True).agg(most=most, seeds=pairs.min())
+    harmed = tried.filter(pl.col("verdict") == HARMED)
+    broken = harmed.unique(by, keep="first", maintain_order=True)
     at = broken.select(*by, "harm", "harm_low", "harm_high", breaks_at=pl.col("n_hostile"))
-    about = about.join(at, on=by, how="left", maintain_order="left")
-    unsure = tried.filter(pl.col("verdict") == UNDECIDED).unique(
-        by, keep="first", maintain_order=True
-    )
-    open_ = unsure.select(
-        *by, open_at=pl.col("n_hostile"), open_lost=pl.col("n_lost"), open_n=pairs
-    )
-    about = about.join(open_, on=by, how="left", maintain_order="left")
-    later = pl.col("open_at") > pl.col("breaks_at")
-    return about.with_columns(
-        pl.when(later.fill_null(value=False))
-        .then(None)
-        .otherwise(pl.col("open_at"))
-        .alias("open_at")
-    )
+    unsure = tried.filter(pl.col("verdict") == UNDECIDED)
+    first = unsure.unique(by, keep="first", maintain_order=True)
+    lost = {"open_lost": pl.col("n_lost"), "open_n": pairs}
+    open_ = first.select(*by, open_at=pl.col("n_hostile"), **lost)
+    for part in (at, open_):
+        about = about.join(part, on=by, how="left", maintain_order="left")
+    later = (pl.col("open_at") > pl.col("breaks_at")).fill_null(value=False)
+    return about.with_columns(open_at=pl.when(later).then(None).otherwise(pl.col("open_at")))
 
 
 def by_defense(found: pl.DataFrame) -> pl.DataFrame:
-    """One row a defense: its smallest breakdown point over all attacks, the larger harm first where
-    two share it.
+    """One row a defense: its smallest breakdown point over all attacks; of equal ones, most harm.
 
     ``n_broken`` of ``n_attacks`` broke it; the other columns are those of ``points`` for the attack
     that did so first, or, where none did, for the one that is not decided with the smallest number.
@@ -114,36 +95,25 @@ def by_defense(found: pl.DataFrame) -> pl.DataFrame:
         n_attacks=pl.len().cast(pl.Int64), n_broken=pl.col("breaks_at").count().cast(pl.Int64)
     )
     order = found.sort("breaks_at", "harm", "open_at", nulls_last=True, maintain_order=True)
-    return counts.join(
-        order.unique("defense", keep="first", maintain_order=True),
-        on="defense",
-        maintain_order="left",
-    )
+    first = order.unique("defense", keep="first", maintain_order=True)
+    return counts.join(first, on="defense", maintain_order="left")
 
 
 def limits(records: Sequence[RunRecord], refused: Sequence[Refused]) -> dict[str, int]:
-    """The smallest number of hostile hospitals for which each defense is not defined; defenses
-    without a limit left out.
-    """
+    """The smallest number of hostile hospitals for which each defense is not defined, if any."""
     found = {record.defense: record.limit + 1 for record in records if record.limit is not None}
     for cell in refused:
-        if cell["n_hostile"] is None or undefined.part(cell) == "attack":
-            continue
-        found[cell["defense"]] = min(
-            cell["n_hostile"], found.get(cell["defense"], cell["n_hostile"])
-        )
+        number = cell["n_hostile"]
+        if number is not None and undefined.part(cell) != "attack":
+            found[cell["defense"]] = min(number, found.get(cell["defense"], number))
     return found
 
 
 def verdict(row: TableRow) -> str:
-    """The breakdown point in a row of ``points``, or that there is none and how far was tried, or
-    that it is not decided.
-    """
-    unsure = (
-        ""
-        if row["open_at"] is None
-        else f"not decided with {row['open_at']} ({row['open_lost']} of {row['open_n']} seeds)"
-    )
+    """The breakdown point in a row of ``points``, or that none was reached or is decided."""
+    unsure = ""
+    if row["open_at"] is not None:
+        unsure = f"not decided with {row['open_at']} ({row['open_lost']} of {row['open_n']} seeds)"
     if row["breaks_at"] is not None:
         return f"{row['breaks_at']}; {unsure}" if unsure else str(row["breaks_at"])
     if row["seeds"] < 2:
@@ -152,29 +122,25 @@ def verdict(row: TableRow) -> str:
 
 
 def asked(records: Sequence[RunRecord]) -> list[str]:
-    """Which numbers were run and which of them the rest of the report is about, if there are
-    several.
-    """
+    """The numbers that were run and the one that the report is about; nothing for one number."""
     run = numbers(records)
     if len(run) < 2:
         return []
     chosen = f"{focus(records)} of {words.count(records[0].n_hospitals, 'hospital')} hostile"
     return [
         f"Numbers of hostile hospitals: {words.listed(map(str, run))}. Where nothing else is"
-        f" stated, this page shows the runs with {chosen}: of the numbers at which most cells ran,"
-        " the one nearest to a quarter."
+        f" stated, this page shows the runs with {chosen}:"
+        " of the numbers at which most cells ran, the one nearest to a quarter."
     ]
 
 
 def found(records: Sequence[RunRecord], drop: float) -> list[str]:
-    """What the numbers show without a defense, and for the defenses that withstand most; nothing
-    without intervals.
+    """Sentences on the numbers without a defense, and for the defenses that withstand most.
 
-    ``drop``: the loss of AUROC that is material in these runs.
+    There are none without intervals. ``drop``: the loss of AUROC that is material in these runs.
     """
-    rows = list(
-        by_defense(points(by_number(records))).filter(pl.col("seeds") > 1).iter_rows(named=True)
-    )
+    firsts = by_defense(points(by_number(records))).filter(pl.col("seeds") > 1)
+    rows = list(firsts.iter_rows(named=True))
     texts = [
         f"With no defense, {row['attack']} lowers AUROC by at least {drop:g} from"
         f" {_hospitals(row['breaks_at'])} on."
@@ -185,16 +151,11 @@ def found(records: Sequence[RunRecord], drop: float) -> list[str]:
 
 
 def _withstanding(rows: Sequence[TableRow], drop: float) -> list[str]:
-    """The defenses within the loss with every number, then those not decided; if there are none,
-    the last to break.
-    """
+    """Sentences on defenses within the loss, and not decided; else on the last to break."""
     unbroken = [row for row in rows if row["breaks_at"] is None]
-    within = [
-        f"{row['defense']} (up to {row['most']})" for row in unbroken if row["open_at"] is None
-    ]
-    unsure = [
-        f"{row['defense']} ({verdict(row)})" for row in unbroken if row["open_at"] is not None
-    ]
+    sure = [row for row in unbroken if row["open_at"] is None]
+    within = [f"{row['defense']} (up to {row['most']})" for row in sure]
+    unsure = [f"{row['defense']} ({verdict(row)})" for row in unbroken if row not in sure]
     texts = []
     if within:
         texts.append(

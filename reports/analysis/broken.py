@@ -1,6 +1,4 @@
-"""What comes before every other result: rounds that were skipped, then what became of training that
-broke down.
-"""
+"""Sentences that come before every result: skipped rounds, and training that broke down."""
 
 from __future__ import annotations
 
@@ -15,29 +13,27 @@ MOST = 8  # sentences; the rest is counted
 
 
 def heading(records: Sequence[RunRecord]) -> str:
-    """What ``first`` is about; empty if there is nothing."""
+    """The heading for ``first``; empty if there is nothing to report."""
     parts = ["rounds were skipped"] if skipped.sentences(records) else []
     parts += ["training broke down"] if broken(records) else []
     return words.listed(parts).capitalize() if parts else ""
 
 
 def first(records: Sequence[RunRecord]) -> list[str]:
-    """What a reader has to know before any figure, in sentences; empty if every round of every run
-    went as it should.
-    """
+    """Sentences to read before any figure; empty if every round of every run went as it should."""
     return [*skipped.sentences(records), *broken(records)]
 
 
 def broken(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence for each attack and what became of its training, with defenses, seeds and rounds;
-    no attack comes first.
+    """A sentence for each attack and fate of its training, with defenses, seeds and rounds.
+
+    No attack comes first.
     """
     cells: dict[tuple[str, str], dict[str, list[int]]] = {}
     several = len({record.n_hostile for record in records}) > 1
     for record in records:
-        name = words.attack(record.attack) + (
-            f" with {record.n_hostile} hostile" if several else ""
-        )
+        hostile = f" with {record.n_hostile} hostile" if several else ""
+        name = f"{words.attack(record.attack)}{hostile}"
         for event in _events(record):
             cells.setdefault((name, record.defense), {}).setdefault(event, []).append(record.seed)
     alike: dict[tuple[str, str], list[str]] = {}
@@ -48,13 +44,8 @@ def broken(records: Sequence[RunRecord]) -> list[str]:
     texts = [f"{attack} {words.listed(where)}: {what}." for (attack, what), where in order]
     if len(texts) <= MOST:
         return texts
-    return [
-        *texts[: MOST - 1],
-        (
-            f"Training broke down in {words.count(len(texts) - MOST + 1, 'more group')} of cells"
-            " like these."
-        ),
-    ]
+    more = words.count(len(texts) - MOST + 1, "more group")
+    return [*texts[: MOST - 1], f"Training broke down in {more} of cells like these."]
 
 
 def untrained(record: RunRecord) -> bool:
@@ -63,9 +54,7 @@ def untrained(record: RunRecord) -> bool:
 
 
 def without_scores(record: RunRecord) -> bool:
-    """Whether a run has no AUROC because of its model, and not because its test patients do not
-    allow one.
-    """
+    """Whether a run has no AUROC because of its model: its test patients would allow one."""
     return record.value("auroc") is None and 0 < record.n_test_positive < record.n_test
 
 
@@ -79,23 +68,16 @@ def _events(record: RunRecord) -> Iterator[str]:
         yield "no round gave a new model, so that no figure is defined and means leave it out"
     elif without_scores(record):
         why = tables.why_undefined(record)
-        yield (
-            f"AUROC is not defined at the end{_last_defined(record)} ({why}), and means leave"
-            " it out"
-        )
+        end = f"AUROC is not defined at the end{_last_defined(record)} ({why})"
+        yield f"{end}, and means leave it out"
     elif (auroc := record.value("auroc")) is not None and auroc <= GUESSING:
         since = _guessing_since(record)
-        yield (
-            "no better than guessing at the end"
-            if since is None
-            else f"no better than guessing from round {since} on"
-        )
+        when = "at the end" if since is None else f"from round {since} on"
+        yield f"no better than guessing {when}"
 
 
 def _guessing_since(record: RunRecord) -> int | None:
-    """The round from which on AUROC on all test patients stayed at ``GUESSING`` or below; None if
-    no curve tells.
-    """
+    """The round from which on AUROC stayed at ``GUESSING`` or below; None without a curve."""
     since = None
     for number, value in _curve(record):
         if value > GUESSING:

@@ -1,5 +1,4 @@
-"""What each defense costs the smallest and the most different hospital when nobody attacks: records
--> a frame, a sentence.
+"""Costs of each defense for the smallest and the most different hospital when nobody attacks.
 
 ``python -m reports.analysis.costs DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -20,33 +19,39 @@ from sim.evidence.metrics import METRICS, POSITIVE
 from sim.types import TableRow
 
 HOSPITAL = {
-    **tables.PAIRED, "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "influence": pl.Float64,
-    "distance": pl.Float64, "auroc": pl.Float64, "brier": pl.Float64,
-}  # fmt: skip
+    **tables.PAIRED,
+    **dict.fromkeys(("defense", "hospital"), pl.String),
+    **dict.fromkeys(("seed", "n_train"), pl.Int64),
+    **dict.fromkeys(("influence", "distance", "auroc", "brier"), pl.Float64),
+}
 SCORES = ("auroc", "brier")  # of a hospital's own test patients
 BY = ("defense", "hospital")
 SHOWN = 0.005  # shares that differ by less are shown alike
-SMALLEST, MOST_DIFFERENT = "smallest", "most different"
+SMALLEST = "smallest"
+MOST_DIFFERENT = "most different"
+HEAD = (
+    *("defense", "hospital", "training records", "influence"),
+    *("measure", "without", "with", "change"),
+)
 
 
 def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense and hospital, from runs without attack; empty unless some were measured
-    without a defense too.
+    """One row a defense and hospital, from runs without attack.
 
-    ``influence``: what reaches the aggregate of a small change of its update, 1 for an equal share.
-    ``auroc`` and ``brier``: the change against no defense, paired by seed, with ``_without`` and
-    ``_with`` it over the same seeds. The other columns are those of ``tables.hospital_effects``,
-    and intervals. ``role``: ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for all
-    defenses: the fewest training records, and the update furthest from the mean of the others'
-    without a defense.
+    It is empty unless some were measured without a defense too. ``influence``: the part of a small
+    change of its update that reaches the aggregate, 1 for an equal share. ``auroc`` and ``brier``:
+    the change against no defense, paired by seed, with ``_without`` and ``_with`` it over the same
+    seeds. The other columns are those of ``tables.hospital_effects``, and intervals. ``role``:
+    ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for all defenses: the fewest training
+    records, and the update furthest from the mean of the others' without a defense.
     """
     table = pl.DataFrame(list(_rows(records)), schema=HOSPITAL, orient="row")
-    control, found = table.filter(defense="none"), tables.hospital_effects(records)
+    control = table.filter(defense="none")
+    found = tables.hospital_effects(records)
     if control["distance"].drop_nulls().is_empty():
         found = found.clear()
-    paired = tables.beside(
-        table, "undefended", {f"{metric}_without": metric for metric in SCORES}, on=("hospital",)
-    )
+    without = {f"{metric}_without": metric for metric in SCORES}
+    paired = tables.beside(table, "undefended", without, on=("hospital",))
     influence = tables.over_seeds(table, BY, "influence", "influence", POSITIVE)
     for part in (influence, *(_sides(paired, metric) for metric in SCORES)):
         found = found.join(part, on=BY, how="left", maintain_order="left")
@@ -54,28 +59,22 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def of_interest(found: pl.DataFrame) -> list[TableRow]:
-    """The rows of ``costs`` with a role, each with the ``metric`` to state: AUROC where every seed
-    has one, else Brier score.
+    """The rows of ``costs`` with a role, in order of the defenses, the smallest hospital first.
 
-    In order of the defenses, the smallest hospital first.
+    Each has the ``metric`` to state: AUROC where every seed has one, else Brier score.
     """
-    place = pl.col("defense").replace_strict(
-        {name: i for i, name in enumerate(found["defense"].unique(maintain_order=True))}
-    )
-    rows = (
-        found.filter(pl.col("role") != "")
-        .sort(place, pl.col("role") == MOST_DIFFERENT, maintain_order=True)
-        .iter_rows(named=True)
-    )
+    names = found["defense"].unique(maintain_order=True)
+    place = pl.col("defense").replace_strict({name: i for i, name in enumerate(names)})
+    chosen = found.filter(pl.col("role") != "")
+    rows = chosen.sort(place, pl.col("role") == MOST_DIFFERENT, maintain_order=True)
     return [
-        row | {"metric": "auroc" if row["auroc_n"] == row["brier_n"] else "brier"} for row in rows
+        row | {"metric": "auroc" if row["auroc_n"] == row["brier_n"] else "brier"}
+        for row in rows.iter_rows(named=True)
     ]
 
 
 def least(found: pl.DataFrame) -> list[str]:
-    """The one of ``of_interest`` that is listened to least, in a sentence; nothing where every
-    share is near an equal one.
-    """
+    """A sentence on the row of ``of_interest`` with the least influence, if it is below 0.95."""
     rows = [
         row
         for row in of_interest(found)
@@ -103,20 +102,8 @@ def least(found: pl.DataFrame) -> list[str]:
 
 def markdown(found: pl.DataFrame) -> str:
     """The rows of ``of_interest`` as a table."""
-    head = (
-        "defense",
-        "hospital",
-        "training records",
-        "influence",
-        "measure",
-        "without",
-        "with",
-        "change",
-    )
-    return "\n".join(
-        f"| {' | '.join(line)} |"
-        for line in (head, ["---"] * len(head), *map(_cells, of_interest(found)))
-    )
+    lines = (HEAD, ["---"] * len(HEAD), *map(_cells, of_interest(found)))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cells(row: TableRow) -> list[str]:
@@ -124,33 +111,30 @@ def _cells(row: TableRow) -> list[str]:
     scores = [words.score(row[f"{metric}_{side}"]) for side in ("without", "with")]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     return [
-        row["defense"], f"{row['hospital']} ({row['role']})", str(row["n_train"]), words.equal_shares(row["influence"]),
+        row["defense"],
+        f"{row['hospital']} ({row['role']})",
+        str(row["n_train"]),
+        words.equal_shares(row["influence"]),
         METRICS[metric].text,
-        *scores, f"{words.change(row[metric])} ({interval})",
-    ]  # fmt: skip
+        *scores,
+        f"{words.change(row[metric])} ({interval})",
+    ]
 
 
 def _sides(paired: pl.DataFrame, metric: str) -> pl.DataFrame:
     """Mean with and without the defense, over the seeds in which both have it."""
     both = paired.drop_nulls([metric, f"{metric}_without"]).group_by(BY, maintain_order=True)
-    return both.agg(
-        pl.col(f"{metric}_without").mean(), pl.col(metric).mean().alias(f"{metric}_with")
-    )
+    without = pl.col(f"{metric}_without").mean()
+    return both.agg(without, pl.col(metric).mean().alias(f"{metric}_with"))
 
 
 def _role(control: pl.DataFrame) -> pl.Expr:
     """The role of a hospital among those of the runs without a defense."""
-    means = (
-        control.group_by("hospital", maintain_order=True)
-        .agg(pl.col("n_train", "distance").mean())
-        .sort("hospital")
-    )
+    hospitals = control.group_by("hospital", maintain_order=True)
+    means = hospitals.agg(pl.col("n_train", "distance").mean()).sort("hospital")
     smallest = means.sort("n_train", maintain_order=True)["hospital"].head(1)
-    furthest = (
-        means.drop_nulls("distance")
-        .sort("distance", descending=True, maintain_order=True)["hospital"]
-        .head(1)
-    )
+    order = means.drop_nulls("distance").sort("distance", descending=True, maintain_order=True)
+    furthest = order["hospital"].head(1)
     roles = dict.fromkeys([*smallest], SMALLEST)
     for name in furthest:
         roles[name] = f"{roles[name]} and {MOST_DIFFERENT}" if name in roles else MOST_DIFFERENT
@@ -161,11 +145,15 @@ def _rows(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record, pair in tables.paired(records):
         for one in record.hospitals if record.attack == "none" else ():
             yield pair | {
-                "defense": record.defense, "seed": record.seed, "hospital": one.hospital, "n_train": one.n_train,
+                "defense": record.defense,
+                "seed": record.seed,
+                "hospital": one.hospital,
+                "n_train": one.n_train,
                 "influence": record.value("influence", one.hospital),
                 "distance": record.value("update_distance", one.hospital),
-                "auroc": record.value("auroc", one.hospital), "brier": record.value("brier", one.hospital),
-            }  # fmt: skip
+                "auroc": record.value("auroc", one.hospital),
+                "brier": record.value("brier", one.hospital),
+            }
 
 
 if __name__ == "__main__":

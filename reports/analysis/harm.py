@@ -1,6 +1,4 @@
-"""What attacks cost the model's AUROC, in sentences: every one with its verdict, its worst seed and
-how many seeds lost much.
-"""
+"""Sentences on what attacks cost the model's AUROC: verdict, worst seed, seeds that lost much."""
 
 from __future__ import annotations
 
@@ -18,153 +16,126 @@ MOST_NAMED = 3  # harmful attacks that get a sentence of their own
 
 
 def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
-    """The attacks without a defense, from a frame of ``tables.cells``: those that harm, those not
-    decided, those within.
+    """Sentences on the attacks without a defense: those that harm, not decided, within the loss.
+
+    ``acting``: a frame of ``tables.cells``.
     """
-    hit = acting.filter(
-        pl.col("defense") == "none", pl.col("attack") != "none", pl.col("verdict").is_not_null()
-    )
+    attacked = acting.filter(pl.col("attack") != "none", pl.col("verdict").is_not_null())
+    hit = attacked.filter(defense="none")
     harmed, unsure, within = (_of(hit, verdict) for verdict in (HARMED, UNDECIDED, WITHIN))
     texts = [harmful(row, drop) for row in harmed[:MOST_NAMED]]
     if len(harmed) > MOST_NAMED:
-        texts.append(
-            f"Harm is shown for {words.some(row['attack'] for row in harmed[MOST_NAMED:])} too."
-        )
+        others = words.some(row["attack"] for row in harmed[MOST_NAMED:])
+        texts.append(f"Harm is shown for {others} too.")
     if unsure:
-        texts.append(
-            f"{_not_decided(unsure)}:"
-            f" {words.some(_seen(row, row['attack'], drop) for row in unsure)}."
-        )
+        seen = words.some(_seen(row, row["attack"], drop) for row in unsure)
+        texts.append(f"{_not_decided(unsure)}: {seen}.")
     if within:
         most = min(row["harm_low"] for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC or"
-            " more is shown: no seed lost that much, and the 95 % intervals of the mean change end"
-            f" at {words.change(most)} at the lowest."
+            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC"
+            " or more is shown: no seed lost that much, and the 95 % intervals of the mean change"
+            f" end at {words.change(most)} at the lowest."
         )
     return [*texts, "Attacks that were not tried may do more."] if texts else []
 
 
 def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
-    """Each defense under the attack that did most to it, by verdict."""
-    hit = acting.filter(
-        pl.col("defense") != "none", pl.col("attack") != "none", pl.col("verdict").is_not_null()
-    )
-    rank = pl.col("verdict").replace_strict(
-        {HARMED: 0, UNDECIDED: 1, WITHIN: 2}, return_dtype=pl.Int64
-    )
-    worst = hit.sort(rank, "harm", maintain_order=True).unique(
-        "defense", keep="first", maintain_order=True
-    )
+    """Sentences on each defense under the attack that did most to it, by verdict."""
+    attacked = acting.filter(pl.col("attack") != "none", pl.col("verdict").is_not_null())
+    hit = attacked.filter(pl.col("defense") != "none")
+    places = {HARMED: 0, UNDECIDED: 1, WITHIN: 2}
+    rank = pl.col("verdict").replace_strict(places, return_dtype=pl.Int64)
+    order = hit.sort(rank, "harm", maintain_order=True)
+    worst = order.unique("defense", keep="first", maintain_order=True)
     harmed, unsure, within = (_of(worst, verdict) for verdict in (HARMED, UNDECIDED, WITHIN))
     texts = []
     if harmed:
-        texts.append(
-            "Harm is shown under"
-            f" {words.some(_seen(row, row['defense'], drop, row['attack']) for row in harmed)}."
-        )
+        named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in harmed)
+        texts.append(f"Harm is shown under {named}.")
     if unsure:
         named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in unsure)
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
-        names = hit.filter(pl.col("defense").is_in([row["defense"] for row in within]))[
-            "attack"
-        ].unique(maintain_order=True)
+        defenses = [row["defense"] for row in within]
+        names = hit.filter(pl.col("defense").is_in(defenses))["attack"]
         texts.append(
-            f"No loss of {drop:g} of AUROC or more is shown for {words.some(names)} under "
-            f"{words.some(row['defense'] for row in within)}: "
-            "no seed lost that much, and every interval of a mean loss ends below it."
+            f"No loss of {drop:g} of AUROC or more is shown for"
+            f" {words.some(names.unique(maintain_order=True))} under {words.some(defenses)}:"
+            " no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
 
 
 def harmful(row: TableRow, drop: float) -> str:
-    """What one attack that harms did: seeds, the worst of them, the mean, and what of it is not
-    decided.
-    """
-    name, n = f"{row['attack']} {words.under(row['defense'])}", row["harm_n"]
+    """A sentence on one attack that harms: seeds, the worst one, the mean, and open questions."""
+    name = f"{row['attack']} {words.under(row['defense'])}"
+    n = row["harm_n"]
+    seeds = words.count(n, "seed")
+    lacking = words.count(row["n_undefined"], "seed")
     if row["harm"] is None:
-        return (
-            f"{name} harms the model: in each of {words.count(row['n_undefined'], 'seed')} it left"
-            " one without an AUROC."
-        )
-    change = (
-        f"mean change {words.change(row['harm'])}, 95 % interval"
-        f" {words.span(row['harm_low'], row['harm_high'], signed=True)}"
-    )
-    open_ = (
-        f": how much it costs on average is not decided with {words.count(n, 'seed')}"
-        if row["harm_high"] is None or row["harm_high"] >= 0
-        else ""
-    )
+        return f"{name} harms the model: in each of {lacking} it left one without an AUROC."
+    interval = words.span(row["harm_low"], row["harm_high"], signed=True)
+    change = f"mean change {words.change(row['harm'])}, 95 % interval {interval}"
+    if row["harm_high"] is None or row["harm_high"] >= 0:
+        open_ = f": how much it costs on average is not decided with {seeds}"
+    else:
+        open_ = ""
     if row["n_lost"] == n:
-        all_lost = f"{n} of {n} lost {drop:g} or more"
+        least = words.amount(row["harm_least"])
         fell = (
-            f"in each of {words.count(n, 'seed')} AUROC fell by at least"
-            f" {words.amount(row['harm_least'])} ({all_lost})"
+            f"in each of {seeds} AUROC fell by at least {least} ({n} of {n} lost {drop:g} or more)"
         )
     else:
-        fell = f"{row['n_lost']} of {words.count(n, 'seed')} lost {drop:g} or more of AUROC"
-    lacking = (
-        f"; {words.count(row['n_undefined'], 'seed')} more left a model without an AUROC"
-        if row["n_undefined"]
-        else ""
-    )
+        fell = f"{row['n_lost']} of {seeds} lost {drop:g} or more of AUROC"
+    more = f"; {lacking} more left a model without an AUROC" if row["n_undefined"] else ""
     return (
-        f"{name} harms the model: {fell}, the lowest seed ends at {words.score(row['lowest'])}, "
-        f"the mean is {words.score(row['mean'])} ({change}){open_}{lacking}."
+        f"{name} harms the model: {fell}, the lowest seed ends at {words.score(row['lowest'])},"
+        f" the mean is {words.score(row['mean'])} ({change}){open_}{more}."
     )
 
 
 def price(effects: pl.DataFrame) -> list[str]:
-    """The largest price that a hospital pays for a defense when nobody attacks, named only where it
-    is distinguished.
+    """Sentences on the largest price of a defense for a hospital when nobody attacks.
+
+    The hospital is named as hit hardest only where it is distinguished from the others.
     """
-    texts = []
     hit = tables.worst_hit(effects)
-    for row in hit.head(1).iter_rows(named=True):
-        if row["brier_low"] is None:
-            how = "the largest mean rise; one seed gives no interval"
-        else:
-            interval = words.span(row["brier_low"], row["brier_high"], signed=True)
-            how = f"95 % interval {interval} over {words.count(row['brier_n'], 'seed')}"
-        same = hit.filter(
-            pl.col("brier") > row["brier"] - EQUAL, pl.col("defense") != row["defense"]
-        ).rows(named=True)
-        named = words.some(f"{one['defense']} ({one['hospital']})" for one in same)
-        too = f", and as much is seen under {named}" if same else ""
-        rise = (
-            f"the Brier score (lower is better) of {row['hospital']} changes by"
-            f" {words.change(row['brier'])} ({how}){too}"
-        )
-        if not row["alike"] and row["brier_low"] is not None:
-            texts.append(
-                f"With nobody attacking, {row['defense']} costs one hospital most: {rise}."
-            )
-        else:
-            others = (
-                f"; it is not distinguished from {words.some(row['alike'], 3)}"
-                if row["alike"]
-                else ""
-            )
-            texts.append(
-                "With nobody attacking, the largest change of a hospital was seen under"
-                f" {row['defense']}: {rise}{others}."
-            )
-        if row["brier_low"] is not None and row["brier_low"] <= 0:
-            texts.append(
-                "Whether it is a rise at all is not decided with"
-                f" {words.count(row['brier_n'], 'seed')}."
-            )
+    if hit.is_empty():
+        return []
+    row = hit.row(0, named=True)
+    seeds = words.count(row["brier_n"], "seed")
+    if row["brier_low"] is None:
+        how = "the largest mean rise; one seed gives no interval"
+    else:
+        interval = words.span(row["brier_low"], row["brier_high"], signed=True)
+        how = f"95 % interval {interval} over {seeds}"
+    alike = pl.col("brier") > row["brier"] - EQUAL
+    same = hit.filter(alike, pl.col("defense") != row["defense"]).rows(named=True)
+    named = words.some(f"{one['defense']} ({one['hospital']})" for one in same)
+    too = f", and as much is seen under {named}" if same else ""
+    rise = (
+        f"the Brier score (lower is better) of {row['hospital']} changes by"
+        f" {words.change(row['brier'])} ({how}){too}"
+    )
+    if not row["alike"] and row["brier_low"] is not None:
+        texts = [f"With nobody attacking, {row['defense']} costs one hospital most: {rise}."]
+    else:
+        others = ""
+        if row["alike"]:
+            others = f"; it is not distinguished from {words.some(row['alike'], 3)}"
+        texts = [
+            "With nobody attacking, the largest change of a hospital was seen under"
+            f" {row['defense']}: {rise}{others}."
+        ]
+    if row["brier_low"] is not None and row["brier_low"] <= 0:
+        texts.append(f"Whether it is a rise at all is not decided with {seeds}.")
     return texts
 
 
 def _of(frame: pl.DataFrame, verdict: str) -> list[TableRow]:
-    return (
-        frame.filter(pl.col("verdict") == verdict)
-        .sort("harm", nulls_last=False, maintain_order=True)
-        .rows(named=True)
-    )
+    rows = frame.filter(pl.col("verdict") == verdict)
+    return rows.sort("harm", nulls_last=False, maintain_order=True).rows(named=True)
 
 
 def _not_decided(rows: Sequence[TableRow]) -> str:
@@ -174,17 +145,14 @@ def _not_decided(rows: Sequence[TableRow]) -> str:
 
 def _seen(row: TableRow, name: str, drop: float, attack: str = "") -> str:
     """One cell in a list: who, how many seeds lost a material share, and the worst of them."""
-    by, n = f"{attack}: " if attack else "", row["harm_n"] + row["n_undefined"]
+    by = f"{attack}: " if attack else ""
     if row["harm_worst"] is None:
         return f"{name} ({by}no run left a model with an AUROC)"
-    lost = f"{row['n_lost'] + row['n_undefined']} of {words.count(n, 'seed')} lost {drop:g} or more"
-    lacking = (
-        f", {row['n_undefined']} of them left a model without an AUROC; of the others"
-        if row["n_undefined"]
-        else ","
-    )
-    worst = (
-        f"the largest change {words.change(row['harm_worst'])}, the lowest AUROC"
-        f" {words.score(row['lowest'])}"
-    )
-    return f"{name} ({by}{lost}{lacking} {worst})"
+    lacking = row["n_undefined"]
+    seeds = words.count(row["harm_n"] + lacking, "seed")
+    lost = f"{row['n_lost'] + lacking} of {seeds} lost {drop:g} or more,"
+    if lacking:
+        lost += f" {lacking} of them left a model without an AUROC; of the others"
+    change = words.change(row["harm_worst"])
+    lowest = words.score(row["lowest"])
+    return f"{name} ({by}{lost} the largest change {change}, the lowest AUROC {lowest})"

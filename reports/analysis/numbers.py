@@ -1,5 +1,4 @@
-"""What each number of hostile hospitals costs each defense, under the attack that costs most:
-records -> lines of a table.
+"""A table of what each number of hostile hospitals costs each defense, under its worst attack.
 
 ``python -m reports.analysis.numbers DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -19,19 +18,13 @@ from sim.evidence import RunRecord
 from sim.evidence.controls import Controls
 
 HEAD = (
-    "defense",
-    "hostile",
-    "attack",
-    "change of AUROC",
-    "worst seed",
-    "seeds that lost {drop:g}",
-    "decided",
+    *("defense", "hostile", "attack", "change of AUROC"),
+    *("worst seed", "seeds that lost {drop:g}", "decided"),
 )
 
 
 def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
-    """The head, then a line for each defense and number: the attack with the lowest mean change,
-    and how sure that is.
+    """The head, then a line a defense and number: the attack with the lowest mean change.
 
     ``decided`` is empty where the interval holds 0 and where it holds a loss of
     ``report.material_drop``: neither that loss nor that there is none can be concluded from these
@@ -39,15 +32,14 @@ def lines(records: Sequence[RunRecord]) -> Iterator[Sequence[str]]:
     """
     drop = tables.material_drop(records)
     yield tuple(column.format(drop=drop) for column in HEAD)
-    found = breakdown.by_number(records).filter(
-        pl.col("attack") != "none", pl.col("harm").is_not_null()
-    )
-    lowest = found.sort("harm", maintain_order=True).unique(
-        ["defense", "n_hostile"], keep="first", maintain_order=True
-    )
+    measured = pl.col("harm").is_not_null()
+    found = breakdown.by_number(records).filter(pl.col("attack") != "none", measured)
+    order = found.sort("harm", maintain_order=True)
+    lowest = order.unique(["defense", "n_hostile"], keep="first", maintain_order=True)
     for row in lowest.sort("defense", "n_hostile", maintain_order=True).iter_rows(named=True):
         changes = _changes(records, row["attack"], row["defense"], row["n_hostile"])
-        low, high = row["harm_low"], row["harm_high"]
+        low = row["harm_low"]
+        high = row["harm_high"]
         interval = f"{words.change(row['harm'])} ({words.span(low, high, signed=True)})"
         lost = f"{sum(change <= -drop for change in changes)} of {len(changes)}"
         names = [f"`{row['defense']}`", str(row["n_hostile"]), f"`{row['attack']}`"]
@@ -59,17 +51,16 @@ def _changes(
 ) -> list[float]:
     """Change of AUROC by the attack in each seed in which both runs have one."""
     controls = Controls(records)
-    runs = [
-        r for r in records if (r.attack, r.defense, r.n_hostile) == (attack, defense, n_hostile)
-    ]
-    pairs = [
-        (run.value("auroc"), control.value("auroc"))
-        for run in runs
-        if (control := controls.attack_free(run))
-    ]
-    return [
-        attacked - alone for attacked, alone in pairs if attacked is not None and alone is not None
-    ]
+    changes = []
+    for run in records:
+        if (run.attack, run.defense, run.n_hostile) != (attack, defense, n_hostile):
+            continue
+        control = controls.attack_free(run)
+        attacked = run.value("auroc")
+        alone = None if control is None else control.value("auroc")
+        if attacked is not None and alone is not None:
+            changes.append(attacked - alone)
+    return changes
 
 
 def _decided(low: float | None, high: float | None, drop: float) -> str:

@@ -1,6 +1,4 @@
-"""Where a part of a defense that shortens updates shortened none, and a radius that would have
-shortened some.
-"""
+"""Parts of a defense that shortened no update, and a radius with which they would have."""
 
 from __future__ import annotations
 
@@ -11,24 +9,20 @@ from sim.evidence import Clipped, RunRecord
 
 
 def idle(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence for each part with a chosen radius that no update reached in any run of some
-    attack.
-    """
+    """A sentence for each part whose chosen radius no update reached in any run of an attack."""
     groups: dict[tuple[str, str], dict[str, list[Clipped]]] = {}
     for record in records:
         for one in record.clipped:
-            groups.setdefault((one.part, record.defense), {}).setdefault(record.attack, []).append(
-                one
-            )
-    return [
-        text
-        for (part, defense), cells in groups.items()
-        for text in _sentence(part, defense, cells)
-    ]
+            attacks = groups.setdefault((one.part, record.defense), {})
+            attacks.setdefault(record.attack, []).append(one)
+    texts = []
+    for (part, defense), cells in groups.items():
+        texts += _sentence(part, defense, cells)
+    return texts
 
 
 def effect(one: Clipped) -> str:
-    """What a part did in a run, in a few words."""
+    """The effect of a part in a run, in a few words."""
     if nothing(one):
         return (
             f"NO: every update was shorter than {one.radius:.3g}; a radius of"
@@ -48,20 +42,15 @@ def _sentence(part: str, defense: str, cells: dict[str, list[Clipped]]) -> list[
     seen = [one for found in still.values() for one in found]
     if not seen:
         return []
-    where = (
-        "in every run"
-        if len(still) == len(cells)
-        else f"under {words.some(map(words.attack, still))}"
-    )
-    radii = words.listed(
-        f"{radius:.3g}" for radius in sorted({one.radius for one in seen if one.radius is not None})
-    )
-    longest, median = (
-        max(one.longest for one in seen),
-        sum(one.median_length for one in seen) / len(seen),
-    )
+    where = "in every run"
+    if len(still) < len(cells):
+        where = f"under {words.some(map(words.attack, still))}"
+    chosen = sorted({one.radius for one in seen if one.radius is not None})
+    radii = words.listed(f"{radius:.3g}" for radius in chosen)
+    longest = max(one.longest for one in seen)
+    median = sum(one.median_length for one in seen) / len(seen)
     return [
-        f"{part} {words.under(defense)} did nothing {where}: every update was shorter than the"
-        f" radius {radii} (the longest had {longest:.3g}). A radius of {median:.3g}, the median"
-        " length seen, would do something."
+        f"{part} {words.under(defense)} did nothing {where}:"
+        f" every update was shorter than the radius {radii} (the longest had {longest:.3g})."
+        f" A radius of {median:.3g}, the median length seen, would do something."
     ]

@@ -1,6 +1,4 @@
-"""Which defense does best, and at what cost: frames -> sentences. Defenses not distinguished are
-named together, as a tie.
-"""
+"""Sentences on which defense does best, and at what cost; defenses not distinguished are a tie."""
 
 from __future__ import annotations
 
@@ -18,17 +16,11 @@ MOST_TIED = 5  # defenses of a tie that are named with their costs
 
 
 def costs(records: Sequence[RunRecord]) -> dict[str, str]:
-    """What each defense costs when nobody attacks, as a clause: AUROC, the hospitals that a round
-    uses, privacy spent.
-    """
-    alone = {
-        row["defense"]: row
-        for row in tables.cells(records).filter(attack="none").iter_rows(named=True)
-    }
-    uses = {
-        row["defense"]: row["used"]
-        for row in weights.selections(records).filter(attack="none").iter_rows(named=True)
-    }
+    """The cost of each defense when nobody attacks, as a clause: AUROC, hospitals used, privacy."""
+    cells = tables.cells(records).filter(attack="none")
+    alone = {row["defense"]: row for row in cells.iter_rows(named=True)}
+    selected = weights.selections(records).filter(attack="none")
+    uses = {row["defense"]: row["used"] for row in selected.iter_rows(named=True)}
     n = records[0].n_hospitals
     found = {}
     for name in dict.fromkeys(record.defense for record in records if record.defense != "none"):
@@ -42,18 +34,14 @@ def costs(records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
-    """The defense with the most AUROC under its worst attack, from a frame of ``tables.tradeoff``,
-    or the tie at the top.
+    """Sentences on the defense with the most AUROC under its worst attack, or the tie at the top.
+
+    ``points``: a frame of ``tables.tradeoff``.
     """
-    lacking = [
-        f"{words.defense(row['defense'])}"
-        for row in points.filter(pl.col("n_undefined") > 0).iter_rows(named=True)
-    ]
-    ranked = (
-        points.filter(pl.col("n_undefined") == 0)
-        .sort("worst", descending=True, maintain_order=True)
-        .rows(named=True)
-    )
+    undefined = points.filter(pl.col("n_undefined") > 0)
+    lacking = [words.defense(name) for name in undefined["defense"]]
+    defined = points.filter(pl.col("n_undefined") == 0)
+    ranked = defined.sort("worst", descending=True, maintain_order=True).rows(named=True)
     if len(points) < 2:
         return []
     texts = _order(ranked, cost, _auroc, _lower) if ranked else []
@@ -65,36 +53,31 @@ def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
 
 
 def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[str]:
-    """The defense with the least success of its worst backdoor beyond false triggers, or the tie at
-    the top.
+    """Sentences on the defense whose worst backdoor has the least success, or the tie at the top.
+
+    Success is that beyond false triggers.
     """
     ranked = backdoors.ranked(records).rows(named=True)
     return _order(ranked, cost, _excess, _more) if len(ranked) > 1 else []
 
 
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
-    """The strongest backdoor without a defense, from a frame of ``backdoors.backdoors``, and what
-    is shown of it.
-    """
-    open_ = (
-        found.filter(pl.col("defense") == "none")
-        .drop_nulls("gain")
-        .sort("gain", descending=True, maintain_order=True)
-    )
+    """A sentence on the strongest backdoor without a defense, by a frame of ``backdoors``."""
+    undefended = found.filter(pl.col("defense") == "none").drop_nulls("gain")
+    open_ = undefended.sort("gain", descending=True, maintain_order=True)
     return [_backdoor(row, drop) for row in open_.head(1).rows(named=True)]
 
 
 def _backdoor(row: TableRow, drop: float) -> str:
-    worked = (
-        f"{row['n_worked']} of {words.count(row['gain_n'], 'seed')} by {words.share(drop)} of"
-        " marked patients or more"
-    )
+    seeds = words.count(row["gain_n"], "seed")
+    worked = f"{row['n_worked']} of {seeds} by {words.share(drop)} of marked patients or more"
+    interval = words.points_span(row["gain_low"], row["gain_high"])
     return (
-        f"{row['attack']} {words.under(row['defense'])}: {words.share(row['success'])} of marked"
-        f" patients are put into the attacker's class, {words.share(row['false_trigger'])} in the"
-        f" same run without the attack; beyond false triggers {words.points(row['gain'])} (95 %"
-        f" interval {words.points_span(row['gain_low'], row['gain_high'])}), in {worked}:"
-        f" {_shown(row)}."
+        f"{row['attack']} {words.under(row['defense'])}:"
+        f" {words.share(row['success'])} of marked patients are put into the attacker's class,"
+        f" {words.share(row['false_trigger'])} in the same run without the attack;"
+        f" beyond false triggers {words.points(row['gain'])} (95 % interval {interval}),"
+        f" in {worked}: {_shown(row)}."
     )
 
 
@@ -102,10 +85,9 @@ def _shown(row: TableRow) -> str:
     """The verdict on a backdoor in words."""
     n = row["gain_n"]
     if row["verdict"] == HARMED:
-        often = (
-            "" if row["gain_low"] > 0 else f", and how well on average is {words.not_decided(n)}"
-        )
-        return f"it is shown to work{often}"
+        if row["gain_low"] > 0:
+            return "it is shown to work"
+        return f"it is shown to work, and how well on average is {words.not_decided(n)}"
     if row["verdict"] == UNDECIDED:
         return f"whether it works is {words.not_decided(n)}"
     return "no material success is shown, interval included"
@@ -117,14 +99,13 @@ def _order(
     figure: Callable[[TableRow], str],
     gap: Callable[[TableRow], str],
 ) -> list[str]:
-    """Sentences on a ranking, the first row first; ``figure`` states a row, ``gap`` by how much it
-    is worse than the first.
+    """Sentences on a ranking, the first row first.
+
+    ``figure`` states a row, ``gap`` by how much it is worse than the first.
     """
-    first, others = ranked[0], ranked[1:]
-    tied, apart = (
-        [row for row in others if not row["apart"]],
-        [row for row in others if row["apart"]],
-    )
+    first, *others = ranked
+    tied = [row for row in others if not row["apart"]]
+    apart = [row for row in others if row["apart"]]
     name = words.defense(first["defense"])
     if _seeds(first) < 2:
         return [
@@ -134,27 +115,22 @@ def _order(
     if tied:
         named = [_with_cost(row, cost, figure) for row in (first, *tied)]
         texts = [
-            f"No best defense is shown: {words.some(named, MOST_TIED)} are not distinguished "
-            f"with {words.count(_seeds(first), 'seed')}."
+            f"No best defense is shown: {words.some(named, MOST_TIED)} are not distinguished"
+            f" with {words.count(_seeds(first), 'seed')}."
         ]
         if first["defense"] == "none" or any(row["defense"] == "none" for row in tied):
-            texts.append(
-                "No defense at all is among them: whether any of them helps is not decided."
-            )
+            no_help = "No defense at all is among them: whether any of them helps is not decided."
+            texts.append(no_help)
     elif not others:
         return []
     elif first["defense"] == "none":
         texts = [f"Every defense tried does worse than none: {figure(first)} without a defense."]
     else:
-        texts = [
-            f"Of the defenses tried, {_with_cost(first, cost, figure)} does best and is"
-            " distinguished from every other."
-        ]
+        best = _with_cost(first, cost, figure)
+        texts = [f"Of the defenses tried, {best} does best and is distinguished from every other."]
     if apart:
-        texts.append(
-            f"Worse than {name}, distinguished seed by seed:"
-            f" {words.some(gap(row) for row in apart)}."
-        )
+        worse = words.some(gap(row) for row in apart)
+        texts.append(f"Worse than {name}, distinguished seed by seed: {worse}.")
     return texts
 
 
@@ -164,24 +140,23 @@ def _with_cost(row: TableRow, cost: Mapping[str, str], figure: Callable[[TableRo
 
 
 def _seeds(row: TableRow) -> int:
-    """How many seeds stand behind the first row of a ranking: 1 if it has no interval."""
+    """The number of seeds behind the first row of a ranking: 1 if it has no interval."""
     low = row["worst_low"] if "worst_low" in row else row["gain_low"]
     return 1 if low is None else int(row["n_seeds"] if "n_seeds" in row else row["gain_n"])
 
 
 def _auroc(row: TableRow) -> str:
-    lowest = (
-        f", lowest seed {words.score(row['worst_lowest'])}" if row["worst_low"] is not None else ""
-    )
+    lowest = ""
+    if row["worst_low"] is not None:
+        lowest = f", lowest seed {words.score(row['worst_lowest'])}"
     return f"AUROC {words.score(row['worst'])} under {row['attack']}, its worst attack{lowest}"
 
 
 def _excess(row: TableRow) -> str:
-    interval = (
-        f", 95 % interval {words.points_span(row['gain_low'], row['gain_high'])}"
-        if row["gain_low"] is not None
-        else ""
-    )
+    interval = ""
+    if row["gain_low"] is not None:
+        span = words.points_span(row["gain_low"], row["gain_high"])
+        interval = f", 95 % interval {span}"
     return (
         f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked"
         f" patients, {words.points(row['gain'])} beyond false triggers{interval}: {_shown(row)}"
@@ -189,10 +164,11 @@ def _excess(row: TableRow) -> str:
 
 
 def _lower(row: TableRow) -> str:
-    mean, closest = words.amount(row["behind"]), words.change(row["behind_most"])
+    mean = words.amount(row["behind"])
+    closest = words.change(row["behind_most"])
     return (
-        f"{words.defense(row['defense'])} (AUROC lower by {mean} on average, a difference of"
-        f" {closest} in the closest seed)"
+        f"{words.defense(row['defense'])} (AUROC lower by {mean} on average,"
+        f" a difference of {closest} in the closest seed)"
     )
 
 
@@ -203,7 +179,7 @@ def _more(row: TableRow) -> str:
 
 
 def _change(row: TableRow | None) -> str:
-    """What a defense changes when nobody attacks."""
+    """The change that a defense makes when nobody attacks."""
     if row is None or row["gain"] is None:
         return "what it costs with nobody attacking was not measured"
     span = words.span(row["gain_low"], row["gain_high"], signed=True)

@@ -1,6 +1,4 @@
-"""Rounds that were skipped: how many, which, why, who was missing, and what that means. What became
-of training: ``broken``.
-"""
+"""Sentences on skipped rounds: how many, which, why, who was missing, and what that means."""
 
 from __future__ import annotations
 
@@ -14,11 +12,11 @@ from sim.evidence import RunRecord, Skip
 
 MOST_CELLS = 5  # attacks and defenses with a sentence of their own
 MEANING = (
-    "In a skipped round the model stayed as it was: where other rounds of a run gave a new model, "
-    "its figures are those of a model trained in fewer rounds."
+    "In a skipped round the model stayed as it was: where other rounds of a run gave a new model,"
+    " its figures are those of a model trained in fewer rounds."
 )
 
-WHOSE = {  # whether hostile and honest hospitals are among those of which nothing usable came
+WHOSE = {  # by whether hostile and honest hospitals are among those without a usable reply
     (True, False): "hostile hospitals only, which stopped the training that way",
     (False, True): "honest hospitals only",
     (True, True): "hostile and honest hospitals",
@@ -34,8 +32,7 @@ class Cell(NamedTuple):
 
 
 def sentences(records: Sequence[RunRecord]) -> list[str]:
-    """One sentence or two for each attack and defense with skipped rounds, then what a skipped
-    round means.
+    """One sentence or two for each attack and defense with skipped rounds, then their meaning.
 
     Cells with the largest share of skipped rounds come first; of more than ``MOST_CELLS`` the rest
     is counted. Empty if no round was skipped.
@@ -49,16 +46,16 @@ def sentences(records: Sequence[RunRecord]) -> list[str]:
     texts = [_sentence(cell, cells[cell], several=several) for cell in shown]
     if rest := ordered[len(shown) :]:
         n = sum(len(record.skipped_rounds) for cell in rest for record in cells[cell])
+        cells_left = words.count(len(rest), "other")
         texts.append(
-            f"{words.count(n, 'round')} more were skipped with {words.count(len(rest), 'other')} of"
-            " attack and defense."
+            f"{words.count(n, 'round')} more were skipped with {cells_left} of attack and defense."
         )
     partly = any(0 < len(record.skipped_rounds) < record.rounds for record in records)
     return [*texts, MEANING] if partly else texts
 
 
 def column(records: Sequence[RunRecord]) -> str:
-    """The cell of a table: skipped rounds of all rounds of ``records``; empty if none was skipped."""
+    """The cell of a table: skipped rounds of all rounds of ``records``, empty if there are none."""
     n = sum(len(record.skipped_rounds) for record in records)
     return f"{n} of {sum(record.rounds for record in records)}" if n else ""
 
@@ -76,9 +73,8 @@ def _cells(records: Sequence[RunRecord]) -> dict[Cell, list[RunRecord]]:
 
 
 def _share(records: Sequence[RunRecord]) -> float:
-    return sum(len(record.skipped_rounds) for record in records) / sum(
-        record.rounds for record in records
-    )
+    n_skipped = sum(len(record.skipped_rounds) for record in records)
+    return n_skipped / sum(record.rounds for record in records)
 
 
 def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
@@ -92,9 +88,7 @@ def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
 
 
 def _which(group: Sequence[RunRecord]) -> str:
-    """Which rounds of which runs: all of them for a single run, else in how many runs and the
-    first.
-    """
+    """The skipped rounds of a single run; of several, how many runs have some, and the first."""
     if len(group) == 1:
         rounds = group[0].skipped_rounds
         return f"{'round' if len(rounds) == 1 else 'rounds'} {words.ranges(rounds)}"
@@ -104,9 +98,7 @@ def _which(group: Sequence[RunRecord]) -> str:
 
 
 def _reasons(skips: Sequence[Skip], n: int) -> str:
-    """Why ``n`` rounds were skipped, the most frequent reason first, with how often each where
-    there are several.
-    """
+    """Reasons why ``n`` rounds were skipped, the most frequent first, with counts if several."""
     counts = Counter(skip.cause for skip in skips)
     texts = {cause: _because([skip for skip in skips if skip.cause == cause]) for cause in counts}
     if n > len(skips):
@@ -122,11 +114,9 @@ def _because(skips: Sequence[Skip]) -> str:
         needed = f"at least {_from_to(skip.needed for skip in skips)} must"
         if not any(skip.replies for skip in skips):
             return f"because no usable reply arrived where {needed}"
-        one = {skip.replies for skip in skips} == {1}
-        replies = (
-            f"{_from_to(skip.replies for skip in skips)} usable {'reply' if one else 'replies'}"
-        )
-        return f"because {replies} arrived where {needed}"
+        replies = _from_to(skip.replies for skip in skips)
+        noun = "reply" if {skip.replies for skip in skips} == {1} else "replies"
+        return f"because {replies} usable {noun} arrived where {needed}"
     if first.cause == "refused":
         example = "" if len({skip.reason for skip in skips}) == 1 else "for example "
         return f"because the aggregation refused what arrived ({example}{first.reason})"
@@ -139,18 +129,15 @@ def _from_to(numbers: Iterable[int]) -> str:
 
 
 def _missing(group: Sequence[RunRecord]) -> str:
-    """Of which hospitals nothing usable came in the skipped rounds, and the most frequent reason,
-    where there are some.
-    """
+    """A sentence on hospitals without a usable reply in skipped rounds, and the usual reason."""
     skips = [skip for record in group for skip in record.skips]
     kinds = Counter((bool(skip.hostile), bool(skip.honest)) for skip in skips)
     del kinds[False, False]
     if not kinds:
         return ""
     reason = _most_frequent_reason(group)
-    if not any(tables.hostile_act(record) for record in group) and any(
-        hostile for hostile, _ in kinds
-    ):
+    hostile = any(hostile for hostile, _ in kinds)
+    if hostile and not any(tables.hostile_act(record) for record in group):
         return f" Replies were missing or unusable although no hospital attacked{reason}."
     texts = [(kinds[key], text) for key, text in WHOSE.items() if kinds[key]]
     if len(texts) == 1 and texts[0][0] == len(skips):

@@ -17,8 +17,9 @@ SHORT = 28  # characters up to which a cell of a table has room for what is need
 
 
 def sentences(refused: Sequence[Refused]) -> list[str]:
-    """One sentence for each defense, and each attack, that is not defined, with the reason for the
-    fewest hostile hospitals.
+    """One sentence for each defense, and each attack, that is not defined.
+
+    The reason is the one for the fewest hostile hospitals.
     """
     groups: dict[tuple[str, str], list[Refused]] = {}
     for one in refused:
@@ -28,13 +29,13 @@ def sentences(refused: Sequence[Refused]) -> list[str]:
 
 
 def cells(refused: Sequence[Refused], n_hostile: int) -> dict[tuple[str, str], str]:
-    """By attack and defense, what stands in a table in place of a figure."""
+    """By attack and defense, the text that stands in a table in place of a figure."""
     here = [one for one in refused if one["n_hostile"] in (None, n_hostile)]
     return {(one["attack"], one["defense"]): f"not defined{_needs(one['reason'])}" for one in here}
 
 
 def part(one: Refused) -> str:
-    """What is not defined, ``attack`` or ``defense``."""
+    """The part that is not defined, ``attack`` or ``defense``."""
     return str(one.get("part", "defense"))
 
 
@@ -43,12 +44,13 @@ def _sentence(what: str, name: str, group: Sequence[Refused]) -> str:
     numbers = sorted({one["n_hostile"] for one in group if one["n_hostile"] is not None})
     where = f" with n_hostile={words.ranges(numbers)}" if numbers else ""
     if what == "attack":
-        where = f" {words.under(words.some(dict.fromkeys(words.defense(one['defense']) for one in group)))}{where}"
+        defenses = dict.fromkeys(words.defense(one["defense"]) for one in group)
+        where = f" {words.under(words.some(defenses))}{where}"
     return f"{name} is not defined{where}: {first['reason']}"
 
 
 def _needs(reason: str) -> str:
-    """``: needs 5`` of a reason that ends so, if that is short."""
+    """``: needs 5`` from a reason that ends so, if that is short."""
     found = re.search(r"(?:needs|expected) (.+?)(?: for |[;:]|$)", reason)
     text = found[1].rpartition(" = ")[2].strip() if found else ""
     if (number := re.match(r"\d+", text)) is not None:

@@ -1,6 +1,4 @@
-"""Which hospitals the rules that select or weigh them used: records of runs -> frames and
-sentences.
-"""
+"""Hospitals that rules which select or weigh them used: frames and sentences."""
 
 from __future__ import annotations
 
@@ -16,23 +14,24 @@ from sim.evidence.metrics import POSITIVE, SHARE
 from sim.types import TableRow
 
 SELECTED = {
-    "attack": pl.String, "defense": pl.String, "seed": pl.Int64, "used": pl.Float64,
-    "recall": pl.Float64, "precision": pl.Float64, "wrongly_left_out": pl.Float64,
-}  # fmt: skip
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    "seed": pl.Int64,
+    **dict.fromkeys(("used", "recall", "precision", "wrongly_left_out"), pl.Float64),
+}
 WEIGHT = {
-    "defense": pl.String, "seed": pl.Int64, "hospital": pl.String, "n_train": pl.Int64, "weight": pl.Float64,
-    "left_out": pl.Float64,
-}  # fmt: skip
+    **dict.fromkeys(("defense", "hospital"), pl.String),
+    **dict.fromkeys(("seed", "n_train"), pl.Int64),
+    **dict.fromkeys(("weight", "left_out"), pl.Float64),
+}
 ALONE = 1.05  # hospitals used in a mean round, up to which a rule counts as taking one
 
 
 def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row an attack that sends and a defense: means over seeds of whom the rule left out, in
-    the order of the records.
+    """One row an attack that sends and a defense: means over seeds of whom the rule left out.
 
-    ``used``: hospitals not left out in a mean round; ``recall``, ``precision`` and
-    ``wrongly_left_out`` with ``_n``, ``_low`` and ``_high``, null where nothing was counted and,
-    for recall and precision, where nobody attacks.
+    Rows are in the order of the records. ``used``: hospitals not left out in a mean round;
+    ``recall``, ``precision`` and ``wrongly_left_out`` with ``_n``, ``_low`` and ``_high``, null
+    where nothing was counted and, for recall and precision, where nobody attacks.
     """
     table = pl.DataFrame(list(_selected(records)), schema=SELECTED, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(used=pl.col("used").mean())
@@ -56,29 +55,23 @@ def least_weight(records: Sequence[RunRecord]) -> pl.DataFrame:
     )
     ordered = means.join(more, on=by, maintain_order="left").sort("weight", maintain_order=True)
     first = ordered.unique("defense", keep="first", maintain_order=True)
-    return first.join(
-        table.select("defense").unique(maintain_order=True),
-        on="defense",
-        how="right",
-        maintain_order="right",
-    )
+    defenses = table.select("defense").unique(maintain_order=True)
+    return first.join(defenses, on="defense", how="right", maintain_order="right")
 
 
 def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str]:
-    """What it means that a rule takes the update of one hospital, for the defenses that do."""
-    rows = (
-        selected.group_by("defense", maintain_order=True)
-        .agg(pl.col("used").max())
-        .filter(pl.col("used") <= ALONE)
-    )
+    """A sentence for rules that take the update of one hospital: what that means."""
+    most = selected.group_by("defense", maintain_order=True).agg(pl.col("used").max())
+    rows = most.filter(pl.col("used") <= ALONE)
     if rows.is_empty() or n_hospitals == 1:
         return []
     precision = words.share(n_hostile / (n_hospitals - 1))
     return [
         f"{words.listed(rows['defense'])}: the update of one hospital is the whole step of a round."
         f" The other {n_hospitals - 1} are left out, honest ones too, and with them what their"
-        " patients would have taught the model in that round. Recall is high then whatever the"
-        f" rule knows, and precision cannot exceed {precision} ({n_hostile} of {n_hospitals - 1})."
+        " patients would have taught the model in that round."
+        " Recall is high then whatever the rule knows,"
+        f" and precision cannot exceed {precision} ({n_hostile} of {n_hospitals - 1})."
     ]
 
 
@@ -87,32 +80,33 @@ def _selected(records: Sequence[RunRecord]) -> Iterator[TableRow]:
         if not record.has("hospital_weight") or tables.reads_only(record):
             continue
         attacked = record.attack != NONE
-        left_out = [
-            one.value
-            for one in record.outcomes
-            if one.metric == "left_out" and one.value is not None
-        ]
+        found = (one.value for one in record.outcomes if one.metric == "left_out")
+        left_out = [value for value in found if value is not None]
         yield {
-            "attack": record.attack, "defense": record.defense, "seed": record.seed, "used": sum(1 - one for one in left_out),
+            "attack": record.attack,
+            "defense": record.defense,
+            "seed": record.seed,
+            "used": sum(1 - one for one in left_out),
             "recall": record.value("selection_recall") if attacked else None,
             "precision": record.value("selection_precision") if attacked else None,
             "wrongly_left_out": record.value("honest_left_out") if attacked else _mean(left_out),
-        }  # fmt: skip
+        }
 
 
 def _weights(records: Sequence[RunRecord]) -> Iterator[TableRow]:
     for record in records:
         sizes: Mapping[str, int] = {one.hospital: one.n_train for one in record.hospitals}
         for one in record.outcomes if record.attack == NONE else ():
-            if (
-                one.metric == "hospital_weight"
-                and one.subject is not None
-                and one.value is not None
-            ):
-                yield {
-                    "defense": record.defense, "seed": record.seed, "hospital": one.subject, "n_train": sizes.get(one.subject),
-                    "weight": one.value * record.n_hospitals, "left_out": record.value("left_out", one.subject),
-                }  # fmt: skip
+            if one.metric != "hospital_weight" or one.subject is None or one.value is None:
+                continue
+            yield {
+                "defense": record.defense,
+                "seed": record.seed,
+                "hospital": one.subject,
+                "n_train": sizes.get(one.subject),
+                "weight": one.value * record.n_hospitals,
+                "left_out": record.value("left_out", one.subject),
+            }
 
 
 def _mean(left_out: Sequence[float]) -> float | None:

@@ -1,5 +1,4 @@
-"""The attack that costs each defense most of the ill found, and how many of all cost something:
-records -> a frame, a table.
+"""The attack that costs each defense most sensitivity, and how many attacks cost something.
 
 ``python -m reports.analysis.worst DIR`` prints the table of a folder's evidence as Markdown.
 """
@@ -23,38 +22,33 @@ SENSITIVITY = "sensitivity_at_90_specificity"
 
 
 def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense, of the attacks that send something: the one with the lowest mean change of
-    ``SENSITIVITY``.
+    """One row a defense: the sending attack with the lowest mean change of ``SENSITIVITY``.
 
     ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and
     ``_high``: the changes by that attack, paired by seed, ``verdict`` on its AUROC, and ``n_lost``
     of ``n``, the seeds that lost ``report.material_drop``; ``n_attacks``; ``n_fewer``: attacks
     whose interval of ``sensitivity`` lies below 0; ``n_large``: attacks that harm AUROC, and
-    ``n_open``: those of which that is not decided; ``single``: the lowest change of AUROC in a
+    ``n_open``: attacks of which that is not decided; ``single``: the lowest change of AUROC in a
     single run.
     """
     found = _changes(records, "auroc", "auroc")
-    alone = tables.cells(records).filter(attack="none")
-    verdicts = tables.cells(records).select(*tables.CELL, "verdict", "n_lost", n=pl.col("harm_n"))
-    found = found.join(
-        _changes(records, SENSITIVITY, "sensitivity"), on=tables.CELL, maintain_order="left"
-    )
-    found = found.join(verdicts, on=tables.CELL, maintain_order="left")
-    fewer, large, unsure = (
-        pl.col("sensitivity_high") < 0,
-        pl.col("verdict") == HARMED,
-        pl.col("verdict") == UNDECIDED,
-    )
+    cells = tables.cells(records)
+    alone = cells.filter(attack="none")
+    verdicts = cells.select(*tables.CELL, "verdict", "n_lost", n=pl.col("harm_n"))
+    for part in (_changes(records, SENSITIVITY, "sensitivity"), verdicts):
+        found = found.join(part, on=tables.CELL, maintain_order="left")
     counts = found.group_by("defense").agg(
-        n_attacks=pl.len(), n_fewer=fewer.sum(), n_large=large.sum(), n_open=unsure.sum()
+        n_attacks=pl.len(),
+        n_fewer=(pl.col("sensitivity_high") < 0).sum(),
+        n_large=(pl.col("verdict") == HARMED).sum(),
+        n_open=(pl.col("verdict") == UNDECIDED).sum(),
     )
-    lowest = found.sort("sensitivity", maintain_order=True).unique(
-        "defense", keep="first", maintain_order=True
-    )
-    rows = alone.select("defense", utility="mean").join(lowest, on="defense", maintain_order="left")
-    return rows.join(counts, on="defense", maintain_order="left").join(
-        _single(records), on="defense", maintain_order="left"
-    )
+    order = found.sort("sensitivity", maintain_order=True)
+    lowest = order.unique("defense", keep="first", maintain_order=True)
+    rows = alone.select("defense", utility="mean")
+    for part in (lowest, counts, _single(records)):
+        rows = rows.join(part, on="defense", maintain_order="left")
+    return rows
 
 
 def markdown(found: pl.DataFrame, drop: float) -> str:
@@ -66,9 +60,9 @@ def markdown(found: pl.DataFrame, drop: float) -> str:
     """
     lost = f"seeds that lost {drop:g}"
     head = (
-        "defense", "AUROC, no attack", "attack", "AUROC", lost, "sensitivity", "fewer found", f"{drop:g} lost", "not decided",
-        "AUROC, one run",
-    )  # fmt: skip
+        *("defense", "AUROC, no attack", "attack", "AUROC", lost, "sensitivity"),
+        *("fewer found", f"{drop:g} lost", "not decided", "AUROC, one run"),
+    )
     lines = [head, ["---"] * len(head), *(_cells(row) for row in found.iter_rows(named=True))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -86,22 +80,16 @@ def _single(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def _cells(row: TableRow) -> list[str]:
-    changes = [_change(row, name) for name in ("auroc", "sensitivity")]
     names = [f"`{row['defense']}`", words.score(row["utility"]), f"`{row['attack']}`"]
-    auroc, sensitivity = changes
+    lost = f"{row['n_lost']} of {row['n']}"
+    changes = [_change(row, "auroc"), lost, _change(row, "sensitivity")]
     counts = [str(row[name]) for name in ("n_fewer", "n_large", "n_open")]
-    return [
-        *names,
-        auroc,
-        f"{row['n_lost']} of {row['n']}",
-        sensitivity,
-        *counts,
-        words.change(row["single"]),
-    ]
+    return [*names, *changes, *counts, words.change(row["single"])]
 
 
 def _change(row: TableRow, name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    low = row[f"{name}_low"]
+    high = row[f"{name}_high"]
     text = f"{words.change(row[name])} ({words.span(low, high, signed=True)})"
     return f"**{text}**" if high is not None and (high < 0 or low > 0) else text
 

@@ -1,6 +1,4 @@
-"""One function a figure: a frame of ``reports.analysis.tables`` in, a labelled matplotlib figure
-out; not through pyplot.
-"""
+"""One function a figure: a frame of ``reports.analysis`` in, a labeled matplotlib figure out."""
 
 from __future__ import annotations
 
@@ -29,11 +27,10 @@ MOST_POINTS = 12  # defenses that the margin can name without a tangle
 
 @mpl.rc_context(RC)
 def tradeoff(points: pl.DataFrame) -> Figure:
-    """Utility with nobody attacking (across) against the worst attack tried (up), one point a
-    defense, 95 % intervals as bars.
+    """Utility with nobody attacking (across) against the worst attack tried (up), by defense.
 
-    More than ``MOST_POINTS`` defenses get a line each instead, ordered by what the worst attack
-    leaves, with both values on it.
+    Bars are 95 % intervals. More than ``MOST_POINTS`` defenses get a line each instead, ordered by
+    what the worst attack leaves, with both values on it.
     """
     if len(points) > MOST_POINTS:
         return _ranked(points.sort("worst", descending=True, maintain_order=True))
@@ -56,10 +53,10 @@ def tradeoff(points: pl.DataFrame) -> Figure:
 
 @mpl.rc_context(RC)
 def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Share of attacked records recovered, by defense (left) and against the records summed in a
-    row of the view (right).
+    """Share of attacked records recovered, by defense (left) and by records in a row (right).
 
-    Bars are exact 95 % intervals; the colors of the two panels agree.
+    A row of the view is a sum over so many records. Bars are exact 95 % intervals; the colors of
+    the two panels agree.
     """
     rows = [row for row in inversions.iter_rows(named=True) if row["rate"] is not None]
     top = min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
@@ -67,7 +64,7 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
     named, crowd = figure.subplots(1, 2, width_ratios=(1, 1))
     for place, row in enumerate(rows):
         color = looks[row["defense"]][0]
-        bounds = row["rate_low"], row["rate_high"]
+        bounds = (row["rate_low"], row["rate_high"])
         _bars(named, row["rate"], place, bounds, None, color)
         _bars(crowd, row["summed"], row["rate"], None, bounds, color)
     named.set_yticks(range(len(rows)), [_inversion_label(row, inversions) for row in rows])
@@ -94,18 +91,18 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
 
 @mpl.rc_context(RC)
 def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Epsilon (left) and noise multiplier (right) of each hospital against its number of training
-    records, by defense.
-    """
+    """Epsilon (left) and noise multiplier (right) of each hospital, by its records and defense."""
     figure = style.new_figure(WIDTH, 3.0)
     labels = {
         "epsilon": "Privacy spent, ε (down is better)",
         "noise_multiplier": "Noise multiplier",
     }
-    panels, names = figure.subplots(1, 2), list[str]()
+    panels = figure.subplots(1, 2)
+    names: list[str] = []
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
-            name, color = words.defense(str(defense)), looks[str(defense)][0]
+            name = words.defense(str(defense))
+            color = looks[str(defense)][0]
             axes.plot(rows["n_train"], rows[column], "o", color=color, markersize=5.5, alpha=0.85)
             names.append(name)
         style.guide(axes)
@@ -122,16 +119,15 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
 
 @mpl.rc_context(RC)
 def hospital_costs(found: pl.DataFrame) -> Figure:
-    """Influence on the model (left) and change of the own patients' score (right) at each hospital,
-    a line a defense, no attack.
+    """Influence on the model (left) and change of own patients' score (right) at each hospital.
 
-    The smallest and the most different hospital stand out, with 95 % intervals. The frame is that
-    of ``costs.costs``; the score is AUROC where both have one in every seed, else the Brier score.
+    A line is a defense with nobody attacking. The smallest and the most different hospital stand
+    out, with 95 % intervals. The frame is that of ``costs.costs``; the score is AUROC where both
+    have one in every seed, else the Brier score.
     """
     defenses = list(found["defense"].unique(maintain_order=True))
-    metric = (
-        "auroc" if all(row["metric"] == "auroc" for row in costs.of_interest(found)) else "brier"
-    )
+    by_auroc = all(row["metric"] == "auroc" for row in costs.of_interest(found))
+    metric = "auroc" if by_auroc else "brier"
     figure = style.new_figure(WIDTH, 1.5 + 0.42 * len(defenses))
     panels = figure.subplots(1, 2, sharey=True)
     for row in found.iter_rows(named=True):
@@ -153,10 +149,12 @@ def hospital_costs(found: pl.DataFrame) -> Figure:
     return figure
 
 
-COST_LOOKS = {  # role -> color, marker, how far the line of a defense it is drawn
-    "": (style.FAINT, "o", 0.0), costs.SMALLEST: (style.BLUE, "D", -0.16), costs.MOST_DIFFERENT: (style.VERMILION, "o", 0.16),
+COST_LOOKS = {  # role -> color, marker, how far from the line of a defense it is drawn
+    "": (style.FAINT, "o", 0.0),
+    costs.SMALLEST: (style.BLUE, "D", -0.16),
+    costs.MOST_DIFFERENT: (style.VERMILION, "o", 0.16),
     f"{costs.SMALLEST} and {costs.MOST_DIFFERENT}": (style.PURPLE, "D", 0.0),
-}  # fmt: skip
+}
 
 
 def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
@@ -165,69 +163,40 @@ def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
     if row[column] is None:
         return
     if row["role"]:
-        bounds = row[f"{column}_low"], row[f"{column}_high"]
+        bounds = (row[f"{column}_low"], row[f"{column}_high"])
         _bars(axes, row[column], place + aside, bounds, None, color, marker, 6.5)
     else:
-        axes.plot(
-            [row[column]],
-            [place],
-            marker,
-            color=style.SOFT,
-            markersize=3.5,
-            alpha=0.45,
-            markeredgewidth=0,
-        )
+        look: dict[str, Any] = {"color": style.SOFT, "markersize": 3.5, "alpha": 0.45}
+        axes.plot([row[column]], [place], marker, markeredgewidth=0, **look)
 
 
 def _share_axis(axes: Axes) -> None:
-    """Root-shaped, so that the shares of Krum, 0 or n, leave room for those around 1."""
+    """Scale an axis like a square root: Krum's shares, 0 or n, leave room for those around 1."""
     axes.set_xscale(
         "function",
         functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * x**2),
     )
     high = max(1.0, axes.dataLim.x1)
     axes.set_xlim(min(-0.004, axes.dataLim.x0), 1.1 * high)
-    axes.xaxis.set_major_locator(
-        FixedLocator([0, 0.25, 0.5, 1, *(2.0**k for k in range(1, 12) if 2**k <= high)])
-    )
+    powers = (2.0**k for k in range(1, 12) if 2**k <= high)
+    axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 1, *powers]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _legend_of_costs(figure: Figure, found: pl.DataFrame) -> None:
-    roles = (
-        found.filter(pl.col("role") != "")
-        .unique("role", keep="first", maintain_order=True)
-        .sort("role", descending=True)
-    )
-    named = [
-        (row["role"], f"{row['role']}: {row['hospital']}, {row['n_train']} records")
-        for row in roles.iter_rows(named=True)
-    ]
-    shown = [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker=COST_LOOKS[role][1],
-            color=COST_LOOKS[role][0],
-            markersize=7,
-            label=label,
-        )
-        for role, label in named
-    ]
-    shown.append(
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker="o",
-            color=style.SOFT,
-            alpha=0.45,
-            markersize=4,
-            label="every other hospital",
-        )
-    )
+    marked = found.filter(pl.col("role") != "").unique("role", keep="first", maintain_order=True)
+    shown = []
+    for row in marked.sort("role", descending=True).iter_rows(named=True):
+        color, marker, _ = COST_LOOKS[row["role"]]
+        label = f"{row['role']}: {row['hospital']}, {row['n_train']} records"
+        shown.append(_mark(marker, color, label, markersize=7))
+    shown.append(_mark("o", style.SOFT, "every other hospital", markersize=4, alpha=0.45))
     figure.legend(handles=shown, loc="outside upper center", ncols=3)
+
+
+def _mark(marker: str, color: str, label: str, **look: Any) -> Line2D:
+    """A mark without a line, for a legend."""
+    return Line2D([], [], linestyle="", marker=marker, color=color, label=label, **look)
 
 
 def _ranked(points: pl.DataFrame) -> Figure:
@@ -236,23 +205,10 @@ def _ranked(points: pl.DataFrame) -> Figure:
     style.guide(axes, "x")
     rows = list(points.iter_rows(named=True))
     for y, row in enumerate(rows):
-        axes.plot(
-            (row["worst"], row["utility"]),
-            (y, y),
-            color=style.FAINT,
-            linewidth=4,
-            zorder=1,
-            solid_capstyle="butt",
-        )
-        _bars(
-            axes,
-            row["utility"],
-            y,
-            (row["utility_low"], row["utility_high"]),
-            None,
-            style.BLUE,
-            marker="D",
-        )
+        span = (row["worst"], row["utility"])
+        axes.plot(span, (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt")
+        ends = (row["utility_low"], row["utility_high"])
+        _bars(axes, row["utility"], y, ends, None, style.BLUE, marker="D")
         _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
         _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
         axes.text(
@@ -261,22 +217,16 @@ def _ranked(points: pl.DataFrame) -> Figure:
     axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
     axes.tick_params(axis="y", length=0)
-    looks = (
-        ("D", style.BLUE, "nobody attacking"),
-        ("o", style.VERMILION, "worst attack tried, named on the right"),
-    )
     shown = [
-        Line2D([], [], linestyle="", marker=m, color=c, markersize=7, label=label)
-        for m, c, label in looks
+        _mark("D", style.BLUE, "nobody attacking", markersize=7),
+        _mark("o", style.VERMILION, "worst attack tried, named on the right", markersize=7),
     ]
     figure.legend(handles=shown, loc="outside upper center", ncols=2)
     return figure
 
 
 def _privacy_colors(rows: Sequence[TableRow]) -> Any:
-    """Color of a point from its epsilon: gray without one, else cividis from the strictest (dark)
-    to the loosest (light).
-    """
+    """Colors of points by epsilon: gray without one, else cividis, dark for the strictest."""
     logs = [_log(row["epsilon"]) for row in rows if row["epsilon"] is not None]
     norm = Normalize(min(logs, default=0.0), max(logs, default=1.0) + 1e-9)
     colors = mpl.colormaps["cividis"]
@@ -291,16 +241,10 @@ def _log(epsilon: float) -> float:
 
 
 def _crossed_bars(axes: Axes, row: TableRow, color: Any) -> None:
-    spans = [(row[f"{name}_low"], row[f"{name}_high"]) for name in ("utility", "worst")]
-    _bars(
-        axes,
-        row["utility"],
-        row["worst"],
-        spans[0],
-        spans[1],
-        color,
-        marker="o" if row["epsilon"] is None else "D",
-    )
+    across = (row["utility_low"], row["utility_high"])
+    up = (row["worst_low"], row["worst_high"])
+    marker = "o" if row["epsilon"] is None else "D"
+    _bars(axes, row["utility"], row["worst"], across, up, color, marker=marker)
     _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
 
 
@@ -324,30 +268,18 @@ def _bars(
         axes.plot(across, (y, y), color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
     if up and None not in up:
         axes.plot((x, x), up, color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
-    axes.plot(
-        [x],
-        [y],
-        marker,
-        color=color,
-        markersize=size,
-        markeredgecolor="white",
-        markeredgewidth=0.8,
-        zorder=4,
-    )
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
+    axes.plot([x], [y], marker, color=color, markersize=size, zorder=4, **edge)
 
 
 def _no_loss_line(axes: Axes) -> None:
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    start, end = max(left, low), right
+    left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
+    start = max(left, low)
+    end = right
     if start < end:
-        axes.plot(
-            (start, end),
-            (start, end),
-            color=style.SOFT,
-            linewidth=0.9,
-            linestyle=(0, (4, 3)),
-            zorder=1,
-        )
+        dashed: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1}
+        axes.plot((start, end), (start, end), color=style.SOFT, **dashed)
         axes.annotate(
             "as with nobody attacking",
             (start, start),
@@ -368,11 +300,8 @@ def _point_label(row: TableRow) -> str:
 
 def _privately(row: TableRow) -> str:
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
-    return (
-        words.defense(row["defense"])
-        + lacking
-        + ("" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}")
-    )
+    privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
+    return f"{words.defense(row['defense'])}{lacking}{privacy}"
 
 
 def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
@@ -381,9 +310,7 @@ def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
 
 
 def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Names every point in a column right of the axes, set apart, each tied to its point by a thin
-    line.
-    """
+    """Write every point's name in a column right of the axes, tied to the point by a thin line."""
     points = list(points)
     low, high = axes.get_ylim()
     height = axes.get_window_extent().height / axes.figure.dpi

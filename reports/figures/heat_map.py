@@ -1,6 +1,4 @@
-"""The heat map: attacks across, defenses down, what each attack left of the model and how well each
-backdoor worked.
-"""
+"""The heat map: attacks across, defenses down, the model left and each backdoor's success."""
 
 from __future__ import annotations
 
@@ -22,13 +20,11 @@ from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
 
 ROOMY = 8  # attacks across up to which a cell has room for three lines
-GAP = 0.3  # columns between what AUROC tells and backdoors
+GAP = 0.3  # columns between attacks judged by AUROC and backdoors
 
 
 class _Look(NamedTuple):
-    """How one kind of cell is drawn: the column of its mean, of its worst seed, and how both are
-    colored and written.
-    """
+    """How one kind of cell is drawn: columns of its mean and worst seed, their colors and text."""
 
     scale: mpl.cm.ScalarMappable
     mean: str
@@ -42,22 +38,16 @@ def heat_map(
     marked: pl.DataFrame,
     undefined: Mapping[tuple[str, str], str] | None = None,
 ) -> Figure:
-    """AUROC of every attack and defense, then backdoors, from frames of ``tables.cells`` and
-    ``backdoors.backdoors``.
+    """AUROC of every attack and defense, then backdoors.
 
-    In a cell stand the mean, the worst seed and how many seeds lost a material share of AUROC (or
-    in how many
+    ``cells`` and ``marked`` are frames of ``tables.cells`` and ``backdoors.backdoors``. In a cell
+    stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
     the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a
-    dashed one
-    that some seeds show it and the mean does not decide it; controls come first, framed in black. A
-    dagger marks
-    cells with runs in which attack or defense did nothing, a double one those with seeds without an
-    AUROC, an
-    asterisk attacks that knew the defense; hatched cells were not run, and ``undefined`` states by
-    attack and defense
-    what stands in those that are not defined. Beyond ``ROOMY`` attacks the cells are small and
-    state mean and worst
-    seed.
+    dashed one that some seeds show it and the mean does not decide it; controls come first, framed
+    in black. A dagger marks cells with runs in which attack or defense did nothing, a double one
+    those with seeds without an AUROC, an asterisk attacks that knew the defense. Hatched cells were
+    not run, and ``undefined`` states by attack and defense the text of those that are not defined.
+    Beyond ``ROOMY`` attacks the cells are small and state mean and worst seed.
     """
     without = undefined or {}
     shown = tables.judged_by_auroc(cells)
@@ -72,13 +62,10 @@ def heat_map(
     marked_places = {name: start + place for place, name in enumerate(bad)}
     figure = style.new_figure(*_size(n_across, len(defenses), roomy))
     looks = _looks(shown, marked)
-    axes, *strips = figure.subplots(
-        1, 1 + len(looks), width_ratios=(n_across, *[0.15 if roomy else 0.35] * len(looks))
-    )
-    for where, look, frame in (
-        (places, looks.get("AUROC"), shown),
-        (marked_places, looks.get("backdoors"), marked),
-    ):
+    ratios = (n_across, *[0.15 if roomy else 0.35] * len(looks))
+    axes, *strips = figure.subplots(1, 1 + len(looks), width_ratios=ratios)
+    parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
+    for where, look, frame in parts:
         if look is not None:
             _ground(axes, where, len(defenses))
             for row in frame.iter_rows(named=True):
@@ -99,20 +86,15 @@ def heat_map(
 
 
 def _looks(shown: pl.DataFrame, marked: pl.DataFrame) -> dict[str, _Look]:
-    """How cells of AUROC and of backdoors are drawn, for those that there are."""
+    """The looks of cells of AUROC and of backdoors, for those that there are."""
     looks = {}
     if not shown.is_empty():
-        scale = mpl.cm.ScalarMappable(
-            Normalize(min([0.5, *shown["mean"].drop_nulls()]), 1.0), "cividis"
-        )
+        lowest = min([0.5, *shown["mean"].drop_nulls()])
+        scale = mpl.cm.ScalarMappable(Normalize(lowest, 1.0), "cividis")
         looks["AUROC"] = _Look(scale, "mean", "lowest", low_is_bad=True)
     if not marked.is_empty():
-        looks["backdoors"] = _Look(
-            mpl.cm.ScalarMappable(Normalize(0, 100), "cividis_r"),
-            "gain",
-            "gain_worst",
-            low_is_bad=False,
-        )
+        scale = mpl.cm.ScalarMappable(Normalize(0, 100), "cividis_r")
+        looks["backdoors"] = _Look(scale, "gain", "gain_worst", low_is_bad=False)
     return looks
 
 
@@ -123,7 +105,7 @@ def _size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
 
 
 def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
-    """What cells that were not run look like."""
+    """Hatch the places of all cells, which those that were run will cover."""
     first = min(places.values()) - 0.5
     look: dict[str, Any] = {"facecolor": "#F4F4F4", "edgecolor": style.FAINT, "hatch": "///"}
     axes.add_patch(Rectangle((first, -0.5), len(places), n_defenses, **look))
@@ -131,50 +113,35 @@ def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
 
 def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool) -> None:
     value = row[look.mean]
-    known = (
-        (1.0, 1.0, 1.0)
-        if value is None
-        else look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
-    )
-    face = tuple(map(float, known[:3]))
+    face = (1.0, 1.0, 1.0)
+    if value is not None:
+        known = look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
+        face = (float(known[0]), float(known[1]), float(known[2]))
     ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
-    axes.add_patch(
-        Rectangle(
-            (x - 0.5, y - 0.5),
-            1,
-            1,
-            facecolor=face,
-            edgecolor="white",
-            linewidth=1.5 if roomy else 0.8,
-        )
-    )
+    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if roomy else 0.8}
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
     _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
     lines = _lines(row, look) if roomy else _few_lines(row, look)
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
         size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
         weight = "bold" if place == 0 else "normal"
-        axes.text(
-            x, y + height, text, fontsize=size, weight=weight, ha="center", va="center", color=ink
-        )
+        look_of: dict[str, Any] = {"fontsize": size, "weight": weight, "color": ink}
+        axes.text(x, y + height, text, ha="center", va="center", **look_of)
 
 
 def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
-    """What stands in a hatched cell that no run can fill."""
+    """Write into a hatched cell that no run can fill."""
     shown = text.replace(": ", ":\n") if roomy else "n. d."
     box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.5}
     axes.text(x, y, shown, ha="center", va="center", fontsize=7, bbox=box)
 
 
 def _frame_verdict(axes: Axes, x: float, y: int, row: TableRow, width: float) -> None:
-    """Red where harm is shown, dashed where it is not decided though a seed shows some; the frame
-    lies inside the cell.
-    """
+    """Frame a cell, inside it: red where harm is shown, dashed where only some seed shows it."""
     kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
-    if row["verdict"] not in kinds or (
-        row["verdict"] == UNDECIDED
-        and not any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
-    ):
+    some = any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
+    if row["verdict"] not in kinds or (row["verdict"] == UNDECIDED and not some):
         return
     look: dict[str, Any] = {
         "fill": False,
@@ -188,24 +155,15 @@ def _frame_verdict(axes: Axes, x: float, y: int, row: TableRow, width: float) ->
 def _lines(row: TableRow, look: _Look) -> list[str]:
     dagger = _daggers(row, " ")
     if row[look.mean] is None:
-        return [
-            "not",
-            f"defined{dagger}",
-            *_counted(row.get("n_undefined", 0), row.get("n_undefined", 0), "lost"),
-        ]
+        lacking = row.get("n_undefined", 0)
+        return ["not", f"defined{dagger}", *_counted(lacking, lacking, "lost")]
     if look.low_is_bad:
         worst = "one seed" if row["n"] == 1 else f"lowest {words.score(row['lowest'])}"
-        return [
-            words.score(row["mean"]) + dagger,
-            worst,
-            *_counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost"),
-        ]
+        counted = _counted(_lost(row), row["harm_n"] + row["n_undefined"], "lost")
+        return [words.score(row["mean"]) + dagger, worst, *counted]
     worst = "one seed" if row["gain_n"] == 1 else f"most {words.signed_points(row['gain_worst'])}"
-    return [
-        words.signed_points(row["gain"]) + dagger,
-        worst,
-        *_counted(row["n_worked"], row["gain_n"], "worked"),
-    ]
+    counted = _counted(row["n_worked"], row["gain_n"], "worked")
+    return [words.signed_points(row["gain"]) + dagger, worst, *counted]
 
 
 def _lost(row: TableRow) -> int:
@@ -214,7 +172,7 @@ def _lost(row: TableRow) -> int:
 
 
 def _daggers(row: TableRow, space: str) -> str:
-    """The signs for runs in which something did nothing, and for seeds without a figure."""
+    """The signs for runs in which a part did nothing, and for seeds without a figure."""
     signs = ("†" if row["n_idle"] else "") + ("‡" if row.get("n_undefined") else "")
     return space + signs if signs else ""
 
@@ -231,9 +189,8 @@ def _few_lines(row: TableRow, look: _Look) -> list[str]:
     if look.low_is_bad:
         mean, worst = (words.score(row[name]).removeprefix("0") for name in ("mean", "lowest"))
         return [mean + dagger, "" if row["n"] == 1 else f"\N{DOWNWARDS ARROW}{worst}"]
-    mean, worst = (
-        f"{100 * row[name]:+.0f}".replace("-", "\N{MINUS SIGN}") for name in ("gain", "gain_worst")
-    )
+    points = (f"{100 * row[name]:+.0f}" for name in ("gain", "gain_worst"))
+    mean, worst = (text.replace("-", "\N{MINUS SIGN}") for text in points)
     return [mean + dagger, "" if row["gain_n"] == 1 else f"\N{UPWARDS ARROW}{worst}"]
 
 
@@ -245,9 +202,8 @@ def _frame_controls(
         axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
     for where in (places, marked):
         if "none" in defenses and where:
-            axes.add_patch(
-                Rectangle((min(where.values()) - 0.49, -0.49), len(where) - 0.02, 0.98, **outline)
-            )
+            first = min(where.values()) - 0.49
+            axes.add_patch(Rectangle((first, -0.49), len(where) - 0.02, 0.98, **outline))
 
 
 def _labels(
@@ -260,18 +216,15 @@ def _labels(
 ) -> None:
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
     names = [*places, *marked]
-    slant: TableRow = (
-        {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"}
-        if len(names) > 5
-        else {}
-    )
+    slant: TableRow = {}
+    if len(names) > 5:
+        slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"}
     titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
     axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
     right = max([*places.values(), *marked.values()]) + 0.52
-    axes.set(
-        xlim=(-0.52, right), ylim=(len(defenses) - 0.48, -0.52), xlabel="Attack", ylabel="Defense"
-    )
+    bottom = len(defenses) - 0.48
+    axes.set(xlim=(-0.52, right), ylim=(bottom, -0.52), xlabel="Attack", ylabel="Defense")
     axes.xaxis.set_label_position("top")
     axes.xaxis.labelpad = 10
     axes.xaxis.tick_top()

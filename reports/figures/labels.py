@@ -1,6 +1,4 @@
-"""Text in figures, whoever wrote it: shown sign by sign, never read as mathematics, never longer
-than a figure has room for.
-"""
+"""Text in figures, whoever wrote it: shown sign by sign, never as mathematics, never too long."""
 
 from __future__ import annotations
 
@@ -24,19 +22,13 @@ NO_ROOM = "constrained_layout not applied"
 
 
 def plain(figure: Figure) -> None:
-    """Make every text of a figure, and the labels that its axes will write, what ``shown`` makes of
-    it.
+    """Replace every text of a figure, also labels that its axes will write, as ``shown`` states.
 
     Where lines are so long that nothing is left of the axes, all are cut shorter.
     """
     _set(figure, LONGEST)
-    if (
-        max(
-            (len(line) for text in figure.findobj(Text) for line in text.get_text().split("\n")),
-            default=0,
-        )
-        <= USUAL
-    ):
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    if all(len(line) <= USUAL for text in texts for line in text.split("\n")):
         return
     for longest in SHORTER:
         if _has_room(figure):
@@ -45,8 +37,7 @@ def plain(figure: Figure) -> None:
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """The text with each character that the font lacks, or that acts on its surroundings, as ``U+``
-    and its number.
+    """The text with each character that the font lacks, or that acts on others, as ``U+`` number.
 
     A line of more than ``longest`` characters is cut in the middle, a text of more than
     ``MOST_LINES`` lines at its end.
@@ -58,9 +49,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 
 def _cut(line: str, longest: int) -> str:
-    """The start and the end of a line, with how long it was between them where there is room for
-    that.
-    """
+    """The start and the end of a line, and its length between them where there is room for it."""
     if len(line) <= longest:
         return line
     counted = f"... ({len(line)} characters) ..."
@@ -99,7 +88,7 @@ def _set(figure: Figure, longest: int) -> None:
 
 
 def _set_ticks(axis: Axis, longest: int) -> None:
-    """The labels that somebody gave for places on an axis are made anew each time it is drawn."""
+    """Have the labels that somebody gave for places on an axis cut whenever it is drawn."""
     formatter = axis.get_major_formatter()
     if type(formatter) is FuncFormatter:
         axis.set_major_formatter(FuncFormatter(partial(_label, formatter.func, longest)))

@@ -1,6 +1,4 @@
-"""Small multiples: a frame in, figures with one panel an attack or defense out; what is too much
-for one figure makes several.
-"""
+"""Small multiples: figures with one panel an attack or defense; too much for one makes several."""
 
 from __future__ import annotations
 
@@ -29,13 +27,13 @@ REACH = 0.3  # how far lines are moved apart around a whole number, all together
 
 @mpl.rc_context(RC)
 def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
-    """Change of Brier score at each hospital with nobody attacking, one panel a defense, 95 %
-    intervals; the worst hit is marked.
+    """Change of Brier score at each hospital with nobody attacking, one panel a defense.
 
-    It is marked only where it is distinguished from every other. All figures have the same
-    hospitals and the same scale.
+    Bars are 95 % intervals. The worst hit hospital is marked where it is distinguished from every
+    other. All figures have the same hospitals and the same scale.
     """
-    shown, reach = hardest_hit(effects), _reach(effects)
+    shown = hardest_hit(effects)
+    reach = _reach(effects)
     return [
         _effects_figure(effects, names, shown, reach)
         for names in batches(_names(effects, "defense"), MOST_EFFECTS)
@@ -44,8 +42,9 @@ def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
 
 @mpl.rc_context(RC)
 def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]:
-    """AUROC by round, one panel an attack and one line a defense: mean over seeds, band from the
-    lowest to the highest seed.
+    """AUROC by round, one panel an attack and one line a defense.
+
+    Lines are means over seeds, bands go from the lowest to the highest seed.
     """
     return [_convergence_figure(part, looks) for part in _by_lines(curves)]
 
@@ -54,42 +53,34 @@ def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]
 def breakdown(
     table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
 ) -> list[Figure]:
-    """AUROC by number of hostile hospitals, one panel an attack and one line a defense, 95 %
-    intervals over seeds as bars.
+    """AUROC by number of hostile hospitals, one panel an attack and one line a defense.
 
-    Every line starts where nobody is hostile, if that was run: with the attack, if it takes no
-    hostile hospital. A square at its end marks the largest number run that the rule is defined for:
-    ``limits`` has the smallest that it is not. Cells without an AUROC are left out.
+    Bars are 95 % intervals over seeds. Every line starts where nobody is hostile, if that was run:
+    with the attack, if it takes no hostile hospital. A square at its end marks the largest number
+    run that the rule is defined for: ``limits`` has the smallest that it is not. Cells without an
+    AUROC are left out.
     """
     table = table.filter(pl.col("mean").is_not_null())
     return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
 
 
 def batches(names: Sequence[str], most: int) -> list[list[str]]:
-    """``names`` in order, in as few parts of at most ``most`` as there must be, as even as they
-    get.
-    """
-    n, n_parts = len(names), math.ceil(len(names) / most)
+    """``names`` in order, in the fewest parts of at most ``most``, as even as they get."""
+    n = len(names)
+    n_parts = math.ceil(n / most)
     return [list(names[n * i // n_parts : n * (i + 1) // n_parts]) for i in range(n_parts)]
 
 
 def hardest_hit(effects: pl.DataFrame) -> list[str]:
-    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest change
-    under any defense.
-    """
-    worst = (
-        effects.group_by("hospital", maintain_order=True)
-        .agg(pl.col("brier").max())
-        .sort("brier", descending=True)
-    )
+    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest changes."""
+    changes = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max())
+    worst = changes.sort("brier", descending=True)
     chosen = set(worst["hospital"].head(MOST_HOSPITALS))
     return [name for name in _names(effects, "hospital") if name in chosen]
 
 
 def _by_lines(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """The frame in parts with at most ``MOST_LINES`` defenses each, the undefended control in all
-    of them.
-    """
+    """The frame in parts of at most ``MOST_LINES`` defenses, each with the undefended control."""
     names = [name for name in _names(frame, "defense") if name != "none"]
     parts = batches(names, MOST_LINES) if names else [[]]
     return [frame.filter(pl.col("defense").is_in(["none", *part])) for part in parts]
@@ -105,9 +96,8 @@ def _effects_figure(
     for axes, defense in zip(panels.flat, defenses, strict=False):
         _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense)
     _finish(panels, len(defenses), "")
-    figure.supxlabel(
-        "Change of Brier score against no defense, same seed (right is worse)", fontsize=9.5
-    )
+    label = "Change of Brier score against no defense, same seed (right is worse)"
+    figure.supxlabel(label, fontsize=9.5)
     return figure
 
 
@@ -125,7 +115,8 @@ def _convergence_figure(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figu
 def _breakdown_figure(
     table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
 ) -> Figure:
-    attack_free, attacks = table.filter(attack="none", n_hostile=0), _names(table, "attack")
+    attack_free = table.filter(attack="none", n_hostile=0)
+    attacks = _names(table, "attack")
     shifts = _shifts(_names(table, "defense"))
     figure, panels = _line_panels(len(attacks))
     for axes, attack in zip(panels.flat, attacks, strict=False):
@@ -148,16 +139,10 @@ def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense
         hit = row["hospital"] in worst
         color = style.VERMILION if hit else style.BLUE
         if row["brier_low"] is not None:
-            axes.plot(
-                (row["brier_low"], row["brier_high"]),
-                (y, y),
-                color=color,
-                linewidth=1.6,
-                alpha=0.7,
-                solid_capstyle="butt",
-            )
+            span = (row["brier_low"], row["brier_high"])
+            axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
         axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
-    # a long name stays over its own panel
+    # A long name stays over its own panel.
     axes.set_title(defense, fontsize=min(10.0, 215 / len(defense)))
     axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -192,29 +177,16 @@ def _breakdown_panel(
         defense = str(name)
         color, dashes = looks[defense]
         x = line["n_hostile"] + shifts[defense]
-        axes.plot(
-            x, line["mean"], color=color, linestyle=dashes, linewidth=1.4, marker="o", markersize=3
-        )
+        look: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 1.4}
+        axes.plot(x, line["mean"], marker="o", markersize=3, **look)
         for at, row in zip(x, line.iter_rows(named=True), strict=True):
             if row["mean_low"] is not None:
-                axes.plot(
-                    (at, at),
-                    (row["mean_low"], row["mean_high"]),
-                    color=color,
-                    linewidth=1.0,
-                    alpha=0.55,
-                )
+                span = (row["mean_low"], row["mean_high"])
+                axes.plot((at, at), span, color=color, linewidth=1.0, alpha=0.55)
         last = line["n_hostile"][-1]
         if last < limits.get(defense, 0) <= max(last + 1, most):
-            axes.plot(
-                [x[-1]],
-                [line["mean"][-1]],
-                "s",
-                color=color,
-                markersize=7.5,
-                markeredgecolor="white",
-                zorder=4,
-            )
+            square: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": "white", "zorder": 4}
+            axes.plot([x[-1]], [line["mean"][-1]], "s", color=color, **square)
 
 
 def _line_panels(n: int) -> tuple[Figure, Any]:
@@ -251,9 +223,7 @@ def _legend(figure: Figure, frame: pl.DataFrame, looks: Mapping[str, Look], n_co
 
 
 def _shifts(defenses: Sequence[str]) -> dict[str, float]:
-    """How far each defense's points stand from the whole number, so that bars do not hide each
-    other.
-    """
+    """Distances of each defense's points from the whole number, so that bars stay visible."""
     step = REACH / max(1, len(defenses) - 1)
     return {name: step * place - REACH / 2 for place, name in enumerate(defenses)}
 

@@ -1,6 +1,4 @@
-"""One look for every figure: colors that color-blind readers can tell apart, and files that come
-out byte for byte the same.
-"""
+"""One look for every figure: colors for color-blind readers, and files equal byte for byte."""
 
 from __future__ import annotations
 
@@ -18,36 +16,52 @@ from reports.figures import labels
 
 # Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for
 # lines on white.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-INK, SOFT, FAINT = "#222222", "#6B6B6B", "#DDDDDD"
+INK = "#222222"
+SOFT = "#6B6B6B"
+FAINT = "#DDDDDD"
 WIDTH = 9.6  # inches; one inch is 96 pixels on the page
 
 RC: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"], "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK, "axes.linewidth": 0.8, "axes.grid": False, "grid.color": FAINT, "grid.linewidth": 0.6,
-    "legend.frameon": False, "figure.facecolor": "white", "svg.fonttype": "path", "hatch.linewidth": 0.5,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.grid": False,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
     "text.parse_math": False,
-}  # fmt: skip
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+    "hatch.linewidth": 0.5,
+}
 
 Dashes = Literal["-", "--", ":", "-."]
 Look = tuple[str, Dashes]  # color, line style
 
 
 def looks(defenses: Sequence[str]) -> dict[str, Look]:
-    """A color and line style for each defense, the same in every figure that is given the same
-    defenses in the same order.
-    """
+    """A color and line style for each defense, the same for the same defenses in the same order."""
     others = [name for name in defenses if name != "none"]
     kinds: tuple[Dashes, ...] = ("-", "--", ":", "-.")
     styles = (kind for kind in cycle(kinds) for _ in COLORS)
@@ -68,19 +82,20 @@ def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """``places`` moved apart until neighbors are ``gap`` apart, in the order given, keeping their
-    mean where they crowd.
+    """``places`` moved apart until neighbors are ``gap`` apart, in the order given.
+
+    Where places crowd, their mean stays.
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
-    # center of a block of touching labels, and who is in it
-    blocks: list[tuple[float, list[int]]] = []
+    blocks: list[tuple[float, list[int]]] = []  # touching labels: their center, and who they are
     for i in order:
         blocks.append((places[i], [i]))
         while (
             len(blocks) > 1
             and blocks[-1][0] - blocks[-2][0] < gap * (len(blocks[-1][1]) + len(blocks[-2][1])) / 2
         ):
-            (right, later), (left, earlier) = blocks.pop(), blocks.pop()
+            right, later = blocks.pop()
+            left, earlier = blocks.pop()
             both = earlier + later
             blocks.append(((left * len(earlier) + right * len(later)) / len(both), both))
     moved = [0.0] * len(places)
@@ -91,8 +106,9 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element whose ids all start with ``name``; without dates, links or
-    namespaces.
+    """The figure as an ``<svg>`` element whose ids all start with ``name``.
+
+    It has no dates, links or namespaces.
     """
     out = StringIO()
     labels.plain(figure)

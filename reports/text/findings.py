@@ -22,55 +22,53 @@ MOST_CAUTIONS = 5  # of one kind
 
 
 class Finding(NamedTuple):
-    """A few sentences under the words for what they are about."""
+    """A few sentences under a topic."""
 
     topic: str
     text: str
 
 
 def asked(records: Sequence[RunRecord]) -> list[str]:
-    """What the runs set out to find: who trains what, which attacks and defenses were tried, how
-    often.
-    """
+    """Sentences on what was run: who trains what, attacks and defenses tried, how often."""
     first = records[0]
     attacks = [name for name in _names(records, "attack") if name != "none"]
     defenses = [name for name in _names(records, "defense") if name != "none"]
     sending = [record.n_hostile for record in records if tables.hostile_act(record)]
-    hospitals, seeds = (
-        words.count(first.n_hospitals, "hospital"),
-        words.count(len(_names(records, "seed")), "seed"),
-    )
+    hospitals = words.count(first.n_hospitals, "hospital")
+    seeds = words.count(len(_names(records, "seed")), "seed")
     tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
+    setting = (
+        f"{hospitals} ({first.consortium}) train one model together over"
+        f" {words.count(first.rounds, 'round')}, without pooling their records. What can a"
+        " hostile participant spoil or learn, what does each defense change, who pays for it?"
+    )
+    evidence = (
+        f"Evidence: {words.count(len(records), 'run')}, {seeds}"
+        " (repetitions with other random splits and starts)."
+    )
     return [
-        (
-            f"{hospitals} ({first.consortium}) train one model together over"
-            f" {words.count(first.rounds, 'round')}, without pooling their records. What can a"
-            " hostile participant spoil or learn, what does each defense change, who pays for it?"
-        ),
+        setting,
         tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
         f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
-        (
-            f"Evidence: {words.count(len(records), 'run')}, {seeds} (repetitions with other random"
-            " splits and starts)."
-        ),
+        evidence,
         *_adaptive(records),
     ]
 
 
 def cautions(records: Sequence[RunRecord]) -> list[str]:
-    """What stands in the way of a conclusion: missing controls, one seed, parts that did nothing,
-    rounds without a result.
-    """
+    """Obstacles to a conclusion: missing controls, single seeds, idle parts, undefined figures."""
     found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
     return found + _few_seeds(records) + _idle(records)
 
 
 def found(records: Sequence[RunRecord]) -> list[Finding]:
-    """What the runs show, the most important first. Outcomes of runs in which attack or defense did
-    nothing are left out.
+    """The findings of the runs, the most important first.
+
+    Outcomes of runs in which attack or defense did nothing are left out.
     """
     sound = [record for record in records if not tables.idle(record)]
-    acting, drop = tables.judged_by_auroc(tables.cells(sound)), tables.material_drop(records)
+    acting = tables.judged_by_auroc(tables.cells(sound))
+    drop = tables.material_drop(records)
     cost = ranking.costs(sound) if sound else {}
     parts = {
         "The model": _unattacked(acting),
@@ -87,17 +85,16 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
 
 
 def crowd(inversions: pl.DataFrame) -> list[str]:
-    """How the share of records recovered goes with the number of records in a sum, where runs
-    without noise differ in it.
+    """A sentence on how the share of records recovered goes with the number of records in a sum.
+
+    There is none unless runs without noise differ in that number.
     """
-    sized = (
-        inversions.filter(~pl.col("noised"))
-        .drop_nulls(["summed", "rate"])
-        .sort("summed", maintain_order=True)
-    )
+    measured = inversions.filter(~pl.col("noised")).drop_nulls(["summed", "rate"])
+    sized = measured.sort("summed", maintain_order=True)
     if sized["summed"].n_unique() < 2:
         return []
-    few, many = sized.row(0, named=True), sized.row(-1, named=True)
+    few = sized.row(0, named=True)
+    many = sized.row(-1, named=True)
     return [
         f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}),"
         f" {words.share(few['rate'])} were recovered; with {many['summed']:.3g}"
@@ -106,18 +103,20 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense: what the smallest hospital pays beside the largest, in privacy or in noise,
-    if it pays more.
+    """For each defense, what the smallest hospital pays beside the largest, if it pays more.
+
+    The price is privacy or noise.
     """
     texts = []
     for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
-        small, large = rows.row(-1, named=True), rows.row(0, named=True)
+        small = rows.row(-1, named=True)
+        large = rows.row(0, named=True)
         if small["n_train"] == large["n_train"]:
             continue
         if rows["noise_multiplier"].n_unique() == 1 and small["epsilon"] > large["epsilon"]:
             pays = (
-                "every hospital adds noise by the same multiplier, and small hospitals spend more"
-                " privacy"
+                "every hospital adds noise by the same multiplier,"
+                " and small hospitals spend more privacy"
             )
             texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
         elif small["noise_multiplier"] > large["noise_multiplier"]:
@@ -127,7 +126,7 @@ def unequal_privacy(spent: pl.DataFrame) -> list[str]:
 
 
 def _adaptive(records: Sequence[RunRecord]) -> list[str]:
-    """Which attacks knew the defense."""
+    """A sentence on the attacks that knew the defense."""
     knew = _names([record for record in records if record.adaptive], "attack")
     if not knew:
         return []
@@ -139,26 +138,23 @@ def _adaptive(records: Sequence[RunRecord]) -> list[str]:
 
 def _budget(row: TableRow) -> str:
     size = f"{row['hospital']} ({words.count(row['n_train'], 'record')})"
-    return (
-        f"{size} ε = {words.epsilon(row['epsilon'])} with noise multiplier"
-        f" {row['noise_multiplier']:.3g}"
-    )
+    noise = f"noise multiplier {row['noise_multiplier']:.3g}"
+    return f"{size} ε = {words.epsilon(row['epsilon'])} with {noise}"
 
 
 def _unattacked(cells: pl.DataFrame) -> list[str]:
-    return [
-        (
-            "With nobody attacking and no defense, the model's AUROC is"
-            f" {words.score(row['mean'])}{_over(row, 'mean', row['n'])}: in that share of pairs it"
-            " gives a patient with the condition a higher risk than one without."
-            if row["mean"] is not None
-            else (
-                "With nobody attacking and no defense, the model's AUROC is not defined, so that"
-                " nothing is compared with it."
-            )
+    texts = []
+    for row in cells.filter(attack="none", defense="none").rows(named=True):
+        start = "With nobody attacking and no defense, the model's AUROC is"
+        if row["mean"] is None:
+            texts.append(f"{start} not defined, so that nothing is compared with it.")
+            continue
+        interval = _over(row, "mean", row["n"])
+        texts.append(
+            f"{start} {words.score(row['mean'])}{interval}: in that share of pairs it gives a"
+            " patient with the condition a higher risk than one without."
         )
-        for row in cells.filter(attack="none", defense="none").rows(named=True)
-    ]
+    return texts
 
 
 def _read(inversions: pl.DataFrame) -> list[str]:
@@ -172,43 +168,45 @@ def _read(inversions: pl.DataFrame) -> list[str]:
         names = words.listed(dict.fromkeys(row["defense"] for row in none))
         most = words.share(max(row["rate_high"] for row in none))
         texts.append(
-            f"Under {names} none was recovered; a true share of up to {most} would still fit, and"
-            " other attacks may do better."
+            f"Under {names} none was recovered; a true share of up to {most} would still fit,"
+            " and other attacks may do better."
         )
     return texts
 
 
 def _recovered(row: TableRow) -> str:
+    interval = f"{words.share(row['rate_low'])} to {words.share(row['rate_high'])}"
     return (
         f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
-        f" records {words.under(row['defense'])} ({words.share(row['rate'])}; 95 % interval"
-        f" {words.share(row['rate_low'])} to {words.share(row['rate_high'])}) from what the"
-        f" aggregator sees in round {row['round']}."
+        f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
+        f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
     )
 
 
 def _spent(spent: pl.DataFrame) -> list[str]:
-    most = spent.sort("epsilon", descending=True, maintain_order=True).unique(
-        "defense", keep="first", maintain_order=True
-    )
+    order = spent.sort("epsilon", descending=True, maintain_order=True)
+    most = order.unique("defense", keep="first", maintain_order=True)
     return [
-        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']}, the"
-        " most of any hospital), which holds the advantage of any test of who was in the training"
-        f" data to at most {words.at_most(row['advantage'])}."
+        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']},"
+        " the most of any hospital), which holds the advantage of any test of who was in the"
+        f" training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
 
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
-    """The runs whose test patients allow no AUROC, with the reason; those whose training failed
-    come before, in ``broken``.
+    """The runs whose test patients allow no AUROC, with the reason.
+
+    Runs whose training failed come before, in ``broken``.
     """
     lacking = [
-        r
-        for r in records
-        if r.value("auroc") is None and not broken.untrained(r) and not broken.without_scores(r)
+        record
+        for record in records
+        if record.value("auroc") is None
+        and not broken.untrained(record)
+        and not broken.without_scores(record)
     ]
-    counts = Counter((r.attack, r.defense, tables.why_undefined(r)) for r in lacking)
+    counts = Counter((one.attack, one.defense, tables.why_undefined(one)) for one in lacking)
     texts = [
         f"AUROC is not defined in {words.count(n, 'run')} of {words.attack(attack)} against"
         f" {words.defense(defense)}: {reason}. Means leave them out."
@@ -218,7 +216,7 @@ def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _data_notes(records: Sequence[RunRecord]) -> list[str]:
-    """What the evidence notes about the data, each with the number of seeds in which it holds."""
+    """The notes of the evidence about the data, each with the number of seeds in which it holds."""
     seeds: dict[str, set[int]] = {}
     for record in records:
         for text in record.data_notes:
@@ -232,12 +230,12 @@ def _data_notes(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
-    if not any(record.attack == NONE for record in records) or not any(
-        record.defense == NONE for record in records
-    ):
+    attacks = _names(records, "attack")
+    defenses = _names(records, "defense")
+    if NONE not in attacks or NONE not in defenses:
         return [
-            "Controls are missing (runs without the attack, runs without the defense), so nothing"
-            " is concluded."
+            "Controls are missing (runs without the attack, runs without the defense),"
+            " so nothing is concluded."
         ]
     controls = Controls(records)
     lone = {
@@ -245,31 +243,25 @@ def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
         for record in records
         if controls.attack_free(record) is None or controls.undefended(record) is None
     }
-    names = [
-        f"{words.attack(attack)} with {words.defense(defense)}" for attack, defense in sorted(lone)
-    ]
-    return (
-        [
-            f"Controls with the same seeds are missing for {words.listed(names)}: no conclusion"
-            " there."
-        ]
-        if names
-        else []
-    )
+    cells = sorted(lone)
+    names = [f"{words.attack(attack)} with {words.defense(defense)}" for attack, defense in cells]
+    if not names:
+        return []
+    listed = words.listed(names)
+    return [f"Controls with the same seeds are missing for {listed}: no conclusion there."]
 
 
 def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
     cells = tables.cells(records)
-    lone, total = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2)), len(cells)
+    lone = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2))
+    if not lone:
+        return []
+    total = len(cells)
     where = "Every result" if lone == total else f"{lone} of {words.count(total, 'result')}"
-    return (
-        [
-            f"{where} comes from one seed: it has no interval, and chance cannot be distinguished"
-            " from effect."
-        ]
-        if lone
-        else []
-    )
+    return [
+        f"{where} comes from one seed: it has no interval,"
+        " and chance cannot be distinguished from effect."
+    ]
 
 
 def _idle(records: Sequence[RunRecord]) -> list[str]:
@@ -277,8 +269,8 @@ def _idle(records: Sequence[RunRecord]) -> list[str]:
         (record.attack, record.defense, what) for record in records for what in tables.idle(record)
     )
     texts = [
-        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}: the"
-        f" {what} did nothing, so the outcome shows nothing about the {what}."
+        f"{words.count(n, 'run')} of {words.attack(attack)} against {words.defense(defense)}:"
+        f" the {what} did nothing, so the outcome shows nothing about the {what}."
         for (attack, defense, what), n in counts.items()
     ]
     return _first(texts, "The same holds in {}, marked † below.")
@@ -288,10 +280,8 @@ def _first(texts: list[str], rest: str) -> list[str]:
     """``texts``; of more than ``MOST_CAUTIONS`` the first, and how many cells more."""
     if len(texts) <= MOST_CAUTIONS:
         return texts
-    return [
-        *texts[: MOST_CAUTIONS - 1],
-        rest.format(words.count(len(texts) - MOST_CAUTIONS + 1, "more cell")),
-    ]
+    more = words.count(len(texts) - MOST_CAUTIONS + 1, "more cell")
+    return [*texts[: MOST_CAUTIONS - 1], rest.format(more)]
 
 
 def _over(row: TableRow, name: str, n: int | None, *, signed: bool = False) -> str:
@@ -299,10 +289,8 @@ def _over(row: TableRow, name: str, n: int | None, *, signed: bool = False) -> s
     if row[f"{name}_low"] is None:
         return " (one seed, no interval)"
     seeds = "" if n is None else f" over {words.count(n, 'seed')}"
-    return (
-        " (95 % interval"
-        f" {words.span(row[f'{name}_low'], row[f'{name}_high'], signed=signed)}{seeds})"
-    )
+    span = words.span(row[f"{name}_low"], row[f"{name}_high"], signed=signed)
+    return f" (95 % interval {span}{seeds})"
 
 
 def _names(records: Sequence[RunRecord], key: str) -> list[Any]:

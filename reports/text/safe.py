@@ -1,12 +1,10 @@
-"""Text on a page, whoever wrote it: no character acts on the text around it, and UTF-8 can hold all
-of them.
-"""
+"""Text on a page, whoever wrote it: no character acts on other text, and all fit into UTF-8."""
 
 from __future__ import annotations
 
 from unicodedata import category
 
-# control, format (direction of writing), lone surrogates, separators of lines
+# Control, format (direction of writing), lone surrogates, separators of lines.
 ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 

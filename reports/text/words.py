@@ -40,31 +40,23 @@ def share(value: float | None) -> str:
     percent = 100 * value
     if 0 < percent < 0.05 or 99.95 < percent < 100:
         return "under 0.1 %" if percent < 1 else "over 99.9 %"
-    return (
-        f"{percent:.2g} %"
-        if percent < 9.95
-        else f"{percent:.0f} %"
-        if percent < 99 or percent == 100
-        else f"{percent:.1f} %"
-    )
+    if percent < 9.95:
+        return f"{percent:.2g} %"
+    return f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
 
 
 def equal_shares(value: float | None) -> str:
     """An influence or a weight in units of an equal share, with two digits."""
-    return (
-        NONE
-        if value is None
-        else f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
-    )
+    if value is None:
+        return NONE
+    return f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
 
 def equal_shares_span(low: float | None, high: float | None) -> str:
     """The interval of ``equal_shares``."""
-    return (
-        "no interval"
-        if low is None or high is None
-        else f"{equal_shares(low)} to {equal_shares(high)}"
-    )
+    if low is None or high is None:
+        return "no interval"
+    return f"{equal_shares(low)} to {equal_shares(high)}"
 
 
 def amount(value: float) -> str:
@@ -78,17 +70,15 @@ def points(value: float) -> str:
 
 
 def signed_points(value: float) -> str:
-    """The same without the word; no sign on zero."""
+    """A difference of rates in percentage points without the word; no sign on zero."""
     return "0.0" if abs(value) < 0.0005 else f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_span(low: float | None, high: float | None) -> str:
     """An interval of a difference of rates, in percentage points."""
-    return (
-        "no interval"
-        if low is None or high is None
-        else f"{signed_points(low)} to {signed_points(high)}"
-    )
+    if low is None or high is None:
+        return "no interval"
+    return f"{signed_points(low)} to {signed_points(high)}"
 
 
 def share_span(low: float | None, high: float | None) -> str:
@@ -102,12 +92,12 @@ def number(value: float) -> str:
 
 
 def not_decided(n: int) -> str:
-    """The sentence for ``n`` seeds that leave a question open."""
+    """The words for a question that ``n`` seeds leave open."""
     return f"not decided with {count(n, 'seed')}"
 
 
 def success(text: str | None, n: int) -> str:
-    """The same for a backdoor."""
+    """The verdict on a backdoor in words."""
     named = {
         "harmed": "it works",
         "no material loss shown within the interval": (
@@ -136,9 +126,9 @@ def listed(names: Iterable[str]) -> str:
 def some(names: Iterable[str], most: int = 6) -> str:
     """``a, b and c``; of more than ``most`` names the first few and how many more."""
     given = list(names)
-    return listed(
-        given if len(given) <= most else [*given[: most - 1], f"{len(given) - most + 1} more"]
-    )
+    if len(given) > most:
+        given = [*given[: most - 1], f"{len(given) - most + 1} more"]
+    return listed(given)
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -168,9 +158,7 @@ def under(name: str) -> str:
 
 
 def epsilon(value: float) -> str:
-    """A privacy budget with three digits, rounded up: the figure never promises more than the
-    value.
-    """
+    """A privacy budget with three digits, rounded up, so that it never promises too much."""
     if not value > 0:
         return "0"
     exact = Decimal(repr(value))

@@ -1,5 +1,6 @@
-"""Lists with spaces, which a shell hands over in pieces: ``attacks=[alie, min_max]`` arrives as two
-words. Imports no library.
+"""An override with spaces in its brackets, ``attacks=[alie, min_max]``, is put together again.
+
+A shell hands it over in pieces. Imports no library.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ PAIRS = {"[": "]", "{": "}", "(": ")"}
 
 
 def joined(words: Sequence[str]) -> list[str]:
-    """The words, an override whose brackets are open put together with the words that close them.
+    """The words, with an override whose brackets are open joined to the words that close them.
 
     Where nothing closes them, or a flag or another override comes first, the words stay as they
     are, to be refused as such.
@@ -25,7 +26,7 @@ def joined(words: Sequence[str]) -> list[str]:
 
 
 def _pieces(words: Sequence[str]) -> int:
-    """How many of ``words``, from the first on, are one override."""
+    """The number of ``words``, from the first on, that are one override."""
     if "=" not in words[0] or _open(words[0]) < 1:
         return 1
     depth = _open(words[0])
@@ -39,8 +40,9 @@ def _pieces(words: Sequence[str]) -> int:
 
 
 def _open(word: str) -> int:
-    """How many brackets more a word opens than it closes, outside quotes."""
-    depth, quote = 0, ""
+    """The number of brackets that a word opens and does not close, outside quotes."""
+    depth = 0
+    quote = ""
     for sign in word:
         if quote:
             quote = "" if sign == quote else quote

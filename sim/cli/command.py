@@ -1,6 +1,4 @@
-"""The command ``wardround``: what needs no libraries is done at once; ``sim.cli.main`` does the
-rest.
-"""
+"""The command ``wardround``: tasks that need no library are done here, others in ``main``."""
 
 from __future__ import annotations
 
@@ -19,15 +17,18 @@ Put a hospital consortium's federated-learning design on trial before it is depl
 
   wardround run      [OVERRIDES] [-m]   one run, or a Hydra sweep of runs
   wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
+  wardround init     DIR                a commented starter design beside your data
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
-  wardround list     [GROUP]            attacks, defenses, consortia, threats, ...: one line each, with the paper
+  wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
   wardround report   DIR...             rebuild the report from a folder's evidence
 
-Overrides are Hydra's, as in: wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
+Overrides are Hydra's, as in:
+  wardround compare consortium=heart4 attacks=[sign_flip,alie] defenses=[median,dp_record] seeds=5
 compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
-Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written, 130 interrupted.
+Exit codes: 0 done, 2 wrong input, 70 a fault of wardround or of a plug-in,
+74 output cannot be written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c")  # flags with which nothing runs
 INTERRUPTED = (
@@ -37,8 +38,9 @@ INTERRUPTED = (
 
 @streams.settled
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Where it is the process's own command, an interrupt
-    ends the process.
+    """Run one command; returns the exit code.
+
+    Where it is the process's own command, an interrupt ends the process.
     """
     if arguments is None:
         interrupts.end_with(INTERRUPTED, processes.kill)
@@ -51,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(command, words[1:])
     except InputError as error:
         return failures.wrong_input(error)
-    if command == "--version" or (
-        command in given.HYDRA_COMMANDS and given.flags(words[1:]).version
-    ):
+    asks_version = command in given.HYDRA_COMMANDS and given.flags(words[1:]).version
+    if command == "--version" or asks_version:
         from importlib.metadata import version  # which takes longer than all the rest
 
         print(f"wardround {version('wardround')}")
@@ -87,10 +88,9 @@ def _check(command: str, rest: Sequence[str]) -> None:
 
 def _shares(words: Sequence[str]) -> bool:
     """Whether these words will most likely need several processes."""
-    alone = any(
-        word.lstrip("+") == "workers=1" or word.split("=")[0] in ONLY_TELL for word in words
-    )
-    return words[0] == "compare" and not alone and processes.n_cores() > 1
+    only_tells = any(word.split("=")[0] in ONLY_TELL for word in words)
+    alone = any(word.lstrip("+") == "workers=1" for word in words)
+    return words[0] == "compare" and not only_tells and not alone and processes.n_cores() > 1
 
 
 if __name__ == "__main__":

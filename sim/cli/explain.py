@@ -1,6 +1,4 @@
-"""``wardround explain``: what would run, who sees what, what conflicts, how long it takes; nothing
-is run.
-"""
+"""``wardround explain``: what would run, who sees what, conflicts and time; nothing is run."""
 
 from __future__ import annotations
 
@@ -29,41 +27,48 @@ from sim.study.sharing import grouped, run_bytes
 from sim.study.visibility import conflicts, visibility
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
-# training steps whose time is taken, unless these seconds are over first
-STEPS_TIMED, LONGEST_TIMED = 30, 1.0
-# seconds around the training of one hospital in one round: message, batches, screening
-MESSAGE = 4e-4
+STEPS_TIMED = 30  # training steps whose time is taken
+LONGEST_TIMED = 1.0  # seconds, after which no further step is timed
+MESSAGE = 4e-4  # seconds around the training of a hospital in a round: message, batches, screening
 
 
 def explain(config: DictConfig) -> None:
     """Print what would run."""
     values = compose.resolved(config)
-    one = values.get("attacks") is None and values.get("defenses") is None
-    experiments, refused = (
-        ([compose.single(overrides())], list[Refused]()) if one else planned(values)
-    )
+    refused = list[Refused]()
+    replaced = list[str]()
+    if values.get("attacks") is None and values.get("defenses") is None:
+        experiments = [compose.single(overrides())]
+    else:
+        experiments, refused = planned(values)
+        replaced = compose.replacing(overrides())
     show(experiments, sharing.n_workers(values.get("workers"), len(experiments)))
-    from reports.analysis.undefined import sentences
-
-    replaced = [] if one else compose.replacing(overrides())
     if replaced:
         Screen().print(f"The undefended control, none, is run without {', '.join(replaced)}.")
+    from reports.analysis.undefined import sentences
+
     for text in sentences([asdict(cell) for cell in refused]):
         Screen().print(text)
 
 
 def show(experiments: Sequence[Experiment], workers: int) -> None:
     """Print the explanation of a plan."""
-    console, first = Screen(), experiments[0]
-    consortium, training = first.consortium, first.settings.training
+    console = Screen()
+    first = experiments[0]
+    consortium = first.consortium
+    training = first.settings.training
     sizes = [len(hospital.train) for hospital in consortium.hospitals]
     seeds = sorted({experiment.settings.seed for experiment in experiments})
-    plan = f": {_cells(experiments)}; seeds {', '.join(map(str, seeds))}"
+    attacks = dict.fromkeys(experiment.attack for experiment in experiments)
+    defenses = dict.fromkeys(experiment.label for experiment in experiments)
+    cells = f"attacks {', '.join(attacks)} x defenses {', '.join(defenses)}"
+    plan = f": {cells}; seeds {', '.join(map(str, seeds))}"
     console.print(Text.assemble((f"{len(experiments)} runs", "bold"), plan))
+    hostile = f"{', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]}"
     console.print(
-        f"{consortium.name}: {len(consortium)} hospitals, {min(sizes)} to {max(sizes)} training"
-        f" records, {first.settings.adversary.n_hostile} hostile"
-        f" ({', '.join(first.attack_plan.hostile) or 'none'} with seed {seeds[0]})"
+        f"{consortium.name}: {len(consortium)} hospitals,"
+        f" {min(sizes)} to {max(sizes)} training records,"
+        f" {first.settings.adversary.n_hostile} hostile ({hostile})"
     )
     console.print(
         f"{training.rounds} rounds, {first.plan.network.n_params} parameters, "
@@ -90,12 +95,6 @@ def show_data(console: Screen, experiment: Experiment) -> None:
         console.print(Text.assemble(("Data", "yellow"), f": {text}"))
 
 
-def _cells(experiments: Sequence[Experiment]) -> str:
-    attacks = list(dict.fromkeys(experiment.attack for experiment in experiments))
-    defenses = list(dict.fromkeys(experiment.label for experiment in experiments))
-    return f"attacks {', '.join(attacks)} x defenses {', '.join(defenses)}"
-
-
 def _design(console: Screen, experiment: Experiment) -> None:
     table = Table(
         title=f"defense {experiment.label}: who sees what",
@@ -110,9 +109,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
     console.print(table)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for conflict in conflicts(experiment):
-        console.print(
-            Text.assemble(("Conflict", "yellow"), f" of {conflict.between}: {conflict.text}")
-        )
+        text = f" of {conflict.between}: {conflict.text}"
+        console.print(Text.assemble(("Conflict", "yellow"), text))
     if experiment.plan.dp is not None:
         console.print("Not covered by epsilon:")
         for text in NOT_COVERED:
@@ -120,17 +118,17 @@ def _design(console: Screen, experiment: Experiment) -> None:
 
 
 def absences(experiment: Experiment) -> str:
-    """How many replies may be missing in a round beside how many hostile hospitals, and who can
-    stop rounds.
-    """
-    n_hospitals, needed, chain = (
-        len(experiment.consortium),
-        experiment.plan.quorum.least,
-        experiment.plan.chain,
-    )
-    spare, given, hostile = n_hospitals - needed, chain.withstands, experiment.attack_plan.hostile
-    texts = [f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}"]
-    texts.append(f"with fewer than {needed} usable replies the round is skipped")
+    """The number of replies that may be missing in a round, and who can stop rounds, in words."""
+    n_hospitals = len(experiment.consortium)
+    needed = experiment.plan.quorum.least
+    spare = n_hospitals - needed
+    chain = experiment.plan.chain
+    given = chain.withstands
+    hostile = experiment.attack_plan.hostile
+    texts = [
+        f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}",
+        f"with fewer than {needed} usable replies the round is skipped",
+    ]
     root = getattr(chain.rule, "root", None)
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
@@ -139,10 +137,8 @@ def absences(experiment: Experiment) -> str:
             f"so it is where the {given} largest record counts that came make half of their sum"
         )
     if len(hostile) > spare:
-        texts.append(
-            f"{spare + 1} of the {len(hostile)} hostile hospitals can stop every round by sending"
-            " nothing"
-        )
+        able = f"{spare + 1} of the {len(hostile)} hostile hospitals"
+        texts.append(f"{able} can stop every round by sending nothing")
     elif root in hostile:
         seed = experiment.settings.seed
         texts.append(f"{root}, hostile with seed {seed}, can stop every round by sending nothing")
@@ -150,7 +146,7 @@ def absences(experiment: Experiment) -> str:
 
 
 def _beside(experiment: Experiment, given: int | None) -> str:
-    """What else the rule withstands while replies are missing."""
+    """The hostile hospitals that the rule withstands while replies are missing, in words."""
     if given is None:
         unchecked = "how many of the others may be hostile is not checked"
         return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
@@ -160,9 +156,7 @@ def _beside(experiment: Experiment, given: int | None) -> str:
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:
-    """Rough processor seconds for all runs, from the time of a training step of this model on
-    random numbers here and now.
-    """
+    """Rough processor seconds for all runs, from the time of a training step of this model here."""
     step = _step_seconds(experiments[0])
     total = 0.0
     for experiment in experiments:
@@ -174,14 +168,15 @@ def seconds(experiments: Sequence[Experiment]) -> float:
 
 
 def needed_bytes(experiments: Sequence[Experiment], workers: int) -> int:
-    """Most memory that all processes together hold, in bytes: of each what this one holds now, and
-    a round of its runs.
+    """The most memory that all processes together hold, in bytes.
+
+    Each holds what this one holds now, and a round of its runs.
     """
     return workers * (resident_bytes() + group_bytes(experiments, workers))
 
 
 def group_bytes(experiments: Sequence[Experiment], workers: int) -> int:
-    """What the largest group of runs that advance together holds of a round, in bytes."""
+    """The memory of a round for the largest group of runs that advance together, in bytes."""
     return max(
         sum(run_bytes(experiment) for experiment in group)
         for group in grouped(experiments, workers)
@@ -208,7 +203,8 @@ def _step_seconds(experiment: Experiment) -> float:
         experiment.settings.training.batch_size,
         max(len(hospital.train) for hospital in experiment.consortium.hospitals),
     )
-    features, labels = torch.zeros(rows, experiment.consortium.schema.n_features), torch.zeros(rows)
+    features = torch.zeros(rows, experiment.consortium.schema.n_features)
+    labels = torch.zeros(rows)
     seconds = list[float]()
     while len(seconds) < STEPS_TIMED and sum(seconds) < LONGEST_TIMED:
         start = time.perf_counter()

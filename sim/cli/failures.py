@@ -1,6 +1,4 @@
-"""How a command ends that cannot do what it was asked: one line, and an exit code that states whose
-fault it is.
-"""
+"""The end of a command that fails: one line, and an exit code that states whose fault it is."""
 
 from __future__ import annotations
 
@@ -11,11 +9,11 @@ from pathlib import Path
 
 from sim.errors import PluginError, cut
 
-WRONG_INPUT, INTERNAL = 2, 70
+WRONG_INPUT = 2  # exit codes
+INTERNAL = 70
 LONGEST = 280  # characters of a line
 LONGEST_OF_PLUGIN = 600  # it names a class and a file
-# environment variable: set it to see where an internal error comes from
-TRACEBACK = "WARDROUND_TRACEBACK"
+TRACEBACK = "WARDROUND_TRACEBACK"  # environment variable: set, it shows where an error comes from
 
 
 def wrong_input(error: Exception) -> int:
@@ -25,29 +23,23 @@ def wrong_input(error: Exception) -> int:
 
 
 def internal(error: Exception) -> int:
-    """Print an error of the program, or of a plug-in, as a line to report: its type, what it is
-    about, file and line.
+    """Print an error of the program, or of a plug-in, as one line to report; returns the exit code.
+
+    The line names the error's type, what it is about, file and line.
     """
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if isinstance(error, PluginError):
-        _line(
-            cut(
-                _one_line(f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"),
-                LONGEST_OF_PLUGIN,
-            )
-        )
+        text = f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"
+        _line(cut(_one_line(text), LONGEST_OF_PLUGIN))
         return INTERNAL
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
     ours = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), None)
     if ours is not None and frames and ours is not frames[-1]:
         where = f"{_short(ours.filename)}:{ours.lineno} ({where})"
-    about = cut(_one_line(str(error)), 120)
-    _line(
-        f"internal error {type(error).__name__} at {where}: {about}; please report this line"
-        f" ({TRACEBACK}=1 shows more)"
-    )
+    found = f"{type(error).__name__} at {where}: {cut(_one_line(str(error)), 120)}"
+    _line(f"internal error {found}; please report this line ({TRACEBACK}=1 shows more)")
     return INTERNAL
 
 
@@ -56,7 +48,7 @@ def _is_library(filename: str) -> bool:
 
 
 def _short(filename: str) -> str:
-    """The file's name with its folder, which is enough to find it and names no home of anybody."""
+    """The file's name with its folder, which is enough to find it and names nobody's home."""
     return "/".join(Path(filename).parts[-2:])
 
 

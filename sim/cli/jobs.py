@@ -37,15 +37,13 @@ MOST_JOBS = 10_000  # of a sweep
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]  # raises InputError; what it returns goes to the launcher
-# numbers of jobs in the order in which they can run
+# the numbers of jobs in the order in which they can run
 Order = Callable[[Sequence[object], DictConfig], Iterable[int]]
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a command does for one configuration (``task``), how it is checked, and its launchers by
-    ``hydra/launcher``.
-    """
+    """One command: the task for a configuration, the check of one, and its launchers by name."""
 
     task: Task
     check: Check
@@ -66,13 +64,11 @@ def show(config_name: str, asked: Namespace) -> None:
 
 
 def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
-    """Run the task for the configuration that the words describe, or for each job of a sweep
-    (``-m``).
+    """Run the task for the configuration of the words, or for each job of a sweep (``-m``).
 
-    Returns the folder of a sweep.
-
-    The words, and the folder of ``--config-dir``, are checked already (``sim.config.words``,
-    ``sim.config.foreign``). Raises ``InputError`` before any job runs if one of them is wrong.
+    Returns the folder of a sweep, else None. The words, and the folder of ``--config-dir``, are
+    checked already (``sim.config.words``, ``sim.config.foreign``). Raises ``InputError`` before any
+    job runs if one of them is wrong.
     """
     with _hydra(asked.config_dir):
         parsed = _parsed(asked)
@@ -91,22 +87,22 @@ def _parsed(asked: Namespace) -> list[Override]:
 
 
 def _sweep(config_name: str, parsed: Sequence[Override], command: Command) -> Path:
-    configs, checked = list[DictConfig](), list[object]()
+    configs = list[DictConfig]()
+    checked = list[object]()
     for number, words in enumerate(_jobs(parsed)):
         config = _composed(config_name, words)
         with open_dict(config):
-            config.hydra.job.num, config.hydra.job.id = number, str(number)
-        if configs:
-            # the same time in the names of all folders
+            config.hydra.job.num = number
+            config.hydra.job.id = str(number)
+        if configs:  # the same time in the names of all folders
             OmegaConf.copy_cache(from_config=configs[0], to_config=config)
         configs.append(config)
         with _current(config, _folder(config)) as own:
             checked.append(command.check(own))
     launcher = configs[0].hydra.runtime.choices[LAUNCHER]
     if launcher not in command.launchers:
-        raise InputError(
-            LAUNCHER, launcher, f"expected {' or '.join(command.launchers)} with this command"
-        )
+        expected = f"expected {' or '.join(command.launchers)} with this command"
+        raise InputError(LAUNCHER, launcher, expected)
     for number in command.launchers[launcher](checked, configs[0]):
         with _current(configs[number], _folder(configs[number])) as own:
             command.task(own)
@@ -130,11 +126,8 @@ def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
         for one in parsed
     ]
     if math.prod(max(1, len(values)) for values in choices) > MOST_JOBS:
-        raise InputError(
-            "-m",
-            " ".join(_line(one) for one in parsed),
-            f"expected a sweep of at most {MOST_JOBS:,} jobs",
-        )
+        asked = " ".join(_line(one) for one in parsed)
+        raise InputError("-m", asked, f"expected a sweep of at most {MOST_JOBS:,} jobs")
     words = [
         [f"{one.get_key_element()}={value}" for value in values] if values else [_line(one)]
         for one, values in zip(parsed, choices, strict=True)
@@ -177,8 +170,9 @@ def _hydra(config_dir: str | None) -> Iterator[None]:
 
 @contextmanager
 def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
-    """The configuration without Hydra's part, which ``HydraConfig.get()`` gives, with the folder as
-    ``runtime.output_dir``.
+    """The configuration without Hydra's own part, which ``HydraConfig.get()`` gives in this block.
+
+    ``folder`` is its ``runtime.output_dir``.
     """
     before = HydraConfig.instance().cfg
     OmegaConf.set_readonly(config.hydra, False)
@@ -197,13 +191,12 @@ def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
 
 
 def _of_folder(error: OSError, folder: str) -> Exception:
-    """What is wrong with the folder, if that is what the error is about; else the error itself."""
+    """The error as wrong input, if the folder is what it is about; else the error itself."""
     about = os.path.abspath(error.filename) if isinstance(error.filename, str) else folder
     if error.errno is None or os.path.commonpath([about, folder]) not in (about, folder):
         return error
-    return InputError(
-        "hydra.run.dir", Path(about), f"expected a folder that can be written ({error.strerror})"
-    )
+    expected = f"expected a folder that can be written ({error.strerror})"
+    return InputError("hydra.run.dir", Path(about), expected)
 
 
 def _offered() -> str:

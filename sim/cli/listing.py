@@ -1,6 +1,4 @@
-"""``wardround list``: what there is to choose from, as the plug-ins and their configuration state
-it.
-"""
+"""``wardround list``: the choices that there are, as plug-ins and configurations state them."""
 
 from __future__ import annotations
 
@@ -28,22 +26,20 @@ from threats.catalog import load as load_threats
 
 GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
-INDENT, LABEL = 2, 9  # columns before a line's label, and of the label
+INDENT = 2  # columns before a line's label
+LABEL = 9  # columns of the label
 NARROWEST = 10  # columns that are left for a line's text, however narrow the terminal is
-PLURALS = {f"{group}s": group for group in GROUPS} | {
-    "consortia": "consortium",
-    "threat": "threats",
-}
+PLURALS = {f"{group}s": group for group in GROUPS}
+PLURALS |= {"consortia": "consortium", "threat": "threats"}
 USAGE = f"""\
 wardround list           everything there is to choose from
 wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
-wardround list WORD...   every choice in whose name or description the word occurs, as in: wardround list krum
+wardround list WORD...   choices with the word in name or description, as in: wardround list krum
 """
 
 
 def show(words: Sequence[str]) -> None:
-    """Print what the named groups offer, and all choices in which another word occurs; everything
-    if there is no word.
+    """Print the choices of each word: of a group, or those with the word; all without a word.
 
     Raises ``InputError`` for a word that is neither a group nor occurs anywhere, before anything is
     printed.
@@ -73,18 +69,11 @@ def _chosen(word: str) -> dict[str, list[str]]:
     }
     found = {group: names for group, names in found.items() if names}
     if not found or not word.strip():
-        known = [
-            *GROUPS,
-            *PLURALS,
-            *dict.fromkeys(name for group in GROUPS for name in _names(group)),
-        ]
-        near = difflib.get_close_matches(word, known, n=1)
+        names = dict.fromkeys(name for group in GROUPS for name in _names(group))
+        near = difflib.get_close_matches(word, [*GROUPS, *PLURALS, *names], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(
-            "list",
-            word,
-            f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}",
-        )
+        expected = f"expected one of {', '.join(GROUPS)}, or a word that occurs in a choice{hint}"
+        raise InputError("list", word, expected)
     return found
 
 
@@ -108,9 +97,7 @@ def _occurs(word: str, group: str, name: str) -> bool:
 
 
 def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
-    """A heading, then for each choice of a group its name and a block of labeled lines, none longer
-    than ``width``.
-    """
+    """A heading, then each choice's name and labeled lines, none longer than ``width``."""
     key = f"{group}.NAME" if group in ORDERED else group
     yield Text.assemble((group, "bold"), f"  (set a value with {key}.KEY=VALUE)")
     room = max(NARROWEST, width - INDENT - LABEL)
@@ -123,16 +110,13 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):
-                yield Text.assemble(
-                    " " * INDENT, (f"{'' if place else label:{LABEL}}", "dim"), line
-                )
+                heading = f"{'' if place else label:{LABEL}}"
+                yield Text.assemble(" " * INDENT, (heading, "dim"), line)
 
 
 @cache
 def facts(group: str, name: str) -> dict[str, str]:
-    """What there is to know of one choice of a group, by label; nothing that its plug-in or
-    configuration does not state.
-    """
+    """The facts about one choice, by label, that its plug-in or its configuration states."""
     node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
     if node is None:
         return {"is": "nothing"}
@@ -145,15 +129,15 @@ def facts(group: str, name: str) -> dict[str, str]:
     }
     if about is not None:
         stated |= _sheet(about, "" if group != "attack" else node["_target_"].split(".")[1])
-        stated["variants"] = "  ".join(
-            variant for variant in about.variants if variant not in defaults
-        )
+        others = [variant for variant in about.variants if variant not in defaults]
+        stated["variants"] = "  ".join(others)
     return {label: text for label, text in stated.items() if text}
 
 
 def _sheet(about: About, kind: str) -> dict[str, str]:
-    """The data sheet: an attack by a hospital states the least knowledge, everything else its limit
-    or what it sees.
+    """The data sheet by label; ``kind``: that of an attack, else empty.
+
+    An attack by a hospital states the least knowledge, everything else its limit or what it sees.
     """
     by_hospital = bool(kind) and kind not in BY_AGGREGATOR
     return {
@@ -179,11 +163,9 @@ def _plugin(node: Any) -> Mapping[str, Any] | None:
     """The first part of a configuration that describes a plug-in."""
     if not isinstance(node, dict):
         return None
-    return (
-        node
-        if "_target_" in node
-        else next((found for value in node.values() if (found := _plugin(value))), None)
-    )
+    if "_target_" in node:
+        return node
+    return next((found for value in node.values() if (found := _plugin(value))), None)
 
 
 def _presets(names: Sequence[str]) -> Table:
@@ -217,12 +199,8 @@ def _threats(ids: Sequence[str]) -> Table:
 
 
 def _threat_row(threat: Threat) -> tuple[str, ...]:
-    return (
-        threat.id,
-        threat.name,
-        ", ".join(threat.attacks),
-        threat.untested.status.replace("_", " "),
-    )
+    status = threat.untested.status.replace("_", " ")
+    return threat.id, threat.name, ", ".join(threat.attacks), status
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

@@ -1,4 +1,7 @@
-"""The commands ``wardround run | compare | explain | list | report``: each imports what it needs, when it is asked for."""
+"""The commands ``wardround run | compare | explain | init | list | report``.
+
+Each imports the libraries that it needs when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from sim.cli import failures
 from sim.config.words import HYDRA_COMMANDS, flags
 from sim.errors import InputError, RefusedError
 
-# name of the configuration that a command starts from
+# the name of the configuration that a command starts from
 CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}
 REPORT_USAGE = """\
-wardround report DIR...  rebuild results.csv, rounds.parquet and report/ of each folder from its evidence.jsonl
+wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
 """
 
 
 def run_command(words: list[str]) -> int:
     """Run one command; returns the exit code."""
-    command, rest = words[0], words[1:]
+    command, *rest = words
     try:
         if command in HYDRA_COMMANDS:
             _hydra(command, rest)
@@ -26,6 +29,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli import listing
 
             listing.show(rest)
+        elif command == "init":
+            from sim.cli.init import init
+
+            init(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:
@@ -36,9 +43,7 @@ def run_command(words: list[str]) -> int:
 
 
 def _hydra(command: str, words: Sequence[str]) -> None:
-    """Run the command for the configuration, or the sweep of configurations, that the words
-    describe, or show it.
-    """
+    """Run the command for the configuration, or the sweep, that the words describe, or show it."""
     from sim.cli import jobs
     from sim.config import overrides
     from sim.config.hydra_errors import one_line

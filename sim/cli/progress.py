@@ -19,8 +19,9 @@ from sim.cli.screen import Screen
 
 @contextmanager
 def progress(doing: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
-    """A bar on standard error that advances by one with each call of what it yields; silent where
-    that is no terminal.
+    """A bar on standard error, advanced by one with each call of the function that it yields.
+
+    It is silent where standard error is no terminal.
     """
     console = Screen(stderr=True)
     columns = (
@@ -31,8 +32,7 @@ def progress(doing: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda: bar.advance(task)

@@ -1,5 +1,4 @@
-"""The one place where a command's text meets the terminal: every value is shown as it is, and no
-figure is cut.
+"""The one place where a command's text meets the terminal: values are shown as they are, uncut.
 
 No text is markup: ``[`` and ``:smile:`` in a name are characters like others. Characters that would
 act on the terminal are shown as ``?``. A table that does not fit becomes a list with a line for
@@ -49,9 +48,8 @@ def _fitted(table: Table, width: int) -> Table | Text:
     between = table.padding[1] + table.padding[3]
     edges = (len(table.columns) + 1 if table.box else 0) - (0 if table.pad_edge else between)
     room = width - edges - between * len(table.columns)
-    least, most = zip(
-        *(_widths(column, header=table.show_header) for column in table.columns), strict=True
-    )
+    widths = [_widths(column, header=table.show_header) for column in table.columns]
+    least, most = zip(*widths, strict=True)
     if sum(most) <= room:
         return table
     if sum(least) > room:
@@ -63,17 +61,14 @@ def _fitted(table: Table, width: int) -> Table | Text:
 
 def _widths(column: Column, *, header: bool) -> tuple[int, int]:
     """The smallest and the largest width that a column has a use for."""
-    lines = [
-        line
-        for cell in [*([column.header] if header else []), *column.cells]
-        for line in str(cell).splitlines()
-    ]
+    cells = [column.header, *column.cells] if header else column.cells
+    lines = [line for cell in cells for line in str(cell).splitlines()]
     parts = lines if column.no_wrap else [word for line in lines for word in line.split()]
     return max(map(cell_len, parts), default=0), max(map(cell_len, lines), default=0)
 
 
 def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
-    """The widths, grown to ``room`` all together: at each step that column by one that lacks most."""
+    """The widths, grown to ``room`` in steps of one, each for the column that lacks most."""
     for _ in range(room - sum(widths)):
         lacking = max(range(len(widths)), key=lambda place: most[place] - widths[place])
         widths[lacking] += 1
@@ -81,8 +76,9 @@ def _shared(widths: list[int], most: list[int], room: int) -> list[int]:
 
 
 def shown(text: str) -> str:
-    """The text with ``?`` for each character that acts on a terminal: control, direction of
-    writing, separators of lines.
+    """The text with ``?`` for each character that acts on a terminal.
+
+    These are control characters, changes of the direction of writing, and separators of lines.
     """
     if text.isprintable():
         return text
@@ -98,9 +94,7 @@ def _asked() -> int:
 
 
 def _listed(table: Table) -> Text:
-    """A table as a list: the first cell of each row, then a line with header and cell for each of
-    the others.
-    """
+    """A table as a list: each row's first cell, then a line with header and cell for each other."""
     headers = [
         " ".join(str(column.header).split()) if table.show_header else ""
         for column in table.columns

@@ -1,11 +1,9 @@
-"""The streams of a command: set once, so that no sign, encoding, closed pipe or closed stream ends
-it. Imports no library.
+"""The streams of a command, set once, so that no sign, encoding or closed stream ends it.
 
 Standard output and standard error take every text in whatever encoding they have: a sign that it
-lacks is written as its
-nearest in ASCII, another character as a Python escape. A reader that leaves early (``| head -1``) ends nothing: the rest of
-the output is dropped and the work goes on. Files are no matter of this module: they are always
-UTF-8.
+lacks is written as its nearest in ASCII, another character as a Python escape. A reader that leaves
+early (``| head -1``) ends nothing: the rest of the output is dropped and the work goes on. Files
+are no matter of this module: they are always UTF-8. Imports no library.
 """
 
 from __future__ import annotations
@@ -50,8 +48,9 @@ Main = Callable[[Sequence[str] | None], int]
 
 
 def settled(main: Main) -> Callable[..., int]:
-    """The command ``main`` with its streams set first; where the caller passes the words, the
-    streams are the caller's.
+    """The command ``main`` with its streams set first, unless the caller passes the words.
+
+    Then the streams are the caller's.
     """
 
     @wraps(main)
@@ -61,39 +60,32 @@ def settled(main: Main) -> Callable[..., int]:
         _open_closed()
         out = _Stream(1, sys.stdout)
         error = _Stream(2, sys.stderr)
-        sys.stdout, sys.stderr = out, error
+        sys.stdout = out
+        sys.stderr = error
         code = main(None)
         out.flush()
         if out.raw_file.failed is None:
             return code
-        print(
-            f"wardround: standard output cannot be written ({os.strerror(out.raw_file.failed)})",
-            file=error,
-        )
+        reason = os.strerror(out.raw_file.failed)
+        print(f"wardround: standard output cannot be written ({reason})", file=error)
         return code or NOT_WRITTEN
 
     return command
 
 
 def replace_unknown(error: UnicodeError) -> tuple[str, int]:
-    """What is written for characters that an encoding lacks (an error handler of ``codecs``)."""
+    """The text for characters that an encoding lacks, and their end, as a handler of ``codecs``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(NEAREST.get(sign, _escaped(sign)) for sign in missing), error.end
-
-
-def _escaped(sign: str) -> str:
-    return ascii(sign)[1:-1]
+    return "".join(NEAREST.get(sign, ascii(sign)[1:-1]) for sign in missing), error.end
 
 
 codecs.register_error(ERRORS, replace_unknown)
 
 
 def _open_closed() -> None:
-    """Point closed standard streams to nothing: else the next file that is opened takes their place
-    and what is written there.
-    """
+    """Point closed standard streams to nothing, for the next opened file would take their place."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -106,8 +98,9 @@ def _open_closed() -> None:
 
 
 class _File(io.FileIO):
-    """A file that drops what can no longer be written; ``failed`` is the reason, unless it is that
-    the reader left.
+    """A file that drops bytes which can no longer be written.
+
+    ``failed`` is the number of the error, unless it is that the reader left.
     """
 
     failed: int | None = None

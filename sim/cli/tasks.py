@@ -1,4 +1,4 @@
-"""What the commands do that run something or make a report: run, compare and report."""
+"""The tasks of the commands that run something or make a report: run, compare and report."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def _folder() -> Path:
 
 def run(config: DictConfig) -> None:
     """One run."""
-    values, start = compose.resolved(config), time.perf_counter()
-    experiment, folder = compose.checked(values, overrides()), _folder()
+    values = compose.resolved(config)
+    start = time.perf_counter()
+    experiment = compose.checked(values, overrides())
+    folder = _folder()
     _show_own(experiment)
     with compare.entered(folder, [experiment]) as held:
         _write_config(folder, values)
@@ -47,9 +49,8 @@ def run(config: DictConfig) -> None:
             evidence.append(folder, ready)
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
-            (record,) = compare.finish(
-                [experiment], folder, 1, lambda _: None, held, lambda _: step()
-            )
+            one = [experiment]
+            (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
         page = _finish("run", folder, [record], start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
@@ -59,10 +60,12 @@ def run(config: DictConfig) -> None:
 
 def comparison(config: DictConfig) -> None:
     """A comparison: attacks x defenses x seeds."""
-    start, values = time.perf_counter(), compose.resolved(config)
+    start = time.perf_counter()
+    values = compose.resolved(config)
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
         processes.warm_up()
-    (experiments, refused), folder = planned(values), _folder()
+    experiments, refused = planned(values)
+    folder = _folder()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     _show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
@@ -78,12 +81,11 @@ def comparison(config: DictConfig) -> None:
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
-    """Table and report of a sweep, of those jobs that left evidence."""
+    """Write and print the report of a sweep, of those jobs that left evidence."""
     from reports import sweeps
 
     if sweeps.places(folder):
-        facts = manifest(command, time.perf_counter() - start)
-        files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
+        _write_manifest(folder, manifest(command, time.perf_counter() - start))
         page, sweep = sweeps.write(folder)
         Screen().print(sweeps.table(sweep))
         _print_place(page)
@@ -120,6 +122,10 @@ def _show_own(experiment: Experiment) -> None:
         show_data(Screen(stderr=True), experiment)
 
 
+def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:
+    files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
+
+
 def _finish(
     command: str,
     folder: Path,
@@ -127,30 +133,27 @@ def _finish(
     start: float,
     refused: Sequence[Refused] = (),
 ) -> Path:
-    """Tables, manifest and report of a folder whose evidence is complete; runs of earlier commands
-    stay in them.
+    """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
+
+    Runs of earlier commands stay in the tables.
     """
     everything = evidence.read(folder)
     evidence.write_tables(folder, everything)
     facts = manifest(repeat.of_job(command, overrides()), time.perf_counter() - start)
-    facts |= {
-        f"{key}s": list(dict.fromkeys(getattr(record, key) for record in [*records, *everything]))
-        for key in ("attack", "defense")
-    }
-    facts |= {"refused": [asdict(cell) for cell in refused], "evidence": evidence.head(folder)}
-    files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
+    runs = [*records, *everything]
+    facts["attacks"] = list(dict.fromkeys(record.attack for record in runs))
+    facts["defenses"] = list(dict.fromkeys(record.defense for record in runs))
+    facts["refused"] = [asdict(cell) for cell in refused]
+    facts["evidence"] = evidence.head(folder)
+    _write_manifest(folder, facts)
     return _page(folder, records)
 
 
 def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
     from reports.page import write_report
 
-    return write_report(
-        folder,
-        show_reconstructions=all(
-            record.config["report"]["show_reconstructions"] for record in records
-        ),
-    )
+    shown = all(record.config["report"]["show_reconstructions"] for record in records)
+    return write_report(folder, show_reconstructions=shown)
 
 
 def _print_place(page: Path) -> None:

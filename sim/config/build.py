@@ -17,12 +17,11 @@ from sim.plugins import SELF
 
 
 def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) -> object:
-    """Make the plug-in that ``node`` describes; ``key`` names the node in an error, and its first
-    part is the group.
+    """The plug-in that ``node`` describes.
 
-    ``packages``: of the user, from which plug-ins may come too. Raises ``InputError`` for a
-    ``_target_`` that is no plug-in of the group, an unknown or missing parameter, or a refused
-    value.
+    ``key`` names the node in an error, and its first part is the group. ``packages``: of the user,
+    from which plug-ins may come too. Raises ``InputError`` for a ``_target_`` that is no plug-in of
+    the group, an unknown or missing parameter, or a refused value.
     """
     values = {name: value for name, value in node.items() if name != SELF}
     check(key, values, LARGEST_COUNT)
@@ -38,9 +37,7 @@ def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) ->
 
 
 def built(key: str, node: Mapping[str, object], packages: tuple[str, ...] = ()) -> object:
-    """The plug-in that ``node`` describes; the same one wherever the node is the same, for plug-ins
-    are values.
-    """
+    """The plug-in that ``node`` describes, one object for all equal nodes: plug-ins are values."""
     return _built_once(key, json.dumps(node), packages)
 
 
@@ -54,11 +51,8 @@ def _check_parameters(key: str, found: type, values: Mapping[str, object]) -> No
     known = {field.name: field for field in fields(found) if field.init}
     for name, value in values.items():
         if name not in known:
-            raise InputError(
-                f"{key}.{name}",
-                value,
-                f"unknown key; {found.__name__} has {', '.join(known) or 'none'}",
-            )
+            expected = f"unknown key; {found.__name__} has {', '.join(known) or 'none'}"
+            raise InputError(f"{key}.{name}", value, expected)
         try:
             _types(found)[name].validate_json(json.dumps(value))  # of JSON a list is a tuple too
         except ValidationError as error:
@@ -75,17 +69,12 @@ def _has_default(field: Field[Any]) -> bool:
 
 @cache
 def _types(found: type) -> dict[str, TypeAdapter[Any]]:
-    hints, config = get_type_hints(found), ConfigDict(strict=True, arbitrary_types_allowed=True)
-    return {
-        field.name: TypeAdapter(hints[field.name], config=config)
-        for field in fields(found)
-        if field.init
-    }
+    hints = get_type_hints(found)
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    names = [field.name for field in fields(found) if field.init]
+    return {name: TypeAdapter(hints[name], config=config) for name in names}
 
 
 def _lower(message: str) -> str:
-    return (
-        (message[0].lower() + message[1:])
-        .replace("input should be", "expected")
-        .replace("a valid array", "a list")
-    )
+    lower = message[0].lower() + message[1:]
+    return lower.replace("input should be", "expected").replace("a valid array", "a list")

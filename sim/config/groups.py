@@ -1,9 +1,7 @@
-"""The one table of what each part of a configuration belongs to, and what follows from it: the
-address of a run.
+"""The one table of what each part of a configuration belongs to, and what follows from it.
 
 Addresses, controls, folders that are completed later, labels of defenses, explanations and sweeps
-read
-this table and keep no list of their own.
+read this table and keep no list of their own.
 """
 
 from __future__ import annotations
@@ -50,9 +48,7 @@ STACK: Final = tuple(  # groups that a defense is a preset over
 
 
 def of(config: Mapping[str, object], *parts: Part) -> Node:
-    """The values of ``config`` that belong to one of ``parts``; an unknown key belongs to the
-    study.
-    """
+    """The values of ``config`` that belong to one of ``parts``; an unknown key is the study's."""
     return {key: value for key, value in config.items() if BELONGS.get(key, "study") in parts}
 
 

@@ -1,5 +1,6 @@
-"""What Hydra has read is checked before anything acts on it: names are names, and values refer to
-nothing outside.
+"""Checks of what Hydra has read, before anything acts on it.
+
+Names are names, and values refer to nothing outside.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ FOREIGN = "command-line"  # what Hydra calls the folder of --config-dir
 
 @contextmanager
 def hydra_errors() -> Iterator[None]:
-    """Turn everything that Hydra raises while it reads words or files into an ``InputError``: no
-    code of ours runs in it.
+    """Every error of Hydra while it reads words or files becomes an ``InputError`` in this block.
+
+    No code of ours may run in it.
     """
     with one_line():
         try:
@@ -37,17 +39,15 @@ def hydra_errors() -> Iterator[None]:
         except (HydraException, OmegaConfBaseException, InputError):
             raise
         except (ArithmeticError, RecursionError, ValueError) as error:
-            raise InputError(
-                "configuration", "...", f"cannot be read: {str(error).splitlines()[0]}"
-            ) from error
+            reason = str(error).splitlines()[0]
+            raise InputError("configuration", "...", f"cannot be read: {reason}") from error
 
 
 def parsed(words: Sequence[str]) -> list[Override]:
     """The overrides as Hydra reads them. Raises ``InputError`` for a choice that is no name."""
     with hydra_errors():
-        found = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(
-            list(words)
-        )
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+        found = parser.parse_overrides(list(words))
     for one in found:
         values = list(one.sweep_iterator()) if one.is_choice_sweep() else [one.value()]
         _check_name(one.key_or_group, values)
@@ -61,32 +61,22 @@ def parsed(words: Sequence[str]) -> list[Override]:
 
 
 def _check_name(key: str, values: Sequence[Any]) -> None:
-    """Refuse what would let a run go by the name of another: two choices where one counts, a name
-    put in its place.
+    """Refuse an override that would let a run go by the name of another.
+
+    That is two choices where one counts, or a value put in place under the name of a choice.
     """
     group, _, rest = key.partition(".")
-    if (
-        key in choices.groups()
-        and key not in SEVERAL
-        and any(isinstance(value, list) for value in values)
-    ):
-        raise InputError(
-            key,
-            values[0],
-            "expected one"
-            f" name{'; defenses stack with +, as in secagg+clip' if key == DEFENSE else ''}",
-        )
+    is_list = any(isinstance(value, list) for value in values)
+    if is_list and key in choices.groups() and key not in SEVERAL:
+        stacked = "; defenses stack with +, as in secagg+clip" if key == DEFENSE else ""
+        raise InputError(key, values[0], f"expected one name{stacked}")
     if key == f"{DEFENSE}.name":
-        raise InputError(
-            key, _text(values[0]), f"expected {DEFENSE}=NAME, for the name stands for what it does"
-        )
+        expected = f"expected {DEFENSE}=NAME, for the name stands for what it does"
+        raise InputError(key, _text(values[0]), expected)
     name, _, last = rest.rpartition(".")
     if group == "attack" and last == SELF and name in choices.options(group):
-        raise InputError(
-            key,
-            _text(values[0]),
-            f"expected a class under a name of its own: {name} stands for another attack",
-        )
+        expected = f"expected a class under a name of its own: {name} stands for another attack"
+        raise InputError(key, _text(values[0]), expected)
 
 
 def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
@@ -95,16 +85,14 @@ def _check_defense(config: DictConfig, values: Mapping[str, Any]) -> None:
     node = values.get(DEFENSE)
     name = node.get("name") if isinstance(node, Mapping) else None
     if name != chosen.replace(" ", ""):
-        raise InputError(
-            f"{DEFENSE}.name", name, f"expected {chosen}, the name under which it is chosen"
-        )
+        expected = f"expected {chosen}, the name under which it is chosen"
+        raise InputError(f"{DEFENSE}.name", name, expected)
 
 
 def check(config: DictConfig, words: Sequence[str]) -> None:
-    """Raise ``InputError`` for a composed configuration that reads anything outside, or whose
-    chosen attack is not in it.
+    """Raise ``InputError`` for a composed configuration that reads anything outside.
 
-    ``words``: what it is composed of.
+    So too where a chosen attack is not in it. ``words``: the overrides that it is composed of.
     """
     values = {key: value for key, value in _container(config).items() if key != "hydra"}
     plain.references("", values)
@@ -115,24 +103,18 @@ def check(config: DictConfig, words: Sequence[str]) -> None:
 
 
 def _attacks(config_name: str, words: Sequence[str]) -> Iterator[str]:
-    """Names of the attacks whose files make a configuration; files of the project choose none
-    beside those of the words.
+    """The names of the attacks whose files make a configuration.
+
+    Files of the project choose none beside those of the words.
     """
     loader = GlobalHydra.instance().config_loader()
     if any(source.provider == FOREIGN for source in loader.get_sources()):
-        paths = [
-            default.config_path or ""
-            for default in loader.compute_defaults_list(
-                config_name, list(words), RunMode.RUN
-            ).defaults
-        ]
+        listed = loader.compute_defaults_list(config_name, list(words), RunMode.RUN)
+        paths = [default.config_path or "" for default in listed.defaults]
         yield from (path.removeprefix("attack/") for path in paths if path.startswith("attack/"))
         return
-    chosen = [
-        one.value()
-        for one in OverridesParser.create().parse_overrides(list(words))
-        if one.key_or_group == "attack"
-    ]
+    overrides = OverridesParser.create().parse_overrides(list(words))
+    chosen = [one.value() for one in overrides if one.key_or_group == "attack"]
     for value in chosen[-1:]:
         yield from map(str, value if isinstance(value, list) else [value])
 

@@ -1,6 +1,4 @@
-"""Hydra's and OmegaConf's errors about wrong input, as one line that names the key, the value and
-what was expected.
-"""
+"""Errors of Hydra and OmegaConf about wrong input, as one line: key, value, what was expected."""
 
 from __future__ import annotations
 
@@ -16,15 +14,19 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sim.config.choices import options
+from sim.config.choices import offered
 from sim.errors import LONGEST_VALUE, InputError, cut
-from sim.near import choice
+
+MISSING = re.compile(r"Could not (?:find|load) '([\w/]+)/([^/']*)'")  # group, name
+ABOUT_KEY = r"Could not (?:override|append|delete)|An item is already at|Ambiguous value for"
+KEY = re.compile(rf"(?:{ABOUT_KEY})\D*?'([\w.@/]+)")
 
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise on wrong input into an ``InputError``; what anything else
-    raises is no wrong input.
+    """An error of Hydra or OmegaConf on wrong input becomes an ``InputError`` in this block.
+
+    An error of anything else is no wrong input.
     """
     try:
         yield
@@ -37,43 +39,23 @@ def one_line() -> Iterator[None]:
 def _translated(error: Exception) -> InputError:
     text = str(error)
     first = text.splitlines()[0] if text else type(error).__name__
-    if isinstance(error, MissingConfigException) and (
-        found := re.search(r"Could not (?:find|load) '([\w/]+)/([^/']*)'", text)
-    ):
-        return InputError(
-            found[1],
-            found[2],
-            f"expected {choice(found[2], options(found[1]), f'wardround list {found[1]}')}",
-        )
+    if isinstance(error, MissingConfigException) and (found := MISSING.search(text)):
+        return InputError(found[1], found[2], f"expected {offered(found[1], found[2])}")
     if isinstance(error, OverrideParseException):
         return InputError("override", error.override, _unread(error.override, first))
-    if found := re.search(
-        r"(?:Could not (?:override|append|delete)|An item is already at|Ambiguous value"
-        r" for)\D*?'([\w.@/]+)",
-        text,
-    ):
-        return InputError(
-            found[1],
-            _value(found[1], text),
-            f"unknown key{near(found[1])}" if "override" in first else first,
-        )
+    if found := KEY.search(text):
+        expected = f"unknown key{near(found[1])}" if "override" in first else first
+        return InputError(found[1], _value(found[1], text), expected)
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
 
 
 def _unread(word: str, reason: str) -> str:
     """Why Hydra cannot read an override, and how to write it so that it can."""
     key, equal, value = word.partition("=")
-    if (
-        equal
-        and 0 < len(value) <= LONGEST_VALUE
-        and not re.search(r"[\[\]{}'\"]", value)
-        and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value)
-    ):
-        quoted = f"'{key}=\"{value}\"'"
-        return (
-            "cannot be read; a value with spaces, =, brackets or letters other than a-z is quoted"
-            f" inside: {quoted}"
-        )
+    can_be_quoted = 0 < len(value) <= LONGEST_VALUE and not re.search(r"[\[\]{}'\"]", value)
+    if equal and can_be_quoted and re.search(r"[^\w/.,:+-]|[^\x00-\x7f]|^,|,$|,,", value):
+        which = "a value with spaces, =, brackets or letters other than a-z"
+        return f"cannot be read; {which} is quoted inside: '{key}=\"{value}\"'"
     return f"cannot be read: {cut(reason.replace('LexerNoViableAltException: ', ''))}"
 
 
@@ -84,9 +66,7 @@ def _value(key: str, text: str) -> str:
 
 
 def near(key: str) -> str:
-    """The known key that ``key`` may stand for, as the end of a message; empty where none is like
-    it.
-    """
+    """The end of a message that names the known key most like ``key``, or nothing."""
     ready = GlobalHydra.instance().is_initialized()
     with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
         known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]

@@ -1,6 +1,4 @@
-"""Overrides whose value is a mapping: it replaces the one that is there. Hydra merges the two, in
-silence.
-"""
+"""Overrides whose value is a mapping replace the one that is there; Hydra alone merges the two."""
 
 from __future__ import annotations
 
@@ -11,17 +9,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sim.errors import InputError
-
-TARGET = "_target_"
+from sim.plugins import SELF
 
 
 def replace(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Give every mapping that ``overrides`` set, in ``config`` composed with them, no other keys
-    than theirs.
+    """Give every mapping that ``overrides`` set in ``config`` no other keys than theirs.
 
-    A mapping that is one parameter of a plug-in is replaced. Other mappings have fixed keys: raises
-    ``InputError`` where an override leaves one of them out, for it would keep a value that the
-    override does not show. Raises it as well for a value inside a mapping that is set as a whole.
+    ``config``: composed with the overrides. A mapping that is one parameter of a plug-in is
+    replaced. Other mappings have fixed keys: raises ``InputError`` where an override leaves one of
+    them out, for it would keep a value that the override does not show. Raises it as well for a
+    value inside a mapping that is set as a whole.
     """
     for key, value in _given(overrides):
         _refuse_both(key, overrides)
@@ -29,18 +26,12 @@ def replace(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _given(overrides: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Key and value of the overrides that are mappings, in order."""
-    words = [
-        word
-        for word in overrides
-        if "{" in word.partition("=")[2] and not word.startswith(("~", "hydra"))
-    ]
+    """The key and the value of each override that is a mapping, in order."""
+    ours = [word for word in overrides if not word.startswith(("~", "hydra"))]
+    words = [word for word in ours if "{" in word.partition("=")[2]]
     parsed = OverridesParser.create().parse_overrides(words)
-    values = (
-        (override.key_or_group, override.value())
-        for override in parsed
-        if not override.is_sweep_override()
-    )
+    single = [override for override in parsed if not override.is_sweep_override()]
+    values = [(override.key_or_group, override.value()) for override in single]
     return [(key, value) for key, value in values if isinstance(value, Mapping)]
 
 
@@ -48,11 +39,8 @@ def _refuse_both(key: str, overrides: Sequence[str]) -> None:
     for word in overrides:
         inner = word.lstrip("+~").partition("=")[0]
         if inner.startswith(f"{key}."):
-            raise InputError(
-                inner,
-                word.partition("=")[2],
-                f"expected this value inside {key}={{...}}, which is set as a whole",
-            )
+            expected = f"expected this value inside {key}={{...}}, which is set as a whole"
+            raise InputError(inner, word.partition("=")[2], expected)
 
 
 def _replace(config: DictConfig, key: str, value: Mapping[str, Any]) -> None:
@@ -60,16 +48,12 @@ def _replace(config: DictConfig, key: str, value: Mapping[str, Any]) -> None:
         with open_dict(config):
             OmegaConf.update(config, key, dict(value), merge=False)
         return
-    left = [
-        str(name) for name in OmegaConf.select(config, key, default={}) or {} if name not in value
-    ]
+    there = OmegaConf.select(config, key, default={}) or {}
+    left = [str(name) for name in there if name not in value]
     if left:
-        first = next(iter(value), left[0])
-        expected = (
-            f"expected one override for each value, as in {key}.{first}=..., because a mapping"
-            f" would leave {_some(left)}"
-        )
-        raise InputError(key, dict(value), f"{expected} as it was")
+        expected = f"one override for each value, as in {key}.{next(iter(value), left[0])}=..."
+        reason = f"a mapping would leave {_some(left)} as it was"
+        raise InputError(key, dict(value), f"expected {expected}, because {reason}")
     for name, part in value.items():
         if isinstance(part, Mapping):
             _replace(config, f"{key}.{name}", part)
@@ -84,4 +68,4 @@ def _is_parameter(config: DictConfig, key: str) -> bool:
     """Whether ``key`` lies below a plug-in's node."""
     parts = key.split(".")
     above = (OmegaConf.select(config, ".".join(parts[:n])) for n in range(1, len(parts)))
-    return any(isinstance(node, DictConfig) and TARGET in node for node in above)
+    return any(isinstance(node, DictConfig) and SELF in node for node in above)

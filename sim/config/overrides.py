@@ -1,6 +1,4 @@
-"""Overrides that concern a part of some cells of a comparison, as a user writes them and as Hydra
-takes them.
-"""
+"""Overrides that only some cells of a comparison have, as users write and as Hydra takes them."""
 
 from __future__ import annotations
 
@@ -11,20 +9,19 @@ FORCE = "++"  # Hydra's prefix for a value that may be new
 
 
 def forced(word: str) -> str:
-    """A partial override as Hydra takes it where the cell that has the key is not composed yet;
-    other words as they are.
-    """
+    """An override as Hydra takes it where its key is not composed yet; other words unchanged."""
     return f"{FORCE}{word}" if is_partial(word) and word[0] not in "+~" else word
 
 
 def unforced(word: str) -> str:
-    """What ``forced`` was given."""
+    """The word that ``forced`` was given."""
     return word.removeprefix(FORCE) if is_partial(word) else word
 
 
 def is_partial(word: str) -> bool:
-    """Whether an override concerns a value of an attack or of a part of a defense, which only some
-    cells have.
+    """Whether an override is of a value of an attack or of a part of a defense.
+
+    Only some cells of a comparison have such a value.
     """
     group, dot, _ = key_of(word).partition(".")
     return bool(dot) and group in ("attack", *STACK)

@@ -1,6 +1,4 @@
-"""What a value of a configuration may be: plain, small, and naming nothing that anybody would
-resolve or call.
-"""
+"""The values that a configuration may hold: plain, small, and naming nothing to resolve or call."""
 
 from __future__ import annotations
 
@@ -15,26 +13,25 @@ from sim.plugins import SELF
 DEEPEST = 12  # levels of nesting
 MOST_VALUES = 5_000  # in one configuration
 LONGEST = 2_000  # characters of a text
-LARGEST_INT = 2**63 - 1  # of a seed; of a plug-in's parameter it is
-LARGEST_COUNT = 1_000_000
+LARGEST_INT = 2**63 - 1  # of a seed
+LARGEST_COUNT = 1_000_000  # of a whole number that is a parameter of a plug-in
 # to another key, as in ${training.lr}
 REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)
-# a list where a comparison is over several of them, each put in its place
-SEVERAL_NUMBERS = "${adversary.n_hostile}"
+SEVERAL_NUMBERS = "${adversary.n_hostile}"  # in a comparison a list, of which each cell has one
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-# groups of plug-ins
-ONE, SEVERAL = "consortium|model|aggregator|server_optimizer|secagg|dp", "attack|steps"
-# where a plug-in's node is
+ONE = "consortium|model|aggregator|server_optimizer|secagg|dp"  # groups of one plug-in
+SEVERAL = "attack|steps"  # groups of several
+# the place of a plug-in's node
 PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)
 
 
 def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
-    """Raise ``InputError`` for the first value below ``key`` that is not None, bool, int, float,
-    str, list or mapping of these.
+    """Raise ``InputError`` for the first value below ``key`` that is not plain.
 
-    Refused too: keys that are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_``
-    anywhere but at the top of a plug-in's node), interpolations, and what is larger than any use of
-    it. ``key`` is empty for a whole configuration.
+    Plain are None, bool, int, float, str, and lists and mappings of these. Refused too: keys that
+    are special to Hydra (``_args_``, ``_partial_``, ..., and ``_target_`` anywhere but at the top
+    of a plug-in's node), interpolations, and values larger than any use of them. ``key`` is empty
+    for a whole configuration.
     """
     for where, value in walk(key, values):
         if isinstance(value, Mapping):
@@ -45,12 +42,11 @@ def check(key: str, values: object, largest: int = LARGEST_INT) -> None:
 
 
 def references(key: str, values: object) -> None:
-    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference, as in
-    ``${training.lr}``.
+    """Raise ``InputError`` for an interpolation below ``key`` that is no plain reference.
 
-    A reference is all of its value and leads to a single value: what calls a resolver
-    (``${oc.env:X}``), puts texts together or repeats whole parts is refused. Of one value alone (an
-    override) it is not known where it leads.
+    A reference, as in ``${training.lr}``, is all of its value and leads to a single value: an
+    interpolation that calls a resolver (``${oc.env:X}``), puts texts together or repeats whole
+    parts is refused. Of one value alone (an override) it is not known where it leads.
     """
     whole = isinstance(values, Mapping) and not key
     for where, value in walk(key, values):
@@ -59,17 +55,15 @@ def references(key: str, values: object) -> None:
 
 
 def check_references(where: str, value: str) -> bool:
-    """Whether a text is a reference. Raises ``InputError`` for any other interpolation, and for
-    Hydra's own values.
+    """Whether a text is a reference.
+
+    Raises ``InputError`` for any other interpolation, and for Hydra's own values.
     """
     if "${" not in value:
         return False
     if not REFERENCE.fullmatch(value):
-        raise InputError(
-            where,
-            value,
-            "expected a value, or one reference ${KEY}: a configuration reads nothing from outside",
-        )
+        expected = "expected a value, or one reference ${KEY}"
+        raise InputError(where, value, f"{expected}: a configuration reads nothing from outside")
     return True
 
 
@@ -82,33 +76,29 @@ def _check_leads(where: str, value: str, values: object) -> None:
 
 
 def walk(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """The value at ``key`` and all below it, each with its place. Raises ``InputError`` where there
-    are too many, or too deep.
+    """The value at ``key`` and all values below it, each with its place.
+
+    Raises ``InputError`` where there are too many, or too deep.
     """
-    waiting, count = [(key, value, 0)], 0
+    waiting = [(key, value, 0)]
+    count = 0
     while waiting:
         where, found, depth = waiting.pop()
         count += 1
         if count > MOST_VALUES:
-            raise InputError(
-                key or "configuration", "...", f"expected at most {MOST_VALUES:,} values"
-            )
+            expected = f"expected at most {MOST_VALUES:,} values"
+            raise InputError(key or "configuration", "...", expected)
         if depth > DEEPEST:
             raise InputError(where, "...", f"expected at most {DEEPEST} levels of nesting")
         yield where, found
+        below = list[tuple[str, object]]()
         if isinstance(found, Mapping):
-            below = [
-                (f"{where}.{name}" if where else str(name), part, depth + 1)
-                for name, part in found.items()
-            ]
+            dot = f"{where}." if where else ""
+            below = [(f"{dot}{name}", part) for name, part in found.items()]
         elif isinstance(found, (list, tuple)):
-            below = [
-                (f"{where}[{place}]", part, depth + 1)
-                for place, part in enumerate(found[: MOST_VALUES + 1])
-            ]
-        else:
-            continue
-        waiting += reversed(below)
+            parts = enumerate(found[: MOST_VALUES + 1])
+            below = [(f"{where}[{place}]", part) for place, part in parts]
+        waiting += [(place, part, depth + 1) for place, part in reversed(below)]
 
 
 def _check_key(where: str, name: object) -> None:
@@ -117,11 +107,8 @@ def _check_key(where: str, name: object) -> None:
     place = f"{where}.{name}" if where else name
     if len(name) > LONGEST:
         raise InputError(place, "...", f"expected a key of at most {LONGEST:,} characters")
-    if (
-        name.startswith("_")
-        and name.endswith("_")
-        and not (name == SELF and PLUGIN.fullmatch(where))
-    ):
+    is_class = name == SELF and PLUGIN.fullmatch(where)
+    if name.startswith("_") and name.endswith("_") and not is_class:
         raise InputError(place, "...", f"expected no key like {name}, which is special to Hydra")
 
 
@@ -140,6 +127,5 @@ def _check_leaf(where: str, value: object, largest: int) -> None:
         if not math.isfinite(value) or abs(value) > LARGEST_FLOAT:
             raise InputError(where, value, f"expected a finite number of at most {LARGEST_FLOAT:g}")
     else:
-        raise InputError(
-            where, type(value).__name__, "expected a number, a text, a list or a mapping"
-        )
+        expected = "expected a number, a text, a list or a mapping"
+        raise InputError(where, type(value).__name__, expected)

@@ -14,7 +14,7 @@ ORDERED = ("attack", "steps")  # choices of several, in order
 
 
 class Adversary(Values):
-    """How many hospitals are hostile, which, what they know, and in which rounds they attack.
+    """The adversary: how many hospitals are hostile, which, what they know, and when they attack.
 
     They attack in every ``every``-th round from ``first_round`` to ``last_round`` (None: to the
     end), and are honest in others.
@@ -34,10 +34,9 @@ class Adversary(Values):
 
 
 class Server(Values):
-    """Limits that the aggregator puts on what hospitals report, and what a missing or unusable
-    reply changes.
+    """The aggregator's limits on what hospitals report, and what a missing reply changes.
 
-    ``absent``: see ``sim.design.quorum``.
+    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``.
     """
 
     max_records: int = Field(ge=1)
@@ -46,12 +45,11 @@ class Server(Values):
 
 
 class Policy(Values):
-    """The least protection that ``hospitals`` accept, all of them if none is named. Null: what the
-    plan promises, no more.
+    """The least protection that ``hospitals`` accept, all of them if none is named.
 
-    ``dp``: whether records must be protected by record-level DP. ``max_epsilon``: the most that a
-    record may lose over all rounds. ``secagg``: whether the aggregator must not see a hospital's
-    update alone.
+    Null: what the plan promises, no more. ``dp``: whether records must be protected by record-level
+    DP. ``max_epsilon``: the most that a record may lose over all rounds. ``secagg``: whether the
+    aggregator must not see a hospital's update alone.
     """
 
     dp: bool | None = None
@@ -61,13 +59,16 @@ class Policy(Values):
 
 
 class Metrics(Values):
-    """``min_class_rows``: test patients of each class that a hospital's own AUROC needs."""
+    """Limits of metrics.
+
+    ``min_class_rows``: test patients of each class that a hospital's own AUROC needs.
+    """
 
     min_class_rows: int = Field(ge=1)
 
 
 class ReportOptions(Values):
-    """What reports may show and from which loss of AUROC an attack counts as successful."""
+    """Options of a report: what it may show, and the loss of AUROC that counts as material."""
 
     show_reconstructions: bool
     material_drop: float = Field(gt=0, le=1)

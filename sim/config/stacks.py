@@ -1,5 +1,4 @@
-"""Defenses that stack: ``secagg+dp_record`` or ``median+clip``, made of presets and of single parts
-of a defense.
+"""Stacked defenses, ``secagg+dp_record`` or ``median+clip``, of presets and single parts.
 
 A stack becomes a preset of its own, which includes the presets it is made of, so that Hydra
 composes it like any other.
@@ -33,13 +32,13 @@ Choice = tuple[str, str]  # group, name
 
 @dataclass(frozen=True)
 class Source:
-    """Where presets and parts come from."""
+    """The loader of Hydra as the source of presets and parts."""
 
     loader: ConfigLoader
 
     @cached_property
     def known(self) -> dict[str, list[str]]:
-        """Names of presets and of parts by group, without the stacks made."""
+        """The names of presets and of parts by group, without the stacks made."""
         return {group: self._options(group) for group in (GROUP, *STACK)}
 
     def defaults(self, preset: str) -> list[Choice]:
@@ -60,17 +59,14 @@ def key_of(word: str) -> str:
 
 
 def plain(name: str) -> str:
-    """The name of a stack without spaces around its parts. Raises ``InputError`` for a part without
-    a name.
+    """The name of a stack without spaces around its parts.
+
+    Raises ``InputError`` for a part without a name.
     """
     parts = [part.strip() for part in name.split(JOINT)]
     if any(not re.fullmatch(r"\w+", part) for part in parts):
-        raise InputError(
-            GROUP,
-            name,
-            f"expected names of defenses, joined with {JOINT} where they stack, as in"
-            " secagg+dp_record",
-        )
+        joined = f"joined with {JOINT} where they stack, as in secagg+dp_record"
+        raise InputError(GROUP, name, f"expected names of defenses, {joined}")
     return JOINT.join(parts)
 
 
@@ -84,57 +80,45 @@ def make(names: Iterable[str]) -> None:
     for name in dict.fromkeys(names):
         if name not in source.known[GROUP]:
             parts = plain(name).split(JOINT)
-            _store(
-                name,
-                [part for part in parts if part in source.known[GROUP]],
-                _choices(name, parts, source),
-            )
+            presets = [part for part in parts if part in source.known[GROUP]]
+            _store(name, presets, _choices(name, parts, source))
 
 
 def make_asked(overrides: Sequence[Override]) -> None:
-    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them. Hydra must
-    be initialized.
+    """Make the stacks that overrides ``defense=...`` name, before Hydra composes them.
+
+    Hydra must be initialized.
     """
-    names = [
-        name
-        for override in overrides
-        if override.key_or_group == GROUP
-        for name in _values(override)
-    ]
+    chosen = [override for override in overrides if override.key_or_group == GROUP]
+    names = [name for override in chosen for name in _values(override)]
     make(name for name in names if JOINT in name or name not in options(GROUP))
 
 
 def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
-    """What a stack chooses of each group. Only steps may be several, and each only once."""
-    chosen, by = defaultdict[str, list[str]](list), dict[str, str]()
+    """The choices of a stack by group. Only steps may be several, and each only once."""
+    chosen = defaultdict[str, list[str]](list)
+    by = dict[str, str]()
     if repeated := [part for part in parts if parts.count(part) > 1]:
         raise InputError(GROUP, name, f"expected {repeated[0]} once")
     for part in parts:
         for group, option in _of_part(name, part, source):
             if option in chosen[group]:
-                raise InputError(
-                    GROUP,
-                    name,
-                    f"expected {group}={option} once: {by[group]} and {part} both have it",
-                )
+                both = f"{by[group]} and {part} both have it"
+                raise InputError(GROUP, name, f"expected {group}={option} once: {both}")
             if chosen[group] and group != "steps":
-                raise InputError(
-                    GROUP,
-                    name,
-                    f"expected one {group}; {by[group]} has {group}={chosen[group][0]} and {part}"
-                    f" has {group}={option}",
-                )
+                one = f"{by[group]} has {group}={chosen[group][0]}"
+                other = f"{part} has {group}={option}"
+                raise InputError(GROUP, name, f"expected one {group}; {one} and {other}")
             chosen[group].append(option)
             by[group] = part
     return chosen
 
 
 def _of_part(name: str, part: str, source: Source) -> list[Choice]:
-    """What a preset chooses, or the single part of a defense with that name."""
+    """The choices of a preset, or the single part of a defense with that name."""
     if part == NOTHING:
-        raise InputError(
-            GROUP, name, f"expected names of defenses; {NOTHING} is no part of a stack"
-        )
+        expected = f"expected names of defenses; {NOTHING} is no part of a stack"
+        raise InputError(GROUP, name, expected)
     known = source.known
     if part in known[GROUP]:
         without = source.defaults(NOTHING)
@@ -143,18 +127,12 @@ def _of_part(name: str, part: str, source: Source) -> list[Choice]:
     if len(groups) == 1:
         return [(groups[0], part)]
     if groups:
-        raise InputError(
-            GROUP, part, f"expected a name of one group; it is one of {' and of '.join(groups)}"
-        )
-    single = sorted(
-        {option for group in STACK for option in known[group]} - {NOTHING, *known[GROUP]}
-    )
-    presets = [option for option in known[GROUP] if option not in MADE]
-    raise InputError(
-        GROUP,
-        part,
-        f"expected one of {', '.join(presets)}, or a part of a defense: {', '.join(single)}",
-    )
+        several = " and of ".join(groups)
+        raise InputError(GROUP, part, f"expected a name of one group; it is one of {several}")
+    parts = {option for group in STACK for option in known[group]} - {NOTHING, *known[GROUP]}
+    presets = ", ".join(option for option in known[GROUP] if option not in MADE)
+    single = ", ".join(sorted(parts))
+    raise InputError(GROUP, part, f"expected one of {presets}, or a part of a defense: {single}")
 
 
 def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> None:
@@ -168,13 +146,11 @@ def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> 
 
 
 def _values(override: Override) -> list[str]:
-    """The names of an override, or of a sweep over several; what Hydra would look up elsewhere is
-    left out.
+    """The names of an override, or of a sweep over several.
+
+    A value that Hydra would look up elsewhere is left out.
     """
-    if override.is_sweep_override():
-        return (
-            [str(value) for value in override.sweep_string_iterator()]
-            if override.is_choice_sweep()
-            else []
-        )
-    return [value] if isinstance(value := override.value(), str) else []
+    if override.is_choice_sweep():
+        return [str(value) for value in override.sweep_string_iterator()]
+    value = None if override.is_sweep_override() else override.value()
+    return [value] if isinstance(value, str) else []

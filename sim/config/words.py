@@ -1,8 +1,7 @@
-"""The words of a command, checked before anything is imported, read or run: flags, keys of Hydra,
-names, sizes.
+"""The check of a command's words before anything is imported, read or run.
 
-What is not listed here as allowed is refused by its name; the values are checked again where Hydra
-has read them.
+Flags, keys of Hydra, names and sizes that are not listed here as allowed are refused by name; the
+values are checked again where Hydra has read them.
 """
 
 from __future__ import annotations
@@ -13,21 +12,25 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sim import plugins
-from sim.config.choices import groups, options
+from sim.config.choices import groups, offered
 from sim.errors import InputError
 from sim.near import choice
 from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
-COMMANDS = (*HYDRA_COMMANDS, "list", "report")
+COMMANDS = (*HYDRA_COMMANDS, "init", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
-LAUNCHER, WORKERS = "hydra/launcher", "hydra.launcher.workers"
+LAUNCHER = "hydra/launcher"
+WORKERS = "hydra.launcher.workers"
 LAUNCHERS = ("basic", "lockstep")
 LISTS = ("attacks", "defenses")  # of names of choices
 OF_HYDRA = (*FOLDERS, LAUNCHER, WORKERS)
 OFFERED = "--help, --cfg job|hydra|all, --resolve, -m and --config-dir are offered"
 
-MOST_WORDS, LONGEST_WORD, LONGEST_KEY, DEEPEST = 500, 4_000, 200, 12
+MOST_WORDS = 500
+LONGEST_WORD = 4_000  # characters
+LONGEST_KEY = 200
+DEEPEST = 12  # brackets in one another
 KEY = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*", re.ASCII)
 SPECIAL = re.compile(r"_\w*_", re.ASCII)
 SPECIAL_KEY = re.compile(r"(?<!\w)_\w*_['\"]?\s*:", re.ASCII)  # in a mapping
@@ -37,16 +40,15 @@ IN_FOLDERS = re.compile(rf"\$\{{(?:{OF_JOB}|(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*)\}
 
 
 def flags(words: Sequence[str]) -> Namespace:
-    """The flags and the other words (``overrides``). Raises ``InputError`` for any flag that is not
-    offered, or cut short.
+    """The flags and the other words (``overrides``).
+
+    Raises ``InputError`` for any flag that is not offered, or cut short.
     """
     return _parser(words).parse_intermixed_args(list(words))
 
 
 def check(words: Sequence[str]) -> None:
-    """Raise ``InputError`` for the first word of ``run``, ``compare`` or ``explain`` that is not
-    one that they may be given.
-    """
+    """Raise ``InputError`` for the first word that ``run``, ``compare`` and ``explain`` refuse."""
     if len(words) > MOST_WORDS:
         raise InputError("overrides", f"{len(words)} words", f"expected at most {MOST_WORDS}")
     for word in words:
@@ -56,21 +58,15 @@ def check(words: Sequence[str]) -> None:
 
 
 def chosen(words: Sequence[str]) -> tuple[str, ...]:
-    """Packages that these words choose with ``plugins=[PACKAGE]``; only here can a package be
-    chosen.
-    """
+    """The packages that words choose with ``plugins=[PACKAGE]``, the only way to choose one."""
     found = list[str]()
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
         if key == "plugins":
             listed = PACKAGE.fullmatch(value)
             if listed is None:
-                raise InputError(
-                    key,
-                    value,
-                    f"expected a list of at most {plugins.MOST} names of packages, as in"
-                    " [my_package]",
-                )
+                expected = f"expected a list of at most {plugins.MOST} names of packages"
+                raise InputError(key, value, f"{expected}, as in [my_package]")
             found += re.findall(r"\w+", listed[2] or "", re.ASCII)
     return tuple(found)
 
@@ -97,78 +93,56 @@ def _parser(words: Sequence[str]) -> ArgumentParser:
 
 
 def _check_size(word: str) -> None:
-    key = word.partition("=")[0]
+    key, _, value = word.partition("=")
     if len(word) > LONGEST_WORD:
-        raise InputError(
-            key, word.partition("=")[2], f"expected at most {LONGEST_WORD:,} characters"
-        )
+        raise InputError(key, value, f"expected at most {LONGEST_WORD:,} characters")
     if re.search(r"[0-9_]{60}", word) and re.search(r"[0-9]{50}", word.replace("_", "")):
-        raise InputError(key, word.partition("=")[2], "expected numbers of fewer than 50 digits")
+        raise InputError(key, value, "expected numbers of fewer than 50 digits")
     if not word.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in word):
         raise InputError("override", repr(word), "expected text without control characters")
     depth = 0
     for letter in word:
         depth += (letter in "[{(") - (letter in ")}]")
         if depth > DEEPEST:
-            raise InputError(
-                key, word.partition("=")[2], f"expected at most {DEEPEST} brackets in one another"
-            )
+            raise InputError(key, value, f"expected at most {DEEPEST} brackets in one another")
 
 
 def _check_override(word: str) -> None:
-    """One override: its key is a key of the configuration, or one of ``OF_HYDRA``; its value reads
-    nothing from outside.
-    """
+    """Refuse an override whose key is of neither the configuration nor ``OF_HYDRA``."""
     left, equal, value = word.partition("=")
     key = re.sub(r"^(\+\+|\+|~)", "", left)
     if "@" in key:
-        raise InputError(
-            key, value, "expected a key without @: parts of a configuration stay where they belong"
-        )
+        expected = "expected a key without @: parts of a configuration stay where they belong"
+        raise InputError(key, value, expected)
     if key.split(".")[0].split("/")[0].lower() == "hydra":
         if key not in OF_HYDRA or left != key or not equal:
-            raise InputError(
-                left,
-                value,
-                f"not offered, because Hydra acts on it; expected one of {', '.join(OF_HYDRA)}",
-            )
+            expected = f"expected one of {', '.join(OF_HYDRA)}"
+            raise InputError(left, value, f"not offered, because Hydra acts on it; {expected}")
         _check_hydra(key, value)
         return
     if "/" in key or len(key) > LONGEST_KEY or (equal and not KEY.fullmatch(key)):
-        raise InputError(
-            key,
-            value,
-            "expected a key of letters, digits and _, with dots between its parts, as in"
-            " training.lr",
-        )
+        expected = "expected a key of letters, digits and _, with dots between its parts"
+        raise InputError(key, value, f"{expected}, as in training.lr")
     if key.startswith("plugins."):
         raise InputError(key, value, "expected plugins=[PACKAGE], with all packages")
-    special = next(
-        (part for part in key.split(".") if SPECIAL.fullmatch(part) and part != SELF), None
-    ) or SPECIAL_KEY.search(value)
-    if special:
-        raise InputError(
-            key,
-            value,
-            "expected no key like _args_ or _target_ among values: they are special to Hydra",
-        )
+    special = [part for part in key.split(".") if SPECIAL.fullmatch(part) and part != SELF]
+    if special or SPECIAL_KEY.search(value):
+        expected = "expected no key like _args_ or _target_ among values"
+        raise InputError(key, value, f"{expected}: they are special to Hydra")
+    _check_value(key, value)
+
+
+def _check_value(key: str, value: str) -> None:
+    """Refuse a choice that is no name, and a value that reads anything from outside."""
     if key in (*groups(), *LISTS) and re.search(r"[^\w\s\[\],'\"+()*-]", value, re.ASCII):
         group = key if key in groups() else key.removesuffix("s")
-        raise InputError(
-            key, value, f"expected {choice(value, options(group), f'wardround list {group}')}"
-        )
+        raise InputError(key, value, f"expected {offered(group, value)}")
     if re.search(r"\$\{[^}]*:", value):
-        raise InputError(
-            key,
-            value,
-            "expected no resolver: a configuration reads nothing from outside; only ${KEY} is read",
-        )
+        expected = "expected no resolver: a configuration reads nothing from outside"
+        raise InputError(key, value, f"{expected}; only ${{KEY}} is read")
     if found := re.match(r"\s*(shuffle|sort|tag|interval)\s*\(", value):
-        raise InputError(
-            key,
-            value,
-            f"expected values, or choice(...) or range(...) with -m, and not {found[1]}(...)",
-        )
+        expected = "expected values, or choice(...) or range(...) with -m"
+        raise InputError(key, value, f"{expected}, and not {found[1]}(...)")
 
 
 def _check_hydra(key: str, value: str) -> None:
@@ -179,9 +153,5 @@ def _check_hydra(key: str, value: str) -> None:
     if key in FOLDERS and not value.strip("'\" "):
         raise InputError(key, value, "expected a folder")
     if key in FOLDERS and "${" in IN_FOLDERS.sub("", value):
-        raise InputError(
-            key,
-            value,
-            "expected no resolver but ${now:...}, ${hydra.job.num} and other keys of the"
-            " configuration",
-        )
+        allowed = "${now:...}, ${hydra.job.num} and other keys of the configuration"
+        raise InputError(key, value, f"expected no resolver but {allowed}")

@@ -298,7 +298,8 @@ def _varies(values: pl.Series) -> bool:
     if len(values) < FEW:
         return False
     if values.dtype == pl.Float64:
-        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+        low = float(values.min())  # type: ignore[arg-type]
+        high = float(values.max())  # type: ignore[arg-type]
         if is_constant(low, high):
             return False
     most = values.value_counts(name="n")["n"].max()

@@ -77,7 +77,8 @@ class Sharing:
 def notes(parts: Mapping[str, Rows], labels: NDArray[np.float32]) -> Sequence[str]:
     """What is to be known of the labels: how the hospitals differ in them."""
     shares = {name: float(labels[rows].mean()) for name, rows in parts.items()}
-    low, high = min(shares.values()), max(shares.values())
+    low = min(shares.values())
+    high = max(shares.values())
     one = [name for name, share in shares.items() if share in (0, 1)]
     found = [
         f"{int(labels.sum())} of {len(labels)} patients are with the condition, from {low:.0%} to"

@@ -1,9 +1,9 @@
-"""What a run in progress has reached, as a file from which it goes on after an interruption.
+"""The progress of runs as a file from which they go on after an interruption.
 
-On the same device it goes on with the same digits. Stored is what objects of a run carry from round
-to round; all else follows from the configuration, and random draws have names.
-The file holds JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or
-of other code, is left aside.
+On the same device a run goes on with the same digits. Stored is what objects of a run carry from
+round to round; all else follows from the configuration, and random draws have names. The file holds
+JSON and plain arrays behind a hash of both, no pickle: a file that is not whole, or of other code,
+is left aside.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "wardround.progress/1"
 EVERY: Final = 3.0  # seconds between two files
-# share of the processor's time that writing may take; where it takes more, files come less often
-DEAREST: Final = 0.01
+DEAREST: Final = 0.01  # share of the time that writing may take, else files come less often
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
 
@@ -48,21 +47,14 @@ CLASSES: Final = {
 }
 PLAIN: Final = "biuf"  # kinds of arrays: truth values, whole numbers, floats
 
-# what a bad file raises
-UNUSABLE: Final = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    RecursionError,
-)
+# errors from the reading of a bad file
+UNUSABLE: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Stored(TypedDict):
-    """What is stored of one run. ``ledgers``: of hospitals, in order. ``parts``: fields of what
-    lasts, by part of the run.
+    """The stored state of one run.
+
+    ``ledgers``: of hospitals, in order. ``parts``: fields of what lasts, by part of the run.
     """
 
     round: int
@@ -80,7 +72,7 @@ class Arrays(list[NDArray[np.generic]]):
         self._places: dict[tuple[Any, ...], int] = {}
 
     def place(self, array: NDArray[np.generic]) -> int:
-        """Where ``array`` is in the list, at the end if it was not there."""
+        """The place of ``array`` in the list, at the end if it was not there."""
         if array.dtype.kind not in PLAIN:
             raise UnstorableError(f"arrays of {array.dtype}")
         memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
@@ -93,8 +85,9 @@ class Arrays(list[NDArray[np.generic]]):
 
 @dataclass(frozen=True)
 class StoredState:
-    """A plug-in's state as a file has it: the name of its type, which a plug-in of the run must
-    have, and its fields.
+    """A plug-in's state as a file has it: the name of its type, and its fields.
+
+    A plug-in of the run must have that type.
     """
 
     kind: str
@@ -106,8 +99,9 @@ class UnstorableError(TypeError):
 
 
 class Progress:
-    """The progress of some runs that advance together, in one file of the folder ``.progress``
-    within a folder of evidence.
+    """The progress of runs that advance together, in one file.
+
+    The file is in the folder ``.progress`` within a folder of evidence.
     """
 
     def __init__(self, folder: Path, experiments: Sequence[Experiment]) -> None:
@@ -115,10 +109,11 @@ class Progress:
         self.folder = folder / FOLDER
         self.path = self.folder / FILE.replace("*", sha256(identities.encode()).hexdigest()[:16])
         self._start = time.monotonic()
-        self._next, self._off = self._start + EVERY, False
+        self._next = self._start + EVERY
+        self._off = False
 
     def restore(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
-        """Take every run to the last round of which any whole file of the folder holds its state."""
+        """Take every run to the last round whose state is in a whole file of the folder."""
         if not self.folder.is_dir():
             return
         held = states(self.folder)
@@ -129,27 +124,23 @@ class Progress:
                     state["parts"] = _made(state["parts"], _state_types(run))
                     _check_fits(run, len(at), state)
                 except UNUSABLE as error:
-                    print(
-                        f"wardround: progress in {self.folder} is not used ({_reason(error)})",
-                        file=sys.stderr,
-                    )
+                    _print_unused(self.folder, error)
                 else:
                     _restore(run, at, state)
 
     def after_round(self, runs: Sequence[FederatedRun], contexts: Mapping[int, Context]) -> None:
         """Write the state of all runs, if it is time to."""
-        now, worked = time.monotonic(), time.process_time()
+        now = time.monotonic()
+        worked = time.process_time()
         if self._off or now < self._next:
             return
         try:
             each = (now - self._start) / len(runs)
-            found = [
-                (run, _state(run, [contexts[node] for node in run.roster.nodes.values()], each))
-                for run in runs
-            ]
-            write(
-                self.path, {address(run.experiment, code_version()): state for run, state in found}
-            )
+            found = dict[str, Stored]()
+            for run in runs:
+                at = [contexts[node] for node in run.roster.nodes.values()]
+                found[address(run.experiment, code_version())] = _state(run, at, each)
+            write(self.path, found)
         except UnstorableError as error:
             self._off = True
             print(f"wardround: the progress of these runs is not stored: {error}", file=sys.stderr)
@@ -169,17 +160,14 @@ def write(path: Path, runs: Mapping[str, Stored]) -> None:
     tree = {identity: _packed(state, arrays) for identity, state in runs.items()}
     whole = [np.asarray(array, order="C") if _order(array) == "C" else array for array in arrays]
     shapes = [[array.dtype.str, list(array.shape), _order(array)] for array in whole]
-    head = json.dumps(
-        {"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}
-    ).encode()
+    values = {"schema": SCHEMA, "code": code_version(), "runs": tree, "arrays": shapes}
+    head = json.dumps(values).encode()
     content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
 
 
 def states(folder: Path) -> dict[str, Stored]:
-    """The furthest state of each run in the files of ``folder`` that are whole and of this code; a
-    line for each other file.
-    """
+    """The furthest state of each run in the usable files of ``folder``; others get a line each."""
     found: dict[str, Stored] = {}
     for path in sorted(folder.glob(FILE)):
         try:
@@ -187,18 +175,17 @@ def states(folder: Path) -> dict[str, Stored]:
                 if identity not in found or found[identity]["round"] < state["round"]:
                     found[identity] = state
         except UNUSABLE as error:
-            print(f"wardround: progress in {path} is not used ({_reason(error)})", file=sys.stderr)
+            _print_unused(path, error)
     return found
 
 
-def _reason(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:100]
+def _print_unused(path: Path, error: Exception) -> None:
+    reason = " ".join((str(error) or type(error).__name__).split())[:100]
+    print(f"wardround: progress in {path} is not used ({reason})", file=sys.stderr)
 
 
 def clear(folder: Path, done: Collection[str]) -> None:
-    """Remove the files of runs that are ``done``, and those that cannot be used; files of other
-    runs stay.
-    """
+    """Remove the files of runs that are ``done``, and unusable ones; files of other runs stay."""
     for path in (folder / FOLDER).glob(FILE):
         try:
             over = any(identity in done for identity in _read(path))
@@ -219,26 +206,25 @@ def _read(path: Path) -> dict[str, Stored]:
     values = json.loads(head)
     if values["schema"] != SCHEMA or values["code"] != code_version():
         raise ValueError("it is of other code")
-    arrays, at = Arrays(), 0
+    arrays = Arrays()
+    at = 0
     for name, shape, order in values["arrays"]:
-        dtype, n = np.dtype(name), math.prod(shape)
+        dtype = np.dtype(name)
+        n = math.prod(shape)
         if dtype.kind not in PLAIN:
             raise ValueError(f"it holds {dtype}")
         flat = np.frombuffer(body, dtype, n, at).copy()
         arrays.append(flat.reshape(shape, order=order))
         at += n * dtype.itemsize
-    return {
-        identity: _checked(_unpacked(tree, arrays)) for identity, tree in values["runs"].items()
-    }
+    trees = values["runs"].items()
+    return {identity: _checked(_unpacked(tree, arrays)) for identity, tree in trees}
 
 
 def _checked(state: Any) -> Stored:
-    if (
-        not isinstance(state, dict)
-        or type(state["round"]) is not int
-        or not np.isfinite(state["weights"]).all()
-    ):
+    if not isinstance(state, dict) or type(state["round"]) is not int:
         raise ValueError("it holds no state of a run")
+    if not np.isfinite(state["weights"]).all():
+        raise ValueError("its weights are not finite")
     return cast(Stored, state)
 
 
@@ -253,41 +239,29 @@ def _state(run: FederatedRun, contexts: Iterable[Context], seconds: float) -> St
 
 
 def _check_fits(run: FederatedRun, n_hospitals: int, state: Stored) -> None:
-    """Raise an error of ``UNUSABLE`` unless the state has the parts of this run, each of its form."""
+    """Raise an error of ``UNUSABLE`` unless the state has this run's parts, each of its form."""
     names = {"round", "seconds", "weights", "ledgers", "parts"}
     if state.keys() != names or not 0 < state["round"] <= run.experiment.settings.training.rounds:
         raise ValueError("it is of another form")
     if state["weights"].shape != run.initial.shape or state["weights"].dtype != run.initial.dtype:
         raise ValueError("its weights are of another form")
-    if (
-        not isinstance(state["seconds"], float)
-        or type(state["ledgers"]) is not list
-        or type(state["parts"]) is not dict
-    ):
-        raise ValueError("its parts are of another form")
-    if len(state["ledgers"]) != n_hospitals or any(
-        type(one) is not dict for one in state["ledgers"]
-    ):
+    ledgers = state["ledgers"]
+    if type(state["seconds"]) is not float or type(ledgers) is not list:
+        raise ValueError("its seconds or accounts are of another form")
+    if len(ledgers) != n_hospitals or any(type(one) is not dict for one in ledgers):
         raise ValueError("its accounts are of another form")
-    if state["parts"].keys() != run.states.keys():
+    if type(state["parts"]) is not dict or state["parts"].keys() != run.states.keys():
         raise ValueError("it has other parts")
     for part, now in run.states.items():
         own = state["parts"][part]
         if type(own) is not dict or own.keys() != vars(now).keys():
             raise ValueError(f"its {part} is of another form")
-        if any(
-            type(own[name]) is not type(value)
-            for name, value in vars(now).items()
-            if value is not None
-        ):
+        stated = {name: type(value) for name, value in vars(now).items() if value is not None}
+        if any(type(own[name]) is not kind for name, kind in stated.items()):
             raise ValueError(f"its {part} is of another form")
-    parts, found = (
-        run.plan.chain.parts,
-        cast(tuple[object, ...], state["parts"]["aggregator"]["states"]),
-    )
-    if found and [type(one) for one in found] != [
-        part.state if is_stateful(part) else type(None) for part in parts
-    ]:
+    found = cast(tuple[object, ...], state["parts"]["aggregator"]["states"])
+    kinds = [part.state if is_stateful(part) else type(None) for part in run.plan.chain.parts]
+    if found and [type(one) for one in found] != kinds:
         raise ValueError("its states of plug-ins are of another form")
 
 
@@ -298,8 +272,9 @@ def _state_types(run: FederatedRun) -> dict[str, type]:
 
 
 def _made(value: Any, types: Mapping[str, type]) -> Any:
-    """The value with states in place of what a file tells of them. Raises an error of ``UNUSABLE``
-    for one of another type.
+    """The value with states of plug-ins in place of each ``StoredState``.
+
+    Raises an error of ``UNUSABLE`` for a state of another type than ``types``.
     """
     if isinstance(value, StoredState):
         return types[value.kind](**value.fields)
@@ -313,7 +288,9 @@ def _name(kind: type) -> str:
 
 
 def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
-    run.number, run.earlier, run.weights = state["round"], state["seconds"], state["weights"]
+    run.number = state["round"]
+    run.earlier = state["seconds"]
+    run.weights = state["weights"]
     for context, records in zip(contexts, state["ledgers"], strict=True):
         for name, values in records.items():
             context.state[name] = ConfigRecord(cast(dict[str, Any], values))
@@ -323,13 +300,10 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 
 def _ledgers(context: Context) -> Mapping[str, Mapping[str, object]]:
-    """What a hospital remembers from round to round, which is records of numbers and of lists of
-    them.
-    """
+    """The memory of a hospital from round to round: records of numbers and of lists of numbers."""
     lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
-    records = {
-        name: dict(record) for name, record in lasting.items() if isinstance(record, ConfigRecord)
-    }
+    settings = [(name, one) for name, one in lasting.items() if isinstance(one, ConfigRecord)]
+    records = {name: dict(record) for name, record in settings}
     if len(records) != len(lasting):
         raise UnstorableError("a hospital's state holds more than settings")
     return records
@@ -340,27 +314,22 @@ def _order(array: NDArray[np.generic]) -> str:
 
 
 def _packed(value: Any, arrays: Arrays) -> Any:
-    """``value`` as JSON, its arrays as their places in ``arrays``; one array that is there twice
-    stays one.
-    """
+    """``value`` as JSON, its arrays as places in ``arrays``; an array in two places stays one."""
     kind = type(value)
     if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
         return value
     if pack := _PACKERS.get(kind):
         return pack(value, arrays)
     if isinstance(value, dict):
-        return {
-            "dict": [[_packed(key, arrays), _packed(item, arrays)] for key, item in value.items()]
-        }
+        pairs = value.items()
+        return {"dict": [[_packed(key, arrays), _packed(item, arrays)] for key, item in pairs]}
     if isinstance(value, Part) and CLASSES.get(kind.__name__) is kind:
         return {"part": kind.__name__, "text": value.model_dump_json()}
     if isinstance(value, np.generic) and value.dtype.kind in PLAIN:
         return {"number": arrays.place(np.asarray(value))}
     if is_dataclass(kind) and vars(kind)["__dataclass_params__"].frozen:
         return {"state": _name(kind), "fields": _packed(vars(value), arrays)}
-    raise UnstorableError(
-        f"{kind.__module__}.{kind.__qualname__} is neither a plain value nor an array"
-    )
+    raise UnstorableError(f"{_name(kind)} is neither a plain value nor an array")
 
 
 _PACKERS: Final[Mapping[type, Callable[[Any, Arrays], Any]]] = {

@@ -1,5 +1,6 @@
-"""Many runs: each once, over several processes, every finished one stored at once, the rest made up
-for by the next call.
+"""Many runs over several processes: each runs once, and is stored as soon as it is finished.
+
+The next call makes up for the rest.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ Round = Callable[[int], None]  # called with the number of each finished round
 def complete(
     experiments: Sequence[Experiment], folder: Path, workers: int, finished: Finished
 ) -> list[RunRecord]:
-    """Run what ``folder`` does not hold yet and return the records of all ``experiments``, in their
-    order.
+    """Run what ``folder`` does not hold yet; returns the records of all ``experiments``, in order.
 
     ``finished`` is called with each record, old ones first. Raises ``InputError`` if the folder
     holds runs of something else, or if another command is at work in it.
@@ -49,11 +49,10 @@ def complete(
 
 @contextmanager
 def entered(folder: Path, experiments: Sequence[Experiment]) -> Iterator[dict[str, RunRecord]]:
-    """Have the folder for oneself, with the records that it holds, by address; nothing in it is
-    changed if it is refused.
+    """The records that a folder holds, by address; nobody else enters it while this block runs.
 
-    Raises ``InputError`` if it holds runs of another study than ``experiments``, or if another
-    command is at work in it.
+    Raises ``InputError``, with nothing changed in the folder, if it holds runs of another study
+    than ``experiments``, or if another command is at work in it.
     """
     with files.alone(folder):
         found = {record.run: record for record in held(folder, experiments)}
@@ -73,8 +72,9 @@ def finish(
     held: dict[str, RunRecord],
     progress: Round | None = None,
 ) -> list[RunRecord]:
-    """As ``complete``, in a folder that was entered. ``progress`` is called with each round if
-    there is one worker.
+    """Do as ``complete`` in a folder that was entered.
+
+    ``progress`` is called with each round if there is one worker.
     """
     wanted = {address(experiment, code_version()): experiment for experiment in experiments}
     done = dict(held)
@@ -83,10 +83,8 @@ def finish(
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
     for record in run_all(todo, workers, folder, progress):
         if record.run not in wanted:
-            raise RefusedError(
-                "the project's files changed while the comparison ran; start it again in a new"
-                " folder"
-            )
+            changed = "the project's files changed while the comparison ran"
+            raise RefusedError(f"{changed}; start it again in a new folder")
         evidence.append(folder, record)
         done[record.run] = record
         finished(record)
@@ -105,17 +103,17 @@ def held(folder: Path, wanted: Sequence[Experiment]) -> list[RunRecord]:
     other = next((record.code for record in records if record.code != code_version()), None)
     if other is not None:
         _refuse(folder, f"of other code ({other}, now {code_version()})")
-    found = study.difference(
-        (record.config for record in records), (experiment.config for experiment in wanted)
-    )
+    stored = [record.config for record in records]
+    found = study.difference(stored, [experiment.config for experiment in wanted])
     if found is not None:
         key, was, now = found
         _refuse(folder, f"with another {key} ({study.shown(was)}, now {study.shown(now)})")
     hashes = {record.seed: record.data_hash for record in records}
     for experiment in wanted:
-        was_of, now = hashes.get(experiment.settings.seed), experiment.consortium.data_hash
-        if was_of is not None and was_of != now:
-            _refuse(folder, f"of other data ({was_of[:12]}, now {now[:12]})")
+        data = hashes.get(experiment.settings.seed)
+        if data is not None and data != experiment.consortium.data_hash:
+            now = experiment.consortium.data_hash[:12]
+            _refuse(folder, f"of other data ({data[:12]}, now {now})")
     return records
 
 
@@ -129,16 +127,14 @@ def run_all(
     folder: Path | None = None,
     progress: Round | None = None,
 ) -> Iterator[RunRecord]:
-    """Records of all runs, each as soon as it is there; those on Ray first and one by one, because
-    each uses all cores.
+    """The records of all runs, each as soon as it is there.
 
-    With a ``folder``, what runs on this machine's own engine have reached is stored there as they
-    go.
+    Runs on Ray come first and one by one, because each uses all cores. With a ``folder``, what runs
+    on this machine's own engine have reached is stored there as they go.
     """
     yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
-    groups = grouped(
-        [experiment for experiment in todo if experiment.settings.engine.name == "local"], workers
-    )
+    local = [experiment for experiment in todo if experiment.settings.engine.name == "local"]
+    groups = grouped(local, workers)
     if workers > 1 and len(groups) > 1:
         yield from _shared_out(groups, min(workers, len(groups)), folder)
         return
@@ -154,7 +150,7 @@ def _stored(group: Sequence[Experiment], folder: Path | None) -> None:
 
 
 class _Raised(NamedTuple):
-    """An exception of a worker process as it can be sent, and the lines in which it was raised."""
+    """An exception of a worker process that can be sent, and the lines in which it was raised."""
 
     error: Exception
     lines: str
@@ -172,10 +168,8 @@ class _Worker:
     @classmethod
     def start(cls) -> _Worker:
         ours, theirs = PROCESSES.Pipe()
-        accounts = dict(_accounts())
-        process = PROCESSES.Process(
-            target=work, args=(theirs, accounts, dict(os.environ)), daemon=True
-        )
+        given = (theirs, dict(_accounts()), dict(os.environ))
+        process = PROCESSES.Process(target=work, args=given, daemon=True)
         with finishing():  # so that an interrupt finds it among the processes to end
             process.start()
         theirs.close()
@@ -186,8 +180,9 @@ class _Worker:
         self.pipe.send(([experiment.text for experiment in group], folder))
 
     def answers(self) -> Iterator[str | None]:
-        """What has arrived so far. Raises ``RefusedError`` if the process is gone, and whatever was
-        raised in it.
+        """The answers that have arrived so far.
+
+        Raises ``RefusedError`` if the process is gone, and any exception that was raised in it.
         """
         try:
             while self.pipe.poll():
@@ -210,11 +205,10 @@ class _Worker:
 def _shared_out(
     groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None
 ) -> Iterator[RunRecord]:
-    """Records of all groups, from processes of which each takes the next group when it is done with
-    one.
-    """
+    """The records of all groups, from processes of which each takes one group after another."""
     warm_up()
-    waiting, workers = list(reversed(groups)), list[_Worker]()
+    waiting = list(reversed(groups))
+    workers = list[_Worker]()
     try:
         for _ in range(n_workers):
             workers.append(_Worker.start())
@@ -237,7 +231,8 @@ def _taken(
 ) -> Iterator[RunRecord]:
     """The records that one worker has sent; it gets its next group before they are dealt with."""
     worker = busy[pipe]
-    group, answers = worker.group, list(worker.answers())
+    group = worker.group
+    answers = list(worker.answers())
     ended = answers[-1:] == [None]
     if ended and waiting:
         worker.give(waiting.pop(), folder)
@@ -251,8 +246,9 @@ def _taken(
 
 
 def work(pipe: Connection, accounts: Accounts, environment: dict[str, str]) -> None:
-    """What a worker process does: for each group that it gets, it sends every record, then None; or
-    an exception.
+    """Run, in a worker process, each group that comes, and send its records, then None.
+
+    An exception is sent in place of the rest of a group.
     """
     enter_worker(accounts, environment)
     while True:
@@ -280,8 +276,8 @@ def _raised(error: Exception) -> _Raised:
 def enter_worker(accounts: Accounts, environment: dict[str, str]) -> None:
     """Take over the accountants' answers so far.
 
-    ``environment``: of the parent, which may have changed since the fork server was started.
-    The process ends when its parent does, however that ended.
+    ``environment``: of the parent, which may have changed since the fork server was started. The
+    process ends when its parent does, however that ended.
     """
     os.environ.update(environment)
     _accounts().update(accounts)

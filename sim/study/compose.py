@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_SEEDS = 10_000
 N_HOSTILE = "adversary.n_hostile"  # a list of numbers in compare
-# one, or several together: attacks that run, or a stack
+# one name, or several together: attacks that run, or a stack of defenses
 Names: TypeAlias = str | list[str] | tuple[str, ...]
-INTERPOLATION = "${"  # how a value that refers to another one starts
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a comparison before its seeds: names of the attacks run together, a defense, and
-    how many are hostile.
+    """One cell of a comparison before its seeds: attacks run together, and a defense.
 
     ``n_hostile`` is None where the comparison has one number for all cells, that of the
     configuration. ``asked``: the cell was asked for, and is not there as a control alone.
@@ -74,26 +72,27 @@ def experiments(
 def planned(
     overrides: Sequence[str], cells: Sequence[Cell], seeds: Sequence[int]
 ) -> tuple[list[Experiment], list[Refused]]:
-    """A checked experiment for each cell and seed, and the cells left out. Hydra must be
-    initialized on ``conf``.
+    """A checked experiment for each cell and seed, and the cells left out.
 
-    ``overrides`` apply to all cells; a value of an attack or of a part of a defense
-    (``attack.alie.z=1.5``, ``dp.target_epsilon=4``) applies to the cells that have it, and raises
-    ``InputError`` if none has. A cell that is not defined (its rule needs more hospitals, its
-    attack more knowledge) is left out; if that is so of all cells that were asked for, the reason
-    of the first is raised. A cell in which nobody is hostile and whose attack takes hostile
-    hospitals is left out without a word. Every other refusal is raised.
+    Hydra must be initialized on ``conf``. ``overrides`` apply to all cells; a value of an attack or
+    of a part of a defense (``attack.alie.z=1.5``, ``dp.target_epsilon=4``) applies to the cells
+    that have it, and raises ``InputError`` if none has. A cell that is not defined (its rule needs
+    more hospitals, its attack more knowledge) is left out; if that is so of all cells that were
+    asked for, the reason of the first is raised. A cell in which nobody is hostile and whose attack
+    takes hostile hospitals is left out without a word. Every other refusal is raised.
     """
     from sim.study.experiment import load  # which takes long: configurations are shown without it
 
     words = [word for word in overrides if _key(word) not in (*OF_COMMANDS, "seed")]
     partial = [word for word in words if is_partial(word)]
-    base, used = [word for word in words if word not in partial], set[str]()
+    base = [word for word in words if word not in partial]
+    used = set[str]()
     stacks.make(cell.defense for cell in cells)
     made: list[Experiment] = []
     refused = list[Refused]()
     refusals = dict[Cell, InputError | RefusedError]()
     for cell, (config, here) in zip(cells, _of_cells(base, partial, cells), strict=True):
+        used.update(here)
         choices.check_present(cell.attack, config.get("attack"))
         name = cell.defense if cell.undefended else label(cell.defense, overrides)
         try:
@@ -103,7 +102,6 @@ def planned(
                 continue  # its attack takes hostile hospitals
             refusals[cell] = error
             refused.append(_refused(cell, name, error))
-        used.update(here)
     if refusals and all(cell in refusals for cell in cells if cell.asked):
         raise next(iter(refusals.values()))
     _all_used(partial, used, len(cells))
@@ -111,21 +109,20 @@ def planned(
 
 
 def _refused(cell: Cell, defense: str, error: InputError | RefusedError) -> Refused:
-    of_attack = isinstance(error, InputError) and error.key.partition(".")[0] in (
-        "attack",
-        "adversary",
-    )
-    reason = error.expected if isinstance(error, InputError) else str(error)
+    group = error.key.partition(".")[0] if isinstance(error, InputError) else ""
     return Refused(
-        "+".join(cell.attack), defense, cell.n_hostile, reason, "attack" if of_attack else "defense"
+        attack="+".join(cell.attack),
+        defense=defense,
+        n_hostile=cell.n_hostile,
+        reason=error.expected if isinstance(error, InputError) else str(error),
+        part="attack" if group in ("attack", "adversary") else "defense",
     )
 
 
 def _of_cells(
     base: list[str], partial: list[str], cells: Sequence[Cell]
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """The configuration of each cell, and the ``partial`` overrides that apply to it, as
-    ``_of_cell`` gives them.
+    """The configuration of each cell, and the ``partial`` overrides that apply to it.
 
     Hydra takes a tenth of a second for one configuration, so each defense is composed once, without
     attack, and all attacks once, together. Cells whose attack or defense does more than fill its
@@ -137,28 +134,20 @@ def _of_cells(
     nodes, used = _nodes(base, partial, attacks, without[0])
     values = dict[tuple[tuple[str, bool], int | None], dict[str, Any] | None]()
     for cell in cells:
-        own_base, own_partial = (
-            _keeping_parts(words) if cell.undefended else words for words in (base, partial)
-        )
-        defense = cell.defense, cell.undefended
+        own_base = _keeping_parts(base) if cell.undefended else base
+        own_partial = _keeping_parts(partial) if cell.undefended else partial
+        defense = (cell.defense, cell.undefended)
         if defense not in composed:
-            composed[defense] = _partially(
-                [*own_base, "attack=[none]", f"defense={cell.defense}"], own_partial
-            )
+            words = [*own_base, "attack=[none]", f"defense={cell.defense}"]
+            composed[defense] = _partially(words, own_partial)
         config, here = composed[defense]
         if (defense, cell.n_hostile) not in values:
             values[defense, cell.n_hostile] = _without_attack(config, cell.n_hostile)
-        plain_values, names = (
-            values[defense, cell.n_hostile],
-            [name for name in cell.attack if name != "none"],
-        )
-        if (
-            plain_values is not None
-            and set(names) <= nodes.keys()
-            and len(set(names)) == len(names)
-        ):
+        found = values[defense, cell.n_hostile]
+        names = [name for name in cell.attack if name != "none"]
+        if found is not None and set(names) <= nodes.keys() and len(set(names)) == len(names):
             own = [word for word in used if _key(word).split(".")[1] in names]
-            yield {**plain_values, "attack": {name: nodes[name] for name in names}}, [*here, *own]
+            yield {**found, "attack": {name: nodes[name] for name in names}}, [*here, *own]
         else:
             yield _of_cell(own_base, own_partial, cell)
 
@@ -171,34 +160,33 @@ def _keeping_parts(words: Sequence[str]) -> list[str]:
 def _nodes(
     base: list[str], partial: list[str], attacks: Sequence[str], without: DictConfig
 ) -> tuple[dict[str, Any], list[str]]:
-    """The node of every attack that fills the node of its name, with plain values, and nothing
-    else; and the overrides it takes.
+    """The node of each attack that fills only the node of its name, and the overrides used.
 
-    ``without``: no attack, no defense. Attacks of the project are composed together, others alone,
-    for they could fill each other's nodes.
+    Their values are plain. ``without``: no attack, no defense. Attacks of the project are composed
+    together, others alone, for they could fill each other's nodes.
     """
-    known, rest = options("attack"), {**_unresolved(without), "attack": {}}
-    nodes, used = dict[str, Any](), list[str]()
-    for names in (
-        [name for name in attacks if name in known],
-        *([name] for name in attacks if name not in known),
-    ):
-        if names:
-            config, here = _partially(
-                [*base, f"attack=[{','.join(names)}]", "defense=none"], partial
-            )
-            values = _unresolved(config)
-            filled = values.get("attack", {})
-            if list(filled) == names and {**values, "attack": {}} == rest:
-                nodes |= {
-                    name: node for name, node in filled.items() if INTERPOLATION not in str(node)
-                }
-                used += here
+    rest = {**_unresolved(without), "attack": {}}
+    known = options("attack")
+    together = [name for name in attacks if name in known]
+    alone = [[name] for name in attacks if name not in known]
+    nodes = dict[str, Any]()
+    used = list[str]()
+    for names in [together, *alone] if together else alone:
+        words = [*base, f"attack=[{','.join(names)}]", "defense=none"]
+        config, here = _partially(words, partial)
+        values = _unresolved(config)
+        filled = values.get("attack", {})
+        if list(filled) == names and {**values, "attack": {}} == rest:
+            nodes |= {name: node for name, node in filled.items() if "${" not in str(node)}
+            used += here
     return nodes, used
 
 
 def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
-    """The values of a defense without attack, against so many; None if they depend on the attack."""
+    """The values of a defense without attack; None if they depend on the attack.
+
+    ``n_hostile``: the number of hostile hospitals, None for that of ``config``.
+    """
     if n_hostile is not None:
         config = config.copy()
         OmegaConf.update(config, N_HOSTILE, n_hostile)
@@ -207,48 +195,38 @@ def _without_attack(config: DictConfig, n_hostile: int | None) -> Node | None:
 
 
 def _of_cell(base: list[str], partial: list[str], cell: Cell) -> tuple[dict[str, Any], list[str]]:
-    """The configuration of a cell as Hydra composes it, and the ``partial`` overrides that apply to
-    it.
-    """
+    """The configuration of a cell from Hydra, and the ``partial`` overrides that apply to it."""
     own = [f"attack=[{','.join(cell.attack)}]", f"defense={cell.defense}"]
     if cell.n_hostile is not None:
-        base, own = (
-            [word for word in base if _key(word) != N_HOSTILE],
-            [*own, f"{N_HOSTILE}={cell.n_hostile}"],
-        )
+        base = [word for word in base if _key(word) != N_HOSTILE]
+        own.append(f"{N_HOSTILE}={cell.n_hostile}")
     config, here = _partially([*base, *own], partial)
     return resolved(config), here
 
 
 def _partially(words: list[str], partial: list[str]) -> tuple[DictConfig, list[str]]:
-    """What ``words`` compose, with those of the ``partial`` overrides whose key is there; and
-    these.
-    """
+    """The configuration of ``words`` and of the ``partial`` overrides that apply; and these."""
     config = _config(words)
     values = resolved(config) if partial else {}
-    here = [
-        word
-        for word in partial
-        if _has(values, _key(word).rpartition(".")[0] if word[0] == "+" else _key(word))
-    ]
+    here = list[str]()
+    for word in partial:
+        key = _key(word)
+        if _has(values, key.rpartition(".")[0] if word[0] == "+" else key):
+            here.append(word)
     return (_config([*words, *here]) if here else config), here
 
 
 def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
     for word in partial:
         if word not in used:
-            raise InputError(
-                _key(word),
-                word.partition("=")[2],
-                f"unknown key in each of the {n_cells} cells{near(_key(word))}",
-            )
+            expected = f"unknown key in each of the {n_cells} cells{near(_key(word))}"
+            raise InputError(_key(word), word.partition("=")[2], expected)
 
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    return checked(
-        resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS])), overrides
-    )
+    config = _config([word for word in overrides if _key(word) not in OF_COMMANDS])
+    return checked(resolved(config), overrides)
 
 
 def checked(config: Node, overrides: Sequence[str]) -> Experiment:
@@ -260,9 +238,7 @@ def checked(config: Node, overrides: Sequence[str]) -> Experiment:
 
 
 def label(defense: str, overrides: Sequence[str]) -> str:
-    """Name of a defense in tables: the preset, and what the command line put in place of its parts,
-    or took from it.
-    """
+    """The name of a defense in tables: the preset, and overrides that replace or remove a part."""
     return "+".join([defense, *replacing(overrides)])
 
 
@@ -291,25 +267,18 @@ def cells(
         stacks.plain(stacks.JOINT.join(one) if isinstance(one, (list, tuple)) else one)
         for one in defenses
     ]
-    replaced = replacing(overrides)
-    named = _once([*([] if replaced else ["none"]), *stacked])
-    return [
-        Cell(
-            attack,
-            defense,
-            number,
-            asked=(attack == ("none",) if number == 0 else attack in chosen)
-            and defense in stacked
-            and not undefended,
-            undefended=undefended,
-        )
-        for number in (numbers or (None,))
-        for attack in _once([("none",), *chosen])
-        for defense, undefended in [
-            *([("none", True)] if replaced else []),
-            *((name, False) for name in named),
-        ]
-    ]
+    if replacing(overrides):
+        rows = [("none", True), *((name, False) for name in _once(stacked))]
+    else:
+        rows = [(name, False) for name in _once(["none", *stacked])]
+    found = list[Cell]()
+    for number in numbers or (None,):
+        for attack in _once([("none",), *chosen]):
+            attacked = attack == ("none",) if number == 0 else attack in chosen
+            for defense, undefended in rows:
+                asked = attacked and defense in stacked and not undefended
+                found.append(Cell(attack, defense, number, asked, undefended))
+    return found
 
 
 def replacing(overrides: Sequence[str]) -> list[str]:
@@ -318,32 +287,30 @@ def replacing(overrides: Sequence[str]) -> list[str]:
 
 
 def hostile_numbers(value: object) -> list[int] | None:
-    """The different numbers of hostile hospitals that a list asks for; None for a single value,
-    which ``load`` checks.
+    """The different numbers of hostile hospitals in a list; None for a single value.
+
+    ``load`` checks a single value.
     """
     if not isinstance(value, list):
         return None
-    if (
-        not value
-        or any(type(item) is not int or item < 0 for item in value)
-        or len(set(value)) < len(value)
-    ):
-        raise InputError(
-            N_HOSTILE,
-            value,
-            "expected a number or a list of different whole numbers, as in [0,1,2]",
-        )
+    if not _are_different(value):
+        expected = "expected a number or a list of different whole numbers, as in [0,1,2]"
+        raise InputError(N_HOSTILE, value, expected)
     return value
 
 
+def _are_different(values: list[Any]) -> bool:
+    """Whether a list holds different whole numbers of at least 0, and at least one."""
+    if not values or any(type(value) is not int or value < 0 for value in values):
+        return False
+    return len(set(values)) == len(values)
+
+
 def names(key: str, value: object) -> list[Names]:
-    """A list of names as given on the command line; one name stands for a list of one."""
+    """The names of a list as given on the command line; one name stands for a list of one."""
     listed = value if isinstance(value, list) else [value]
-    if not listed or any(
-        not isinstance(n, str)
-        for item in listed
-        for n in (item if isinstance(item, list) else [item])
-    ):
+    items = [item if isinstance(item, list) else [item] for item in listed]
+    if not listed or any(not isinstance(name, str) for item in items for name in item):
         raise InputError(key, value, "expected a list of names, as in [none,median]")
     return [*listed]
 
@@ -354,27 +321,19 @@ def seeds(value: object, first: object) -> list[int]:
         raise InputError("seed", first, "expected a whole number of at least 0")
     if type(value) is int and 1 <= value <= MAX_SEEDS:
         return list(range(first, first + value))
-    if (
-        isinstance(value, list)
-        and value
-        and all(type(item) is int and item >= 0 for item in value)
-        and len(set(value)) == len(value)
-    ):
+    if isinstance(value, list) and _are_different(value):
         return value
-    raise InputError(
-        "seeds", value, "expected how many (at least 1) or a list of different seeds, as in [0,1,2]"
-    )
+    expected = "expected how many (at least 1) or a list of different seeds, as in [0,1,2]"
+    raise InputError("seeds", value, expected)
 
 
 def only_lists(overrides: Sequence[str]) -> None:
-    """Refuse ``attack=`` and ``defense=`` where lists of them are compared: they would change
-    nothing.
-    """
+    """Refuse ``attack=`` and ``defense=`` in a comparison of lists: they would change nothing."""
     for word in overrides:
-        if _key(word) in ("attack", "defense"):
-            raise InputError(
-                _key(word), word.partition("=")[2], f"expected {_key(word)}s=[...] in a comparison"
-            )
+        key = _key(word)
+        if key in ("attack", "defense"):
+            expected = f"expected {key}s=[...] in a comparison"
+            raise InputError(key, word.partition("=")[2], expected)
 
 
 def _config(overrides: list[str]) -> DictConfig:
@@ -386,9 +345,9 @@ def _config(overrides: list[str]) -> DictConfig:
 
 
 def _unresolved(config: DictConfig) -> Node:
-    plain = OmegaConf.to_container(config)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key != "hydra"}
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def resolved(config: DictConfig) -> Node:
@@ -400,9 +359,9 @@ def resolved(config: DictConfig) -> Node:
         config = config.copy()
         OmegaConf.update(config, N_HOSTILE, _quarter(config))
     with one_line():
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key != "hydra"}
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def _quarter(config: DictConfig) -> int:

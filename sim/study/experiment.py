@@ -1,5 +1,6 @@
-"""One run in the simulator's hands: resolved configuration in, the four values of the run out,
-before round 1.
+"""One run in the simulator's hands: a resolved configuration becomes the four values of a run.
+
+All is made and checked before round 1.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ DATA_HASH = "data_hash"  # beside a configuration, of the data that it was made 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """One run: its configuration, and the values made of it. ``label`` is the name of the defense
-    in tables.
+    """One run: its configuration, and the values made of it.
+
+    ``label`` is the name of the defense in tables.
     """
 
     settings: Settings
@@ -46,7 +48,7 @@ class Experiment:
 
     @property
     def attack(self) -> str:
-        """Names of the attacks joined with ``+``, or ``none``."""
+        """The names of the attacks joined with ``+``, or ``none``."""
         return "+".join(self.settings.attack) or "none"
 
     @property
@@ -61,19 +63,20 @@ class Experiment:
 
     @cached_property
     def source(self) -> Simulated:
-        """Where the app of this run's hospitals gets the plan and their sites from."""
+        """The source from which the app of this run's hospitals gets the plan and their sites."""
         return Simulated(self.plan, self.truth.sites, self.attack_plan)
 
     @property
     def data_notes(self) -> list[str]:
-        """What a reader of the figures should know about the data of this run's seed."""
+        """The notes on the data of this run's seed for a reader of the figures."""
         settings = self.settings
         return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
 
     @property
     def config(self) -> Node:
-        """The resolved configuration, as it is recorded. Where order matters there are pairs, for
-        keys of JSON have none.
+        """The resolved configuration as it is recorded.
+
+        Where order matters there are pairs, for keys of JSON have no order.
         """
         settings = self.settings.model_dump(mode="json")
         pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
@@ -83,15 +86,12 @@ class Experiment:
 
     @cached_property
     def text(self) -> str:
-        """The configuration and the hash of its data as one line of JSON: what processes of the
-        simulator give each other.
-        """
+        """The configuration and its data's hash as one line, which processes exchange."""
         return canonical({**self.config, DATA_HASH: self.consortium.data_hash})
 
 
 def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
-    """The run of a resolved configuration: its plug-ins built, its values made and checked against
-    each other.
+    """The run of a resolved configuration: its plug-ins built, its values made and checked.
 
     Raises ``InputError`` that names the first wrong key. Nothing has been run or written then.
     """
@@ -111,8 +111,9 @@ def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
 
 
 def _plugins(settings: Settings) -> dict[str, Attack]:
-    """The attacks, after all other plug-ins have been built too: what is wrong in one is reported
-    before any data are read.
+    """The attacks, after all other plug-ins have been built too.
+
+    A wrong parameter of any of them is reported before any data are read.
     """
     packages = tuple(settings.plugins)
     for group in ("consortium", "model"):
@@ -132,11 +133,11 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
 def _made(
     settings: Settings, label: str, consortium: Consortium, attacks: Mapping[str, Attack]
 ) -> Experiment:
-    n_hospitals, seed = len(consortium), settings.seed
+    n_hospitals = len(consortium)
+    seed = settings.seed
     if n_hospitals > limits.HOSPITALS:
-        raise InputError(
-            "consortium", f"{n_hospitals:,} hospitals", f"expected at most {limits.HOSPITALS:,}"
-        )
+        expected = f"expected at most {limits.HOSPITALS:,}"
+        raise InputError("consortium", f"{n_hospitals:,} hospitals", expected)
     plan = _plan(settings, consortium)
     check_adversary(settings.adversary, n_hospitals, settings.training.rounds)
     hostile = _hostile(settings.adversary, consortium, seed)
@@ -182,9 +183,8 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
     for name in settings.policy.hospitals:
         if name not in consortium.names:
-            raise InputError(
-                "policy.hospitals", name, f"expected names among {', '.join(consortium.names)}"
-            )
+            expected = f"expected names among {', '.join(consortium.names)}"
+            raise InputError("policy.hospitals", name, expected)
     return tuple(
         Site(
             name=hospital.name,
@@ -198,7 +198,7 @@ def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> 
 
 
 def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy:
-    """What a hospital asks for: what its policy states, and beyond that what the plan promises."""
+    """The policy of a hospital: the protection that it asks for, or else that the plan promises."""
     if asked.hospitals and hospital not in asked.hospitals:
         asked = Policy()
     hides = plan.secagg.n_rows(len(plan.hospitals)) < len(plan.hospitals)
@@ -210,27 +210,21 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
 
 
 def _hostile(chosen: Adversary, consortium: Consortium, seed: int) -> tuple[str, ...]:
-    """Names of the hostile hospitals, sorted. The same hospitals in every run of one seed and
-    placement.
-    """
-    names = list(consortium.names)
+    """The names of the hostile hospitals, sorted: the same in all runs of a seed and placement."""
     if chosen.placement == "random":
-        names = [
-            names[i] for i in key(seed, "simulator").stream("placement").permutation(len(names))
-        ]
+        order = key(seed, "simulator").stream("placement").permutation(len(consortium))
+        names = [consortium.names[place] for place in order]
     else:
         sign = -1 if chosen.placement == "largest" else 1
-        by_size = sorted(
-            consortium.hospitals, key=lambda hospital: (sign * len(hospital.train), hospital.name)
-        )
-        names = [hospital.name for hospital in by_size]
+        sizes = [(sign * len(hospital.train), hospital.name) for hospital in consortium.hospitals]
+        names = [name for _, name in sorted(sizes)]
     return tuple(sorted(names[: chosen.n_hostile]))
 
 
 def _absent(
     attacks: Mapping[str, Attack], consortium: Consortium, hostile: tuple[str, ...], seed: int
 ) -> dict[str, tuple[str, ...]]:
-    """By name of each attack that is an absence, the honest hospitals that it concerns."""
+    """The honest hospitals that each absence among the attacks concerns, by the attack's name."""
     found = dict[str, tuple[str, ...]]()
     for name, attack in attacks.items():
         if isinstance(attack, Absence):
@@ -238,9 +232,8 @@ def _absent(
             try:
                 found[name] = attack.concerned(consortium.hospitals, hostile, rng)
             except InputError as error:
-                raise InputError(
-                    f"attack.{name}.{error.key}", error.value, error.expected
-                ) from error
+                place = f"attack.{name}.{error.key}"
+                raise InputError(place, error.value, error.expected) from error
     return found
 
 
@@ -280,9 +273,7 @@ def from_text(text: str) -> Experiment:
 
 @dataclass(frozen=True)
 class Described:
-    """The source of a run's hospitals in processes of their own, which make it from
-    ``Experiment.text``.
-    """
+    """The source of a run's hospitals in processes of their own, made from ``Experiment.text``."""
 
     text: str
 
@@ -302,17 +293,14 @@ def address(experiment: Experiment, code: str) -> str:
 
 
 def _mapping(key: str, value: object) -> Node:
-    """A choice of several as a mapping of name to node, whether it comes as one, as pairs, or
-    empty.
-    """
+    """A choice of several as a mapping of name to node; it may come as one, as pairs, or empty."""
     found = list(value.items()) if isinstance(value, Mapping) else value or []
     pairs: list[object] = found if isinstance(found, list) else [found]
     for pair in pairs:
         name = pair[0] if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
         if not isinstance(name, str) or not plain.NAME.fullmatch(name):
-            raise InputError(
-                key, pair, "expected names of letters, digits, _ and -, each with its values"
-            )
+            expected = "expected names of letters, digits, _ and -, each with its values"
+            raise InputError(key, pair, expected)
     return dict(cast(list[tuple[str, Node]], pairs))
 
 

@@ -1,6 +1,4 @@
-"""``wardround run -m hydra/launcher=lockstep``: the runs of a sweep advance together, as those of
-``compare`` do.
-"""
+"""``wardround run -m hydra/launcher=lockstep``: the runs of a sweep advance together."""
 
 from __future__ import annotations
 
@@ -36,14 +34,14 @@ def ready(experiment: Experiment) -> RunRecord | None:
 
 
 def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
-    """Run what is not done yet in lockstep over ``hydra.launcher.workers`` processes; give each
-    job's number when it is done.
+    """Run the jobs that are not done yet in lockstep; give each job's number when it is done.
 
-    What the runs have reached is stored every few seconds in the sweep's folder, and a repeated
-    sweep goes on from there.
+    They share ``hydra.launcher.workers`` processes. What the runs have reached is stored every few
+    seconds in the sweep's folder, and a repeated sweep goes on from there.
     """
     yield from (number for number, job in enumerate(jobs) if job.is_done)
-    numbers, plan = defaultdict[str, list[int]](list), dict[str, Experiment]()
+    numbers = defaultdict[str, list[int]](list)
+    plan = dict[str, Experiment]()
     for number, job in enumerate(jobs):
         if not job.is_done:
             identity = address(job.experiment, code_version())
@@ -56,9 +54,8 @@ def lockstep(jobs: Sequence[Job], config: DictConfig) -> Iterator[int]:
     try:
         stored.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            "hydra.sweep.dir", folder, f"expected a folder that can be written ({error.strerror})"
-        ) from error
+        expected = f"expected a folder that can be written ({error.strerror})"
+        raise InputError("hydra.sweep.dir", folder, expected) from error
     with files.alone(stored):
         files.leftovers(stored)
         workers = sharing.n_workers(config.hydra.launcher.workers, len(plan))

@@ -1,4 +1,4 @@
-"""What the words of a command ask for: its overrides, and the experiments that they plan."""
+"""The plan of a command's words: its overrides, and the experiments that they ask for."""
 
 from __future__ import annotations
 
@@ -20,15 +20,12 @@ def overrides() -> list[str]:
 
 
 def planned(values: Node) -> tuple[list[Experiment], list[Refused]]:
-    """The experiments of a comparison with the configuration ``values``, and the cells that are
-    left out.
-    """
+    """The experiments of a comparison with these ``values``, and the cells that are left out."""
+    words = overrides()
     attacks = compose.names("attacks", values.get("attacks") or ["none"])
     defenses = compose.names("defenses", values.get("defenses") or ["none"])
-    compose.only_lists(overrides())
+    compose.only_lists(words)
     numbers = compose.hostile_numbers(values["adversary"]["n_hostile"])
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     limits.check_runs((len(attacks) + 1) * (len(defenses) + 1) * len(numbers or [0]), len(seeds))
-    return compose.planned(
-        overrides(), compose.cells(attacks, defenses, numbers, overrides()), seeds
-    )
+    return compose.planned(words, compose.cells(attacks, defenses, numbers, words), seeds)

@@ -1,5 +1,6 @@
-"""The processes that share a comparison's runs, and the one that they are forked from. Imports no
-library.
+"""The processes that share a comparison's runs, and the one that they are forked from.
+
+Imports no library.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def warm_up() -> None:
     """
     PROCESSES.set_forkserver_preload(list(PRELOADED))
     with finishing():
-        # which the next lines would start, and which hears signals again once it has
+        # else the fork server's start would start it, which unblocks SIGINT again
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -40,8 +41,9 @@ def warm_up() -> None:
 
 
 def stop() -> None:
-    """End the process that workers are forked from, if it is there: by itself it would first finish
-    its imports.
+    """End the process that workers are forked from, if it is there.
+
+    By itself it would first finish its imports.
     """
     server: Any = vars(forkserver)["_forkserver"]
     if server._forkserver_pid is not None:
@@ -50,8 +52,9 @@ def stop() -> None:
 
 
 def kill() -> str | None:
-    """End all processes that this one has started, at once; returns the folder of their sockets, if
-    there is one.
+    """End all processes that this one has started, at once.
+
+    Returns the folder of their sockets, None if there is none.
     """
     server: Any = vars(forkserver)["_forkserver"]
     for process in multiprocessing.active_children():

@@ -38,11 +38,9 @@ from sim.study.visibility import conflicts, visibility
 from sim.types import Hospital
 
 Progress = Callable[[int], None]  # called with the number of each finished round
-# the app of the hospitals whose plan and sites are in a source
-AppOf = Callable[[Source], ClientApp]
+AppOf = Callable[[Source], ClientApp]  # the app of hospitals whose plan and sites are in a source
 Kind = TypeVar("Kind")
-# new objects after which Python searches them for cycles; by default 700, fewer than a round has
-YOUNG = 20_000
+YOUNG = 20_000  # new objects before a search for cycles: by default 700, fewer than a round makes
 
 Measure = Callable[[Subject], Observer]  # a kind of observer
 STANDARD: tuple[Measure, ...] = (  # of every run
@@ -78,7 +76,8 @@ class FederatedRun(Parties):
             roster=Roster.numbered(experiment.consortium.names, first_node),
             observers=[measure(subject(experiment)) for measure in measures],
         )
-        self.experiment, self.earlier = experiment, 0.0
+        self.experiment = experiment
+        self.earlier = 0.0
 
     def observer(self, kind: type[Kind]) -> Kind:
         """The observer of this kind."""
@@ -92,17 +91,19 @@ class FederatedRun(Parties):
     def record(
         self, answer: Answer, seconds: float, attack_free: Weights | None = None
     ) -> RunRecord:
-        """The evidence of the finished run. ``attack_free``: the final model of the same run
-        without the attack.
+        """The evidence of the finished run.
+
+        ``attack_free``: the final model of the same run without the attack.
         """
-        experiment, ended = self.experiment, Ended(self.initial, self.weights, answer, attack_free)
-        settings, consortium, attack = (
-            experiment.settings,
-            experiment.consortium,
-            experiment.attack_plan,
-        )
+        experiment = self.experiment
+        settings = experiment.settings
+        consortium = experiment.consortium
+        attack = experiment.attack_plan
+        ended = Ended(self.initial, self.weights, answer, attack_free)
         found = [observer.findings(ended) for observer in self.observers]
         details = {name: value for findings in found for name, value in findings.details.items()}
+        byzantine = attack.of_kind("byzantine").values()
+        n_rows = experiment.plan.secagg.n_rows(len(consortium))
         return RunRecord.model_validate(
             {
                 "schema_": SCHEMA,
@@ -116,10 +117,7 @@ class FederatedRun(Parties):
                 "hostile": list(attack.hostile),
                 "rounds": settings.training.rounds,
                 "public": consortium.public,
-                "adaptive": any(
-                    one.about.uses == "updates_and_rule"
-                    for one in experiment.attack_plan.of_kind("byzantine").values()
-                ),
+                "adaptive": any(one.about.uses == "updates_and_rule" for one in byzantine),
                 "data_source": consortium.source,
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
@@ -130,9 +128,7 @@ class FederatedRun(Parties):
                 "visibility": visibility(experiment),
                 "conflicts": conflicts(experiment),
                 "seconds": seconds,
-                "limit": experiment.plan.chain.most_hostile(
-                    experiment.plan.secagg.n_rows(len(consortium)), len(consortium)
-                ),
+                "limit": experiment.plan.chain.most_hostile(n_rows, len(consortium)),
                 "data_notes": experiment.data_notes,
                 "clipped": clipped(self.aggregator.state.states),
                 **details,
@@ -156,8 +152,7 @@ def run(
     app: AppOf | None = None,
     observers: Sequence[Measure] = (),
 ) -> RunRecord:
-    """Run ``experiment`` through Flower's ServerApp on the engine that it names and return its
-    evidence.
+    """Run ``experiment`` through Flower's ServerApp on the engine it names; returns its evidence.
 
     ``app`` makes the ClientApp of hospitals that are asked one by one, in this process; without it
     those of the project train together. ``observers``: those beside the standard ones.
@@ -165,11 +160,9 @@ def run(
     start = time.perf_counter()
     with blaming(targets(experiment.settings), lambda: experiment.consortium.public), one_thread():
         run_ = _served(FederatedRun(experiment, observers=observers), app, progress)
-        control = (
-            _served(FederatedRun(unattacked(experiment)), app).weights
-            if experiment.attack_plan.backdoors
-            else None
-        )
+        control = None
+        if experiment.attack_plan.backdoors:
+            control = _served(FederatedRun(unattacked(experiment)), app).weights
         return run_.record(answering(app), time.perf_counter() - start, control)
 
 
@@ -194,7 +187,7 @@ def unattacked(experiment: Experiment) -> Experiment:
 
 
 def subject(experiment: Experiment) -> Subject:
-    """What observers hold of a run."""
+    """The values of a run that its observers hold."""
     settings = experiment.settings
     return Subject(
         plan=experiment.plan,
@@ -208,8 +201,7 @@ def subject(experiment: Experiment) -> Subject:
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Python's search for cycles leaves out what is there already, the libraries' many objects, and
-    is made less often.
+    """Python's search for cycles leaves out all objects that exist before this block, and is rarer.
 
     A round of many runs makes and drops thousands of objects, none of them in a cycle.
     """
@@ -238,8 +230,7 @@ def advance(
     folder: Path | None = None,
     observers: Sequence[Measure] = (),
 ) -> Iterator[RunRecord]:
-    """Run all ``experiments`` in lockstep, round by round, so that all their hospitals train in the
-    same batches.
+    """Run all ``experiments`` in lockstep, so that all their hospitals train in the same batches.
 
     Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly.
     ``progress`` is called with each round. The runs without attack that backdoors are compared with
@@ -263,7 +254,8 @@ def advance(
         added = {
             control.text: control for control in attack_free.values() if control.text not in wanted
         }
-        runs, node = list[FederatedRun](), 1
+        runs = list[FederatedRun]()
+        node = 1
         for experiment in [*experiments, *added.values()]:
             runs.append(FederatedRun(experiment, node, observers=observers))
             node += len(experiment.consortium)
@@ -283,11 +275,8 @@ def advance(
         final = {run_.experiment.text: run_.weights for run_ in runs}
         controls = [attack_free.get(experiment.text) for experiment in experiments]
         for run_, control in zip(runs, controls, strict=False):
-            yield run_.record(
-                answering(None),
-                run_.earlier + each,
-                None if control is None else final[control.text],
-            )
+            attack_free_weights = None if control is None else final[control.text]
+            yield run_.record(answering(None), run_.earlier + each, attack_free_weights)
 
 
 def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
@@ -304,8 +293,9 @@ def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:
 
 
 def answering(app: AppOf | None) -> Answer:
-    """Who answers for hospitals that are asked outside of a run: the apps of ``app``, or the
-    project's own together.
+    """The answers of hospitals that are asked outside of a run.
+
+    Apps of ``app`` give them, or without it the project's own together.
     """
 
     def answer(
@@ -313,23 +303,20 @@ def answering(app: AppOf | None) -> Answer:
     ) -> list[Message]:
         if app is None:
             return list(together(sources)(messages, contexts))
-        pairs = zip(messages, contexts, strict=True)
         return [
             call(app(sources[wire.receiver(message)]), message, context)
-            for message, context in pairs
+            for message, context in zip(messages, contexts, strict=True)
         ]
 
     return answer
 
 
 def client_app() -> AppOf:
-    """What makes the hospitals' app, found by name: the simulator does not import what runs in
-    hospitals.
-    """
+    """The maker of the hospitals' app, found by name: the simulator does not import it."""
     return cast(AppOf, named(CLIENT_APP))
 
 
 def together(sources: Mapping[int, Source]) -> Together:
-    """What answers for the hospitals of all runs at once; ``sources``: by node."""
+    """The function that answers for the hospitals of all runs at once; ``sources``: by node."""
     made = cast(Callable[[Mapping[int, Source]], Together], named(TOGETHER))
     return made(sources)

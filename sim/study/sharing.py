@@ -1,4 +1,4 @@
-"""How many processes share the runs of a command, and which runs advance together in each."""
+"""The number of processes that share the runs of a command, and the runs that advance together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUP_BYTES = 256_000_000
 
 
 def n_workers(value: object, n_runs: int) -> int:
-    """Processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
+    """The number of processes for ``n_runs`` runs: a number, or ``auto`` for one a core."""
     if value == "auto":
         return max(1, min(n_cores(), n_runs))
     if type(value) is not int or value < 1:
@@ -25,10 +25,10 @@ def n_workers(value: object, n_runs: int) -> int:
 
 
 def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
-    """Runs that advance together: as many as fill the batches and fit ``GROUP_BYTES``, but several
-    groups for each worker.
+    """The groups of runs that advance together, several for each worker.
 
-    Runs of one seed come together, because they share data and batches.
+    A group has as many runs as fill the batches and fit ``GROUP_BYTES``. Runs of one seed come
+    together, because they share data and batches.
     """
     by_seed = sorted(todo, key=lambda experiment: experiment.settings.seed)
     most = min((max(1, GROUP_BYTES // run_bytes(experiment)) for experiment in todo), default=1)
@@ -39,7 +39,5 @@ def grouped(todo: Sequence[Experiment], workers: int) -> list[list[Experiment]]:
 
 
 def run_bytes(experiment: Experiment) -> int:
-    """About what one run holds of a round: every hospital's update, packed, trained, unpacked,
-    sent, as rows, and sorted.
-    """
-    return 6 * 4 * len(experiment.consortium) * experiment.plan.network.n_params
+    """The memory that one run holds of a round, in bytes, about: copies of every update."""
+    return limits.COPIES * len(experiment.consortium) * experiment.plan.network.n_params

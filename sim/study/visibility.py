@@ -1,6 +1,4 @@
-"""Who sees what in a design, and which of its parts work against each other: read off the
-configuration, before any run.
-"""
+"""Who sees what in a design, and which of its parts conflict, read off before any run."""
 
 from __future__ import annotations
 
@@ -17,29 +15,24 @@ KNOWN = {
 
 
 def visibility(experiment: Experiment) -> list[Visibility]:
-    """What each party sees in one round."""
-    n_rows, names = (
-        experiment.plan.secagg.n_rows(len(experiment.consortium)),
-        experiment.consortium.names,
-    )
+    """The visibility of each party in one round."""
+    n_hospitals = len(experiment.consortium)
+    n_rows = experiment.plan.secagg.n_rows(n_hospitals)
     noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
-    rows = (
-        f"{n_rows} updates, one for each hospital{noise}"
-        if n_rows == len(names)
-        else f"{n_rows} sum of {len(names)} updates{noise}"
-    )
-    counts = "; record counts" if n_rows == len(names) else "; no record counts"
+    if n_rows == n_hospitals:
+        rows = f"{n_rows} updates, one for each hospital{noise}; record counts"
+    else:
+        rows = f"{n_rows} sum of {n_hospitals} updates{noise}; no record counts"
+    own = "its own records; the common model of each round"
+    final = "the common model after the last round"
     parties = [
-        Visibility(party="a hospital", sees="its own records; the common model of each round"),
-        Visibility(party="the aggregator", sees=f"the common model; {rows}{counts}"),
-        Visibility(
-            party="whoever gets the final model", sees="the common model after the last round"
-        ),
+        Visibility(party="a hospital", sees=own),
+        Visibility(party="the aggregator", sees=f"the common model; {rows}"),
+        Visibility(party="whoever gets the final model", sees=final),
     ]
     attack = experiment.attack_plan
-    # what no hostile hospital does
-    idle = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))
-    acting = [name for name in experiment.attack_plan.attacks if name not in idle]
+    by_others = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))
+    acting = [name for name in attack.attacks if name not in by_others]
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
         parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
@@ -48,16 +41,14 @@ def visibility(experiment: Experiment) -> list[Visibility]:
 
 def _used(experiment: Experiment) -> str:
     granted = LEVELS.index(experiment.settings.adversary.knowledge)
-    uses = [
-        LEVELS.index(attack.about.uses)
-        for attack in experiment.attack_plan.of_kind("byzantine").values()
-    ]
+    byzantine = experiment.attack_plan.of_kind("byzantine").values()
+    uses = [LEVELS.index(attack.about.uses) for attack in byzantine]
     return LEVELS[min(granted, max(uses, default=0))]
 
 
 def conflicts(experiment: Experiment) -> list[Conflict]:
-    """Conflicts inside the design, each in one sentence."""
-    found = []
+    """The conflicts inside the design, each in one sentence."""
+    found = list[Conflict]()
     hidden = experiment.plan.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
     robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
     if hidden:

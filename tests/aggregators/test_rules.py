@@ -185,7 +185,12 @@ def test_rules_by_count_refuse_where_the_heaviest_could_outweigh_the_others(kind
 
 
 @pytest.mark.parametrize(
-    "rule", [Median(2, "count"), TrimmedMean(2, "count"), GeometricMedian(2, weighting="count")]
+    "rule",
+    [
+        Median(2, weighting="count"),
+        TrimmedMean(2, weighting="count"),
+        GeometricMedian(2, weighting="count"),
+    ],
 )
 def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospitals(
     rule: Rule,

@@ -512,3 +512,8 @@ def test_a_guess_must_be_a_record_under_the_schema(candidate: list[float], fits:
 def test_equal_guesses_are_made_once_and_the_best_supported_first() -> None:
     rare, common, nearly = [0.0, 1.0], [1.0, 0.0], [1.0002, 0.0]
     np.testing.assert_array_equal(grouped(np.array([rare, common, nearly, common])), [common, rare])
+
+
+def test_guesses_near_zero_are_equal_by_how_far_apart_they_are() -> None:
+    zero, nearly, apart = [0.0], [0.0005], [0.002]
+    np.testing.assert_array_equal(grouped(np.array([apart, zero, nearly])), [zero, apart])

@@ -120,6 +120,8 @@ def test_a_patch_that_does_not_fit_the_image_is_refused(mark: str, expected: str
         (LabelFlip(where="age:60"), "where=age:60: expected age:NUMBER+ or age:NUMBER-"),
         (LabelFlip(where="sex:both"), "sex=both: expected one of female, male"),
         (LabelFlip(where="age:old+"), "age=old: expected a number"),
+        (LabelFlip(where="age:nan+"), "age=nan: expected a number"),
+        (Backdoor(mark="chol:inf"), "chol=inf: expected a number"),
         (LabelFlip(where="old"), "where=old: expected FIELD:VALUE"),
         (Backdoor(mark="chol:1/age"), "mark=age: expected FIELD:VALUE"),
         (Backdoor(mark="sex:3"), "sex=3: expected one of female, male"),
@@ -265,8 +267,9 @@ def test_what_plants_a_mark_is_known_as_a_backdoor(poison: Poison) -> None:
 # --- in a federation: twelve hospitals, three of them hostile
 
 
-def runs(*words: str) -> list[Experiment]:
-    return [federation.experiment(f"seed={seed}", *words) for seed in range(2)]
+def runs(name: str, *words: str) -> list[Experiment]:
+    n_seeds = 10 if name in MANY else 2
+    return [federation.experiment(f"seed={seed}", *words) for seed in range(n_seeds)]
 
 
 # a sign of illness, to stand for health
@@ -308,11 +311,13 @@ CASES = {
     ),
     "natural mark": ("attack=[backdoor]", "attack.backdoor.mark=thalach:250"),
 }
+# success differs by up to 0.7 from seed to seed
+MANY = ("scaled, trimmed mean", "opposed, scaled, trimmed mean")
 
 
 @cache
 def records() -> dict[str, list[RunRecord]]:
-    plans = {name: runs(*words) for name, words in CASES.items()}
+    plans = {name: runs(name, *words) for name, words in CASES.items()}
     found = iter(run_together([experiment for plan in plans.values() for experiment in plan]))
     return {name: [next(found) for _ in plan] for name, plan in plans.items()}
 
@@ -345,12 +350,13 @@ def test_unscaled_backdoor_succeeds_less_and_the_trimmed_mean_more_than_halves_i
     assert success("plain, trimmed mean") < 0.4
 
 
-def test_the_trimmed_mean_holds_only_a_mark_that_honest_records_speak_against() -> None:
+def test_the_trimmed_mean_holds_a_mark_that_speaks_for_illness_better_than_a_silent_one() -> None:
     assert 0.6 < success("opposed") < success("opposed, scaled")
     assert success("opposed, scaled") >= 0.9
     assert auroc("opposed, scaled") >= auroc("none") - 0.02
-    assert gain("opposed, scaled, trimmed mean") < 0.15
-    assert gain("scaled, trimmed mean") > 0.2
+    # 0.15 and 0.34 in the mean of 10 seeds, with standard errors of 0.03 and 0.05
+    assert gain("opposed, scaled, trimmed mean") < 0.2 < gain("scaled, trimmed mean")
+    assert gain("opposed, scaled, trimmed mean") < gain("scaled, trimmed mean") - 0.1
 
 
 def test_what_a_scaled_backdoor_makes_of_the_trimmed_mean_is_that_of_a_plain_loop() -> None:

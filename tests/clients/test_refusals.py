@@ -302,18 +302,39 @@ def test_what_the_aggregator_holds_beside_its_own_key_gives_no_secret_away() -> 
     assert not written(memory, design)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="in simulation a key holds the seed itself, until keys are derived from it one way",
-)
 def test_the_aggregators_own_key_gives_no_other_secret_away() -> None:
     design = experiment(*SMALL, *PRIVATE, f"seed={SEED}")
-    assert not written(aggregator_side(design)[2], design)
+    own = aggregator_side(design)[2]
+    others = secrets(design) - {design.aggregator_key._secret}
+    assert [one for one in encodings(design.aggregator_key._secret) if one in own]
+    assert not [one for secret in others for one in encodings(secret) if one in own]
+
+
+def test_no_key_leads_to_another_one() -> None:
+    parties = [key(SEED, "aggregator"), key(SEED, "adversary"), key(SEED, "simulator")]
+    parties += [key(SEED, "hospital", name) for name in ("a", "b")]
+    draws = {one.stream("noise", 1).integers(2**63) for one in parties}
+    assert len({one._secret for one in parties}) == len(draws) == len(parties)
+    assert draws.isdisjoint(stream(SEED, "noise", 1, name).integers(2**63) for name in ("a", "b"))
+
+
+def test_a_small_seed_is_found_by_trying_and_gives_every_key() -> None:
+    """The first weights follow from the aggregator's key, and that follows from the seed."""
+    design, tasks = experiment(*SMALL, "seed=7"), list[wire.Task]()
+    read_task = wire.read_task
+    with patch.object(
+        wire, "read_task", lambda message: tasks.append(read_task(message)) or tasks[-1]
+    ):
+        run(design, app=hospital_app)
+    by_seed = {n: design.plan.first_weights(key(n, "aggregator")) for n in range(20)}
+    assert [n for n in by_seed if np.array_equal(by_seed[n], tasks[0].weights)] == [7]
+    for site in design.truth.sites:
+        assert key(7, "hospital", site.name) == site.key
 
 
 def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
     """Whoever has the hospital's key repeats its update to the last digit. No number of a message
-    is such a key.
+    is such a key, or a seed that gives it.
     """
     design = experiment(*SMALL, *PRIVATE, f"seed={SEED}")
     message = asked(design)
@@ -325,7 +346,7 @@ def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
         guessed = replace(source, sites=(replace(site, key=by), *source.sites[1:]))
         return wire.sent(fit(guessed, message, wire.context(1, 0)))
 
-    # which is what a message with the seed in it gave away
+    # which is what a message with the seed in it would give away
     assert np.array_equal(redrawn(site.key), sent)
     digest = bytes.fromhex(design.plan.digest)
     numbers = {0, 1, 2, int.from_bytes(digest, "big"), int.from_bytes(digest, "little")}
@@ -340,7 +361,8 @@ def test_who_reads_all_messages_and_the_plan_cannot_redraw_the_noise() -> None:
     # which names no number that a key is made of
     assert read(design.plan.text).digest == design.plan.digest
     for number in numbers:
-        assert not np.array_equal(redrawn(key(number, "hospital", site.name)), sent)
+        for guess in (key(number, "hospital", site.name), replace(site.key, _secret=number)):
+            assert not np.array_equal(redrawn(guess), sent)
 
 
 # --- an aggregator that asks for other terms

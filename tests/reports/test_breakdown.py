@@ -59,6 +59,13 @@ def test_every_cell_runs_for_every_number_and_for_none_only_the_control():
 
 
 @pytest.mark.usefixtures("_hydra")
+def test_a_value_of_an_attack_whose_cells_are_all_left_out_is_no_unknown_key():
+    made, refused = planned([0], "attack.alie.z=1.5", attacks=("alie",), defenses=("none",))
+    assert [cell(one) for one in made] == [(0, "none", "none")]
+    assert refused == []
+
+
+@pytest.mark.usefixtures("_hydra")
 def test_a_cell_that_its_rule_refuses_is_left_out_with_the_reason():
     made, refused = planned([0, 1])
     assert [cell(one) for one in made if one.label == "krum"] == [(0, "none", "krum")]

@@ -9,7 +9,7 @@ import pytest
 
 from reports import sweeps
 from reports.sweeps import Sweep
-from sim.evidence import RESULT_COLUMNS
+from sim.evidence import EVIDENCE, RESULT_COLUMNS
 from tests.commands import FAST, LOCKSTEP, results, wardround
 from tests.records import make_record
 
@@ -175,3 +175,11 @@ def test_a_sweep_with_a_job_that_is_refused_runs_none(
     err = capfd.readouterr().err
     assert err.startswith("wardround: aggregator=Krum: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_come_in_the_order_of_their_numbers_whatever_their_names(tmp_path: Path) -> None:
+    names = ["10", "9", "²", "run 2"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / EVIDENCE).touch()
+    assert [place.name for place in sweeps.places(tmp_path)] == ["9", "10", "run 2", "²"]

@@ -514,3 +514,16 @@ def test_a_defense_with_a_part_taken_or_put_in_its_place_states_it(
     monkeypatch.chdir(tmp_path)
     assert command.main(["run", *FAST, *words_.split(" "), "hydra.run.dir=out"]) == 0
     assert json.loads((tmp_path / "out/evidence.jsonl").read_text())["defense"] == label
+
+
+@pytest.mark.parametrize("folder", ["foo", "design"])
+def test_a_folder_that_is_no_group_reaches_none_of_hydras_values(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / folder).mkdir(parents=True)
+    text = "# @package _global_\nhydra:\n  run:\n    dir: elsewhere\n"
+    (tmp_path / "mine" / folder / "x.yaml").write_text(text)
+    assert command.main(["run", "--config-dir", "mine", *FAST, f"+{folder}=x"]) == 2
+    assert f"--config-dir=mine/{folder}: expected DIR/GROUP/NAME.yaml" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

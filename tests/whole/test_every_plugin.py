@@ -3,6 +3,8 @@ added here.
 """
 
 import dataclasses
+import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -88,10 +90,15 @@ def test_data_sheet_is_complete(each_plugin: Any) -> None:
     assert len(about.paper.split()) >= 4
     assert 1930 < about.year < 2100
     assert about.sees
-    assert type(each_plugin).__doc__
+    assert (type(each_plugin).__doc__ or "").splitlines()[0].endswith(".")  # a line of the listing
     assert LEVELS.index(about.needs) <= LEVELS.index(about.uses)
     fields = {field.name for field in dataclasses.fields(each_plugin)}
     assert all(variant.split("=")[0] in fields for variant in about.variants)
+
+
+def test_the_year_of_the_paper_stands_in_the_modules_first_lines(each_plugin: Any) -> None:
+    module = sys.modules[type(each_plugin).__module__]
+    assert re.search(rf"\b{each_plugin.about.year}\b", module.__doc__ or "")
 
 
 def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(

@@ -80,39 +80,51 @@ def test_a_sum_of_few_hospitals_hides_little_and_one_of_many_hides_much() -> Non
     assert 0.03 <= many <= 0.3
 
 
+SEEDS = 10  # of single seeds under flipped signs some stay above 0.8: 16 of 20 end below 0.56
+
+
 @lru_cache(maxsize=1)
-def sign_flipped() -> dict[tuple[str, str], RunRecord]:
+def sign_flipped() -> dict[tuple[str, str], list[RunRecord]]:
     words = [
         (),
         ("defense=median",),
         ("attack=[sign_flip]",),
         ("attack=[sign_flip]", "defense=median"),
     ]
-    records = run_together([experiment("consortium=heart12", *more) for more in words])
-    return {(record.attack, record.defense): record for record in records}
+    records = run_together(
+        [
+            experiment("consortium=heart12", f"seed={seed}", *more)
+            for more in words
+            for seed in range(SEEDS)
+        ]
+    )
+    groups = [records[at : at + SEEDS] for at in range(0, len(records), SEEDS)]
+    return {(group[0].attack, group[0].defense): group for group in groups}
 
 
-def auroc(attack: str, defense: str) -> float:
-    return sign_flipped()[attack, defense].value("auroc")
+def auroc(attack: str, defense: str) -> np.ndarray:
+    """One value a seed."""
+    return np.array([record.value("auroc") for record in sign_flipped()[attack, defense]])
 
 
 def test_sign_flipping_by_a_quarter_of_the_hospitals_destroys_the_plain_mean() -> None:
-    assert auroc("none", "none") > 0.82
-    assert auroc("sign_flip", "none") <= 0.55
+    assert auroc("none", "none").min() > 0.82
+    assert auroc("sign_flip", "none").mean() <= 0.55
+    assert (auroc("none", "none") - auroc("sign_flip", "none")).min() >= 0.05
 
 
 def test_the_median_withstands_sign_flipping_at_a_price() -> None:
-    assert auroc("sign_flip", "median") > 0.75
-    assert auroc("none", "median") < auroc("none", "none")
+    assert auroc("sign_flip", "median").min() > 0.75
+    assert (auroc("none", "median") < auroc("none", "none")).all()
 
 
 def test_attack_and_defense_are_shown_to_have_done_something() -> None:
-    record = sign_flipped()["sign_flip", "median"]
+    record = sign_flipped()["sign_flip", "median"][0]
     both = record.engagement
     assert record.value("attack_distance") == pytest.approx(5, rel=1e-6)  # from u to -4u
     assert both.attack_engaged
     assert both.defense_engaged
-    neither = sign_flipped()["none", "none"].engagement
+    neither = sign_flipped()["none", "none"][0].engagement
     assert (neither.attack_engaged, neither.defense_engaged) == (None, None)
 
 

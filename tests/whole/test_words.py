@@ -2,6 +2,7 @@
 beside it are not used.
 """
 
+import ast
 import re
 import subprocess
 
@@ -35,6 +36,7 @@ RETIRED = {  # the word: the words that took its place
     "twin": "copy, reference",
     "twins": "copies, references",
 }
+PACKAGES = ("sim", "clients", "aggregators", "attacks", "reports", "threats", "benchmarks")
 # history, another's text, and the words themselves
 NOT_READ = ("CHANGELOG.md", "LICENSE", "tests/whole/test_words.py")
 SLOGAN = r"design on trial before it is deployed|Federated learning on trial"
@@ -44,6 +46,11 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"README\.md|pyproject\.toml|sim/cli/command\.py|reports/templates/index\.html\.j2": SLOGAN,
     # the statistical term
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py|threats/findings\.py": STATISTICS,
+    # the statistical term, and the key of a design file that states how much is run
+    r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
+    r"|threats/(consistency|system)\.py": (
+        r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
+    ),
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend
     r"sim/federation/adversary\.py": r'"foreseen"',
@@ -115,3 +122,39 @@ def test_what_is_allowed_is_needed(files: str) -> None:
     assert named
     for name, text in named.items():
         assert retired("sim/any.py", text), name
+
+
+def packed(text: str) -> list[int]:
+    """Numbers of lines that assign several values to several names at once, but for a swap."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            given = sorted(ast.unparse(part) for part in node.value.elts)
+            for target in node.targets:
+                if isinstance(target, (ast.Tuple, ast.List)):
+                    names = sorted(ast.unparse(part) for part in target.elts)
+                    found += [node.lineno] * (names != given)
+    return found
+
+
+def test_a_line_of_our_packages_assigns_one_thing() -> None:
+    python = {name: text for name, text in texts().items() if name.endswith(".py")}
+    ours = {name: text for name, text in python.items() if name.split("/")[0] in PACKAGES}
+    assert {name.split("/")[0] for name in ours} == set(PACKAGES)
+    assert [f"{name}:{line}" for name, text in ours.items() for line in packed(text)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a, b = 1, x", "a, (b, c) = 1, f()", "[a, b] = 1, 2", "x = a, b = 1, 2", "a, b = b, 1"],
+)
+def test_a_packed_assignment_is_found(line: str) -> None:
+    assert packed(f"def f():\n    {line}\n") == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a, b = f()", "a, b = b, a", "a = 1, 2", "a, *b = c", "a, b = c if d else e"],
+)
+def test_a_swap_and_one_thing_unpacked_are_fine(line: str) -> None:
+    assert packed(line) == []

@@ -186,7 +186,7 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
     [
         (
             ["dance"],
-            "wardround: command=dance: expected one of run, compare, explain, list, report\n",
+            "wardround: command=dance: expected one of run, compare, explain, init, list, report\n",
         ),
         (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
@@ -346,7 +346,7 @@ def test_help_waits_for_no_library() -> None:
         (["compare", "seeds=1"], True),
         (["compare", "workers=1"], False),
         (["compare", "++workers=1"], False),
-        (["compare", "-cd", "tests"], True),
+        (["compare", "-cd", "docs"], True),
         (["compare", "--cfg", "job"], False),
         (["compare", "--cfg=job"], False),
         (["run", "seed=1"], False),

@@ -30,6 +30,7 @@ WITHOUT = {
         "rich",
     ),
     "report --help": (*COMPUTES, "hydra", "numpy", "pydantic"),
+    "init --schema": (*COMPUTES, "hydra", "rich"),
     "list attack": COMPUTES,
     "list": (*TRAINS, "torch", "scipy"),  # data sets take their records from polars
     # The network is tried, and a step of its training is timed: with torch, but not with what torch

@@ -10,16 +10,20 @@ from functools import cache
 import pytest
 import yaml
 
-from sim.config import groups
+from sim.config import choices, groups
 from sim.errors import InputError
 from sim.plugins import CONF
 from sim.study import compose
 from sim.study.experiment import Experiment, from_text, load
 from tests.federation import experiment, plan
 
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
 OWN = ("csv", "npz")  # consortia of files of the user, which other tests have
-OPTIONS = [(group, one) for group in GROUPS for one in compose.options(group) if one not in OWN]
+OPTIONS = [
+    (group, name)
+    for group in choices.groups()
+    for name in compose.options(group)
+    if name not in OWN
+]
 LISTS = ("attack", "steps")  # groups of which several can be chosen
 DEFAULT = yaml.safe_load((CONF / "compare.yaml").read_text())
 

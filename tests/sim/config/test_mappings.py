@@ -12,6 +12,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
+from sim.config.choices import groups
 from sim.config.mappings import replace
 from sim.errors import InputError
 from sim.study import compose
@@ -19,11 +20,7 @@ from tests import ROOT
 from tests.federation import experiment
 
 CONF = ROOT / "conf"
-GROUPS = [
-    path.name
-    for path in CONF.iterdir()
-    if path.is_dir() and path.name not in ("hydra", "defense", "__pycache__")
-]
+GROUPS = [group for group in groups() if group != "defense"]
 LISTED = ("attack", "steps")  # groups of which several are chosen
 
 

@@ -2,6 +2,7 @@
 states.
 """
 
+import hashlib
 import json
 import pickle
 from dataclasses import FrozenInstanceError, fields
@@ -124,21 +125,24 @@ def test_the_plan_holds_no_seed_no_key_and_no_record() -> None:
     assert not [one for one in held if isinstance(one, (Key, Records))]
     assert not [one for one in held if type(one) is int and one == SEED]
     content = pickle.dumps(agreed.terms) + agreed.text.encode()
-    assert not [one for one in encodings(SEED) if one in content]
+    site = run.truth.sites[0]
+    for secret in (SEED, site.key._secret):
+        assert not [one for one in encodings(secret) if one in content]
     # as the search must find one
-    assert [one for one in encodings(SEED) if one in pickle.dumps(run.truth.sites[0].key)]
+    assert [one for one in encodings(site.key._secret) if one in pickle.dumps(site.key)]
     assert "backdoor" not in agreed.text
 
 
-def test_keys_draw_what_the_seed_gives_by_name() -> None:
-    hospital = key(5, "hospital", "hospital_03")
-    for own, whole in (
-        (hospital.stream("dp-noise", 2), stream(5, "dp-noise", 2, "hospital_03")),
-        (key(5, "aggregator").stream("rule", 4), stream(5, "rule", 4)),
-        (key(5, "adversary").stream("attack", "alie", 1), stream(5, "attack", "alie", 1)),
+def test_a_secret_is_the_digest_of_seed_party_and_name_and_draws_follow_from_it_by_name() -> None:
+    for made, text in (
+        (key(5, "hospital", "hospital_03"), '[5, "hospital", "hospital_03"]'),
+        (key(5, "aggregator"), '[5, "aggregator", ""]'),
     ):
+        secret = int(hashlib.sha256(text.encode()).hexdigest(), 16)
+        own, whole = made.stream("dp-noise", 2), stream(secret, "dp-noise", 2)
         np.testing.assert_array_equal(own.random(5), whole.random(5))
-    assert str(SEED) not in repr(key(SEED, "hospital", "x"))
+        assert f"{secret}" not in repr(made)
+        assert f"{secret:x}" not in repr(made)
 
 
 def test_each_site_has_its_own_records_and_key() -> None:

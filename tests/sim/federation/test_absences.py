@@ -160,6 +160,8 @@ def test_with_honest_hospitals_absent_a_round_is_within_the_claim_or_skipped(
         one = chained(rule, STEPS[step], 2)
         if hasattr(STEPS[step], "n_rows") and hasattr(rule, "root"):
             continue  # a trusted hospital whose row is merged with others is refused before round 1
+        if hasattr(STEPS[step], "n_rows") and case in MOVED_BY_ONE_FROM:
+            continue  # hostile rows that are merged are one row, against which it promises nothing
         if one.plan.quorum.least <= 12 and (
             found := [text for n_missing in range(4) for text in outside(one, n_missing)]
         ):
@@ -193,8 +195,8 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
     )
     spare = 12 - one.plan.quorum.least
     assert f"{spare} of 12 may be missing" in absences(one)
-    there = [name for name in honest_of(one) if name != getattr(one.plan.chain.rule, "root", None)]
-    away = [*there, *one.attack_plan.hostile]
+    root = getattr(one.plan.chain.rule, "root", None)
+    away = [name for name in (*honest_of(one), *one.attack_plan.hostile) if name != root]
     assert one_round(one, set(away[:spare]))[0].skipped is None
     if spare < 11:
         skipped = one_round(one, set(away[: spare + 1]))[0].skipped
@@ -325,7 +327,7 @@ def _round(
 AWAY = ("attack.honest_absence.rate=0.5", "training.rounds=4")
 DESIGNS = [
     ("attack=[sign_flip,honest_absence]", "defense=trimmed_mean"),
-    ("attack=[sign_flip,honest_absence,dropout]", "defense=krum"),
+    ("attack=[sign_flip,honest_absence,dropout]", "adversary.n_hostile=2", "defense=krum"),
     ("attack=[aggregation_tailored,honest_absence]", "defense=nnm_trimmed_mean"),
     (
         "attack=[alie,honest_absence]",
@@ -423,22 +425,26 @@ def test_the_adversary_sees_no_absent_update_and_asks_a_rule_that_keeps_its_numb
     assert np.abs(predicted).max() < 10  # three far rows of nine are trimmed, all three of them
 
 
-ISSUED = {
-    0: (0.817, 0.856, 0.864),
-    1: (0.805, 0.857, 0.854),
-    2: (0.773, 0.858, 0.842),
-    3: (0.727, 0.852, 0.751),
+STATED = {  # in docs/rules.md
+    0: (0.841, 0.818, 0.839),
+    1: (0.835, 0.795, 0.828),
+    2: (0.834, 0.767, 0.823),
+    3: (0.829, 0.744, 0.797),
 }
+SEEDS = 3
 
 
-def test_absent_honest_hospitals_no_longer_let_flipped_signs_through_the_trimmed_mean() -> None:
-    """heart12, 3 hostile, seeds 0 to 2. With the absent counted as hostile, seed 0 fell to 0.5 with
-    one of them missing.
+def test_absent_honest_hospitals_do_not_let_flipped_signs_through_the_trimmed_mean() -> None:
+    """heart12, 3 hostile, seeds 0 to 2. With the absent counted as hostile the model is turned
+    round where three are missing.
     """
-    runs = [missing(n, seed) for n in ISSUED for seed in range(3)]
-    found = np.array([record.value("auroc") for record in run_together(runs)]).reshape(4, 3)
-    np.testing.assert_allclose(found, list(ISSUED.values()), atol=0.002)
-    assert found.min() > 0.7
+    runs = [missing(n, seed) for n in STATED for seed in range(SEEDS)]
+    counted = [counting(missing(3, seed), "count_as_hostile") for seed in range(SEEDS)]
+    found = np.array([record.value("auroc") for record in run_together([*runs, *counted])])
+    staying, turned = found[: len(runs)].reshape(4, SEEDS), found[len(runs) :]
+    np.testing.assert_allclose(staying, list(STATED.values()), atol=0.002)
+    assert staying.min() > 0.7
+    assert turned.max() < 0.3
 
 
 def missing(n_honest: int, seed: int) -> Experiment:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sim.seeds import stream
+from sim.seeds import key
 from sim.study.experiment import Experiment
 from tests.federation import alone, experiment, finished
 
@@ -29,7 +29,7 @@ def chosen(model: str, attack: str, rule: str) -> Experiment:
 
 def first_weights(widths: list[int]) -> Weights:
     """Uniform in +-1/sqrt(fan_in), layer by layer, weight before bias."""
-    rng, weights = stream(SEED, "model"), list[torch.Tensor]()
+    rng, weights = key(SEED, "aggregator").stream("model"), list[torch.Tensor]()
     for fan_in, fan_out in pairwise(widths):
         bound = fan_in**-0.5
         values = torch.tensor(
@@ -44,7 +44,8 @@ def local_round(
 ) -> Weights:
     """One pass of SGD over shuffled records."""
     weights = [w.clone().requires_grad_() for w in weights]
-    order = torch.from_numpy(stream(SEED, "batches", round_, hospital).permutation(len(y)))
+    shuffled = key(SEED, "hospital", hospital).stream("batches", round_).permutation(len(y))
+    order = torch.from_numpy(shuffled)
     for batch in order.split(BATCH):
         hidden = x[batch]
         for k in range(0, len(weights) - 2, 2):

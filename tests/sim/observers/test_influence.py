@@ -11,7 +11,7 @@ import pytest
 
 from aggregators.steps.momentum import Averages
 from sim.observers.influence import Influence, distances, slopes_of
-from sim.seeds import stream
+from sim.seeds import key, stream
 from sim.states import State
 from sim.study.run import run, subject
 from sim.types import View
@@ -37,7 +37,7 @@ def drawn(taken: np.ndarray) -> list[float]:
     """Mean of ``taken`` (n, d) over the entries that ``slopes_of`` draws for each row: the first of
     its draws.
     """
-    owner = stream(0, "kept", 1).integers(0, N, D)
+    owner = key(0, "simulator").stream("kept", 1).integers(0, N, D)
     return [float(taken[i, owner == i].mean()) for i in range(N)]
 
 
@@ -63,7 +63,7 @@ def test_the_share_used_is_that_of_a_plain_count(defense: str) -> None:
 
 
 def test_the_median_keeps_less_of_a_hospital_at_the_edge() -> None:
-    rows = stream(1, "rows").normal(size=(N, D)) + np.linspace(-1, 1, N)[:, None]
+    rows = stream(1, "rows").normal(size=(N, D)) + np.linspace(-2, 2, N)[:, None]
     influence = measured(rows, "defense=median")
     assert influence[0] < influence[N // 2] / 2
 

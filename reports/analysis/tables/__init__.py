@@ -1,0 +1,57 @@
+"""Records of runs in, the frames that figures, page and terminal show out.
+
+Seeds are the unit of every mean and interval; see ``pairs`` for how changes are taken.
+"""
+
+from reports.analysis.tables.hospitals import hospital_effects, spent, worst_hit
+from reports.analysis.tables.outcomes import curves, inversions, screened, tradeoff
+from reports.analysis.tables.pairs import (
+    PAIRED,
+    against,
+    beside,
+    gaps,
+    over_seeds,
+    paired,
+    with_bounds,
+)
+from reports.analysis.tables.scores import CELL, cells, judged_by_auroc, runs, worst_attacks
+from reports.analysis.tables.studies import (
+    CURVE_COLUMNS,
+    hostile_act,
+    idle,
+    material_drop,
+    one_study,
+    pooled,
+    reads_only,
+    why_undefined,
+)
+
+__all__ = [
+    "CELL",
+    "CURVE_COLUMNS",
+    "PAIRED",
+    "against",
+    "beside",
+    "cells",
+    "curves",
+    "gaps",
+    "hospital_effects",
+    "hostile_act",
+    "idle",
+    "inversions",
+    "judged_by_auroc",
+    "material_drop",
+    "one_study",
+    "over_seeds",
+    "paired",
+    "pooled",
+    "reads_only",
+    "runs",
+    "screened",
+    "spent",
+    "tradeoff",
+    "why_undefined",
+    "with_bounds",
+    "worst_attacks",
+    "worst_hit",
+]

@@ -1,0 +1,119 @@
+"""What each defense does to each hospital: changes of its scores, and the privacy spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from reports.analysis.tables.pairs import PAIRED, against, frame, over_seeds, paired
+from sim.evidence import RunRecord, intervals
+from sim.evidence.intervals import CHANGE
+from sim.types import TableRow
+
+HOSPITAL = {
+    **PAIRED,
+    **dict.fromkeys(("defense", "hospital"), pl.String),
+    **dict.fromkeys(("seed", "n_train"), pl.Int64),
+    **dict.fromkeys(("brier", "auroc"), pl.Float64),
+}
+SPENT = {
+    **dict.fromkeys(("defense", "hospital"), pl.String),
+    **dict.fromkeys(("n_train", "steps"), pl.Int64),
+    **dict.fromkeys(("epsilon", "noise_multiplier", "sample_rate", "delta"), pl.Float64),
+}
+NOTABLE = 0.0005  # a change that three digits show
+
+
+def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Changes of each hospital by each defense when nobody attacks: Brier score and AUROC.
+
+    One row a defense and hospital, largest hospital first: ``n_train``, ``brier`` and ``auroc``
+    with ``_n``, ``_low``, ``_high``; ``brier_each`` of ``seeds``: the changes, one a seed. The
+    changes are against no defense. A positive Brier change is worse, a negative AUROC change is
+    worse. AUROC is null where it is not defined.
+    """
+    by = ("defense", "hospital")
+    alone = [(record, pair) for record, pair in paired(records) if record.attack == "none"]
+    rows = (pair | row for record, pair in alone for row in _hospital_rows(record))
+    table = frame(rows, HOSPITAL)
+    sizes = table.group_by(by, maintain_order=True).agg(n_train=pl.col("n_train").max())
+    changed = against(table, "undefended", "brier", on=("hospital",))
+    brier = over_seeds(changed, by, "brier", "brier", CHANGE)
+    of_auroc = against(table, "undefended", "auroc", on=("hospital",))
+    auroc = over_seeds(of_auroc, by, "auroc", "auroc", CHANGE)
+    each = changed.drop_nulls("brier").sort("seed", maintain_order=True)
+    by_seed = each.group_by(by, maintain_order=True).agg(
+        seeds=pl.col("seed"), brier_each=pl.col("brier")
+    )
+    effects = brier.join(sizes, on=by, maintain_order="left")
+    for part in (auroc, by_seed):
+        effects = effects.join(part, on=by, how="left", maintain_order="left")
+    return _by_defense(effects)
+
+
+def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
+    """The hospital with the largest mean Brier change under each defense, the worst defense first.
+
+    Only changes that are ``NOTABLE`` count. Such a change is the largest of many, picked after the
+    fact, so its mean leans high. ``alike``: the other hospitals under the same defense that it is
+    not distinguished from, the next largest first; only where that is empty is it the hardest hit.
+    """
+    notable = effects.filter(pl.col("brier") >= NOTABLE)
+    ordered = notable.sort("brier", descending=True, maintain_order=True)
+    worst = ordered.unique("defense", keep="first", maintain_order=True)
+    rows = worst.iter_rows(named=True)
+    alike = [_alike(row, effects.filter(defense=row["defense"])) for row in rows]
+    return worst.with_columns(alike=pl.Series(alike, dtype=pl.List(pl.String)))
+
+
+def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Record-level privacy of each defense and hospital in its costliest run, largest first.
+
+    ``advantage``: bound on an attacker's, see ``intervals.membership_advantage``.
+    """
+    rows = (row for record in records if record.privacy is not None for row in _spent_rows(record))
+    by = ("defense", "hospital")
+    most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
+    table = frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
+    pairs = zip(table["epsilon"], table["delta"], strict=True)
+    advantages = [intervals.membership_advantage(*pair) for pair in pairs]
+    return _by_defense(table.with_columns(pl.Series("advantage", advantages, pl.Float64)))
+
+
+def _alike(worst: TableRow, others: pl.DataFrame) -> list[str]:
+    """Names of ``others`` whose Brier change is not distinguished from the worst, by seed."""
+    mine = dict(zip(worst["seeds"], worst["brier_each"], strict=True))
+    names = []
+    for row in others.sort("brier", descending=True, maintain_order=True).iter_rows(named=True):
+        theirs = dict(zip(row["seeds"] or [], row["brier_each"] or [], strict=True))
+        gaps = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
+        if row["hospital"] != worst["hospital"] and gaps and not intervals.are_apart(gaps):
+            names.append(row["hospital"])
+    return names
+
+
+def _hospital_rows(record: RunRecord) -> Iterator[TableRow]:
+    for one in record.hospitals:
+        yield {
+            "defense": record.defense,
+            "seed": record.seed,
+            "hospital": one.hospital,
+            "n_train": one.n_train,
+            "brier": record.value("brier", one.hospital),
+            "auroc": record.value("auroc", one.hospital),
+        }
+
+
+def _spent_rows(record: RunRecord) -> Iterator[TableRow]:
+    assert record.privacy is not None
+    for one in record.privacy.hospitals:
+        known = {"defense": record.defense, "delta": record.privacy.delta}
+        epsilon = record.value("epsilon", one.hospital)
+        yield {**known, "epsilon": epsilon, **one.model_dump()}
+
+
+def _by_defense(table: pl.DataFrame) -> pl.DataFrame:
+    """Defenses in the order in which they come, hospitals of each from the largest on."""
+    place = pl.col("place").min().over("defense")
+    return table.with_row_index("place").sort(place, -pl.col("n_train"), "hospital").drop("place")

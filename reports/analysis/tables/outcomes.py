@@ -1,0 +1,150 @@
+"""The tradeoff of defenses, curves by round, records recovered, and replies that were not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from reports.analysis.tables.pairs import frame, gaps, minus_base
+from reports.analysis.tables.scores import CELL, cells, judged_by_auroc, runs
+from reports.analysis.tables.studies import cell, pooled, reads_only
+from sim.evidence import RunRecord, intervals
+from sim.types import TableRow
+
+CURVE = {
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    **dict.fromkeys(("seed", "round"), pl.Int64),
+    "auroc": pl.Float64,
+}
+LOST = {**dict.fromkeys(("attack", "defense", "hospital", "reason"), pl.String), "seed": pl.Int64}
+INVERSION = {
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    **dict.fromkeys(("round", "n_seeds", "n_attacked", "n_guesses", "n_recovered"), pl.Int64),
+    **dict.fromkeys(("rate", "rate_low", "rate_high", "summed"), pl.Float64),
+    **dict.fromkeys(("summed_low", "summed_high"), pl.Int64),
+    "noised": pl.Boolean,
+}
+
+
+def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
+    """One row a defense that ran unattacked and attacked: ``utility``, and its ``worst`` attack's.
+
+    These are means of ``metric`` with ``_low`` and ``_high``; ``worst_lowest``: in the worst of
+    ``n_seeds``; ``attack`` names the worst one, ``n_attacks`` how many were tried, ``epsilon`` the
+    privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the defense
+    with the highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest;
+    null for the highest itself. ``apart``: whether they are distinguished. ``n_undefined``:
+    attacked runs whose model has no figure, which ``worst`` leaves out.
+    """
+    judged = judged_by_auroc(cells(records, metric))
+    attacked = judged.filter(pl.col("attack") != "none")
+    counts = attacked.group_by("defense").agg(
+        n_attacks=pl.len().cast(pl.Int64), n_undefined=pl.col("n_undefined").sum()
+    )
+    defined = pl.col("mean").is_not_null()
+    control = judged.filter(defined, pl.col("attack") == "none")
+    alone = control.select("defense", "epsilon", *_means_as("utility"))
+    hit = attacked.filter(defined).join(alone, on="defense", how="semi", maintain_order="left")
+    order = hit.sort("mean", maintain_order=True)
+    worst = order.unique("defense", keep="first", maintain_order=True)
+    behind = _behind_best(runs(records).with_columns(value=pl.col(metric)), worst)
+    lowest = {"worst_lowest": pl.col("lowest"), "n_seeds": pl.col("n")}
+    worst = worst.select("defense", "attack", *_means_as("worst"), **lowest)
+    points = alone.join(worst, on="defense", maintain_order="left")
+    points = points.join(counts, on="defense", maintain_order="left")
+    points = points.join(behind, on="defense", how="left", maintain_order="left")
+    return points.with_columns(pl.col("behind_n").fill_null(0))
+
+
+def curves(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """AUROC on all test patients by round: mean over seeds, lowest and highest seed.
+
+    Attacks that only read are left out.
+    """
+    shown = [record for record in records if not reads_only(record)]
+    table = frame((row for record in shown for row in _curve_rows(record)), CURVE)
+    value = pl.col("auroc")
+    grouped = table.group_by(*CELL, "round", maintain_order=True)
+    means = grouped.agg(n=pl.len(), mean=value.mean(), low=value.min(), high=value.max())
+    return means.sort("round", maintain_order=True)
+
+
+def inversions(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row a reconstruction attack, with all that ran beside it, and a defense, over all seeds.
+
+    ``n_recovered`` of ``n_attacked`` records are a ``rate`` with exact bounds that take records as
+    independent; ``summed``: mean number of records in a row that the attacker saw, ``_low`` and
+    ``_high`` the fewest and most; ``noised``: with differential privacy.
+    """
+    groups: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in records:
+        if record.inversion is not None:
+            groups.setdefault((record.attack, record.defense), []).append(record)
+    rows = (_inversion_row(attack, defense, group) for (attack, defense), group in groups.items())
+    return frame(rows, INVERSION)
+
+
+def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Replies that were not used, by attack, reason and those defenses that lost the same.
+
+    ``n``: replies of each of ``hospitals``; ``n_runs``: runs of each of ``defenses``.
+    """
+    rows = (
+        {**cell(record), "hospital": lost.hospital, "reason": lost.reason}
+        for record in records
+        for lost in record.screened
+    )
+    by = (*CELL, "reason")
+    grouped = frame(rows, LOST).group_by(*by, "hospital", maintain_order=True)
+    table = grouped.agg(n=pl.len(), n_runs=pl.col("seed").n_unique())
+    alike = table.group_by(*by, "n", "n_runs", maintain_order=True)
+    of_cell = alike.agg(hospitals=pl.col("hospital").sort())
+    same = of_cell.group_by("attack", "reason", "n", "n_runs", "hospitals", maintain_order=True)
+    found = same.agg(defenses=pl.col("defense"))
+    return found.sort("n", descending=True, maintain_order=True)
+
+
+def _curve_rows(record: RunRecord) -> Iterator[TableRow]:
+    curve = pooled(record).curve
+    for number, value in zip(curve.get("round", []), curve.get("value", []), strict=True):
+        yield {**cell(record), "round": number, "auroc": value}
+
+
+def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> TableRow:
+    found = [record.inversion for record in group if record.inversion is not None]
+    attacked = sum(record.n_attacked for record in group)
+    recovered = sum(record.n_recovered for record in group)
+    low, high = intervals.rate_interval(recovered, attacked) if attacked else (None, None)
+    summed = [n for one in found for n in one.records_in_row]
+    return {
+        "attack": attack,
+        "defense": defense,
+        "round": found[0].round,
+        "n_seeds": len(found),
+        "n_attacked": attacked,
+        "n_guesses": sum(one.n_guesses for one in found),
+        "n_recovered": recovered,
+        "rate": recovered / attacked if attacked else None,
+        "rate_low": low,
+        "rate_high": high,
+        "summed": sum(summed) / len(summed) if summed else None,
+        "summed_low": min(summed, default=None),
+        "summed_high": max(summed, default=None),
+        "noised": any(record.privacy is not None for record in group),
+    }
+
+
+def _behind_best(table: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
+    """Each defense's outcome under its worst attack minus the highest of these, seed by seed."""
+    best = worst.sort("mean", descending=True, maintain_order=True)["defense"].head(1)
+    under = table.join(worst.select(CELL), on=CELL, how="semi", maintain_order="left")
+    of_best = pl.col("defense").is_in(best.implode())
+    base = under.filter(of_best).select("seed", base="value")
+    others = under.filter(~of_best).join(base, on="seed", maintain_order="left")
+    return gaps(minus_base(others, "value"), "value")
+
+
+def _means_as(name: str) -> list[pl.Expr]:
+    columns = ("mean", "mean_low", "mean_high")
+    return [pl.col(column).alias(column.replace("mean", name)) for column in columns]

@@ -1,0 +1,104 @@
+"""The runs of a study: their order, and what a single run is and did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sim.errors import InputError
+from sim.evidence import RunRecord
+from sim.types import TableRow
+
+CURVE_COLUMNS = ("round", "hospital", "metric", "value")
+
+
+def one_study(
+    records: Sequence[RunRecord], attacks: Sequence[str] = (), defenses: Sequence[str] = ()
+) -> list[RunRecord]:
+    """The records with controls first, then in the order of ``attacks`` and ``defenses``.
+
+    Records of other attacks and defenses come last, in the order given. Raises ``InputError``
+    unless all can be compared. That takes one consortium, one number of rounds, and one run for an
+    attack, defense, number of hostile hospitals and seed.
+    """
+    if not records:
+        raise InputError("evidence.jsonl", "no runs", "expected at least one finished run")
+    for key in ("consortium", "n_hospitals", "rounds"):
+        values = {getattr(record, key) for record in records}
+        if len(values) > 1:
+            shown = ", ".join(map(str, sorted(values)))
+            raise InputError(key, shown, "expected one value in all runs of a report")
+    counts = Counter((r.attack, r.defense, r.n_hostile, r.seed) for r in records)
+    repeated = [cell for cell, n in counts.items() if n > 1]
+    if repeated:
+        expected = (
+            "expected one run for an attack, defense, n_hostile and seed;"
+            " other settings need a folder of their own"
+        )
+        raise InputError("evidence.jsonl", " x ".join(map(str, repeated[0])), expected)
+    first = _places(["none", *attacks])
+    second = _places(["none", *defenses])
+    return sorted(
+        records,
+        key=lambda one: (
+            first.get(one.attack, len(first)),
+            second.get(one.defense, len(second)),
+        ),
+    )
+
+
+def pooled(record: RunRecord) -> RunRecord:
+    """The record with no more of its curve than reports draw, the AUROC on all test patients.
+
+    Most of a record is its curve.
+    """
+    curve = [record.curve.get(name, []) for name in CURVE_COLUMNS]
+    lines = [line for line in zip(*curve, strict=True) if line[1:3] == ("all", "auroc")]
+    columns = map(list, zip(*lines, strict=True))
+    return record.model_copy(update={"curve": dict(zip(CURVE_COLUMNS, columns, strict=False))})
+
+
+def material_drop(records: Sequence[RunRecord]) -> float:
+    """The loss of AUROC that counts as material in a study, as its configuration states."""
+    return float(records[0].config["report"]["material_drop"])
+
+
+def reads_only(record: RunRecord) -> bool:
+    """Whether the run's only attack reads and sends nothing, so that its model is unattacked."""
+    return record.inversion is not None and record.inversion.attack == record.attack
+
+
+def hostile_act(record: RunRecord) -> bool:
+    """Whether hostile hospitals do something in the run.
+
+    They do not where an attack only reads, or honest hospitals are only absent.
+    """
+    return (
+        record.attack != "none"
+        and not reads_only(record)
+        and not set(record.attack.split("+")) <= set(record.absences)
+    )
+
+
+def idle(record: RunRecord) -> list[str]:
+    """Which of attack and defense did nothing in the run, whose outcome shows nothing of them."""
+    engaged = {
+        "attack": record.engagement.attack_engaged,
+        "defense": record.engagement.defense_engaged,
+    }
+    return [what for what, did in engaged.items() if did is False]
+
+
+def why_undefined(record: RunRecord) -> str:
+    """Why a run has no AUROC."""
+    found = record.outcome("auroc")
+    return (found.undefined if found else None) or "it was not measured"
+
+
+def cell(record: RunRecord) -> TableRow:
+    """Attack, defense and seed of a run."""
+    return {"attack": record.attack, "defense": record.defense, "seed": record.seed}
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}

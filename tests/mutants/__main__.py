@@ -1,0 +1,240 @@
+"""Mutation testing: a fixed sample of small changes of the code, which tests should notice.
+
+    python -m tests.mutants            draw the sample, record which test runs which line, try all
+    python -m tests.mutants --list     only show the sample
+
+Everything happens in copies of the working tree, in a temporary folder. A mutant is *killed* if a
+test fails, or runs far beyond its normal time (*timeout*); it *survived* if all chosen tests pass,
+or if no test runs its line (*no tests*). A survivor that ``docs/mutants.md`` lists with a reason,
+by the text that is printed here, is marked so; it counts as not killed all the same.
+
+Exit code 0 if the share of killed mutants is reached and every survivor is listed, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants import plugin
+from tests.mutants.changes import Mutant, sample
+from tests.mutants.recording import (
+    Recording,
+    command,
+    copy,
+    environment,
+    file_of,
+    record,
+)
+
+ROOT = Path(__file__).parents[2]
+MUTATED = ("aggregators", "attacks", "sim/evidence", "sim/federation", "threats")
+LISTED = ROOT / "docs" / "mutants.md"
+SIZE = 200
+SEED = 0
+LEAST = 0.9  # share of the sample that must be killed
+FIRST = 5.0  # seconds of the tests that are tried first, and
+FIRST_FILES = 4  # the most files that they come from: most mutants die here
+BUDGET = 120.0  # normal seconds of all tests that are tried on one mutant
+PATIENCE = (60.0, 8.0)  # a timeout: so many seconds, and so many times the normal ones
+OUTCOMES = ("killed", "timeout", "survived", "no tests")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one mutant."""
+
+    mutant: Mutant
+    outcome: str
+    seconds: float
+    by: str  # the test that failed
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the tests noticed it."""
+        return self.outcome in ("killed", "timeout")
+
+    @property
+    def text(self) -> str:
+        """Its file and change, as a page lists it."""
+        return f"`{self.mutant.path}` {self.mutant.change}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--size", type=int, default=SIZE, help="mutants in the sample")
+    parser.add_argument("--seed", type=int, default=SEED, help="another sample")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests a mutant")
+    parser.add_argument("--only", default="", metavar="PATH", help="of the sample, these files'")
+    parser.add_argument("--list", action="store_true", help="only show the sample")
+    parser.add_argument(
+        "--recording", type=Path, metavar="DIR", help="where the records are, or will be left"
+    )
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        trees = [Path(folder) / f"tree{i}" for i in range(given.jobs)]
+        for tree in trees:
+            copy(ROOT, tree)
+        mutants, n_places = sample(trees[0], MUTATED, given.size, given.seed)
+        print(f"{n_places} places can be changed; {len(mutants)} of them are, seed {given.seed}.")
+        mutants = [mutant for mutant in mutants if mutant.path.startswith(given.only)]
+        if given.list:
+            for mutant in mutants:
+                print(f"{mutant.path}:{mutant.line}  {mutant.change}")
+            return 0
+        records = given.recording or Path(folder) / "records"
+        if not list(records.glob("tests*.json")):
+            started = time.monotonic()
+            record(trees, records.resolve())
+            print(f"Recorded the tests in {time.monotonic() - started:.0f} s.", flush=True)
+        recording = Recording.read(records, trees[0])
+        return show(try_all(mutants, recording, trees, given.budget))
+
+
+def try_all(
+    mutants: Sequence[Mutant], recording: Recording, trees: Sequence[Path], budget: float
+) -> list[Tried]:
+    """What became of each mutant, each tree trying one at a time."""
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def one(mutant: Mutant) -> Tried:
+        tree = free.get()
+        try:
+            tried = attempt(mutant, recording, tree, budget)
+        finally:
+            free.put(tree)
+        where = f"{mutant.path}:{mutant.line}"
+        print(
+            f"{tried.outcome:9}{tried.seconds:6.1f} s  {where}  {mutant.change}  {tried.by}",
+            flush=True,
+        )
+        return tried
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        return list(pool.map(one, mutants))
+
+
+def attempt(mutant: Mutant, recording: Recording, tree: Path, budget: float) -> Tried:
+    """Change the tree, run the tests that could notice, and change it back."""
+    started = time.monotonic()
+    first, rest = chosen(recording.tests(mutant), recording, budget)
+    path = tree / mutant.path
+    outcome, by = "no tests", ""
+    _write(path, mutant.mutated)
+    try:
+        for tests in filter(None, (first, rest)):
+            seconds = sum(recording.seconds[name] for name in tests)
+            seconds += sum(recording.longest[file] for file in {file_of(name) for name in tests})
+            outcome, by = run(tree, tests, PATIENCE[0] + PATIENCE[1] * seconds)
+            if outcome != "survived":
+                break
+    finally:
+        _write(path, mutant.source)
+    return Tried(mutant, outcome, time.monotonic() - started, by)
+
+
+def _write(path: Path, source: str) -> None:
+    path.write_text(source)
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        compiled.unlink()  # one of the same second and size would hide the change
+
+
+def chosen(
+    names: Sequence[str], recording: Recording, budget: float
+) -> tuple[list[str], list[str]]:
+    """The tests to try first, from few files, and then the others within the budget."""
+    first: list[str] = []
+    rest: list[str] = []
+    files: dict[str, list[str]] = {}  # where each file's tests went
+    spent = 0.0
+    spent_first = 0.0
+    for name in names:
+        file = file_of(name)
+        seconds = recording.seconds[name]
+        if file not in files:
+            seconds = max(seconds, recording.shared[file])
+        if spent + seconds > budget and files:
+            continue
+        spent += seconds
+        n_first = sum(part is first for part in files.values())
+        is_quick = spent_first + seconds <= FIRST and n_first < FIRST_FILES
+        part = files.setdefault(file, first if is_quick else rest)
+        if part is first and spent_first + seconds <= FIRST:
+            spent_first += seconds
+            first.append(name)
+        else:
+            rest.append(name)
+    return first, rest
+
+
+def run(tree: Path, tests: list[str], limit: float) -> tuple[str, str]:
+    """Run tests in a tree until one fails: the outcome, and the test or how pytest ended."""
+    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
+        names = Path(folder) / "tests.json"
+        names.write_text(json.dumps(tests))
+        files = sorted({file_of(name) for name in tests})
+        process = subprocess.Popen(
+            command("-x", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", *files),
+            cwd=tree,
+            env=environment(tree, **{plugin.TESTS: str(names)}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return "timeout", f"after {limit:.0f} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode == 0:
+        return "survived", ""
+    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "killed", failed[0] if failed else f"pytest exited with {process.returncode}"
+
+
+def show(tried: Sequence[Tried]) -> int:
+    """Print the table and the survivors; returns the exit code."""
+    print(f"\n{'':24}{'mutants':>9}" + "".join(f"{name:>10}" for name in OUTCOMES))
+    for package in (*MUTATED, ""):
+        counts = Counter(one.outcome for one in tried if one.mutant.path.startswith(package))
+        cells = "".join(f"{counts[name]:10}" for name in OUTCOMES)
+        print(f"{package or 'all':24}{sum(counts.values()):9}{cells}")
+    killed = sum(one.is_killed for one in tried)
+    page = LISTED.read_text() if LISTED.exists() else ""
+    unlisted = 0
+    print(f"\n{killed} of {len(tried)} killed: {killed / max(1, len(tried)):.1%}.")
+    for one in tried:
+        if not one.is_killed:
+            listed = one.text in page
+            unlisted += not listed
+            print(f"{'listed' if listed else 'NOT LISTED'}  line {one.mutant.line}: {one.text}")
+    return int(killed < LEAST * len(tried) or unlisted > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
