@@ -24,7 +24,7 @@ from sim.evidence import RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, launcher, processes, sharing
 from sim.study.compose import Refused
-from sim.study.experiment import address
+from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
 
 
@@ -46,6 +46,7 @@ def run(config: DictConfig) -> None:
     experiment = compose.checked(values, overrides())
     folder = results_folder()
     search_for_cycles()
+    show_own(experiment)
     with compare.entered(folder, [experiment]) as held:
         write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
@@ -71,6 +72,7 @@ def comparison(config: DictConfig) -> None:
     folder = results_folder()
     search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
+    show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         write_config(folder, values)
         if workers > 1:  # this process only waits for them
@@ -136,6 +138,14 @@ def _holds_runs(folder: Path) -> bool:
 def write_config(folder: Path, values: dict[str, Any]) -> None:
     """Write the resolved configuration of a command into its folder."""
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
+
+
+def show_own(experiment: Experiment) -> None:
+    """Print how a consortium's own data were read, before anything runs."""
+    if not experiment.consortium.public:
+        from sim.cli.explain import show_data
+
+        show_data(Screen(stderr=True), experiment)
 
 
 def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:

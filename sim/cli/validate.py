@@ -116,6 +116,7 @@ def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job
     known = catalog.load()
     check_folder(folder, trial.asked)
     experiments = trial.experiments()
+    tasks.show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         tasks.write_config(folder, {key: values[key] for key in values if key != "search"})
         write_design(folder, trial.asked)
