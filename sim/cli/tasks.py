@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -26,6 +26,7 @@ from sim.study import compare, compose, launcher, processes, sharing
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
+from sim.types import Node
 
 
 def _place() -> Path:
@@ -135,7 +136,7 @@ def _holds_runs(folder: Path) -> bool:
     return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
-def write_config(folder: Path, values: dict[str, Any]) -> None:
+def write_config(folder: Path, values: Node) -> None:
     """Write the resolved configuration of a command into its folder."""
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
