@@ -24,7 +24,7 @@ ROUNDS = 150
 RUNS = 144
 WORDS = (
     *("compare", "consortium=heart12", f"training.rounds={ROUNDS}", "workers=2"),
-    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=16"),
+    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=8"),
 )
 PATIENCE = 900.0
 
