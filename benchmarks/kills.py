@@ -21,10 +21,10 @@ from sim.errors import InputError
 from sim.study import checkpoints
 
 ROUNDS = 150
-RUNS = 144
+RUNS = 72
 WORDS = (
     *("compare", "consortium=heart12", f"training.rounds={ROUNDS}", "workers=2"),
-    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=16"),
+    *("attacks=[sign_flip,alie]", "defenses=[median,trimmed_mean]", "seeds=8"),
 )
 PATIENCE = 900.0
 

@@ -38,15 +38,32 @@ MANIFEST = (
 )
 
 
-def write_report(folder: Path, *, show_reconstructions: bool = False) -> Path:
+PAGE = "index.html.j2"
+
+
+def prepare() -> None:
+    """Load what every page is made with."""
+    rendering.environment().get_template(PAGE)
+    catalog.load()
+
+
+def write_report(
+    folder: Path,
+    everything: Sequence[RunRecord] | None = None,
+    *,
+    show_reconstructions: bool = False,
+) -> Path:
     """The path of ``report/index.html``, written with its figures from the evidence in ``folder``.
+
+    ``everything``: what ``evidence.read`` gives for the folder, where it is in memory already.
 
     Reconstructed records of data that is not public appear as scores only unless
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
     folder holds no runs or runs that cannot be compared.
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
-    read = [tables.pooled(record) for record in evidence.read(folder)]
+    found = evidence.read(folder) if everything is None else everything
+    read = [tables.pooled(record) for record in found]
     records = tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
     drawn = draw(records, manifest["refused"] or ())
     page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
@@ -101,7 +118,7 @@ def render(
     """The page as HTML text."""
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
-    template = rendering.environment().get_template("index.html.j2")
+    template = rendering.environment().get_template(PAGE)
     return template.render(
         records=records,
         study=records[0],

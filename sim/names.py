@@ -14,7 +14,8 @@ ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so fa
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
 CLEAR: Final = "aggregators.secagg.clear.Clear"  # secure aggregation that hides nothing
 RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
-PRELOADED: Final = ("sim.study.run", "clients.app")  # modules imported before workers are forked
+SHARED: Final = ("sim.study.run", "clients.app")  # modules that workers share
+PRELOADED: Final = ("sim.study.forked",)  # imports those of SHARED before workers are forked
 
 
 def named(name: str) -> object:

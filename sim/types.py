@@ -506,10 +506,27 @@ class Hospital:
 
 
 @dataclass(frozen=True)
+class SourceColumn:
+    """A column of a consortium's own data, and what it was taken for.
+
+    ``used``: whether it is a field of a record. ``absent``: patients without a value. ``levels``:
+    of a category, how many.
+    """
+
+    name: str
+    kind: str
+    used: bool
+    absent: int
+    levels: int
+    note: str
+
+
+@dataclass(frozen=True)
 class Consortium:
     """The hospitals of a consortium, in order of their names.
 
-    ``public``: whether a report may show records. ``data_hash``: sha256 of the source.
+    ``public``: whether a report may show records. ``data_hash``: sha256 of the source. ``columns``:
+    of own data, what was found in it. ``notes``: what a reader of the figures should know.
     """
 
     name: str
@@ -518,6 +535,8 @@ class Consortium:
     public: bool
     data_hash: str
     source: str = field(default="")
+    columns: tuple[SourceColumn, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hospitals)

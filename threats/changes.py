@@ -163,7 +163,8 @@ def _members(design: Design, config: Node) -> Iterator[Change]:
     """One hospital more, where the data set is shared out among as many as one asks for."""
     chosen = design.federation.consortium
     node = config["consortium"]
-    if isinstance(node.get("n_hospitals"), int):
+    shared_out = node.get("partition", "always") is not None  # own data may name their hospitals
+    if shared_out and isinstance(node.get("n_hospitals"), int):
         yield _joined(design, chosen, "n_hospitals", node["n_hospitals"] + 1, "one hospital more")
     if isinstance(node.get("sites"), Mapping):
         for site, number in node["sites"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         interrupts.end_with(INTERRUPTED, processes.kill)
+        gc.disable()  # until something runs: imports make many objects and drop none
     words = brackets.joined(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     if command in ("--help", "-h", "help"):

@@ -75,10 +75,24 @@ def show(experiments: Sequence[Experiment], workers: int) -> None:
         f"about {_duration(seconds(experiments) / workers)} on {workers} processes"
     )
     console.print(f"about {needed_bytes(experiments, workers) / 1e6:.0f} MB of memory")
-    for text in first.data_notes:
-        console.print(Text.assemble(("Data", "yellow"), f": {text}"))
+    show_data(console, first)
     for experiment in {experiment.label: experiment for experiment in experiments}.values():
         _design(console, experiment)
+
+
+def show_data(console: Screen, experiment: Experiment) -> None:
+    """Print how own data were read, and what is to be known of them."""
+    columns = experiment.consortium.columns
+    if columns:
+        table = Table(box=None, pad_edge=False)
+        for header in ("column", "taken as", "absent", "levels", ""):
+            table.add_column(header, no_wrap=header == "column")
+        for one in columns:
+            levels = str(one.levels) if one.levels else ""
+            table.add_row(Text(one.name), one.kind, str(one.absent), levels, one.note)
+        console.print(table)
+    for text in experiment.data_notes:
+        console.print(Text.assemble(("Data", "yellow"), f": {text}"))
 
 
 def _design(console: Screen, experiment: Experiment) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from threading import Thread
+from typing import Final, cast
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -22,8 +24,9 @@ from sim.evidence import RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, launcher, processes, sharing
 from sim.study.compose import Refused
-from sim.study.experiment import address
+from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
+from sim.types import Node
 
 
 def _place() -> Path:
@@ -43,6 +46,8 @@ def run(config: DictConfig) -> None:
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
     folder = results_folder()
+    search_for_cycles()
+    show_own(experiment)
     with compare.entered(folder, [experiment]) as held:
         write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
@@ -51,7 +56,7 @@ def run(config: DictConfig) -> None:
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        page = finish(repeat.of_job("run", overrides()), folder, [record], start)
+        page = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
@@ -66,18 +71,36 @@ def comparison(config: DictConfig) -> None:
         processes.warm_up()
     experiments, refused = planned(values)
     folder = results_folder()
+    search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
+    show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         write_config(folder, values)
+        if workers > 1:  # this process only waits for them
+            Thread(target=_load_reports, daemon=True).start()
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
         command = repeat.of_job("compare", overrides())
-        page = finish(command, folder, records, start, refused)
+        page = finish(command, folder, records, held, start, refused)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     print_place(page)
+
+
+def search_for_cycles() -> None:
+    """Let Python search for cycles again if it does not, but not among what is there already."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
+def _load_reports() -> None:
+    """Load what makes the report, which takes a second."""
+    from reports.page import prepare
+
+    prepare()
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -96,6 +119,7 @@ def report(words: Sequence[str]) -> None:
     from reports import sweeps
     from threats import verdict
 
+    search_for_cycles()
     for word in words:
         folder = Path(word)
         if _holds_runs(folder):
@@ -104,7 +128,7 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        print_place(_page(folder, chain.records))
+        print_place(_page(folder, chain.records, chain.records))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -112,9 +136,17 @@ def _holds_runs(folder: Path) -> bool:
     return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
 
 
-def write_config(folder: Path, values: dict[str, Any]) -> None:
+def write_config(folder: Path, values: Node) -> None:
     """Write the resolved configuration of a command into its folder."""
     files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
+
+
+def show_own(experiment: Experiment) -> None:
+    """Print how a consortium's own data were read, before anything runs."""
+    if not experiment.consortium.public:
+        from sim.cli.explain import show_data
+
+        show_data(Screen(stderr=True), experiment)
 
 
 def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:
@@ -125,14 +157,17 @@ def finish(
     command: str,
     folder: Path,
     records: Sequence[RunRecord],
+    held: Mapping[str, RunRecord],
     start: float,
     refused: Sequence[Refused] = (),
 ) -> Path:
     """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
 
-    ``command`` repeats it. Runs of earlier commands stay in the tables.
+    ``command`` repeats it. ``held``: the records of runs of earlier commands, as they were read;
+    they stay in the tables. The records that this command made are not read back.
     """
-    everything = evidence.read(folder)
+    new = {record.run: record for record in records}
+    everything = evidence.ordered({**held, **new}.values())
     evidence.write_tables(folder, everything)
     facts = manifest(command, time.perf_counter() - start)
     runs = [*records, *everything]
@@ -141,14 +176,14 @@ def finish(
     facts["refused"] = [asdict(cell) for cell in refused]
     facts["evidence"] = evidence.head(folder)
     _write_manifest(folder, facts)
-    return _page(folder, records)
+    return _page(folder, records, everything)
 
 
-def _page(folder: Path, records: Sequence[RunRecord]) -> Path:
+def _page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRecord]) -> Path:
     from reports.page import write_report
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    return write_report(folder, show_reconstructions=shown)
+    return write_report(folder, everything, show_reconstructions=shown)
 
 
 def print_place(page: Path) -> None:
@@ -167,8 +202,14 @@ def _check_comparison(config: DictConfig) -> None:
     compare.held(_place(), planned(compose.resolved(config))[0])
 
 
-LOCKSTEP: Final = cast(jobs.Order, launcher.lockstep)  # it gets what ``_check_run`` gives
+def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:
+    """The order of ``hydra/launcher=lockstep``, which runs the jobs before their tasks begin."""
+    search_for_cycles()
+    found = cast(Sequence[launcher.Job], checked)  # what ``_check_run`` gives
+    yield from launcher.lockstep(found, config)
+
+
 COMMANDS: Final[Mapping[str, jobs.Command]] = {
-    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": LOCKSTEP}),
+    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": _lockstep}),
     "compare": jobs.Command(comparison, _check_comparison, jobs.BASIC),
 }

@@ -57,6 +57,7 @@ class _Job:
         """The task of the command, for its composed configuration."""
         values = compose.resolved(config)
         minutes = _minutes(values)
+        tasks.search_for_cycles()
         tried = needed_by(self.asked, values)
         if self.given.plan:
             show_plan(tried)
@@ -100,6 +101,7 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
     known = catalog.load()
     check_folder(folder, tried.asked)
     experiments = tried.experiments()
+    tasks.show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         tasks.write_config(folder, {key: values[key] for key in values if key != "search"})
         write_design(folder, tried.asked)
@@ -109,7 +111,7 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
         chain = evidence.chain(folder)
         assessment = assessed(design, tried.runs, chain, claims.stated(folder))
         verdict.write(folder, assessment, known)
-        page = tasks.finish(job.command, folder, records, job.start)
+        page = tasks.finish(job.command, folder, records, held, job.start)
         found = None
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(tried, folder, values, chain, minutes)

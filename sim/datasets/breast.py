@@ -7,14 +7,13 @@ from importlib.resources import files
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from sim.datasets.table import Rows, Site, Table, consortium, split
-from sim.errors import InputError, number, whole
+from sim.datasets.sharing_out import drawn, hospital_names
+from sim.datasets.table import Site, Table, consortium, split
+from sim.errors import number, whole
 from sim.seeds import stream
 from sim.types import Consortium
 
-DRAWS = 10_000
 SOURCE = (
     "UCI Breast Cancer Wisconsin (Diagnostic), doi:10.24432/C5DW2B, CC BY 4.0,"
     " as shipped with scikit-learn"
@@ -47,34 +46,14 @@ class BreastCancer:
         """The consortium of this seed, named ``breast8`` for 8 hospitals; label 1 is malignant."""
         table = _source()
         rng = stream(seed, "split", "breast")
-        width = len(str(self.n_hospitals))
-        names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
-        parts = self._shares(table.labels, rng)
+        names = hospital_names(self.n_hospitals)
+        parts = drawn(table.labels, self.n_hospitals, self.alpha, self.min_rows, rng)
         by_name = [stream(seed, "split", name) for name in names]
         sites = [
             Site(name, name, *split(rows, table.labels, self.test_fraction, draws))
             for name, rows, draws in zip(names, parts, by_name, strict=True)
         ]
         return consortium(f"breast{self.n_hospitals}", table, sites, public=True)
-
-    def _shares(self, labels: NDArray[np.float32], rng: np.random.Generator) -> list[Rows]:
-        classes = [rng.permutation(np.flatnonzero(labels == label)) for label in (1, 0)]
-        possible = self.n_hospitals * self.min_rows <= len(labels)
-        for _ in range(DRAWS if possible else 0):
-            ends = np.array([self._ends(len(rows), rng) for rows in classes])
-            if np.diff(ends).sum(axis=0).min() >= self.min_rows:
-                parts = [np.split(rows, end[1:-1]) for rows, end in zip(classes, ends, strict=True)]
-                return [np.concatenate(part) for part in zip(*parts, strict=True)]
-        expected = (
-            f"expected less, for {self.n_hospitals} hospitals to get it of {len(labels)} patients"
-            f" at alpha={self.alpha:g}"
-        )
-        raise InputError("min_rows", self.min_rows, expected)
-
-    def _ends(self, n_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        shares = rng.dirichlet(np.full(self.n_hospitals, self.alpha))
-        ends = n_rows * np.minimum(np.cumsum(shares), 1)
-        return np.array([0, *np.rint(ends[:-1]), n_rows], dtype=np.int64)
 
 
 @cache

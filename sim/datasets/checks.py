@@ -52,7 +52,8 @@ def notes(consortium: Consortium) -> list[str]:
     Records that agree in every feature may be one patient or two who are alike, so they are counted
     and not refused.
     """
-    return [*_repeated(consortium), *_one_class(consortium), *_far_values(consortium)]
+    found = (_repeated, _one_class, _far_values)
+    return [*consortium.notes, *(text for notes in found for text in notes(consortium))]
 
 
 def is_constant(low: float, high: float) -> bool:

@@ -18,7 +18,18 @@ from sim.evidence.records import (
     Spent,
     Visibility,
 )
-from sim.evidence.store import EVIDENCE, MANIFEST, Chain, Line, append, chain, head, mend, read
+from sim.evidence.store import (
+    EVIDENCE,
+    MANIFEST,
+    Chain,
+    Line,
+    append,
+    chain,
+    head,
+    mend,
+    ordered,
+    read,
+)
 from sim.evidence.tables import (
     RESULT_COLUMNS,
     RESULTS,
@@ -57,6 +68,7 @@ __all__ = [
     "chain",
     "head",
     "mend",
+    "ordered",
     "outcome",
     "read",
     "results",

@@ -114,6 +114,11 @@ class Recovered(Part):
     truth: dict[str, str]
     guess: dict[str, str] | None
 
+    @field_validator("truth", "guess")
+    @classmethod
+    def _sorted(cls, fields: dict[str, str] | None) -> dict[str, str] | None:
+        return fields and dict(sorted(fields.items()))
+
 
 class Inverted(Part):
     """A reconstruction: what was attacked, and how.
@@ -265,11 +270,35 @@ class RunRecord(Part):
         """Records that reconstruction recovered."""
         return round((self.value("reconstruction_rate") or 0.0) * self.n_attacked)
 
+    @field_validator("config", "absences")
+    @classmethod
+    def _sorted(cls, values: Node) -> Node:
+        return _in_order(values)
+
     @field_validator("curve")
     @classmethod
     def _share_names(cls, curve: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """The curve with one string for each name: one for each row would fill the memory."""
-        return {
-            key: [intern(one) if type(one) is str else one for one in column]
-            for key, column in curve.items()
-        }
+        return {key: _shared(column) for key, column in sorted(curve.items())}
+
+
+def _shared(column: list[Any]) -> list[Any]:
+    """The column with one string for each of its names, or the column itself if it has none."""
+    try:
+        return list(map(intern, column))
+    except TypeError:
+        return column
+
+
+def _in_order(values: Node) -> Node:
+    """The values with the keys of all mappings sorted, as evidence has them on the disk.
+
+    So a record that was read is the one that was made, key by key.
+    """
+    return {key: _ordered(value) for key, value in sorted(values.items())}
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, dict):
+        return _in_order(value)
+    return [_ordered(one) for one in value] if isinstance(value, list) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -116,7 +116,12 @@ def chain(folder: Path) -> Chain:
     if not reached:
         expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
         raise InputError("folder", folder, expected)
-    return Chain(tuple(sorted(records.values(), key=_place)), lines, size, previous)
+    return Chain(tuple(ordered(records.values())), lines, size, previous)
+
+
+def ordered(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records in the order in which ``read`` gives those of a folder."""
+    return sorted(records, key=_place)
 
 
 def _place(one: RunRecord) -> tuple[str, str, str, int, int, str]:

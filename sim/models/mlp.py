@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sim import limits
 from sim.errors import InputError, whole
 from sim.models.network import Network
-from sim.types import Schema, Vector
+from sim.types import Layout, Schema, Vector
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,17 @@ class FullyConnected(Network):
     """Fully connected layers with ReLU between them, of ``widths`` from input to output."""
 
     widths: tuple[int, ...]
+
+    @property
+    def layout(self) -> Layout:
+        """The layout as of every network, but without torch, which takes a second to load."""
+        return _layout(self.widths)
+
+    def works_on(self, n_features: int) -> bool:
+        """Whether these are layers from ``n_features`` features to one logit."""
+        whole = all(type(width) is int and width >= 1 for width in self.widths)
+        ends = self.widths[:1], self.widths[1:][-1:]
+        return whole and ends == ((n_features,), (1,))
 
     def build(self) -> nn.Sequential:
         from torch import nn
@@ -43,6 +55,15 @@ class FullyConnected(Network):
             values += bias
             at += fan_out * (fan_in + 1)
         return values[:, 0].astype(np.float64)
+
+
+@lru_cache(maxsize=256)
+def _layout(widths: tuple[int, ...]) -> Layout:
+    return tuple(
+        (f"{2 * index}.{name}", shape)
+        for index, (fan_in, fan_out) in enumerate(pairwise(widths))
+        for name, shape in (("weight", (fan_out, fan_in)), ("bias", (fan_out,)))
+    )
 
 
 @dataclass(frozen=True)

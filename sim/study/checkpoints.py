@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import numpy as np
-from flwr.app import ConfigRecord, Context
 from numpy.typing import NDArray
 
 from sim import evidence, files
 from sim.evidence import Part
 from sim.evidence.manifest import code_version
-from sim.federation import wire
 from sim.federation.rounds import Skipped, Weights
 from sim.states import is_stateful
 from sim.study.experiment import Experiment, address
 
 if TYPE_CHECKING:
+    from flwr.app import Context
+
     from sim.study.run import FederatedRun
 
 SCHEMA: Final = "wardround.progress/1"
@@ -288,6 +288,8 @@ def _name(kind: type) -> str:
 
 
 def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> None:
+    from flwr.app import ConfigRecord  # not needed by processes that only share runs out
+
     run.number = state["round"]
     run.earlier = state["seconds"]
     run.weights = state["weights"]
@@ -301,6 +303,10 @@ def _restore(run: FederatedRun, contexts: Sequence[Context], state: Stored) -> N
 
 def _ledgers(context: Context) -> Mapping[str, Mapping[str, object]]:
     """The memory of a hospital from round to round: records of numbers and of lists of numbers."""
+    from flwr.app import ConfigRecord  # as above
+
+    from sim.federation import wire
+
     lasting = {name: record for name, record in context.state.items() if not wire.is_held(name)}
     settings = [(name, one) for name, one in lasting.items() if isinstance(one, ConfigRecord)]
     records = {name: dict(record) for name, record in settings}

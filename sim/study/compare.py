@@ -28,7 +28,6 @@ from sim.names import ACCOUNTS, named
 from sim.study import checkpoints
 from sim.study.experiment import Experiment, address, from_text
 from sim.study.processes import PROCESSES, warm_up
-from sim.study.run import advance, run
 from sim.study.sharing import grouped
 
 Finished = Callable[[RunRecord], None]
@@ -132,12 +131,18 @@ def run_all(
     Runs on Ray come first and one by one, because each uses all cores. With a ``folder``, what runs
     on this machine's own engine have reached is stored there as they go.
     """
-    yield from (run(experiment) for experiment in todo if experiment.settings.engine.name == "ray")
+    for experiment in todo:
+        if experiment.settings.engine.name == "ray":
+            from sim.study.run import run  # here and below: loads what trains, which others may do
+
+            yield run(experiment)
     local = [experiment for experiment in todo if experiment.settings.engine.name == "local"]
     groups = grouped(local, workers)
     if workers > 1 and len(groups) > 1:
         yield from _shared_out(groups, min(workers, len(groups)), folder)
         return
+    from sim.study.run import advance
+
     for group in groups:
         yield from advance(group, progress, folder)
         _stored(group, folder)
@@ -250,6 +255,8 @@ def work(pipe: Connection, accounts: Accounts, environment: dict[str, str]) -> N
 
     An exception is sent in place of the rest of a group.
     """
+    from sim.study.run import advance
+
     enter_worker(accounts, environment)
     while True:
         try:

@@ -351,11 +351,25 @@ def _unresolved(config: DictConfig) -> Node:
 
 
 def resolved(config: DictConfig) -> Node:
-    """A composed configuration as plain values, without Hydra's own part."""
+    """A composed configuration as plain values, without Hydra's own part.
+
+    A number of hostile hospitals that is not stated is a quarter of those in the data.
+    """
+    if OmegaConf.select(config, N_HOSTILE) is None and OmegaConf.select(config, "adversary"):
+        config = config.copy()
+        OmegaConf.update(config, N_HOSTILE, _quarter(config))
     with one_line():
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items() if key != "hydra"}
+
+
+def _quarter(config: DictConfig) -> int:
+    """A quarter of the hospitals, and one of three."""
+    from sim.study.experiment import n_hospitals
+
+    n = n_hospitals(_unresolved(config))
+    return n // 4 or int(n == 3)
 
 
 def _has(config: Node, key: str) -> bool:

@@ -30,6 +30,8 @@ from sim.errors import InputError
 from sim.seeds import Key, key
 from sim.types import Absence, Consortium, DataSet, Node
 
+DATA_HASH = "data_hash"  # beside a configuration, of the data that it was made with
+
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
@@ -84,8 +86,8 @@ class Experiment:
 
     @cached_property
     def text(self) -> str:
-        """The configuration as one line of JSON, which processes of the simulator exchange."""
-        return canonical(self.config)
+        """The configuration and its data's hash as one line, which processes exchange."""
+        return canonical({**self.config, DATA_HASH: self.consortium.data_hash})
 
 
 def load(config: Mapping[str, object], label: str | None = None) -> Experiment:
@@ -261,7 +263,12 @@ def from_text(text: str) -> Experiment:
     if not isinstance(config, dict) or not isinstance(config.get("label"), str):
         raise InputError("experiment", text, "expected a configuration with a label")
     plain.check("label", config["label"])
-    return load({key: value for key, value in config.items() if key != "label"}, config["label"])
+    expected = config.pop(DATA_HASH, None)
+    made = load({key: value for key, value in config.items() if key != "label"}, config["label"])
+    if expected not in (None, made.consortium.data_hash):
+        shown = f"data {made.consortium.data_hash[:12]}"
+        raise InputError("consortium", shown, f"expected {str(expected)[:12]}: the data changed")
+    return made
 
 
 @dataclass(frozen=True)
@@ -295,6 +302,21 @@ def _mapping(key: str, value: object) -> Node:
             expected = "expected names of letters, digits, _ and -, each with its values"
             raise InputError(key, pair, expected)
     return dict(cast(list[tuple[str, Node]], pairs))
+
+
+def n_hospitals(config: Node) -> int:
+    """How many hospitals are in the data of a configuration.
+
+    Raises ``InputError`` where there are no such data.
+    """
+    packages = plugins.hashed(config.get("plugins"))
+    node = config.get("consortium")
+    seed = config.get("seed")
+    plain.check("consortium", node)
+    if not isinstance(node, dict) or type(seed) is not int or seed < 0:
+        return 0  # which is refused with the rest of the configuration
+    with blaming([str(node.get("_target_"))], public=lambda: False):
+        return len(_consortium(canonical(node), seed, tuple(packages)))
 
 
 @lru_cache(maxsize=64)

@@ -19,9 +19,11 @@ from torch import nn
 from clients.batched import Job, Noise, Optimizer, engine, padded, updates
 from clients.training import seeded, train
 from sim.design import batches
+from sim.models import check
 from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
+from sim.models.network import _layout as layout_by_torch
 from sim.models.store import load, unload
 from sim.seeds import key, stream
 from sim.training import Training
@@ -175,6 +177,21 @@ def test_the_received_weights_stay_as_they_are() -> None:
     before = [job.weights.copy() for job in jobs]
     updates(SMALL, jobs, Optimizer("sgd", 0.1))
     assert gap([job.weights for job in jobs], before) == 0
+
+
+@pytest.mark.parametrize("network", CHAINS)
+def test_layers_of_our_own_are_laid_out_as_by_torch_and_pass_the_check_of_others(
+    network: FullyConnected,
+) -> None:
+    assert network.layout == layout_by_torch(network)
+    assert network.works_on(16)
+    assert check._refusal(network, 16) is None
+
+
+@pytest.mark.parametrize("widths", [(), (16,), (1,), (16, 2), (15, 1), (16, 0, 1), (16, 2.0, 1)])
+def test_layers_that_do_not_fit_do_not_pass_for_known(widths: tuple[int, ...]) -> None:
+    assert not FullyConnected(widths).works_on(16)
+    assert not FullyConnected(widths).works_on(1)
 
 
 @dataclass(frozen=True)

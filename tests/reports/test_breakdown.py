@@ -103,7 +103,7 @@ def test_a_value_that_only_attacked_cells_have_is_taken_though_nobody_attacks_at
         one.settings.attack["sign_flip"]["scale"] for one in made if one.attack == "sign_flip"
     ] == [2.5]
     with pytest.raises(InputError, match="unknown key"):
-        planned([0], "attack.sign_flip.scale=2.5")
+        planned([0], "attack.alie.z=2.5")
 
 
 @pytest.mark.parametrize("value", [[], [1, 1], [-1], [1.5], ["a"], [True]])

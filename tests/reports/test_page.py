@@ -183,6 +183,8 @@ def test_same_evidence_gives_the_same_bytes(whole):
     before = [path.read_bytes() for path in files]
     assert page.write_report(whole) == files[0]
     assert [path.read_bytes() for path in files] == before
+    assert page.write_report(whole, evidence.read(whole)) == files[0]
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_page_never_states_what_a_simulation_cannot_know(whole):

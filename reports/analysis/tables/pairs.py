@@ -8,7 +8,7 @@ control that ``sim.evidence.controls`` finds for each run, then averaged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import polars as pl
 
@@ -18,11 +18,13 @@ from sim.evidence.intervals import CHANGE, Interval
 from sim.evidence.metrics import ANY, Range
 from sim.types import TableRow
 
+Schema: TypeAlias = Mapping[str, pl.DataType | type[pl.DataType]]
+
 # A run and its controls, by address.
 PAIRED = {"run": pl.String, "attack_free": pl.String, "undefended": pl.String}
 
 
-def frame(rows: Iterable[TableRow], schema: Mapping[str, Any]) -> pl.DataFrame:
+def frame(rows: Iterable[TableRow], schema: Schema) -> pl.DataFrame:
     """The rows as a frame with the columns of ``schema``."""
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 

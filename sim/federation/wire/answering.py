@@ -65,8 +65,9 @@ def read_tasks(messages: Iterable[Message]) -> list[Task]:
 def read_task(message: Message) -> Task:
     """The task of a message of ``ask``."""
     content = entries(content_of(message))
-    config = entries(content[CONFIG])
-    weights = entries(content[ARRAYS])[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
+    config: Any = entries(content[CONFIG])
+    sent: Any = entries(content[ARRAYS]) if ARRAYS in content else {}
+    weights = sent[WEIGHTS].numpy() if ARRAYS in content else NO_WEIGHTS
     return Task(config[ROUND], config[PLAN], weights)
 
 

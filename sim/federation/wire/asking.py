@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -27,6 +26,7 @@ from sim.federation.wire.content import (
     shared,
 )
 from sim.federation.wire.flower import (
+    Records,
     config_record,
     entries,
     from_aggregator,
@@ -58,7 +58,7 @@ def ask(
     what all nodes are sent; ``each``: what single ones are sent beside that. Nodes that are sent
     nothing of their own share their records, as in Flower's own strategies: see ``isolated``.
     """
-    records: dict[str, Any] = {CONFIG: config_record({**entries(task), ROUND: round_})}
+    records: dict[str, Records] = {CONFIG: config_record({**entries(task), ROUND: round_})}
     if weights is not None:
         records[ARRAYS] = shared({WEIGHTS: weights})
     if kind != ANY_KIND or common is not NOTHING:

@@ -11,7 +11,7 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from numpy.typing import NDArray
 
-from sim.federation.wire.flower import SharedArray, array_record, entries
+from sim.federation.wire.flower import Records, SharedArray, array_record, entries
 
 # records of a message
 ARRAYS = "arrays"
@@ -118,10 +118,10 @@ def names_of(part: str) -> tuple[str, str, str]:
     return f"{part}-{ARRAYS}", f"{part}-{METRICS}", part
 
 
-def packed(part: str, content: Content) -> dict[str, Any]:
+def packed(part: str, content: Content) -> dict[str, Records]:
     """A content as the records of a part."""
     arrays, numbers, values = names_of(part)
-    records: dict[str, Any] = {}
+    records: dict[str, Records] = {}
     if content.arrays:
         records[arrays] = shared(content.arrays)
     if content.numbers:
@@ -131,11 +131,12 @@ def packed(part: str, content: Content) -> dict[str, Any]:
     return records
 
 
-def unpacked(records: Mapping[str, Any], part: str) -> Content:
+def unpacked(records: Mapping[str, object], part: str) -> Content:
     """The content of a part's records, in dicts of its own."""
-    arrays, numbers, values = (
+    found: list[Any] = [
         entries(records[name]) if name in records else {} for name in names_of(part)
-    )
+    ]
+    arrays, numbers, values = found
     return Content(
         {name: array.numpy() for name, array in arrays.items()}, dict(numbers), dict(values)
     )

@@ -31,7 +31,7 @@ from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described
 MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12
 
 
-def attributes(thing: Any, kind: type, what: str) -> dict[str, Any]:
+def attributes(thing: object, kind: type, what: str) -> dict[str, object]:
     """The attributes of a thing that is exactly a ``kind``."""
     if type(thing) is not kind:
         raise UnusableError(f"{what} is {described(thing)}, expected {kind.__name__}")
@@ -39,13 +39,13 @@ def attributes(thing: Any, kind: type, what: str) -> dict[str, Any]:
 
 
 def entries_of(
-    record: Any, kind: type[RecordDict | ArrayRecord | ConfigRecord | MetricRecord], what: str
-) -> dict[str, Any]:
+    record: object, kind: type[RecordDict | ArrayRecord | ConfigRecord | MetricRecord], what: str
+) -> dict[str, object]:
     """The entries of a record that is exactly a ``kind``."""
     return _plain(attributes(record, kind, what).get("_data"), what)
 
 
-def _plain(entries: Any, what: str) -> dict[str, Any]:
+def _plain(entries: object, what: str) -> dict[str, object]:
     """``entries``, once a look-up in them runs nobody's code: few, by names of exactly str."""
     if type(entries) is not dict:
         raise UnusableError(f"{what} holds {described(entries)}, expected names and values")
@@ -57,21 +57,21 @@ def _plain(entries: Any, what: str) -> dict[str, Any]:
     return entries
 
 
-def metadata_in(reply: object) -> dict[str, Any]:
+def metadata_in(reply: object) -> dict[str, object]:
     """The metadata of a reply, by the names that Flower has for them."""
     message = attributes(reply, Message, "the reply")
     return attributes(message.get("_metadata"), Metadata, "the metadata")
 
 
-def reason_in(error: Any) -> str:
+def reason_in(error: object) -> str:
     """The reason that an error reply states."""
     reason = attributes(error, Error, "the error").get("_reason")
     return "no reason given" if reason is None else described(reason)
 
 
 def array_in(
-    array: Any, dtype: str, shape: tuple[int, ...], what: str, has: str = ""
-) -> NDArray[Any]:
+    array: object, dtype: str, shape: tuple[int, ...], what: str, has: str = ""
+) -> NDArray[np.generic]:
     """A copy of an array that is exactly of ``dtype`` and ``shape``, serialized or not.
 
     The form is checked before anything is decoded. ``has``: how a reason starts that states dtype
@@ -93,7 +93,7 @@ def array_in(
 
 
 def _decoded(
-    fields: dict[str, Any], agreed: np.dtype[Any], shape: tuple[int, ...], what: str, has: str
+    fields: dict[str, object], agreed: np.dtype[Any], shape: tuple[int, ...], what: str, has: str
 ) -> NDArray[Any]:
     """The array that exactly agreed bytes are, without a decoder that more could be asked of."""
     _check_form(fields.get("dtype"), fields.get("shape"), agreed, shape, has)
@@ -110,7 +110,7 @@ def _decoded(
 
 
 def _check_form(
-    dtype: Any, shape: Any, agreed: np.dtype[Any], expected: tuple[int, ...], has: str
+    dtype: object, shape: object, agreed: np.dtype[Any], expected: tuple[int, ...], has: str
 ) -> None:
     if type(dtype) is not str or dtype != agreed.name:
         raise UnusableError(f"{has}dtype {described(dtype)}, expected {agreed.name}")
@@ -127,37 +127,38 @@ def _npy_head(descr: str, shape: tuple[int, ...]) -> bytes:
     return file.getvalue()
 
 
-def number_in(name: str, value: Any) -> float:
+def number_in(name: str, value: object) -> float:
     """A finite number that a hospital reports under a printable name."""
     if len(name) > MOST_CHARACTERS or not name.isprintable():
         expected = f"expected at most {MOST_CHARACTERS} printable characters"
         raise UnusableError(f"reports a number named {described(name)}, {expected}")
-    fits = type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS)
-    if not fits or not math.isfinite(value):
-        raise UnusableError(
-            f"reports {described(name)}={described(value)}, expected a finite number"
-        )
-    return float(value)
+    if type(value) is float or (type(value) is int and value.bit_length() <= LARGEST_BITS):
+        number = float(value)
+        if math.isfinite(number):
+            return number
+    raise UnusableError(f"reports {described(name)}={described(value)}, expected a finite number")
 
 
-def value_in(name: str, value: Any, entry: Entry) -> Value:
+def value_in(name: str, value: object, entry: Entry) -> Value:
     """A value that is exactly as ``entry`` asks; a list is copied."""
     if entry.most_entries is None:
         if _fits(value, entry):
-            plain: Value = value
-            return plain
+            plain: Any = value
+            one: Value = plain
+            return one
         kind = entry.kind.__name__
     else:
-        is_short_list = type(value) is list and len(value) <= entry.most_entries
-        if is_short_list and all(_fits(part, entry) for part in value):
-            return list(value)
+        short = type(value) is list and len(value) <= entry.most_entries
+        given: Any = value
+        if short and all(_fits(part, entry) for part in given):
+            return list(given)
         kind = f"a list of at most {entry.most_entries} {entry.kind.__name__}"
     raise UnusableError(
         f"value {name} is {described(value)}, expected {kind} of at most {entry.most:g}"
     )
 
 
-def _fits(value: Any, entry: Entry) -> bool:
+def _fits(value: object, entry: Entry) -> bool:
     if type(value) is not entry.kind:
         return False
     if isinstance(value, (str, bytes)):

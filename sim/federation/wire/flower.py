@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import (
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 NPY = "numpy.ndarray"  # Flower's name for an array serialized by numpy
 
 T = TypeVar("T")
+Records: TypeAlias = ArrayRecord | MetricRecord | ConfigRecord
 
 # Flower sets its own level when imported, so this comes after
 logging.getLogger("flwr").setLevel(logging.ERROR)
@@ -47,7 +49,7 @@ class SharedArray(Array):
             "stype": NPY,
         }
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name != "data":
             raise AttributeError(name)
         data = self.__dict__["data"] = Array(self.__dict__["values"]).data
@@ -64,12 +66,12 @@ def _name(dtype: np.dtype[Any]) -> str:
     return dtype.name  # which numpy puts together at each call
 
 
-def copied(one: T, **changes: Any) -> T:
+def copied(one: T, **changes: object) -> T:
     """A copy of a Flower object with some attributes changed."""
     return made(type(one), {**one.__dict__, **changes})
 
 
-def made(kind: type[T], attributes: dict[str, Any]) -> T:
+def made(kind: type[T], attributes: dict[str, object]) -> T:
     """A Flower object with exactly these attributes."""
     new: T = object.__new__(kind)
     new.__dict__ = attributes
@@ -87,24 +89,24 @@ def array_record(arrays: dict[str, SharedArray]) -> ArrayRecord:
     return made(ArrayRecord, {**_ARRAYS, "_data": arrays})
 
 
-def config_record(values: dict[str, Any]) -> ConfigRecord:
+def config_record(values: dict[str, object]) -> ConfigRecord:
     """The record of these plain values."""
     return made(ConfigRecord, {**_CONFIG, "_data": values})
 
 
-def metric_record(numbers: Any) -> MetricRecord:
+def metric_record(numbers: object) -> MetricRecord:
     """The record of these numbers."""
     return made(MetricRecord, {**_METRICS, "_data": numbers})
 
 
-def record_dict(records: dict[str, Any]) -> RecordDict:
+def record_dict(records: Mapping[str, Records]) -> RecordDict:
     """A message's content of these records."""
     return made(RecordDict, {**_RECORDS, "_data": records})
 
 
-def entries(record: RecordDict | ArrayRecord | ConfigRecord | MetricRecord) -> dict[str, Any]:
+def entries(record: object) -> dict[str, object]:
     """The entries of a record of ours, without the typed views that Flower builds at each look."""
-    found: dict[str, Any] = vars(record)["_data"]
+    found: dict[str, object] = vars(record)["_data"]
     return found
 
 
@@ -114,22 +116,22 @@ def content_of(message: Message) -> RecordDict:
     return content
 
 
-def metadata_of(message: Message) -> dict[str, Any]:
+def metadata_of(message: Message) -> dict[str, object]:
     """The metadata of a message of ours, by the names that Flower has for them."""
-    found: dict[str, Any] = vars(vars(message)["_metadata"])
+    found: dict[str, object] = vars(vars(message)["_metadata"])
     return found
 
 
 def type_of(message: Message) -> str:
     """The type of a message of ours."""
-    found: str = metadata_of(message)["_message_type"]
-    return found
+    found: Any = metadata_of(message)["_message_type"]
+    return str(found)
 
 
 def receiver(message: Message) -> int:
     """The node that a message of ours is to."""
-    node: int = metadata_of(message)["_dst_node_id"]
-    return node
+    node: Any = metadata_of(message)["_dst_node_id"]
+    return int(node)
 
 
 def sent_to(message: Message, node: int, content: RecordDict) -> Message:
@@ -144,7 +146,7 @@ def from_aggregator(content: RecordDict, type_: str) -> Message:
     return Message(content, SUPERLINK_NODE_ID, type_)
 
 
-def reply_to(message: Message, content: Any) -> Message:
+def reply_to(message: Message, content: object) -> Message:
     """``Message(content, reply_to=message)``, whatever the content is."""
     attributes = vars(message)
     asked = vars(attributes["_metadata"])

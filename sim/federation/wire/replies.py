@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
-from numpy.typing import NDArray
 
 from sim.design.refusals import REFUSED, SENTENCES
 from sim.federation.wire.content import (
@@ -90,7 +89,7 @@ def _report(reply: object, n_params: int, max_records: int) -> Report:
     arrays = entries_of(records[ARRAYS], ArrayRecord, ARRAYS)
     if arrays.keys() != {UPDATE}:
         raise UnusableError(f"arrays {described(list(arrays))}, expected {UPDATE}")
-    update: NDArray[np.float32] = array_in(arrays[UPDATE], "float32", (n_params,), "the update")
+    update: Any = array_in(arrays[UPDATE], "float32", (n_params,), "the update")
     if np.count_nonzero(np.isfinite(update)) != n_params:  # quicker than ``all``
         raise UnusableError(NOT_FINITE)
     metrics = entries_of(records[METRICS], MetricRecord, METRICS)

@@ -67,7 +67,8 @@ def to_upload(message: Message, trained: Message) -> Message:
     arrays, numbers, _ = names_of(GIVEN)
     update = {arrays: records[ARRAYS], numbers: records[METRICS]}
     about = copied(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at="")
-    content = record_dict({**entries(content_of(message)), **update})
+    asked: Any = entries(content_of(message))
+    content = record_dict({**asked, **update})
     return copied(message, _metadata=about, _content=content)
 
 

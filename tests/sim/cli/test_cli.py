@@ -374,12 +374,17 @@ def test_workers_get_the_environment_that_was_set_after_the_process_they_are_for
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == "7"
 
 
+def test_what_was_just_run_is_not_read_back(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.evidence.read", None)
+    assert call("run", *FAST) == 0
+
+
 def test_interrupted_is_130(
     call: Call, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sim.study.compare.advance", interrupt)
+    monkeypatch.setattr("sim.study.run.advance", interrupt)
     assert call("run", *FAST) == 130
     assert capfd.readouterr().err.startswith("Interrupted. ")

@@ -77,6 +77,26 @@ def test_a_command_that_trains_nothing_imports_no_more_than_it_needs(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_that_shares_its_runs_out_imports_nothing_that_trains(tmp_path: Path) -> None:
+    words = "consortium=heart4 training.rounds=1 attacks=[sign_flip] defenses=[median] workers=2"
+    program = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "compare",
+        *words.split(),
+        f"hydra.run.dir={tmp_path}",
+    ]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    ended = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    code, imported = json.loads(ended.stdout.splitlines()[-1])
+    assert code == 0, ended.stderr
+    assert "reports.page" in imported
+    assert not {"torch", "flwr", "opacus", "sklearn", "sim.study.run"} & set(imported)
+
+
 def test_names_of_objects_stand_in_one_file() -> None:
     found = set[str]()
     for package in ("sim", "clients", "aggregators", "attacks", "reports", "threats"):

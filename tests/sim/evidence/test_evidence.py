@@ -24,6 +24,7 @@ from sim import evidence
 from sim.errors import InputError, RefusedError
 from sim.evidence import RESULT_COLUMNS, RunRecord
 from sim.study import compare
+from sim.study import run as running
 from sim.study.experiment import Experiment
 from tests import ROOT
 from tests.federation import plan
@@ -64,13 +65,13 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the runs that ``compare`` starts from now on."""
     started: list[str] = []
-    original: Callable[..., Any] = compare.advance
+    original: Callable[..., Any] = running.advance
 
     def advance(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
         started.extend(f"{e.attack}-{e.label}-{e.settings.seed}" for e in experiments)
         return original(experiments, *rest)
 
-    monkeypatch.setattr(compare, "advance", advance)
+    monkeypatch.setattr(running, "advance", advance)
     return started
 
 
@@ -266,6 +267,15 @@ def test_a_complete_folder_runs_nothing_again(uninterrupted: Path, counted: list
     assert counted == []
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_run_is_value_by_value_what_is_read_back(workers: int, tmp_path: Path) -> None:
+    planned = plan(
+        [*SMALL, "attack.analytic_inversion.round=1"], ["analytic_inversion"], ["dp_record"]
+    )
+    made = compare.complete(planned, tmp_path, workers, lambda _: None)
+    assert [*map(repr, evidence.ordered(made))] == [*map(repr, evidence.read(tmp_path))]
+
+
 def test_only_what_is_missing_is_run_and_the_table_is_the_same(
     uninterrupted: Path, tmp_path: Path, counted: list[str]
 ) -> None:
@@ -332,7 +342,7 @@ def test_a_folder_of_other_code_is_refused(
 def test_every_finished_run_is_stored_when_a_later_one_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = compare.advance, []
+    original, calls = running.advance, []
 
     def fails_later(experiments: Sequence[Experiment], *rest: Any) -> Iterator[RunRecord]:
         calls.append(len(experiments))
@@ -340,7 +350,7 @@ def test_every_finished_run_is_stored_when_a_later_one_fails(
             raise KeyboardInterrupt
         return original(experiments, *rest)
 
-    monkeypatch.setattr(compare, "advance", fails_later)
+    monkeypatch.setattr(running, "advance", fails_later)
     with pytest.raises(KeyboardInterrupt):
         compare.complete(small_plan(), tmp_path, 1, lambda _: None)
     assert 0 < len(evidence.read(tmp_path)) == calls[0] < 8

@@ -86,7 +86,7 @@ def test_a_command_of_another_study_is_refused_before_anything_is_run_or_written
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sim.study.compare.advance", None)  # nothing runs
+    monkeypatch.setattr("sim.study.run.advance", None)  # nothing runs
     before, times = content(filled), {path: path.stat().st_mtime_ns for path in filled.rglob("*")}
     model = ["model=mlp"] if key == "model" else []
     assert main([*COMPARE, *model, *words.split(), f"hydra.run.dir={filled}"]) == 2

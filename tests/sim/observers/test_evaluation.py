@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,18 +11,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
-from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    roc_auc_score,
+    roc_curve,
+)
 
 from sim.evidence import Outcome
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.models.store import load, unload
-from sim.observers.evaluation import Evaluator, curve, segmented_auroc, sensitivity_at
+from sim.observers.evaluation import (
+    Evaluator,
+    average_precision,
+    curve,
+    segmented_auroc,
+    sensitivity_at,
+)
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, Records
 from tests.federation import experiment
 
 FAST = settings(max_examples=60, deadline=None)
+Scored = tuple[np.ndarray, np.ndarray]  # labels and scores
 
 
 @st.composite
@@ -59,6 +72,36 @@ def test_auroc_does_not_exist_where_a_class_or_everybody_is_absent() -> None:
 def test_equal_scores_are_no_better_than_chance() -> None:
     labels = np.array([1.0, 0, 1, 0, 0])
     assert segmented_auroc(np.zeros(5), labels, np.zeros(5, dtype=int), 1) == [0.5]
+
+
+def cases(digits: int | None, of: tuple[int, ...] = (0, 1)) -> Iterator[Scored]:
+    """Random labels of the classes ``of``, each of them there, and scores with few digits.
+
+    Where ``digits`` is None, all patients of a case have the same score.
+    """
+    rng = np.random.default_rng(digits)
+    for n in range(2, 200):
+        labels = np.array([*of, *rng.choice(of, n - len(of))], dtype=np.float64)
+        scores = rng.normal(size=n) + labels
+        yield labels, np.full(n, scores[0]) if digits is None else scores.round(digits)
+
+
+@pytest.mark.parametrize("of", [(0, 1), (1,)])
+@pytest.mark.parametrize("digits", [None, 0, 1, 9])
+def test_average_precision_has_the_digits_of_scikit_learn(
+    digits: int | None, of: tuple[int, ...]
+) -> None:
+    for labels, scores in cases(digits, of):
+        assert average_precision(labels, scores) == average_precision_score(labels, scores)
+
+
+@pytest.mark.parametrize("digits", [None, 0, 1, 9])
+def test_sensitivity_has_the_digits_of_scikit_learns_curve(digits: int | None) -> None:
+    for labels, scores in cases(digits):
+        false_alarms, found, _ = roc_curve(labels, scores, drop_intermediate=False)
+        for specificity in (0.0, 0.5, 0.8, 0.9, 1.0):
+            best = found[false_alarms <= 1 - specificity + 1e-12].max()
+            assert sensitivity_at(specificity, labels, scores) == best
 
 
 @FAST

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,13 @@ def test_jobs_of_a_sweep_that_are_done_are_not_run_again(
         "training.rounds=1",
         f"hydra.sweep.dir={tmp_path}",
     )
-    together, groups = sys.modules["sim.study.compare"].advance, list[int]()
+    together, groups = import_module("sim.study.run").advance, list[int]()
 
     def spy(group: Sequence[Any], *rest: Any) -> Any:
         groups.append(len(group))
         return together(group, *rest)
 
-    monkeypatch.setattr("sim.study.compare.advance", spy)
+    monkeypatch.setattr("sim.study.run.advance", spy)
     assert wardround(*words, "seed=0,1") == 0
     ran = sum(groups)
     assert wardround(*words, "seed=0,1") == 0

@@ -1,6 +1,7 @@
 """A sweep in lockstep leaves what its runs leave one after the other."""
 
 import csv
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -36,7 +37,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
     call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, together = list[int](), import_module("sim.study.compare").advance
+    sizes, together = list[int](), import_module("sim.study.run").advance
 
     def spy(group: list[object], *rest: object) -> object:
         sizes.append(len(group))
@@ -44,7 +45,7 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
 
     for seed in (0, 1):
         assert call("run", *FAST, f"seed={seed}", f"hydra.run.dir={tmp_path}/alone/{seed}") == 0
-    monkeypatch.setattr("sim.study.compare.advance", spy)  # every record comes from the launcher
+    monkeypatch.setattr("sim.study.run.advance", spy)  # every record comes from the launcher
     monkeypatch.setattr("sim.study.sharing.LARGEST_GROUP", 24)
     assert (
         call(
@@ -63,6 +64,30 @@ def test_a_sweep_in_lockstep_leaves_what_single_runs_leave(
         assert files(swept) == files(alone)
         assert f"seed: {seed}\n" in (swept / "config.yaml").read_text()
     assert sum(sizes) == 2
+
+
+@pytest.mark.parametrize("launcher", ["basic", "lockstep"])
+def test_python_searches_for_cycles_while_runs_of_a_sweep_advance(
+    call: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
+    together = import_module("sim.study.run").advance
+    searched = list[bool]()
+
+    def spy(*given: object) -> object:
+        searched.append(gc.isenabled())
+        return together(*given)
+
+    monkeypatch.setattr("sim.study.run.advance", spy)
+    workers = ["hydra.launcher.workers=1"] if launcher == "lockstep" else []
+    gc.disable()  # as a command of its own process begins
+    try:
+        words = (f"hydra/launcher={launcher}", *workers, *FAST, "seed=0,1")
+        assert call("run", "-m", *words, f"hydra.sweep.dir={tmp_path}") == 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert searched
+    assert all(searched)
 
 
 def test_a_wrong_job_of_a_sweep_is_one_line_before_anything_runs(
