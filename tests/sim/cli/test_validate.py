@@ -36,7 +36,7 @@ def validated(tmp_path: Path) -> Validated:
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures are drawn, which takes longer than the runs."""
 
-    def written(folder: Path, **_: object) -> Path:
+    def written(folder: Path, *_: object, **__: object) -> Path:
         return folder / "report" / "index.html"
 
     monkeypatch.setattr("reports.page.write_report", written)
