@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,14 +62,15 @@ def environment(tree: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **one_core, "PYTHONPATH": str(tree), **more}
 
 
-def record(trees: list[Path], folder: Path) -> None:
-    """Run the test files of the trees, copies of one, dealt among them, and leave the records."""
+def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
+    """Run tests in the trees, copies of one, whose files are dealt among them, and leave the
+    records beside those that the folder has.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [
-        str(path.relative_to(trees[0])) for path in sorted((trees[0] / "tests").rglob("test_*.py"))
-    ]
+    files = list(_test_files(trees[0], tests))
     running = []
-    for i, tree in enumerate(trees):
+    n_earlier = len(list(folder.glob("tests*.json")))
+    for i, tree in enumerate(trees, start=n_earlier):
         rc = folder / f"coverage{i}.ini"
         rc.write_text(
             RC.format(packages=",".join(PACKAGES), data=folder / "coverage", context=plugin.CONTEXT)
@@ -81,7 +82,7 @@ def record(trees: list[Path], folder: Path) -> None:
         with open(folder / f"log{i}.txt", "w") as log:
             running.append(
                 subprocess.Popen(
-                    command("--tb=line", *files[i :: len(trees)]),
+                    command("--tb=line", *files[i - n_earlier :: len(trees)]),
                     cwd=tree,
                     env=environment(tree, **more),
                     stdout=log,
@@ -90,6 +91,13 @@ def record(trees: list[Path], folder: Path) -> None:
             )
     for process in running:
         process.wait()
+
+
+def _test_files(tree: Path, paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        is_file = (tree / path).is_file()
+        found = [tree / path] if is_file else sorted((tree / path).rglob("test_*.py"))
+        yield from (str(file.relative_to(tree)) for file in found)
 
 
 @dataclass(frozen=True)
