@@ -26,6 +26,7 @@ from tests.mutants import plugin
 from tests.mutants.changes import Mutant
 
 PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
+READERS = ("tests/whole/test_frozen.py", "tests/whole/test_seams.py")  # of all code, running none
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -134,7 +135,8 @@ class Recording:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that could notice a mutant, those that run its statement first, the fastest
-        first; then those of the same files, which may look at what another test computed.
+        first; then those of the same files, which may look at what another test computed, and
+        those that read all code.
         """
         first, last, at_import = _statement(mutant)
         lines = self.data.contexts_by_lineno(mutant.path)
@@ -143,7 +145,7 @@ class Recording:
             for path in (mutant.path, *self._importers.get(mutant.path, ())):
                 running |= self._of_file(path)
         running &= self.seconds.keys()
-        files = {file_of(name) for name in running}
+        files = {file_of(name) for name in running} | set(READERS)
         beside = {name for name in self.seconds if file_of(name) in files} - running
         return [*self._ordered(running), *self._ordered(beside)]
 
