@@ -31,7 +31,7 @@ from sim.evidence import RunRecord
 from sim.study import compare, compose, processes
 from sim.study.experiment import Experiment
 from sim.types import Node
-from threats import catalog, claims, verdict
+from threats import catalog, claims, exports, verdict
 
 DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
@@ -125,6 +125,7 @@ def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job
         records = run_all(trial, experiments, folder, held)
         chain = evidence.chain(folder)
         assessment = assessed(design, trial.runs, chain, claims.stated(folder))
+        exports.write(folder, design, assessment, known, chain)
         verdict.write(folder, assessment, known)
         page = tasks.finish(job.command, folder, records, held, job.start)
         found = None
