@@ -134,7 +134,9 @@ def _attack_free(assessment: Assessment, chain: Chain) -> Iterator[Node]:
         if run.run in controls and run.attack == NONE and run.defense in defenses
     ]
     for metric, known in METRICS.items():
-        values = _values(runs, metric) if known.basis == "seeds" else []
+        if known.basis != "seeds" or known.harm == "neither":
+            continue
+        values = _values(runs, metric)
         if not values:
             continue
         found = mean_interval(values, known.range)

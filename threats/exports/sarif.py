@@ -54,7 +54,8 @@ class Reference(NamedTuple):
 def document(design: Design, assessment: Assessment, catalog: Catalog) -> Node:
     """The SARIF log as plain values."""
     places = _places(design, assessment)
-    rules = [*_threats(catalog), *_conflicts(catalog)]
+    used = _used(catalog)
+    rules = [*_threats(catalog, used), *_conflicts(catalog)]
     index = {rule["id"]: number for number, rule in enumerate(rules)}
     results = [
         *(_row(row, assessment, places) for row in assessment.rows),
@@ -73,8 +74,7 @@ def document(design: Design, assessment: Assessment, catalog: Catalog) -> Node:
                 "fullDescription": _text(NOTICE),
                 "rules": rules,
                 "supportedTaxonomies": [
-                    {"name": getattr(catalog.taxonomies, key).name, "index": number}
-                    for number, key in enumerate(LISTS)
+                    {"name": used[key][0].name, "index": number} for number, key in enumerate(LISTS)
                 ],
             }
         },
@@ -87,7 +87,7 @@ def document(design: Design, assessment: Assessment, catalog: Catalog) -> Node:
             {"location": {"uri": f"../{name}"}} for name in (EVIDENCE, CLAIMS, REGISTER, VERDICT)
         ],
         "logicalLocations": [one for one, _ in places.values()],
-        "taxonomies": [_taxonomy(key, catalog) for key in LISTS],
+        "taxonomies": [_taxonomy(key, used) for key in LISTS],
         "results": results,
         "properties": {
             "notice": NOTICE,
@@ -118,6 +118,7 @@ def _text(text: str) -> Node:
 
 
 _Places = Mapping[str, tuple[Node, int]]  # by id an element, and its place in the list of them
+_Used = Mapping[str, tuple[Taxonomy, list[Entry]]]  # by key a list, and its entries in use
 
 
 def _places(design: Design, assessment: Assessment) -> _Places:
@@ -140,14 +141,14 @@ def _places(design: Design, assessment: Assessment) -> _Places:
     return found
 
 
-def _threats(catalog: Catalog) -> Iterator[Node]:
+def _threats(catalog: Catalog, used: _Used) -> Iterator[Node]:
     for threat in catalog.threats:
         yield {
             "id": threat.id,
             "name": threat.name,
             "shortDescription": _text(threat.name),
             "fullDescription": _text(threat.plain),
-            "relationships": [_relationship(one, catalog) for one in _references(threat)],
+            "relationships": [_relationship(one, used) for one in _references(threat)],
             "properties": {
                 "violation": list(threat.violation),
                 "mitigations": list(threat.mitigations),
@@ -177,12 +178,12 @@ def _references(threat: Threat) -> Iterator[Reference]:
         yield Reference("hipaa", provision.cite, f"{provision.relevance}: {provision.why}")
 
 
-def _relationship(one: Reference, catalog: Catalog) -> Node:
-    taxonomy = _taxonomy_of(one.taxonomy, catalog)
+def _relationship(one: Reference, used: _Used) -> Node:
+    taxonomy, entries = used[one.taxonomy]
     made: Node = {
         "target": {
             "id": one.id,
-            "index": [entry.id for entry in _used(one.taxonomy, catalog)].index(one.id),
+            "index": [entry.id for entry in entries].index(one.id),
             "toolComponent": {"name": taxonomy.name, "index": LISTS.index(one.taxonomy)},
         },
         "kinds": ["relevant"],
@@ -190,27 +191,24 @@ def _relationship(one: Reference, catalog: Catalog) -> Node:
     return made | {"description": _text(one.note)} if one.note else made
 
 
-def _taxonomy_of(key: str, catalog: Catalog) -> Taxonomy:
-    found: Taxonomy = getattr(catalog.taxonomies, key)
-    return found
-
-
-def _used(key: str, catalog: Catalog) -> list[Entry]:
-    """Entries of a list that a threat refers to, in the order of the list."""
-    used = {
-        one.id for threat in catalog.threats for one in _references(threat) if one.taxonomy == key
+def _used(catalog: Catalog) -> _Used:
+    """Each list with those of its entries that a threat refers to, in their order."""
+    named = {(one.taxonomy, one.id) for threat in catalog.threats for one in _references(threat)}
+    lists: dict[str, Taxonomy] = {key: getattr(catalog.taxonomies, key) for key in LISTS}
+    return {
+        key: (taxonomy, [one for one in taxonomy.entries if (key, one.id) in named])
+        for key, taxonomy in lists.items()
     }
-    return [entry for entry in _taxonomy_of(key, catalog).entries if entry.id in used]
 
 
-def _taxonomy(key: str, catalog: Catalog) -> Node:
-    taxonomy = _taxonomy_of(key, catalog)
+def _taxonomy(key: str, used: _Used) -> Node:
+    taxonomy, entries = used[key]
     return {
         "name": taxonomy.name,
         "version": taxonomy.release,
         "shortDescription": _text(f"Ids of {taxonomy.name}, {taxonomy.release}"),
         "isComprehensive": False,
-        "taxa": [_taxon(key, entry) for entry in _used(key, catalog)],
+        "taxa": [_taxon(key, entry) for entry in entries],
     }
 
 
@@ -279,7 +277,7 @@ def _criterion(one: Judged, assessment: Assessment, places: _Places) -> Node:
 
 def _excluded(one: Excluded, assessment: Assessment) -> Node:
     """A threat that does not apply, with the reason as the code of the register."""
-    made = _result(one.threat, ("excluded", one.adversary), assessment)
+    made = _result(one.threat, ("excluded", f"{one.threat}/{one.adversary}"), assessment)
     return made | {
         "kind": "notApplicable",
         "level": "none",
@@ -293,7 +291,7 @@ def _result(rule: str, key: tuple[str, str], assessment: Assessment) -> Node:
     return {
         "ruleId": rule,
         "guid": identity(assessment, "sarif", rule, *key),
-        "partialFingerprints": {f"{TOOL}/{key[0]}/v1": f"{rule}/{key[1]}"},
+        "partialFingerprints": {f"{TOOL}/{key[0]}/v1": key[1]},
     }
 
 
