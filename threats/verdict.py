@@ -170,7 +170,8 @@ def _left(row: RegisterRow) -> Node:
 
 
 def _cells(row: RegisterRow) -> TableRow:
-    initial, adjusted = row.initial, row.adjusted
+    initial = row.initial
+    adjusted = row.adjusted
     return {
         "id": row.id,
         "kind": row.kind,

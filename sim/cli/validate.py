@@ -22,7 +22,7 @@ from sim.cli import designs, jobs, search, tasks, verdicts
 from sim.cli.designs import Asked
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
-from sim.cli.tried import Tried, assessed, tried
+from sim.cli.tried import Tried, assessed, needed_by
 from sim.config import words as given
 from sim.config.hydra_errors import one_line
 from sim.config.words import FOLDERS, Validation, flags, key_of
@@ -35,18 +35,6 @@ from threats import catalog, claims, exports, verdict
 
 DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
-USAGE: Final = """\
-wardround validate consortium=DESIGN [OVERRIDES]  try a design against its acceptance criteria
-
-DESIGN is a design file (wardround init DIR writes a commented one) or one of the named designs.
-  --plan             print which runs it needs, and what cannot be run; nothing is run
-  --json             print the verdict alone, as JSON
-  search.minutes=N   where a criterion is not met: search N minutes for the smallest change
-  consortium.path=P  where the owner's records are
-  training.KEY=V, adversary.KEY=V, consortium.KEY=V   change what is run of the design
-  seeds=N, workers=N, device=D, hydra.run.dir=DIR     how much is run, and where
-Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
-"""
 
 
 @dataclass
@@ -70,12 +58,12 @@ class _Job:
         values = compose.resolved(config)
         minutes = _minutes(values)
         tasks.search_for_cycles()
-        trial = tried(self.asked, values)
+        tried = needed_by(self.asked, values)
         if self.given.plan:
-            show_plan(trial)
+            show_plan(tried)
             return
         folder = tasks.results_folder()
-        self.code = validate(trial, folder, values, minutes, self)
+        self.code = validate(tried, folder, values, minutes, self)
 
 
 def main(words: Sequence[str]) -> int:
@@ -83,9 +71,6 @@ def main(words: Sequence[str]) -> int:
     start = time.perf_counter()
     asked = given.validation(words)
     with one_line():
-        if flags(asked.words).help:
-            Screen().print(USAGE, end="", soft_wrap=True)
-            return 0
         if asked.design is None:
             raise InputError("consortium", "nothing", "expected consortium=DESIGN")
         job = _Job(designs.read(asked.design, flags(asked.words).overrides), asked, start)
@@ -108,29 +93,29 @@ def _of_hydra(asked: Asked, words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job) -> int:
+def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job) -> int:
     """Run what the folder does not hold yet, judge it, and print the verdict; the exit code."""
-    if trial.workers > 1:
+    if tried.workers > 1:
         processes.warm_up()
-    design = trial.asked.design
+    design = tried.asked.design
     known = catalog.load()
-    check_folder(folder, trial.asked)
-    experiments = trial.experiments()
+    check_folder(folder, tried.asked)
+    experiments = tried.experiments()
     tasks.show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         tasks.write_config(folder, {key: values[key] for key in values if key != "search"})
-        write_design(folder, trial.asked)
-        drop = trial.one_seed[0].settings.report.material_drop
-        claims.state(folder, design, claims.texts(design, known, trial.runs.claimed(), drop))
-        records = run_all(trial, experiments, folder, held)
+        write_design(folder, tried.asked)
+        drop = tried.one_seed[0].settings.report.material_drop
+        claims.state(folder, design, claims.texts(design, known, tried.runs.claimed(), drop))
+        records = run_all(tried, experiments, folder, held)
         chain = evidence.chain(folder)
-        assessment = assessed(design, trial.runs, chain, claims.stated(folder))
+        assessment = assessed(design, tried.runs, chain, claims.stated(folder))
         exports.write(folder, design, assessment, known, chain)
         verdict.write(folder, assessment, known)
         page = tasks.finish(job.command, folder, records, held, job.start)
         found = None
         if assessment.outcome != "met" and minutes > 0:
-            found = search.searched(trial, folder, values, chain, minutes)
+            found = search.searched(tried, folder, values, chain, minutes)
     if job.given.json:
         print(json.dumps(verdict.verdict_json(assessment, known), indent=2))
     else:
@@ -150,7 +135,7 @@ def _minutes(values: Node) -> float:
 
 
 def run_all(
-    trial: Tried,
+    tried: Tried,
     experiments: Sequence[Experiment],
     folder: Path,
     held: dict[str, RunRecord],
@@ -159,13 +144,15 @@ def run_all(
 
     Seeds come one after another, so that fewer of them are whole.
     """
-    minutes = trial.asked.design.trial.budget_minutes
+    minutes = tried.asked.design.trial.budget_minutes
     start = time.monotonic()
     records = list[RunRecord]()
     with progress("Validating", len(experiments), "runs") as step:
         for portion in _portions(experiments):
-            records += compare.finish(portion, folder, trial.workers, lambda _: step(), held)
-            if time.monotonic() - start > 60 * minutes:
+            made = compare.finish(portion, folder, tried.workers, lambda _: step(), held)
+            records += made
+            is_new = any(record.run not in held for record in made)
+            if is_new and time.monotonic() - start > 60 * minutes:
                 break
     return records
 
@@ -208,6 +195,6 @@ def check_folder(folder: Path, asked: Asked) -> None:
         )
 
 
-def show_plan(trial: Tried) -> None:
+def show_plan(tried: Tried) -> None:
     """Print what a design would run."""
-    Screen().print(verdicts.plan(trial.asked.design, trial.runs, trial.seconds))
+    Screen().print(verdicts.plan(tried.asked.design, tried.runs, tried.seconds))
