@@ -31,7 +31,7 @@ from sim.evidence import RunRecord
 from sim.study import compare, compose, processes
 from sim.study.experiment import Experiment
 from sim.types import Node
-from threats import catalog, claims, verdict
+from threats import catalog, claims, exports, verdict
 
 DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
@@ -110,6 +110,7 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
         records = run_all(tried, experiments, folder, held)
         chain = evidence.chain(folder)
         assessment = assessed(design, tried.runs, chain, claims.stated(folder))
+        exports.write(folder, design, assessment, known, chain)
         verdict.write(folder, assessment, known)
         page = tasks.finish(job.command, folder, records, held, job.start)
         found = None
