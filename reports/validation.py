@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from reports import dfd, rendering
 from reports.dfd import Badge
+from reports.page import INDEX
 from sim import files
 from sim.evidence import Chain, RunRecord
 from sim.evidence.metrics import METRICS
@@ -130,7 +131,7 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
     page = render(found, facts)
     files.replace(folder / "report" / DIAGRAM, text.encode())
-    target = folder / "report" / "index.html"
+    target = folder / "report" / INDEX
     files.replace(target, page.encode())
     return target
 
@@ -196,9 +197,7 @@ def _groups(assessment: Assessment) -> list[Group]:
     ]
 
 
-def _on(
-    stack: str, row: RegisterRow, statements: Mapping[str, Statement]
-) -> tuple[Statement, ...]:
+def _on(stack: str, row: RegisterRow, statements: Mapping[str, Statement]) -> tuple[Statement, ...]:
     found = [statements[id_] for id_ in row.evidence if statements[id_].claim.stack == stack]
     return tuple(sorted(found, key=lambda one: (-one.upper, -one.rate, one.claim.attack)))
 

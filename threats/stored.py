@@ -30,6 +30,12 @@ class Stored:
     chain: Chain
 
 
+def write_design(folder: Path, design: Design) -> None:
+    """Write the design into the folder of its runs."""
+    values = {"digest": design.digest, "design": design.model_dump(mode="json", by_alias=True)}
+    files.replace(folder / DESIGN, (json.dumps(values, indent=2) + "\n").encode())
+
+
 def held(folder: Path) -> bool:
     """Whether a folder has a verdict."""
     return os.path.lexists(folder / verdict.VERDICT)

@@ -31,9 +31,8 @@ from sim.evidence import RunRecord
 from sim.study import compare, compose, processes
 from sim.study.experiment import Experiment
 from sim.types import Node
-from threats import catalog, claims, verdict
+from threats import catalog, claims, stored, verdict
 
-DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
 USAGE: Final = """\
 wardround validate consortium=DESIGN [OVERRIDES]  try a design against its acceptance criteria
@@ -119,14 +118,14 @@ def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job
     tasks.show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         tasks.write_config(folder, {key: values[key] for key in values if key != "search"})
-        write_design(folder, trial.asked)
+        stored.write_design(folder, design)
         drop = trial.one_seed[0].settings.report.material_drop
         claims.state(folder, design, claims.texts(design, known, trial.runs.claimed(), drop))
         records = run_all(trial, experiments, folder, held)
         chain = evidence.chain(folder)
         assessment = assessed(design, trial.runs, chain, claims.stated(folder))
         verdict.write(folder, assessment, known)
-        page = tasks.finish(job.command, folder, records, held, job.start)
+        page = tasks.finish(job.command, folder, records, held, job.start, judged=chain)
         found = None
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(trial, folder, values, chain, minutes)
@@ -178,19 +177,9 @@ def _portions(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
         yield [one for one in experiments if one.settings.seed in some]
 
 
-def write_design(folder: Path, asked: Asked) -> None:
-    """Write the design into the folder of its runs."""
-    design = asked.design
-    stated = {
-        "digest": design.digest,
-        "design": design.model_dump(mode="json", by_alias=True),
-    }
-    files.replace(folder / DESIGN, (json.dumps(stated, indent=2) + "\n").encode())
-
-
 def check_folder(folder: Path, asked: Asked) -> None:
     """Refuse a folder that holds runs of another design, before anything is run or written."""
-    path = folder / DESIGN
+    path = folder / stored.DESIGN
     if not os.path.lexists(path):
         if os.path.lexists(folder / evidence.EVIDENCE):
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
