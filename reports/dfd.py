@@ -11,6 +11,7 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Final
 from unicodedata import east_asian_width
 
@@ -18,7 +19,7 @@ from reports.text.safe import shown
 from threats.system import Component, Design, Flow
 
 KINDS: Final = ("hospital", "wan", "operator", "vendor", "public")  # of zones, from left to right
-MOST_RANKS: Final = 4  # of components beside each other in a zone
+MOST_RANKS: Final = 5  # of components beside each other in a zone
 BOX: Final = 170  # width of a component
 TEXT: Final = 24  # letters in a line of a component, or of a flow's label
 LETTER: Final = 6.4  # width
@@ -28,6 +29,7 @@ BADGES: Final = 7  # in a line
 PAD: Final = 14  # between a component and its zone's edge
 GAP: Final = 26  # between components, and between zones
 TRACK: Final = 9  # between lines that run side by side
+LANE: Final = 12  # between flows that run past other components
 TITLE: Final = 30  # height of a zone's title
 
 
@@ -163,8 +165,7 @@ class _Layout:
             for place in adversary.at:
                 self.enemies[place].append(adversary.id)
         self.flow_text = {flow.id: _flow_lines(flow) for flow in design.flows}
-        heights = [LINE * self._flow_rows(flow) for flow in design.flows]
-        self.pitch = max(heights, default=0) + 12
+        self.pitch = max(map(self._label_height, design.flows), default=0) + 12
         self.rank = self._ranks()
         self.column = self._columns()
         self.first: dict[str, int] = {}  # the first rank of each kind of zone, counted from left
@@ -173,11 +174,9 @@ class _Layout:
             self.first[kind] = total
             total += self._width_of(zones)
         self.n_ranks = total
-        self.at = {
-            one.id: self.first[self.zone_kind[one.zone]] + self.rank[one.id]
-            for one in design.components
-        }
         self.zone_of = {one.id: one.zone for one in design.components}
+        self.start = {zone.id: self._start(zone.id) for zone in design.zones}
+        self.at = {one.id: self.start[one.zone] + self.rank[one.id] for one in design.components}
 
     def drawing(self) -> Drawing:
         sides = self._sides()
@@ -191,13 +190,13 @@ class _Layout:
         }
         ports = self._ports(sides, boxes)
         lanes = {
-            flow: zone_boxes[zone].y + zone_boxes[zone].height - 10 - self.pitch * place
+            flow: zone_boxes[zone].y + zone_boxes[zone].height - LANE * (place + 1)
             for zone, ones in inner.items()
             for place, flow in enumerate(ones)
         }
-        lanes |= {flow: bottom + self.pitch * (place + 1) for place, flow in enumerate(outer)}
+        lanes |= {flow: bottom + LANE * (place + 1) for place, flow in enumerate(outer)}
         arrows = tuple(self._arrows(boxes, ports, lanes, left, right, spaces))
-        height = bottom + self.pitch * len(outer) + PAD
+        height = bottom + LANE * len(outer) + PAD
         return Drawing(
             width=right[-1] + spaces[-1] + PAD,
             height=height,
@@ -206,31 +205,54 @@ class _Layout:
             flows=arrows,
         )
 
-    def _flow_rows(self, flow: Flow) -> int:
+    def _label_height(self, flow: Flow) -> int:
         n_badges = len(self.badges.get(flow.id, ()))
-        return len(self.flow_text[flow.id]) + -(-n_badges // BADGES) * 2
+        return LINE * len(self.flow_text[flow.id]) + BADGE * -(-n_badges // BADGES)
 
     def _ranks(self) -> dict[str, int]:
-        """How far right in its zone a component stands: behind all that it gets something from."""
+        """How far right in its zone a component stands: behind those before it that it is joined
+        with by a flow.
+        """
         order = {one.id: place for place, one in enumerate(self.design.components)}
         zone = {one.id: one.zone for one in self.design.components}
         rank = dict.fromkeys(order, 0)
-        forward = [
-            (flow.from_, flow.to)
+        joined = [
+            sorted((flow.from_, flow.to), key=lambda id_: order[id_])
             for flow in self.design.flows
-            if zone[flow.from_] == zone[flow.to] and order[flow.from_] < order[flow.to]
+            if zone[flow.from_] == zone[flow.to] and flow.from_ != flow.to
         ]
-        for start, end in sorted(forward, key=lambda pair: order[pair[0]]):
-            rank[end] = min(MOST_RANKS - 1, max(rank[end], rank[start] + 1))
+        for first, second in sorted(joined, key=lambda pair: order[pair[0]]):
+            rank[second] = min(MOST_RANKS - 1, max(rank[second], rank[first] + 1))
         return rank
 
     def _columns(self) -> dict[str, list[str]]:
-        """Zones by kind, from left to right."""
-        return {
-            kind: zones
+        """Zones by kind, from left to right, so that flows pass as few other columns as can be."""
+        zones = {
+            kind: found
             for kind in KINDS
-            if (zones := [zone.id for zone in self.design.zones if zone.kind == kind])
+            if (found := [zone.id for zone in self.design.zones if zone.kind == kind])
         }
+        kind_of = {one.id: self.zone_kind[one.zone] for one in self.design.components}
+        pairs = Counter((kind_of[flow.from_], kind_of[flow.to]) for flow in self.design.flows)
+
+        def length(order: Sequence[str]) -> int:
+            return sum(n * abs(order.index(a) - order.index(b)) for (a, b), n in pairs.items())
+
+        return {kind: zones[kind] for kind in min(permutations(zones), key=length)}
+
+    def _start(self, zone: str) -> int:
+        """The first rank of a zone: a narrow one stands where most of its flows to others go."""
+        columns = list(self.column)
+        own = columns.index(self.zone_kind[zone])
+        sides = 0
+        for flow in self.design.flows:
+            ends = [self.zone_of[flow.from_], self.zone_of[flow.to]]
+            if zone in ends:
+                for end in ends:
+                    other = columns.index(self.zone_kind[end])
+                    sides += (other > own) - (other < own)
+        spare = self._width_of(self.column[columns[own]]) - self._width_of([zone])
+        return self.first[columns[own]] + (spare if sides > 0 else 0)
 
     def _width_of(self, zones: Sequence[str]) -> int:
         ranks = [self.rank[one.id] for one in self.design.components if one.zone in zones]
@@ -283,13 +305,10 @@ class _Layout:
         tracks = Counter[int]()
         widths = dict.fromkeys(range(self.n_ranks), 0.0)
         for flow in self.design.flows:
-            start, end = self.at[flow.from_], self.at[flow.to]
-            if self._is_lane(flow):
-                tracks[start if end > start else start - 1] += 1
-                tracks[end - 1 if end > start else end] += 1
-                continue
-            here = min(start, end)
+            here, there = sorted((self.at[flow.from_], self.at[flow.to]))
             tracks[here] += 1
+            if self._is_lane(flow):
+                tracks[there - 1] += 1
             widths[here] = max(widths[here], LETTER * max(map(len, self.flow_text[flow.id])))
             n_badges = min(BADGES, len(self.badges.get(flow.id, ())))
             widths[here] = max(widths[here], BADGE * n_badges)
@@ -321,40 +340,40 @@ class _Layout:
             stacks[one.zone, self.rank[one.id]].append(one.id)
         content: dict[str, float] = {}
         for zone in self.zone_kind:
-            high = [
+            heights = [
                 sum(sizes[id_] + GAP for id_ in ids) - GAP
                 for (of, _), ids in stacks.items()
                 if of == zone
             ]
-            content[zone] = max(high, default=30.0)
+            content[zone] = max([30.0, *heights])
         above = TITLE + 14 + (self.pitch / 3 if self.design.flows else 0)
         total = {
-            zone: above + size + 18 + self.pitch * len(inner.get(zone, ()))
+            zone: above + size + 18 + LANE * len(inner.get(zone, ()))
             for zone, size in content.items()
         }
-        columns = {
+        tall = {
             kind: sum(total[zone] + GAP for zone in zones) - GAP
             for kind, zones in self.column.items()
         }
-        tallest = max(columns.values())
+        tallest = max(tall.values())
         ys: dict[str, float] = {}
         boxes: dict[str, Box] = {}
         for kind, zones in self.column.items():
-            y = PAD + (tallest - columns[kind]) / 2
-            first, last = self.first[kind], self.first[kind] + self._width_of(zones) - 1
+            y = PAD + (tallest - tall[kind]) / 2
             for zone in zones:
+                first = self.start[zone]
                 x = left[first] - PAD
-                width = right[last] + PAD - x
+                width = right[first + self._width_of([zone]) - 1] + PAD - x
                 lines = _wrapped(f"{zone} ({kind})", 1, int((width - 20) / LETTER))
                 title = tuple(Label(text, "title", x + 10, y + 19) for text in lines)
                 boxes[zone] = Box(zone, "zone", x, y, width, total[zone], title)
                 for (of, _), ids in stacks.items():
                     if of == zone:
                         high = sum(sizes[id_] + GAP for id_ in ids) - GAP
-                        top = y + above + (content[zone] - high) / 2
+                        next_y = y + above + (content[zone] - high) / 2
                         for id_ in ids:
-                            ys[id_] = top
-                            top += sizes[id_] + GAP
+                            ys[id_] = next_y
+                            next_y += sizes[id_] + GAP
                 y += total[zone] + GAP
         return ys, boxes, PAD + tallest
 
@@ -422,21 +441,18 @@ class _Layout:
             to_y = ports[flow.id, flow.to, other][-1]
             x = _edge(boxes[flow.from_], side, y)
             to_x = _edge(boxes[flow.to], other, to_y)
+            rank = min(start, end)
+            at = y if start <= end else to_y
+            place = right[rank] + (PAD if self._ends(rank) else 0) + 8, at
+            points = [(x, y), (to_x, to_y)]
             if flow.id in lanes:
                 lane = lanes[flow.id]
                 a = track(start if end > start else start - 1)
                 b = track(end - 1 if end > start else end)
                 points = [(x, y), (a, y), (a, lane), (b, lane), (b, to_y), (to_x, to_y)]
-                place = min(a, b) + 8, lane
-            else:
-                rank = min(start, end)
-                edge = PAD if self._ends(rank) else 0
-                at = y if start <= end else to_y
-                place = right[rank] + edge + 8, at
-                points = [(x, y), (to_x, to_y)]
-                if y != to_y:
-                    a = track(rank)
-                    points = [(x, y), (a, y), (a, to_y), (to_x, to_y)]
+            elif y != to_y:
+                a = track(rank)
+                points = [(x, y), (a, y), (a, to_y), (to_x, to_y)]
             yield self._arrow(flow, points, place)
 
     def _ends(self, rank: int) -> bool:
@@ -450,7 +466,7 @@ class _Layout:
         lines = self.flow_text[flow.id]
         pins = self.badges.get(flow.id, ())
         rows = -(-len(pins) // BADGES)
-        top = y - 6 - LINE * (len(lines) - 1) - BADGE * rows
+        top = y - 5 - LINE * (len(lines) - 1) - BADGE * rows
         kinds = ["name", *["soft"] * (len(lines) - 1)]
         labels = tuple(
             Label(text, kind, x, top + LINE * number)

@@ -220,7 +220,7 @@ def _asked(design: Design, assessment: Assessment) -> list[Asked]:
 
 def _scale(judged: Judged) -> tuple[float, float]:
     """The ends of the picture of a criterion: all figures and the limit are between them."""
-    values = [judged.limit, 0.0]
+    values = [judged.limit] if judged.bound == "at_least" else [judged.limit, 0.0]
     for one in judged.tried:
         values += [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
     low, high = min(values), max(values)
@@ -229,14 +229,15 @@ def _scale(judged: Judged) -> tuple[float, float]:
 
 
 def _open(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
-    """What was not tested, by status and reason."""
-    found = dict[str, list[Group]]()
+    """What was not tested or is not decided, by status and reason; each threat once."""
+    found = dict[str, dict[int, Group]]()
     for group in groups:
         if group.row.status != "measured":
             status = verdict.STATUS[group.row.status]
             for reason in group.row.reasons or ("no reason is stated",):
-                found.setdefault(f"{status}: {reason}", []).append(group)
-    return list(found.items())
+                ours = found.setdefault(f"{status}: {reason}", {})
+                ours.setdefault(group.number, group)
+    return [(reason, list(ours.values())) for reason, ours in found.items()]
 
 
 def _badges(design: Design, groups: Sequence[Group]) -> dict[str, list[Badge]]:
@@ -261,7 +262,7 @@ def _ids(design: Design) -> Iterator[str]:
 
 def _elements(design: Design, known: Catalog, groups: Sequence[Group]) -> list[Element]:
     """STRIDE by element: the letters that its kind has, with the rows of the register there."""
-    places = [(one.id, one.dfd, str(one.role)) for one in design.components]
+    places = [(one.id, str(one.dfd), str(one.role)) for one in design.components]
     places += [(one.id, "flow", "flow") for one in design.flows]
     return [
         Element(
