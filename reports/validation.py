@@ -22,7 +22,7 @@ from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
 from threats.statements import GRADES, Statement
-from threats.stored import Stored
+from threats.stored import Searched, Step, Stored
 from threats.system import Criterion, Design
 
 PAGE: Final = "validation.html.j2"
@@ -160,6 +160,8 @@ def render(found: Stored, manifest: Node) -> str:
         by_threat={group.row.threat: group.number for group in groups},
         acting=[group for group in groups if group.row.color in ("red", "amber")],
         open=_open(groups),
+        searched=found.searched,
+        tried=_tried(found.searched),
         conflicts=[row for row in assessment.rows if row.kind == "conflict"],
         svg=Markup(picture),
         mermaid=dfd.mermaid(design, badges),
@@ -238,6 +240,18 @@ def _open(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
                 ours = found.setdefault(f"{status}: {reason}", {})
                 ours.setdefault(group.number, group)
     return [(reason, list(ours.values())) for reason, ours in found.items()]
+
+
+def _tried(searched: Searched | None) -> list[Step]:
+    """The changes that were judged, those that meet all criteria first, then the nearest."""
+    if searched is None:
+        return []
+
+    def order(step: Step) -> tuple[bool, float]:
+        missed = [float("inf") if one.beyond is None else one.beyond for one in step.criteria]
+        return step.state != "met", sum(missed)
+
+    return sorted((step for step in searched.changes if step.criteria), key=order)
 
 
 def _badges(design: Design, groups: Sequence[Group]) -> dict[str, list[Badge]]:

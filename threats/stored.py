@@ -15,19 +15,57 @@ from sim.evidence import EVIDENCE, Chain
 from sim.types import Node
 from threats import problems, verdict
 from threats.assessment import Assessment
+from threats.catalog import Fact
+from threats.criteria import Outcome
+from threats.search import State
 from threats.statements import Source
 from threats.system import Design
 
 DESIGN: Final = "design.json"
+SEARCH: Final = "search.json"
+
+
+class Missed(Fact):
+    """A criterion of a change, under which attack, and by how much its figure misses the bound."""
+
+    id: str
+    outcome: Outcome
+    under: str | None
+    beyond: float | None
+
+
+class Step(Fact):
+    """A change that was looked at, what it costs, and what became of it."""
+
+    change: str
+    cost: str
+    state: State
+    seeds: int
+    reason: str
+    criteria: tuple[Missed, ...]
+    folder: str
+
+
+class Searched(Fact):
+    """A search for the smallest change, as its file has it."""
+
+    complete: bool
+    smallest: tuple[str, ...]
+    in_the_way: tuple[str, ...]
+    changes: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A design, its assessment, and the evidence that every row of the assessment leads to."""
+    """A design, its assessment, and the evidence that every row of the assessment leads to.
+
+    ``searched``: the search for the smallest change, where there was one.
+    """
 
     design: Design
     assessment: Assessment
     chain: Chain
+    searched: Searched | None
 
 
 def write_design(folder: Path, design: Design) -> None:
@@ -63,7 +101,21 @@ def read(folder: Path, chain: Chain) -> Stored:
         line = chain.lines.get(source.run)
         if line is None or line.hash != source.line:
             raise _wrong(folder, f"{EVIDENCE} with the line of the run {source.run}")
-    return Stored(design, assessment, chain)
+    return Stored(design, assessment, chain, _searched(folder, design))
+
+
+def _searched(folder: Path, design: Design) -> Searched | None:
+    if not os.path.lexists(folder / SEARCH):
+        return None
+    stated = _parsed(folder, SEARCH)
+    try:
+        same = stated["design"]["sha256"] == design.digest
+        found = Searched.model_validate({key: stated[key] for key in Searched.model_fields})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _wrong(folder, f"{SEARCH} as wardround validate writes it") from None
+    if not same:
+        raise _wrong(folder, f"{SEARCH} of the design in {DESIGN}")
+    return found
 
 
 def _parsed(folder: Path, name: str) -> Node:

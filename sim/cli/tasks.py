@@ -190,12 +190,18 @@ def _page(
 ) -> Path:
     """The report; of a design that of its verdict, with that of all its runs beside it."""
     from reports.page import INDEX, RUNS, write_report
-    from reports.validation import write_validation
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
     name = INDEX if judged is None else RUNS
     page = write_report(folder, everything, name=name, show_reconstructions=shown)
-    return page if judged is None else write_validation(folder, judged)
+    return page if judged is None else page_of_verdict(folder, judged)
+
+
+def page_of_verdict(folder: Path, chain: Chain) -> Path:
+    """The page of a design's verdict, written from the files of its folder."""
+    from reports.validation import write_validation
+
+    return write_validation(folder, chain)
 
 
 def print_place(page: Path) -> None:

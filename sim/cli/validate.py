@@ -129,6 +129,7 @@ def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job
         found = None
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(trial, folder, values, chain, minutes)
+            page = tasks.page_of_verdict(folder, chain)
     if job.given.json:
         print(json.dumps(verdict.verdict_json(assessment, known), indent=2))
     else:

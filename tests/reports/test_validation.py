@@ -361,3 +361,47 @@ def test_a_design_without_anything_measured_has_a_page(tmp_path: Path) -> None:
         assert one.outcome == "inconclusive"
         for reason in one.reasons:
             assert reason in text
+
+
+def search_of(design: Design, smallest: list[str]) -> dict[str, Any]:
+    """A search with two changes, of which the second was judged."""
+    missed = {"id": "accuracy", "outcome": "not_met", "under": "alie", "beyond": 0.125}
+    step = {"cost": "one rule", "state": "not_met", "seeds": 2, "reason": "", "folder": "search/x"}
+    return {
+        "schema": "wardround.search/1",
+        "design": {"name": design.meta.name, "sha256": design.digest},
+        "complete": True,
+        "smallest": smallest,
+        "in_the_way": [] if smallest else ["accuracy"],
+        "changes": [
+            {**step, "change": "a rule that is not defined", "criteria": [], "reason": "no rows"},
+            {**step, "change": "<i>the rule krum", "criteria": [missed]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("smallest", [["a clip of 1"], []])
+def test_a_search_for_the_smallest_change_is_shown(tmp_path: Path, smallest: list[str]) -> None:
+    """The change that helps, or what stands in the way, and each change that was judged."""
+    design = make_design()
+    validated(tmp_path, design)
+    path = tmp_path / stored.SEARCH
+    path.write_text(json.dumps(search_of(design, smallest)), encoding="utf-8")
+    write_validation(tmp_path, evidence.chain(tmp_path))
+    text = read(tmp_path).of("next")
+    assert ("a clip of 1: meets all criteria." in text) == bool(smallest)
+    assert ("In the way: accuracy." in text) != bool(smallest)
+    assert "1 of 2 changes tried" in text
+    assert "<i>the rule krum" in text
+    assert "under alie, beyond by 0.125" in text
+
+
+def test_a_search_of_another_design_is_refused(tmp_path: Path) -> None:
+    """A search is shown with the design that it was made for alone."""
+    design = make_design()
+    validated(tmp_path, design)
+    values = search_of(design, [])
+    for wrong in (values | {"design": {"sha256": "0" * 64}}, {}, values | {"changes": 1}):
+        (tmp_path / stored.SEARCH).write_text(json.dumps(wrong), encoding="utf-8")
+        with pytest.raises(InputError, match=stored.SEARCH):
+            write_validation(tmp_path, evidence.chain(tmp_path))
