@@ -82,8 +82,7 @@ class Asked:
     @property
     def counted(self) -> str:
         """How much was tried of the attack that decides."""
-        if self.decisive is None:
-            return "0 seeds"
+        assert self.decisive is not None
         n = len(self.decisive.seeds)
         seeds = f"{n} seed" + ("" if n == 1 else "s")
         if self.criterion.over != "rate":
@@ -169,10 +168,8 @@ def render(found: Stored, manifest: Node) -> str:
         stages=[entry.title for entry in known.taxonomies.pasta.entries],
         stride={entry.id: entry.title for entry in known.taxonomies.stride.entries},
         controls={entry.id: entry.title for entry in known.taxonomies.mitigations.entries},
-        ai_rmf={entry.id: entry.title for entry in known.taxonomies.ai_rmf.entries},
         pins=known.taxonomies,
         threats={threat.id: threat.name for threat in known.threats},
-        statements={one.id: one for one in assessment.statements},
         runs=_runs(found.chain),
     )
 
