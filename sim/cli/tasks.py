@@ -20,7 +20,7 @@ from sim import evidence, files
 from sim.cli import jobs, repeat
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
-from sim.evidence import RunRecord
+from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, launcher, processes, sharing
 from sim.study.compose import Refused
@@ -117,7 +117,7 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
     from reports import sweeps
-    from threats import verdict
+    from threats import stored, verdict
 
     search_for_cycles()
     for word in words:
@@ -128,7 +128,8 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        print_place(_page(folder, chain.records, chain.records))
+        judged = chain if stored.held(folder) else None
+        print_place(_page(folder, chain.records, chain.records, judged))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -160,11 +161,13 @@ def finish(
     held: Mapping[str, RunRecord],
     start: float,
     refused: Sequence[Refused] = (),
+    judged: Chain | None = None,
 ) -> Path:
     """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
 
     ``command`` repeats it. ``held``: the records of runs of earlier commands, as they were read;
-    they stay in the tables. The records that this command made are not read back.
+    they stay in the tables. The records that this command made are not read back. ``judged``: the
+    evidence on which the verdict of a design stands.
     """
     new = {record.run: record for record in records}
     everything = evidence.ordered({**held, **new}.values())
@@ -176,14 +179,29 @@ def finish(
     facts["refused"] = [asdict(cell) for cell in refused]
     facts["evidence"] = evidence.head(folder)
     _write_manifest(folder, facts)
-    return _page(folder, records, everything)
+    return _page(folder, records, everything, judged)
 
 
-def _page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRecord]) -> Path:
-    from reports.page import write_report
+def _page(
+    folder: Path,
+    records: Sequence[RunRecord],
+    everything: Sequence[RunRecord],
+    judged: Chain | None,
+) -> Path:
+    """The report; of a design that of its verdict, with that of all its runs beside it."""
+    from reports.page import INDEX, RUNS, write_report
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    return write_report(folder, everything, show_reconstructions=shown)
+    name = INDEX if judged is None else RUNS
+    page = write_report(folder, everything, name=name, show_reconstructions=shown)
+    return page if judged is None else page_of_verdict(folder, judged)
+
+
+def page_of_verdict(folder: Path, chain: Chain) -> Path:
+    """The page of a design's verdict, written from the files of its folder."""
+    from reports.validation import write_validation
+
+    return write_validation(folder, chain)
 
 
 def print_place(page: Path) -> None:

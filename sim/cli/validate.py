@@ -31,9 +31,8 @@ from sim.evidence import RunRecord
 from sim.study import compare, compose, processes
 from sim.study.experiment import Experiment
 from sim.types import Node
-from threats import catalog, claims, exports, verdict
+from threats import catalog, claims, exports, stored, verdict
 
-DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
 
 
@@ -104,7 +103,7 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
     tasks.show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         tasks.write_config(folder, {key: values[key] for key in values if key != "search"})
-        write_design(folder, tried.asked)
+        stored.write_design(folder, design)
         drop = tried.one_seed[0].settings.report.material_drop
         claims.state(folder, design, claims.texts(design, known, tried.runs.claimed(), drop))
         records = run_all(tried, experiments, folder, held)
@@ -112,10 +111,11 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
         assessment = assessed(design, tried.runs, chain, claims.stated(folder))
         exports.write(folder, design, assessment, known, chain)
         verdict.write(folder, assessment, known)
-        page = tasks.finish(job.command, folder, records, held, job.start)
+        page = tasks.finish(job.command, folder, records, held, job.start, judged=chain)
         found = None
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(tried, folder, values, chain, minutes)
+            page = tasks.page_of_verdict(folder, chain)
     if job.given.json:
         print(json.dumps(verdict.verdict_json(assessment, known), indent=2))
     else:
@@ -166,19 +166,9 @@ def _portions(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
         yield [one for one in experiments if one.settings.seed in some]
 
 
-def write_design(folder: Path, asked: Asked) -> None:
-    """Write the design into the folder of its runs."""
-    design = asked.design
-    stated = {
-        "digest": design.digest,
-        "design": design.model_dump(mode="json", by_alias=True),
-    }
-    files.replace(folder / DESIGN, (json.dumps(stated, indent=2) + "\n").encode())
-
-
 def check_folder(folder: Path, asked: Asked) -> None:
     """Refuse a folder that holds runs of another design, before anything is run or written."""
-    path = folder / DESIGN
+    path = folder / stored.DESIGN
     if not os.path.lexists(path):
         if os.path.lexists(folder / evidence.EVIDENCE):
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
