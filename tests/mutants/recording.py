@@ -26,7 +26,12 @@ from tests.mutants import plugin
 from tests.mutants.changes import Mutant
 
 PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
-READERS = ("tests/whole/test_frozen.py", "tests/whole/test_seams.py")  # of all code, running none
+READERS = (  # tests that look at code or at what was built of it, and run none
+    "tests/whole/test_frozen.py",
+    "tests/whole/test_seams.py",
+    "tests/whole/test_every_plugin.py::test_the_year_of_the_paper",
+    "tests/whole/test_every_plugin.py::test_yaml_states",
+)
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -135,8 +140,8 @@ class Recording:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that could notice a mutant, those that run its statement first, the fastest
-        first; then those of the same files, which may look at what another test computed, and
-        those that read all code.
+        first; then those of the same files, which may look at what another test computed. Of a
+        statement that runs at import those come before that read code or data sheets.
         """
         first, last, at_import = _statement(mutant)
         lines = self.data.contexts_by_lineno(mutant.path)
@@ -145,9 +150,11 @@ class Recording:
             for path in (mutant.path, *self._importers.get(mutant.path, ())):
                 running |= self._of_file(path)
         running &= self.seconds.keys()
-        files = {file_of(name) for name in running} | set(READERS)
+        files = {file_of(name) for name in running}
         beside = {name for name in self.seconds if file_of(name) in files} - running
-        return [*self._ordered(running), *self._ordered(beside)]
+        readers = {name for name in self.seconds if at_import and name.startswith(READERS)}
+        others = [*self._ordered(running - readers), *self._ordered(beside - readers)]
+        return [*self._ordered(readers), *others]
 
     def _ordered(self, names: set[str]) -> list[str]:
         return sorted(names, key=lambda name: (self.seconds[name], name))
