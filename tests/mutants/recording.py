@@ -146,6 +146,7 @@ class Recording:
         first, last, at_import = _statement(mutant)
         lines = self.data.contexts_by_lineno(mutant.path)
         running = {name for i in range(first, last + 1) for name in lines.get(i, ())}
+        nearest = running & self.seconds.keys()
         if at_import:
             for path in (mutant.path, *self._importers.get(mutant.path, ())):
                 running |= self._of_file(path)
@@ -153,8 +154,8 @@ class Recording:
         files = {file_of(name) for name in running}
         beside = {name for name in self.seconds if file_of(name) in files} - running
         readers = {name for name in self.seconds if at_import and name.startswith(READERS)}
-        others = [*self._ordered(running - readers), *self._ordered(beside - readers)]
-        return [*self._ordered(readers), *others]
+        parts = (nearest, readers - nearest, running - nearest - readers, beside - readers)
+        return [name for part in parts for name in self._ordered(part)]
 
     def _ordered(self, names: set[str]) -> list[str]:
         return sorted(names, key=lambda name: (self.seconds[name], name))
@@ -211,12 +212,13 @@ def _statement(mutant: Mutant) -> tuple[int, int, bool]:
 
 
 def _span(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> tuple[int, int]:
-    """The lines of a statement, of one with a body only its head."""
+    """The lines of a statement; of one with a body only its head, or all if it is decorated."""
     if isinstance(node, ast.match_case):
         return node.pattern.lineno, node.body[0].lineno - 1
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(one.lineno for one in decorators)])
     body = getattr(node, "body", None)
-    last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
+    is_decorated = decorators and isinstance(node, ast.FunctionDef)  # its calls tell most
+    last = max(node.lineno, body[0].lineno - 1) if body and not is_decorated else node.end_lineno
     assert last is not None
     return first, last
