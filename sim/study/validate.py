@@ -1,0 +1,163 @@
+"""A design on trial: the runs that it needs are made in a folder, and its criteria are judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sim import evidence, files
+from sim.config.words import FOLDERS, Validation, key_of
+from sim.errors import InputError, number
+from sim.evidence import RunRecord
+from sim.study import compare, designs, results, search
+from sim.study.designs import Asked
+from sim.study.experiment import Experiment
+from sim.study.tried import Tried, assessed
+from sim.types import Node
+from threats import catalog, claims, verdict
+from threats.assessment import Assessment
+from threats.search import Search
+
+DESIGN: Final = "design.json"
+MOST_MINUTES: Final = 100_000
+
+# writes the page of a folder from the records of a command and those of the folder
+Page = Callable[[Path, Sequence[RunRecord], Sequence[RunRecord]], Path]
+# counts up to a number of runs, one with each call
+Counted = Callable[[int], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A design that was tried. ``missing``: runs for which its minutes did not last."""
+
+    assessment: Assessment
+    search: Search | None
+    missing: int
+    page: Path
+
+
+def command_of(given: Validation) -> str:
+    """The command that repeats the results."""
+    words = [word for word in given.words if key_of(word) != FOLDERS[0]]
+    return shlex.join(["wardround", "validate", f"consortium={given.design}", *words])
+
+
+def of_hydra(asked: Asked, words: Sequence[str]) -> Iterator[str]:
+    """The words of the command as Hydra takes them: the design's in place of its file."""
+    yield from asked.words
+    heads = (*designs.NOT_COMPOSED, FOLDERS[0].partition(".")[0])
+    yield from (word for word in words if word.startswith("-"))
+    rest = [word for word in words if not word.startswith("-")]
+    for word in rest:
+        if key_of(word).partition(".")[0] in heads or word in ("job", "hydra", "all"):
+            yield word
+
+
+def validated(
+    trial: Tried,
+    folder: Path,
+    values: Node,
+    command: str,
+    start: float,
+    minutes: float,
+    page: Page,
+    counted: Counted,
+) -> Validated:
+    """Run what the folder does not hold yet, judge it, and write all of it into the folder.
+
+    ``check_folder`` has to have taken the folder.
+    ``minutes``: how long to search where a criterion is not met.
+    """
+    design = trial.asked.design
+    known = catalog.load()
+    experiments = trial.experiments()
+    with compare.entered(folder, experiments) as held:
+        results.write_config(folder, {key: values[key] for key in values if key != "search"})
+        write_design(folder, trial.asked)
+        drop = trial.one_seed[0].settings.report.material_drop
+        claims.state(folder, design, claims.texts(design, known, trial.runs.claimed(), drop))
+        with counted(len(experiments)) as step:
+            records = run_all(trial, experiments, folder, held, step)
+        chain = evidence.chain(folder)
+        assessment = assessed(design, trial.runs, chain, claims.stated(folder))
+        verdict.write(folder, assessment, known)
+        everything = results.write_tables(command, folder, records, held, start)
+        written = page(folder, records, everything)
+        found = None
+        if assessment.outcome != "met" and minutes > 0:
+            found = search.searched(trial, folder, values, chain, minutes)
+    return Validated(assessment, found, len(experiments) - len(records), written)
+
+
+def search_minutes(values: Node) -> float:
+    """How long to search. Raises ``InputError`` for what is no number of minutes."""
+    minutes = values["search"]["minutes"]
+    number(0, MOST_MINUTES, minutes=minutes)
+    return float(minutes)
+
+
+def run_all(
+    trial: Tried,
+    experiments: Sequence[Experiment],
+    folder: Path,
+    held: dict[str, RunRecord],
+    step: Callable[[], None],
+) -> list[RunRecord]:
+    """The records of all runs; once the design's minutes are used up, of those that were run.
+
+    Seeds come one after another, so that fewer of them are whole.
+    """
+    minutes = trial.asked.design.trial.budget_minutes
+    start = time.monotonic()
+    records = list[RunRecord]()
+    for portion in _portions(experiments):
+        records += compare.finish(portion, folder, trial.workers, lambda _: step(), held)
+        if time.monotonic() - start > 60 * minutes:
+            break
+    return records
+
+
+def _portions(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
+    """The runs in at most five portions of whole seeds."""
+    seeds = sorted({experiment.settings.seed for experiment in experiments})
+    size = -(-len(seeds) // 5)
+    for at in range(0, len(seeds), size):
+        some = seeds[at : at + size]
+        yield [one for one in experiments if one.settings.seed in some]
+
+
+def write_design(folder: Path, asked: Asked) -> None:
+    """Write the design into the folder of its runs."""
+    design = asked.design
+    stated = {
+        "digest": design.digest,
+        "design": design.model_dump(mode="json", by_alias=True),
+    }
+    files.replace(folder / DESIGN, (json.dumps(stated, indent=2) + "\n").encode())
+
+
+def check_folder(folder: Path, asked: Asked) -> None:
+    """Refuse a folder that holds runs of another design, before anything is run or written."""
+    path = folder / DESIGN
+    if not os.path.lexists(path):
+        if os.path.lexists(folder / evidence.EVIDENCE):
+            raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
+        return
+    try:
+        with os.fdopen(files.opened(path), "rb") as file:
+            digest = json.loads(file.read())["digest"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        digest = "unreadable"
+    if digest != asked.design.digest:
+        other = f"{str(digest)[:12]}, now {asked.design.digest[:12]}"
+        raise InputError(
+            FOLDERS[0], folder, f"holds runs of another design ({other}); expected a new folder"
+        )
