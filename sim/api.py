@@ -112,7 +112,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Validated(Results):
-    """A design on trial. ``verdict`` and ``register``: what the files of these names hold."""
+    """A design that was tried. ``verdict`` and ``register``: what the files of these names hold."""
 
     verdict: Node
     rows: tuple[RegisterRow, ...]
@@ -192,12 +192,12 @@ def validate(
         def task(config: DictConfig) -> None:
             resolved = compose.resolved(config)
             minutes = validating.search_minutes(resolved)
-            trial = tried.tried(file, resolved)
+            able = tried.tried(file, resolved)
             made = results.results_folder()
             validating.check_folder(made, file)
             command = validating.command_of(asked)
             page = _no_page if folder is None else _page
-            validating.validated(trial, made, resolved, command, start, minutes, page, _uncounted)
+            validating.validated(able, made, resolved, command, start, minutes, page, _uncounted)
 
         jobs.one(VALIDATE, flags(list(validating.of_hydra(file, asked.words))), task, place)
         found = _read(place, None if folder is None else place)
