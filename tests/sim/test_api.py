@@ -259,14 +259,14 @@ def main():
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "said"),
+    ("end", "code", "shown"),
     [
         ('if __name__ == "__main__":\n    main()\n', 0, "4"),
         ("main()\n", 1, 'expected the call below if __name__ == "__main__"'),
     ],
 )
 def test_a_script_shares_its_runs_below_the_usual_line(
-    tmp_path: Path, end: str, code: int, said: str
+    tmp_path: Path, end: str, code: int, shown: str
 ) -> None:
     path = tmp_path / "script.py"
     path.write_text(GUARDED + end, encoding="utf-8")
@@ -275,4 +275,4 @@ def test_a_script_shares_its_runs_below_the_usual_line(
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
-    assert said in done.stdout + done.stderr
+    assert shown in done.stdout + done.stderr
