@@ -1,4 +1,4 @@
-"""A design that is tried: the runs that it needs are made in a folder, and its criteria are judged."""
+"""A design that is tried: its runs are made in a folder, and its criteria are judged by them."""
 
 from __future__ import annotations
 
