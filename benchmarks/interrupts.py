@@ -34,6 +34,8 @@ def main() -> int:
     parser.add_argument("times", nargs="?", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    # a shell has its background processes ignore interrupts, and these would hand that on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(given.seed)
     ends = Counter[str]()
     seconds: list[float] = []

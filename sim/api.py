@@ -46,13 +46,14 @@ from sim.errors import InputError
 from sim.evidence import RunRecord, tables
 from sim.evidence.tables import RESULT_COLUMNS
 from sim.study import compare as comparing
-from sim.study import compose, designs, jobs, repeat, results, sharing, tried
+from sim.study import compose, designs, jobs, repeat, results, sharing
 from sim.study import validate as validating
 from sim.study.apart import apart
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment
 from sim.study.plans import overrides as of_job
 from sim.study.plans import planned
+from sim.study.tried import needed_by
 from sim.types import Node
 from threats import verdict
 from threats.assessment import RegisterRow
@@ -192,12 +193,12 @@ def validate(
         def task(config: DictConfig) -> None:
             resolved = compose.resolved(config)
             minutes = validating.search_minutes(resolved)
-            able = tried.tried(file, resolved)
+            tried = needed_by(file, resolved)
             made = results.results_folder()
             validating.check_folder(made, file)
             command = validating.command_of(asked)
             page = _no_page if folder is None else _page
-            validating.validated(able, made, resolved, command, start, minutes, page, _uncounted)
+            validating.validated(tried, made, resolved, command, start, minutes, page, _uncounted)
 
         jobs.one(VALIDATE, flags(list(validating.of_hydra(file, asked.words))), task, place)
         found = _read(place, None if folder is None else place)

@@ -8,15 +8,15 @@ from typing import Any
 
 import yaml
 
-HOSPITALS = 5
-# the least that attacks by hospitals can be told apart with
+HOSPITALS = 7
+# small, and large enough for a rule to hold against one hospital
 FEDERATION: Mapping[str, Any] = {
     "consortium": {
-        "synthetic": {"n_hospitals": HOSPITALS, "n_records": 60, "n_features": 4, "shift": 0.0}
+        "synthetic": {"n_hospitals": HOSPITALS, "n_records": 100, "n_features": 4, "shift": 0.0}
     },
     "model": "logistic",
-    "training": {"rounds": 3},
-    "adversary": {"n_hostile": 1},
+    "training": {"rounds": 8},
+    "adversary": {"n_hostile": 1, "knowledge": "own"},
 }
 LABELS = ["control_labels"]  # the powers of an adversary who can do label_flip alone
 
@@ -25,15 +25,16 @@ def criterion(**changes: Any) -> dict[str, Any]:
     """A criterion that honest training meets and that is about ``label_flip``."""
     return {
         "id": "accuracy", "threat": "THR-LF", "adversary": "hostile", "metric": "auroc",
-        "over": "mean", "at_least": 0.5, "min_seeds": 2,
+        "over": "mean", "at_least": 0.5, "min_seeds": 3,
     } | changes  # fmt: skip
 
 
 def values(**changes: Any) -> dict[str, Any]:
-    """A whole design that one attack is run for, on two seeds. ``powers``: of its adversary."""
+    """A whole design that one attack is run for, on three seeds. ``powers``: of its adversary."""
     powers = changes.pop("powers", LABELS)
     adversary = {
-        "id": "hostile", "role": "a hospital", "at": ["hospital", "records"], "powers": powers,
+        "id": "hostile", "role": "a hospital", "at": ["hospital", "records"],
+        "powers": powers, "knowledge": "own",
         "initiation": {"level": "low", "rationale": "made for a test"},
     } | changes.pop("adversary", {})  # fmt: skip
     parts = ["hospital", "hospital_client", "records", "data_store", "server", "aggregator"]
@@ -51,7 +52,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "stacks": [{"id": "robust", "defense": "median"}],
         "declared": "robust",
         "acceptance": [criterion()],
-        "trial": {"seeds": 2},
+        "trial": {"seeds": 3},
     } | changes
 
 

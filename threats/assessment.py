@@ -255,7 +255,8 @@ def _fitting(
     subject: Subject, tested: Sequence[Cell], stack: str, unfit: dict[str, str], of: _Of
 ) -> list[Cell]:
     """Cells of a stack that are evidence on a subject; ``unfit`` gets why others are none."""
-    adversary, label = of.design.adversary(subject.adversary), of.label(stack)
+    adversary = of.design.adversary(subject.adversary)
+    label = of.label(stack)
     fit = []
     for cell in tested:
         if cell.defense != label or not set(cell.attacks) & set(subject.attacks):
@@ -302,7 +303,8 @@ def _trials_needed(subject: Subject, criteria: Iterable[Criterion]) -> int:
 
 
 def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
-    threat, stack = of.catalog.threat(subject.threat), of.design.stack(of.stack)
+    threat = of.catalog.threat(subject.threat)
+    stack = of.design.stack(of.stack)
     adjusted = found.adjusted
     stated_ = {one.claim.attack for one in adjusted}
     void = [cell for cell in found.cells if cell.attack not in stated_]
@@ -312,10 +314,13 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
     ]
     lacking = by_reason([*doubted, *((why, name) for name, why in found.missing.items())])
     status = _status(threat, found.cells, bool(lacking))
-    initiation, before, after = None, None, None
+    initiation = None
+    before = None
+    after = None
     if subject.adversary != ANYBODY:
         initiation = of.design.adversary(subject.adversary).initiation.level
-        before, after = _range(found.initial, initiation), _range(adjusted, initiation)
+        before = _range(found.initial, initiation)
+        after = _range(adjusted, initiation)
     untested = [] if found.cells else [threat.untested.reason]
     has = tuple(one.id for one in stack.controls if one.id in threat.mitigations)
     id_ = row_id(subject, of.stack)
@@ -411,7 +416,8 @@ def _residual(status: Status, before: Range | None, after: Range | None) -> str:
     """What risk is left, in a sentence."""
     if after is None:
         return "Nobody knows what risk is left: nothing was measured."
-    upper, lower = after.upper.risk, after.lower.risk
+    upper = after.upper.risk
+    lower = after.lower.risk
     apart = "" if upper == lower else f"; by the lower bound it is {WORDS[lower]}"
     without = ""
     if before is not None and before != after:
@@ -467,7 +473,8 @@ def _order(row: RegisterRow) -> tuple[bool, int, int, str]:
 
 def _conflicts(of: _Of) -> list[RegisterRow]:
     """One row for each conflict that the stack's runs recorded."""
-    label, found = of.label(of.stack), dict[str, list[Source]]()
+    label = of.label(of.stack)
+    found = dict[str, list[Source]]()
     words = {}
     for record in of.chain.records:
         if record.defense != label:

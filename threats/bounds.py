@@ -64,7 +64,8 @@ def exact(successes: float, n: float, alpha: float = ALPHA) -> Bounds:
 def of_seeds(successes: int, n: int, unknown: int = 0, alpha: float = ALPHA) -> Rate:
     """The rate of seeds that are a success, of ``n``; of ``unknown`` more nobody can tell."""
     possible = successes + unknown
-    lower, upper = exact(successes, n, alpha).lower, exact(possible, n, alpha).upper
+    lower = exact(successes, n, alpha).lower
+    upper = exact(possible, n, alpha).upper
     return Rate(successes, possible, n, n, lower, upper)
 
 
@@ -110,7 +111,8 @@ def _upper(found: NDArray[np.float64], tried: NDArray[np.float64], alpha: float)
     in the seeds with the largest rates: these are filled one record after another.
     """
     order = np.argsort(-found / tried, kind="stable")
-    found, tried = found[order], tried[order]
+    found = found[order]
+    tried = tried[order]
     steps = np.arange(int(found.sum()) + 1, dtype=float)
     parts = np.array_split(steps, len(steps) // AT_ONCE + 1)
     return max(_largest(part[:, None], found, tried, alpha) for part in parts)

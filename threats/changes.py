@@ -163,7 +163,8 @@ def _members(design: Design, config: Node) -> Iterator[Change]:
     """One hospital more, where the data set is shared out among as many as one asks for."""
     chosen = design.federation.consortium
     node = config["consortium"]
-    if isinstance(node.get("n_hospitals"), int):
+    shared_out = node.get("partition", "always") is not None  # own data may name their hospitals
+    if shared_out and isinstance(node.get("n_hospitals"), int):
         yield _joined(design, chosen, "n_hospitals", node["n_hospitals"] + 1, "one hospital more")
     if isinstance(node.get("sites"), Mapping):
         for site, number in node["sites"].items():
@@ -180,9 +181,10 @@ def _joined(design: Design, chosen: Choice, key: str, value: JsonValue, text: st
 @cache
 def filled(name: str) -> frozenset[str]:
     """The groups of a defense that a preset, or a single part of one, fills."""
-    if name not in options("defense"):
+    path = CONF / "defense" / f"{name}.yaml"
+    if not path.is_file():
         groups = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
         return frozenset(group for group in groups if name in options(group))
-    node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
     found: Sequence[Mapping[str, object]] = node.get("defaults", ())
     return frozenset(key.removeprefix("override /") for one in found for key in one)

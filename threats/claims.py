@@ -56,7 +56,8 @@ def state(folder: Path, design: Design, claims: Mapping[str, str]) -> None:
     A claim that is there is not stated again: it was stated when it was.
     """
     evidence.mend(folder, CLAIMS)
-    known, head = stated(folder), evidence.head(folder)
+    known = stated(folder)
+    head = evidence.head(folder)
     path = folder / CLAIMS
     lines = _lines(path)
     previous = sealed.last_hash(lines[-1][-sealed.SEAL_BYTES :] if lines else b"")

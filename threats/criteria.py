@@ -260,7 +260,8 @@ def _series(criterion: Criterion, measured: Measured, cell: Cell) -> Iterator[Se
     for hospital in hospitals:
         if criterion.bound[0] == "loss_at_most":
             cost = losses(cell, measured, hospital)
-            values, lost = list(cost.known.values()), len(cost.unknown)
+            values = list(cost.known.values())
+            lost = len(cost.unknown)
         else:
             values, lost = _figures_of(criterion, cell, hospital)
         yield Series((*values, *[_reach(criterion)[1]] * lost), lost, hospital)
@@ -268,7 +269,8 @@ def _series(criterion: Criterion, measured: Measured, cell: Cell) -> Iterator[Se
 
 def _figures_of(criterion: Criterion, cell: Cell, hospital: str | None) -> tuple[list[float], int]:
     """Figures of the attacked runs, and in how many of them it is lost."""
-    values, lost = list[float](), 0
+    values = list[float]()
+    lost = 0
     for seed in acted(cell):
         value = cell.runs[seed].value(criterion.metric, hospital)
         if value is not None:

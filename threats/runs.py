@@ -15,6 +15,7 @@ from threats.applicability import Excluded, Subject, applicable, within
 from threats.catalog import Catalog, Fact
 from threats.claims import Planned
 from threats.consistency import UNDEFENDED
+from threats.findings import SEEDS_NEEDED
 from threats.problems import Problem
 from threats.system import Criterion, Design
 from threats.used import beyond
@@ -132,7 +133,7 @@ def planned(
 def seeds_wanted(design: Design, facts: Facts) -> int:
     """The least number of seeds that a design asks for, and with which each bound can be met."""
     needed = (_seeds_of(criterion, facts) for criterion in design.acceptance)
-    return min(MOST_SEEDS, max(design.trial.seeds, *needed))
+    return min(MOST_SEEDS, max(SEEDS_NEEDED, design.trial.seeds, *needed))
 
 
 def _seeds_of(criterion: Criterion, facts: Facts) -> int:

@@ -35,7 +35,8 @@ def powers_used(
     Of the alternatives of an attack, those that ``adversary`` declares count first. An attack that
     looks at updates sees single ones wherever nothing hides them.
     """
-    hidden, used = hides_updates(config), list[Power]()
+    hidden = hides_updates(config)
+    used = list[Power]()
     for name in attacks:
         ways = catalog.attack(name).powers
         if len(ways) > 1 and set(ways[0]) & set(SEEING):

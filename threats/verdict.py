@@ -171,7 +171,8 @@ def _left(row: RegisterRow) -> Node:
 
 def cells(row: RegisterRow) -> TableRow:
     """A row of the register as one of ``register.csv``, before it is made fit for spreadsheets."""
-    initial, adjusted = row.initial, row.adjusted
+    initial = row.initial
+    adjusted = row.adjusted
     return {
         "id": row.id,
         "kind": row.kind,

@@ -14,6 +14,18 @@ from sim.errors import InputError, RefusedError
 
 # the name of the configuration that a command starts from
 CONFIG = {"run": "config", "compare": "compare", "explain": "explain"}
+VALIDATE_USAGE = """\
+wardround validate consortium=DESIGN [OVERRIDES]  try a design against its acceptance criteria
+
+DESIGN is a design file (wardround init DIR writes a commented one) or one of the named designs.
+  --plan             print which runs it needs, and what cannot be run; nothing is run
+  --json             print the verdict alone, as JSON
+  search.minutes=N   where a criterion is not met: search N minutes for the smallest change
+  consortium.path=P  where the owner's records are
+  training.KEY=V, adversary.KEY=V, consortium.KEY=V   change what is run of the design
+  seeds=N, workers=N, device=D, hydra.run.dir=DIR     how much is run, and where
+Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
+"""
 REPORT_USAGE = """\
 wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
 """
@@ -30,9 +42,7 @@ def run_command(words: list[str]) -> int:
 
             listing.show(rest)
         elif command == VALIDATE:
-            from sim.cli import validate
-
-            return validate.main(rest)
+            return _validate(rest)
         elif command == "init":
             from sim.cli.init import init
 
@@ -69,6 +79,15 @@ def _hydra(command: str, words: Sequence[str]) -> None:
             swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
             if swept is not None:
                 tasks.end_sweep(swept, repeat.of_words(command, words), start)
+
+
+def _validate(words: Sequence[str]) -> int:
+    if "--help" in words or "-h" in words:
+        print(VALIDATE_USAGE, end="")
+        return 0
+    from sim.cli import validate
+
+    return validate.main(words)
 
 
 def _report(words: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from omegaconf import DictConfig
 
@@ -25,23 +24,10 @@ from sim.config.words import Validation, flags
 from sim.errors import InputError
 from sim.study import compose, designs, jobs, processes, results
 from sim.study.designs import Asked
-from sim.study.tried import Tried, tried
+from sim.study.tried import Tried, needed_by
 from sim.study.validate import check_folder, command_of, of_hydra, search_minutes, validated
 from sim.types import Node
 from threats import catalog, verdict
-
-USAGE: Final = """\
-wardround validate consortium=DESIGN [OVERRIDES]  try a design against its acceptance criteria
-
-DESIGN is a design file (wardround init DIR writes a commented one) or one of the named designs.
-  --plan             print which runs it needs, and what cannot be run; nothing is run
-  --json             print the verdict alone, as JSON
-  search.minutes=N   where a criterion is not met: search N minutes for the smallest change
-  consortium.path=P  where the owner's records are
-  training.KEY=V, adversary.KEY=V, consortium.KEY=V   change what is run of the design
-  seeds=N, workers=N, device=D, hydra.run.dir=DIR     how much is run, and where
-Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
-"""
 
 
 @dataclass
@@ -63,12 +49,12 @@ class _Job:
         values = compose.resolved(config)
         minutes = search_minutes(values)
         tasks.search_for_cycles()
-        trial = tried(self.asked, values)
+        tried = needed_by(self.asked, values)
         if self.given.plan:
-            show_plan(trial)
+            show_plan(tried)
             return
         folder = results.results_folder()
-        self.code = validate(trial, folder, values, minutes, self)
+        self.code = validate(tried, folder, values, minutes, self)
 
 
 def main(words: Sequence[str]) -> int:
@@ -76,9 +62,6 @@ def main(words: Sequence[str]) -> int:
     start = time.perf_counter()
     asked = given.validation(words)
     with one_line():
-        if flags(asked.words).help:
-            Screen().print(USAGE, end="", soft_wrap=True)
-            return 0
         if asked.design is None:
             raise InputError("consortium", "nothing", "expected consortium=DESIGN")
         job = _Job(designs.read(asked.design, flags(asked.words).overrides), asked, start)
@@ -90,22 +73,22 @@ def main(words: Sequence[str]) -> int:
     return job.code
 
 
-def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job) -> int:
+def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job) -> int:
     """Run what the folder does not hold yet, judge it, and print the verdict; the exit code."""
-    if trial.workers > 1:
+    if tried.workers > 1:
         processes.warm_up()
 
     def counted(n_runs: int) -> AbstractContextManager[Callable[[], None]]:
         return progress("Validating", n_runs, "runs")
 
-    check_folder(folder, trial.asked)
-    tasks.show_own(trial.one_seed[0])
-    found = validated(trial, folder, values, job.command, job.start, minutes, tasks.page, counted)
+    check_folder(folder, tried.asked)
+    tasks.show_own(tried.one_seed[0])
+    found = validated(tried, folder, values, job.command, job.start, minutes, tasks.page, counted)
     assessment = found.assessment
     if job.given.json:
         print(json.dumps(verdict.verdict_json(assessment, catalog.load()), indent=2))
     else:
-        design = trial.asked.design
+        design = tried.asked.design
         Screen().print(verdicts.closing(assessment, design, found.missing, job.command))
         if found.search is not None:
             Screen().print(verdicts.searched(found.search))
@@ -113,6 +96,6 @@ def validate(trial: Tried, folder: Path, values: Node, minutes: float, job: _Job
     return 0 if assessment.outcome == "met" else 1
 
 
-def show_plan(trial: Tried) -> None:
+def show_plan(tried: Tried) -> None:
     """Print what a design would run."""
-    Screen().print(verdicts.plan(trial.asked.design, trial.runs, trial.seconds))
+    Screen().print(verdicts.plan(tried.asked.design, tried.runs, tried.seconds))

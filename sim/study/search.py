@@ -15,7 +15,7 @@ from sim.errors import InputError, RefusedError
 from sim.evidence import Chain, RunRecord
 from sim.study import compare, designs
 from sim.study.designs import Asked
-from sim.study.tried import Tried, assessed, tried
+from sim.study.tried import Tried, assessed, needed_by
 from sim.types import Node
 from threats import runs
 from threats.changes import COSTS, Change, changes
@@ -31,7 +31,7 @@ SCHEMA: Final = "wardround.search/1"
 class _Searching:
     """What the judging of every change takes. ``chain``: of the runs of the design itself."""
 
-    trial: Tried
+    tried: Tried
     folder: Path
     values: Node
     chain: Chain
@@ -41,11 +41,11 @@ class _Searching:
         """The criteria of a change, judged with so many seeds; see ``threats.search.Judge``."""
         if time.monotonic() > self.deadline:
             return None
-        asked = self.trial.asked.of(change.design)
-        seeds = self.trial.runs.seeds[:n_seeds]
-        only = runs.of_criteria(self.trial.asked.design, self.trial.runs)
+        asked = self.tried.asked.of(change.design)
+        seeds = self.tried.runs.seeds[:n_seeds]
+        only = runs.of_criteria(self.tried.asked.design, self.tried.runs)
         try:
-            made = tried(asked, {**self.values, "seeds": list(seeds)}, only)
+            made = needed_by(asked, {**self.values, "seeds": list(seeds)}, only)
         except (InputError, RefusedError) as error:
             return error.expected if isinstance(error, InputError) else str(error)
         attacks = [name for name in made.runs.attacks if name in only]
@@ -74,17 +74,17 @@ def slug(change: Change) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", f"{change.cost} {change.text}").strip("-")
 
 
-def searched(trial: Tried, folder: Path, values: Node, chain: Chain, minutes: float) -> Search:
+def searched(tried: Tried, folder: Path, values: Node, chain: Chain, minutes: float) -> Search:
     """The smallest change that meets all criteria, searched so many minutes; written to a file."""
-    every = changes(trial.asked.design, trial.control.config)
+    every = changes(tried.asked.design, tried.control.config)
     start = time.monotonic()
-    searching = _Searching(trial, folder, values, chain, start + 60 * minutes)
+    searching = _Searching(tried, folder, values, chain, start + 60 * minutes)
 
     def used() -> float:
         return (time.monotonic() - start) / (60 * minutes)
 
-    found = search(every, searching.judged, len(trial.runs.seeds), used)
-    text = json.dumps(as_json(found, trial.asked), indent=2, allow_nan=False)
+    found = search(every, searching.judged, len(tried.runs.seeds), used)
+    text = json.dumps(as_json(found, tried.asked), indent=2, allow_nan=False)
     files.replace(folder / FILE, (text + "\n").encode())
     return found
 

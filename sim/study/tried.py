@@ -42,7 +42,7 @@ class Tried:
         return costs.seconds(self.one_seed) * len(self.runs.seeds) / self.workers
 
 
-def tried(asked: Asked, values: Node, only: Sequence[str] | None = None) -> Tried:
+def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> Tried:
     """The runs that a design needs, by its powers, its criteria and the catalog.
 
     ``only``: attacks that are tried in place of all. Raises ``InputError`` for a design whose

@@ -62,7 +62,7 @@ def of_hydra(asked: Asked, words: Sequence[str]) -> Iterator[str]:
 
 
 def validated(
-    trial: Tried,
+    tried: Tried,
     folder: Path,
     values: Node,
     command: str,
@@ -76,24 +76,24 @@ def validated(
     ``check_folder`` has to have taken the folder.
     ``minutes``: how long to search where a criterion is not met.
     """
-    design = trial.asked.design
+    design = tried.asked.design
     known = catalog.load()
-    experiments = trial.experiments()
+    experiments = tried.experiments()
     with compare.entered(folder, experiments) as held:
         results.write_config(folder, {key: values[key] for key in values if key != "search"})
-        write_design(folder, trial.asked)
-        drop = trial.one_seed[0].settings.report.material_drop
-        claims.state(folder, design, claims.texts(design, known, trial.runs.claimed(), drop))
+        write_design(folder, tried.asked)
+        drop = tried.one_seed[0].settings.report.material_drop
+        claims.state(folder, design, claims.texts(design, known, tried.runs.claimed(), drop))
         with counted(len(experiments)) as step:
-            records = run_all(trial, experiments, folder, held, step)
+            records = run_all(tried, experiments, folder, held, step)
         chain = evidence.chain(folder)
-        assessment = assessed(design, trial.runs, chain, claims.stated(folder))
+        assessment = assessed(design, tried.runs, chain, claims.stated(folder))
         verdict.write(folder, assessment, known)
         everything = results.write_tables(command, folder, records, held, start)
         written = page(folder, records, everything)
         found = None
         if assessment.outcome != "met" and minutes > 0:
-            found = search.searched(trial, folder, values, chain, minutes)
+            found = search.searched(tried, folder, values, chain, minutes)
     return Validated(assessment, found, len(experiments) - len(records), written)
 
 
@@ -105,7 +105,7 @@ def search_minutes(values: Node) -> float:
 
 
 def run_all(
-    trial: Tried,
+    tried: Tried,
     experiments: Sequence[Experiment],
     folder: Path,
     held: dict[str, RunRecord],
@@ -115,12 +115,14 @@ def run_all(
 
     Seeds come one after another, so that fewer of them are whole.
     """
-    minutes = trial.asked.design.trial.budget_minutes
+    minutes = tried.asked.design.trial.budget_minutes
     start = time.monotonic()
     records = list[RunRecord]()
     for portion in _portions(experiments):
-        records += compare.finish(portion, folder, trial.workers, lambda _: step(), held)
-        if time.monotonic() - start > 60 * minutes:
+        made = compare.finish(portion, folder, tried.workers, lambda _: step(), held)
+        records += made
+        is_new = any(record.run not in held for record in made)
+        if is_new and time.monotonic() - start > 60 * minutes:
             break
     return records
 

@@ -54,6 +54,13 @@ def test_geometric_median_leaves_the_best_row_when_that_is_not_the_minimizer() -
     )
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_geometric_median_of_rows_of_any_size_has_the_same_digits(size: float) -> None:
+    rows = normal(9, 4)
+    found = GeometricMedian(2)(clear(size * rows), RNG) / size
+    np.testing.assert_allclose(found, GeometricMedian(2)(clear(rows), RNG), rtol=1e-10)
+
+
 @pytest.mark.parametrize("short_of_120_degrees", [1e-3, 1e-5, 1e-7, -1e-7])
 def test_geometric_median_close_to_a_row_is_found_there(short_of_120_degrees: float) -> None:
     turn = np.array([0.3, 0.3 + 2 * np.pi / 3 - short_of_120_degrees])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregators.linalg import lengths, mixed, squared_distances
+from aggregators.linalg import embedded, lengths, mixed, squared_distances
 from aggregators.rules.krum import Krum
 from tests import oracles
 from tests.drawn import RNG, clear, normal
@@ -65,3 +65,11 @@ def test_krum_is_not_led_by_a_row_of_1e30() -> None:
     honest = normal(8, 30).astype(np.float32)
     rows = np.vstack([honest, np.full((1, 30), 1e30, np.float32)])
     np.testing.assert_array_equal(Krum(1)(clear(rows), RNG), oracles.krum(rows.tolist(), 1))
+
+
+def test_points_keep_the_distance_of_rows_that_nearly_coincide_far_from_the_others() -> None:
+    axes = np.eye(6)
+    far = 1e6 * axes[3]
+    rows = np.array([0.3 * axes[0], 0.6 * axes[1], axes[2], far, far + 1e-3 * axes[4]])
+    points = embedded(rows)
+    assert np.linalg.norm(points[3] - points[4]) == pytest.approx(1e-3, abs=1e-5)

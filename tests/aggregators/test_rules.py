@@ -424,6 +424,20 @@ def test_signguard_leaves_out_a_minority_of_other_signs_however_few_rows_there_a
         np.testing.assert_allclose(shares, [1 / n_alike] * n_alike + [0] * n_other)
 
 
+def test_signguard_takes_rows_that_are_exactly_the_bandwidth_apart_for_neighbors() -> None:
+    rows = np.array([[1.0] * n + [-1.0] * (8 - n) for n in (2, 3, 4)])
+    np.testing.assert_allclose(Signguard(fraction=1.0).shares(clear(rows), RNG), 1 / 3)
+
+
+def test_signguard_uses_rows_of_zeros() -> None:
+    np.testing.assert_allclose(Signguard().shares(clear(np.zeros((5, 8))), RNG), 0.2)
+
+
+def test_centered_clipping_refuses_a_radius_of_zero() -> None:
+    with pytest.raises(InputError, match=r"^tau=0\.0: expected a number above 0$"):
+        CenteredClipping(0.0)
+
+
 @pytest.mark.parametrize("n_rows", [3, 4, 7])
 def test_clipped_clustering_always_leaves_out_a_smaller_cluster(n_rows: int) -> None:
     shares = ClippedClustering().shares(clear(np.eye(n_rows, n_rows + 2)), RNG)

@@ -112,3 +112,4 @@ def test_bucketing_merges_hospitals_and_states_what_that_costs() -> None:
 def test_a_chain_without_hospitals_assumes_fewer_hostile_ones_in_steps_too() -> None:
     chain = Chain((Nnm(2), Clip(1.0)), Krum(2)).without(1)
     assert chain == Chain((Nnm(1), Clip(1.0)), Krum(1))
+    assert Chain((Nnm(2),), Krum(3)).without(4) == Chain((Nnm(0),), Krum(0))

@@ -39,6 +39,24 @@ def test_search_goes_on_for_as_long_as_the_damage_grows() -> None:
     assert furthest(lambda x: np.log1p(x), 72, 10.0) > 1e12
 
 
+def test_search_looks_where_an_undisturbed_climb_ends() -> None:
+    end = 2.0**14 - 1  # of the 15 of 27 looks that climb, the first is at 0
+    assert furthest(lambda x: float(x >= 3 * end), 27, 3.0) == 3 * end
+
+
+def test_search_along_the_deviations_goes_scale_of_them_first() -> None:
+    rows = stream(0, "rows").normal(size=(6, 40))
+    sent: list[np.ndarray] = []
+
+    def defense(seen: np.ndarray) -> np.ndarray:
+        sent.append(seen[0])
+        return np.asarray(seen.mean(axis=0))
+
+    AggregationTailored("std", evals=3, scale=2.0)(Knowledge(rows[:2], 8, 2, rows, defense), RNG)
+    np.testing.assert_allclose(sent[0], rows.mean(axis=0))
+    np.testing.assert_allclose(sent[1], rows.mean(axis=0) - 2 * rows.std(axis=0))
+
+
 @pytest.mark.parametrize("evals", [3, 4, 20, 21, 50])
 def test_search_looks_no_more_often_than_it_may(evals: int) -> None:
     looks: list[float] = []

@@ -3,6 +3,9 @@
     python -m tests.mutants            draw the sample, record which test runs which line, try all
     python -m tests.mutants --list     only show the sample
 
+With ``--recording DIR`` both the records and what became of each mutant are left in a folder, and
+used when the command is called again: the work can be done in parts.
+
 Everything happens in copies of the working tree, in a temporary folder. A mutant is *killed* if a
 test fails, or runs far beyond its normal time (*timeout*); it *survived* if all chosen tests pass,
 or if no test runs its line (*no tests*). A survivor that ``docs/mutants.md`` lists with a reason,
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import queue
@@ -24,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +55,8 @@ FIRST_FILES = 4  # the most files that they come from: most mutants die here
 BUDGET = 120.0  # normal seconds of all tests that are tried on one mutant
 PATIENCE = (60.0, 8.0)  # a timeout: so many seconds, and so many times the normal ones
 OUTCOMES = ("killed", "timeout", "survived", "no tests")
+TRIED = "tried.jsonl"  # in the folder of records: a line for each attempt
+NO_TESTS_COLLECTED = 5  # pytest's exit code
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,33 @@ class Tried:
         """Its file and change, as a page lists it."""
         return f"`{self.mutant.path}` {self.mutant.change}"
 
+    def line(self) -> str:
+        """The attempt as a line of JSON."""
+        stated = {
+            "mutant": digest(self.mutant),
+            "change": self.text,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 1),
+            "by": self.by,
+        }
+        return json.dumps(stated, ensure_ascii=False) + "\n"
+
+
+def digest(mutant: Mutant) -> str:
+    """What a mutant is known by from call to call: a hash of its file's path and changed code."""
+    return hashlib.sha256(f"{mutant.path}\n{mutant.mutated}".encode()).hexdigest()
+
+
+def earlier(path: Path, mutants: Sequence[Mutant]) -> dict[str, Tried]:
+    """What became of these mutants in earlier calls, by their digest; the last attempt counts."""
+    known = {digest(mutant): mutant for mutant in mutants}
+    found = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        stated = json.loads(line)
+        if (name := stated["mutant"]) in known:
+            found[name] = Tried(known[name], stated["outcome"], stated["seconds"], stated["by"])
+    return found
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
@@ -89,6 +122,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--recording", type=Path, metavar="DIR", help="where the records are, or will be left"
     )
+    parser.add_argument(
+        "--record",
+        nargs="+",
+        metavar="PATH",
+        help="record these tests (files or folders), in addition to what is recorded",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="try those again that no test killed in earlier calls"
+    )
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         trees = [Path(folder) / f"tree{i}" for i in range(given.jobs)]
@@ -102,17 +144,27 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{mutant.path}:{mutant.line}  {mutant.change}")
             return 0
         records = given.recording or Path(folder) / "records"
-        if not list(records.glob("tests*.json")):
+        if given.record or not list(records.glob("tests*.json")):
             started = time.monotonic()
-            record(trees, records.resolve())
+            record(trees, records.resolve(), given.record or ("tests",))
             print(f"Recorded the tests in {time.monotonic() - started:.0f} s.", flush=True)
+        found = earlier(records / TRIED, mutants)
+        if given.again:
+            found = {name: tried for name, tried in found.items() if tried.outcome == "killed"}
+        new = [mutant for mutant in mutants if digest(mutant) not in found]
+        print(f"{len(mutants) - len(new)} were tried in earlier calls.", flush=True)
         recording = Recording.read(records, trees[0])
-        return show(try_all(mutants, recording, trees, given.budget))
+        with open(records / TRIED, "a") as lines:
+            for tried in try_all(new, recording, trees, given.budget):
+                lines.write(tried.line())
+                lines.flush()
+                found[digest(tried.mutant)] = tried
+        return show([found[digest(mutant)] for mutant in mutants])
 
 
 def try_all(
     mutants: Sequence[Mutant], recording: Recording, trees: Sequence[Path], budget: float
-) -> list[Tried]:
+) -> Iterator[Tried]:
     """What became of each mutant, each tree trying one at a time."""
     free: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for tree in trees:
@@ -132,7 +184,7 @@ def try_all(
         return tried
 
     with ThreadPoolExecutor(len(trees)) as pool:
-        return list(pool.map(one, mutants))
+        yield from pool.map(one, mutants)
 
 
 def attempt(mutant: Mutant, recording: Recording, tree: Path, budget: float) -> Tried:
@@ -213,6 +265,8 @@ def run(tree: Path, tests: list[str], limit: float) -> tuple[str, str]:
             process.wait()
     if process.returncode == 0:
         return "survived", ""
+    if process.returncode == NO_TESTS_COLLECTED:
+        return "no tests", "none of the recorded names is left"
     failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return "killed", failed[0] if failed else f"pytest exited with {process.returncode}"
 

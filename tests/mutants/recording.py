@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.mutants import plugin
 from tests.mutants.changes import Mutant
 
 PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
+READERS = ("tests/whole/test_frozen.py", "tests/whole/test_seams.py")  # of all code, running none
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -62,14 +63,15 @@ def environment(tree: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **one_core, "PYTHONPATH": str(tree), **more}
 
 
-def record(trees: list[Path], folder: Path) -> None:
-    """Run the test files of the trees, copies of one, dealt among them, and leave the records."""
+def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
+    """Run tests in the trees, copies of one, whose files are dealt among them, and leave the
+    records beside those that the folder has.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [
-        str(path.relative_to(trees[0])) for path in sorted((trees[0] / "tests").rglob("test_*.py"))
-    ]
+    files = list(_test_files(trees[0], tests))
     running = []
-    for i, tree in enumerate(trees):
+    n_earlier = len(list(folder.glob("tests*.json")))
+    for i, tree in enumerate(trees, start=n_earlier):
         rc = folder / f"coverage{i}.ini"
         rc.write_text(
             RC.format(packages=",".join(PACKAGES), data=folder / "coverage", context=plugin.CONTEXT)
@@ -81,7 +83,7 @@ def record(trees: list[Path], folder: Path) -> None:
         with open(folder / f"log{i}.txt", "w") as log:
             running.append(
                 subprocess.Popen(
-                    command("--tb=line", *files[i :: len(trees)]),
+                    command("--tb=line", *files[i - n_earlier :: len(trees)]),
                     cwd=tree,
                     env=environment(tree, **more),
                     stdout=log,
@@ -90,6 +92,13 @@ def record(trees: list[Path], folder: Path) -> None:
             )
     for process in running:
         process.wait()
+
+
+def _test_files(tree: Path, paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        is_file = (tree / path).is_file()
+        found = [tree / path] if is_file else sorted((tree / path).rglob("test_*.py"))
+        yield from (str(file.relative_to(tree)) for file in found)
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,8 @@ class Recording:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that could notice a mutant, those that run its statement first, the fastest
-        first; then those of the same files, which may look at what another test computed.
+        first; then those of the same files, which may look at what another test computed, and
+        those that read all code.
         """
         first, last, at_import = _statement(mutant)
         lines = self.data.contexts_by_lineno(mutant.path)
@@ -135,7 +145,7 @@ class Recording:
             for path in (mutant.path, *self._importers.get(mutant.path, ())):
                 running |= self._of_file(path)
         running &= self.seconds.keys()
-        files = {file_of(name) for name in running}
+        files = {file_of(name) for name in running} | set(READERS)
         beside = {name for name in self.seconds if file_of(name) in files} - running
         return [*self._ordered(running), *self._ordered(beside)]
 

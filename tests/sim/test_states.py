@@ -9,33 +9,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
-from sim.config.build import build
 from sim.errors import PluginError
-from sim.plugins import CONF
 from sim.seeds import stream
 from sim.states import advanced, is_stateful
 from sim.types import Knowledge, Reply, Stateful, Vector, View
 from tests.conftest import KINDS, plugins
 
 N, D, N_HOSTILE = 11, 6, 2
-OPTIMIZERS = [
-    path for path in sorted((CONF / "server_optimizer").glob("*.yaml")) if path.stem != "none"
-]
 CASES: dict[str, Any] = {
-    **{
-        f"{kind.removeprefix('each_')}-{name}": plugin
-        for kind in KINDS
-        for name, plugin in plugins(kind).items()
-        if is_stateful(plugin)
-    },
-    **{
-        f"optimizer-{path.stem}": build(
-            "server_optimizer", OmegaConf.to_container(OmegaConf.load(path))
-        )
-        for path in OPTIMIZERS
-    },
+    f"{kind.removeprefix('each_')}-{name}": plugin
+    for kind in KINDS
+    for name, plugin in plugins(kind).items()
+    if is_stateful(plugin)
 }
 
 
@@ -60,14 +46,14 @@ def test_every_kind_of_plugin_with_a_state_is_tried() -> None:
         "step",
         "byzantine",
         "fault",
-        "optimizer",
+        "server_optimizer",
     }
     assert {
         "rule-foolsgold",
         "step-momentum",
         "byzantine-mimic",
         "fault-straggler",
-        "optimizer-fedadam",
+        "server_optimizer-fedadam",
     } <= set(CASES)
 
 

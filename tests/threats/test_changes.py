@@ -57,7 +57,8 @@ def test_one_hospital_more_where_the_data_set_allows_it() -> None:
     assert joined.design.federation.consortium.values["n_hospitals"] == designs.HOSPITALS + 1
     sites = {"consortium": {"sites": {"a": 1, "b": 2}}}
     assert len([one for one in made(CONFIG | sites) if one.cost == "members"]) == 2
-    assert not [one for one in made(CONFIG | {"consortium": {}}) if one.cost == "members"]
+    for fixed in ({}, {"n_hospitals": 8, "partition": None}):
+        assert not [one for one in made(CONFIG | {"consortium": fixed}) if one.cost == "members"]
 
 
 def test_epsilon_rises_only_where_a_criterion_asks_how_much_is_spent() -> None:

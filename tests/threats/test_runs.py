@@ -14,6 +14,7 @@ from threats.system import Design
 
 CATALOG = catalog.load()
 CONFIG: dict[str, Any] = {"secagg": {}, "adversary": {"knowledge": "updates_and_rule"}}
+UNKNOWING = CONFIG | {"adversary": {"knowledge": "own"}}
 HIDDEN = CONFIG | {"secagg": {"_target_": "aggregators.secagg.sum.Sum"}}
 
 
@@ -50,7 +51,7 @@ def test_only_attacks_with_declared_powers_are_run() -> None:
     found = planned(design())
     assert found.attacks == ("label_flip",)
     assert found.stacks == ("undefended", "robust")
-    assert found.n_runs == 2 * 2 * 2
+    assert found.n_runs == 2 * 2 * 3
     assert [one.threat for one in found.subjects if one.attacks] == ["THR-LF"]
 
 
@@ -88,12 +89,10 @@ def test_an_attack_that_the_stack_does_not_define_is_not_run_and_stays_needed() 
 
 
 def test_an_attack_that_takes_more_knowledge_than_its_adversary_has_is_not_needed() -> None:
-    adversary = {"knowledge": "own"}
-    config = {**CONFIG, "adversary": adversary}
-    chosen = design(powers=["modify_update"], adversary=adversary, acceptance=[
+    chosen = design(powers=["modify_update"], acceptance=[
         designs.criterion(threat="THR-BYZ")
     ])  # fmt: skip
-    found = planned(chosen, config=config, needs={"alie": "colluders"})
+    found = planned(chosen, config=UNKNOWING, needs={"alie": "colluders"})
     assert "alie" not in found.attacks
     assert "alie" not in found.needed["THR-BYZ", "hostile"]
     assert "takes the knowledge colluders" in reason(found, "THR-BYZ", "alie")
@@ -120,7 +119,7 @@ def test_a_criterion_beyond_the_powers_of_its_adversary_is_refused(
 
 
 def test_runs_that_know_more_than_the_adversary_declares_are_refused() -> None:
-    chosen = design(powers=["modify_update"], adversary={"knowledge": "own"}, acceptance=[
+    chosen = design(powers=["modify_update"], acceptance=[
         designs.criterion(threat="THR-BYZ")
     ])  # fmt: skip
     found = runs.planned(chosen, CATALOG, facts())
@@ -137,7 +136,7 @@ def test_an_adversary_of_sums_reads_no_single_updates() -> None:
 
 
 def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
-    assert planned(design()).seeds == (0, 1)
+    assert planned(design()).seeds == (0, 1, 2)
     asked = [designs.criterion(min_seeds=7)]
     assert len(planned(design(acceptance=asked)).seeds) == 7
     assert len(planned(design(trial={"seeds": 9}, acceptance=asked)).seeds) == 9
@@ -156,10 +155,10 @@ def test_a_rate_of_records_takes_seeds_until_none_read_would_show_it() -> None:
     chosen = design(adversaries=[reading], acceptance=[asked], trial={"seeds": 1})
     many = planned(chosen, records=1000).wanted
     few = planned(chosen, records=10).wanted
-    assert many == 2
+    assert many == 3
     assert 6 <= few <= 12
-    trials = planned(
+    many_records = planned(
         design(adversaries=[reading], acceptance=[asked | {"min_trials": 299}], trial={"seeds": 1}),
         records=10,
     ).wanted
-    assert trials == 30
+    assert many_records == 30

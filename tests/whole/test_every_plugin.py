@@ -101,7 +101,7 @@ def test_the_year_of_the_paper_stands_in_the_modules_first_lines(each_plugin: An
     assert re.search(rf"\b{each_plugin.about.year}\b", module.__doc__ or "")
 
 
-def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(
+def test_yaml_states_each_parameter_and_its_default_and_takes_n_hostile_from_the_adversary(
     each_plugin: Any, pytestconfig: pytest.Config
 ) -> None:
     targets = {}
@@ -111,6 +111,10 @@ def test_yaml_states_every_parameter_and_takes_n_hostile_from_the_adversary(
     stated = targets[f"{type(each_plugin).__module__}.{type(each_plugin).__qualname__}"]
     assert set(stated) == {field.name for field in dataclasses.fields(each_plugin)}
     assert stated.get("n_hostile", "${adversary.n_hostile}") == "${adversary.n_hostile}"
+    for field in dataclasses.fields(each_plugin):
+        is_literal = "$" not in str(stated[field.name]) and field.default is not dataclasses.MISSING
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        assert not is_literal or stated[field.name] == default
 
 
 # --- secure aggregation

@@ -1,6 +1,7 @@
 """The mutation tool: a fixed sample, a fair choice of tests, and an honest count."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,9 +177,77 @@ def test_a_mutant_gets_what_the_tests_make_of_it(
     assert (tree / "aggregators" / "small.py").read_text() == CODE
 
 
+def test_a_mutant_none_of_whose_recorded_tests_is_left_is_not_killed(tree: Path) -> None:
+    outcome, _ = command.run(tree, ["tests/test_small.py::test_of_an_earlier_day"], 60)
+    assert outcome == "no tests"
+
+
+def test_tests_are_recorded_in_addition_to_those_that_are(tree: Path, tmp_path: Path) -> None:
+    part = tree / "tests" / "part"
+    part.mkdir()
+    (part / "test_one.py").write_text("def test_one(): pass\n")
+    (part / "test_two.py").write_text("def test_two(): pass\n")
+    recording.record([tree], tmp_path, ["tests/part/test_one.py"])
+    assert list(recording.Recording.read(tmp_path, tree).seconds) == [
+        "tests/part/test_one.py::test_one"
+    ]
+    recording.record([tree], tmp_path, ["tests/part"])
+    shutil.rmtree(part)
+    assert sorted(recording.Recording.read(tmp_path, tree).seconds) == [
+        "tests/part/test_one.py::test_one",
+        "tests/part/test_two.py::test_two",
+    ]
+
+
+def test_an_attempt_is_found_again_by_the_changed_code_and_the_last_one_counts(
+    tmp_path: Path,
+) -> None:
+    one = mutant("ReplaceBinaryOperator_Mul_Div", "return a * b", "return a / b")
+    other = mutant("ReplaceUnaryOperator_Delete_Not", "return not a", "return a")
+    survived = command.Tried(one, "survived", 1.0, "")
+    killed = command.Tried(one, "killed", 2.0, "FAILED tests/test_small.py::test_it")
+    path = tmp_path / "tried.jsonl"
+    assert command.earlier(path, [one]) == {}
+    path.write_text(survived.line() + killed.line())
+    assert list(command.earlier(path, [other, one]).values()) == [killed]
+    assert command.earlier(path, [other]) == {}
+
+
 def test_a_test_that_fails_without_a_mutant_kills_none(recorded: recording.Recording) -> None:
     assert not any("test_fails" in name for name in recorded.seconds)
     assert len(recorded.seconds) == 4
+
+
+def test_the_work_is_done_in_parts_and_again_only_where_no_test_killed(
+    tree: Path,
+    recorded: recording.Recording,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[str] = []
+
+    def try_all(mutants: list[changes.Mutant], *_: object) -> Iterator[command.Tried]:
+        for one in mutants:
+            asked.append(one.change)
+            yield command.Tried(one, "survived" if len(asked) == 2 else "killed", 1.0, "")
+
+    monkeypatch.setattr(command, "ROOT", tree)
+    monkeypatch.setattr(command, "MUTATED", ("aggregators",))
+    monkeypatch.setattr(command, "LISTED", tmp_path / "mutants.md")
+    monkeypatch.setattr(command, "copy", shutil.copytree)
+    monkeypatch.setattr(command, "record", lambda *_: None)
+    monkeypatch.setattr(command.Recording, "read", lambda *_: recorded)
+    monkeypatch.setattr(command, "try_all", try_all)
+    words = ["--jobs=1", f"--recording={tmp_path}", "--size"]
+    assert command.main([*words, "2"]) == 1
+    assert "1 of 2 killed" in capsys.readouterr().out
+    assert command.main([*words, "3"]) == 1
+    assert len(set(asked)) == len(asked) == 3
+    assert "2 of 3 killed" in capsys.readouterr().out
+    assert command.main([*words, "3", "--again"]) == 0
+    assert asked[3:] == [asked[1]]
+    assert "3 of 3 killed" in capsys.readouterr().out
 
 
 def test_the_tests_that_run_the_statement_come_first_and_then_those_beside_them(

@@ -53,6 +53,11 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"|threats/(consistency|system)\.py": (
         r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
     ),
+    # that key where the command and its tests read it
+    r"sim/cli/(validate|verdicts)\.py|threats/runs\.py"
+    r"|tests/(designs|threats/test_runs|sim/cli/test_validate)\.py": (
+        r"trial\.(seeds|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
+    ),
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend
     r"sim/federation/adversary\.py": r'"foreseen"',

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sim.cli import validate
+from sim.cli.main import VALIDATE_USAGE
 from tests import designs
 from tests.commands import ALONE, wardround
 from tests.designs import criterion
@@ -32,6 +32,16 @@ def validated(tmp_path: Path) -> Validated:
     return run
 
 
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures are drawn, which takes longer than the runs."""
+
+    def written(folder: Path, *_: object, **__: object) -> Path:
+        return folder / "report" / "index.html"
+
+    monkeypatch.setattr("reports.page.write_report", written)
+
+
 def read(folder: Path, name: str) -> Any:
     return json.loads((folder / "out" / name).read_text(encoding="utf-8"))
 
@@ -49,9 +59,10 @@ def test_a_design_that_meets_its_criteria_exits_with_0_and_leaves_all_files(
     assert read(tmp_path, "verdict.json")["outcome"] == "met"
     assert read(tmp_path, "manifest.json")["command"].startswith("wardround validate consortium=")
     evidence = (tmp_path / "out" / "evidence.jsonl").read_text().splitlines()
-    assert len(evidence) == 8  # label_flip and none, on two stacks, with two seeds
+    assert len(evidence) == 12  # label_flip and none, on two stacks, with three seeds
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_criterion_that_is_not_met_exits_with_1(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +74,7 @@ def test_a_criterion_that_is_not_met_exits_with_1(
     assert "search.minutes=5 looks for" in out
 
 
+@pytest.mark.usefixtures("no_page")
 def test_what_is_not_decided_exits_with_1(validated: Validated, tmp_path: Path) -> None:
     assert validated("seeds=1", acceptance=[criterion(min_seeds=5)]) == 1
     assert read(tmp_path, "verdict.json")["outcome"] == "inconclusive"
@@ -89,6 +101,7 @@ def test_a_criterion_beyond_the_powers_is_refused_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: Path) -> None:
     assert validated() == 0
     evidence = (tmp_path / "out" / "evidence.jsonl").read_bytes()
@@ -98,6 +111,7 @@ def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: P
     assert (tmp_path / "out" / "verdict.json").read_bytes() == verdict
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_folder_of_another_design_is_refused_and_left_as_it_is(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,12 +127,13 @@ def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
 ) -> None:
     assert validated("--plan") == 0
     out = " ".join(capfd.readouterr().out.split())
-    assert "8 runs: 1 attack and none, on undefended and robust, 2 seeds; about" in out
+    assert "12 runs: 1 attack and none, on undefended and robust, 3 seeds; about" in out
     assert "Not tested" in out
     assert "Does not apply" in out
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_json_prints_the_verdict_alone(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,13 +141,15 @@ def test_json_prints_the_verdict_alone(
     assert json.loads(capfd.readouterr().out) == read(tmp_path, "verdict.json")
 
 
-def test_the_design_s_minutes_end_the_runs_between_seeds_and_the_next_call_goes_on(
+@pytest.mark.usefixtures("no_page")
+def test_minutes_of_the_design_end_runs_between_seeds_and_the_next_call_goes_on(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    short = {"trial": {"seeds": 2, "budget_minutes": 1e-9}}
+    short = {"trial": {"seeds": 3, "budget_minutes": 1e-9}}
     assert validated(**short) == 1
-    assert "4 runs are left" in " ".join(capfd.readouterr().out.split())
+    assert "8 runs are left" in " ".join(capfd.readouterr().out.split())
     assert read(tmp_path, "verdict.json")["outcome"] == "inconclusive"
+    assert validated(**short) == 1  # two of three seeds
     assert validated(**short) == 0
 
 
@@ -175,7 +192,7 @@ def test_wrong_words_are_one_line_and_nothing_is_written(
 
 def test_help_shows_the_words_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("validate", "--help") == 0
-    assert capfd.readouterr().out == validate.USAGE
+    assert capfd.readouterr().out == VALIDATE_USAGE
 
 
 def test_its_configuration_can_be_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -188,12 +205,13 @@ def test_its_configuration_can_be_shown(capfd: pytest.CaptureFixture[str]) -> No
 
 @pytest.fixture
 def few_presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three presets in place of all, so that a search takes seconds."""
+    """Three presets and one factor in place of all, so that a search takes seconds."""
     known = changes.options
     few = ("none", "median", "trimmed_mean")
     monkeypatch.setattr(
         changes, "options", lambda group: few if group == "defense" else known(group)
     )
+    monkeypatch.setattr(changes, "FACTORS", (0.5,))
 
 
 def found(folder: Path) -> Made:
@@ -201,7 +219,7 @@ def found(folder: Path) -> Made:
     return made
 
 
-@pytest.mark.usefixtures("few_presets")
+@pytest.mark.usefixtures("few_presets", "no_page")
 def test_a_stack_that_the_design_has_already_is_the_smallest_change(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,7 +228,8 @@ def test_a_stack_that_the_design_has_already_is_the_smallest_change(
         {"id": id_, "defense": "dp_record", "values": PRIVATE | {"dp.target_epsilon": epsilon}}
         for id_, epsilon in (("private", 8.0), ("more-private", 2.0))
     ]
-    code = validated("search.minutes=5", stacks=stacks, declared="private", acceptance=[spends])
+    words = ("search.minutes=5", "training.rounds=2")
+    code = validated(*words, stacks=stacks, declared="private", acceptance=[spends])
     assert code == 1
     assert found(tmp_path)["smallest"] == ["declare the stack more-private"]
     assert "declare the stack more-private (nothing in code) meets" in " ".join(
@@ -218,7 +237,7 @@ def test_a_stack_that_the_design_has_already_is_the_smallest_change(
     )
 
 
-@pytest.mark.usefixtures("few_presets")
+@pytest.mark.usefixtures("few_presets", "no_page")
 def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     validated: Validated, tmp_path: Path
 ) -> None:
@@ -226,30 +245,29 @@ def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     stacks = [
         {"id": "robust", "defense": "dp_record", "values": PRIVATE | {"dp.target_epsilon": 8.0}}
     ]
-    assert validated("search.minutes=5", stacks=stacks, acceptance=[spends]) == 1
+    words = ("search.minutes=5", "training.rounds=2")
+    assert validated(*words, stacks=stacks, acceptance=[spends]) == 1
     made = found(tmp_path)
     assert made["complete"]
-    assert set(made["smallest"]) == {"dp.target_epsilon=4", "dp.target_epsilon=2"}
+    assert made["smallest"] == ["dp.target_epsilon=4"]
     costs = {one["cost"] for one in made["changes"] if one["state"] != "unfinished"}
     assert costs == {"one number"}
 
 
-@pytest.mark.usefixtures("few_presets")
+@pytest.mark.usefixtures("few_presets", "no_page")
 def test_a_rule_is_the_smallest_change_where_one_hospital_outweighs_all_others(
     validated: Validated, tmp_path: Path
 ) -> None:
-    adversary = {"knowledge": "own"}
-    federation = {"adversary": {"n_hostile": 1, "knowledge": "own"}}
-    asked = [criterion(threat="THR-BYZ", at_least=0.6)]
+    asked = [criterion(threat="THR-BYZ", at_least=None, loss_at_most=0.08)]
+    powers = ["modify_update"]
     code = validated(
-        "search.minutes=5", stacks=[], declared="undefended", powers=["modify_update"],
-        adversary=adversary, federation=federation, acceptance=asked,
-    )  # fmt: skip
+        "search.minutes=5", stacks=[], declared="undefended", powers=powers, acceptance=asked
+    )
     assert code == 1
     assert set(found(tmp_path)["smallest"]) == {"the rule median", "the rule trimmed_mean"}
 
 
-@pytest.mark.usefixtures("few_presets")
+@pytest.mark.usefixtures("few_presets", "no_page")
 def test_where_no_change_helps_none_is_found_and_the_criterion_is_named(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

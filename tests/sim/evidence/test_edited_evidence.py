@@ -334,6 +334,15 @@ def test_what_a_chain_cannot_show_is_noticed_by_the_hash_in_the_manifest(
         evidence.read(tmp_path)
 
 
+def test_a_folder_without_evidence_has_a_head_of_no_bytes(tmp_path: Path) -> None:
+    assert evidence.head(tmp_path) == {"bytes": 0, "hash": sealed.FIRST}
+
+
+@pytest.mark.parametrize(("seed", "is_plausible"), [(2**63 - 1, True), (2**63, False)])
+def test_a_seed_has_less_than_64_bits(seed: int, is_plausible: bool) -> None:
+    assert (plausible.implausible(make_record(seed=seed)) is None) == is_plausible
+
+
 def test_evidence_that_grew_after_its_manifest_is_read(tmp_path: Path) -> None:
     written(tmp_path, records()[:2])
     (tmp_path / evidence.MANIFEST).write_text(json.dumps({"evidence": evidence.head(tmp_path)}))

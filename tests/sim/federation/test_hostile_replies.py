@@ -295,6 +295,14 @@ def test_an_update_of_the_agreed_form_is_read_to_the_last_bit_wherever_it_lies(f
     assert not np.shares_memory(read, sent)
 
 
+def test_a_serialized_update_of_the_agreed_form_is_read_to_the_last_bit() -> None:
+    wire.enter_process()
+    asked = wire.ask(1, np.zeros(N, np.float32), wire.settings(MEAN.text), {1: NAME})[0]
+    sent = drawn_update(N, 0, 1)
+    reply = changed(wire.answer(sent, 50, {}, asked), _content=records(Array(sent)))
+    assert wire.read_report(reply, N, 50).update.tobytes() == sent.tobytes()
+
+
 def test_nothing_is_decoded_and_no_memory_is_taken_for_what_is_not_of_the_agreed_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
