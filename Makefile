@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers mutants clean help
+.PHONY: demo test check bench peers exports mutants clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementa
 	$(INSTALL) --no-deps byzfl==0.0.11
 	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
 
+exports: .venv/.exports  ## hold the exports to the models of OSCAL and the schema of CycloneDX
+	$(BIN)/python -m pytest tests/threats/exports
+
 mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and count the changes that no test notices
 	$(BIN)/python -m pytest tests/whole/test_mutants.py
 	$(BIN)/python -m tests.mutants
@@ -56,6 +59,10 @@ help:  ## list the targets
 
 .venv/.bench: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,ray]'
+	touch $@
+
+.venv/.exports: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,exports]'
 	touch $@
 
 .venv/.mutants: $(PINS) | .venv/.dev

@@ -39,6 +39,8 @@ MANIFEST = (
 
 
 PAGE = "index.html.j2"
+INDEX = "index.html"
+RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
 
 
 def prepare() -> None:
@@ -51,9 +53,10 @@ def write_report(
     folder: Path,
     everything: Sequence[RunRecord] | None = None,
     *,
+    name: str = INDEX,
     show_reconstructions: bool = False,
 ) -> Path:
-    """The path of ``report/index.html``, written with its figures from the evidence in ``folder``.
+    """The path of a page of ``report/``, written with its figures from the evidence in ``folder``.
 
     ``everything``: what ``evidence.read`` gives for the folder, where it is in memory already.
 
@@ -66,9 +69,9 @@ def write_report(
     records = _of_study(found, manifest)
     drawn = draw(records, manifest["refused"] or ())
     page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
-    for name, figure in drawn.items():
-        files.replace(folder / "report" / "figures" / f"{name}.png", style.png(figure))
-    target = folder / "report" / "index.html"
+    for title, figure in drawn.items():
+        files.replace(folder / "report" / "figures" / f"{title}.png", style.png(figure))
+    target = folder / "report" / name
     files.replace(target, page.encode())
     return target
 

@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -43,7 +44,7 @@ from sim.config.hydra_errors import one_line
 from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
-from sim.evidence import RunRecord, tables
+from sim.evidence import Chain, RunRecord, tables
 from sim.evidence.tables import RESULT_COLUMNS
 from sim.study import compare as comparing
 from sim.study import compose, designs, jobs, repeat, results, sharing
@@ -197,8 +198,8 @@ def validate(
             made = results.results_folder()
             validating.check_folder(made, file)
             command = validating.command_of(asked)
-            page = _no_page if folder is None else _page
-            validating.validated(tried, made, resolved, command, start, minutes, page, _uncounted)
+            pages = _NO_PAGES if folder is None else _PAGES
+            validating.validated(tried, made, resolved, command, start, minutes, pages, _uncounted)
 
         jobs.one(VALIDATE, flags(list(validating.of_hydra(file, asked.words))), task, place)
         found = _read(place, None if folder is None else place)
@@ -295,16 +296,33 @@ def _made(asked: _Asked, with_page: bool) -> None:
             _page(folder, made, everything)
 
 
-def _page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRecord]) -> Path:
-    from reports.page import write_report
+def _page(
+    folder: Path,
+    records: Sequence[RunRecord],
+    everything: Sequence[RunRecord],
+    *,
+    of_design: bool = False,
+) -> Path:
+    from reports.page import INDEX, RUNS, write_report
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    return write_report(folder, everything, show_reconstructions=shown)
+    name = RUNS if of_design else INDEX
+    return write_report(folder, everything, name=name, show_reconstructions=shown)
 
 
-def _no_page(folder: Path, _: Sequence[RunRecord], __: Sequence[RunRecord]) -> Path:
+def _page_of_verdict(folder: Path, chain: Chain) -> Path:
+    from reports.validation import write_validation
+
+    return write_validation(folder, chain)
+
+
+def _no_page(folder: Path, *_: object) -> Path:
     """Leave out the page of a folder that nobody will see."""
     return folder
+
+
+_PAGES: Final = validating.Pages(partial(_page, of_design=True), _page_of_verdict)
+_NO_PAGES: Final = validating.Pages(_no_page, _no_page)
 
 
 def _uncounted(_: int) -> AbstractContextManager[Callable[[], None]]:

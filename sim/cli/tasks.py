@@ -16,7 +16,7 @@ from rich.text import Text
 from sim import evidence
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
-from sim.evidence import RunRecord
+from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
 from sim.study.compose import Refused
@@ -101,7 +101,7 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
     from reports import sweeps
-    from threats import verdict
+    from threats import stored, verdict
 
     search_for_cycles()
     for word in words:
@@ -112,7 +112,9 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        print_place(page(folder, chain.records, chain.records))
+        is_judged = stored.held(folder)
+        shown = page(folder, chain.records, chain.records, of_design=is_judged)
+        print_place(page_of_verdict(folder, chain) if is_judged else shown)
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -141,12 +143,29 @@ def finish(
     return page(folder, records, everything)
 
 
-def page(folder: Path, records: Sequence[RunRecord], everything: Sequence[RunRecord]) -> Path:
-    """Write the page of a folder. ``records``: those that the command asked for."""
-    from reports.page import write_report
+def page(
+    folder: Path,
+    records: Sequence[RunRecord],
+    everything: Sequence[RunRecord],
+    *,
+    of_design: bool = False,
+) -> Path:
+    """Write the page of all runs of a folder. ``records``: those that the command asked for.
+
+    ``of_design``: the first page of the folder is that of a design's verdict.
+    """
+    from reports.page import INDEX, RUNS, write_report
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    return write_report(folder, everything, show_reconstructions=shown)
+    name = RUNS if of_design else INDEX
+    return write_report(folder, everything, name=name, show_reconstructions=shown)
+
+
+def page_of_verdict(folder: Path, chain: Chain) -> Path:
+    """The page of a design's verdict, written from the files of its folder."""
+    from reports.validation import write_validation
+
+    return write_validation(folder, chain)
 
 
 def print_place(page: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -25,7 +26,7 @@ from sim.errors import InputError
 from sim.study import compose, designs, jobs, processes, results
 from sim.study.designs import Asked
 from sim.study.tried import Tried, needed_by
-from sim.study.validate import check_folder, command_of, of_hydra, search_minutes, validated
+from sim.study.validate import Pages, check_folder, command_of, of_hydra, search_minutes, validated
 from sim.types import Node
 from threats import catalog, verdict
 
@@ -83,7 +84,8 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
 
     check_folder(folder, tried.asked)
     tasks.show_own(tried.one_seed[0])
-    found = validated(tried, folder, values, job.command, job.start, minutes, tasks.page, counted)
+    pages = Pages(partial(tasks.page, of_design=True), tasks.page_of_verdict)
+    found = validated(tried, folder, values, job.command, job.start, minutes, pages, counted)
     assessment = found.assessment
     if job.given.json:
         print(json.dumps(verdict.verdict_json(assessment, catalog.load()), indent=2))

@@ -21,9 +21,9 @@ from threats import runs
 from threats.changes import COSTS, Change, changes
 from threats.criteria import Judged
 from threats.search import Search, Step, search, shortfall
+from threats.stored import SEARCH
 
 FOLDER: Final = "search"  # of the changes' runs, in that of the design's
-FILE: Final = "search.json"
 SCHEMA: Final = "wardround.search/1"
 
 
@@ -85,7 +85,7 @@ def searched(tried: Tried, folder: Path, values: Node, chain: Chain, minutes: fl
 
     found = search(every, searching.judged, len(tried.runs.seeds), used)
     text = json.dumps(as_json(found, tried.asked), indent=2, allow_nan=False)
-    files.replace(folder / FILE, (text + "\n").encode())
+    files.replace(folder / SEARCH, (text + "\n").encode())
     return found
 
 

@@ -15,23 +15,32 @@ from typing import Final
 from sim import evidence, files
 from sim.config.words import FOLDERS, Validation, key_of
 from sim.errors import InputError, number
-from sim.evidence import RunRecord
+from sim.evidence import Chain, RunRecord
 from sim.study import compare, designs, results, search
 from sim.study.designs import Asked
 from sim.study.experiment import Experiment
 from sim.study.tried import Tried, assessed
 from sim.types import Node
-from threats import catalog, claims, verdict
+from threats import catalog, claims, exports, stored, verdict
 from threats.assessment import Assessment
 from threats.search import Search
 
-DESIGN: Final = "design.json"
 MOST_MINUTES: Final = 100_000
 
-# writes the page of a folder from the records of a command and those of the folder
-Page = Callable[[Path, Sequence[RunRecord], Sequence[RunRecord]], Path]
 # counts up to a number of runs, one with each call
 Counted = Callable[[int], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The two writers of a design's pages; each returns the path of its page.
+
+    ``runs``: from the records of a command and those of the folder. ``verdict``: from the files of
+    the folder and the chain of its evidence.
+    """
+
+    runs: Callable[[Path, Sequence[RunRecord], Sequence[RunRecord]], Path]
+    verdict: Callable[[Path, Chain], Path]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def validated(
     command: str,
     start: float,
     minutes: float,
-    page: Page,
+    pages: Pages,
     counted: Counted,
 ) -> Validated:
     """Run what the folder does not hold yet, judge it, and write all of it into the folder.
@@ -81,20 +90,23 @@ def validated(
     experiments = tried.experiments()
     with compare.entered(folder, experiments) as held:
         results.write_config(folder, {key: values[key] for key in values if key != "search"})
-        write_design(folder, tried.asked)
+        stored.write_design(folder, design)
         drop = tried.one_seed[0].settings.report.material_drop
         claims.state(folder, design, claims.texts(design, known, tried.runs.claimed(), drop))
         with counted(len(experiments)) as step:
             records = run_all(tried, experiments, folder, held, step)
         chain = evidence.chain(folder)
         assessment = assessed(design, tried.runs, chain, claims.stated(folder))
+        exports.write(folder, design, assessment, known, chain)
         verdict.write(folder, assessment, known)
         everything = results.write_tables(command, folder, records, held, start)
-        written = page(folder, records, everything)
+        pages.runs(folder, records, everything)
+        page = pages.verdict(folder, chain)
         found = None
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(tried, folder, values, chain, minutes)
-    return Validated(assessment, found, len(experiments) - len(records), written)
+            page = pages.verdict(folder, chain)
+    return Validated(assessment, found, len(experiments) - len(records), page)
 
 
 def search_minutes(values: Node) -> float:
@@ -136,19 +148,9 @@ def _portions(experiments: Sequence[Experiment]) -> Iterator[list[Experiment]]:
         yield [one for one in experiments if one.settings.seed in some]
 
 
-def write_design(folder: Path, asked: Asked) -> None:
-    """Write the design into the folder of its runs."""
-    design = asked.design
-    stated = {
-        "digest": design.digest,
-        "design": design.model_dump(mode="json", by_alias=True),
-    }
-    files.replace(folder / DESIGN, (json.dumps(stated, indent=2) + "\n").encode())
-
-
 def check_folder(folder: Path, asked: Asked) -> None:
     """Refuse a folder that holds runs of another design, before anything is run or written."""
-    path = folder / DESIGN
+    path = folder / stored.DESIGN
     if not os.path.lexists(path):
         if os.path.lexists(folder / evidence.EVIDENCE):
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")

@@ -53,8 +53,11 @@ def test_a_design_that_meets_its_criteria_exits_with_0_and_leaves_all_files(
     out = capfd.readouterr().out
     assert "meets its criteria" in " ".join(out.split())
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "claims.jsonl", "config.yaml", "design.json", "evidence.jsonl", "manifest.json",
+        "claims.jsonl", "config.yaml", "design.json", "evidence.jsonl", "exports", "manifest.json",
         "register.csv", "register.json", "report", "results.csv", "rounds.parquet", "verdict.json",
+    }  # fmt: skip
+    assert {path.name for path in (tmp_path / "out" / "exports").iterdir()} == {
+        "assessment-results.oscal.json", "bom.cdx.json", "results.sarif",
     }  # fmt: skip
     assert read(tmp_path, "verdict.json")["outcome"] == "met"
     assert read(tmp_path, "manifest.json")["command"].startswith("wardround validate consortium=")

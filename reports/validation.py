@@ -1,0 +1,314 @@
+"""The page of a design's validation: its verdict, what to do next, and PASTA's seven stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+
+from reports import dfd, rendering
+from reports.dfd import Badge
+from reports.page import INDEX
+from sim import files
+from sim.evidence import Chain, RunRecord
+from sim.evidence.metrics import METRICS
+from sim.types import Node
+from threats import catalog, stored, verdict
+from threats.assessment import Assessment, Color, RegisterRow
+from threats.catalog import Catalog, Threat
+from threats.criteria import Judged, Tried, wording
+from threats.levels import WORDS
+from threats.statements import GRADES, Statement
+from threats.stored import Searched, Step, Stored
+from threats.system import Criterion, Design
+
+PAGE: Final = "validation.html.j2"
+DIAGRAM: Final = "dfd.mmd"
+LETTERS: Final[Mapping[str, str]] = {
+    "actor": "SR",
+    "process": "STRIDE",
+    "store": "TRID",
+    "flow": "TID",
+}
+OUTCOMES: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
+ORDER: Final[tuple[Color, ...]] = ("red", "gray", "amber", "green")  # what asks for people first
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one threat by one adversary, which stand on the same evidence; its threat's number.
+
+    ``initial`` and ``adjusted``: statements on the undefended design and on the stack.
+    """
+
+    number: int
+    rows: tuple[RegisterRow, ...]
+    initial: tuple[Statement, ...]
+    adjusted: tuple[Statement, ...]
+
+    @property
+    def row(self) -> RegisterRow:
+        """The first row, whose levels and evidence are those of all."""
+        return self.rows[0]
+
+    @property
+    def elements(self) -> list[str]:
+        """The elements that the rows are about."""
+        return [row.element for row in self.rows]
+
+    @property
+    def anchor(self) -> str:
+        """Where it stands on the page."""
+        return f"row-{self.row.threat}-{self.row.adversary}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A criterion with its judgement; ``decisive``: what the attack that decides it showed."""
+
+    criterion: Criterion
+    judged: Judged
+    decisive: Tried | None
+    scale: tuple[float, float]
+
+    @property
+    def wording(self) -> str:
+        """What it asks."""
+        return wording(self.criterion)
+
+    @property
+    def counted(self) -> str:
+        """How much was tried of the attack that decides."""
+        assert self.decisive is not None
+        n = len(self.decisive.seeds)
+        seeds = f"{n} seed" + ("" if n == 1 else "s")
+        if self.criterion.over != "rate":
+            return seeds
+        return f"{seeds}, {self.decisive.n_trials} {METRICS[self.criterion.metric].counted}"
+
+    @property
+    def beyond(self) -> list[str]:
+        """The attacks under which it is not met."""
+        return [one.attack for one in self.judged.tried if one.outcome == "not_met"]
+
+    def place(self, value: float) -> float:
+        """Where a value stands in the picture of the criterion, in percent."""
+        low, high = self.scale
+        return round(100 * (min(high, max(low, value)) - low) / (high - low), 1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What may happen to an element of one letter of STRIDE: groups, or why there is none."""
+
+    groups: tuple[Group, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of the diagram with its kind and a cell for each letter of STRIDE."""
+
+    id: str
+    kind: str
+    role: str
+    cells: Mapping[str, Cell]
+
+
+def write_validation(folder: Path, chain: Chain) -> Path:
+    """The path of ``report/index.html`` of a design's validation, written with its diagram as text.
+
+    The same files give the same bytes. Raises ``InputError`` if they do not belong together, or if
+    the evidence is not that of the verdict.
+    """
+    found = stored.read(folder, chain)
+    badges = _badges(found.design, _groups(found.assessment))
+    text = dfd.mermaid(found.design, badges)
+    facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
+    page = render(found, facts)
+    files.replace(folder / "report" / DIAGRAM, text.encode())
+    target = folder / "report" / INDEX
+    files.replace(target, page.encode())
+    return target
+
+
+def render(found: Stored, manifest: Node) -> str:
+    """The page as HTML text."""
+    design, assessment = found.design, found.assessment
+    known = catalog.load()
+    groups = _groups(assessment)
+    badges = _badges(design, groups)
+    environment = rendering.environment()
+    picture = environment.get_template("dfd.svg.j2").render(drawn=dfd.drawing(design, badges))
+    return environment.get_template(PAGE).render(
+        design=design,
+        it=assessment,
+        manifest=manifest,
+        stack=design.stack(assessment.stack),
+        first=verdict.summary(assessment)[0],
+        notice=verdict.NOTICE,
+        asked=_asked(design, assessment),
+        outcomes=OUTCOMES,
+        levels=WORDS,
+        metrics=METRICS,
+        grades=GRADES,
+        groups=groups,
+        by_threat={group.row.threat: group.number for group in groups},
+        acting=[group for group in groups if group.row.color in ("red", "amber")],
+        open=_open(groups),
+        searched=found.searched,
+        tried=_tried(found.searched),
+        conflicts=[row for row in assessment.rows if row.kind == "conflict"],
+        svg=Markup(picture),
+        mermaid=dfd.mermaid(design, badges),
+        elements=_elements(design, known, groups),
+        stages=[entry.title for entry in known.taxonomies.pasta.entries],
+        stride={entry.id: entry.title for entry in known.taxonomies.stride.entries},
+        controls={entry.id: entry.title for entry in known.taxonomies.mitigations.entries},
+        pins=known.taxonomies,
+        threats={threat.id: threat.name for threat in known.threats},
+        runs=_runs(found.chain),
+    )
+
+
+def _groups(assessment: Assessment) -> list[Group]:
+    """The register's threats, those that ask for people first; a threat has one number."""
+    found = dict[tuple[str, str], list[RegisterRow]]()
+    for row in assessment.rows:
+        if row.kind == "threat":
+            found.setdefault((row.threat, row.adversary), []).append(row)
+    ranked = sorted(found.values(), key=lambda rows: ORDER.index(rows[0].color))
+    numbers = dict[str, int]()
+    for rows in ranked:
+        numbers.setdefault(rows[0].threat, len(numbers) + 1)
+    statements = {one.id: one for one in assessment.statements}
+    return [
+        Group(
+            number=numbers[rows[0].threat],
+            rows=tuple(rows),
+            initial=_on("undefended", rows[0], statements),
+            adjusted=_on(assessment.stack, rows[0], statements),
+        )
+        for rows in ranked
+    ]
+
+
+def _on(stack: str, row: RegisterRow, statements: Mapping[str, Statement]) -> tuple[Statement, ...]:
+    found = [statements[id_] for id_ in row.evidence if statements[id_].claim.stack == stack]
+    return tuple(sorted(found, key=lambda one: (-one.upper, -one.rate, one.claim.attack)))
+
+
+def _asked(design: Design, assessment: Assessment) -> list[Asked]:
+    """Every criterion, those that are not met first."""
+    criteria = {one.id: one for one in design.acceptance}
+    order = ("not_met", "inconclusive", "met")
+    judged = sorted(assessment.criteria, key=lambda one: order.index(one.outcome))
+    return [
+        Asked(
+            criterion=criteria[one.id],
+            judged=one,
+            decisive=next((tried for tried in one.tried if tried.attack == one.decisive), None),
+            scale=_scale(one),
+        )
+        for one in judged
+    ]
+
+
+def _scale(judged: Judged) -> tuple[float, float]:
+    """The ends of the picture of a criterion: all figures and the limit are between them."""
+    values = [judged.limit] if judged.bound == "at_least" else [judged.limit, 0.0]
+    for one in judged.tried:
+        values += [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
+    low, high = min(values), max(values)
+    margin = 0.05 * ((high - low) or 1.0)
+    return low - margin, high + margin
+
+
+def _open(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
+    """What was not tested or is not decided, by status and reason; each threat once."""
+    found = dict[str, dict[int, Group]]()
+    for group in groups:
+        if group.row.status != "measured":
+            status = verdict.STATUS[group.row.status]
+            for reason in group.row.reasons or ("no reason is stated",):
+                ours = found.setdefault(f"{status}: {reason}", {})
+                ours.setdefault(group.number, group)
+    return [(reason, list(ours.values())) for reason, ours in found.items()]
+
+
+def _tried(searched: Searched | None) -> list[Step]:
+    """The changes that were judged, those that meet all criteria first, then the nearest."""
+    if searched is None:
+        return []
+
+    def order(step: Step) -> tuple[bool, float]:
+        missed = [float("inf") if one.beyond is None else one.beyond for one in step.criteria]
+        return step.state != "met", sum(missed)
+
+    return sorted((step for step in searched.changes if step.criteria), key=order)
+
+
+def _badges(design: Design, groups: Sequence[Group]) -> dict[str, list[Badge]]:
+    """The numbers of the threats to each element, each once, in the color of the worst row."""
+    found = dict[str, list[Badge]]()
+    for id_ in _ids(design):
+        ours = dict[int, Group]()
+        for group in groups:
+            if id_ in group.elements:
+                ours.setdefault(group.number, group)
+        found[id_] = [
+            Badge(number, group.row.color, group.anchor, f"{number}: {group.row.name}")
+            for number, group in sorted(ours.items())
+        ]
+    return found
+
+
+def _ids(design: Design) -> Iterator[str]:
+    yield from (one.id for one in design.components)
+    yield from (one.id for one in design.flows)
+
+
+def _elements(design: Design, known: Catalog, groups: Sequence[Group]) -> list[Element]:
+    """STRIDE by element: the letters that its kind has, with the rows of the register there."""
+    places = [(one.id, str(one.dfd), str(one.role)) for one in design.components]
+    places += [(one.id, "flow", "flow") for one in design.flows]
+    return [
+        Element(
+            id=id_,
+            kind=kind,
+            role=role,
+            cells={
+                letter: _cell(letter, id_, role, known.threats, groups) for letter in LETTERS[kind]
+            },
+        )
+        for id_, kind, role in places
+    ]
+
+
+def _cell(
+    letter: str, id_: str, role: str, threats: Sequence[Threat], groups: Sequence[Group]
+) -> Cell:
+    ours = dict[int, Group]()
+    for group in groups:
+        if id_ in group.elements and letter in group.row.stride:
+            ours.setdefault(group.number, group)
+    if ours:
+        return Cell(tuple(ours.values()), "")
+    could = any(letter in threat.stride and role in threat.where for threat in threats)
+    return Cell((), "nobody declared" if could else "no threat listed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with the hash of its line, in the order of the evidence."""
+
+    record: RunRecord
+    line: str
+
+
+def _runs(chain: Chain) -> list[Run]:
+    ordered = sorted(chain.records, key=lambda record: chain.lines[record.run].starts)
+    return [Run(record, chain.lines[record.run].hash) for record in ordered]

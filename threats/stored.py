@@ -1,0 +1,171 @@
+"""A design's assessment as the files of its folder have it, held against the evidence there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sim import files
+from sim.errors import InputError
+from sim.evidence import EVIDENCE, Chain
+from sim.types import Node
+from threats import problems, verdict
+from threats.assessment import Assessment
+from threats.catalog import Fact
+from threats.criteria import Outcome
+from threats.search import State
+from threats.statements import Source
+from threats.system import Design
+
+DESIGN: Final = "design.json"
+SEARCH: Final = "search.json"
+
+
+class Missed(Fact):
+    """A criterion of a change, under which attack, and by how much its figure misses the bound."""
+
+    id: str
+    outcome: Outcome
+    under: str | None
+    beyond: float | None
+
+
+class Step(Fact):
+    """A change that was looked at, what it costs, and what became of it."""
+
+    change: str
+    cost: str
+    state: State
+    seeds: int
+    reason: str
+    criteria: tuple[Missed, ...]
+    folder: str
+
+
+class Searched(Fact):
+    """A search for the smallest change, as its file has it."""
+
+    complete: bool
+    smallest: tuple[str, ...]
+    in_the_way: tuple[str, ...]
+    changes: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A design, its assessment, and the evidence that every row of the assessment leads to.
+
+    ``searched``: the search for the smallest change, where there was one.
+    """
+
+    design: Design
+    assessment: Assessment
+    chain: Chain
+    searched: Searched | None
+
+
+def write_design(folder: Path, design: Design) -> None:
+    """Write the design into the folder of its runs."""
+    values = {"digest": design.digest, "design": design.model_dump(mode="json", by_alias=True)}
+    files.replace(folder / DESIGN, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def held(folder: Path) -> bool:
+    """Whether a folder has a verdict."""
+    return os.path.lexists(folder / verdict.VERDICT)
+
+
+def read(folder: Path, chain: Chain) -> Stored:
+    """What the files of a folder state, with the ``chain`` of its evidence.
+
+    Raises ``InputError`` for files that do not belong together, and for a line of evidence that is
+    not there any more.
+    """
+    verdict.check(folder, chain)
+    stated = _parsed(folder, DESIGN)
+    judged = _parsed(folder, verdict.VERDICT)
+    register = _parsed(folder, verdict.REGISTER)
+    try:
+        design = problems.design(stated["design"])
+        assessment = Assessment.model_validate(_assessment(judged, register))
+        same = judged["design"] == register["design"] and judged["evidence"] == register["evidence"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _wrong(folder, "files as wardround validate writes them") from None
+    if not same or assessment.digest != design.digest or design.digest != stated.get("digest"):
+        raise _wrong(folder, f"{DESIGN}, {verdict.VERDICT} and {verdict.REGISTER} of one design")
+    for source in _sources(assessment):
+        line = chain.lines.get(source.run)
+        if line is None or line.hash != source.line:
+            raise _wrong(folder, f"{EVIDENCE} with the line of the run {source.run}")
+    return Stored(design, assessment, chain, _searched(folder, design))
+
+
+def _searched(folder: Path, design: Design) -> Searched | None:
+    if not os.path.lexists(folder / SEARCH):
+        return None
+    stated = _parsed(folder, SEARCH)
+    try:
+        same = stated["design"]["sha256"] == design.digest
+        found = Searched.model_validate({key: stated[key] for key in Searched.model_fields})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _wrong(folder, f"{SEARCH} as wardround validate writes it") from None
+    if not same:
+        raise _wrong(folder, f"{SEARCH} of the design in {DESIGN}")
+    return found
+
+
+def _parsed(folder: Path, name: str) -> Node:
+    try:
+        with os.fdopen(files.opened(folder / name), "rb") as file:
+            found = json.loads(file.read())
+    except (OSError, ValueError, RecursionError):
+        raise _wrong(folder, f"{name} as wardround validate writes it") from None
+    if not isinstance(found, dict):
+        raise _wrong(folder, f"{name} to be one JSON object")
+    return found
+
+
+def _assessment(judged: Node, register: Node) -> Node:
+    """The values of an assessment; see ``verdict.verdict_json`` and ``verdict.register_json``."""
+    design, evidence = judged["design"], judged["evidence"]
+    return {
+        "design": design["name"],
+        "version": design["version"],
+        "digest": design["sha256"],
+        "stack": design["stack"],
+        "on": judged["on"],
+        "outcome": judged["outcome"],
+        "decision": judged["decision"],
+        "criteria": judged["criteria"],
+        "rows": register["rows"],
+        "statements": [
+            {key: value for key, value in one.items() if key != "claim_id"}
+            for one in register["statements"]
+        ],
+        "excluded": register["excluded"],
+        "questions": judged["questions"],
+        "worksheets": judged["breach_worksheet"],
+        "answers": [(one["id"], one["by"]) for one in judged["ai_rmf"]],
+        "n_runs": evidence["runs"],
+        "bytes": evidence["bytes"],
+        "head": evidence["hash"],
+    }
+
+
+def _sources(assessment: Assessment) -> Iterator[Source]:
+    for row in assessment.rows:
+        yield from row.sources
+    for made in assessment.statements:
+        yield from made.runs
+        yield from made.controls
+    for one in assessment.criteria:
+        for tried in one.tried:
+            yield from tried.runs
+
+
+def _wrong(folder: Path, expected: str) -> InputError:
+    return InputError("folder", folder, f"expected {expected}")
