@@ -265,7 +265,8 @@ class _Layout:
         """Flows at the sides of components: by component and side, (flow, the other end)."""
         found = defaultdict[tuple[str, str], list[tuple[str, str]]](list)
         for flow in self.design.flows:
-            start, end = self.at[flow.from_], self.at[flow.to]
+            start = self.at[flow.from_]
+            end = self.at[flow.to]
             side = "left" if end < start else "right"
             other = "left" if end > start else "right"
             found[flow.from_, side].append((flow.id, flow.to))
@@ -274,7 +275,8 @@ class _Layout:
 
     def _lanes(self) -> tuple[dict[str, list[str]], list[str]]:
         """Flows past other components: those within a zone, by zone, and all others."""
-        inner, outer = defaultdict[str, list[str]](list), list[str]()
+        inner = defaultdict[str, list[str]](list)
+        outer = list[str]()
         for flow in self.design.flows:
             if self._is_lane(flow):
                 zone = self.zone_of[flow.from_]
@@ -312,7 +314,9 @@ class _Layout:
             widths[here] = max(widths[here], LETTER * max(map(len, self.flow_text[flow.id])))
             n_badges = min(BADGES, len(self.badges.get(flow.id, ())))
             widths[here] = max(widths[here], BADGE * n_badges)
-        left, right, spaces = list[float](), list[float](), list[float]()
+        left = list[float]()
+        right = list[float]()
+        spaces = list[float]()
         x = 2.0 * PAD
         for rank in range(self.n_ranks):
             left.append(x)
@@ -434,7 +438,8 @@ class _Layout:
             return right[rank] + spaces[rank] - edge - 14 - TRACK * (used[rank] - 1)
 
         for flow in self.design.flows:
-            start, end = self.at[flow.from_], self.at[flow.to]
+            start = self.at[flow.from_]
+            end = self.at[flow.to]
             side = "left" if end < start else "right"
             other = "left" if end > start else "right"
             y = ports[flow.id, flow.from_, side][0]

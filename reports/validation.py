@@ -137,7 +137,8 @@ def write_validation(folder: Path, chain: Chain) -> Path:
 
 def render(found: Stored, manifest: Node) -> str:
     """The page as HTML text."""
-    design, assessment = found.design, found.assessment
+    design = found.design
+    assessment = found.assessment
     known = catalog.load()
     groups = _groups(assessment)
     badges = _badges(design, groups)
@@ -222,7 +223,8 @@ def _scale(judged: Judged) -> tuple[float, float]:
     values = [judged.limit] if judged.bound == "at_least" else [judged.limit, 0.0]
     for one in judged.tried:
         values += [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     margin = 0.05 * ((high - low) or 1.0)
     return low - margin, high + margin
 

@@ -131,7 +131,8 @@ def _parsed(folder: Path, name: str) -> Node:
 
 def _assessment(judged: Node, register: Node) -> Node:
     """The values of an assessment; see ``verdict.verdict_json`` and ``verdict.register_json``."""
-    design, evidence = judged["design"], judged["evidence"]
+    design = judged["design"]
+    evidence = judged["evidence"]
     return {
         "design": design["name"],
         "version": design["version"],

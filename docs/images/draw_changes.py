@@ -59,7 +59,8 @@ def changes(records: Sequence[RunRecord]) -> Figure:
                 linewidth=0.6,
             )
         )
-        decided = row["harm_high"] < 0 or row["harm_low"] > 0
+        bounds = row["harm_low"], row["harm_high"]  # None with one seed
+        decided = None not in bounds and (bounds[1] < 0 or bounds[0] > 0)
         unsure = "?" if row["verdict"] == UNDECIDED else ""
         look: dict[str, Any] = {
             "color": "white" if loss > 0.6 * DARKEST else INK if decided or unsure else SOFT,

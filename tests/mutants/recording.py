@@ -26,7 +26,12 @@ from tests.mutants import plugin
 from tests.mutants.changes import Mutant
 
 PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
-READERS = ("tests/whole/test_frozen.py", "tests/whole/test_seams.py")  # of all code, running none
+READERS = (  # tests that look at code or at what was built of it, and run none
+    "tests/whole/test_frozen.py",
+    "tests/whole/test_seams.py",
+    "tests/whole/test_every_plugin.py::test_the_year_of_the_paper",
+    "tests/whole/test_every_plugin.py::test_yaml_states",
+)
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -135,19 +140,22 @@ class Recording:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that could notice a mutant, those that run its statement first, the fastest
-        first; then those of the same files, which may look at what another test computed, and
-        those that read all code.
+        first; then those of the same files, which may look at what another test computed. Of a
+        statement that runs at import those come before that read code or data sheets.
         """
         first, last, at_import = _statement(mutant)
         lines = self.data.contexts_by_lineno(mutant.path)
         running = {name for i in range(first, last + 1) for name in lines.get(i, ())}
+        nearest = running & self.seconds.keys()
         if at_import:
             for path in (mutant.path, *self._importers.get(mutant.path, ())):
                 running |= self._of_file(path)
         running &= self.seconds.keys()
-        files = {file_of(name) for name in running} | set(READERS)
+        files = {file_of(name) for name in running}
         beside = {name for name in self.seconds if file_of(name) in files} - running
-        return [*self._ordered(running), *self._ordered(beside)]
+        readers = {name for name in self.seconds if at_import and name.startswith(READERS)}
+        parts = (nearest, readers - nearest, running - nearest - readers, beside - readers)
+        return [name for part in parts for name in self._ordered(part)]
 
     def _ordered(self, names: set[str]) -> list[str]:
         return sorted(names, key=lambda name: (self.seconds[name], name))
@@ -204,12 +212,13 @@ def _statement(mutant: Mutant) -> tuple[int, int, bool]:
 
 
 def _span(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> tuple[int, int]:
-    """The lines of a statement, of one with a body only its head."""
+    """The lines of a statement; of one with a body only its head, or all if it is decorated."""
     if isinstance(node, ast.match_case):
         return node.pattern.lineno, node.body[0].lineno - 1
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(one.lineno for one in decorators)])
     body = getattr(node, "body", None)
-    last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
+    is_decorated = decorators and isinstance(node, ast.FunctionDef)  # its calls tell most
+    last = max(node.lineno, body[0].lineno - 1) if body and not is_decorated else node.end_lineno
     assert last is not None
     return first, last

@@ -101,13 +101,19 @@ def test_the_year_of_the_paper_stands_in_the_modules_first_lines(each_plugin: An
     assert re.search(rf"\b{each_plugin.about.year}\b", module.__doc__ or "")
 
 
-def test_yaml_states_each_parameter_and_its_default_and_takes_n_hostile_from_the_adversary(
-    each_plugin: Any, pytestconfig: pytest.Config
-) -> None:
-    targets = {}
+@pytest.fixture(scope="module")
+def targets(pytestconfig: pytest.Config) -> dict[str | None, dict[str, Any]]:
+    """What the file of each plug-in in conf/ states of it, by its target."""
+    found = {}
     for path in (pytestconfig.rootpath / "conf").glob("*/*.yaml"):
         node = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        targets[node.pop("_target_", None)] = node
+        found[node.pop("_target_", None)] = node
+    return found
+
+
+def test_yaml_states_each_parameter_and_its_default_and_takes_n_hostile_from_the_adversary(
+    each_plugin: Any, targets: dict[str | None, dict[str, Any]]
+) -> None:
     stated = targets[f"{type(each_plugin).__module__}.{type(each_plugin).__qualname__}"]
     assert set(stated) == {field.name for field in dataclasses.fields(each_plugin)}
     assert stated.get("n_hostile", "${adversary.n_hostile}") == "${adversary.n_hostile}"
