@@ -62,6 +62,11 @@ def global_state() -> dict[str, Any]:
     }
 
 
+def left(folder: Path) -> set[Path]:
+    """What is in a folder and below it."""
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
 def test_the_examples_of_the_module_hold() -> None:
     assert doctest.testmod(sim.api).failed == 0
     assert doctest.testmod(sim.api).attempted >= 5
@@ -84,8 +89,7 @@ def test_a_comparison_gives_the_numbers_of_the_command(tmp_path: Path) -> None:
     assert found.results.columns == list(RESULT_COLUMNS)
     with (ours / "results.csv").open(encoding="utf-8") as file:
         assert found.results.columns == next(csv.reader(file))
-    written = {path.relative_to(ours) for path in ours.rglob("*")}
-    assert written == {p.relative_to(tmp_path / "its") for p in (tmp_path / "its").rglob("*")}
+    assert left(ours) == left(tmp_path / "its")
     commands = [json.loads((tmp_path / name / "manifest.json").read_text())["command"]
                 for name in ("ours", "its")]  # fmt: skip
     assert commands[0] == commands[1]
@@ -229,6 +233,8 @@ def test_a_design_is_validated_as_by_the_command(tmp_path: Path) -> None:
     assert isinstance(its, Validated)
     assert code == (0 if found.outcome == "met" else 1)
     assert found.outcome == its.outcome == "met"
+    assert left(tmp_path / "ours") == left(tmp_path / "its")
+    assert Path("report/runs.html") in left(tmp_path / "ours")
     assert found.criteria.equals(its.criteria)
     assert found.criteria["outcome"].to_list() == ["met"]
     assert rows(found) == rows(its)
