@@ -66,8 +66,7 @@ def write_report(
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     found = evidence.read(folder) if everything is None else everything
-    read = [tables.pooled(record) for record in found]
-    records = tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
+    records = _of_study(found, manifest)
     drawn = draw(records, manifest["refused"] or ())
     page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
     for title, figure in drawn.items():
@@ -75,6 +74,17 @@ def write_report(
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
+
+
+def figures(everything: Sequence[RunRecord], manifest: Node) -> dict[str, Figure]:
+    """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
+    facts = dict.fromkeys(MANIFEST) | manifest
+    return draw(_of_study(everything, facts), facts["refused"] or ())
+
+
+def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
+    read = [tables.pooled(record) for record in found]
+    return tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
 
 
 def draw(

@@ -116,7 +116,7 @@ def register_json(assessment: Assessment) -> Node:
 
 def register_csv(assessment: Assessment) -> bytes:
     """The register as a table, one line a row; no cell is a formula for a spreadsheet."""
-    table = [_cells(row) for row in assessment.rows]
+    table = [cells(row) for row in assessment.rows]
     out = StringIO(newline="")
     columns = list(table[0]) if table else ["id"]
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -169,7 +169,8 @@ def _left(row: RegisterRow) -> Node:
     }
 
 
-def _cells(row: RegisterRow) -> TableRow:
+def cells(row: RegisterRow) -> TableRow:
+    """A row of the register as one of ``register.csv``, before it is made fit for spreadsheets."""
     initial = row.initial
     adjusted = row.adjusted
     return {

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
 import yaml
-from hydra.utils import get_class
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +17,7 @@ from sim.config.groups import STACK
 from sim.config.settings import ORDERED
 from sim.errors import InputError
 from sim.plugins import CONF
-from sim.types import BY_AGGREGATOR, About
+from sim.study.facts import facts
 from threats.catalog import Threat
 from threats.catalog import load as load_threats
 
@@ -112,60 +109,6 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
             for place, line in enumerate(lines):
                 heading = f"{'' if place else label:{LABEL}}"
                 yield Text.assemble(" " * INDENT, (heading, "dim"), line)
-
-
-@cache
-def facts(group: str, name: str) -> dict[str, str]:
-    """The facts about one choice, by label, that its plug-in or its configuration states."""
-    node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
-    if node is None:
-        return {"is": "nothing"}
-    found: Any = get_class(node["_target_"])
-    about: About | None = getattr(found, "about", None)
-    defaults = [f"{key}={_shown(value)}" for key, value in node.items() if key != "_target_"]
-    stated = {
-        "is": (found.__doc__ or "").strip().splitlines()[0].replace("``", ""),
-        "defaults": "  ".join(defaults),
-    }
-    if about is not None:
-        stated |= _sheet(about, "" if group != "attack" else node["_target_"].split(".")[1])
-        others = [variant for variant in about.variants if variant not in defaults]
-        stated["variants"] = "  ".join(others)
-    return {label: text for label, text in stated.items() if text}
-
-
-def _sheet(about: About, kind: str) -> dict[str, str]:
-    """The data sheet by label; ``kind``: that of an attack, else empty.
-
-    An attack by a hospital states the least knowledge, everything else its limit or what it sees.
-    """
-    by_hospital = bool(kind) and kind not in BY_AGGREGATOR
-    return {
-        "kind": kind,
-        "knowledge": about.needs if by_hospital else "",
-        "needs": about.limit,
-        "promise": about.promise,
-        "sees": "" if about.limit else about.sees,
-        "cost": about.cost,
-        "variants": "",
-        "paper": f"{about.paper} ({about.year})",
-    }
-
-
-def _shown(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if isinstance(value, str) and value.startswith("${"):
-        return value.removeprefix("${").removesuffix("}")
-    return value if isinstance(value, str) and value else json.dumps(value, separators=(",", ":"))
-
-
-def _plugin(node: Any) -> Mapping[str, Any] | None:
-    """The first part of a configuration that describes a plug-in."""
-    if not isinstance(node, dict):
-        return None
-    if "_target_" in node:
-        return node
-    return next((found for value in node.values() if (found := _plugin(value))), None)
 
 
 def _presets(names: Sequence[str]) -> Table:

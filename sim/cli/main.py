@@ -58,22 +58,23 @@ def run_command(words: list[str]) -> int:
 
 def _hydra(command: str, words: Sequence[str]) -> None:
     """Run the command for the configuration, or the sweep, that the words describe, or show it."""
-    from sim.cli import jobs
     from sim.config import overrides
     from sim.config.hydra_errors import one_line
+    from sim.study import jobs
 
     start = time.perf_counter()
     given = list(words) if command == "run" else [*map(overrides.forced, words)]
     asked = flags(given)
     with one_line():
         if asked.help or asked.cfg:
-            jobs.show(CONFIG[command], asked)
+            print(jobs.described(CONFIG[command], asked), end="")
         elif command == "explain":
             from sim.cli.explain import COMMAND
 
             jobs.main(CONFIG[command], asked, COMMAND)
         else:
-            from sim.cli import repeat, tasks
+            from sim.cli import tasks
+            from sim.study import repeat
 
             swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
             if swept is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -11,33 +10,18 @@ from pathlib import Path
 from threading import Thread
 from typing import Final, cast
 
-import yaml
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.text import Text
 
-from sim import evidence, files
-from sim.cli import jobs, repeat
+from sim import evidence
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
-from sim.study import compare, compose, launcher, processes, sharing
+from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
-from sim.types import Node
-
-
-def _place() -> Path:
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def results_folder() -> Path:
-    """The folder of the current job's results, which is made if it is not there."""
-    folder = _place()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def run(config: DictConfig) -> None:
@@ -45,22 +29,22 @@ def run(config: DictConfig) -> None:
     values = compose.resolved(config)
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
-    folder = results_folder()
+    folder = results.results_folder()
     search_for_cycles()
     show_own(experiment)
     with compare.entered(folder, [experiment]) as held:
-        write_config(folder, values)
+        results.write_config(folder, values)
         if (ready := launcher.ready(experiment)) is not None and ready.run not in held:
             evidence.append(folder, ready)
             held[ready.run] = ready
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        page = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
+        shown = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
-    print_place(page)
+    print_place(shown)
 
 
 def comparison(config: DictConfig) -> None:
@@ -70,23 +54,23 @@ def comparison(config: DictConfig) -> None:
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
         processes.warm_up()
     experiments, refused = planned(values)
-    folder = results_folder()
+    folder = results.results_folder()
     search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
-        write_config(folder, values)
+        results.write_config(folder, values)
         if workers > 1:  # this process only waits for them
             Thread(target=_load_reports, daemon=True).start()
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
         command = repeat.of_job("compare", overrides())
-        page = finish(command, folder, records, held, start, refused)
+        shown = finish(command, folder, records, held, start, refused)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
-    print_place(page)
+    print_place(shown)
 
 
 def search_for_cycles() -> None:
@@ -108,7 +92,7 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
     from reports import sweeps
 
     if sweeps.places(folder):
-        _write_manifest(folder, manifest(command, time.perf_counter() - start))
+        results.write_manifest(folder, manifest(command, time.perf_counter() - start))
         page, sweep = sweeps.write(folder)
         Screen().print(sweeps.table(sweep))
         print_place(page)
@@ -128,18 +112,14 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        judged = chain if stored.held(folder) else None
-        print_place(_page(folder, chain.records, chain.records, judged))
+        is_judged = stored.held(folder)
+        shown = page(folder, chain.records, chain.records, of_design=is_judged)
+        print_place(page_of_verdict(folder, chain) if is_judged else shown)
 
 
 def _holds_runs(folder: Path) -> bool:
     """Whether a folder has no evidence of its own, and folders below it have."""
     return not (folder / evidence.EVIDENCE).exists() and any(folder.rglob(evidence.EVIDENCE))
-
-
-def write_config(folder: Path, values: Node) -> None:
-    """Write the resolved configuration of a command into its folder."""
-    files.replace(folder / "config.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
 
 def show_own(experiment: Experiment) -> None:
@@ -150,10 +130,6 @@ def show_own(experiment: Experiment) -> None:
         show_data(Screen(stderr=True), experiment)
 
 
-def _write_manifest(folder: Path, facts: Mapping[str, object]) -> None:
-    files.replace(folder / evidence.MANIFEST, (json.dumps(facts, indent=2) + "\n").encode())
-
-
 def finish(
     command: str,
     folder: Path,
@@ -161,40 +137,28 @@ def finish(
     held: Mapping[str, RunRecord],
     start: float,
     refused: Sequence[Refused] = (),
-    judged: Chain | None = None,
 ) -> Path:
-    """Write tables, manifest and report of a folder whose evidence is complete; returns the page.
-
-    ``command`` repeats it. ``held``: the records of runs of earlier commands, as they were read;
-    they stay in the tables. The records that this command made are not read back. ``judged``: the
-    evidence on which the verdict of a design stands.
-    """
-    new = {record.run: record for record in records}
-    everything = evidence.ordered({**held, **new}.values())
-    evidence.write_tables(folder, everything)
-    facts = manifest(command, time.perf_counter() - start)
-    runs = [*records, *everything]
-    facts["attacks"] = list(dict.fromkeys(record.attack for record in runs))
-    facts["defenses"] = list(dict.fromkeys(record.defense for record in runs))
-    facts["refused"] = [asdict(cell) for cell in refused]
-    facts["evidence"] = evidence.head(folder)
-    _write_manifest(folder, facts)
-    return _page(folder, records, everything, judged)
+    """Write tables, manifest and report of a folder; returns the page. See ``write_tables``."""
+    everything = results.write_tables(command, folder, records, held, start, refused)
+    return page(folder, records, everything)
 
 
-def _page(
+def page(
     folder: Path,
     records: Sequence[RunRecord],
     everything: Sequence[RunRecord],
-    judged: Chain | None,
+    *,
+    of_design: bool = False,
 ) -> Path:
-    """The report; of a design that of its verdict, with that of all its runs beside it."""
+    """Write the page of all runs of a folder. ``records``: those that the command asked for.
+
+    ``of_design``: the first page of the folder is that of a design's verdict.
+    """
     from reports.page import INDEX, RUNS, write_report
 
     shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    name = INDEX if judged is None else RUNS
-    page = write_report(folder, everything, name=name, show_reconstructions=shown)
-    return page if judged is None else page_of_verdict(folder, judged)
+    name = RUNS if of_design else INDEX
+    return write_report(folder, everything, name=name, show_reconstructions=shown)
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:
@@ -212,12 +176,12 @@ def print_place(page: Path) -> None:
 
 def _check_run(config: DictConfig) -> launcher.Job:
     experiment = compose.checked(compose.resolved(config), overrides())
-    held = {record.run for record in compare.held(_place(), [experiment])}
+    held = {record.run for record in compare.held(results.place(), [experiment])}
     return launcher.Job(experiment, address(experiment, code_version()) in held)
 
 
 def _check_comparison(config: DictConfig) -> None:
-    compare.held(_place(), planned(compose.resolved(config))[0])
+    compare.held(results.place(), planned(compose.resolved(config))[0])
 
 
 def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sim import files
 from sim.evidence import spreadsheet
@@ -17,6 +17,9 @@ from sim.evidence.controls import NONE, Controls
 from sim.evidence.metrics import METRICS, is_material
 from sim.evidence.records import RunRecord
 from sim.types import TableRow
+
+if TYPE_CHECKING:
+    import polars as pl
 
 RESULTS: Final = "results.csv"
 ROUNDS: Final = "rounds.parquet"
@@ -39,7 +42,7 @@ SUCCESS: Final[Mapping[str, str]] = {
 def write_tables(folder: Path, records: Sequence[RunRecord]) -> None:
     """``results.csv`` and ``rounds.parquet`` from ``records``; each file is replaced as a whole."""
     files.replace(folder / RESULTS, _csv(results(records)))
-    files.replace(folder / ROUNDS, _rounds(records))
+    files.replace(folder / ROUNDS, _parquet(rounds(records)))
 
 
 def write_results(folder: Path, table: Sequence[TableRow]) -> None:
@@ -111,7 +114,8 @@ def _measured_success(record: RunRecord) -> str | None:
     return next((metric for metric in SUCCESS if record.has(metric)), None)
 
 
-def _rounds(records: Sequence[RunRecord]) -> bytes:
+def rounds(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """The frame of ``rounds.parquet``: one row a figure of a round."""
     import polars as pl  # workers import this module, and write no tables
 
     schema = {
@@ -125,8 +129,12 @@ def _rounds(records: Sequence[RunRecord]) -> bytes:
         pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema)
         for r in records
     ]
+    return pl.concat([pl.DataFrame(schema=schema), *frames])
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
     out = BytesIO()
-    pl.concat([pl.DataFrame(schema=schema), *frames]).write_parquet(out)
+    frame.write_parquet(out)
     return out.getvalue()
 
 

@@ -319,6 +319,12 @@ def n_hospitals(config: Node) -> int:
         return len(_consortium(canonical(node), seed, tuple(packages)))
 
 
+def forget() -> None:
+    """Read the data of every consortium anew from now on: files may have changed."""
+    _consortium.cache_clear()
+    _notes.cache_clear()
+
+
 @lru_cache(maxsize=64)
 def _consortium(node: str, seed: int, packages: tuple[str, ...]) -> Consortium:
     dataset = cast(DataSet, build("consortium", json.loads(node), packages))

@@ -8,10 +8,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
+from sim.errors import InputError
 from sim.interrupts import finishing
 from sim.names import PRELOADED
 
@@ -49,6 +51,27 @@ def stop() -> None:
     if server._forkserver_pid is not None:
         os.kill(server._forkserver_pid, signal.SIGTERM)
         server._stop()
+
+
+def check_main() -> None:
+    """Refuse to run anything while a worker imports the main script of its starter."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        expected = 'expected the call below if __name__ == "__main__": in a script'
+        raise InputError("workers", "a worker process that imports the script", expected)
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """The process that workers are forked from ends with this block, unless it was there before."""
+    server: Any = vars(forkserver)["_forkserver"]
+    is_ours = server._forkserver_pid is None
+    preloaded = server._preload_modules
+    try:
+        yield
+    finally:
+        server._preload_modules = preloaded
+        if is_ours:
+            stop()
 
 
 def kill() -> str | None:

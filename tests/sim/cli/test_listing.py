@@ -13,6 +13,7 @@ from hydra.utils import get_class
 from sim.cli import listing
 from sim.config.choices import options
 from sim.plugins import CONF
+from sim.study.facts import facts
 from sim.types import LEVELS
 from tests.conftest import plugins
 
@@ -45,7 +46,7 @@ def test_list_keeps_to_the_width_and_breaks_no_word(
     assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == options(group)
     words = {word for line in lines for word in line.split()}
     for name in options(group):
-        for text in listing.facts(group, name).values():
+        for text in facts(group, name).values():
             assert set(text.split()) <= words
 
 
@@ -54,7 +55,7 @@ def test_an_attack_is_listed_with_its_kind_least_knowledge_and_paper(kind: str) 
     made = plugins(KIND_OF[kind])
     assert made
     for name, plugin in made.items():
-        known = listing.facts("attack", name)
+        known = facts("attack", name)
         assert known["kind"] == kind
         assert str(plugin.about.year) in known["paper"]
         assert known["is"] in (type(plugin).__doc__ or "").replace("``", "")
@@ -63,7 +64,7 @@ def test_an_attack_is_listed_with_its_kind_least_knowledge_and_paper(kind: str) 
 
 def test_a_rule_is_listed_with_its_limit_and_its_cost() -> None:
     for name, rule in plugins("each_rule").items():
-        known = listing.facts("aggregator", name)
+        known = facts("aggregator", name)
         assert known["needs"] == rule.about.limit
         assert known["cost"] == rule.about.cost != ""
 
@@ -76,7 +77,7 @@ def test_defaults_are_those_of_the_configuration_and_all_of_them(group: str) -> 
             continue
         listed = dict(
             pair.split("=", 1)
-            for pair in listing.facts(group, name).get("defaults", "").split("  ")
+            for pair in facts(group, name).get("defaults", "").split("  ")
             if pair
         )
         assert set(listed) == {

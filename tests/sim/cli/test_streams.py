@@ -290,7 +290,6 @@ def test_everything_is_printed_through_one_screen_without_markup() -> None:
         "sim/cli/main.py",
         "sim/cli/failures.py",
         "sim/cli/init.py",
-        "sim/cli/jobs.py",
         "sim/cli/validate.py",
         "sim/study/checkpoints.py",
     }

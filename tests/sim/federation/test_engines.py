@@ -14,13 +14,13 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from clients import batched
-from sim.cli.explain import group_bytes, needed_bytes, resident_bytes
 from sim.devices import device
 from sim.errors import InputError, RefusedError
 from sim.evidence import RunRecord
 from sim.federation import wire
 from sim.federation.driver import Roster
 from sim.federation.engines import ray
+from sim.study.costs import group_bytes, needed_bytes, resident_bytes
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, run
 from tests.federation import experiment, plan
@@ -123,7 +123,7 @@ MEASURE = """
 import re
 from pathlib import Path
 from tests.federation import plan
-from sim.cli.explain import group_bytes
+from sim.study.costs import group_bytes
 from sim.study.run import run_together
 from tests.sim.federation.test_engines import LARGE
 runs = plan([*LARGE], ["sign_flip"], ["median"], 2)

@@ -50,17 +50,16 @@ class Command:
     launchers: Mapping[str, Order]
 
 
-def show(config_name: str, asked: Namespace) -> None:
-    """Print the configuration that the words describe, or what there is to choose (``--help``)."""
+def described(config_name: str, asked: Namespace) -> str:
+    """The configuration that the words describe, and what there is to choose (``--help``)."""
     with _hydra(asked.config_dir):
         config = _composed(config_name, [_line(one) for one in _parsed(asked)])
-        if asked.help:
-            print(f"{_offered()}\nValues (set any with KEY=VALUE):\n")
+        head = f"{_offered()}\nValues (set any with KEY=VALUE):\n\n" if asked.help else ""
         shown = OmegaConf.masked_copy(config, ["hydra"]) if asked.cfg == "hydra" else config
         with open_dict(shown):
             if asked.cfg != "hydra" and asked.cfg != "all":
                 del shown["hydra"]
-        print(OmegaConf.to_yaml(shown, resolve=asked.resolve), end="")
+        return head + OmegaConf.to_yaml(shown, resolve=asked.resolve)
 
 
 def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
@@ -70,14 +69,23 @@ def main(config_name: str, asked: Namespace, command: Command) -> Path | None:
     checked already (``sim.config.words``, ``sim.config.foreign``). Raises ``InputError`` before any
     job runs if one of them is wrong.
     """
+    if not asked.multirun:
+        one(config_name, asked, command.task)
+        return None
     with _hydra(asked.config_dir):
-        parsed = _parsed(asked)
-        if asked.multirun:
-            return _sweep(config_name, parsed, command)
-        config = _composed(config_name, [_line(one) for one in parsed])
-        with _current(config, str(config.hydra.run.dir)) as own:
-            command.task(own)
-    return None
+        return _sweep(config_name, _parsed(asked), command)
+
+
+def one(config_name: str, asked: Namespace, task: Task, folder: Path | None = None) -> None:
+    """Run the task for the configuration of the words, which ask for no sweep.
+
+    ``folder``: of its results, in place of the one that the configuration names.
+    """
+    with _hydra(asked.config_dir):
+        config = _composed(config_name, [_line(word) for word in _parsed(asked)])
+        place = str(config.hydra.run.dir) if folder is None else str(folder)
+        with _current(config, place) as own:
+            task(own)
 
 
 def _parsed(asked: Namespace) -> list[Override]:

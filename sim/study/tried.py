@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sim.cli import designs, explain, listing
-from sim.cli.designs import Asked
 from sim.evidence import Chain
-from sim.study import compose, sharing
+from sim.study import compose, costs, designs, sharing
+from sim.study.designs import Asked
 from sim.study.experiment import Experiment
+from sim.study.facts import facts
 from sim.types import LEVELS, Level, Node
 from threats import catalog, runs
 from threats.assessment import Assessment, Plan, assess
@@ -39,7 +39,7 @@ class Tried:
     @property
     def seconds(self) -> float:
         """About how long all runs take here."""
-        return explain.seconds(self.one_seed) * len(self.runs.seeds) / self.workers
+        return costs.seconds(self.one_seed) * len(self.runs.seeds) / self.workers
 
 
 def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> Tried:
@@ -72,7 +72,7 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
 
 def _needs(attacks: Sequence[str]) -> dict[str, Level]:
     """The least knowledge that each attack by hospitals takes."""
-    stated = {name: listing.facts("attack", name).get("knowledge") for name in attacks}
+    stated = {name: facts("attack", name).get("knowledge") for name in attacks}
     return {name: level for name, text in stated.items() for level in LEVELS if level == text}
 
 

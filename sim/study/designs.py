@@ -218,6 +218,11 @@ def _planned(
     return _composed(words, stack.defense, tuple(attacks), tuple(seeds))
 
 
+def forget() -> None:
+    """Compose every experiment anew from now on."""
+    _composed.cache_clear()
+
+
 @lru_cache(maxsize=4)
 def _composed(
     words: tuple[str, ...], defense: str, attacks: tuple[str, ...], seeds: tuple[int, ...]

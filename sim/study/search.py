@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from sim import evidence, files
-from sim.cli import designs
-from sim.cli.designs import Asked
-from sim.cli.tried import Tried, assessed, needed_by
 from sim.errors import InputError, RefusedError
 from sim.evidence import Chain, RunRecord
-from sim.study import compare
+from sim.study import compare, designs
+from sim.study.designs import Asked
+from sim.study.tried import Tried, assessed, needed_by
 from sim.types import Node
 from threats import runs
 from threats.changes import COSTS, Change, changes

@@ -1,0 +1,377 @@
+"""What a notebook imports: the commands as functions that return frames and figures.
+
+>>> from sim.api import compare, read, run, validate
+>>> found = compare("consortium=heart4", {"model": "logistic", "training.rounds": 2},
+...                 attacks=["sign_flip"], defenses=["median"], seeds=1, workers=1)
+>>> found.results.select("attack", "defense", "seed").rows()
+[('none', 'median', 0), ('none', 'none', 0), ('sign_flip', 'median', 0), ('sign_flip', 'none', 0)]
+>>> sorted(found.figures())
+['convergence', 'heat_map', 'hospital_costs', 'hospital_effects', 'tradeoff']
+
+An override is a word as on the command line (``"training.rounds=2"``), or a key and a value: in a
+mapping, or as a keyword where the key has no dot. Flags are for the command line alone. Without a
+``folder`` nothing is left on the disk; with one, the call leaves there what the command leaves, and
+the same call goes on from it.
+
+Wrong input raises ``InputError`` with the command's one line. Nothing that is global in the process
+(Hydra, environment, warnings, threads of torch) is changed by a call. Calls work in any thread, and
+wait for one another; an interrupt reaches the main thread alone. Several workers are processes that
+import the main script, as ``multiprocessing`` does: a script calls from below
+``if __name__ == "__main__":``; notebooks need nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import polars as pl
+from omegaconf import DictConfig
+
+from sim import evidence, files, plugins
+from sim.config import words as given
+from sim.config.hydra_errors import one_line
+from sim.config.overrides import forced
+from sim.config.words import VALIDATE, flags, key_of
+from sim.errors import InputError
+from sim.evidence import Chain, RunRecord, tables
+from sim.evidence.tables import RESULT_COLUMNS
+from sim.study import compare as comparing
+from sim.study import compose, designs, jobs, repeat, results, sharing
+from sim.study import validate as validating
+from sim.study.apart import apart
+from sim.study.compose import Refused
+from sim.study.experiment import Experiment
+from sim.study.plans import overrides as of_job
+from sim.study.plans import planned
+from sim.study.tried import needed_by
+from sim.types import Node
+from threats import verdict
+from threats.assessment import RegisterRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Override: TypeAlias = str | Mapping[str, object]
+Place: TypeAlias = str | os.PathLike[str]
+
+NAME: Final = re.compile(r"[A-Za-z_][\w+.-]*", re.ASCII)  # a text that needs no quotes
+CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no texts
+TEXTS: Final = ("run", "consortium", "attack", "defense", "attack_success_kind")
+NUMBERS: Final = ("seed", "n_hospitals", "n_hostile", "rounds")
+TRUTHS: Final = ("attack_engaged", "defense_engaged")
+CRITERION: Final = (
+    *("id", "threat", "adversary", "metric", "over", "bound", "limit", "alpha", "outcome"),
+    *("decisive", "text"),
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What runs left: those of a folder, with what an earlier call made there.
+
+    ``folder``: where it is; None if it was not asked for. ``records``: the evidence, one a run.
+    ``manifest``: how it was made (command, versions, seconds, cells that are not defined).
+    """
+
+    folder: Path | None
+    records: tuple[RunRecord, ...]
+    manifest: Node
+
+    @property
+    def results(self) -> pl.DataFrame:
+        """One row a run, with the columns of ``results.csv``."""
+        kinds = dict.fromkeys(RESULT_COLUMNS, pl.Float64())
+        schema: dict[str, pl.DataType] = {
+            **kinds,
+            **dict.fromkeys(TEXTS, pl.String()),
+            **dict.fromkeys(NUMBERS, pl.Int64()),
+            **dict.fromkeys(TRUTHS, pl.Boolean()),
+        }
+        return pl.DataFrame(tables.results(self.records), schema=schema)
+
+    @property
+    def rounds(self) -> pl.DataFrame:
+        """One row a figure of a round: run, round, hospital, metric, value."""
+        return tables.rounds(self.records)
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures of the report by name, drawn anew; those that the runs have data for."""
+        from reports import page
+
+        return page.figures(self.records, self.manifest)
+
+
+@dataclass(frozen=True)
+class Validated(Results):
+    """A design that was tried. ``verdict`` and ``register``: what the files of these names hold."""
+
+    verdict: Node
+    rows: tuple[RegisterRow, ...]
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in a word: ``met``, ``not_met`` or ``inconclusive``."""
+        return str(self.verdict["outcome"])
+
+    @property
+    def summary(self) -> list[str]:
+        """The verdict in sentences."""
+        return list(self.verdict["summary"])
+
+    @property
+    def criteria(self) -> pl.DataFrame:
+        """One row a criterion, with its outcome and the attack that decides it."""
+        schema = dict.fromkeys(CRITERION, pl.String()) | {
+            "limit": pl.Float64(),
+            "alpha": pl.Float64(),
+        }
+        judged = [{name: one[name] for name in CRITERION} for one in self.verdict["criteria"]]
+        return pl.DataFrame(judged, schema=schema)
+
+    @property
+    def register(self) -> pl.DataFrame:
+        """One row a threat to an element by an adversary, with the columns of ``register.csv``."""
+        return pl.DataFrame([verdict.cells(row) for row in self.rows], infer_schema_length=None)
+
+
+def run(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
+    """One run, as ``wardround run`` makes it. Raises ``InputError``.
+
+    >>> once = run({"training.rounds": 1}, consortium="heart4", attack=["sign_flip"], seed=3)
+    >>> once.results.select("attack", "seed", "rounds").rows()
+    [('sign_flip', 3, 1)]
+    """
+
+    def task(config: DictConfig) -> None:
+        start = time.perf_counter()
+        values = compose.resolved(config)
+        experiment = compose.checked(values, of_job())
+        _made(_Asked("run", values, [experiment], (), 1, start), folder is not None)
+
+    return _commanded("run", _words(overrides, values), folder, task)
+
+
+def compare(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
+    """Attacks x defenses x seeds, as ``wardround compare`` makes them. Raises ``InputError``."""
+
+    def task(config: DictConfig) -> None:
+        start = time.perf_counter()
+        values = compose.resolved(config)
+        experiments, refused = planned(values)
+        workers = sharing.n_workers(values.get("workers"), len(experiments))
+        _made(_Asked("compare", values, experiments, refused, workers, start), folder is not None)
+
+    return _commanded("compare", _words(overrides, values), folder, task)
+
+
+def validate(
+    design: Place, *overrides: Override, folder: Place | None = None, **values: object
+) -> Validated:
+    """A design against its criteria, as ``wardround validate`` tries it. Raises ``InputError``.
+
+    ``design``: the path of a design file, or the name of a design. A ``folder`` also takes what a
+    search with ``{"search.minutes": N}`` finds, as ``search.json``.
+    """
+    start = time.perf_counter()
+    words = [f"consortium={os.fspath(design)}", *_words(overrides, values)]
+    with apart(), one_line(), _place(folder) as place:
+        asked = given.validation(words)
+        chosen = flags(asked.words)
+        plugins.choose(given.chosen(asked.words))
+        file = designs.read(os.fspath(design), chosen.overrides)
+
+        def task(config: DictConfig) -> None:
+            resolved = compose.resolved(config)
+            minutes = validating.search_minutes(resolved)
+            tried = needed_by(file, resolved)
+            made = results.results_folder()
+            validating.check_folder(made, file)
+            command = validating.command_of(asked)
+            pages = _NO_PAGES if folder is None else _PAGES
+            validating.validated(tried, made, resolved, command, start, minutes, pages, _uncounted)
+
+        jobs.one(VALIDATE, flags(list(validating.of_hydra(file, asked.words))), task, place)
+        found = _read(place, None if folder is None else place)
+    assert isinstance(found, Validated)
+    return found
+
+
+def read(folder: Place) -> Results:
+    """What a command or a call left in a folder; ``Validated`` if it was ``validate``.
+
+    The evidence is checked: the chain of its lines, the figures, the addresses of runs, and that
+    manifest, verdict and register stand on it. Raises ``InputError`` where one does not hold.
+    """
+    place = Path(folder).absolute()
+    return _read(place, place)
+
+
+def _read(place: Path, folder: Path | None) -> Results:
+    chain = evidence.chain(place)
+    verdict.check(place, chain)
+    manifest = _json(place, evidence.MANIFEST) or {}
+    stated = _json(place, verdict.VERDICT)
+    register = _json(place, verdict.REGISTER)
+    if stated is None or register is None:
+        return Results(folder, chain.records, manifest)
+    try:
+        if stated["schema"] != verdict.VERDICT_SCHEMA or not chain.has(register["evidence"]):
+            raise ValueError("they stand on other evidence, or are of another version")
+        rows = tuple(RegisterRow.model_validate_json(json.dumps(row)) for row in register["rows"])
+    except (ValueError, KeyError, TypeError) as error:
+        expected = f"expected a {verdict.VERDICT} and a {verdict.REGISTER} of validate"
+        reason = str(error).splitlines()[0]
+        raise InputError("folder", place, f"{expected}: {reason}") from None
+    return Validated(folder, chain.records, manifest, stated, rows)
+
+
+def _json(place: Path, name: str) -> Node | None:
+    """The object of a file of a folder; None without the file."""
+    try:
+        with os.fdopen(files.opened(place / name), "rb") as file:
+            found = json.loads(file.read())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError("folder", place, f"expected one JSON object in {name}")
+    return found
+
+
+def _commanded(
+    command: str, words: list[str], folder: Place | None, task: Callable[[DictConfig], None]
+) -> Results:
+    with apart(), one_line(), _place(folder) as place:
+        given.check(words)
+        plugins.choose(given.chosen(words))
+        of_command = words if command == "run" else [*map(forced, words)]
+        config_name = "config" if command == "run" else command
+        jobs.one(config_name, flags(of_command), task, place)
+        return _read(place, None if folder is None else place)
+
+
+@contextmanager
+def _place(folder: Place | None) -> Iterator[Path]:
+    """The folder of the results, or one that is there in this block alone."""
+    if folder is not None:
+        yield Path(folder).absolute()
+        return
+    with TemporaryDirectory(prefix="wardround-") as made:
+        yield Path(made)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The runs that a command asks for, and when it began."""
+
+    command: str
+    values: Node
+    experiments: Sequence[Experiment]
+    refused: Sequence[Refused]
+    workers: int
+    start: float
+
+
+def _made(asked: _Asked, with_page: bool) -> None:
+    """Leave in the job's folder what the command leaves there."""
+    folder = results.results_folder()
+    with comparing.entered(folder, asked.experiments) as held:
+        results.write_config(folder, asked.values)
+        made = comparing.finish(asked.experiments, folder, asked.workers, lambda _: None, held)
+        line = repeat.of_job(asked.command, of_job())
+        everything = results.write_tables(line, folder, made, held, asked.start, asked.refused)
+        if with_page:
+            _page(folder, made, everything)
+
+
+def _page(
+    folder: Path,
+    records: Sequence[RunRecord],
+    everything: Sequence[RunRecord],
+    *,
+    of_design: bool = False,
+) -> Path:
+    from reports.page import INDEX, RUNS, write_report
+
+    shown = all(record.config["report"]["show_reconstructions"] for record in records)
+    name = RUNS if of_design else INDEX
+    return write_report(folder, everything, name=name, show_reconstructions=shown)
+
+
+def _page_of_verdict(folder: Path, chain: Chain) -> Path:
+    from reports.validation import write_validation
+
+    return write_validation(folder, chain)
+
+
+def _no_page(folder: Path, *_: object) -> Path:
+    """Leave out the page of a folder that nobody will see."""
+    return folder
+
+
+_PAGES: Final = validating.Pages(partial(_page, of_design=True), _page_of_verdict)
+_NO_PAGES: Final = validating.Pages(_no_page, _no_page)
+
+
+def _uncounted(_: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
+def _words(overrides: Sequence[Override], values: Mapping[str, object]) -> list[str]:
+    """The overrides as words of the command line."""
+    found = list[str]()
+    for one in (*overrides, values):
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, Mapping):
+            found += [_word(key, value) for key, value in one.items()]
+        else:
+            raise InputError("override", one, "expected a word or a mapping of keys to values")
+    for word in found:
+        if word.startswith("-"):
+            raise InputError("flags", word, "expected none here; they are for the command line")
+        if key_of(word).partition(".")[0].partition("/")[0] == "hydra":
+            raise InputError(key_of(word), word, "expected folder=PATH in its place")
+    return found
+
+
+def _word(key: object, value: object) -> str:
+    if not isinstance(key, str):
+        raise InputError("override", key, "expected a key that is a text, as in training.lr")
+    return f"{key}={_spelled(key, value)}"
+
+
+def _spelled(key: str, value: object) -> str:
+    """A value as Hydra reads it back."""
+    if isinstance(value, os.PathLike):
+        return _spelled(key, os.fspath(value))
+    if isinstance(value, str) and NAME.fullmatch(value) and value.lower() not in CONSTANTS:
+        return value
+    if isinstance(value, list | tuple | range):
+        return f"[{','.join(_spelled(key, part) for part in value)}]"
+    if value is None or isinstance(value, str | int):
+        return designs.written(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return designs.written(value)
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return designs.written(json.loads(_plain(key, value)))
+    raise InputError(key, value, "expected a text, number, truth value, None, list or mapping")
+
+
+def _plain(key: str, value: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError(key, value, "expected a mapping to plain values") from None
