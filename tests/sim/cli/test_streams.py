@@ -319,7 +319,7 @@ def _opens_no_file(node: ast.Call) -> bool:
     return (
         isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
-        and node.func.value.id in ("os", "Image")
+        and node.func.value.id in ("os", "Image", "archive")
     )
 
 
