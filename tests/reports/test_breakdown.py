@@ -122,7 +122,7 @@ def test_a_folder_takes_other_numbers_of_hostile_hospitals_but_no_other_adversar
             defense=e.label,
             n_hostile=len(e.attack_plan.hostile),
             rounds=e.settings.training.rounds,
-            config=json.loads(e.text),
+            config=e.config,
             code=code_version(),
             data_hash=e.consortium.data_hash,
         )

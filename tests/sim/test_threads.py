@@ -28,7 +28,7 @@ print(repr(calibrated(8.0, 1e-5, 16 / 42, 9, "prv")))
 """
 NOTEBOOK = """
 import functools, json, sys
-import numpy, torch
+import numpy, sklearn.cluster, torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 torch.set_num_threads(int(sys.argv[1]))

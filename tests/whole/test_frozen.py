@@ -11,6 +11,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # What a run, a round or a process keeps while it goes on.
 FILLED = {
     "clients/app.py": {"_Visit"},
+    "sim/cli/validate.py": {"_Job"},
     "sim/federation/adversary.py": {"Lasting"},
     "sim/federation/server.py": {"Lasting"},
     "sim/interrupts.py": {"_State"},

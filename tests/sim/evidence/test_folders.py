@@ -365,7 +365,7 @@ def test_the_code_of_a_run_covers_every_library_that_it_computes_with() -> None:
     """Libraries that the folders of ``manifest.CODE`` import, but for those that only show or write
     it, or count threads.
     """
-    shows = {"rich", "PyYAML", "threadpoolctl"}
+    shows = {"rich", "PyYAML", "threadpoolctl", "matplotlib"}
     known, found = packages_distributions(), set[str]()
     for package in manifest.CODE:
         for path in (ROOT / package).rglob("*.py"):
