@@ -43,12 +43,6 @@ INDEX = "index.html"
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
 
 
-def prepare() -> None:
-    """Load what every page is made with."""
-    rendering.environment().get_template(PAGE)
-    catalog.load()
-
-
 def write_report(
     folder: Path,
     everything: Sequence[RunRecord] | None = None,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from threading import Thread
 from typing import Final, cast
 
 from omegaconf import DictConfig
@@ -60,8 +59,6 @@ def comparison(config: DictConfig) -> None:
     show_own(experiments[0])
     with compare.entered(folder, experiments) as held:
         results.write_config(folder, values)
-        if workers > 1:  # this process only waits for them
-            Thread(target=_load_reports, daemon=True).start()
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(experiments, folder, workers, lambda _: step(), held)
         command = repeat.of_job("compare", overrides())
@@ -78,13 +75,6 @@ def search_for_cycles() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
-
-
-def _load_reports() -> None:
-    """Load what makes the report, which takes a second."""
-    from reports.page import prepare
-
-    prepare()
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
