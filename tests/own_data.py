@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
+from sklearn.utils import Bunch
 
 SIZES = (200, 120, 90, 60, 50, 30, 19)
 HEADER = (
@@ -36,8 +37,8 @@ def rows(seed: int = 0) -> list[list[Row]]:
     return [[_patient(source, next(order), rng) for _ in range(size)] for size in SIZES]
 
 
-def _patient(source: object, at: int, rng: np.random.Generator) -> Row:
-    data, target = source.data, source.target  # type: ignore[attr-defined]
+def _patient(source: Bunch, at: int, rng: np.random.Generator) -> Row:
+    data, target = source.data, source.target
     values = [f"{data[at, 0]:.3f}", f"{data[at, 1]:.2f}", f"{data[at, 3]:.0f}"]
     if rng.random() < 0.1:
         values[1] = "NA"

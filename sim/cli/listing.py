@@ -11,7 +11,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from sim.cli.screen import Screen
+from sim.cli.screen import Screen, plain_table
 from sim.config.choices import options
 from sim.config.groups import STACK
 from sim.config.settings import ORDERED
@@ -112,7 +112,7 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
 
 
 def _presets(names: Sequence[str]) -> Table:
-    table = _table("defense", ("name", "stands for"))
+    table = plain_table("defense", ("name", "stands for"))
     for name in names:
         table.add_row(name, _stands_for(name))
     return table
@@ -134,7 +134,7 @@ def _known_threats() -> tuple[Threat, ...]:
 
 
 def _threats(ids: Sequence[str]) -> Table:
-    table = _table("threats", ("id", "threat", "attacks", "when not run"))
+    table = plain_table("threats", ("id", "threat", "attacks", "when not run"))
     for threat in _known_threats():
         if threat.id in ids:
             table.add_row(*_threat_row(threat))
@@ -144,17 +144,3 @@ def _threats(ids: Sequence[str]) -> Table:
 def _threat_row(threat: Threat) -> tuple[str, ...]:
     status = threat.untested.status.replace("_", " ")
     return threat.id, threat.name, ", ".join(threat.attacks), status
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

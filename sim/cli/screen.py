@@ -8,7 +8,7 @@ each cell.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -38,6 +38,21 @@ class Screen(Console):
             renderable = _fitted(renderable, (options or self.options).max_width)
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+
+def plain_table(title: str, columns: Sequence[str]) -> Table:
+    """An empty table in the form that all tables of names have: no lines, a bold title."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _fitted(table: Table, width: int) -> Table | Text:

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from sim.cli.screen import plain_table
 from threats.assessment import Assessment
 from threats.changes import COSTS
 from threats.criteria import Judged, wording
@@ -54,7 +55,7 @@ def closing(assessment: Assessment, design: Design, missing: int, command: str) 
 
     ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
     """
-    table = plain(_heading(assessment), ("criterion", "", "found", "asks", "under"))
+    table = plain_table(f"\n{_heading(assessment)}", ("criterion", "", "found", "asks", "under"))
     for column in table.columns[:3]:
         column.no_wrap = True
     asked = {one.id: one for one in design.acceptance}
@@ -83,7 +84,7 @@ def searched(found: Search) -> Group:
         parts.append(Text(f"- {step.change.text} ({COSTS[step.change.cost]}) meets all criteria"))
     if not found.smallest:
         parts += [Text(line) for line in _none_found(found)]
-    table = plain("Changes", ("change", "costs", "seeds", "beyond by", "criteria"))
+    table = plain_table("\nChanges", ("change", "costs", "seeds", "beyond by", "criteria"))
     for step in sorted(tried, key=lambda step: (step.state != "met", step.order))[:MOST_CHANGES]:
         beyond = f"{step.shortfall:.3f}"
         cost = COSTS[step.change.cost]
@@ -155,7 +156,7 @@ def _next(assessment: Assessment, design: Design, missing: int, command: str) ->
 
 
 def _tested(runs: Runs) -> Table:
-    table = plain("Tested", ("threat", "element", "adversary", "attacks"))
+    table = plain_table("\nTested", ("threat", "element", "adversary", "attacks"))
     for one in runs.subjects:
         if one.attacks:
             table.add_row(one.threat, one.element, one.adversary, ", ".join(one.attacks))
@@ -175,7 +176,7 @@ def _untested(runs: Runs) -> Iterator[str]:
 
 def _excluded(runs: Runs) -> Table:
     """What does not apply, by threat and reason; the register has the reasons in full."""
-    table = plain("Does not apply", ("threat", "adversary", "why"))
+    table = plain_table("\nDoes not apply", ("threat", "adversary", "why"))
     ones = dict[tuple[str, str], list[str]]()
     for one in runs.excluded:
         ones.setdefault((one.threat, EXCLUDED[one.code]), []).append(one.adversary)
@@ -188,21 +189,6 @@ def _listed(title: str, lines: Iterator[str]) -> Iterator[Text]:
     found = [f"- {line}" for line in lines]
     if found:
         yield Text.assemble("\n", (title, "bold"), "\n", "\n".join(found))
-
-
-def plain(title: str, columns: Sequence[str]) -> Table:
-    """An empty table in the form that all tables of the command have."""
-    table = Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -192,23 +193,25 @@ def _found(column: pl.Series) -> str:
     if _share(cells, ADDRESSES) >= 0.5:
         return "identifier"
     lengths = cells.str.len_chars()
-    if _mean(cells.str.count_matches(r"\S+")) >= WORDS or int(lengths.max() or 0) > 200:  # type: ignore[arg-type]
+    longest = _float(lengths.max())
+    if _float(cells.str.count_matches(r"\S+").mean()) >= WORDS or longest > 200:
         return "text"
     if n_different >= UNIQUE * n and n_different > MOST_LEVELS:
         return "identifier"
     if n_different > MOST_LEVELS:
         return "many levels"
-    if int(lengths.max() or 0) > LONGEST_LEVEL or 2 * n_different > n:  # type: ignore[arg-type]
+    if longest > LONGEST_LEVEL or 2 * n_different > n:
         return "text"
     return "category"
 
 
 def _share(cells: pl.Series, pattern: str) -> float:
-    return float(cells.str.contains(pattern).mean() or 0.0)  # type: ignore[arg-type]
+    return _float(cells.str.contains(pattern).mean())
 
 
-def _mean(values: pl.Series) -> float:
-    return float(values.mean() or 0.0)  # type: ignore[arg-type]
+def _float(found: object) -> float:
+    """A number that polars found, whose type it leaves open; 0 where it found none."""
+    return float(cast(float, found or 0.0))
 
 
 def _is_serial(values: NDArray[np.float64], n_different: int) -> bool:
@@ -297,13 +300,10 @@ def _varies(values: pl.Series) -> bool:
     """Whether at least ``FEW`` patients differ from all others, by more than rounding."""
     if len(values) < FEW:
         return False
-    if values.dtype == pl.Float64:
-        low = float(values.min())  # type: ignore[arg-type]
-        high = float(values.max())  # type: ignore[arg-type]
-        if is_constant(low, high):
-            return False
+    if values.dtype == pl.Float64 and is_constant(_float(values.min()), _float(values.max())):
+        return False
     most = values.value_counts(name="n")["n"].max()
-    return len(values) - int(most) >= FEW  # type: ignore[arg-type]
+    return len(values) - _float(most) >= FEW
 
 
 def telling(frame: pl.DataFrame, labels: NDArray[np.float32]) -> list[str]:

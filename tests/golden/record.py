@@ -125,11 +125,11 @@ def _no_pictures() -> Iterator[None]:
         figure.clear()
         save(figure, *args, **options)
 
-    Figure.savefig = save_empty  # type: ignore[method-assign]
+    Figure.savefig = save_empty
     try:
         yield
     finally:
-        Figure.savefig = save  # type: ignore[method-assign]
+        Figure.savefig = save
 
 
 def _processor() -> str:
