@@ -83,6 +83,8 @@ def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield f"{key}.n", f"expected the number of {metric.counted}"
         if one.n is not None and not metric.counted:
             yield f"{key}.n", "expected none"
+        if one.n == 0 and one.value is not None:
+            yield f"{key}.n", f"expected at least one of the {metric.counted}, or no value"
         if (one.unit, one.basis) != (metric.unit, metric.basis):
             yield key, f"expected the unit {metric.unit} and the basis {metric.basis}"
 

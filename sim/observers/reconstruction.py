@@ -86,10 +86,10 @@ def score(
     recovered = [error for error in errors if np.isfinite(error)]
     n = len(recovered)
     largest = max(recovered, default=None)
-    none = "no record was recovered"
+    rate = n / len(errors) if errors else None
     outcomes = [
-        outcome("reconstruction_rate", n / len(errors) if errors else 0.0, len(errors)),
-        outcome("reconstruction_error", largest, n, undefined=none),
+        outcome("reconstruction_rate", rate, len(errors), undefined="no record was attacked"),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
     ]
     details = Inverted(
         attack=name,
