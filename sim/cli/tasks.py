@@ -89,9 +89,12 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 
 
 def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
+    """Rebuild the report of each folder from its evidence, if that and its verdict hold.
+
+    Of a design's verdict also what follows from it: exports and the register as a table.
+    """
     from reports import sweeps
-    from threats import stored, verdict
+    from threats import catalog, exports, stored, verdict
 
     search_for_cycles()
     for word in words:
@@ -102,9 +105,14 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        is_judged = stored.held(folder)
-        shown = page(folder, chain.records, chain.records, of_design=is_judged)
-        print_place(page_of_verdict(folder, chain) if is_judged else shown)
+        if not stored.held(folder):
+            print_place(page(folder, chain.records, chain.records))
+            continue
+        found = stored.read(folder, chain)
+        exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+        verdict.write_table(folder, found.assessment)
+        page(folder, chain.records, chain.records, of_design=True)
+        print_place(page_of_verdict(folder, chain))
 
 
 def _holds_runs(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,15 +115,55 @@ def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: P
     assert (tmp_path / "out" / "verdict.json").read_bytes() == verdict
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_report_rebuilds_what_follows_from_a_verdict_byte_for_byte(
+    validated: Validated, tmp_path: Path
+) -> None:
+    validated("search.minutes=5", "seeds=1")
+    before = contents(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "exports")
+    shutil.rmtree(tmp_path / "out" / "report")
+    for name in ("register.csv", "results.csv", "rounds.parquet"):
+        (tmp_path / "out" / name).unlink()
+    assert wardround("report", str(tmp_path / "out")) == 0
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.usefixtures("no_page")
+@pytest.mark.parametrize("dropped", ["a run", "a seed"])
+def test_evidence_without_a_run_or_a_seed_is_refused_and_nothing_is_rebuilt(
+    dropped: str, validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    validated("seeds=2")
+    path = tmp_path / "out" / "evidence.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    seeds = [json.loads(line)["seed"] for line in lines]
+    out = {0} if dropped == "a run" else {n for n, seed in enumerate(seeds) if seed == 1}
+    assert 0 < len(out) < len(lines)
+    path.write_bytes(b"".join(line for n, line in enumerate(lines) if n not in out))
+    before = contents(tmp_path / "out")
+    assert wardround("report", str(tmp_path / "out")) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert ("chain does not hold" in error) or ("lines were left out" in error) or (
+        "it is another" in error
+    )
+    assert contents(tmp_path / "out") == before
+
+
 @pytest.mark.usefixtures("no_page")
 def test_a_folder_of_another_design_is_refused_and_left_as_it_is(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert validated() == 0
-    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    before = contents(tmp_path / "out")
     assert validated(acceptance=[criterion(at_least=0.4)]) == 2
     assert "holds runs of another design" in capfd.readouterr().err
-    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert contents(tmp_path / "out") == before
 
 
 def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
