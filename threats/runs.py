@@ -99,7 +99,7 @@ def planned(
 ) -> Runs | Problem:
     """The runs of a design, or the first criterion that takes what its adversary does not declare.
 
-    ``seeds``: in place of as many as the criteria take.
+    ``seeds``: in place of as many as the criteria take, from the design's first one on.
     """
     subjects, excluded = applicable(design, catalog)
     for number, criterion in enumerate(design.acceptance):
@@ -118,6 +118,7 @@ def planned(
         untested += [one for one in left_out if one not in untested]
         tried.append(subject.model_copy(update={"attacks": attacks}))
     wanted = seeds_wanted(design, facts)
+    first = design.trial.first_seed
     return Runs(
         subjects=tuple(tried),
         excluded=tuple(excluded),
@@ -125,7 +126,7 @@ def planned(
         needed=needed,
         attacks=tuple(dict.fromkeys(name for one in tried for name in one.attacks)),
         stacks=tuple(dict.fromkeys((UNDEFENDED, design.declared))),
-        seeds=tuple(range(wanted) if seeds is None else seeds),
+        seeds=tuple(range(first, first + wanted) if seeds is None else seeds),
         wanted=wanted,
     )
 

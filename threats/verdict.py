@@ -212,6 +212,7 @@ def cells(row: RegisterRow) -> TableRow:
         "hipaa": "; ".join(row.hipaa),
         "ai_rmf": "; ".join(row.ai_rmf),
         "aisvs": " ".join(row.aisvs),
+        "stride_beyond": " ".join(row.stride_beyond),
     }
 
 

@@ -142,6 +142,11 @@ def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
     assert len(planned(design(trial={"seeds": 9}, acceptance=asked)).seeds) == 9
 
 
+def test_seeds_begin_where_the_design_states() -> None:
+    """Bounds that were set by looking at some seeds are judged by others."""
+    assert planned(design(trial={"seeds": 4, "first_seed": 10})).seeds == (10, 11, 12, 13)
+
+
 def test_a_rate_of_records_takes_seeds_until_none_read_would_show_it() -> None:
     reading = {
         "id": "reader", "role": "aggregator", "at": ["server"],
