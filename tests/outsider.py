@@ -115,6 +115,10 @@ def korn_graubard(counts: list[float], sizes: list[int], alpha: float) -> float:
     return float(stats.beta.ppf(1 - alpha, hits + 1, effective - hits))
 
 
+def mean_share(counts: list[int], sizes: list[int]) -> float:
+    return sum(k / n for k, n in zip(counts, sizes, strict=True)) / len(sizes)
+
+
 def upper_rate(counts: list[int], sizes: list[int], alpha: float) -> float:
     """The largest of the bounds of these counts and of all smaller ones that vary most."""
     order = sorted(range(len(counts)), key=lambda i: -counts[i] / sizes[i])
@@ -233,7 +237,7 @@ def judged(folder: Folder, criterion: Node, attack: str, n_tests: int) -> Node:
         counts = [round(one["value"] * one["n"]) for one in known]
         upper = upper_rate(counts, sizes, alpha)
         lower = lower_rate(counts, sizes, alpha / n_tests)
-        figures = [(sum(counts) / sum(sizes), lower, upper)]
+        figures = [(mean_share(counts, sizes), lower, upper)]
         n = len(sizes)
     else:
         hospitals: list[str | None] = [None]
@@ -340,7 +344,7 @@ def statements(folder: Folder) -> Iterator[str]:
             mine = {
                 "lower": lower_rate(counts, sizes, 0.05),
                 "upper": upper_rate(counts, sizes, 0.05),
-                "rate": sum(counts) / sum(sizes),
+                "rate": mean_share(counts, sizes),
             }
             worst = {"privacy": mine["upper"] * scope(folder, runs[0])}
         else:

@@ -362,7 +362,8 @@ def _text(
     if measured.control == "undefended":
         return (
             f"{cell.attack} recovered {rate.successes} of {rate.n} attacked records"
-            f" ({rate.share:.1%}; with 95 % confidence each, {limits}; {len(trials.seeds)} seeds,"
+            f" (on average {rate.share:.1%} of a seed's; with 95 % confidence each, {limits};"
+            f" {len(trials.seeds)} seeds,"
             f" as much as {rate.n_effective:.0f} independent records); runs {named(used)}."
         )
     unknown = f", and in {trials.unknown} nobody knows" if trials.unknown else ""
