@@ -97,6 +97,26 @@ def test_an_outsider_notices_what_does_not_follow(
         assert outsider.complaints(place), (name, old)
 
 
+def test_a_hardened_design_meets_its_criteria_and_one_of_them_by_stopping_a_leak(
+    tmp_path: Path,
+) -> None:
+    """Its operator reads records of the undefended design, and none with its stack."""
+    assert validated("heart12_hardened", tmp_path) == 0
+    folder = tmp_path / "out"
+    verdict = read(folder / "verdict.json")
+    assert {one["outcome"] for one in verdict["criteria"]} == {"met"}
+    made = [
+        one
+        for one in read(folder / "register.json")["statements"]
+        if one["claim"]["threat"] == "THR-GI"
+    ]
+    found = {one["claim"]["stack"]: one["trials"]["successes"] for one in made}
+    assert found["undefended"] >= 20
+    assert found["private-and-robust"] == 0
+    assert {seed for one in made for seed in one["trials"]["seeds"]} == set(range(10, 20))
+    assert outsider.complaints(folder) == []
+
+
 def test_a_design_that_contradicts_itself_is_refused_with_what_would_work(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
