@@ -88,10 +88,12 @@ def candidates(design: Design, catalog: Catalog) -> tuple[str, ...]:
 
 
 def of_criteria(design: Design, runs: Runs) -> tuple[str, ...]:
-    """The attacks that the design's criteria are about."""
-    asked = {(one.threat, one.adversary) for one in design.acceptance}
-    ours = [one for one in runs.subjects if (one.threat, one.adversary) in asked]
-    return tuple(dict.fromkeys(name for one in ours for name in one.attacks))
+    """The attacks that decide the design's criteria, also those that its stack does not define.
+
+    A change of the design may define them.
+    """
+    asked = dict.fromkeys((one.threat, one.adversary) for one in design.acceptance)
+    return tuple(dict.fromkeys(name for pair in asked for name in runs.needed.get(pair, ())))
 
 
 def planned(
