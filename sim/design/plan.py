@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import cast
 
 import numpy as np
@@ -126,12 +126,35 @@ class FederationPlan:
         """How many usable replies a round needs."""
         return Quorum(self.chain, self.secagg, self.server.absent, len(self.hospitals))
 
+    @cached_property
+    def refusal(self) -> str | None:
+        """Why steps or rule cannot work, by limits or by small trials; None if they can."""
+        names = self.hospitals
+        refusal = self.chain.refusal(self.secagg.n_rows(len(names)), len(names))
+        if refusal is not None:
+            return refusal
+        counts = np.ones(len(names))
+        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+        try:
+            for rows in (0 * small, small):
+                view = returned.view(self.secagg, self.secagg(rows, names, counts), rows.shape[1])
+                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+        except RefusedError as error:
+            return str(error)
+        return None
+
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms.
+    """The plan of these terms, one object for all equal ones, so that it is tried once.
 
     Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter.
     """
+    return _agreed(canonical(terms.model_dump(mode="json")))
+
+
+@lru_cache(maxsize=1024)
+def _agreed(text: str) -> FederationPlan:
+    terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
@@ -169,21 +192,10 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
+    """Refuse a plan whose model, steps or rule cannot work."""
     _ = plan.network  # which the model may refuse
-    names = plan.hospitals
-    refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
-    counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-    if refusal is None:
-        try:
-            for rows in (0 * small, small):
-                view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
-                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            refusal = str(error)
-    if refusal:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
+    if plan.refusal is not None:
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, plan.refusal)
 
 
 def _chain(terms: Terms, packages: tuple[str, ...]) -> Pipeline:
