@@ -56,7 +56,9 @@ def read(values: JsonValue) -> Design | Problem:
     try:
         return Design.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        found = error.errors(include_url=False)
+        # of a choice that is a name or one with values, what is wrong with the values
+        details = [one for one in found if one["loc"][-1:] != ("constrained-str",)] or found
         unknown = [one for one in details if one["type"] == "extra_forbidden"]
         return _problem((unknown or details)[0], values)
 
