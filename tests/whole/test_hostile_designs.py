@@ -1,4 +1,4 @@
-"""Designs, records and words of others: nothing is run, read or written by them, whoever wrote them,
+"""Designs, records and words of others: nothing is run, read or written by them, whoever made them,
 and what cannot be is refused in one line, at once.
 """
 
