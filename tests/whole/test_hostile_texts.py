@@ -48,7 +48,7 @@ NAMES = (
     "<!-- <![CDATA[ ]]> -->",
     "../../etc/passwd",
 )
-BARE = tuple(name for name in NAMES if "${" not in name and name != "null")  # of hospitals
+OF_HOSPITALS = tuple(name for name in NAMES if "${" not in name and name != "null")  # of hospitals
 LINKS = ("#", "https://", "runs.html", "data:image/png;base64,")
 COLUMNS = ("=1+1", "<b>age</b>", "[red]sex", '@label "x"')
 LEVELS = ("<i>f</i>", "=m()")
@@ -71,7 +71,6 @@ def hostile(folder: Path, turn: int) -> Path:
     texts_ = iter(NAMES[turn:] + NAMES[:turn])
     made = designs.values(
         acceptance=[designs.criterion(id=id_) for id_ in ("a", "CON", "nul.txt")],
-        trial={"seeds": 3},
     )
     made["meta"] |= {key: next(texts_) for key in ("name", "owner", "jurisdiction", "notes")}
     question = {"id": "q", "text": next(texts_), "status": "confirmed", "by": next(texts_)}
@@ -96,7 +95,7 @@ def hostile(folder: Path, turn: int) -> Path:
         "consortium": {"csv": chosen}, "model": "logistic", "training": {"rounds": 2},
         "adversary": {"n_hostile": 1, "knowledge": "own"},
     }  # fmt: skip
-    sites = (BARE[turn:] + BARE[:turn])[:7]
+    sites = (OF_HOSPITALS[turn:] + OF_HOSPITALS[:turn])[:7]
     (folder / "records.csv").write_text(records(sites), encoding="utf-8")
     path = folder / "design.yaml"
     path.write_text(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -239,4 +238,4 @@ def test_files_of_values_are_read_back_with_the_same_texts(left: Left) -> None:
     assert config["consortium"]["label"] == COLUMNS[3]
     assert config["consortium"]["levels"] == [[COLUMNS[2], *LEVELS]]
     record = json.loads(left.read("evidence.jsonl").splitlines()[0])
-    assert {one["hospital"] for one in record["hospitals"]} <= set(BARE)
+    assert {one["hospital"] for one in record["hospitals"]} <= set(OF_HOSPITALS)

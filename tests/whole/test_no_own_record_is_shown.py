@@ -140,7 +140,7 @@ def test_nothing_that_a_command_leaves_holds_a_cell(
         assert found(one.read_bytes().decode("utf-8", errors="replace")) == []
 
 
-def planted(path: Path) -> Path:
+def with_rare(path: Path) -> Path:
     """The file of all hospitals, with rare values in every column of one patient but the label."""
 
     def change(rows: list[list[str]]) -> None:
@@ -150,9 +150,9 @@ def planted(path: Path) -> Path:
 
 
 def starter(folder: Path, **options: object) -> tuple[str, ...]:
-    """The words of ``validate`` for the starter's design on planted records, to run in seconds."""
+    """The words of ``validate`` for the starter's design on records with rare values, to run in seconds."""
     assert wardround("init", str(folder)) == 0
-    given = {"path": planted(folder / "all.csv"), "hospital": "Site", **options}
+    given = {"path": with_rare(folder / "all.csv"), "hospital": "Site", **options}
     own = [f"consortium.{key}={value}" for key, value in given.items()]
     small = ("training.rounds=2", "training.local_steps=1", "training.batch_size=4", "seeds=3")
     words = (f"consortium={folder / 'design.yaml'}", *LABEL[1:], *own, *small, "workers=1")
