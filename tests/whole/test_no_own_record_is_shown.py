@@ -150,7 +150,7 @@ def with_rare(path: Path) -> Path:
 
 
 def starter(folder: Path, **options: object) -> tuple[str, ...]:
-    """The words of ``validate`` for the starter's design on records with rare values, to run in seconds."""
+    """The words of ``validate`` for the starter on records with rare values, to run in seconds."""
     assert wardround("init", str(folder)) == 0
     given = {"path": with_rare(folder / "all.csv"), "hospital": "Site", **options}
     own = [f"consortium.{key}={value}" for key, value in given.items()]
