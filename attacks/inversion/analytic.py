@@ -18,7 +18,8 @@ class AnalyticInversion:
     A hospital of one record is read exactly, also after many SGD steps; so is each record of a
     larger sum that alone activates some ReLU neuron. Everything else is a mixture of records, used
     only if it looks like a record (see ``plausible``). After Adam the quotients are wrong in the
-    continuous fields. Noise on the updates leaves no guess.
+    continuous fields. Noise on the updates leaves no guess where records have 0/1 columns, and
+    wrong guesses elsewhere.
 
     Args:
         round: round whose updates are attacked, from 1.

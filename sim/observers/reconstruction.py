@@ -12,10 +12,11 @@ from scipy.spatial.distance import cdist
 
 from sim.datasets.encoding import decode, matching
 from sim.design.batches import drawn
+from sim.design.simulated import Simulated
 from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.types import Observation, View
+from sim.types import Observation, Records, View
 
 GALLERY = 12  # records stored for a report
 
@@ -36,6 +37,7 @@ class ReconstructionObserver:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.attacks = subject.attack.of_kind("inversion")
+        self.hospitals = simulated(subject)
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:
@@ -51,7 +53,7 @@ class ReconstructionObserver:
                 observation = Observation(view, seen.before, layout, schema)
                 draws = self.subject.attack.key.stream("attack", name, seen.number)
                 guesses = attack(observation, draws)
-                found = score(name, self.subject, seen.number, view, guesses)
+                found = score(name, self.subject, self.hospitals, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
@@ -60,27 +62,31 @@ class ReconstructionObserver:
         return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
 
-@dataclass(frozen=True)
-class _Truth:
-    hospital: str
-    rows: NDArray[np.float32]
+def simulated(subject: Subject) -> Simulated:
+    """The hospitals of a run as they train: hostile ones on what their attacks make of a site."""
+    return Simulated(subject.plan, subject.truth.sites, subject.attack)
 
 
 def score(
-    name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]
+    name: str,
+    subject: Subject,
+    hospitals: Simulated,
+    round_: int,
+    view: View,
+    guesses: Sequence[Guesses],
 ) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
-    Attacked are all records that the hospitals trained on in that round. A record is recovered if a
+    Attacked are all records that the hospitals trained on in that round, of a hostile hospital
+    those that its poison made. A record is recovered if a
     guess matches it in every field (``encoding.matching``); of several the nearest counts.
     """
     gallery: list[Recovered] = []
     errors: list[float] = []
     for members, found in zip(view.members, guesses, strict=True):
-        truths = [_truth(subject, round_, hospital) for hospital in members]
-        for truth in truths:
-            for record in truth.rows:
-                error, shown = _compare(subject, truth.hospital, record, found)
+        for hospital in members:
+            for record in used(hospitals, round_, hospital).features:
+                error, shown = _compare(subject, hospital, record, found)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
@@ -95,25 +101,27 @@ def score(
         attack=name,
         round=round_,
         n_guesses=sum(len(found) for found in guesses),
-        records_in_row=records_behind(subject, round_, view),
+        records_in_row=records_behind(hospitals, round_, view),
         gallery=_shown(gallery) if subject.show_records else [],
     )
     return details, outcomes
 
 
-def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
+def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
     return [
-        sum(len(_truth(subject, round_, hospital).rows) for hospital in members)
+        sum(len(used(hospitals, round_, hospital)) for hospital in members)
         for members in view.members
     ]
 
 
-def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
-    site = subject.truth.site(hospital)
-    private = subject.plan.dp is not None
-    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
-    return _Truth(hospital, site.records.features[used])
+def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
+    """The records that a hospital trained on in a round, each once."""
+    plan = hospitals.plan
+    site = hospitals.site(plan.hospitals.index(hospital), round_)
+    training = site.training or plan.training
+    private = plan.dp is not None
+    return site.records.take(drawn(site.key, round_, len(site.records), training, private=private))
 
 
 def _compare(

@@ -322,6 +322,17 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
         assert rate.n == 24
 
 
+@pytest.mark.parametrize("other", ["feature_noise", "backdoor", "constrain"])
+def test_inversion_is_scored_against_the_records_that_hospitals_trained_on(other: str) -> None:
+    words = [f"attack=[{other},analytic_inversion]"]
+    once = ("training.rounds=1", "training.local_steps=1", "training.batch_size=1")
+    run = finished(experiment("consortium=heart12", "adversary.n_hostile=6", *once, *words))
+    ((rate, error),) = run.observer(ReconstructionObserver).state.outcomes.values()
+    assert (rate.value, rate.n) == (1.0, 12)
+    assert error.value is not None
+    assert error.value < 1e-4
+
+
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
     words = (
         "attack=[analytic_inversion]",
@@ -336,8 +347,8 @@ def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None
     private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
     guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", subject(design), 1, view, guesses)[0].gallery) == 1
-    hidden, (rate, error) = score("x", subject(private), 1, view, guesses)
+    assert len(score("x", subject(design), design.source, 1, view, guesses)[0].gallery) == 1
+    hidden, (rate, error) = score("x", subject(private), design.source, 1, view, guesses)
     assert hidden.gallery == []
     assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 
