@@ -10,17 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from sim import returned
 from sim.datasets.encoding import decode, matching
 from sim.design.batches import drawn
+from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.types import Observation, Records, View
+from sim.models.unrolled import Unrolled
+from sim.types import Guess, Observation, Records, Vector, View
 
 GALLERY = 12  # records stored for a report
 
 Guesses = NDArray[np.floating]
+
+
+def observation(plan: FederationPlan, view: View, model: Vector) -> Observation:
+    """All that an aggregator holds after a round in which it sent out ``model`` (n_params,)."""
+    training = None
+    if plan.training.optimizer == "sgd":
+        norm = None if plan.dp is None else plan.dp.max_grad_norm
+        training = Unrolled(plan.network, model, plan.training, norm)
+    n_records = expected_records(plan, view)
+    return Observation(view, model, plan.network.layout, plan.columns, training, n_records)
+
+
+def expected_records(plan: FederationPlan, view: View) -> tuple[int | None, ...]:
+    """The number of records behind each row, as far as an aggregator can tell.
+
+    Without counts, hospitals are taken to have as many records as their batches hold.
+    """
+    steps = plan.training.local_steps
+    most = None if steps is None else steps * plan.training.batch_size
+    if view.weights is None:
+        return tuple(None if most is None else most * len(members) for members in view.members)
+    rows = zip(view.weights, view.members, strict=True)
+    return tuple(
+        int(count) if most is None else min(int(count), most * len(members))
+        for count, members in rows
+    )
 
 
 @dataclass
@@ -48,11 +77,10 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.aggregated.view
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout = self.subject.plan.network.layout
-                schema = self.subject.plan.columns
-                observation = Observation(view, seen.before, layout, schema)
+                plan = self.subject.plan
                 draws = self.subject.attack.key.stream("attack", name, seen.number)
-                guesses = attack(observation, draws)
+                made = attack(observation(plan, view, seen.before), draws)
+                guesses = returned.guesses(attack, made, len(view.rows), plan.columns.n_features)
                 found = score(name, self.subject, self.hospitals, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
@@ -73,7 +101,7 @@ def score(
     hospitals: Simulated,
     round_: int,
     view: View,
-    guesses: Sequence[Guesses],
+    guesses: Sequence[Guess],
 ) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
@@ -83,10 +111,10 @@ def score(
     """
     gallery: list[Recovered] = []
     errors: list[float] = []
-    for members, found in zip(view.members, guesses, strict=True):
+    for members, guess in zip(view.members, guesses, strict=True):
         for hospital in members:
             for record in used(hospitals, round_, hospital).features:
-                error, shown = _compare(subject, hospital, record, found)
+                error, shown = _compare(subject, hospital, record, guess.records)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
@@ -96,15 +124,34 @@ def score(
     outcomes = [
         outcome("reconstruction_rate", n / len(errors) if errors else 0.0, len(errors)),
         outcome("reconstruction_error", largest, n, undefined=none),
+        *_prevalence(hospitals, round_, view, guesses),
     ]
     details = Inverted(
         attack=name,
         round=round_,
-        n_guesses=sum(len(found) for found in guesses),
+        n_guesses=sum(len(guess.records) for guess in guesses),
         records_in_row=records_behind(hospitals, round_, view),
         gallery=_shown(gallery) if subject.show_records else [],
     )
     return details, outcomes
+
+
+def _prevalence(
+    hospitals: Simulated, round_: int, view: View, guesses: Sequence[Guess]
+) -> list[Outcome]:
+    """How far guessed shares of records with the condition are off, where any was guessed."""
+    gaps = dict[tuple[str, ...], float]()
+    for members, guess in zip(view.members, guesses, strict=True):
+        if guess.prevalence is not None:
+            labels = [used(hospitals, round_, hospital).labels for hospital in members]
+            gaps[members] = abs(guess.prevalence - float(np.concatenate(labels).mean()))
+    if not gaps:
+        return []
+    alone = [(members[0], gap) for members, gap in gaps.items() if len(members) == 1]
+    return [
+        outcome("prevalence_error", float(np.mean(list(gaps.values()))), len(gaps)),
+        *(outcome("prevalence_error", gap, 1, hospital=hospital) for hospital, gap in alone),
+    ]
 
 
 def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:

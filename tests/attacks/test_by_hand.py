@@ -340,7 +340,7 @@ def trained_update(
 
 def guesses(update: np.ndarray, net: torch.nn.Module, schema: Schema = SCHEMA) -> np.ndarray:
     seen = Observation(clear(update[None]), np.zeros_like(update), layout_of(net), schema)
-    return AnalyticInversion()(seen, RNG)[0]
+    return AnalyticInversion()(seen, RNG)[0].records
 
 
 def errors(found: np.ndarray, records: np.ndarray) -> np.ndarray:
@@ -437,7 +437,8 @@ def test_inversion_looks_at_each_row_of_the_view_alone() -> None:
     net, records = network(4), patients(2, stream(4, "patients"))
     rows = np.array([gradient(net, record[None], np.ones(1, np.float32)) for record in records])
     rows = np.vstack([rows, np.zeros_like(rows[:1])])
-    found = AnalyticInversion()(Observation(clear(rows), rows[0], layout_of(net), SCHEMA), RNG)
+    made = AnalyticInversion()(Observation(clear(rows), rows[0], layout_of(net), SCHEMA), RNG)
+    found = [guess.records for guess in made]
     assert [len(part) for part in found] == [1, 1, 0]
     assert max(errors(found[i], records[i : i + 1]).max() for i in range(2)) < 1e-6
 
