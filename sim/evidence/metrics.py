@@ -89,6 +89,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "recovered records",
     ),
+    "prevalence_error": Metric(
+        "error of the guessed share of records with the condition",
+        "share",
+        SHARE,
+        "lower",
+        "guessed shares",
+        scopes=EVERYWHERE,
+    ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
     ),
