@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.secagg.quantization import Quantization
-from sim.errors import RefusedError, whole
+from sim.errors import whole
 from sim.federation.protocols.secagg.aggregator import SecAggAggregator
 from sim.federation.protocols.secagg.hospital import SecAggHospital
-from sim.federation.protocols.secagg.terms import Parameters
+from sim.federation.protocols.secagg.terms import (
+    AGREE,
+    KEYS,
+    SHARES,
+    UNMASK,
+    UPLOAD,
+    Parameters,
+)
 from sim.types import About, Updates, View
 
 if TYPE_CHECKING:
@@ -50,15 +58,20 @@ class SecAggPlus:
     )
 
     def __post_init__(self) -> None:
-        Quantization(self.clip, self.bits)  # which refuses wrong values
+        _ = self.quantization  # which refuses wrong values
         whole(2, threshold=2 if self.threshold is None else self.threshold)
         whole(1, neighbors=1 if self.neighbors is None else self.neighbors)
 
-    @property
+    @cached_property
+    def quantization(self) -> Quantization:
+        """How hospitals turn updates into whole steps."""
+        return Quantization(self.clip, self.bits)
+
+    @cached_property
     def parameters(self) -> Parameters:
         """The parameters, as both halves of the protocol have them."""
         return Parameters(
-            quantization=Quantization(self.clip, self.bits),
+            quantization=self.quantization,
             threshold=self.threshold,
             neighbors=self.neighbors,
             signed_keys=self.signed_keys,
@@ -76,6 +89,11 @@ class SecAggPlus:
         return False
 
     @property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        return (KEYS, SHARES, UPLOAD, *((AGREE,) if self.consistency else ()), UNMASK)
+
+    @cached_property
     def hospital(self) -> SecAggHospital:
         """The hospital's half."""
         return SecAggHospital(self.parameters)

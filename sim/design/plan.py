@@ -51,7 +51,7 @@ class Terms(Values):
     dp: Node | None
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
-    enrolled: dict[str, VerificationKey] = {}
+    enrolled: dict[str, VerificationKey] = Field(default={})
 
     @model_validator(mode="after")
     def _names_in_order(self) -> Terms:
@@ -131,6 +131,12 @@ class FederationPlan:
     def has_protocol(self) -> bool:
         """Whether the secure aggregation is a round protocol of its own, in messages."""
         return callable(getattr(self.secagg, "round", None))
+
+    @cached_property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        found: tuple[str, ...] = getattr(self.secagg, "trips", ("train",))
+        return found
 
     @cached_property
     def enrolls(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,12 @@ NONCE: Final = bytes(16)  # each key makes one mask
 def mask(key: bytes, n_params: int) -> NDArray[np.uint32]:
     """The mask (n_params,) of a key of 32 bytes."""
     stream = Cipher(algorithms.ChaCha20(key, NONCE), mode=None).encryptor()
-    return np.frombuffer(stream.update(bytes(RING.itemsize * n_params)), RING)
+    return np.frombuffer(stream.update(_zeros(RING.itemsize * n_params)), RING)
+
+
+@lru_cache(maxsize=4)
+def _zeros(n: int) -> bytes:
+    return bytes(n)
 
 
 def to_ring(steps: NDArray[np.int64]) -> NDArray[np.uint32]:
