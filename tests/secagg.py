@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.design.plan import FederationPlan
 from sim.design.refusals import REFUSED
-from sim.federation import wire
+from sim.federation import rounding, wire
 from sim.federation.conversation import (
     Answer,
     Arrived,
@@ -32,14 +32,18 @@ from sim.seeds import Key, key, stream
 from tests.federation import experiment
 
 KINDS = ("keys", "shares", "train", "agree", "unmask")
-Change = Callable[[str, str, Message, Message], Any]  # kind, hospital, asked, honest -> what arrives
+Change = Callable[
+    [str, str, Message, Message], Any
+]  # kind, hospital, asked, honest -> what arrives
 
 
 @cache
 def plan_of(*words: str, n: int = 12) -> FederationPlan:
     """The plan of a small consortium under the protocol."""
     drawn = ("consortium=synthetic", f"consortium.n_hospitals={n}", "model=logistic")
-    return experiment(*drawn, "secagg=protocol", "training.rounds=9", "adversary.n_hostile=0", *words).plan
+    return experiment(
+        *drawn, "secagg=protocol", "training.rounds=9", "adversary.n_hostile=0", *words
+    ).plan
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Rehearsal:
     def steps(self, name: str, number: int = 1) -> NDArray[np.int64]:
         """The update of a hospital in whole steps."""
         protocol: Any = self.plan.secagg
-        rng = self.key(name).stream("quantization", number)
+        rng = rounding.generator(rounding.seed(self.key(name), number))
         found: NDArray[np.int64] = protocol.quantization.quantize(self.update(name, number), rng)[0]
         return found
 

@@ -136,6 +136,9 @@ class SecAggAggregator:
             self.unusable[place] = unusable
             self.reported[self.plan.hospitals[place]] = numbers
         self.check_threshold(UPLOAD, self.masked)
+        if len(self.masked) < self.plan.least:
+            uploads = f"{len(self.masked)} uploads"
+            raise StoppedError(f"{UPLOAD}: {uploads}, and a sum needs {self.plan.least}")
 
     def agree(self) -> Talk[None]:
         """Every hospital whose update arrived signs which model it trained, and who these are."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.federation import wire
-from sim.federation.conversation import Answer, Asked, TripRefusedError
+from sim.federation import rounding, wire
+from sim.federation.conversation import CLIPPED, Answer, Asked, TripRefusedError
 from sim.federation.protocols.secagg import agreement, shamir, signing
 from sim.federation.protocols.secagg.masks import RING, mask, to_ring
 from sim.federation.protocols.secagg.terms import (
@@ -48,7 +48,6 @@ from sim.seeds import Key
 # what a hospital holds from trip to trip, beside the entries of messages
 PHASE: Final = "phase"  # the kind of the last trip that it answered
 MODEL: Final = "model"  # the digest of the model that it trained
-CLIPPED: Final = "clipped"  # the number of coordinates that were clipped
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,8 @@ class _Round:
         taking_part = {self.place, *known}
         if self.place not in found or not {*found} & {*self.circle} <= taking_part:
             raise TripRefusedError("survivors")
-        if len({*found} & taking_part) < self.terms.threshold:
+        n_near = len({*found} & taking_part)
+        if n_near < self.terms.threshold or len(found) < self.asked.plan.least:
             raise TripRefusedError("few")
         return found
 
@@ -246,14 +246,15 @@ def _upload(one: _Round) -> Answer:
         text = agreement.unseal(channel, sender, sealed[i], purpose)
         if text is not None and _committed(text) == committed[i]:
             opened[sender] = text
-    quantization = one.terms.parameters.quantization
-    rng = one.asked.key.stream("quantization", one.asked.number)
-    steps, n_clipped = quantization.quantize(update.update, rng)
+    if not np.isfinite(update.update).all():
+        raise TripRefusedError("not_finite")
+    draws = rounding.noise(rounding.seed(one.asked.key, one.asked.number), len(update.update))
+    steps, n_clipped = one.terms.parameters.quantization.rounded(update.update[None], [draws])
     model = digest_of(one.asked.model)
-    total = to_ring(steps) + _masks(one, {place: keys[place] for place in senders}, model)
+    total = to_ring(steps[0]) + _masks(one, {place: keys[place] for place in senders}, model)
     content = wire.Content(
         arrays={MASKED: total},
-        numbers={**update.numbers, CLIPPED: n_clipped},
+        numbers={**update.numbers, CLIPPED: int(n_clipped[0])},
         values={UNUSABLE: [sender for sender in senders if sender not in opened]},
     )
     stored = {

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from numpy.typing import NDArray
 
 RING: Final = np.dtype("<u4")  # numpy adds these up modulo 2^32 by itself
+SIGNED: Final = np.dtype("<i4")
 NONCE: Final = bytes(16)  # each key makes one mask
 
 
@@ -24,11 +25,11 @@ def _zeros(n: int) -> bytes:
     return bytes(n)
 
 
-def to_ring(steps: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Whole numbers with a sign as members of the ring."""
-    return steps.astype(RING)
+def to_ring(steps: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Whole numbers from -2^31 to 2^31 - 1 as members of the ring."""
+    return steps.astype(SIGNED).view(RING)
 
 
-def from_ring(total: NDArray[np.uint32]) -> NDArray[np.int64]:
+def from_ring(total: NDArray[np.uint32]) -> NDArray[np.float64]:
     """The whole numbers from -2^31 to 2^31 - 1 that members of the ring stand for."""
-    return total.view(np.dtype("<i4")).astype(np.int64)
+    return total.view(SIGNED).astype(np.float64)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sim.design.plan import FederationPlan
 from sim.federation.conversation import TRAIN
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
+from sim.types import Quantizing
 
 # kinds of trips, in their order
 KEYS: Final = "keys"  # advertise public keys
@@ -42,23 +43,11 @@ DIGEST: Final = 32
 COMMITTED: Final = 2 * DIGEST  # digests of two shares
 
 
-class Quantizer(Protocol):
-    """Updates to whole numbers and back."""
-
-    def quantize(
-        self, update: NDArray[np.floating], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], int]: ...
-
-    def value(self, total: NDArray[np.int64], n: int) -> NDArray[np.float64]: ...
-
-    def refusal(self, n_hospitals: int) -> str | None: ...
-
-
 @dataclass(frozen=True)
 class Parameters:
     """The parameters of SecAgg+ that all agreed on: ``aggregators.secagg.protocol`` states them."""
 
-    quantization: Quantizer
+    quantization: Quantizing
     threshold: int | None
     neighbors: int | None
     signed_keys: bool
