@@ -29,6 +29,7 @@ from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
 from sim.observers.privacy import PrivacyObserver
+from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
@@ -50,6 +51,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     SelectionObserver,
     ReconstructionObserver,
     EngagementObserver,
+    QuantizingObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 
