@@ -42,3 +42,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "agreement": "fewer hospitals than the threshold state the same model and the same arrivals",
     "not_finite": "its update has values that are not finite",
 }
+# those before anything is trained, whatever the protocol
+UNTRAINED: Final = {
+    SENTENCES[why] for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "over")
+}

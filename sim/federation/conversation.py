@@ -7,7 +7,7 @@ half knows on which engine, or beside which other runs, it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -89,7 +89,10 @@ class Concluded:
 
     ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
     ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and why. ``reported``: numbers that hospitals state beside their updates.
+    others, and those of which a later answer was not usable though the update is in the view, and
+    why. ``reported``: numbers that hospitals state beside their updates. ``unopened``: pairs of
+    hospitals of which the second could not use what the first one sent it through the aggregator;
+    which of the two is at fault, nobody can tell.
     """
 
     view: View | None
@@ -97,6 +100,7 @@ class Concluded:
     screened: Mapping[str, str] = field(default_factory=dict)
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reason: str = "no usable reply"
+    unopened: Sequence[tuple[str, str]] = ()
 
 
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
