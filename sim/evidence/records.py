@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import intern
 from typing import Any, Final, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -229,7 +229,7 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
-    unopened: list[Unopened] = []  # of a secure aggregation in messages
+    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:

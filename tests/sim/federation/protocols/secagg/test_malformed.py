@@ -281,7 +281,7 @@ def test_there_are_more_than_a_hundred_malformed_replies() -> None:
 
 @pytest.mark.parametrize("kind", ["keys", "agree", "unmask"])
 def test_a_reply_of_an_earlier_round_is_refused(kind: str) -> None:
-    def old(one: Rehearsal, asked: Message, _: Message) -> Message:
+    def old(_: Rehearsal, asked: Message, __: Message) -> Message:
         return wire.holding(Content(values=earlier[kind]), asked)
 
     first = Rehearsal(PLAN)
