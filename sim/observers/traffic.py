@@ -29,7 +29,7 @@ class Stating(Protocol):
     def traffic(self, n_hospitals: int, n_params: int) -> Exchanged: ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class Nothing:
     """Nothing is counted: what is exchanged follows from the plan."""
 
