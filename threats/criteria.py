@@ -365,6 +365,8 @@ def _figures(
     if criterion.over == "rate":
         count += f", {_n_trials(criterion.metric, runs)} {METRICS[criterion.metric].counted}"
     estimate = figure[0]
+    if not math.isfinite(estimate):
+        return f"Under {cell.attack} there is no {value} ({count}); runs {named(runs)}."
     if criterion.over == "worst_seed":
         share = bounds.of_seeds(0, len(runs), alpha=criterion.alpha).upper
         return (
