@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from sim import plugins
 from sim.errors import InputError
+from sim.messages import ProtocolAttack
 from sim.plugins import CONF, SELF
 from sim.types import (
     About,
@@ -35,6 +36,7 @@ from sim.types import (
     Fault,
     History,
     Inversion,
+    Isolation,
     Poison,
     Records,
     Rule,
@@ -131,7 +133,9 @@ KINDS = (
     Kind("fault", "attack", Fault, "faults"),
     Kind("absence", "attack", Absence, "faults"),
     Kind("inversion", "attack", Inversion, "inversion"),
+    Kind("isolation", "attack", Isolation, "isolation"),
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
+    Kind("attack on a protocol", "attack", ProtocolAttack, "protocol"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 NAMED = re.compile(r"^\s*_target_: ([\w.]+)\s*$", re.MULTILINE)  # in a configuration

@@ -79,6 +79,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Best against backdoors": ranking.on_backdoors(sound, cost),
         "Largest price": harm.price(tables.hospital_effects(sound)),
         "Records recovered": _read(tables.inversions(records)),
+        "Single updates": [_isolated(row) for row in tables.isolations(records).rows(named=True)],
         "Privacy spent": _spent(tables.spent(records)),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
@@ -180,6 +181,27 @@ def _recovered(row: TableRow) -> str:
         f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
         f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
         f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
+    )
+
+
+def _isolated(row: TableRow) -> str:
+    """Whose updates an attack on secure aggregation worked out, and how small a sum it held."""
+    n = row["n_colluding"]
+    pooled = f" and {n} of {words.count(row['n_hospitals'], 'hospital')}" if n else ""
+    start = f"{row['attack']} {words.under(row['defense'])}: the aggregator{pooled}"
+    if row["n_recovered"]:
+        updates = words.count(row["n_attacked"], "update")
+        return (
+            f"{start} recovered {row['n_recovered']:,} of {updates} of honest hospitals, the best"
+            f" with an error of {row['error']:.2g} of its length."
+        )
+    if row["smallest"] is None:
+        return f"{start} recovered no honest hospital's update, and held no sum of any."
+    smallest = words.count(row["smallest"], "honest hospital")
+    near = "" if row["error"] is None else f", with an error of at least {row['error']:.2g}"
+    return (
+        f"{start} recovered no honest hospital's update{near}; the smallest sum that was held is"
+        f" of {smallest}."
     )
 
 

@@ -14,6 +14,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
+from sim.messages import ProtocolAttack
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -26,12 +27,21 @@ from sim.types import (
     Divided,
     Fault,
     Inversion,
+    Isolation,
     Poison,
     Records,
 )
 
 Attack: TypeAlias = (
-    Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+    Poison
+    | TrainingAttack
+    | Byzantine
+    | Fault
+    | Absence
+    | Inversion
+    | Isolation
+    | AggregatorAttack
+    | ProtocolAttack
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -66,7 +76,13 @@ class AttackPlan:
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
 
     @overload
+    def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...
+
+    @overload
     def of_kind(self, kind: Literal["aggregator"]) -> Mapping[str, AggregatorAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...

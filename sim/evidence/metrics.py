@@ -34,6 +34,7 @@ class Range(NamedTuple):
 SHARE: Final = Range(0.0, 1.0)
 SUMMED_SHARE: Final = Range(-1e-6, 1 + 1e-6)  # a share that is a sum of rounded ones
 POSITIVE: Final = Range(0.0, math.inf)
+FROM_ONE: Final = Range(1.0, math.inf)
 ANY: Final = Range(-math.inf, math.inf)
 
 
@@ -88,6 +89,24 @@ METRICS: Final[Mapping[str, Metric]] = {
         POSITIVE,
         "lower",
         "recovered records",
+    ),
+    "updates_recovered": Metric(
+        "share of hospitals whose update is recovered",
+        "share",
+        SHARE,
+        "higher",
+        "updates of honest hospitals",
+        "trials",
+    ),
+    "update_error": Metric(
+        "error of the best recovered update",
+        "relative length",
+        POSITIVE,
+        "lower",
+        scopes=EVERYWHERE,
+    ),
+    "smallest_sum": Metric(
+        "honest hospitals in the smallest sum that is held", "hospitals", FROM_ONE, "lower"
     ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE

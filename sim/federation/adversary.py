@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from sim import returned
 from sim.design.attack import AttackPlan
 from sim.errors import RefusedError
 from sim.federation import wire
-from sim.federation.conversation import Arrived, Replies
+from sim.federation.conversation import Arrived, Conversation, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
+from sim.messages import Concluded, ProtocolAttack, Stage, Talk, Trip
 from sim.states import State, advanced
 from sim.types import (
     LEVELS,
@@ -25,15 +26,20 @@ from sim.types import (
     AttackKind,
     Byzantine,
     Fault,
+    Isolated,
     Knowledge,
     Level,
+    Pooled,
     Reply,
     SentReply,
     Updates,
     Vector,
+    View,
 )
 
-ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds that change what is sent
+ISOLATING: tuple[AttackKind, ...] = ("isolation", "protocol")  # kinds that look for single updates
+# kinds of which ``Adversary.moved`` tells what they did
+NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", *ISOLATING)
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -122,9 +128,10 @@ class Grant:
 class Adversary:
     """Replaces what the hostile hospitals of one run upload.
 
-    Their updates are replaced by Byzantine attacks, then their replies by faults. ``moved``: of
-    each attack, how far what it sent in the last round was from what it was given, hospital by
-    hospital.
+    Their updates are replaced by Byzantine attacks, then their replies by faults. With a hostile
+    aggregator it also changes what hospitals are asked, and works on the sums that are seen.
+    ``moved``: of each attack, how far what it sent in the last round was from what it was given,
+    hospital by hospital; of an attack on sums or on a protocol, 1 for a round in which it acted.
     """
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
@@ -139,13 +146,19 @@ class Adversary:
         self.absences: dict[str, Absence] = {
             name: one for name, one in on_replies.items() if isinstance(one, Absence)
         }
+        self.on_sums = plan.of_kind("isolation")
+        self.on_protocol = plan.of_kind("protocol")
         self.moved: dict[str, list[float]] = {}
         self.state = Lasting()
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
         attacks = bool(self.attacks or self.faults) and self.plan.attacks_in(number)
-        return attacks or bool(self.absences)
+        return attacks or bool(self.absences) or self.isolates_in(number)
+
+    def isolates_in(self, number: int) -> bool:
+        """Whether an attack looks for single updates in a round."""
+        return bool(self.on_sums or self.on_protocol) and self.plan.attacks_in(number)
 
     def start(self, number: int) -> None:
         """Begin a round: nothing is moved in it yet."""
@@ -185,6 +198,48 @@ class Adversary:
             for hospital, upload in uploads.items()
             if upload is not trained[hospital]
         }
+
+    def talk(self, honest: Conversation, stage: Stage) -> Conversation:
+        """The aggregator's half of a round: the honest one, or what attacks make of it."""
+        if self.plan.attacks_in(stage.number):
+            for name, attack in self.on_protocol.items():
+                honest = self._attacked(name, attack, honest, stage)
+        return honest
+
+    def isolated(self, number: int, view: View, uploads: Mapping[str, Vector]) -> Isolated | None:
+        """What the aggregator and the hostile hospitals work out together from a round's view.
+
+        ``uploads``: what each hospital uploaded. None without such an attack, or where it refuses.
+        """
+        found = None
+        own = {name: uploads[name] for name in self.plan.hostile if name in uploads}
+        for name, attack in self.on_sums.items():
+            rng = self.plan.key.stream("attack", name, number)
+            with suppress(RefusedError):  # no colluding hospital is left in this round
+                made = self._advance(name, "", attack, Pooled(view, own, number), rng)
+                found = returned.isolated(attack, made, view.rows.shape[1])
+                self._note(name, [1.0])
+        return found
+
+    def _attacked(
+        self, name: str, attack: ProtocolAttack, honest: Conversation, stage: Stage
+    ) -> Conversation:
+        """The half of a round that an attack leads, on the honest one."""
+        asked = list[Trip]()
+        rng = self.plan.key.stream("attack", name, stage.number)
+        led = attack(cast(Talk, _noting(honest, asked)), stage, rng)
+        changes = False
+        try:
+            trip = next(led)
+            while True:
+                changes = changes or all(trip is not one for one in asked)
+                trip = led.send((yield trip))
+        except StopIteration as end:
+            self._note(name, [float(changes)])
+            ended = returned.instance(attack, end.value, Concluded)
+            if ended.isolated is not None:
+                returned.isolated(attack, ended.isolated, len(stage.model))
+            return ended
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
@@ -258,6 +313,18 @@ class Adversary:
         self.moved.setdefault(name, []).extend(
             distance for distance in distances if math.isfinite(distance)
         )
+
+
+def _noting(honest: Conversation, asked: list[Trip]) -> Conversation:
+    """The same conversation, which notes what is asked in it."""
+    try:
+        trip = next(honest)
+        while True:
+            asked.append(trip)
+            trip = honest.send((yield trip))
+    except StopIteration as end:
+        concluded: Concluded = end.value
+        return concluded
 
 
 def as_sent(rows: Updates) -> Updates:

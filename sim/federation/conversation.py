@@ -8,7 +8,6 @@ half knows on which engine, or beside which other runs, it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from flwr.app import Message
@@ -16,27 +15,12 @@ from flwr.app import Message
 from sim.design.plan import FederationPlan
 from sim.federation import wire
 from sim.federation.rounds import Weights
+from sim.messages import Concluded, Trip
 from sim.seeds import Key
-from sim.types import SecureAggregation, View
+from sim.types import SecureAggregation
 
 T = TypeVar("T")
 TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
-
-
-@dataclass(frozen=True, eq=False)
-class Trip:
-    """What the aggregator asks of some hospitals at once.
-
-    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks.
-    ``model`` (n_params,): the weights that they train for it; None: nothing is trained. ``common``:
-    what each of them is sent. ``each``: what single ones are sent beside that, by name.
-    """
-
-    kind: str
-    hospitals: tuple[str, ...]
-    model: Weights | None = None
-    common: wire.Content = wire.NOTHING
-    each: Mapping[str, wire.Content] = field(default_factory=dict)
 
 
 class Arrived:
@@ -78,22 +62,6 @@ class Arrived:
 
 
 Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order of their names
-
-
-@dataclass(frozen=True, eq=False)
-class Concluded:
-    """The end of a round's conversation.
-
-    ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
-    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and why. ``reported``: numbers that hospitals state beside their updates.
-    """
-
-    view: View | None
-    usable: tuple[str, ...] = ()
-    screened: Mapping[str, str] = field(default_factory=dict)
-    reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    reason: str = "no usable reply"
 
 
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]

@@ -28,6 +28,7 @@ from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
+from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
@@ -49,6 +50,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     Evaluation,
     SelectionObserver,
     ReconstructionObserver,
+    IsolationObserver,
     EngagementObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks

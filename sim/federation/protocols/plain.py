@@ -17,12 +17,11 @@ from sim.federation.conversation import (
     TRAIN,
     Answer,
     Asked,
-    Concluded,
     Conversation,
     RoundProtocol,
-    Trip,
     screened,
 )
+from sim.messages import Concluded, Trip
 from sim.types import View
 
 if TYPE_CHECKING:

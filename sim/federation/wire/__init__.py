@@ -30,7 +30,6 @@ from sim.federation.wire.content import (
     CONFIG,
     COUNT,
     METRICS,
-    NOTHING,
     PARTITION,
     REFUSAL,
     ROUND,
@@ -39,12 +38,7 @@ from sim.federation.wire.content import (
     UPDATE,
     UPLOAD,
     WEIGHTS,
-    Content,
-    Entry,
-    Form,
-    Report,
     Task,
-    UnusableError,
     clear,
     shared,
 )
@@ -79,6 +73,7 @@ from sim.federation.wire.simulating import (
     take_back,
     to_upload,
 )
+from sim.messages import NOTHING, Content, Entry, Form, Report, UnusableError
 
 __all__ = [
     "ANY_KIND",

@@ -17,7 +17,6 @@ from sim.federation.wire.content import (
     PARTITION,
     UPDATE,
     UPLOAD,
-    UnusableError,
     names_of,
 )
 from sim.federation.wire.exact import attributes
@@ -30,6 +29,7 @@ from sim.federation.wire.flower import (
     metric_record,
     record_dict,
 )
+from sim.messages import UnusableError
 from sim.types import SentReply
 
 

@@ -23,6 +23,8 @@ KIND_OF = {
     "training": "each_training",
     "faults": "each_fault",
     "inversion": "each_inversion",
+    "isolation": "each_isolation",
+    "protocol": "each_protocol_attack",
     "aggregator": "each_aggregator_attack",
 }
 GROUPS = ("attack", "aggregator")
