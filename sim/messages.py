@@ -60,10 +60,14 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values."""
+    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values.
+
+    ``numbers``: whether it may report numbers beside them, of any names.
+    """
 
     arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     values: Mapping[str, Entry] = field(default_factory=dict)
+    numbers: bool = False
 
 
 @dataclass(frozen=True, eq=False)

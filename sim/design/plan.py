@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Annotated, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from sim import limits, plugins, returned
 from sim.config import plain
@@ -28,12 +28,15 @@ from sim.seeds import Key, stream
 from sim.training import Training, Values
 from sim.types import Node, Pipeline, Schema, SecureAggregation
 
+VerificationKey: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
 
 class Terms(Values):
     """The agreed terms in plain values.
 
     Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order. ``columns``: how a
-    record is laid out. ``public``: whether the data may be shown to everybody.
+    record is laid out. ``public``: whether the data may be shown to everybody. ``enrolled``: of
+    each hospital, the key by which others verify what it signs, in hex digits.
     """
 
     hospitals: tuple[str, ...] = Field(min_length=1, max_length=limits.HOSPITALS)
@@ -48,11 +51,14 @@ class Terms(Values):
     dp: Node | None
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
+    enrolled: dict[str, VerificationKey] = {}
 
     @model_validator(mode="after")
     def _names_in_order(self) -> Terms:
         if list(self.hospitals) != sorted(set(self.hospitals)):
             raise ValueError("expected different hospitals in order of their names")
+        if self.enrolled and self.enrolled.keys() != set(self.hospitals):
+            raise ValueError("expected the key of each hospital, and no other")
         return self
 
 
@@ -84,6 +90,11 @@ class FederationPlan:
     def hospitals(self) -> tuple[str, ...]:
         """Names of the hospitals, sorted."""
         return self.terms.hospitals
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each hospital among ``hospitals``."""
+        return {name: place for place, name in enumerate(self.hospitals)}
 
     @property
     def training(self) -> Training:
@@ -120,6 +131,11 @@ class FederationPlan:
     def has_protocol(self) -> bool:
         """Whether the secure aggregation is a round protocol of its own, in messages."""
         return callable(getattr(self.secagg, "round", None))
+
+    @cached_property
+    def enrolls(self) -> bool:
+        """Whether hospitals sign what they state, so that the plan has their verification keys."""
+        return bool(getattr(self.secagg, "enrolls", False))
 
     @cached_property
     def quorum(self) -> Quorum:

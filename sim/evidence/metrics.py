@@ -34,7 +34,6 @@ class Range(NamedTuple):
 SHARE: Final = Range(0.0, 1.0)
 SUMMED_SHARE: Final = Range(-1e-6, 1 + 1e-6)  # a share that is a sum of rounded ones
 POSITIVE: Final = Range(0.0, math.inf)
-FROM_ONE: Final = Range(1.0, math.inf)
 ANY: Final = Range(-math.inf, math.inf)
 
 
@@ -106,7 +105,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         scopes=EVERYWHERE,
     ),
     "smallest_sum": Metric(
-        "honest hospitals in the smallest sum that is held", "hospitals", FROM_ONE, "lower"
+        "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
     ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 from flwr.app import Message
 
 from sim.design.plan import FederationPlan
+from sim.design.refusals import SENTENCES, Refusal
+from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.messages import Concluded, Trip
@@ -67,12 +69,20 @@ Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order o
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
 
 
+class TripRefusedError(RefusedError):
+    """The refusal of a hospital's half to answer a trip: one of a fixed list, without own words."""
+
+    def __init__(self, why: Refusal) -> None:
+        self.why = why
+        super().__init__(SENTENCES[why])
+
+
 class Asked(NamedTuple):
     """One trip, as it reached a hospital.
 
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``:
     what its half held back in an earlier trip of this round. ``key``: its own secret, from which it
-    draws.
+    draws. ``model`` (n_params,): what it was sent to train, empty where nothing is trained.
     """
 
     kind: str
@@ -82,6 +92,7 @@ class Asked(NamedTuple):
     content: wire.Content
     held: wire.Content
     key: Key
+    model: Weights
 
 
 class Answer(NamedTuple):
@@ -94,8 +105,9 @@ class Answer(NamedTuple):
 class HospitalHalf(Protocol):
     """The hospital's half of a protocol: it answers one trip.
 
-    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
-    error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.
+    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises
+    ``TripRefusedError`` for a trip that it refuses; at the aggregator any other error counts as a
+    failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...

@@ -9,6 +9,7 @@ from sim.federation.wire.answering import (
     answer,
     given,
     held,
+    held_round,
     hold,
     holding,
     is_held,
@@ -73,7 +74,7 @@ from sim.federation.wire.simulating import (
     take_back,
     to_upload,
 )
-from sim.messages import NOTHING, Content, Entry, Form, Report, UnusableError
+from sim.messages import NOTHING, Content, Entry, Form, Report, UnusableError, Value
 
 __all__ = [
     "ANY_KIND",
@@ -101,6 +102,7 @@ __all__ = [
     "Stated",
     "Task",
     "UnusableError",
+    "Value",
     "answer",
     "ask",
     "clear",
@@ -111,6 +113,7 @@ __all__ = [
     "failed",
     "given",
     "held",
+    "held_round",
     "hold",
     "holding",
     "is_held",

@@ -144,6 +144,15 @@ def held(state: RecordDict, round_: int) -> Content:
     return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
 
 
+def held_round(state: RecordDict) -> int:
+    """The last round in which a hospital held anything back; 0 where there is none."""
+    records = entries(state)
+    if HELD not in records:
+        return 0
+    config: Any = entries(records[HELD])
+    return int(config[ROUND])
+
+
 def hold(state: RecordDict, round_: int, content: Content) -> None:
     """Hold back ``content`` until the next trip of this round, in place of what was held before."""
     if HELD in entries(state):

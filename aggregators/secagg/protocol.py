@@ -1,0 +1,99 @@
+"""SecAgg+ in messages (Bonawitz et al., 2017; the graph of neighbors by Bell et al., 2020)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregators.secagg.quantization import Quantization
+from sim.errors import whole
+from sim.federation.protocols.secagg.aggregator import SecAggAggregator
+from sim.federation.protocols.secagg.hospital import SecAggHospital
+from sim.federation.protocols.secagg.terms import Parameters
+from sim.types import About, Updates, View
+
+if TYPE_CHECKING:
+    from sim.design.plan import FederationPlan
+    from sim.federation.conversation import Conversation
+    from sim.federation.rounds import Weights
+
+
+@dataclass(frozen=True)
+class SecAggPlus:
+    """The sum of masked updates, which hospitals unmask together; every hospital counts the same.
+
+    Args:
+        threshold: how many of the hospitals that hold shares of a secret it takes to recover it;
+            more than half of them. None: two thirds of them, rounded up.
+        neighbors: with how many others each hospital shares masks and secrets; None: with all.
+        clip: coordinates of an update are clipped to this absolute value, and counted.
+        bits: bits of a quantized coordinate, with its sign.
+        signed_keys: whether hospitals sign their public keys with the key of their enrolment.
+        consistency: whether hospitals state which model they trained, and who took part, and
+            agree on it before they unmask.
+    """
+
+    threshold: int | None = None
+    neighbors: int | None = None
+    clip: float = 8.0
+    bits: int = 20
+    signed_keys: bool = True
+    consistency: bool = True
+    about: ClassVar[About] = About(
+        title="SecAggPlus",
+        paper="Bell et al., Secure Single-Server Aggregation with (Poly)Logarithmic Overhead",
+        year=2020,
+        sees="the sum over all hospitals, of masked updates",
+        cost="n*neighbors*d",
+    )
+
+    def __post_init__(self) -> None:
+        Quantization(self.clip, self.bits)  # which refuses wrong values
+        whole(2, threshold=2 if self.threshold is None else self.threshold)
+        whole(1, neighbors=1 if self.neighbors is None else self.neighbors)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters, as both halves of the protocol have them."""
+        return Parameters(
+            quantization=Quantization(self.clip, self.bits),
+            threshold=self.threshold,
+            neighbors=self.neighbors,
+            signed_keys=self.signed_keys,
+            consistency=self.consistency,
+        )
+
+    @property
+    def enrolls(self) -> bool:
+        """Whether hospitals sign anything, for which the plan needs their verification keys."""
+        return self.signed_keys or self.consistency
+
+    @property
+    def is_clear(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def hospital(self) -> SecAggHospital:
+        """The hospital's half."""
+        return SecAggHospital(self.parameters)
+
+    def round(self, plan: "FederationPlan", number: int, model: "Weights") -> "Conversation":
+        """The aggregator's half of a round."""
+        return SecAggAggregator(self.parameters, plan, number, model).conversation()
+
+    def __call__(
+        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
+    ) -> View:
+        """The view that the messages leave, up to quantization: the average as one row.
+
+        Raises ``RefusedError`` where the protocol cannot work for so many hospitals.
+        """
+        mean = updates.mean(axis=0, dtype=np.float64, keepdims=True)
+        return View(mean, (tuple(hospitals),), None)
+
+    def n_rows(self, n_hospitals: int) -> int:
+        """Rows that the aggregator sees of ``n_hospitals``."""
+        return 1
