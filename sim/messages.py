@@ -13,7 +13,8 @@ from typing import ClassVar, NamedTuple, Never, Protocol, TypeAlias, runtime_che
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.types import About, Isolated, Layout, View
+from sim.seeds import Key
+from sim.types import About, Isolated, Layout, Node, View
 
 Value: TypeAlias = (
     bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
@@ -124,15 +125,22 @@ Talk: TypeAlias = Generator[Trip, Replies, Concluded]  # the aggregator's half o
 
 @dataclass(frozen=True)
 class Stage:
-    """What the aggregator knows when a round begins.
+    """What an attack knows when a round begins.
 
-    ``model`` (n_params,): the weights of the round. ``layout``: of its parameters.
+    ``hospitals``: of the plan, in its order. ``model`` (n_params,): the weights of the round.
+    ``layout``: of its parameters. ``digest``: of the plan. ``secagg``: the agreed parameters of
+    secure aggregation. ``step``: the unit in which updates are added up. ``keys``: of the hospitals
+    that collude, from which their secrets follow.
     """
 
     number: int
     hospitals: tuple[str, ...]
     model: NDArray[np.float32]
     layout: Layout
+    digest: str = ""
+    secagg: Node = field(default_factory=dict)
+    step: float = 1.0
+    keys: Mapping[str, Key] = field(default_factory=dict)
 
 
 @runtime_checkable

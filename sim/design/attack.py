@@ -52,6 +52,7 @@ class AttackPlan:
 
     ``schedule``: in which rounds they attack, and what they know.
     ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
+    ``keys``: of the hostile hospitals, by name, from which their secrets follow.
     """
 
     hostile: tuple[str, ...]
@@ -59,6 +60,7 @@ class AttackPlan:
     attacks: Mapping[str, Attack]
     absent: Mapping[str, tuple[str, ...]]
     key: Key
+    keys: Mapping[str, Key]
 
     @overload
     def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...

@@ -132,6 +132,12 @@ class FederationPlan:
         """Whether the secure aggregation is a round protocol of its own, in messages."""
         return callable(getattr(self.secagg, "round", None))
 
+    @property
+    def step(self) -> float:
+        """The unit in which updates are added up; 1 where they are not quantized."""
+        parameters = getattr(self.secagg, "parameters", None)
+        return 1.0 if parameters is None else float(parameters.quantization.step)
+
     @cached_property
     def enrolls(self) -> bool:
         """Whether hospitals sign what they state, so that the plan has their verification keys."""

@@ -114,8 +114,19 @@ class Parties:
         self.adversary.start(number)
         self.uploads = {}
         honest = self.aggregator.round(number, self.weights)
-        layout = self.plan.network.layout
-        stage = Stage(number, self.plan.hospitals, self.weights, layout)
+        if not self.adversary.isolates_in(number):
+            return honest
+        plan = self.plan
+        stage = Stage(
+            number=number,
+            hospitals=plan.hospitals,
+            model=self.weights,
+            layout=plan.network.layout,
+            digest=plan.digest,
+            secagg=plan.terms.secagg,
+            step=plan.step,
+            keys=self.attack.keys,
+        )
         return self.adversary.talk(honest, stage)
 
     def conclude(self, number: int, end: Concluded) -> None:

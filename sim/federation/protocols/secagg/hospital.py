@@ -156,7 +156,7 @@ class _Round:
         found: bytes = self.value(name, bytes)
         if len(found) != size * n:
             raise TripRefusedError("form")
-        return parts(found, size)
+        return parts(found, size) if size else [b""] * n
 
     def survivors(self) -> tuple[int, ...]:
         """The hospitals whose updates arrived, as the message states.
