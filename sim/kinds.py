@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sim import plugins
 from sim.errors import InputError
-from sim.messages import ProtocolAttack
+from sim.messages import MessageFault, ProtocolAttack
 from sim.plugins import CONF, SELF
 from sim.types import (
     About,
@@ -132,6 +132,7 @@ KINDS = (
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),
     Kind("fault", "attack", Fault, "faults"),
     Kind("absence", "attack", Absence, "faults"),
+    Kind("fault in messages", "attack", MessageFault, "messages"),
     Kind("inversion", "attack", Inversion, "inversion"),
     Kind("isolation", "attack", Isolation, "isolation"),
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),

@@ -144,6 +144,18 @@ class Stage:
 
 
 @runtime_checkable
+class MessageFault(Protocol):
+    """A fault of a hostile hospital in a protocol: its answer in a trip of a kind -> another one.
+
+    Answers are of all kinds of trips; what is given back for others is the answer itself.
+    """
+
+    about: ClassVar[About]
+
+    def __call__(self, kind: str, answer: Content, rng: np.random.Generator, /) -> Content: ...
+
+
+@runtime_checkable
 class ProtocolAttack(Protocol):
     """An attack on a protocol by the aggregator: its half of a round -> what it does instead.
 

@@ -36,7 +36,15 @@ Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 # from least to most knowledge
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
 AttackKind: TypeAlias = Literal[
-    "poison", "training", "byzantine", "faults", "inversion", "isolation", "aggregator", "protocol"
+    "poison",
+    "training",
+    "byzantine",
+    "faults",
+    "messages",
+    "inversion",
+    "isolation",
+    "aggregator",
+    "protocol",
 ]
 # they need no hostile hospital
 BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "isolation", "aggregator", "protocol")

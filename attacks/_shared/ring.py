@@ -21,6 +21,7 @@ from sim.messages import Arrival, Content, Entry, Form, Report, Stage, UnusableE
 from sim.types import Isolated, Updates, View
 
 Ring = NDArray[np.uint32]  # (n_params,)
+NO_FORM = Form()  # of no answer, so that the reason is given why there is none
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
-from sim.messages import ProtocolAttack
+from sim.messages import MessageFault, ProtocolAttack
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -38,6 +38,7 @@ Attack: TypeAlias = (
     | Byzantine
     | Fault
     | Absence
+    | MessageFault
     | Inversion
     | Isolation
     | AggregatorAttack
@@ -73,6 +74,9 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["faults"]) -> Mapping[str, Fault | Absence]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["messages"]) -> Mapping[str, MessageFault]: ...
 
     @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...

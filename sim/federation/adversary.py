@@ -18,7 +18,7 @@ from sim.federation import wire
 from sim.federation.conversation import Arrived, Conversation, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
-from sim.messages import Concluded, ProtocolAttack, Stage, Talk, Trip
+from sim.messages import Concluded, Content, ProtocolAttack, Stage, Talk, Trip
 from sim.states import State, advanced
 from sim.types import (
     LEVELS,
@@ -39,7 +39,7 @@ from sim.types import (
 
 ISOLATING: tuple[AttackKind, ...] = ("isolation", "protocol")  # kinds that look for single updates
 # kinds of which ``Adversary.moved`` tells what they did
-NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", *ISOLATING)
+NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", *ISOLATING)
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -146,6 +146,7 @@ class Adversary:
         self.absences: dict[str, Absence] = {
             name: one for name, one in on_replies.items() if isinstance(one, Absence)
         }
+        self.on_messages = plan.of_kind("messages")
         self.on_sums = plan.of_kind("isolation")
         self.on_protocol = plan.of_kind("protocol")
         self.moved: dict[str, list[float]] = {}
@@ -198,6 +199,28 @@ class Adversary:
             for hospital, upload in uploads.items()
             if upload is not trained[hospital]
         }
+
+    def answers(self, number: int, kind: str, arrived: Replies) -> dict[str, Arrived]:
+        """What hostile hospitals answer in a trip of a kind instead; those that change nothing not.
+
+        ``arrived``: their honest answers, and the others'.
+        """
+        changed = dict[str, Arrived]()
+        if not self.on_messages or not self.plan.attacks_in(number):
+            return changed
+        for hospital in self.plan.hostile:
+            reply = arrived[hospital].message if hospital in arrived else None
+            if reply is None or (honest := wire.answered(reply)) is None:
+                continue
+            sent = honest
+            for name, fault in self.on_messages.items():
+                rng = self.plan.key.stream("attack", name, number, kind, hospital)
+                given = sent
+                sent = returned.instance(fault, fault(kind, given, rng), Content)
+                self._note(name, [1.0] if sent is not given else [])
+            if sent is not honest:
+                changed[hospital] = Arrived(wire.answered_with(reply, sent))
+        return changed
 
     def talk(self, honest: Conversation, stage: Stage) -> Conversation:
         """The aggregator's half of a round: the honest one, or what attacks make of it."""

@@ -244,6 +244,10 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     if any(again):
         uploaded = zip(arrived, _delivered(grid, again), strict=True)
         arrived = [{**before, **after} for before, after in uploaded]
+    for i, (run, trip) in enumerate(trips):
+        if not run.aggregator.protocol.is_clear:
+            changed = run.adversary.answers(number, trip.kind, arrived[i])
+            arrived[i] = {**arrived[i], **changed} if changed else arrived[i]
     by_trip = zip(trips, arrived, strict=True)
     return [_with_absent(run.roster, trip, found) for (run, trip), found in by_trip]
 

@@ -66,6 +66,8 @@ from sim.federation.wire.replies import (
     sender,
 )
 from sim.federation.wire.simulating import (
+    answered,
+    answered_with,
     context,
     lent,
     replaced,
@@ -104,6 +106,8 @@ __all__ = [
     "UnusableError",
     "Value",
     "answer",
+    "answered",
+    "answered_with",
     "ask",
     "clear",
     "context",
