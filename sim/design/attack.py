@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sim import returned
@@ -14,7 +16,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
-from sim.messages import MessageFault, ProtocolAttack
+from sim.messages import MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -125,6 +127,19 @@ class AttackPlan:
             raise InputError(where, problem.value, problem.expected) from None
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
+
+    def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
+        """What an attack on a protocol knows when a round with ``model`` (n_params,) begins."""
+        return Stage(
+            number=number,
+            hospitals=plan.hospitals,
+            model=model,
+            layout=plan.network.layout,
+            digest=plan.digest,
+            secagg=plan.terms.secagg,
+            step=plan.step,
+            keys=self.keys,
+        )
 
     def attacks_in(self, round_: int) -> bool:
         """Whether hostile hospitals attack in this round."""

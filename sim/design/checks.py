@@ -16,7 +16,7 @@ from sim.design.plan import FederationPlan
 from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.messages import Concluded, ProtocolAttack, Stage, Talk, Trip
+from sim.messages import Concluded, ProtocolAttack, Talk, Trip
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
@@ -59,7 +59,7 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
-        _try_protocol(name, led, plan)
+        _try_protocol(name, led, plan, attack)
     _check_privacy(plan, attack, truth)
 
 
@@ -183,13 +183,15 @@ def _try_isolation(
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
-def _try_protocol(name: str, attack: ProtocolAttack, plan: FederationPlan) -> None:
-    """Refuse an attack on a protocol that cannot work on this model.
+def _try_protocol(
+    name: str, attack: ProtocolAttack, plan: FederationPlan, attacks: AttackPlan
+) -> None:
+    """Refuse an attack on a protocol that cannot work on this model, or with these hospitals.
 
     It is tried once on a round in which nothing arrives.
     """
     zeros = np.zeros(plan.network.n_params, np.float32)
-    stage = Stage(1, plan.hospitals, zeros, plan.network.layout)
+    stage = attacks.stage(plan, 1, zeros)
     talk = attack(_idle(Trip("train", plan.hospitals, zeros)), stage, stream(0, "check"))
     try:
         next(talk)

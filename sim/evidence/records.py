@@ -36,8 +36,8 @@ class Engagement(Part):
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
     change of the record count; for inversion the number of records attacked; for an aggregator 1
     where it asks for other terms than agreed; for an attack on sums 1 where there was a sum; for
-    one on a protocol the share of rounds in which it changed what hospitals are asked. With several
-    attacks, the least of theirs.
+    one on a protocol the share of rounds in which it changed what hospitals are asked, or nothing
+    is hidden; for a fault in messages 1. With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
     steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's

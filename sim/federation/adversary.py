@@ -258,8 +258,10 @@ class Adversary:
                 changes = changes or all(trip is not one for one in asked)
                 trip = led.send((yield trip))
         except StopIteration as end:
-            self._note(name, [float(changes)])
             ended = returned.instance(attack, end.value, Concluded)
+            members = () if ended.view is None else ended.view.members
+            is_open = bool(members) and all(len(group) == 1 for group in members)
+            self._note(name, [float(changes or is_open)])  # where nothing is hidden, it is done
             if ended.isolated is not None:
                 returned.isolated(attack, ended.isolated, len(stage.model))
             return ended

@@ -19,7 +19,7 @@ from sim.federation.conversation import Arrived, Conversation, Replies, screened
 from sim.federation.observing import Observer, Round, State
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
-from sim.messages import Concluded, Stage, Trip
+from sim.messages import Concluded, Trip
 from sim.seeds import Key
 from sim.types import Vector
 from sim.untrusted import printable
@@ -116,17 +116,7 @@ class Parties:
         honest = self.aggregator.round(number, self.weights)
         if not self.adversary.isolates_in(number):
             return honest
-        plan = self.plan
-        stage = Stage(
-            number=number,
-            hospitals=plan.hospitals,
-            model=self.weights,
-            layout=plan.network.layout,
-            digest=plan.digest,
-            secagg=plan.terms.secagg,
-            step=plan.step,
-            keys=self.attack.keys,
-        )
+        stage = self.attack.stage(self.plan, number, self.weights)
         return self.adversary.talk(honest, stage)
 
     def conclude(self, number: int, end: Concluded) -> None:
