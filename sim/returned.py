@@ -7,13 +7,14 @@ finite.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Isolated, Records, Stateful, View
+from sim.types import Isolated, Members, Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -52,6 +53,15 @@ def isolated(plugin: object, value: object, n_params: int) -> Isolated:
     if known is not None and (known.shape != (n_params,) or known.dtype != np.bool_):
         form = f"known of {known.dtype} with shape {described(known.shape)}"
         raise wrong(plugin, form, f"one bool for each of {n_params} parameters")
+    return found
+
+
+def groups(plugin: object, value: object, hospitals: Sequence[str]) -> Members:
+    """Groups with each of the ``hospitals`` once, and no empty one."""
+    found = instance(plugin, value, tuple)
+    names = [name for group in found for name in instance(plugin, group, tuple)]
+    if sorted(map(str, names)) != sorted(hospitals) or not all(found):
+        raise wrong(plugin, described(value), "groups with each hospital once")
     return found
 
 

@@ -1,18 +1,24 @@
 """SecAgg+ in messages (Bonawitz et al., 2017; the graph of neighbors by Bell et al., 2020)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aggregators.secagg.quantization import Quantization
-from sim.errors import whole
+from aggregators.secagg.base import Adding
+from sim.errors import RefusedError, whole
 from sim.federation.protocols.secagg.aggregator import SecAggAggregator
 from sim.federation.protocols.secagg.hospital import SecAggHospital
-from sim.federation.protocols.secagg.terms import Parameters
-from sim.types import About, Updates, View
+from sim.federation.protocols.secagg.terms import (
+    AGREE,
+    KEYS,
+    SHARES,
+    UNMASK,
+    UPLOAD,
+    Parameters,
+)
+from sim.types import About, Members, Roll
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -21,10 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SecAggPlus:
+class SecAggPlus(Adding):
     """The sum of masked updates, which hospitals unmask together; every hospital counts the same.
 
     Args:
+        least: updates that the sum must have, where the threshold asks for fewer.
         threshold: how many of the hospitals that hold shares of a secret it takes to recover it;
             more than half of them. None: two thirds of them, rounded up.
         neighbors: with how many others each hospital shares masks and secrets; None: with all.
@@ -37,8 +44,6 @@ class SecAggPlus:
 
     threshold: int | None = None
     neighbors: int | None = None
-    clip: float = 8.0
-    bits: int = 20
     signed_keys: bool = True
     consistency: bool = True
     about: ClassVar[About] = About(
@@ -50,15 +55,15 @@ class SecAggPlus:
     )
 
     def __post_init__(self) -> None:
-        Quantization(self.clip, self.bits)  # which refuses wrong values
+        super().__post_init__()
         whole(2, threshold=2 if self.threshold is None else self.threshold)
         whole(1, neighbors=1 if self.neighbors is None else self.neighbors)
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         """The parameters, as both halves of the protocol have them."""
         return Parameters(
-            quantization=Quantization(self.clip, self.bits),
+            quantization=self.quantization,
             threshold=self.threshold,
             neighbors=self.neighbors,
             signed_keys=self.signed_keys,
@@ -76,6 +81,11 @@ class SecAggPlus:
         return False
 
     @property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        return (KEYS, SHARES, UPLOAD, *((AGREE,) if self.consistency else ()), UNMASK)
+
+    @cached_property
     def hospital(self) -> SecAggHospital:
         """The hospital's half."""
         return SecAggHospital(self.parameters)
@@ -84,16 +94,15 @@ class SecAggPlus:
         """The aggregator's half of a round."""
         return SecAggAggregator(self.parameters, plan, number, model).conversation()
 
-    def __call__(
-        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
-    ) -> View:
-        """The view that the messages leave, up to quantization: the average as one row.
+    def __call__(self, roll: Roll, rng: np.random.Generator) -> Members:
+        """All hospitals in one group.
 
-        Raises ``RefusedError`` where the protocol cannot work for so many hospitals.
+        Raises ``RefusedError`` where the protocol cannot work for so many.
         """
-        mean = updates.mean(axis=0, dtype=np.float64, keepdims=True)
-        return View(mean, (tuple(hospitals),), None)
+        if (reason := self.parameters.refusal(len(roll.hospitals))) is not None:
+            raise RefusedError(reason)
+        return (roll.hospitals,)
 
-    def n_rows(self, n_hospitals: int) -> int:
-        """Rows that the aggregator sees of ``n_hospitals``."""
-        return 1
+    def threshold_of(self, n_hospitals: int) -> int:
+        """How many updates the sum of ``n_hospitals`` must have: as many as unmask a secret."""
+        return self.parameters.threshold_of(n_hospitals)

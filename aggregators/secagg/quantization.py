@@ -1,12 +1,14 @@
 """Updates as whole numbers, which a ring adds up exactly (Bonawitz et al., 2017, section 5)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import RefusedError, number, whole
+from sim.types import Updates, Vector
 
 RING_BITS = 32  # sums are taken modulo 2**32
 HALF = 1 << (RING_BITS - 1)  # the ring holds sums from -HALF to HALF - 1
@@ -63,31 +65,42 @@ class Quantization:
         """
         return self.step / (2 * math.sqrt(n))
 
-    def quantize(
-        self, update: NDArray[np.floating], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], int]:
+    def rounded(
+        self, updates: Updates, noise: Sequence[NDArray[np.float32]] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Updates (n, n_params) in whole steps, and how many coordinates of each were clipped.
+
+        ``noise``: of each update the draws of stochastic rounding, (n_params,) in [0, 1). A value
+        between two steps is rounded up with a probability of its place between them, to within
+        2**-24: its expectation is the value. None: to the nearest step.
+        """
+        n_clipped = np.zeros(len(updates), dtype=np.int64)
+        reach = max(float(updates.max(initial=0.0)), -float(updates.min(initial=0.0)))
+        if reach > self.clip:
+            exact = updates.astype(np.float64)
+            n_clipped = np.count_nonzero(np.abs(exact) > self.clip, axis=1)
+            updates = np.clip(exact, -self.clip, self.clip)
+        steps = np.multiply(updates, 1 / self.step, dtype=np.float64)
+        if noise is None:
+            return np.rint(steps, out=steps), n_clipped
+        for row, draws in zip(steps, noise, strict=True):
+            row += draws
+        return np.floor(steps, out=steps), n_clipped
+
+    def quantize(self, update: Vector, rng: np.random.Generator) -> tuple[NDArray[np.int64], int]:
         """The update in whole steps, (n_params,), and how many coordinates were clipped.
 
-        A value between two steps is rounded up with a probability of its place between them, to
-        within 2**-24: its expectation is the value. Raises ``RefusedError`` for values that are
-        not finite.
+        Raises ``RefusedError`` for values that are not finite.
         """
-        values = update.astype(np.float64)
-        reach = np.abs(values)
-        if not math.isfinite(reach.max(initial=0.0)):
+        if not np.isfinite(update).all():
             raise RefusedError("an update with values that are not finite cannot be quantized")
-        n_clipped = int(np.count_nonzero(reach > self.clip))
-        if n_clipped:
-            np.clip(values, -self.clip, self.clip, out=values)
-        values /= self.step
-        values += rng.random(len(values), dtype=np.float32)
-        np.floor(values, out=values)
-        return values.astype(np.int64), n_clipped
+        steps, n_clipped = self.rounded(update[None], [rng.random(len(update), dtype=np.float32)])
+        return steps[0].astype(np.int64), int(n_clipped[0])
 
     def exact(self, whole_steps: NDArray[np.int64]) -> NDArray[np.float32]:
         """Quantized coordinates as float32 values, without any further rounding."""
         return (whole_steps * self.step).astype(np.float32)
 
-    def value(self, total: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-        """The mean of ``n`` updates whose quantized sum is ``total``."""
+    def value(self, total: NDArray[np.int64] | NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """The mean of ``n`` updates whose sum in whole steps is ``total``."""
         return total * self.step / n

@@ -75,10 +75,9 @@ def channel_purpose(stage: Stage) -> bytes:
 
 def pair_mask(private: bytes, keys: bytes, stage: Stage) -> Ring:
     """The mask that two hospitals share: of one the private mask key, of one the public keys."""
-    secret = agreement.agreed(private, keys[agreement.KEY :])
     bound = [digest_of(stage.model)] if stage.secagg.get("consistency") else []
     purpose = signing.statement("mask", stage.digest, stage.number, *bound)
-    return mask(agreement.derived(secret, purpose), len(stage.model))
+    return mask(agreement.agreed(private, keys[agreement.KEY :], purpose), len(stage.model))
 
 
 def added(place: int, masks: Mapping[int, Ring], n_params: int) -> Ring:

@@ -204,8 +204,8 @@ class _Liar:
             place = self._place(name)
             if place in self.sealed and self.victim in self.keys:
                 own = Secrets(key, self.stage.digest, self.stage.number).channel
-                secret = agreement.agreed(own, self.keys[self.victim][: agreement.KEY])
-                channel = agreement.derived(secret, purpose)
+                public = self.keys[self.victim][: agreement.KEY]
+                channel = agreement.agreed(own, public, purpose)
                 text = agreement.unseal(channel, self.victim, self.sealed[place], purpose)
                 if text is not None:
                     self.seeds[place] = text[: shamir.BYTES]

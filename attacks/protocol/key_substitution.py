@@ -169,8 +169,8 @@ class _Middle:
 
     def _channel(self, acted: int, place: int) -> bytes:
         """The key of a hospital's channel with the aggregator, which acts as its peer."""
-        secret = agreement.agreed(self.own[acted][0], self.keys[place][: agreement.KEY])
-        return agreement.derived(secret, ring.channel_purpose(self.stage))
+        public = self.keys[place][: agreement.KEY]
+        return agreement.agreed(self.own[acted][0], public, ring.channel_purpose(self.stage))
 
     def _place(self, hospital: str) -> int:
         return self.stage.hospitals.index(hospital)

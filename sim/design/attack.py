@@ -137,7 +137,7 @@ class AttackPlan:
             layout=plan.network.layout,
             digest=plan.digest,
             secagg=plan.terms.secagg,
-            step=plan.step,
+            step=1.0 if plan.quantization is None else plan.quantization.step,
             keys=self.keys,
         )
 

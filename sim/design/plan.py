@@ -19,6 +19,7 @@ from sim.config.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design.quorum import Quorum
+from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -26,7 +27,7 @@ from sim.models.network import Network
 from sim.names import CHAIN, named
 from sim.seeds import Key, stream
 from sim.training import Training, Values
-from sim.types import Node, Pipeline, Schema, SecureAggregation
+from sim.types import Members, Node, Pipeline, Quantizing, Roll, Schema, SecureAggregation
 
 VerificationKey: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -35,8 +36,10 @@ class Terms(Values):
     """The agreed terms in plain values.
 
     Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order. ``columns``: how a
-    record is laid out. ``public``: whether the data may be shown to everybody. ``enrolled``: of
-    each hospital, the key by which others verify what it signs, in hex digits.
+    record is laid out. ``public``: whether the data may be shown to everybody. ``sizes``: record
+    counts in order of the hospitals, published where groups are formed by them, else None.
+    ``enrolled``: of each hospital, the key by which others verify what it signs, in hex digits;
+    empty where nothing is signed.
     """
 
     hospitals: tuple[str, ...] = Field(min_length=1, max_length=limits.HOSPITALS)
@@ -48,10 +51,11 @@ class Terms(Values):
     steps: tuple[tuple[str, Node], ...]
     server_optimizer: Node
     secagg: Node
+    sizes: tuple[int, ...] | None = None
     dp: Node | None
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
-    enrolled: dict[str, VerificationKey] = {}
+    enrolled: dict[str, VerificationKey] = Field(default={})
 
     @model_validator(mode="after")
     def _names_in_order(self) -> Terms:
@@ -59,6 +63,8 @@ class Terms(Values):
             raise ValueError("expected different hospitals in order of their names")
         if self.enrolled and self.enrolled.keys() != set(self.hospitals):
             raise ValueError("expected the key of each hospital, and no other")
+        if self.sizes is not None and len(self.sizes) != len(self.hospitals):
+            raise ValueError("expected a record count of each hospital")
         return self
 
 
@@ -132,11 +138,11 @@ class FederationPlan:
         """Whether the secure aggregation is a round protocol of its own, in messages."""
         return callable(getattr(self.secagg, "round", None))
 
-    @property
-    def step(self) -> float:
-        """The unit in which updates are added up; 1 where they are not quantized."""
-        parameters = getattr(self.secagg, "parameters", None)
-        return 1.0 if parameters is None else float(parameters.quantization.step)
+    @cached_property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        found: tuple[str, ...] = getattr(self.secagg, "trips", ("train",))
+        return found
 
     @cached_property
     def enrolls(self) -> bool:
@@ -144,9 +150,40 @@ class FederationPlan:
         return bool(getattr(self.secagg, "enrolls", False))
 
     @cached_property
+    def quantization(self) -> Quantizing | None:
+        """How updates are quantized before they are added up; None where they are not."""
+        return self.secagg.quantization
+
+    def groups(self, number: int) -> Members:
+        """The groups of hospitals whose averages the aggregator sees in a round."""
+        drawn = number if self.secagg.is_redrawn else 0
+        if drawn not in self._drawn:
+            roll = Roll(self.hospitals, self.terms.sizes)
+            # of no party's key: everybody can repeat the draw, and nobody chose it
+            groups = self.secagg(roll, stream(0, "secagg-groups", drawn))
+            self._drawn[drawn] = returned.groups(self.secagg, groups, self.hospitals)
+        return self._drawn[drawn]
+
+    @cached_property
+    def _drawn(self) -> dict[int, Members]:
+        return {}
+
+    @property
+    def is_hiding(self) -> bool:
+        """Whether the aggregator sees no hospital's update alone."""
+        return self.secagg.least > 1
+
+    @cached_property
+    def least(self) -> int:
+        """The usable updates that a group must have: a protocol may need more than its sum."""
+        threshold = getattr(self.secagg, "threshold_of", lambda _: 0)
+        return max(self.secagg.least, int(threshold(len(self.hospitals))))
+
+    @cached_property
     def quorum(self) -> Quorum:
         """How many usable replies a round needs."""
-        return Quorum(self.chain, self.secagg, self.server.absent, len(self.hospitals))
+        sizes = tuple(sorted(len(group) for group in self.groups(1)))
+        return Quorum(self.chain, sizes, self.least, self.server.absent)
 
 
 def agreed(terms: Terms) -> FederationPlan:
@@ -194,18 +231,32 @@ def check(plan: FederationPlan) -> None:
     """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
     _ = plan.network  # which the model may refuse
     names = plan.hospitals
-    refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
+    _check_sums(plan)
+    refusal = plan.quorum.refusal(len(names))
     counts = np.ones(len(names))
     small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
     if refusal is None:
         try:
             for rows in (0 * small, small):
-                view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
+                view = averages(plan.groups(1), plan.secagg.least, names, rows, counts)
                 plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
         except RefusedError as error:
             refusal = str(error)
     if refusal:
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
+
+
+def _check_sums(plan: FederationPlan) -> None:
+    """Refuse groups that cannot be formed, and sums that could overflow."""
+    title = type(plan.secagg).__name__
+    try:
+        groups = plan.groups(1)
+    except RefusedError as error:
+        raise InputError("secagg", title, str(error)) from error
+    if plan.quantization is not None:
+        refusal = plan.quantization.refusal(max(map(len, groups)))
+        if refusal is not None:
+            raise InputError("secagg", title, refusal)
 
 
 def _chain(terms: Terms, packages: tuple[str, ...]) -> Pipeline:

@@ -21,6 +21,7 @@ Refusal = Literal[
     "signature",
     "survivors",
     "agreement",
+    "not_finite",
 ]
 REFUSED: Final = "the hospital refuses: "  # how the reason of a refusal starts
 SENTENCES: Final[Mapping[str, str]] = {
@@ -39,4 +40,5 @@ SENTENCES: Final[Mapping[str, str]] = {
     "signature": "a public key is not signed by the hospital that it is stated to be of",
     "survivors": "the hospitals whose updates are stated to have arrived cannot be these",
     "agreement": "fewer hospitals than the threshold state the same model and the same arrivals",
+    "not_finite": "its update has values that are not finite",
 }

@@ -14,7 +14,7 @@ import numpy as np
 from sim import returned
 from sim.design.attack import AttackPlan
 from sim.errors import RefusedError
-from sim.federation import wire
+from sim.federation import rounding, wire
 from sim.federation.conversation import Arrived, Conversation, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
@@ -30,6 +30,7 @@ from sim.types import (
     Knowledge,
     Level,
     Pooled,
+    Quantizing,
     Reply,
     SentReply,
     Updates,
@@ -165,13 +166,17 @@ class Adversary:
         """Begin a round: nothing is moved in it yet."""
         self.moved = {}
 
-    def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round; not even at the adversary."""
+    def absent(self, number: int, kind: str, replies: Replies) -> frozenset[str]:
+        """The honest hospitals that vanish in a kind of trip; nothing even reaches the adversary.
+
+        ``replies``: of those that were asked.
+        """
         away = set[str]()
-        for name, absence in self.absences.items():
+        vanishing = [item for item in self.absences.items() if item[1].phase == kind]
+        for name, absence in vanishing:
             present = [
                 hospital
-                for hospital, arrived in trained.items()
+                for hospital, arrived in replies.items()
                 if arrived.message is not None and hospital not in away
             ]
             gone = [
@@ -229,13 +234,24 @@ class Adversary:
                 honest = self._attacked(name, attack, honest, stage)
         return honest
 
-    def isolated(self, number: int, view: View, uploads: Mapping[str, Vector]) -> Isolated | None:
+    def isolated(
+        self,
+        number: int,
+        view: View,
+        uploads: Mapping[str, Vector],
+        quantization: Quantizing | None,
+    ) -> Isolated | None:
         """What the aggregator and the hostile hospitals work out together from a round's view.
 
-        ``uploads``: what each hospital uploaded. None without such an attack, or where it refuses.
+        ``uploads``: what each hospital uploaded, before its ``quantization``. None without such an
+        attack, or where it refuses.
         """
         found = None
-        own = {name: uploads[name] for name in self.plan.hostile if name in uploads}
+        own = {
+            name: rounding.contributed(quantization, key, number, uploads[name])
+            for name, key in self.plan.keys.items()
+            if name in uploads
+        }
         for name, attack in self.on_sums.items():
             rng = self.plan.key.stream("attack", name, number)
             with suppress(RefusedError):  # no colluding hospital is left in this round

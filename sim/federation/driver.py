@@ -5,7 +5,7 @@ It works on any Flower grid, for any protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flwr.app import Context, Message
@@ -13,9 +13,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
+from sim.design.views import present
 from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
-from sim.federation.conversation import Arrived, Conversation, Replies, screened
+from sim.federation.conversation import TRAIN, Arrived, Conversation, Replies, screened
 from sim.federation.observing import Observer, Round, State
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
@@ -60,7 +61,7 @@ class Parties:
     """The parties of one run: aggregator, hospitals behind nodes, adversary and observers.
 
     ``weights`` (n_params,): the model. ``number``: rounds done. ``uploads``: what each hospital
-    uploaded in a round in which an attack looks for single updates.
+    uploaded, before its quantization, in a round in which an attack looks for single updates.
     """
 
     def __init__(
@@ -126,7 +127,8 @@ class Parties:
         self.number = number
         isolated = end.isolated
         if isolated is None and end.view is not None and self.adversary.isolates_in(number):
-            isolated = self.adversary.isolated(number, end.view, self.uploads)
+            quantization = self.plan.quantization
+            isolated = self.adversary.isolated(number, end.view, self.uploads, quantization)
         seen = Round(
             number=number,
             before=before,
@@ -139,18 +141,22 @@ class Parties:
         for observer in self.observers:
             observer.round(seen)
 
+    def away(self, number: int, kind: str, replies: Replies) -> dict[str, Arrived]:
+        """What arrives of the honest hospitals that vanish in a kind of trip: nothing."""
+        return dict.fromkeys(self.adversary.absent(number, kind, replies), Arrived())
+
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
         """What the adversary changes between training and upload, by hospital.
 
         Nothing arrives of hospitals that are absent.
         """
-        away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
+        away = self.away(number, TRAIN, trained)
         if not self.attack.attacks_in(number):
             return away
         model = self.weights
         most = self.plan.server.max_records
-        present = {name: arrived for name, arrived in trained.items() if name not in away}
-        reports, _ = screened(present, lambda arrived: arrived.report(len(model), most))
+        there = {name: arrived for name, arrived in trained.items() if name not in away}
+        reports, _ = screened(there, lambda arrived: arrived.report(len(model), most))
         grant = Grant(
             level=self.attack.schedule.knowledge,
             number=number,
@@ -158,11 +164,17 @@ class Parties:
             n_hospitals=len(self.plan.hospitals),
             hostile=self.attack.hostile,
             reports=reports,
-            preview=lambda would, rng: self.aggregator.preview(model, would, rng),
-            is_futile=self.plan.quorum.refusal(len(reports)) is not None,
+            preview=lambda would, rng: self.aggregator.preview(number, model, would, rng),
+            is_futile=self._is_futile(number, reports),
         )
-        hostile = {name: present[name] for name in self.attack.hostile if name in present}
+        hostile = {name: there[name] for name in self.attack.hostile if name in there}
         return {**away, **self.adversary.upload(hostile, grant)}
+
+    def _is_futile(self, number: int, hospitals: Iterable[str]) -> bool:
+        """Whether a round with replies of these hospitals alone is skipped, whatever they are."""
+        plan = self.plan
+        groups = present(plan.groups(number), plan.secagg.least, hospitals)
+        return plan.quorum.refusal(sum(map(len, groups)), len(groups)) is not None
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
@@ -223,8 +235,10 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     sent = [_messages(run, trip, number, acts) for (run, trip), acts in pairs]
     arrived: list[Replies] = _delivered(grid, sent)
     again = [dict[str, Message]() for _ in trips]
-    for i, (run, _) in enumerate(trips):
-        if acting[i]:
+    for i, (run, trip) in enumerate(trips):
+        if trip.model is None:
+            arrived[i] = {**arrived[i], **run.away(number, trip.kind, arrived[i])}
+        elif acting[i]:
             changed = run.between(number, arrived[i])
             arrived[i] = {**arrived[i], **changed}
             if run.adversary.isolates_in(number):

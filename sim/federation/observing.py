@@ -46,8 +46,8 @@ class Round:
 
     ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each
     attack on what is sent, how far the reply of each hospital that it concerns was moved.
-    ``uploads``: what each hospital uploaded, in a round in which an attack looks for single
-    updates. ``isolated``: what it worked out; None without such an attack.
+    ``uploads``: what each hospital uploaded, before its quantization, in a round in which an attack
+    looks for single updates. ``isolated``: what it worked out; None without such an attack.
     """
 
     number: int

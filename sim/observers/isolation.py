@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim.evidence import Isolating, Outcome, outcome
+from sim.federation import rounding
 from sim.federation.adversary import ISOLATING
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
@@ -30,7 +31,10 @@ class Worked:
 
 
 class IsolationObserver:
-    """Compares what an attack has worked out of a round with what hospitals uploaded in it."""
+    """Compares what an attack has worked out of a round with what hospitals uploaded in it.
+
+    Where updates are quantized, that is the quantized update: no more of it enters any sum.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -45,9 +49,18 @@ class IsolationObserver:
         view = seen.aggregated.view
         held = [] if view is None else [Isolated(view)]
         held += [] if seen.isolated is None else [seen.isolated]
-        for one in held if self.attacks else []:
+        if not self.attacks or not held:
+            return
+        quantization = self.subject.plan.quantization
+        truth = {
+            name: rounding.contributed(
+                quantization, self.subject.truth.site(name).key, seen.number, update
+            )
+            for name, update in seen.uploads.items()
+        }
+        for one in held:
             self._note_size(one.view)
-            self._note_errors(one, seen.uploads)
+            self._note_errors(one, truth)
 
     def findings(self, ended: Ended) -> Findings:
         """What an attack on secure aggregation tried and achieved; nothing without one."""
@@ -64,12 +77,12 @@ class IsolationObserver:
         held = [size for size in (*sizes, self.state.smallest) if size]
         self.state.smallest = min(held, default=0)
 
-    def _note_errors(self, held: Isolated, uploads: Mapping[str, Vector]) -> None:
+    def _note_errors(self, held: Isolated, truth: Mapping[str, Vector]) -> None:
         known = slice(None) if held.known is None else held.known
         for row, (name, *others) in zip(held.view.rows, held.view.members, strict=True):
-            if others or name in self.subject.truth.hostile or name not in uploads:
+            if others or name in self.subject.truth.hostile or name not in truth:
                 continue
-            error = relative_distance(row[known], uploads[name][known])
+            error = relative_distance(row[known], truth[name][known])
             self.state.errors[name] = min(error, self.state.errors.get(name, np.inf))
 
     def _outcomes(self) -> list[Outcome]:

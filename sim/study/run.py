@@ -105,7 +105,7 @@ class FederatedRun(Parties):
         found = [observer.findings(ended) for observer in self.observers]
         details = {name: value for findings in found for name, value in findings.details.items()}
         byzantine = attack.of_kind("byzantine").values()
-        n_rows = experiment.plan.secagg.n_rows(len(consortium))
+        n_rows = len(experiment.plan.groups(1))
         return RunRecord.model_validate(
             {
                 "schema_": SCHEMA,

@@ -36,6 +36,7 @@ from sim.federation.wire.content import (
     unpacked,
 )
 from sim.federation.wire.flower import (
+    config_record,
     content_of,
     entries,
     metric_record,
@@ -115,7 +116,7 @@ def holding(content: Content, message: Message) -> Message:
     if content.numbers:
         records[METRICS] = metric_record(content.numbers)
     if content.values:
-        records[CONFIG] = ConfigRecord(dict(content.values))
+        records[CONFIG] = config_record(dict(content.values))
     return reply_to(message, record_dict(records))
 
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.app import ArrayRecord, MetricRecord
 from numpy.typing import NDArray
 
-from sim.federation.wire.flower import Records, SharedArray, array_record, entries
+from sim.federation.wire.flower import Records, SharedArray, array_record, config_record, entries
 from sim.messages import Content, Report
 
 # records of a message
@@ -81,7 +81,7 @@ def packed(part: str, content: Content) -> dict[str, Records]:
     if content.numbers:
         records[numbers] = MetricRecord(dict(content.numbers))
     if content.values:
-        records[values] = ConfigRecord(dict(content.values))
+        records[values] = config_record(dict(content.values))
     return records
 
 

@@ -114,7 +114,7 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
         len(one.attack_plan.hostile),
     )
     found, moved, radii = one_round(one, set(missing))
-    if n_rows < one.plan.quorum.least:
+    if n_rows < one.plan.quorum.needed:
         skipped = found.skipped
         right = (
             skipped is not None
@@ -124,7 +124,7 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
         return (
             []
             if right and moved is None
-            else [f"{n_rows} replies of {one.plan.quorum.least}: not skipped"]
+            else [f"{n_rows} replies of {one.plan.quorum.needed}: not skipped"]
         )
     if moved is None:
         return [f"{n_rows} replies: skipped, {found.skipped.reason}"]
@@ -144,7 +144,7 @@ def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is
     case: str, n_hostile: int
 ) -> None:
     one = chained(ROBUST[case], None, n_hostile)
-    if one.plan.quorum.least > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
+    if one.plan.quorum.needed > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
         # the rule is not defined for so many, also with everybody there, or promises nothing
         # against a single row
         return
@@ -162,7 +162,7 @@ def test_with_honest_hospitals_absent_a_round_is_within_the_claim_or_skipped(
             continue  # a trusted hospital whose row is merged with others is refused before round 1
         if hasattr(STEPS[step], "n_rows") and case in MOVED_BY_ONE_FROM:
             continue  # hostile rows that are merged are one row, against which it promises nothing
-        if one.plan.quorum.least <= 12 and (
+        if one.plan.quorum.needed <= 12 and (
             found := [text for n_missing in range(4) for text in outside(one, n_missing)]
         ):
             wrong[case] = found
@@ -193,7 +193,7 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
     one = counting(
         plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent
     )
-    spare = 12 - one.plan.quorum.least
+    spare = 12 - one.plan.quorum.needed
     assert f"{spare} of 12 may be missing" in absences(one)
     root = getattr(one.plan.chain.rule, "root", None)
     away = [name for name in (*honest_of(one), *one.attack_plan.hostile) if name != root]

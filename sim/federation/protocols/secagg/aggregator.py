@@ -39,10 +39,10 @@ from sim.federation.protocols.secagg.terms import (
     UNUSABLE,
     UPLOAD,
     Parameters,
-    RoundTerms,
     bits,
     commitment,
     digest_of,
+    of_round,
     parts,
 )
 from sim.federation.rounds import Weights
@@ -62,13 +62,14 @@ class SecAggAggregator:
 
     Each trip is a method. Hospitals are known by their places in the plan. ``keys``: what each
     advertised. ``sealed`` and ``commitments``: of each sender, by receiver. ``masked``: what each
-    uploaded. ``unusable``: of each receiver, the senders whose shares do not open.
+    uploaded. ``unusable``: of each receiver, the senders whose shares do not open. ``left``: those
+    that have answered the last trip.
     """
 
     def __init__(
         self, parameters: Parameters, plan: FederationPlan, number: int, model: Weights
     ) -> None:
-        self.terms = RoundTerms(plan, number, parameters)
+        self.terms = of_round(plan, number, parameters)
         self.plan = plan
         self.model = model
         self.keys = dict[int, bytes]()
@@ -80,6 +81,7 @@ class SecAggAggregator:
         self.unusable = dict[int, tuple[int, ...]]()
         self.agreed = dict[int, bytes]()
         self.revealed = dict[int, dict[int, bytes]]()
+        self.left = tuple[int, ...]()
         self.refused = dict[str, str]()
         self.reported = dict[str, Mapping[str, float]]()
 
@@ -94,8 +96,9 @@ class SecAggAggregator:
             yield from self.unmask()
             total = self.unmasked()
         except StoppedError as stopped:
-            left = self._names(self.masked or self.sealed or self.keys)
-            return Concluded(None, left, self.refused, self.reported, str(stopped))
+            return Concluded(
+                None, self._names(self.left), self.refused, self.reported, str(stopped)
+            )
         members = self._names(self.masked)
         mean = self.terms.parameters.quantization.value(from_ring(total), len(members))
         view = View(mean[None], (members,), None)
@@ -128,6 +131,9 @@ class SecAggAggregator:
             self.unusable[place] = unusable
             self.reported[self.plan.hospitals[place]] = numbers
         self.check_threshold(UPLOAD, self.masked)
+        if len(self.masked) < self.plan.least:
+            uploads = f"{len(self.masked)} uploads"
+            raise StoppedError(f"{UPLOAD}: {uploads}, and a sum needs {self.plan.least}")
 
     def agree(self) -> Talk[None]:
         """Every hospital whose update arrived signs which model it trained, and who these are."""
@@ -170,8 +176,8 @@ class SecAggAggregator:
                 total -= mask(secret, n_params)
                 continue
             for peer in self.peers(place, self.masked):
-                shared = agreement.agreed(secret, self.keys[peer][agreement.KEY :])
-                one = mask(agreement.derived(shared, purpose), n_params)
+                other = self.keys[peer][agreement.KEY :]
+                one = mask(agreement.agreed(secret, other, purpose), n_params)
                 if peer < place:  # the peer has added it
                     total -= one
                 else:
@@ -314,8 +320,9 @@ class SecAggAggregator:
                 if one in answering and place not in self.unusable.get(one, ())
             ]
             if len(able) < threshold:
+                names = self.plan.hospitals
                 broken = [
-                    f"share from {self.plan.hospitals[place]} to {self.plan.hospitals[one]} unusable"
+                    f"share from {names[place]} to {names[one]} unusable"
                     for one in circle
                     if place in self.unusable.get(one, ())
                 ]
@@ -328,18 +335,15 @@ class SecAggAggregator:
     def _narrow(self, kind: str, left: dict[int, T]) -> None:
         """Leave out hospitals of whose circle too few are left, until there are none of these."""
         threshold = self.terms.threshold
-        n_answering = len(left)
-        while True:
-            lonely = [place for place in left if len(self.peers(place, left)) + 1 < threshold]
-            if not lonely:
-                break
+        answering = tuple(left)
+        while lonely := [one for one in left if len(self.peers(one, left)) + 1 < threshold]:
             for place in lonely:
                 del left[place]
-                reason = f"{kind}: fewer than {threshold} of it and its neighbors are left"
-                self.refused[self.plan.hospitals[place]] = reason
         if not left:
-            of_all = f"{n_answering} of {len(self.plan.hospitals)} hospitals answered"
+            of_all = f"{len(answering)} of {len(self.plan.hospitals)} hospitals answered"
             raise StoppedError(f"{kind}: {of_all}, and the threshold is {threshold}")
+        reason = f"{kind}: left out, for fewer than {threshold} of it and its neighbors are left"
+        self.refused |= {self.plan.hospitals[one]: reason for one in answering if one not in left}
 
     def _ask(
         self,
@@ -362,6 +366,7 @@ class SecAggAggregator:
                 found[place] = read(place, arrived)
             except wire.UnusableError as error:
                 self.refused[name] = f"{kind}: {error}"
+        self.left = tuple(found)
         return found
 
     def _names(self, places: Iterable[int]) -> tuple[str, ...]:

@@ -19,53 +19,61 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 KEY: Final = 32  # bytes of a key, private or public
 TAG: Final = 16  # bytes by which a sealed text is longer
 PAIRS: Final = 8192  # secrets of pairs in the cache
-PROBE: Final = bytes(31) + b"\x40"  # any private key shows whether a public one is degenerate
+FIELD: Final = 2**255 - 19  # the prime of the curve
+# points of a small order, by their coordinate: with these everybody gets the secret 0
+DEGENERATE: Final = {
+    0,
+    1,
+    FIELD - 1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+}
 
 
 @lru_cache(maxsize=PAIRS)
 def public(private: bytes) -> bytes:
     """The public key of a private one."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return _loaded(private).public_key().public_bytes_raw()
 
 
-@lru_cache(maxsize=PAIRS)
 def is_degenerate(key: bytes) -> bool:
     """Whether a public key gives the same secret to everybody: then no secret is agreed on."""
-    try:
-        X25519PrivateKey.from_private_bytes(PROBE).exchange(X25519PublicKey.from_public_bytes(key))
-    except ValueError:
-        return True
-    return False
+    # the highest bit does not count
+    return (int.from_bytes(key, "little") & (2**255 - 1)) % FIELD in DEGENERATE
 
 
-def agreed(private: bytes, other: bytes) -> bytes:
-    """The secret that the holder of a private key shares with that of the ``other`` public key.
+def agreed(private: bytes, other: bytes, purpose: bytes) -> bytes:
+    """The key of 32 bytes that two share for one purpose: by X25519, and HKDF without salt.
 
-    Raises ``ValueError`` for a degenerate public key.
+    ``private``: the key of one end. ``other``: the public key of the other end. Raises
+    ``ValueError`` for a degenerate public key.
     """
-    return _exchanged(_Exchange(frozenset((public(private), other)), private, other))
+    pair = frozenset((public(private), other))
+    return _agreed(_Exchange(pair, purpose, private, other))
 
 
 @dataclass(frozen=True)
 class _Exchange:
-    """An exchange of keys, which is the same seen from both ends: the pair of public keys."""
+    """An exchange of keys, the same one seen from both ends: by public keys and purpose."""
 
     pair: frozenset[bytes]
+    purpose: bytes
     private: bytes = field(compare=False, repr=False)
     other: bytes = field(compare=False)
 
 
 @lru_cache(maxsize=PAIRS)
-def _exchanged(exchange: _Exchange) -> bytes:
-    private = X25519PrivateKey.from_private_bytes(exchange.private)
-    return private.exchange(X25519PublicKey.from_public_bytes(exchange.other))
+def _agreed(exchange: _Exchange) -> bytes:
+    other = X25519PublicKey.from_public_bytes(exchange.other)
+    secret = _loaded(exchange.private).exchange(other)
+    extracted = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(extracted, exchange.purpose + b"\x01", "sha256")
 
 
 @lru_cache(maxsize=PAIRS)
-def derived(secret: bytes, purpose: bytes) -> bytes:
-    """A key of 32 bytes for one purpose, by HKDF with SHA-256 and no salt."""
-    extracted = hmac.digest(bytes(32), secret, "sha256")
-    return hmac.digest(extracted, purpose + b"\x01", "sha256")
+def _loaded(private: bytes) -> X25519PrivateKey:
+    """The private key as an object; making it takes as long as an exchange."""
+    return X25519PrivateKey.from_private_bytes(private)
 
 
 def seal(key: bytes, sender: int, text: bytes, about: bytes) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.federation import wire
-from sim.federation.conversation import Answer, Asked, TripRefusedError
+from sim.federation import rounding, wire
+from sim.federation.conversation import CLIPPED, Answer, Asked, TripRefusedError
 from sim.federation.protocols.secagg import agreement, shamir, signing
 from sim.federation.protocols.secagg.masks import RING, mask, to_ring
 from sim.federation.protocols.secagg.terms import (
@@ -39,6 +39,7 @@ from sim.federation.protocols.secagg.terms import (
     bits,
     commitment,
     digest_of,
+    of_round,
     parts,
     places_in,
 )
@@ -47,7 +48,6 @@ from sim.seeds import Key
 # what a hospital holds from trip to trip, beside the entries of messages
 PHASE: Final = "phase"  # the kind of the last trip that it answered
 MODEL: Final = "model"  # the digest of the model that it trained
-CLIPPED: Final = "clipped"  # the number of coordinates that were clipped
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SecAggHospital:
         before, answer = self._next(asked)
         if asked.held.values.get(PHASE) != before or (asked.kind == UPLOAD) != (update is not None):
             raise TripRefusedError("phase")
-        terms = RoundTerms(asked.plan, asked.number, self.parameters)
+        terms = of_round(asked.plan, asked.number, self.parameters)
         found = answer(_Round(terms, asked, update))
         return found._replace(held=_with_phase(found.held, asked.kind))
 
@@ -172,7 +172,8 @@ class _Round:
         taking_part = {self.place, *known}
         if self.place not in found or not {*found} & {*self.circle} <= taking_part:
             raise TripRefusedError("survivors")
-        if len({*found} & taking_part) < self.terms.threshold:
+        n_near = len({*found} & taking_part)
+        if n_near < self.terms.threshold or len(found) < self.asked.plan.least:
             raise TripRefusedError("few")
         return found
 
@@ -190,15 +191,10 @@ def _shares(one: _Round) -> Answer:
     """Both secrets, shared out to the neighbors whose keys were sent."""
     peers = one.places(one.circle)
     keys = one.each(ADVERTISED, PAIR, len(peers))
-    signed = one.terms.parameters.signed_keys
-    signatures = one.each(SIGNATURES, signing.SIGNATURE if signed else 0, len(peers))
-    for i, peer in enumerate(peers):
-        if any(agreement.is_degenerate(key) for key in parts(keys[i], agreement.KEY)):
-            raise TripRefusedError("key")
-        if signed:
-            text = one.terms.keys_statement(peer, keys[i])
-            if not signing.is_signed(one.terms.verification_key(peer), signatures[i], text):
-                raise TripRefusedError("signature")
+    if any(agreement.is_degenerate(key) for pair in keys for key in parts(pair, agreement.KEY)):
+        raise TripRefusedError("key")
+    if one.terms.parameters.signed_keys:
+        _check_signed(one, dict(zip(peers, keys, strict=True)))
     holders = (*peers, one.place)
     points = tuple(place + 1 for place in holders)
     both = zip(
@@ -217,8 +213,21 @@ def _shares(one: _Round) -> Answer:
         SEALED: b"".join(sealed),
         COMMITMENTS: committed + commitment(one.secrets.seed),
     }
-    held = {PEERS: peers, ADVERTISED: b"".join(keys), SHARED: texts[-1]}
+    held: dict[str, wire.Value] = {
+        PEERS: peers,
+        ADVERTISED: b"".join(keys),
+        SHARED: texts[-1],
+    }
     return Answer(wire.Content(values=content), wire.Content(values=held))
+
+
+def _check_signed(one: _Round, keys: Mapping[int, bytes]) -> None:
+    """Refuse where a hospital has not signed the keys that are stated to be its own."""
+    signatures = one.each(SIGNATURES, signing.SIGNATURE, len(keys))
+    for (place, advertised), signature in zip(keys.items(), signatures, strict=True):
+        text = one.terms.keys_statement(place, advertised)
+        if not signing.is_signed(one.terms.verification_key(place), signature, text):
+            raise TripRefusedError("signature")
 
 
 def _upload(one: _Round) -> Answer:
@@ -237,14 +246,15 @@ def _upload(one: _Round) -> Answer:
         text = agreement.unseal(channel, sender, sealed[i], purpose)
         if text is not None and _committed(text) == committed[i]:
             opened[sender] = text
-    quantization = one.terms.parameters.quantization
-    rng = one.asked.key.stream("quantization", one.asked.number)
-    steps, n_clipped = quantization.quantize(update.update, rng)
+    if not np.isfinite(update.update).all():
+        raise TripRefusedError("not_finite")
+    draws = rounding.noise(rounding.seed(one.asked.key, one.asked.number), len(update.update))
+    steps, n_clipped = one.terms.parameters.quantization.rounded(update.update[None], [draws])
     model = digest_of(one.asked.model)
-    total = to_ring(steps) + _masks(one, {place: keys[place] for place in senders}, model)
+    total = to_ring(steps[0]) + _masks(one, {place: keys[place] for place in senders}, model)
     content = wire.Content(
         arrays={MASKED: total},
-        numbers={**update.numbers, CLIPPED: n_clipped},
+        numbers={**update.numbers, CLIPPED: int(n_clipped[0])},
         values={UNUSABLE: [sender for sender in senders if sender not in opened]},
     )
     stored = {
@@ -301,8 +311,8 @@ def _shared_out(one: _Round, what: str, secret: bytes, points: tuple[int, ...]) 
 
 def _channel(one: _Round, keys: bytes) -> bytes:
     """The key with which this hospital and the holder of ``keys`` seal shares for each other."""
-    secret = agreement.agreed(one.secrets.channel, keys[: agreement.KEY])
-    return agreement.derived(secret, one.terms.channel_purpose)
+    other = keys[: agreement.KEY]
+    return agreement.agreed(one.secrets.channel, other, one.terms.channel_purpose)
 
 
 def _masks(one: _Round, keys: Mapping[int, bytes], model: bytes) -> NDArray[np.uint32]:
@@ -315,8 +325,8 @@ def _masks(one: _Round, keys: Mapping[int, bytes], model: bytes) -> NDArray[np.u
     total = mask(one.secrets.seed, n_params).copy()
     purpose = one.terms.mask_purpose(model)
     for place, advertised in keys.items():
-        secret = agreement.agreed(one.secrets.mask, advertised[agreement.KEY :])
-        shared = mask(agreement.derived(secret, purpose), n_params)
+        other = advertised[agreement.KEY :]
+        shared = mask(agreement.agreed(one.secrets.mask, other, purpose), n_params)
         if one.place < place:
             total += shared
         else:

@@ -24,6 +24,7 @@ def statement(what: str, plan: str, number: int, *parts: str | bytes) -> bytes:
     return json.dumps(["wardround secagg", what, plan, number, *texts]).encode()
 
 
+@lru_cache(maxsize=4096)
 def verification_key(key: Key) -> bytes:
     """The public half of a hospital's enrolment, by which others verify its statements."""
     return _private(key).public_key().public_bytes_raw()
@@ -44,5 +45,6 @@ def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _private(key: Key) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(key.secret("enrolment"))

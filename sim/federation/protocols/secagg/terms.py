@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final, Protocol
+from functools import cached_property, lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sim.design.plan import FederationPlan
 from sim.federation.conversation import TRAIN
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
+from sim.types import Quantizing
 
 # kinds of trips, in their order
 KEYS: Final = "keys"  # advertise public keys
@@ -42,35 +43,23 @@ DIGEST: Final = 32
 COMMITTED: Final = 2 * DIGEST  # digests of two shares
 
 
-class Quantizer(Protocol):
-    """Updates to whole numbers and back."""
-
-    def quantize(
-        self, update: NDArray[np.floating], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], int]: ...
-
-    def value(self, total: NDArray[np.int64], n: int) -> NDArray[np.float64]: ...
-
-    def refusal(self, n_hospitals: int) -> str | None: ...
-
-
 @dataclass(frozen=True)
 class Parameters:
     """The parameters of SecAgg+ that all agreed on: ``aggregators.secagg.protocol`` states them."""
 
-    quantization: Quantizer
+    quantization: Quantizing
     threshold: int | None
     neighbors: int | None
     signed_keys: bool
     consistency: bool
 
     def circle(self, n_hospitals: int) -> int:
-        """The number of hospitals that hold shares of a hospital's secrets: it and its neighbors."""
+        """The number of those that hold shares of a hospital's secrets: it and its neighbors."""
         most = n_hospitals - 1
         return 1 + (most if self.neighbors is None else min(self.neighbors, most))
 
     def threshold_of(self, n_hospitals: int) -> int:
-        """How many of a circle's hospitals it takes to unmask: by default two thirds, rounded up."""
+        """How many of a circle it takes to unmask: by default two thirds, rounded up."""
         size = self.circle(n_hospitals)
         return -(-2 * size // 3) if self.threshold is None else self.threshold
 
@@ -86,6 +75,12 @@ class Parameters:
                 f" shares of a secret, and at most all: {size // 2 + 1} to {size}"
             )
         return self.quantization.refusal(n_hospitals)
+
+
+@lru_cache(maxsize=1024)
+def of_round(plan: FederationPlan, number: int, parameters: Parameters) -> RoundTerms:
+    """The terms of a round, one object for all who have the same copy of the plan."""
+    return RoundTerms(plan, number, parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +108,20 @@ class RoundTerms:
 
     def verification_key(self, place: int) -> bytes:
         """The public key of a hospital's enrolment."""
-        return bytes.fromhex(self.plan.terms.enrolled[self.plan.hospitals[place]])
+        return self._verification_keys[place]
+
+    @cached_property
+    def _verification_keys(self) -> tuple[bytes, ...]:
+        enrolled = self.plan.terms.enrolled
+        return tuple(bytes.fromhex(enrolled[name]) for name in self.plan.hospitals)
 
     def keys_statement(self, place: int, keys: bytes) -> bytes:
         """The statement that these public keys are a hospital's own, which it signs."""
-        return self._statement("keys", self.plan.hospitals[place], keys)
+        return self._names[place] + keys
+
+    @cached_property
+    def _names(self) -> tuple[bytes, ...]:
+        return tuple(self._statement("keys", name) for name in self.plan.hospitals)
 
     def agreement_statement(self, model: bytes, survivors: bytes) -> bytes:
         """The statement which model was trained, by digest, and whose updates arrived."""
