@@ -145,6 +145,11 @@ class FederationPlan:
         return found
 
     @cached_property
+    def agrees(self) -> bool:
+        """Whether hospitals compare the model that they were sent before they upload."""
+        return bool(getattr(self.secagg, "agreement", False))
+
+    @cached_property
     def enrolls(self) -> bool:
         """Whether hospitals sign what they state, so that the plan has their verification keys."""
         return bool(getattr(self.secagg, "enrolls", False))

@@ -132,13 +132,35 @@ def test_sums_beyond_the_window_are_forgotten() -> None:
     assert attack.state.members == (("a", "b", "c"),)
 
 
+STEADY = (
+    "consortium=heart12",
+    "adversary.n_hostile=0",
+    "adversary.first_round=15",
+    "attack.disaggregation.window=20",
+    "training.rounds=30",
+    "training.batch_size=1000",
+    "training.lr=0.01",
+    "secagg.bits=24",
+    "secagg.clip=0.5",
+)  # updates that hardly change from round to round, summed in fine steps
+
+
+def test_redrawn_groups_give_all_updates_away_that_hardly_change_and_fixed_ones_none() -> None:
+    words = (*STEADY, "secagg=groups", "attack=[disaggregation]")
+    redrawn = ran(*words, "secagg.redraw=round")
+    assert redrawn.value("updates_recovered") == 1.0
+    assert (redrawn.value("update_error") or 0.0) < 0.01
+    fixed = ran(*words, "secagg.redraw=fixed")
+    assert fixed.value("updates_recovered") == 0.0
+    assert fixed.value("update_error") is None
+    assert fixed.value("smallest_sum") == 3
+
+
 def test_absences_give_updates_away_that_hardly_change_and_full_rounds_do_not() -> None:
-    steady = ("training.rounds=30", "training.batch_size=1000", "training.lr=0.01")
-    words = ("consortium=heart12", "secagg=sum", *steady, "adversary.n_hostile=0")
-    sums = ran(*words, "attack=[disaggregation]")
-    assert sums.value("updates_recovered") == 0.0
-    assert sums.value("smallest_sum") == 12
-    words = (*words, "attack=[disaggregation,honest_absence]", "adversary.first_round=15")
-    absent = ran(*words, "attack.disaggregation.window=20")
+    words = (*STEADY, "secagg=sum")
+    full = ran(*words, "attack=[disaggregation]")
+    assert full.value("updates_recovered") == 0.0
+    assert full.value("smallest_sum") == 12
+    absent = ran(*words, "attack=[disaggregation,honest_absence]")
     assert (absent.value("updates_recovered") or 0.0) >= 0.25
     assert (absent.value("update_error") or 1.0) < 0.1

@@ -72,6 +72,33 @@ def test_a_model_without_a_hidden_layer_is_refused_before_round_1() -> None:
         last_hidden_bias((("0.weight", (1, 3)), ("0.bias", (1,))))
 
 
+@pytest.mark.parametrize(
+    ("unprotected", "protected"),
+    [
+        (("secagg=sum",), ("secagg=sum", "secagg.agreement=true")),
+        (
+            ("secagg=groups", "secagg.size=2"),
+            ("secagg=groups", "secagg.size=2", "secagg.agreement=true"),
+        ),
+        (("secagg=protocol", "secagg.consistency=false"), ("secagg=protocol",)),
+    ],
+)
+def test_hospitals_that_compare_what_they_were_sent_stop_it(
+    unprotected: tuple[str, ...], protected: tuple[str, ...]
+) -> None:
+    words = (*ATTACKED, "training.rounds=1")
+    open_ = ran(*words, *unprotected)
+    assert (open_.value("update_error") or 0.0) < 1e-6
+    assert open_.value("updates_recovered") == 0.25
+    closed = ran(*words, *protected)
+    assert closed.value("updates_recovered") == 0.0
+    assert closed.value("update_error") is None
+    assert closed.value("smallest_sum") is None  # no sum at all
+    assert closed.skipped_rounds == [1]
+    assert len(closed.screened) >= 3  # each that was sent another model is found
+    assert closed.engagement.attack_engaged
+
+
 def test_noise_of_record_level_privacy_hides_the_victims_update_among_the_others() -> None:
     record = ran(*ATTACKED, "dp=record")
     assert record.value("updates_recovered") == 0.0

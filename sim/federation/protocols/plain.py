@@ -21,6 +21,7 @@ from sim.federation.conversation import (
     Arrived,
     Asked,
     Conversation,
+    Replies,
     RoundProtocol,
     screened,
 )
@@ -70,35 +71,39 @@ class Plain:
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation:
         """One trip to all hospitals."""
         replies = yield Trip(TRAIN, plan.hospitals, model)
-        n_params = len(model)
-        most = plan.server.max_records
-        is_rounded = plan.quantization is not None
+        return concluded(plan, number, len(model), replies)
 
-        def read(arrived: Arrived) -> wire.Report:
-            report = arrived.report(n_params, most)
-            if is_rounded:
-                _seed(report)
-            return report
 
-        reports, refused = screened(replies, read)
-        reported = {name: dict(report.numbers) for name, report in reports.items()}
-        if not reports:
-            return Concluded(None, (), refused)
-        updates = np.array([report.update for report in reports.values()])
-        if plan.quantization is not None:
-            draws = [rounding.noise(_seed(report), n_params) for report in reports.values()]
-            updates, n_clipped = plan.quantization.rounded(updates, draws)
-            for numbers, clipped in zip(reported.values(), n_clipped.tolist(), strict=True):
-                del numbers[ROUNDING]
-                numbers[CLIPPED] = clipped
-        try:
-            view = _view(plan, number, reports, updates)
-        except RefusedError as error:
-            return Concluded(None, tuple(reports), refused, reported, str(error))
-        used = {name for group in view.members for name in group}
-        alone = {name: LEFT_OUT for name in reports if name not in used}
-        usable = tuple(name for name in reports if name in used)
-        return Concluded(view, usable, {**refused, **alone}, reported)
+def concluded(plan: FederationPlan, number: int, n_params: int, replies: Replies) -> Concluded:
+    """The end of a round in which these replies hold updates as they are."""
+    most = plan.server.max_records
+    is_rounded = plan.quantization is not None
+
+    def read(arrived: Arrived) -> wire.Report:
+        report = arrived.report(n_params, most)
+        if is_rounded:
+            _seed(report)
+        return report
+
+    reports, refused = screened(replies, read)
+    reported = {name: dict(report.numbers) for name, report in reports.items()}
+    if not reports:
+        return Concluded(None, (), refused)
+    updates = np.array([report.update for report in reports.values()])
+    if plan.quantization is not None:
+        draws = [rounding.noise(_seed(report), n_params) for report in reports.values()]
+        updates, n_clipped = plan.quantization.rounded(updates, draws)
+        for numbers, clipped in zip(reported.values(), n_clipped.tolist(), strict=True):
+            del numbers[ROUNDING]
+            numbers[CLIPPED] = clipped
+    try:
+        view = _view(plan, number, reports, updates)
+    except RefusedError as error:
+        return Concluded(None, tuple(reports), refused, reported, str(error))
+    used = {name for group in view.members for name in group}
+    alone = {name: LEFT_OUT for name in reports if name not in used}
+    usable = tuple(name for name in reports if name in used)
+    return Concluded(view, usable, {**refused, **alone}, reported)
 
 
 def expected(plan: FederationPlan, number: int, reports: Mapping[str, wire.Report]) -> View:
@@ -140,5 +145,14 @@ PLAIN: Final = Plain()
 
 
 def protocol_of(plan: FederationPlan) -> RoundProtocol:
-    """The protocol of a plan: its secure aggregation where this is one, else the plain round."""
-    return cast(RoundProtocol, plan.secagg) if plan.has_protocol else PLAIN
+    """The protocol of a plan: its secure aggregation where this is one, else the plain round.
+
+    With model agreement the plain round has a trip before hospitals upload.
+    """
+    if plan.has_protocol:
+        return cast(RoundProtocol, plan.secagg)
+    if plan.agrees:
+        from sim.federation.protocols.agreed import AGREED  # and so cryptography
+
+        return AGREED
+    return PLAIN
