@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    quantized,
     radii,
     ranking,
     tables,
@@ -156,7 +157,11 @@ def _findings(
         "heading": broken.heading(everything),
         "first": broken.first(everything),
         "found": findings.found(records),
-        "cautions": findings.cautions(records) + radii.idle(records),
+        "cautions": [
+            *findings.cautions(records),
+            *radii.idle(records),
+            *quantized.sentences(records),
+        ],
         "why_undefined": tables.why_undefined(records[0]),
     }
 

@@ -30,6 +30,7 @@ from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
 from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
+from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
@@ -52,6 +53,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     ReconstructionObserver,
     IsolationObserver,
     EngagementObserver,
+    QuantizingObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 

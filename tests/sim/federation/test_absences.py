@@ -23,7 +23,7 @@ from sim.study.run import FederatedRun, run, run_together
 from sim.types import Absence, Rule, Step
 from tests.aggregators.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
 from tests.conftest import plugins
-from tests.federation import aggregated, aggregating, asked, experiment, uploads
+from tests.federation import SEEDED, aggregated, aggregating, asked, experiment, uploads
 from tests.sim.federation.test_lockstep import same
 
 FAR = 1e6
@@ -81,7 +81,7 @@ def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregated, np.ndarra
     rows |= dict.fromkeys(one.attack_plan.hostile, np.full(n_params, FAR, np.float32))
     messages = asked(run)
     replies = {
-        name: wire.answer(row, 50, {}, messages[name])
+        name: wire.answer(row, 50, SEEDED, messages[name])
         for name, row in rows.items()
         if name not in missing
     }
@@ -315,7 +315,7 @@ def _round(
         3e38 if overflowing else 0
     )
     replies = {
-        name: wire.answer(row, 50, {}, message)
+        name: wire.answer(row, 50, SEEDED, message)
         for row, (name, message) in zip(rows, asked(run, number).items(), strict=True)
         if name not in missing
     }
@@ -397,7 +397,7 @@ def test_with_all_hospitals_absent_the_model_is_the_untrained_one() -> None:
     (record,) = run_together([one])
     assert record.skipped_rounds == [1, 2, 3]
     assert {skip.reason for skip in record.skips} == {"no usable reply"}
-    assert {skip.needed for skip in record.skips} == {1}
+    assert {skip.needed for skip in record.skips} == {2}
     assert all(len(skip.honest) == 12 for skip in record.skips)
 
 
@@ -415,7 +415,7 @@ def test_the_adversary_sees_no_absent_update_and_asks_a_rule_that_keeps_its_numb
     )
     rows = np.random.default_rng(5).normal(size=(12, len(run.initial))).astype(np.float32)
     replies = {
-        name: wire.answer(row, 50, {}, message)
+        name: wire.answer(row, 50, SEEDED, message)
         for row, (name, message) in zip(rows, asked(run).items(), strict=True)
     }
     arrived = [message for message in uploads(run, 1, replies).values() if message is not None]
