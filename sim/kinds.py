@@ -4,9 +4,9 @@ A configuration can name a class that the project's own ``conf/`` names for the 
 class of a package of the user that was chosen with ``plugins=[PACKAGE]``. Nothing else is imported
 or called, whoever wrote the configuration.
 
-The form of each kind is a Protocol. Those that speak of networks or of training values are here;
-those that rules, steps and attacks may subclass are in ``sim.types``, because these import nothing
-but ``sim.types`` and numpy.
+The form of each kind is a Protocol. Those that speak of networks or of training values are here,
+those that speak of messages in ``sim.messages``; those that rules, steps and attacks may subclass
+are in ``sim.types``, because these import nothing but ``sim.types`` and numpy.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from threats.used import knowledge, powers_used
 RARE: Final = 0.05  # the share of attempts that a claim speaks of: what is above is not very low
 ENOUGH: Final = 13  # so many trials without a success show a likelihood to be low
 WORST: Final = 0.95  # the quantile of the losses that stands for the magnitude
-# metric of what an attack recovers -> what a trial is
+# metric of what an attack recovers -> what is tried one by one
 RECOVERED: Final[Mapping[str, Literal["record", "update"]]] = {
     "reconstruction_rate": "record",
     "updates_recovered": "update",

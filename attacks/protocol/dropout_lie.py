@@ -1,4 +1,4 @@
-"""A living hospital that is said to be gone (Bonawitz et al., 2017, section 6.2)."""
+"""A living hospital that is stated to be gone (Bonawitz et al., 2017, section 6.2)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ from sim.types import About
 
 @dataclass(frozen=True)
 class DropoutLie:
-    """Some hospitals are told that the victim has vanished, and the others that it has not.
+    """To some hospitals the victim is stated to have vanished, and to the others not.
 
     The ones give shares of its mask key, the others of the seed of its own mask. Who holds enough
     of both reads its update. Colluding hospitals give both, and sign whatever is asked. Of s
@@ -60,7 +60,7 @@ class DropoutLie:
     )
 
     def __call__(self, talk: Talk, stage: Stage, rng: np.random.Generator) -> Talk:
-        """The honest half, in which some hospitals are told of other survivors.
+        """The honest half, in which some hospitals are given other survivors.
 
         Raises:
             RefusedError: there is no such hospital.
@@ -97,8 +97,8 @@ class _Liar:
 
     ``keys``: the public keys that each advertised. ``sealed``: the shares that the victim sealed,
     by receiver. ``senders``: of each receiver, those whose shares it could open. ``masked``: the
-    victim's upload, under masks with the peers ``masked_with``. ``deceived``: who is told that the
-    victim has vanished. ``signatures``: of these, under what they were told. ``seeds`` and
+    victim's upload, under masks with the peers ``masked_with``. ``deceived``: to whom the
+    victim is stated to have vanished. ``signatures``: of these, under what was stated to them. ``seeds`` and
     ``mask_keys``: shares of the victim's two secrets, by holder. ``refusals``: why deceived
     hospitals gave nothing.
     """
@@ -126,18 +126,18 @@ class _Liar:
         lie = bits([one for one in survivors if one != self.victim], len(self.stage.hospitals))
         each = dict(trip.each)
         for place in self.deceived:
-            told: dict[str, Any] = {SURVIVORS: lie}
+            stated: dict[str, Any] = {SURVIVORS: lie}
             if trip.kind == UNMASK and self.stage.secagg["consistency"]:
-                signed = {**self.signatures, **self._forged(lie)}
+                signed = {**self.signatures, **self._signed_by_colluders(lie)}
                 signers = sorted({*signed} & {*self.senders[place]})
-                told[PEERS] = signers
-                told[SIGNATURES] = b"".join(signed[one] for one in signers)
-            each[self._name(place)] = Content(values=told)
+                stated[PEERS] = signers
+                stated[SIGNATURES] = b"".join(signed[one] for one in signers)
+            each[self._name(place)] = Content(values=stated)
         asked = {*trip.hospitals} | {self._name(place) for place in self.deceived}
         return replace(trip, hospitals=tuple(sorted(asked)), each=each)
 
     def reads(self, trip: Trip, replies: Replies) -> Replies:
-        """The replies with which the honest half goes on: those of hospitals told the truth."""
+        """The replies with which the honest half goes on: those of hospitals that were not deceived."""
         if trip.kind == KEYS:
             self._read_keys(replies)
         if trip.kind == SHARES:
@@ -190,8 +190,8 @@ class _Liar:
         stated = self.stage.secagg["threshold"]
         return -(-2 * n_holders // 3) if stated is None else int(stated)
 
-    def _forged(self, lie: bytes) -> dict[int, bytes]:
-        """The signatures of colluding hospitals under what deceived ones are told."""
+    def _signed_by_colluders(self, lie: bytes) -> dict[int, bytes]:
+        """The signatures of colluding hospitals under what is stated to deceived ones."""
         model = digest_of(self.stage.model)
         stage = self.stage
         text = signing.statement("agreement", stage.digest, stage.number, model, lie)
@@ -269,7 +269,7 @@ class _Liar:
 
 
 def _peers(sent: Content) -> list[int]:
-    """The places of the peers that a hospital is told of."""
+    """The places of the peers that are stated to a hospital."""
     found: Any = sent.values[PEERS]
     return list(found)
 

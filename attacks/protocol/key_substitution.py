@@ -177,6 +177,6 @@ class _Middle:
 
 
 def _peers(sent: Content) -> list[int]:
-    """The places of the peers that a hospital is told of."""
+    """The places of the peers that are stated to a hospital."""
     found: Any = sent.values[PEERS]
     return list(found)

@@ -1,4 +1,4 @@
-"""A living hospital that is said to be gone: stopped by a threshold above (n + colluders) / 2."""
+"""A living hospital that is stated to be gone: stopped by a threshold above (n + colluders) / 2."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_victim_is_read_if_and_only_if_two_thresholds_fit_among_hospitals_an
     assert record.value("auroc") is not None  # the honest sum is not spoiled
 
 
-def test_deceived_hospitals_refuse_where_too_few_sign_what_they_were_told() -> None:
+def test_deceived_hospitals_refuse_where_too_few_sign_what_was_stated_to_them() -> None:
     record = ran(*ATTACKED, "adversary.n_hostile=0")
     assert record.value("updates_recovered") == 0.0
     assert record.screened

@@ -111,7 +111,7 @@ def test_too_few_signatures_or_such_under_something_else_are_refused(plan: Feder
         "of another round": passed_on(two, *(signature(plan, one, number=2) for one in two)),
         "of each other": passed_on(two, *reversed(right)),
         "its own": passed_on([0, 1], signature(plan, 0), right[0]),
-        "forged": passed_on(two, bytes(64), bytes(64)),
+        "invented": passed_on(two, bytes(64), bytes(64)),
     }
     assert {name: refusal(act) for name, act in cases.items()} == dict.fromkeys(cases, "model")
 
