@@ -1,4 +1,4 @@
-"""A living hospital that is stated to be gone (Bonawitz et al., 2017, section 6.2)."""
+"""A living hospital that is stated to be gone (Bonawitz et al., 2017, IACR 2017/281)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -97,8 +97,8 @@ class _Liar:
 
     ``keys``: the public keys that each advertised. ``sealed``: the shares that the victim sealed,
     by receiver. ``senders``: of each receiver, those whose shares it could open. ``masked``: the
-    victim's upload, under masks with the peers ``masked_with``. ``deceived``: to whom the
-    victim is stated to have vanished. ``signatures``: of these, under what was stated to them. ``seeds`` and
+    victim's upload, under masks with the peers ``masked_with``. ``deceived``: to whom the victim is
+    stated to have vanished. ``signatures``: of these, under what was stated to them. ``seeds`` and
     ``mask_keys``: shares of the victim's two secrets, by holder. ``refusals``: why deceived
     hospitals gave nothing.
     """
@@ -137,7 +137,7 @@ class _Liar:
         return replace(trip, hospitals=tuple(sorted(asked)), each=each)
 
     def reads(self, trip: Trip, replies: Replies) -> Replies:
-        """The replies with which the honest half goes on: those of hospitals that were not deceived."""
+        """The replies with which the honest half goes on: those of who was not deceived."""
         if trip.kind == KEYS:
             self._read_keys(replies)
         if trip.kind == SHARES:

@@ -1,4 +1,4 @@
-"""The aggregator as the other end of every pair of hospitals (Bonawitz et al., 2017, section 6)."""
+"""The aggregator as the other end of every pair of hospitals (after Bonawitz et al., 2017)."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
