@@ -370,7 +370,7 @@ class Quantizing(Protocol):
         ...
 
     def rounded(
-        self, updates: Updates, noise: Sequence[NDArray[np.float32]] | None
+        self, updates: Updates, noise: Sequence[NDArray[np.floating]] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Updates (n, n_params) in whole steps, and how many coordinates of each were clipped.
 

@@ -66,7 +66,7 @@ class Quantization:
         return self.step / (2 * math.sqrt(n))
 
     def rounded(
-        self, updates: Updates, noise: Sequence[NDArray[np.float32]] | None
+        self, updates: Updates, noise: Sequence[NDArray[np.floating]] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Updates (n, n_params) in whole steps, and how many coordinates of each were clipped.
 
@@ -80,7 +80,8 @@ class Quantization:
             exact = updates.astype(np.float64)
             n_clipped = np.count_nonzero(np.abs(exact) > self.clip, axis=1)
             updates = np.clip(exact, -self.clip, self.clip)
-        steps = np.multiply(updates, 1 / self.step, dtype=np.float64)
+        steps = updates.astype(np.float64)
+        steps *= 1 / self.step
         if noise is None:
             return np.rint(steps, out=steps), n_clipped
         for row, draws in zip(steps, noise, strict=True):

@@ -25,7 +25,7 @@ def generator(of: int) -> np.random.Generator:
     return stream(of, "secagg-rounding")
 
 
-def noise(of: int, n_params: int) -> NDArray[np.float32]:
+def noise(of: int, n_params: int) -> NDArray[np.float64]:
     """The draws with this seed, (n_params,) in [0, 1): do not write to them."""
     return _stored(of, n_params) if n_params <= SMALL else _drawn(of, n_params)
 
@@ -39,8 +39,9 @@ def contributed(quantization: Quantizing | None, key: Key, number: int, update: 
     return quantization.value(steps[0], 1)
 
 
-def _drawn(of: int, n_params: int) -> NDArray[np.float32]:
-    return generator(of).random(n_params, dtype=np.float32)
+def _drawn(of: int, n_params: int) -> NDArray[np.float64]:
+    # float64, to which they are added, though they are of float32's precision
+    return generator(of).random(n_params, dtype=np.float32).astype(np.float64)
 
 
 _stored = lru_cache(maxsize=1024)(_drawn)

@@ -33,11 +33,13 @@ class QuantizingObserver:
 
     def round(self, seen: Round) -> None:
         """Count what hospitals report."""
+        rounds = self.state.rounds
+        clipped = self.state.clipped
         for name, numbers in seen.aggregated.reported.items():
-            if CLIPPED in numbers:
-                clipped = self.state.clipped.get(name, 0.0)
-                self.state.clipped[name] = clipped + numbers[CLIPPED]
-                self.state.rounds[name] = self.state.rounds.get(name, 0) + 1
+            n_clipped = numbers.get(CLIPPED)
+            if n_clipped is not None:
+                rounds[name] = rounds.get(name, 0) + 1
+                clipped[name] = clipped.get(name, 0.0) + n_clipped
 
     def findings(self, ended: Ended) -> Findings:
         """The share of each hospital, and of all of them."""

@@ -22,6 +22,7 @@ FILLED = {
     "sim/observers/influence.py": {"Measured"},
     "sim/observers/isolation.py": {"Worked"},
     "sim/observers/privacy.py": {"Reported"},
+    "sim/observers/quantizing.py": {"Counts"},
     "sim/observers/reconstruction.py": {"Inversions"},
     "sim/observers/screening.py": {"Log"},
     "sim/observers/selection.py": {"Shares"},

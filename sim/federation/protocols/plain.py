@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, cast
 
@@ -51,10 +51,9 @@ class PlainHospital:
         """
         if update is None:
             raise ValueError(f"trip {asked.kind}: expected {TRAIN}")
-        if asked.plan.quantization is not None:
-            seed = rounding.seed(asked.key, asked.number)
-            update = replace(update, numbers={**update.numbers, ROUNDING: seed})
-        return Answer(wire.clear(update))
+        if asked.plan.quantization is None:
+            return Answer(wire.clear(update))
+        return Answer(wire.clear(update, {ROUNDING: rounding.seed(asked.key, asked.number)}))
 
 
 @dataclass(frozen=True)
@@ -77,25 +76,26 @@ class Plain:
 def concluded(plan: FederationPlan, number: int, n_params: int, replies: Replies) -> Concluded:
     """The end of a round in which these replies hold updates as they are."""
     most = plan.server.max_records
-    is_rounded = plan.quantization is not None
+    quantization = plan.quantization
 
     def read(arrived: Arrived) -> wire.Report:
         report = arrived.report(n_params, most)
-        if is_rounded:
-            _seed(report)
+        if quantization is not None:
+            _ = seed_of(report)
         return report
 
     reports, refused = screened(replies, read)
-    reported = {name: dict(report.numbers) for name, report in reports.items()}
     if not reports:
         return Concluded(None, (), refused)
     updates = np.array([report.update for report in reports.values()])
-    if plan.quantization is not None:
-        draws = [rounding.noise(_seed(report), n_params) for report in reports.values()]
-        updates, n_clipped = plan.quantization.rounded(updates, draws)
-        for numbers, clipped in zip(reported.values(), n_clipped.tolist(), strict=True):
-            del numbers[ROUNDING]
-            numbers[CLIPPED] = clipped
+    reported: dict[str, Mapping[str, float]] = {
+        name: report.numbers for name, report in reports.items()
+    }
+    if quantization is not None:
+        draws = [rounding.noise(seed_of(report), n_params) for report in reports.values()]
+        updates, n_clipped = quantization.rounded(updates, draws)
+        for name, clipped in zip(reports, n_clipped.tolist(), strict=True):
+            reported[name] = {**reported[name], CLIPPED: clipped}
     try:
         view = _view(plan, number, reports, updates)
     except RefusedError as error:
@@ -125,12 +125,12 @@ def _view(
     return averages(groups, plan.secagg.least, tuple(reports), updates, counts, plan.quantization)
 
 
-def _seed(report: wire.Report) -> int:
+def seed_of(report: wire.Report) -> int:
     """The seed of a report's rounding. Raises ``UnusableError`` where it states none."""
     seed = report.numbers.get(ROUNDING, -1)
-    if not (0 <= seed < 1 << rounding.BITS and seed == int(seed)):
-        raise wire.UnusableError(f"reports {ROUNDING}={seed:g}, expected the seed of its rounding")
-    return int(seed)
+    if 0 <= seed < 1 << rounding.BITS and seed == (found := int(seed)):
+        return found
+    raise wire.UnusableError(f"reports {ROUNDING}={seed:g}, expected the seed of its rounding")
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:

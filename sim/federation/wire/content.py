@@ -12,7 +12,7 @@ from flwr.app import ArrayRecord, MetricRecord
 from numpy.typing import NDArray
 
 from sim.federation.wire.flower import Records, SharedArray, array_record, config_record, entries
-from sim.messages import Content, Report
+from sim.messages import EMPTY, Content, Report
 
 # records of a message
 ARRAYS = "arrays"
@@ -62,9 +62,12 @@ NO_MODELS: Mapping[int, NDArray[np.float32]] = MappingProxyType({})
 NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 
-def clear(report: Report) -> Content:
-    """An update and its record count as they are: a hospital's answer in a plain round."""
-    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers})
+def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
+    """An update and its record count as they are: a hospital's answer in a plain round.
+
+    ``more``: numbers to be sent beside those of the report.
+    """
+    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers, **more})
 
 
 def names_of(part: str) -> tuple[str, str, str]:

@@ -96,7 +96,7 @@ class ToNearest:
         return None
 
     def rounded(
-        self, updates: Updates, noise: Sequence[NDArray[np.float32]] | None
+        self, updates: Updates, noise: Sequence[NDArray[np.floating]] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         steps = [quantized(update).astype(np.int32) for update in updates]
         return np.array(steps, np.float64), np.zeros(len(updates), np.int64)
