@@ -160,9 +160,11 @@ class ProtocolAttack(Protocol):
     """An attack on a protocol by the aggregator: its half of a round -> what it does instead.
 
     The attack carries on the honest half, ``talk``, changes what this asks, reads what arrives, and
-    returns how the round ended with what it has worked out (``Concluded.isolated``).
+    returns how the round ended with what it has worked out (``Concluded.isolated``). ``colludes``:
+    whether hostile hospitals take part in it.
     """
 
     about: ClassVar[About]
+    colludes: ClassVar[bool]
 
     def __call__(self, talk: Talk, stage: Stage, rng: np.random.Generator) -> Talk: ...

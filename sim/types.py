@@ -585,9 +585,13 @@ class Inversion(Protocol):
 
 @runtime_checkable
 class Isolation(Protocol):
-    """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals."""
+    """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals.
+
+    ``colludes``: whether hostile hospitals take part in it.
+    """
 
     about: ClassVar[About]
+    colludes: ClassVar[bool]
 
     def __call__(self, pooled: Pooled, rng: np.random.Generator, /) -> Isolated: ...
 

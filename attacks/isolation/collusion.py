@@ -19,6 +19,7 @@ class Collusion:
     the updates, make it worth less.
     """
 
+    colludes: ClassVar[bool] = True
     about: ClassVar[About] = About(
         title="Collusion",
         paper=(

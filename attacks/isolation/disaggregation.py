@@ -44,6 +44,7 @@ class Disaggregation(Stateful[Pooled, Isolated, Sums]):
 
     window: int = 10
     state: ClassVar[type] = Sums
+    colludes: ClassVar[bool] = True
     about: ClassVar[About] = About(
         title="Disaggregation",
         paper=(

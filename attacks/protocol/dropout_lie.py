@@ -50,6 +50,7 @@ class DropoutLie:
     """
 
     victim: str | None = None
+    colludes: ClassVar[bool] = True
     about: ClassVar[About] = About(
         title="DropoutLie",
         paper=(

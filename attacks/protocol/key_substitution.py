@@ -35,6 +35,7 @@ class KeySubstitution:
     signed a key refuse.
     """
 
+    colludes: ClassVar[bool] = False
     about: ClassVar[About] = About(
         title="KeySubstitution",
         paper=(

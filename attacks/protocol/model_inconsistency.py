@@ -27,6 +27,7 @@ class ModelInconsistency:
     """
 
     victim: str | None = None
+    colludes: ClassVar[bool] = False
     about: ClassVar[About] = About(
         title="ModelInconsistency",
         paper="Pasquini et al., Eluding Secure Aggregation in Federated Learning via Model"

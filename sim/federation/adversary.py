@@ -38,9 +38,8 @@ from sim.types import (
     View,
 )
 
-ISOLATING: tuple[AttackKind, ...] = ("isolation", "protocol")  # kinds that look for single updates
 # kinds of which ``Adversary.moved`` tells what they did
-NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", *ISOLATING)
+NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", "isolation", "protocol")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]

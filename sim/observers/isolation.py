@@ -9,11 +9,11 @@ import numpy as np
 
 from sim.evidence import Isolating, Outcome, outcome
 from sim.federation import rounding
-from sim.federation.adversary import ISOLATING
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
-from sim.types import Isolated, Vector, View
+from sim.messages import ProtocolAttack
+from sim.types import Isolated, Isolation, Vector, View
 
 RECOVERED = 0.1  # the largest error, relative to its length, with which an update is recovered
 
@@ -38,7 +38,10 @@ class IsolationObserver:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.attacks = [name for kind in ISOLATING for name in subject.attack.of_kind(kind)]
+        self.attacks: dict[str, Isolation | ProtocolAttack] = {
+            **subject.attack.of_kind("isolation"),
+            **subject.attack.of_kind("protocol"),
+        }
         self.state = Worked()
 
     def start(self, weights: Weights) -> None:
@@ -66,10 +69,12 @@ class IsolationObserver:
         """What an attack on secure aggregation tried and achieved; nothing without one."""
         if not self.attacks:
             return Findings()
-        (name,) = self.attacks
-        reads_only = name in self.subject.attack.of_kind("isolation")
-        colluding = list(self.subject.truth.hostile) if reads_only else []
-        tried = Isolating(attack=name, reads_only=reads_only, colluding=colluding)
+        ((name, attack),) = self.attacks.items()
+        tried = Isolating(
+            attack=name,
+            reads_only=name in self.subject.attack.of_kind("isolation"),
+            colluding=list(self.subject.truth.hostile) if attack.colludes else [],
+        )
         return Findings(self._outcomes(), {"isolation": tried})
 
     def _note_size(self, view: View) -> None:
