@@ -5,7 +5,7 @@ Nothing here knows Flower: ``sim.federation.wire`` carries these values in its m
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Never, Protocol, TypeAlias, runtime_checkable
@@ -95,8 +95,11 @@ class Concluded:
 
     ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
     ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and why. ``reported``: numbers that hospitals state beside their updates. ``isolated``:
-    what an attack on the protocol has worked out beyond the view; None without one.
+    others, and those of which a later answer was not usable though the update is in the view, and
+    why. ``reported``: numbers that hospitals state beside their updates. ``unopened``: pairs of
+    hospitals of which the second could not use what the first one sent it through the aggregator;
+    which of the two is at fault, nobody can tell. ``isolated``: what an attack on the protocol has
+    worked out beyond the view; None without one.
     """
 
     view: View | None
@@ -104,6 +107,7 @@ class Concluded:
     screened: Mapping[str, str] = field(default_factory=dict)
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reason: str = "no usable reply"
+    unopened: Sequence[tuple[str, str]] = ()
     isolated: Isolated | None = None
 
 

@@ -111,7 +111,7 @@ class Rehearsal:
         """The messages of a trip, by hospital."""
         wire.enter_process()
         nodes = {name: self.plan.places[name] + 1 for name in trip.hospitals}
-        each = {nodes[name]: content for name, content in trip.each.items()}
+        each = {nodes[name]: content for name, content in trip.each.items() if name in nodes}
         type_ = wire.TRIP if trip.model is None else wire.TRAIN
         sent = wire.ask(
             number,
@@ -165,6 +165,18 @@ class Rehearsal:
             for entry, value in vars(record)["_data"].items():
                 found[entry] = value.numpy() if hasattr(value, "numpy") else value
         return found
+
+
+def lying(talk: Conversation, change: Callable[[Trip], Trip]) -> Conversation:
+    """The aggregator's half where each trip is first changed."""
+    trip = next(talk)
+    while True:
+        replies = yield change(trip)
+        try:
+            trip = talk.send(replies)
+        except StopIteration as end:
+            found: Concluded = end.value
+            return found
 
 
 def total_of(plan: FederationPlan, end: Concluded) -> NDArray[np.uint32]:

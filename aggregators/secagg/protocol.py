@@ -17,6 +17,7 @@ from sim.federation.protocols.secagg.terms import (
     UNMASK,
     UPLOAD,
     Parameters,
+    Traffic,
 )
 from sim.types import About, Members, Roll
 
@@ -102,6 +103,10 @@ class SecAggPlus(Adding):
         if (reason := self.parameters.refusal(len(roll.hospitals))) is not None:
             raise RefusedError(reason)
         return (roll.hospitals,)
+
+    def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
+        """What a hospital exchanges in a round in which all hospitals answer every trip."""
+        return self.parameters.traffic(n_hospitals, n_params)
 
     def threshold_of(self, n_hospitals: int) -> int:
         """How many updates the sum of ``n_hospitals`` must have: as many as unmask a secret."""

@@ -44,3 +44,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "model": "no more than half of the hospitals have signed the model that it was sent",
     "not_finite": "its update has values that are not finite",
 }
+# those before anything is trained, whatever the protocol
+UNTRAINED: Final = {
+    SENTENCES[why] for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "over")
+}

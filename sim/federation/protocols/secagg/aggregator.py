@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.design.plan import FederationPlan
 from sim.federation import wire
-from sim.federation.conversation import Arrived, Conversation, Replies
+from sim.federation.conversation import CLIPPED, Arrived, Conversation, Replies
 from sim.federation.protocols.secagg import agreement, shamir, signing
 from sim.federation.protocols.secagg.masks import RING, from_ring, mask
 from sim.federation.protocols.secagg.terms import (
@@ -96,13 +96,15 @@ class SecAggAggregator:
             yield from self.unmask()
             total = self.unmasked()
         except StoppedError as stopped:
-            return Concluded(
-                None, self._names(self.left), self.refused, self.reported, str(stopped)
-            )
+            return self._concluded(None, self.left, str(stopped))
         members = self._names(self.masked)
         mean = self.terms.parameters.quantization.value(from_ring(total), len(members))
         view = View(mean[None], (members,), None)
-        return Concluded(view, members, self.refused, self.reported)
+        return self._concluded(view, self.masked)
+
+    def _concluded(self, view: View | None, left: Iterable[int], reason: str = "") -> Concluded:
+        names = self._names(left)
+        return Concluded(view, names, self.refused, self.reported, reason, self.unopened)
 
     def advertise(self) -> Talk[None]:
         """Every hospital states its public keys."""
@@ -130,6 +132,7 @@ class SecAggAggregator:
             self.masked[place] = masked
             self.unusable[place] = unusable
             self.reported[self.plan.hospitals[place]] = numbers
+        self.blame_senders()
         self.check_threshold(UPLOAD, self.masked)
         if len(self.masked) < self.plan.least:
             uploads = f"{len(self.masked)} uploads"
@@ -286,6 +289,10 @@ class SecAggAggregator:
             raise wire.UnusableError(
                 f"shares of {unusable} do not open, expected some of {senders}"
             )
+        clipped = content.numbers.get(CLIPPED, 0)
+        if not (0 <= clipped <= len(self.model) and clipped == int(clipped)):
+            expected = f"expected a whole number from 0 to {len(self.model)}"
+            raise wire.UnusableError(f"reports {CLIPPED}={clipped:g}, {expected}")
         return content.arrays[MASKED].astype(RING, copy=False), tuple(unusable), content.numbers
 
     def read_revealed(self, place: int, arrived: Arrived) -> dict[int, bytes]:
@@ -314,23 +321,35 @@ class SecAggAggregator:
         threshold = self.terms.threshold
         for place in self.sealed:
             circle = self.terms.circles[place]
-            able = [
-                one
-                for one in circle
-                if one in answering and place not in self.unusable.get(one, ())
-            ]
+            here = [one for one in circle if one in answering]
+            able = [one for one in here if place not in self.unusable.get(one, ())]
             if len(able) < threshold:
-                names = self.plan.hospitals
-                broken = [
-                    f"share from {names[place]} to {names[one]} unusable"
-                    for one in circle
-                    if place in self.unusable.get(one, ())
-                ]
-                left = f"{len(able)} of {len(circle)} hospitals are left"
-                raise StoppedError(
-                    f"{kind}: {left}, and the threshold is {threshold}"
-                    + (f" ({'; '.join(broken)})" if broken else "")
-                )
+                left = f"{len(here)} of {len(circle)} hospitals are left"
+                if len(able) < len(here):
+                    left += f", of which {len(able)} hold shares of {self.plan.hospitals[place]}"
+                raise StoppedError(f"{kind}: {left}, and the threshold is {threshold}")
+
+    def blame_senders(self) -> None:
+        """Name the hospitals whose shares as many others cannot open as the threshold is.
+
+        Fewer than that are hostile, so one of these is honest and has been sent nothing usable. Of
+        fewer complaints nobody can tell whether sender or receiver is at fault.
+        """
+        for place in self.sealed:
+            n_complaints = sum(place in senders for senders in self.unusable.values())
+            if n_complaints >= self.terms.threshold:
+                reason = f"{n_complaints} hospitals cannot open the shares that it sealed for them"
+                self.refused[self.plan.hospitals[place]] = f"{SHARES}: {reason}"
+
+    @property
+    def unopened(self) -> list[tuple[str, str]]:
+        """Sender and receiver of each share that does not open."""
+        names = self.plan.hospitals
+        return [
+            (names[sender], names[receiver])
+            for receiver, senders in sorted(self.unusable.items())
+            for sender in senders
+        ]
 
     def _narrow(self, kind: str, left: dict[int, T]) -> None:
         """Leave out hospitals of whose circle too few are left, until there are none of these."""

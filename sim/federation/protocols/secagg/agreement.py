@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 KEY: Final = 32  # bytes of a key, private or public
 TAG: Final = 16  # bytes by which a sealed text is longer
-PAIRS: Final = 8192  # secrets of pairs in the cache
+PAIRS: Final = 1 << 15  # secrets of pairs in the cache
 FIELD: Final = 2**255 - 19  # the prime of the curve
 # points of a small order, by their coordinate: with these everybody gets the secret 0
 DEGENERATE: Final = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sim.design.plan import FederationPlan
 from sim.federation.conversation import TRAIN
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
+from sim.federation.protocols.secagg.masks import RING
 from sim.types import Quantizing
 
 # kinds of trips, in their order
@@ -40,7 +41,21 @@ PAIR: Final = 2 * agreement.KEY  # two public keys
 SEED: Final = 32  # of a hospital's own mask
 BOTH: Final = 2 * shamir.BYTES + agreement.TAG  # two sealed shares
 DIGEST: Final = 32
+NUMBER: Final = 8  # of a place or of a reported number
 COMMITTED: Final = 2 * DIGEST  # digests of two shares
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What one hospital exchanges in a round: messages of both ways, and bytes of each way.
+
+    Bytes are those of the arrays, texts and numbers in the messages; each message has an envelope
+    beside them, with the round, the plan's digest and whatever Flower adds.
+    """
+
+    messages: int
+    sent: int
+    received: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,24 @@ class Parameters:
         """How many of a circle it takes to unmask: by default two thirds, rounded up."""
         size = self.circle(n_hospitals)
         return -(-2 * size // 3) if self.threshold is None else self.threshold
+
+    def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
+        """What a hospital exchanges in a round in which all hospitals answer every trip."""
+        n_peers = self.circle(n_hospitals) - 1
+        model = RING.itemsize * n_params
+        signature = signing.SIGNATURE
+        signed = signature if self.signed_keys else 0
+        committed = COMMITTED * (n_peers + 1) + DIGEST
+        revealed = shamir.BYTES * (n_peers + 1)
+        sent = PAIR + signed + BOTH * n_peers + committed + model + NUMBER + revealed
+        of_keys = NUMBER + PAIR + signed
+        of_shares = NUMBER + BOTH + COMMITTED
+        survivors = -(-n_hospitals // 8)
+        received = n_peers * (of_keys + of_shares) + model + survivors
+        if not self.consistency:
+            return Traffic(messages=8, sent=sent, received=received)
+        received += survivors + n_peers * (NUMBER + signature)
+        return Traffic(messages=10, sent=sent + signature, received=received)
 
     def refusal(self, n_hospitals: int) -> str | None:
         """Why the protocol cannot work for ``n_hospitals``; None if it can."""
