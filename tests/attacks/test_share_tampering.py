@@ -34,19 +34,14 @@ def test_one_more_and_there_is_no_sum_and_no_wrong_one() -> None:
 
 
 @pytest.mark.parametrize("what", ["sealed", "committed"])
-def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_known_by_that(
+def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_named(
     what: str,
 ) -> None:
     words = ("adversary.n_hostile=1", f"attack.share_tampering.what={what}")
     record = ran(*ATTACKED, *words)
     assert record.skipped_rounds == [1, 2]
     (hostile,) = record.hostile
-    if what == "committed":
-        assert {one.hospital for one in record.screened} == {hostile}
-    else:  # nobody can tell who of two spoiled it: the reason names each pair, with it in all
-        assert record.screened == []
-        reasons = [skip.reason for skip in record.skips]
-        assert all(reason.count(f"share from {hostile} to") == 11 for reason in reasons)
+    assert {one.hospital for one in record.screened} == {hostile}
 
 
 def test_there_are_no_shares_in_a_plain_round() -> None:
