@@ -21,6 +21,7 @@ from reports.analysis import (
     radii,
     ranking,
     tables,
+    traffic,
     undefined,
     weights,
 )
@@ -222,6 +223,8 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "visibility": sections.visibility(records),
         "conflicts": sections.conflicts(records),
         "screened": sections.screened(records),
+        "traffic": traffic.rows(records),
+        "unopened": traffic.unopened(records),
         "skipped": sections.skipped(records),
         "threats": sections.threats(register.register(records, known)),
         "pins": known.taxonomies,

@@ -13,6 +13,12 @@ def parameters(experiment: Experiment) -> Parameters | None:
     return found if isinstance(found, Parameters) else None
 
 
+def n_neighbors(experiment: Experiment) -> int:
+    """With how many others a hospital shares masks; 0 where the protocol is not SecAgg+."""
+    found = parameters(experiment)
+    return 0 if found is None else found.circle(len(experiment.consortium)) - 1
+
+
 def spare(experiment: Experiment) -> int:
     """How many hospitals may vanish in a round whichever they are, as far as unmasking goes."""
     n_hospitals = len(experiment.consortium)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sim.cli.explain import absences
+from sim.errors import InputError, UndefinedError
+from sim.federation import wire
 from sim.federation.driver import drive
+from sim.observers.privacy import _is_untrained
+from sim.study import checkpoints, unmasking
 from sim.study.experiment import Experiment
-from sim.study.run import FederatedRun, _grid, client_app, run, run_together
+from sim.study.run import FederatedRun, _grid, advance, client_app, run, run_together
 from tests.federation import experiment, finished
 
 NO_RAY = find_spec("ray") is None and "Ray is not installed: pip install 'wardround[ray]'"
 ROUNDS = 3
 SMALL = ("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 TWELVE = ("consortium=heart12", "training.rounds=2")
+KEYS = wire.Content(values={})
 PRIVATE = ("dp=record", "dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 
 
@@ -136,3 +143,141 @@ def test_the_protocol_costs_less_than_five_thousandths_of_auroc() -> None:
         assert there is not None
         assert here is not None
         assert abs(there - here) < 0.005
+
+
+def test_a_run_goes_on_from_its_progress_to_the_same_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", -1.0)
+    monkeypatch.setattr(checkpoints, "DEAREST", float("inf"))
+    designs = [protocol(*SMALL, "attack=[honest_absence]"), experiment(*SMALL)]
+    whole = [record.model_dump(exclude={"seconds"}) for record in run_together(designs)]
+
+    def stop(number: int) -> None:
+        if number == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(advance(designs, stop, tmp_path))
+    again = [record.model_dump(exclude={"seconds"}) for record in advance(designs, None, tmp_path)]
+    assert again == whole
+
+
+def test_a_hospital_answers_no_round_before_its_last_one() -> None:
+    design = protocol(*SMALL)
+    one = FederatedRun(design)
+    grid = _grid([one])
+    drive([one], grid, lambda _: None)
+    nodes = one.roster.nodes
+    for number, reason in ((ROUNDS - 1, "over"), (ROUNDS, "phase"), (ROUNDS + 1, "round")):
+        asked = wire.ask(
+            number, None, one.task, nodes.values(), type_=wire.TRIP, kind="keys", common=KEYS
+        )
+        for reply in grid.send_and_receive(asked):
+            assert vars(reply.content["refusal"])["_data"] == {"why": reason}
+
+
+def test_the_same_site_masks_differently_under_another_plan() -> None:
+    """Masks of one round are never those of another plan, whatever the aggregator asks."""
+    one, other = (protocol(*SMALL, f"training.lr={lr}") for lr in (0.1, 0.2))
+    name = one.consortium.names[0]
+    keys = [design.truth.sites[0].key for design in (one, other)]
+    assert keys[0] == keys[1]
+    secrets = {
+        key.secret("secagg", "seed", design.plan.digest, 1)
+        for key, design in zip(keys, (one, other), strict=True)
+    }
+    assert len(secrets) == 2
+    assert one.plan.terms.enrolled[name] == other.plan.terms.enrolled[name]
+
+
+def test_epsilon_is_spent_by_whoever_trains_and_by_nobody_who_refuses_before() -> None:
+    words = (*SMALL, *PRIVATE)
+    (record,) = run_together([protocol(*words)])
+    assert record.privacy is not None
+    assert all(one.steps for one in record.privacy.hospitals)
+    asking = (*SMALL, "policy.dp=true", f"policy.hospitals=[{record.hospitals[0].hospital}]")
+    (refusing,) = run_together([protocol(*asking)])
+    assert {lost.hospital for lost in refusing.screened} == {record.hospitals[0].hospital}
+    assert refusing.screened[0].reason.startswith("keys: the hospital refuses: its policy asks")
+    assert refusing.skipped_rounds == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_untrained"),
+    [
+        ("the hospital refuses: the plan has no such round", True),
+        ("keys: the hospital refuses: the message is not of the form that was agreed on", True),
+        (
+            "shares: the hospital refuses: the task is of another plan than the one agreed on",
+            True,
+        ),
+        ("train: the hospital refuses: it has answered in a later round already", True),
+        (
+            "train: the hospital refuses: fewer hospitals take part than the threshold asks for",
+            False,
+        ),
+        (
+            "agree: the hospital refuses: fewer hospitals take part than the threshold asks for",
+            False,
+        ),
+        ("keys: no reply", False),
+        ("no reply", False),
+    ],
+)
+def test_a_refusal_before_training_spends_no_epsilon(reason: str, is_untrained: bool) -> None:
+    trips = ("keys", "shares", "train", "agree", "unmask")
+    assert _is_untrained(reason, trips) == is_untrained
+
+
+def test_a_phase_that_the_secure_aggregation_does_not_have_is_refused() -> None:
+    with pytest.raises(UndefinedError, match="phase=keys: expected a trip of this secure"):
+        experiment(*SMALL, "attack=[honest_absence]", "attack.honest_absence.phase=keys")
+    with pytest.raises(UndefinedError, match="train, unmask"):
+        protocol(
+            *SMALL,
+            "attack=[honest_absence]",
+            "attack.honest_absence.phase=agree",
+            "secagg.consistency=false",
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("secagg.threshold=2",), "threshold=2: expected more than half of the 4"),
+        (("secagg.threshold=5",), "at most all: 3 to 4"),
+        (("secagg.neighbors=2", "secagg.threshold=4"), "half of the 3 hospitals"),
+        (
+            (
+                "secagg.bits=24",
+                "secagg.clip=8",
+                "consortium=synthetic",
+                "consortium.n_hospitals=300",
+            ),
+            "overflows",
+        ),
+        (
+            ("consortium=synthetic", "consortium.n_hospitals=9", "secagg.neighbors=3"),
+            "an even number",
+        ),
+    ],
+)
+def test_a_protocol_that_cannot_work_is_refused_before_round_1(
+    words: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        protocol(*SMALL, *words)
+
+
+def test_explain_states_what_unmasking_withstands() -> None:
+    twelve = protocol(*TWELVE)
+    first, second, last = unmasking.sentences(twelve)
+    assert "8 of them recover it; the sum of the others is exact whichever 4 vanish" in first
+    assert "at most 3 if the aggregator lies" in second
+    assert last.startswith("each hospital has 10 messages in a round, sends 19,966 bytes")
+    assert absences(twelve).startswith("4 of 12 may be missing in a round")
+    few = protocol(*TWELVE, "secagg.neighbors=6")
+    assert absences(few).startswith("2 of 12 may be missing in a round")
+    assert "with a probability of at most" in unmasking.sentences(few)[2]
+    assert unmasking.sentences(clear_sum(*TWELVE)) == []
