@@ -32,8 +32,13 @@ from sim.types import (
 )
 
 
-def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-    """Refuse what the parts of a run cannot do together."""
+def check(
+    plan: FederationPlan, attack: AttackPlan, truth: GroundTruth, least_group: int = 1
+) -> None:
+    """Refuse what the parts of a run cannot do together.
+
+    ``least_group``: the smallest group that all hospitals accept.
+    """
     check_size(plan, truth)
     if any(site.device == "cuda" for site in truth.sites):
         device("cuda")  # the one that may not be there
@@ -54,7 +59,7 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     _check_poisons(plan, attack, truth)
     attack.training(plan)  # which an attack may refuse, as the next
     attack.demanded(plan)
-    plans.check(plan)
+    plans.check(plan, [len(site.records) for site in truth.sites], least_group)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():

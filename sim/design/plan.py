@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, TypeAlias, cast
 
@@ -18,8 +18,8 @@ from sim.config import plain
 from sim.config.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
+from sim.design import options
 from sim.design.quorum import Quorum
-from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -232,23 +232,18 @@ def read(text: str) -> FederationPlan:
     return plan
 
 
-def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
+def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
+    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
+
+    ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
+    smallest group that all hospitals accept.
+    """
     _ = plan.network  # which the model may refuse
-    names = plan.hospitals
     _check_sums(plan)
-    refusal = plan.quorum.refusal(len(names))
-    counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-    if refusal is None:
-        try:
-            for rows in (0 * small, small):
-                view = averages(plan.groups(1), plan.secagg.least, names, rows, counts)
-                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            refusal = str(error)
-    if refusal:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
+    text = options.refusal(plan)
+    if text:
+        found = options.explained(text, plan, sizes, least_group)
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, found)
 
 
 def _check_sums(plan: FederationPlan) -> None:

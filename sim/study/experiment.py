@@ -156,7 +156,7 @@ def _made(
         sites=_sites(settings, consortium, plan),
         key=key(seed, "simulator"),
     )
-    check(plan, attack, truth)
+    check(plan, attack, truth, settings.policy.least)
     return Experiment(settings, label, plan, attack, truth)
 
 

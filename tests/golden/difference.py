@@ -19,7 +19,12 @@ RENAMED: Final[Mapping[str, str]] = {}
 MAY_BE_MISSING: Final[tuple[str, ...]] = (r"isolation", r"config\.secagg\.agreement")
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
-REWORDED: Final[tuple[str, ...]] = (r"privacy\.not_covered\[5\]",)
+REWORDED: Final[tuple[str, ...]] = (
+    r"privacy\.not_covered\[5\]",
+    # they state the other choices with their numbers, and speak of groups as groups
+    r"conflicts\[.*\]\.text",
+    r"visibility\[.*\]\.sees",
+)
 
 # What names an item of a list; items without any of these go by their number.
 NAMES: Final = ("hospital", "party", "id", "part", "metric", "subject", "round", "target")
