@@ -220,6 +220,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
     known = catalog.load()
     return {
         "visibility": sections.visibility(records),
+        "access": sections.access(records),
         "conflicts": sections.conflicts(records),
         "screened": sections.screened(records),
         "skipped": sections.skipped(records),
