@@ -12,6 +12,7 @@ from sim.config.build import built
 from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.names import CLEAR, GROUPS
+from sim.plugins import SELF
 from sim.seeds import stream
 from sim.types import SecureAggregation
 
@@ -133,14 +134,14 @@ def _choices(plan: FederationPlan, least_group: int) -> Iterator[tuple[str, Secu
             words = f"secagg=groups secagg.size={size}"
             yield words, cast(SecureAggregation, _grouped(plan, size, packages))
     if least_group <= 1:
-        node = {"_target_": CLEAR}
+        node = {SELF: CLEAR}
         yield "secagg=none", cast(SecureAggregation, built("secagg", node, packages))
 
 
 def _grouped(plan: FederationPlan, size: int, packages: tuple[str, ...]) -> object:
     """The plan's own groups in another size, or the usual ones where it has none."""
     node = plan.terms.secagg
-    if node.get("_target_") == GROUPS:
+    if node.get(SELF) == GROUPS:
         least = min(int(node.get("least", 2)), size)
         return built("secagg", {**node, "size": size, "least": least}, packages)
-    return built("secagg", {"_target_": GROUPS, "size": size}, packages)
+    return built("secagg", {SELF: GROUPS, "size": size}, packages)

@@ -3,6 +3,7 @@
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.records import (
     SCHEMA,
+    Access,
     BackdoorGoal,
     Cause,
     Clipped,
@@ -48,6 +49,7 @@ __all__ = [
     "RESULT_COLUMNS",
     "ROUNDS",
     "SCHEMA",
+    "Access",
     "BackdoorGoal",
     "Cause",
     "Chain",

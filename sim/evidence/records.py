@@ -194,6 +194,24 @@ class Visibility(Part):
     sees: str
 
 
+class Access(Part):
+    """What one party sees or derives in a run, without a defense and with this one.
+
+    ``before`` and ``after``: by asset of other hospitals, whether the party ``sees`` it,
+    ``derives`` it (and with how many, or over how many rounds), or ``no``.
+    """
+
+    party: str
+    before: dict[str, str]
+    after: dict[str, str]
+
+    def cell(self, asset: str) -> str:
+        """The cell of an asset: what the defense changes, or what stays."""
+        before = self.before.get(asset, "")
+        after = self.after.get(asset, "")
+        return after if before == after else f"{before} -> {after}"
+
+
 class Conflict(Part):
     """Two parts of a design that work against each other."""
 
@@ -230,6 +248,7 @@ class RunRecord(Part):
     backdoor: BackdoorGoal | None
     inversion: Inverted | None
     visibility: list[Visibility]
+    access: list[Access] = Field(default=[])  # the visibility table of the design
     conflicts: list[Conflict]
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]

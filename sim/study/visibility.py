@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sim.design import options
+from sim.design import options, overlap
 from sim.design import plan as plans
 from sim.design.plan import FederationPlan
 from sim.evidence import Conflict, Visibility
+from sim.federation.protocols.plain import protocol_of
 from sim.study.experiment import Experiment
 from sim.types import BY_AGGREGATOR, LEVELS, Members
 
 TWO = "secure aggregation and a consortium of two"
+REDRAWN = "groups drawn anew and hidden updates"
 EACH_OTHER = (
     "Two hospitals read each other: each subtracts its own update from the sum, which the common"
     " model shows, and is left with the other's, whatever protocol adds them up."
@@ -70,6 +72,16 @@ def _used(experiment: Experiment) -> str:
     return LEVELS[min(granted, max(uses, default=0))]
 
 
+def note(plan: FederationPlan) -> str | None:
+    """What of secure aggregation is simulated; None where nothing is."""
+    if not (plan.is_hiding and protocol_of(plan).is_clear):
+        return None
+    return (
+        "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
+        " aggregator is left with their sums; only a protocol in messages hides updates on the way."
+    )
+
+
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The conflicts inside the design, each in one sentence."""
     found = list[Conflict]()
@@ -87,6 +99,9 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
         )
         if len(plan.hospitals) == 2:
             found.append(Conflict(id="secagg-two", between=TWO, text=EACH_OTHER))
+        redrawn = _redrawn(plan.text)
+        if redrawn is not None:
+            found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
     if robust:
         found.append(
             Conflict(
@@ -134,3 +149,8 @@ def _others(text: str, sizes: tuple[int, ...], least_group: int) -> str:
     found = options.options(plans.read(text), sizes, least_group)
     useful = [one for one in found if one.withstands != 0 and one.n_rows > 2]
     return f" Other choices: {options.sentence(useful)}." if useful else ""
+
+
+@lru_cache(maxsize=256)
+def _redrawn(text: str) -> str | None:
+    return overlap.sentence(plans.read(text))

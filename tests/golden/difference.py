@@ -16,7 +16,12 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 # pattern of a path of older evidence -> path of today's, as in re.sub
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
-MAY_BE_MISSING: Final[tuple[str, ...]] = (r"isolation", r"config\.secagg\.agreement")
+MAY_BE_MISSING: Final[tuple[str, ...]] = (
+    r"access\[.*\].*",  # the visibility table
+    r"conflicts\[groups-redraw\].*",
+    r"isolation",
+    r"config\.secagg\.agreement",
+)
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
 REWORDED: Final[tuple[str, ...]] = (

@@ -286,6 +286,8 @@ def test_explain_writes_nothing_and_tells_who_sees_what(
     assert "6 runs" in out
     assert "4 updates, one for each hospital" in out
     assert "1 sum of 4 updates" in out
+    assert "sees -> no" in out
+    assert "Secure aggregation is simulated here" in out
     assert "Conflict of secure aggregation and robust aggregation" in out
     assert files(tmp_path) == []
 

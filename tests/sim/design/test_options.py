@@ -133,7 +133,7 @@ def test_the_conflict_of_groups_speaks_of_groups_and_names_the_other_choices() -
     ("n_hospitals", "secagg", "each_other"),
     [(2, "sum", True), (2, "groups", True), (2, "none", False), (3, "sum", False)],
 )
-def test_two_hospitals_under_a_sum_are_told_that_each_reads_the_other(
+def test_two_hospitals_under_a_sum_read_each_other(
     n_hospitals: int, secagg: str, each_other: bool
 ) -> None:
     words = ["consortium=synthetic", f"consortium.n_hospitals={n_hospitals}", f"secagg={secagg}"]
