@@ -1,18 +1,15 @@
 """Sums over changing groups as a linear system (Lam et al., 2021, ICML)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attacks.isolation.collusion import without
 from sim.errors import whole
 from sim.limits import REPEATS
+from sim.sums import solved
 from sim.types import About, Isolated, Pooled, Stateful, Updates, View
-
-DETERMINED = 1e-9  # distance of a set of hospitals from those that the sums determine
 
 
 @dataclass(frozen=True)
@@ -73,32 +70,7 @@ class Disaggregation(Stateful[Pooled, Isolated, Sums]):
             rounds = [state.rounds[i] for i in recent] + rounds
         n_params = pooled.view.rows.shape[1]
         sums = Sums(tuple(members), np.array(totals).reshape(-1, n_params), tuple(rounds))
-        return _solved(sums), sums
-
-
-def _solved(sums: Sums) -> Isolated:
-    groups, inside = _together(sums.members)
-    inverse = np.linalg.pinv(inside)
-    spread = np.abs(inverse @ inside - np.eye(len(groups))).max(axis=1, initial=0)
-    determined = [at for at, distance in enumerate(spread) if distance < DETERMINED]
-    sizes = np.array([len(groups[at]) for at in determined])
-    rows = inverse[determined] @ sums.totals / sizes[:, None]
-    return Isolated(View(rows, tuple(groups[at] for at in determined)))
-
-
-def _together(
-    members: Sequence[tuple[str, ...]],
-) -> tuple[list[tuple[str, ...]], NDArray[np.float64]]:
-    """The hospitals that are in the same sums, as groups, and which groups are in each sum.
-
-    The matrix (n_sums, n_groups) holds 1 where a group is in a sum, else 0.
-    """
-    names = sorted({name for group in members for name in group})
-    places = {
-        name: tuple(at for at, group in enumerate(members) if name in group) for name in names
-    }
-    groups = [
-        tuple(name for name in names if places[name] == at) for at in dict.fromkeys(places.values())
-    ]
-    inside = [[float(group[0] in one) for group in groups] for one in members]
-    return groups, np.array(inside).reshape(len(members), len(groups))
+        found = solved(sums.members)
+        sizes = np.array([len(group) for group in found.groups])
+        rows = found.weights @ sums.totals / sizes[:, None]
+        return Isolated(View(rows, found.groups)), sums
