@@ -17,15 +17,12 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
 MAY_BE_MISSING: Final[tuple[str, ...]] = (
-<<<<<<< HEAD
     r"access\[.*\].*",  # the visibility table
     r"conflicts\[groups-redraw\].*",
     r"isolation",
     r"config\.secagg\.agreement",
-=======
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
->>>>>>> protocol
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
