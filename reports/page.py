@@ -45,6 +45,16 @@ INDEX = "index.html"
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
 
 
+def prepare() -> None:
+    """Load what every page is made with."""
+    rendering.environment().get_template(PAGE)
+    catalog.load()
+    blank = style.new_figure(1, 1)
+    blank.add_subplot()
+    style.svg(blank, "blank")
+    style.png(blank)
+
+
 def write_report(
     folder: Path,
     everything: Sequence[RunRecord] | None = None,

@@ -171,7 +171,8 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
     try:
-        attack(seen, stream(0, "check"))
+        made = attack(seen, stream(0, "check"))
+        returned.guesses(attack, made, 1, plan.columns.n_features)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
 
 import numpy as np
@@ -190,12 +190,23 @@ class FederationPlan:
         sizes = tuple(sorted(len(group) for group in self.groups(1)))
         return Quorum(self.chain, sizes, self.least, self.server.absent)
 
+    @cached_property
+    def refusal(self) -> str | None:
+        """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
+        return options.refusal(self)
+
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms.
+    """The plan of these terms, one object for all equal ones, so that it is tried once.
 
     Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter.
     """
+    return _agreed(canonical(terms.model_dump(mode="json")))
+
+
+@lru_cache(maxsize=1024)
+def _agreed(text: str) -> FederationPlan:
+    terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
@@ -233,16 +244,15 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
-    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
+    """Refuse a plan whose model, steps or rule cannot work, with what would do.
 
     ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
     smallest group that all hospitals accept.
     """
     _ = plan.network  # which the model may refuse
     _check_sums(plan)
-    text = options.refusal(plan)
-    if text:
-        found = options.explained(text, plan, sizes, least_group)
+    if plan.refusal is not None:
+        found = options.explained(plan.refusal, plan, sizes, least_group)
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, found)
 
 

@@ -107,6 +107,14 @@ METRICS: Final[Mapping[str, Metric]] = {
     "smallest_sum": Metric(
         "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
     ),
+    "prevalence_error": Metric(
+        "error of the guessed share of records with the condition",
+        "share",
+        SHARE,
+        "lower",
+        "guessed shares",
+        scopes=EVERYWHERE,
+    ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
     ),

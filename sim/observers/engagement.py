@@ -25,7 +25,7 @@ from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
 from sim.kinds import LocalPrivacy
-from sim.observers.reconstruction import records_behind
+from sim.observers.reconstruction import records_behind, simulated
 from sim.types import AttackKind, Vector
 
 IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds that change training
@@ -54,6 +54,7 @@ class EngagementObserver:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self.hospitals = simulated(subject)
         self.state = Moved()
 
     def start(self, weights: Weights) -> None:
@@ -66,7 +67,7 @@ class EngagementObserver:
         if (readable := seen.readable) is not None:
             for attack in self.subject.attack.of_kind("inversion").values():
                 if getattr(attack, "round", 1) == seen.number:
-                    behind = records_behind(self.subject, seen.number, readable)
+                    behind = records_behind(self.hospitals, seen.number, readable)
                     self.state.n_attacked += sum(behind)
         view = seen.aggregated.view
         skipped = seen.aggregated.skipped
