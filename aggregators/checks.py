@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from sim.errors import RefusedError
 from sim.types import About, View
 
-HIDDEN = (
-    "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see: groups of hospitals"
-    " instead of one sum would give more rows, robust against fewer attackers, and would leak"
-    " the sums of small groups"
-)
+HIDDEN = "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see"
 
 
 class Documented(Protocol):

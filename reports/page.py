@@ -231,6 +231,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
     known = catalog.load()
     return {
         "visibility": sections.visibility(records),
+        "access": sections.access(records),
         "conflicts": sections.conflicts(records),
         "screened": sections.screened(records),
         "traffic": traffic.rows(records),

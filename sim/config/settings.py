@@ -57,6 +57,11 @@ class Policy(Values):
     secagg: bool | None = None
     hospitals: list[str] = Field(default=[])
 
+    @property
+    def least(self) -> int:
+        """The least number of hospitals of a sum that all accept."""
+        return 2 if self.secagg else 1
+
 
 class Metrics(Values):
     """Limits of metrics.

@@ -150,6 +150,7 @@ def _made(
         attacks=attacks,
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
+        keys={name: key(seed, "hospital", name) for name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,
@@ -158,7 +159,7 @@ def _made(
         sites=_sites(settings, consortium, plan),
         key=key(seed, "simulator"),
     )
-    check(plan, attack, truth)
+    check(plan, attack, truth, settings.policy.least)
     return Experiment(settings, label, plan, attack, truth)
 
 

@@ -83,12 +83,9 @@ def test_refusal_names_the_numbers_and_the_limit(rule: Rule, n_rows: int, text: 
 
 
 @pytest.mark.parametrize("rule", [Krum(1), Median(1), TrimmedMean(1), GeometricMedian(1)])
-def test_robust_rules_refuse_one_secure_sum_and_state_what_would_help(rule: Rule) -> None:
+def test_robust_rules_refuse_one_secure_sum(rule: Rule) -> None:
     view = seen_under(Sum(), normal(12, 3))
-    with pytest.raises(
-        RefusedError,
-        match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups",
-    ):
+    with pytest.raises(RefusedError, match=r"; secure aggregation leaves 1 of 12 rows to see$"):
         rule(view, RNG)
     assert rule(seen_under(Clear(), normal(12, 3)), RNG).shape == (3,)
 
