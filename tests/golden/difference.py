@@ -19,6 +19,7 @@ RENAMED: Final[Mapping[str, str]] = {}
 MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"access\[.*\].*",  # the visibility table
     r"conflicts\[groups-redraw\].*",
+    r"config\.policy\.least_group",
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
