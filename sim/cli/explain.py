@@ -138,10 +138,10 @@ def absences(experiment: Experiment) -> str:
     root = getattr(chain.rule, "root", None)
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
-    if given and getattr(chain.rule, "weighting", "uniform") == "count":
-        texts.append(
-            f"so it is where the {given} largest record counts that came make half of their sum"
-        )
+    weighting = getattr(chain.rule, "weighting", "uniform")
+    if given and weighting != "uniform":
+        weighed = "record counts" if weighting == "count" else "groups"
+        texts.append(f"so it is where the {given} largest {weighed} that came make half of all")
     if len(hostile) > spare:
         able = f"{spare + 1} of the {len(hostile)} hostile hospitals"
         texts.append(f"{able} can stop every round by sending nothing")

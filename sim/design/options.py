@@ -14,11 +14,12 @@ from sim.errors import PluginError, RefusedError
 from sim.names import CLEAR, GROUPS
 from sim.plugins import SELF
 from sim.seeds import stream
-from sim.types import SecureAggregation
+from sim.types import Node, SecureAggregation
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
 
+FEWEST: Final = 2  # hospitals of a sum
 SHOWN: Final = 3  # group sizes that a sentence lists
 
 
@@ -126,22 +127,22 @@ def explained(
 
 
 def _choices(plan: FederationPlan, least_group: int) -> Iterator[tuple[str, SecureAggregation]]:
+    """Groups of each size, the largest first, and none, as far as hospitals accept them."""
     n_hospitals = len(plan.hospitals)
     packages = tuple(plan.terms.plugins)
     for n_groups in range(2, n_hospitals // 2 + 1):
         size = n_hospitals // n_groups
         if n_hospitals // size == n_groups and size >= least_group:
-            words = f"secagg=groups secagg.size={size}"
-            yield words, cast(SecureAggregation, _grouped(plan, size, packages))
+            node = _grouped(plan.terms.secagg, size, least_group)
+            words = [f"secagg.{key}={node[key]}" for key in ("size", "least") if key in node]
+            grouped = cast(SecureAggregation, built("secagg", node, packages))
+            yield " ".join(["secagg=groups", *words[: 2 if least_group > FEWEST else 1]]), grouped
     if least_group <= 1:
-        node = {SELF: CLEAR}
-        yield "secagg=none", cast(SecureAggregation, built("secagg", node, packages))
+        yield "secagg=none", cast(SecureAggregation, built("secagg", {SELF: CLEAR}, packages))
 
 
-def _grouped(plan: FederationPlan, size: int, packages: tuple[str, ...]) -> object:
-    """The plan's own groups in another size, or the usual ones where it has none."""
-    node = plan.terms.secagg
-    if node.get(SELF) == GROUPS:
-        least = min(int(node.get("least", 2)), size)
-        return built("secagg", {**node, "size": size, "least": least}, packages)
-    return built("secagg", {SELF: GROUPS, "size": size}, packages)
+def _grouped(node: Node, size: int, least_group: int) -> Node:
+    """The node of groups of a size: the plan's own where it has groups, else the usual ones."""
+    own = node if node.get(SELF) == GROUPS else {SELF: GROUPS}
+    least = max(least_group, min(int(own.get("least", FEWEST)), size))
+    return {**own, "size": size, "least": least}

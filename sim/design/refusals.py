@@ -12,6 +12,7 @@ Refusal = Literal[
     "dp",
     "epsilon",
     "secagg",
+    "group",
     "over",
     "phase",
     "form",
@@ -32,6 +33,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "dp": "its policy asks for record-level differential privacy, and the plan has none",
     "epsilon": "the plan spends a larger epsilon than its policy allows",
     "secagg": "its policy asks for secure aggregation, and the plan has none",
+    "group": "its policy asks for more hospitals in a sum than the plan promises",
     "over": "it has answered in a later round already",
     "phase": "it answers each trip of a round once, in their order, and this is not the next one",
     "form": "the message is not of the form that was agreed on",
@@ -46,5 +48,6 @@ SENTENCES: Final[Mapping[str, str]] = {
 }
 # those before anything is trained, whatever the protocol
 UNTRAINED: Final = {
-    SENTENCES[why] for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "over")
+    SENTENCES[why]
+    for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "group", "over")
 }

@@ -221,6 +221,7 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
         dp=plan.dp is not None if asked.dp is None else asked.dp,
         max_epsilon=asked.max_epsilon,
         secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
+        least_group=asked.least_group or 1,
     )
 
 

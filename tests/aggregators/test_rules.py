@@ -210,6 +210,28 @@ def test_rules_by_count_hold_against_two_heavy_liars_and_follow_the_large_hospit
     assert rule(clear(rows, weights), RNG).mean() > uniform(clear(rows), RNG).mean() + 0.2
 
 
+@pytest.mark.parametrize("kind", [Median, TrimmedMean, GeometricMedian, Rfa])
+def test_a_row_by_size_counts_as_often_as_it_has_hospitals(kind: type) -> None:
+    members = (("a",), ("b", "c", "d"), ("e", "f"), ("g",), ("h", "i"))
+    sizes = [len(group) for group in members]
+    rows = normal(5, 4)
+    got = kind(1, weighting="size")(View(rows, members), RNG)
+    repeated = clear(np.repeat(rows, sizes, axis=0))
+    np.testing.assert_allclose(got, kind(max(sizes))(repeated, RNG), rtol=1e-6, atol=1e-9)
+    by_count = View(rows, members, np.array(sizes, float))
+    np.testing.assert_array_equal(got, kind(1, weighting="count")(by_count, RNG))
+    assert not np.allclose(got, kind(1)(View(rows, members), RNG))
+
+
+@pytest.mark.parametrize("kind", [Median, TrimmedMean, GeometricMedian, Rfa])
+def test_rules_by_size_refuse_where_the_largest_groups_make_half(kind: type) -> None:
+    members = (("a", "b", "c"), ("d",), ("e", "f"))
+    with pytest.raises(
+        RefusedError, match=r"^n_rows=3, n_hostile=1, weighting=size: .* they weigh 3 of 6$"
+    ):
+        kind(1, weighting="size")(View(normal(3, 2), members), RNG)
+
+
 # --- trust in one hospital
 
 

@@ -74,6 +74,16 @@ def test_where_a_hospital_asks_for_secure_aggregation_none_is_no_choice() -> Non
     assert "secagg=none" not in text
 
 
+def test_where_a_hospital_asks_for_larger_groups_smaller_ones_are_no_choice() -> None:
+    words = ("aggregator=median", "policy.least_group=4")
+    text = refused("secagg=sum", *words)
+    (found,) = CHOICE.findall(text)
+    assert found[:3] == ("secagg=groups secagg.size=4 secagg.least=4", "3", "1")
+    design = experiment(*HEART, *words, *found[0].split())
+    for site in design.truth.sites:
+        assert site.policy.refusal(design.plan, len(site.records)) is None
+
+
 @pytest.mark.parametrize(
     ("words", "start"),
     [
