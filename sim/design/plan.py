@@ -158,7 +158,7 @@ class FederationPlan:
 
     @cached_property
     def refusal(self) -> str | None:
-        """Why steps or rule cannot work, by limits or by small trials; None if they can."""
+        """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
         names = self.hospitals
         refusal = self.quorum.refusal(len(names))
         if refusal is not None:
