@@ -70,7 +70,10 @@ class Experiment:
     def data_notes(self) -> list[str]:
         """The notes on the data of this run's seed for a reader of the figures."""
         settings = self.settings
-        return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
+        with blaming((), public=lambda: self.consortium.public):
+            return list(
+                _notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins))
+            )
 
     @property
     def config(self) -> Node:
