@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Members, Records, Stateful, View
+from sim.types import Guess, Members, Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -65,6 +65,19 @@ def records(plugin: object, value: object, n_features: int) -> Records:
         if array(plugin, part, shape).dtype != np.float32:
             raise wrong(plugin, f"dtype {part.dtype}", "float32")
     return found
+
+
+def guesses(plugin: object, value: object, n_rows: int, n_features: int) -> list[Guess]:
+    """A guess of an inversion for each of ``n_rows`` rows."""
+    if not isinstance(value, list) or len(value) != n_rows:
+        raise wrong(plugin, described(value), f"a list of {n_rows} guesses")
+    for one in value:
+        guess = instance(plugin, one, Guess)
+        array(plugin, guess.records, (len(guess.records), n_features))
+        share = guess.prevalence
+        if share is not None and not (isinstance(share, float) and 0 <= share <= 1):
+            raise wrong(plugin, f"the share {described(share)}", "one from 0 to 1")
+    return value
 
 
 def with_state(plugin: Stateful[object, object, object], value: object) -> tuple[object, object]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sim.cli.screen import Screen, plain_table
 from sim.design.not_covered import NOT_COVERED
-from sim.study import compose, jobs, sharing
+from sim.study import compose, jobs, sharing, unmasking
 from sim.study.access import access
 from sim.study.compose import Refused
 from sim.study.costs import needed_bytes, seconds
@@ -101,6 +101,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
     if simulated is not None:
         console.print(simulated)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
+    for text in unmasking.sentences(experiment):
+        console.print(Text(f"Unmasking: {text}"))
     for conflict in conflicts(experiment):
         text = f" of {conflict.between}: {conflict.text}"
         console.print(Text.assemble(("Conflict", "yellow"), text))
@@ -125,7 +127,7 @@ def absences(experiment: Experiment) -> str:
     """The number of replies that may be missing in a round, and who can stop rounds, in words."""
     n_hospitals = len(experiment.consortium)
     needed = experiment.plan.quorum.needed
-    spare = n_hospitals - needed
+    spare = min(n_hospitals - needed, unmasking.spare(experiment))
     chain = experiment.plan.chain
     given = chain.withstands
     hostile = experiment.attack_plan.hostile

@@ -45,6 +45,9 @@ def check(
             raise UndefinedError("attack", names, f"expected at most one {several} in a run")
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
+        if isinstance(one, Absence) and one.phase not in plan.trips:
+            expected = f"expected a trip of this secure aggregation: {', '.join(plan.trips)}"
+            raise UndefinedError(f"attack.{name}.phase", one.phase, expected)
     _check_poisons(plan, attack, truth)
     attack.training(plan)  # which an attack may refuse, as the next
     attack.demanded(plan)
@@ -156,7 +159,8 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
     try:
-        attack(seen, stream(0, "check"))
+        made = attack(seen, stream(0, "check"))
+        returned.guesses(attack, made, 1, plan.columns.n_features)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

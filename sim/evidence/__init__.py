@@ -17,6 +17,7 @@ from sim.evidence.records import (
     Screened,
     Skip,
     Spent,
+    Unopened,
     Visibility,
 )
 from sim.evidence.store import (
@@ -65,6 +66,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Unopened",
     "Visibility",
     "append",
     "chain",

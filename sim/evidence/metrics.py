@@ -89,6 +89,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "recovered records",
     ),
+    "prevalence_error": Metric(
+        "error of the guessed share of records with the condition",
+        "share",
+        SHARE,
+        "lower",
+        "guessed shares",
+        scopes=EVERYWHERE,
+    ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
     ),
@@ -130,6 +138,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         "neither",
         "rounds",
         scopes=EVERYWHERE,
+    ),
+    "messages": Metric(
+        "messages from and to a hospital in a round", "messages", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_sent": Metric(
+        "what a hospital sends in a round", "bytes", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_received": Metric(
+        "what a hospital is sent in a round", "bytes", POSITIVE, "neither", basis="none"
     ),
     "attack_distance": Metric(
         "by how much the attack changed what was sent", "relative length", POSITIVE, "neither"

@@ -54,6 +54,14 @@ class Screened(Part):
     reason: str
 
 
+class Unopened(Part):
+    """A share that did not open; whether sender or receiver is at fault, nobody can tell."""
+
+    round: int
+    sender: str
+    receiver: str
+
+
 Cause = Literal["absent", "refused", "not_finite"]
 
 
@@ -240,6 +248,7 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
+    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:

@@ -25,7 +25,7 @@ from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
 from sim.kinds import LocalPrivacy
-from sim.observers.reconstruction import records_behind
+from sim.observers.reconstruction import records_behind, simulated
 from sim.types import AttackKind, Vector
 
 IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds that change training
@@ -54,6 +54,7 @@ class EngagementObserver:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self.hospitals = simulated(subject)
         self.state = Moved()
 
     def start(self, weights: Weights) -> None:
@@ -69,7 +70,7 @@ class EngagementObserver:
             return
         for attack in self.subject.attack.of_kind("inversion").values():
             if getattr(attack, "round", 1) == seen.number:
-                self.state.n_attacked += sum(records_behind(self.subject, seen.number, view))
+                self.state.n_attacked += sum(records_behind(self.hospitals, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
             distance = relative_distance(seen.aggregated.aggregate, mean_of(view))

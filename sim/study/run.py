@@ -33,6 +33,7 @@ from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
+from sim.observers.traffic import TrafficObserver
 from sim.study import checkpoints
 from sim.study.access import access
 from sim.study.experiment import Described, Experiment, address, load, targets
@@ -53,6 +54,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     ReconstructionObserver,
     EngagementObserver,
     QuantizingObserver,
+    TrafficObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 

@@ -446,9 +446,11 @@ def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
         seen = Observation(
             View(update[None], ((site.name,),)), weights, plan.network.layout, plan.columns
         )
-        (guesses,) = AnalyticInversion()(seen, stream(0, "inversion"))
-        hits = (matching(plan.columns, record, guesses).any() for record in site.records.features)
-        found.append(len(guesses) > 0 and any(hits))
+        (guess,) = AnalyticInversion()(seen, stream(0, "inversion"))
+        hits = (
+            matching(plan.columns, record, guess.records).any() for record in site.records.features
+        )
+        found.append(len(guess.records) > 0 and any(hits))
     return found
 
 
