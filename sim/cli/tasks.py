@@ -19,6 +19,7 @@ from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
@@ -174,11 +175,15 @@ def page(
     ``of_design``: the first page of the folder is that of a design's verdict.
     """
     with _unsearched():
+        from reports.figures import style
         from reports.page import INDEX, RUNS, write_report
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        return write_report(folder, everything, name=name, show_reconstructions=shown)
+        with aside(style.save) as save:
+            return write_report(
+                folder, everything, name=name, show_reconstructions=shown, save=save
+            )
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

@@ -18,6 +18,7 @@ from sim.config import plain
 from sim.config.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
+from sim.design import options
 from sim.design.quorum import Quorum
 from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
@@ -145,6 +146,11 @@ class FederationPlan:
         return found
 
     @cached_property
+    def agrees(self) -> bool:
+        """Whether hospitals compare the model that they were sent before they upload."""
+        return bool(getattr(self.secagg, "agreement", False))
+
+    @cached_property
     def enrolls(self) -> bool:
         """Whether hospitals sign what they state, so that the plan has their verification keys."""
         return bool(getattr(self.secagg, "enrolls", False))
@@ -250,12 +256,17 @@ def read(text: str) -> FederationPlan:
     return plan
 
 
-def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose model, steps or rule cannot work."""
+def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
+    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
+
+    ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
+    smallest group that all hospitals accept.
+    """
     _ = plan.network  # which the model may refuse
     _check_sums(plan)
     if plan.refusal is not None:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, plan.refusal)
+        found = options.explained(plan.refusal, plan, sizes, least_group)
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, found)
 
 
 def _check_sums(plan: FederationPlan) -> None:

@@ -3,6 +3,7 @@
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.records import (
     SCHEMA,
+    Access,
     BackdoorGoal,
     Cause,
     Clipped,
@@ -10,6 +11,7 @@ from sim.evidence.records import (
     Engagement,
     HospitalFacts,
     Inverted,
+    Isolating,
     Privacy,
     Recovered,
     RunRecord,
@@ -47,6 +49,7 @@ __all__ = [
     "RESULT_COLUMNS",
     "ROUNDS",
     "SCHEMA",
+    "Access",
     "BackdoorGoal",
     "Cause",
     "Chain",
@@ -55,6 +58,7 @@ __all__ = [
     "Engagement",
     "HospitalFacts",
     "Inverted",
+    "Isolating",
     "Line",
     "Outcome",
     "Part",

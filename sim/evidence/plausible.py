@@ -35,6 +35,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "backdoor_success": "backdoor",
     "false_trigger_rate": "backdoor",
     "reconstruction_rate": "inversion",
+    "updates_recovered": "isolation",
 }
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
@@ -173,6 +174,13 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
         each = [one.value for one in own if one.value is not None]
         if record.value(of_all) != extreme(each, default=None):
             yield f"outcomes.{of_all}", f"expected the {word} {metric} of the hospitals"
+    recovered = record.outcome("updates_recovered")
+    if recovered is not None and recovered.value is not None:
+        n_honest = record.n_hospitals - record.n_hostile
+        if recovered.n != n_honest:
+            yield "outcomes.updates_recovered.n", f"expected {n_honest} honest hospitals"
+        elif not (recovered.value * n_honest + 1e-9) % 1 < 1e-6:
+            yield "outcomes.updates_recovered", f"expected a whole number of {n_honest} hospitals"
     rate = record.outcome("reconstruction_rate")
     if rate is None or record.inversion is None or rate.value is None or rate.n is None:
         return

@@ -1,4 +1,4 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
+"""What is reconstructed of one round from what an aggregator holds, against the true records."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Inversions:
 
 
 class ReconstructionObserver:
-    """Inverts the aggregator's view in the rounds that the run's inversions attack."""
+    """Inverts the finest rows that are held in the rounds that the run's inversions attack."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -73,9 +73,9 @@ class ReconstructionObserver:
         """There is nothing to invert before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Invert the round's view, if it is attacked and there is one."""
+        """Invert the rows of the round, if it is attacked and there are any."""
         for name, attack in self.attacks.items():
-            view = seen.aggregated.view
+            view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
                 plan = self.subject.plan
                 draws = self.subject.attack.key.stream("attack", name, seen.number)

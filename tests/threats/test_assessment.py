@@ -296,7 +296,7 @@ def test_what_an_adversary_cannot_do_is_excluded_with_a_code() -> None:
     _, excluded = applicable(make_design(), CATALOG)
     codes = {(one.threat, one.adversary): one.code for one in excluded}
     assert codes["THR-LF", "hostile"] == "powers"
-    assert codes["THR-COL", "reader"] == "powers"
+    assert codes["THR-GIM", "reader"] == "powers"
     values = make_values()
     values["adversaries"][0]["powers"] = ["control_training_data", "control_labels"]
     values["adversaries"][1] |= {"powers": ["see_aggregate"]}
