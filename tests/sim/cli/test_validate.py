@@ -331,7 +331,7 @@ def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     made = found(tmp_path)
     assert made["complete"]
     assert made["smallest"] == ["dp.target_epsilon=4"]
-    costs = {one["cost"] for one in made["changes"] if one["state"] != "unfinished"}
+    costs = {one["cost"] for one in made["changes"] if one["state"] != "untried"}
     assert costs == {"one number"}
 
 
