@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
 
@@ -20,7 +20,6 @@ from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design import options
 from sim.design.quorum import Quorum
-from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -146,6 +145,11 @@ class FederationPlan:
         return found
 
     @cached_property
+    def agrees(self) -> bool:
+        """Whether hospitals compare the model that they were sent before they upload."""
+        return bool(getattr(self.secagg, "agreement", False))
+
+    @cached_property
     def enrolls(self) -> bool:
         """Whether hospitals sign what they state, so that the plan has their verification keys."""
         return bool(getattr(self.secagg, "enrolls", False))
@@ -189,19 +193,7 @@ class FederationPlan:
     @cached_property
     def refusal(self) -> str | None:
         """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
-        names = self.hospitals
-        refusal = self.quorum.refusal(len(names))
-        if refusal is not None:
-            return refusal
-        counts = np.ones(len(names))
-        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-        try:
-            for rows in (0 * small, small):
-                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
-                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            return str(error)
-        return None
+        return options.refusal(self)
 
 
 def agreed(terms: Terms) -> FederationPlan:
@@ -252,7 +244,7 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
-    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
+    """Refuse a plan whose model, steps or rule cannot work, with what would do.
 
     ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
     smallest group that all hospitals accept.

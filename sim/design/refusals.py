@@ -22,6 +22,7 @@ Refusal = Literal[
     "signature",
     "survivors",
     "agreement",
+    "model",
     "not_finite",
 ]
 REFUSED: Final = "the hospital refuses: "  # how the reason of a refusal starts
@@ -42,6 +43,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "signature": "a public key is not signed by the hospital that it is stated to be of",
     "survivors": "the hospitals whose updates are stated to have arrived cannot be these",
     "agreement": "fewer hospitals than the threshold state the same model and the same arrivals",
+    "model": "no more than half of the hospitals have signed the model that it was sent",
     "not_finite": "its update has values that are not finite",
 }
 # those before anything is trained, whatever the protocol

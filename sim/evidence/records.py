@@ -35,7 +35,9 @@ class Engagement(Part):
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
     change of the record count; for inversion the number of records attacked; for an aggregator 1
-    where it asks for other terms than agreed. With several attacks, the least of theirs.
+    where it asks for other terms than agreed; for an attack on sums 1 where there was a sum; for
+    one on a protocol the share of rounds in which it changed what hospitals are asked, or nothing
+    is hidden; for a fault in messages 1. With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
     steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
@@ -141,6 +143,19 @@ class Inverted(Part):
     n_guesses: int
     records_in_row: list[int]
     gallery: list[Recovered]
+
+
+class Isolating(Part):
+    """An attack on secure aggregation: what was tried.
+
+    What was achieved are the outcomes ``updates_recovered``, ``update_error`` and ``smallest_sum``.
+    ``reads_only``: whether it follows the protocol, so that the model is as without it.
+    ``colluding``: the hospitals that pool their own updates with what the aggregator sees.
+    """
+
+    attack: str
+    reads_only: bool
+    colluding: list[str]
 
 
 class BackdoorGoal(Part):
@@ -250,6 +265,7 @@ class RunRecord(Part):
     disputed: list[Screened]
     unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+    isolation: Isolating | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

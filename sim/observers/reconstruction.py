@@ -1,4 +1,4 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
+"""What is reconstructed of one round from what an aggregator holds, against the true records."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Inversions:
 
 
 class ReconstructionObserver:
-    """Inverts the aggregator's view in the rounds that the run's inversions attack."""
+    """Inverts the finest rows that are held in the rounds that the run's inversions attack."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -73,9 +73,9 @@ class ReconstructionObserver:
         """There is nothing to invert before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Invert the round's view, if it is attacked and there is one."""
+        """Invert the rows of the round, if it is attacked and there are any."""
         for name, attack in self.attacks.items():
-            view = seen.aggregated.view
+            view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
                 plan = self.subject.plan
                 draws = self.subject.attack.key.stream("attack", name, seen.number)
@@ -120,10 +120,10 @@ def score(
     recovered = [error for error in errors if np.isfinite(error)]
     n = len(recovered)
     largest = max(recovered, default=None)
-    none = "no record was recovered"
+    rate = n / len(errors) if errors else None
     outcomes = [
-        outcome("reconstruction_rate", n / len(errors) if errors else 0.0, len(errors)),
-        outcome("reconstruction_error", largest, n, undefined=none),
+        outcome("reconstruction_rate", rate, len(errors), undefined="no record was attacked"),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
         *_prevalence(hospitals, round_, view, guesses),
     ]
     details = Inverted(

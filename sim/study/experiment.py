@@ -150,6 +150,7 @@ def _made(
         attacks=attacks,
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
+        keys={name: key(seed, "hospital", name) for name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,

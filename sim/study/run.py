@@ -28,6 +28,7 @@ from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
+from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
 from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
@@ -52,6 +53,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     Evaluation,
     SelectionObserver,
     ReconstructionObserver,
+    IsolationObserver,
     EngagementObserver,
     QuantizingObserver,
     TrafficObserver,

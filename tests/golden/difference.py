@@ -17,11 +17,13 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
 MAY_BE_MISSING: Final[tuple[str, ...]] = (
+    r"access\[.*\].*",  # the visibility table
+    r"conflicts\[groups-redraw\].*",
+    r"isolation",
+    r"config\.secagg\.agreement",
     r"outcomes\[prevalence_error.*",
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
-    r"access\[.*\].*",  # the visibility table
-    r"conflicts\[groups-redraw\].*",
     r"config\.policy\.least_group",
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.

@@ -60,9 +60,9 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
         r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
     ),
     # that key where the command and its tests read it
-    r"sim/cli/verdicts\.py|sim/study/validate\.py|threats/runs\.py"
-    r"|tests/(designs|threats/test_runs|sim/test_api|sim/cli/test_validate)\.py": (
-        r"trial\.(seeds|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
+    r"sim/cli/verdicts\.py|sim/study/(validate|tried)\.py|threats/(runs|search)\.py"
+    r"|tests/(designs|threats/test_(runs|search)|sim/test_api|sim/cli/test_validate)\.py": (
+        r"trial\.(seeds|first_seed|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
     ),
     r"tests/hostile_designs\.(py|yaml)": r"trial[/.](seeds|budget_minutes)|min_trials",
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
