@@ -20,7 +20,6 @@ from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design import options
 from sim.design.quorum import Quorum
-from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
