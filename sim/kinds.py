@@ -68,14 +68,12 @@ class LocalPrivacy(Protocol):
     """Private training inside a hospital, and the account of what it spends."""
 
     about: ClassVar[About]
+    accountant: ClassVar[str]
 
     def __hash__(self) -> int: ...
 
     @property
     def delta(self) -> float: ...
-
-    @property
-    def accountant(self) -> str: ...
 
     @property
     def max_grad_norm(self) -> float: ...

@@ -36,8 +36,11 @@ def poisson(key: Key, round_: int, n_train: int, training: Training) -> list[Bat
 
 
 def sample_rate(n_train: int, training: Training) -> float:
-    """The probability that a record joins a Poisson batch, at most 1."""
-    return min(1.0, training.batch_size / n_train)
+    """The probability that a record joins a Poisson batch: one over the batches of a pass.
+
+    So a pass takes each record once, on average.
+    """
+    return 1 / -(-n_train // training.batch_size)
 
 
 def drawn(key: Key, round_: int, n_train: int, training: Training, *, private: bool) -> Batch:
