@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sim.devices import one_thread
 from sim.errors import InputError
@@ -31,6 +31,18 @@ XTOL = 2e-4  # of the noise found, in its logarithm
 LEAST_SPREAD = 1e-9  # of a Gaussian whose loss is guessed
 
 Step: TypeAlias = tuple[float, float, int]  # noise multiplier, sampling rate, number of steps
+
+
+class Losses(Protocol):
+    """A distribution of privacy losses, as dp-accounting has it."""
+
+    def self_compose(self, num_times: int) -> Losses: ...
+
+    def compose(self, other: Losses) -> Losses: ...
+
+    def get_epsilon_for_delta(self, delta: float) -> float: ...
+
+    def get_delta_for_epsilon(self, epsilon: float) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ def _epsilon(history: tuple[Step, ...], terms: Terms, interval: float) -> float:
 
 
 @one_thread()
-def composed(history: tuple[Step, ...], relation: str, interval: float) -> Any:
+def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losses:
     """The distribution of the privacy loss of a history, on a grid of steps of ``interval``.
 
     It is pessimistic: epsilon and delta read from it are upper bounds.
@@ -109,11 +121,11 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Any:
         "replace": NeighboringRelation.REPLACE_ONE,
         "add_remove": NeighboringRelation.ADD_OR_REMOVE_ONE,
     }[relation]
-    found: Any = None
+    found: Losses | None = None
     for noise, rate, steps in history:
         if _extent(noise, rate) > FINEST * interval:
             raise _uncountable(history)
-        one = distributions.from_gaussian_mechanism(
+        one: Losses = distributions.from_gaussian_mechanism(
             noise,
             sampling_prob=rate,
             value_discretization_interval=interval,
@@ -121,6 +133,7 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Any:
         )
         part = one.self_compose(steps)
         found = part if found is None else found.compose(part)
+    assert found is not None
     return found
 
 

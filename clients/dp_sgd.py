@@ -16,11 +16,12 @@ from clients.accounting import (
     MOST_EPSILON,
     MOST_NOISE,
     MOST_STEPS,
+    RELATIONS,
     Terms,
 )
 from sim.design.batches import sample_rate
 from sim.devices import one_thread
-from sim.errors import InputError, UndefinedError, number
+from sim.errors import InputError, UndefinedError, number, one_of, whole
 from sim.models.network import Network
 from sim.training import Training
 from sim.types import About, Batch, History, Records
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+MOST_RECORDS = 10**9  # that a hospital may be counted to have
 CLIPPING = (1e-10, 1e10)  # norms with which float32 holds clipped gradients and their noise
 
 
@@ -36,11 +38,15 @@ CLIPPING = (1e-10, 1e10)  # norms with which float32 holds clipped gradients and
 class RecordDP:
     """DP-SGD (Abadi et al., 2016): gradients clipped per record, Gaussian noise, Poisson batches.
 
-    Claim: the updates that a hospital sends over all rounds together are (epsilon, delta)-
-    differentially private for adding or removing one of its records, as accounted with privacy
-    loss distributions by dp-accounting. Give either ``target_epsilon`` (each hospital calibrates
-    its own noise, so that the small ones add more) or ``noise_multiplier`` (equal noise, so that
-    the small ones spend more). Gradients are clipped to the norm ``max_grad_norm``.
+    Claim: what a hospital sends over all rounds together is (epsilon, delta)-differentially private
+    for neighbors of the ``relation``, as accounted with privacy loss distributions (dp-accounting).
+    With ``replace`` one record differs and the number of records is public: noise, steps and
+    sampling rate follow from it. With ``add_remove`` there is one record more or less: they follow
+    from ``nominal_records``, which all agreed on, and no message holds a hospital's own number.
+
+    Give either ``target_epsilon`` (each hospital calibrates its own noise, so that the small ones
+    add more) or ``noise_multiplier`` (equal noise, so that the small ones spend more). Gradients
+    are clipped to the norm ``max_grad_norm``.
     """
 
     about: ClassVar[About] = About(
@@ -54,6 +60,8 @@ class RecordDP:
     noise_multiplier: float | None
     max_grad_norm: float
     delta: float
+    relation: str = "replace"
+    nominal_records: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
@@ -66,6 +74,12 @@ class RecordDP:
             number(LEAST_TARGET, MOST_EPSILON, target_epsilon=self.target_epsilon)
         number(*CLIPPING, max_grad_norm=self.max_grad_norm)
         number(LEAST_DELTA, 0.5, delta=self.delta)
+        one_of(RELATIONS, relation=self.relation)
+        if (self.nominal_records is None) != (self.relation == "replace"):
+            needed = "null with relation=replace, a number of records with add_remove"
+            raise InputError("nominal_records", self.nominal_records, f"expected {needed}")
+        if self.nominal_records is not None:
+            whole(1, MOST_RECORDS, nominal_records=self.nominal_records)
 
     def check(self, n_train: dict[str, int], training: Training) -> None:
         """Refuse training for which the claim would be empty or impossible, before round 1.
@@ -78,23 +92,31 @@ class RecordDP:
         if training.proximal:
             expected = "expected 0 with dp=record"
             raise UndefinedError("training.proximal", training.proximal, expected)
-        for hospital, n in n_train.items():
-            if self.delta >= 1 / n:
-                expected = f"expected less than 1/{n}, one over the records of {hospital}"
+        for hospital, own in n_train.items():
+            n = self.counted(own)
+            if self.delta >= 1 / max(n, own):
+                expected = f"expected less than 1/{max(n, own)}, one over the records of {hospital}"
                 raise InputError("dp.delta", self.delta, expected)
+            if training.batch_size > min(n, own):
+                expected = f"expected at most {min(n, own)}, the records of {hospital}"
+                raise InputError("training.batch_size", training.batch_size, expected)
             steps = training.rounds * training.steps(n)
             if steps > MOST_STEPS:
                 expected = f"expected at most {MOST_STEPS:,} of {hospital} in a run"
                 raise InputError("training", f"{steps:,} private steps", expected)
             self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
 
-    def noise(self, n_train: int, training: Training) -> float:
-        """The noise multiplier of a hospital with ``n_train`` records."""
+    def counted(self, n_train: int) -> int:
+        """The number of records that noise, steps, rate and messages go by."""
+        return n_train if self.nominal_records is None else self.nominal_records
+
+    def noise(self, counted: int, training: Training) -> float:
+        """The noise multiplier of a hospital of which so many records are counted."""
         if self.noise_multiplier is not None:
             return self.noise_multiplier
         assert self.target_epsilon is not None
-        steps = training.rounds * training.steps(n_train)
-        rate = sample_rate(n_train, training)
+        steps = training.rounds * training.steps(counted)
+        rate = sample_rate(counted, training)
         return accounting.calibrated(self.target_epsilon, rate, steps, self._terms)
 
     def unprotected(self) -> RecordDP:
@@ -108,7 +130,7 @@ class RecordDP:
 
     @property
     def _terms(self) -> Terms:
-        return Terms("add_remove", self.delta)
+        return Terms(self.relation, self.delta)
 
     @one_thread()
     def train(
@@ -133,13 +155,14 @@ class RecordDP:
 
         module = GradSampleModule(network.module())
         load(module, weights)
-        rate = sample_rate(len(records), training)
-        sigma = self.noise(len(records), training)
+        counted = self.counted(len(records))
+        rate = sample_rate(counted, training)
+        sigma = self.noise(counted, training)
         steps = DPOptimizer(
             optimizer(module.parameters(), training),
             noise_multiplier=sigma,
             max_grad_norm=self.max_grad_norm,
-            expected_batch_size=rate * len(records),
+            expected_batch_size=rate * counted,
             generator=seeded(rng),
         )
         _descend(network, module, steps, records, batches)

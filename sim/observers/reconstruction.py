@@ -111,8 +111,10 @@ def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
 
 def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
     site = subject.truth.site(hospital)
-    private = subject.plan.dp is not None
-    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
+    n = len(site.records)
+    dp = subject.plan.dp
+    counted = None if dp is None else dp.counted(n)
+    used = drawn(site.key, round_, n, subject.plan.training, counted)
     return _Truth(hospital, site.records.features[used])
 
 

@@ -18,9 +18,14 @@ def visibility(experiment: Experiment) -> list[Visibility]:
     """The visibility of each party in one round."""
     n_hospitals = len(experiment.consortium)
     n_rows = experiment.plan.secagg.n_rows(n_hospitals)
-    noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
+    dp = experiment.plan.dp
+    noise = ", clipped and noised in the hospital" if dp is not None else ""
+    nominal = None if dp is None else dp.nominal_records
     if n_rows == n_hospitals:
-        rows = f"{n_rows} updates, one for each hospital{noise}; record counts"
+        counts = "record counts"
+        if nominal is not None:
+            counts = f"no record counts but the agreed {nominal}"
+        rows = f"{n_rows} updates, one for each hospital{noise}; {counts}"
     else:
         rows = f"{n_rows} sum of {n_hospitals} updates{noise}; no record counts"
     own = "its own records; the common model of each round"
