@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    quantized,
     radii,
     ranking,
     tables,
@@ -41,6 +42,16 @@ MANIFEST = (
 PAGE = "index.html.j2"
 INDEX = "index.html"
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
+
+
+def prepare() -> None:
+    """Load what every page is made with."""
+    rendering.environment().get_template(PAGE)
+    catalog.load()
+    blank = style.new_figure(1, 1)
+    blank.add_subplot()
+    style.svg(blank, "blank")
+    style.png(blank)
 
 
 def write_report(
@@ -156,7 +167,11 @@ def _findings(
         "heading": broken.heading(everything),
         "first": broken.first(everything),
         "found": findings.found(records),
-        "cautions": findings.cautions(records) + radii.idle(records),
+        "cautions": [
+            *findings.cautions(records),
+            *radii.idle(records),
+            *quantized.sentences(records),
+        ],
         "why_undefined": tables.why_undefined(records[0]),
     }
 

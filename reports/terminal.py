@@ -10,7 +10,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from reports.analysis import backdoors, breakdown, broken, radii, skipped, tables, undefined
+from reports.analysis import (
+    backdoors,
+    breakdown,
+    broken,
+    quantized,
+    radii,
+    skipped,
+    tables,
+    undefined,
+)
 from reports.analysis.undefined import Refused
 from reports.text import words
 from sim.evidence import RunRecord
@@ -43,6 +52,7 @@ def closing(
         *_tables(columns, width),
         *_notes(focused, columns),
         *radii.idle(focused),
+        *quantized.sentences(focused),
         *_breakdown(records),
         *([""] if refused else []),
         *undefined.sentences(refused),

@@ -7,13 +7,14 @@ finite.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Records, Stateful, View
+from sim.types import Members, Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -42,6 +43,15 @@ def view(plugin: object, value: object, n_params: int) -> View:
     seen = instance(plugin, value, View)
     array(plugin, seen.rows, (len(seen.members), n_params))
     return seen
+
+
+def groups(plugin: object, value: object, hospitals: Sequence[str]) -> Members:
+    """Groups with each of the ``hospitals`` once, and no empty one."""
+    found = instance(plugin, value, tuple)
+    names = [name for group in found for name in instance(plugin, group, tuple)]
+    if sorted(map(str, names)) != sorted(hospitals) or not all(found):
+        raise wrong(plugin, described(value), "groups with each hospital once")
+    return found
 
 
 def records(plugin: object, value: object, n_features: int) -> Records:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Updates: TypeAlias = NDArray[np.floating]
 Vector: TypeAlias = NDArray[np.floating]  # (n_params,)
 Batch: TypeAlias = NDArray[np.int64]  # row numbers of a hospital's records
+Members: TypeAlias = tuple[tuple[str, ...], ...]  # names of the hospitals of each group
 # (name, shape) of each parameter, in the order of the vector
 Layout: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
 # (noise multiplier, sample rate, steps), Opacus's own form
@@ -174,7 +175,7 @@ class View:
     """
 
     rows: Updates
-    members: tuple[tuple[str, ...], ...]
+    members: Members
     weights: NDArray[np.float64] | None = None
     model: Vector | None = field(default=None, compare=False)
 
@@ -312,17 +313,69 @@ class ServerOptimizer(Protocol):
     def __call__(self, aggregate: Vector, rng: np.random.Generator, /) -> Vector: ...
 
 
+@dataclass(frozen=True)
+class Roll:
+    """The hospitals of a plan, as all parties know them.
+
+    ``hospitals``: names, sorted. ``sizes``: their record counts where hospitals publish them, else
+    None.
+    """
+
+    hospitals: tuple[str, ...]
+    sizes: tuple[int, ...] | None = None
+
+
+class Quantizing(Protocol):
+    """Updates in whole steps, which are added up exactly."""
+
+    @property
+    def step(self) -> float: ...
+
+    def refusal(self, n_hospitals: int) -> str | None:
+        """The reason why the sum of so many hospitals could overflow; None if it cannot."""
+        ...
+
+    def rounded(
+        self, updates: Updates, noise: Sequence[NDArray[np.floating]] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Updates (n, n_params) in whole steps, and how many coordinates of each were clipped.
+
+        ``noise``: of each update the draws of stochastic rounding, (n_params,) in [0, 1); None: to
+        the nearest step.
+        """
+        ...
+
+    def value(self, total: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """The mean of ``n`` updates whose sum in whole steps is ``total``."""
+        ...
+
+
 @runtime_checkable
 class SecureAggregation(Protocol):
-    """A secure aggregation: the hospitals' updates -> the view that is left to the aggregator."""
+    """A secure aggregation: hospitals -> the groups of which the aggregator sees averages alone.
+
+    Each hospital is in one group. ``least``: the usable updates that a group must have; a group
+    with fewer is left out of the round. ``quantization``: None where updates are added up as they
+    are. ``is_redrawn``: whether groups differ from round to round; then each round's are drawn with
+    a ``rng`` of its own, which everybody can repeat. ``by_records``: whether groups depend on
+    record counts, which hospitals publish then.
+    """
 
     about: ClassVar[About]
 
-    def __call__(
-        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
-    ) -> View: ...
+    @property
+    def least(self) -> int: ...
 
-    def n_rows(self, n_hospitals: int) -> int: ...
+    @property
+    def quantization(self) -> Quantizing | None: ...
+
+    @property
+    def is_redrawn(self) -> bool: ...
+
+    @property
+    def by_records(self) -> bool: ...
+
+    def __call__(self, roll: Roll, rng: np.random.Generator, /) -> Members: ...
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sim.design.attack import Attack
 from sim.federation import wire
 from sim.federation.conversation import Arrived, Concluded
 from sim.federation.engines.local import LocalGrid
+from sim.federation.protocols.plain import ROUNDING
 from sim.federation.rounds import Aggregated
 from sim.seeds import stream
 from sim.study import compose
@@ -27,6 +28,7 @@ from sim.study.run import FederatedRun
 
 App = Callable[[Message, Context], Message]
 Replies = Callable[[list[Message]], Iterable[Message]]
+SEEDED = {ROUNDING: 1}  # the numbers of a reply whose update is to be quantized
 
 
 def experiment(*overrides: str) -> Experiment:

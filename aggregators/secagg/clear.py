@@ -1,13 +1,11 @@
 """No secure aggregation: the aggregator sees every hospital's update (McMahan et al., 2017)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.types import About, Updates, View
+from sim.types import About, Members, Roll
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,11 @@ class Clear:
         year=2017,
         sees="every hospital's update and record count",
     )
+    least: ClassVar[int] = 1
+    quantization: ClassVar[None] = None
+    is_redrawn: ClassVar[bool] = False
+    by_records: ClassVar[bool] = False
 
-    def __call__(
-        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
-    ) -> View:
-        """``updates`` (n_hospitals, n_params) as they are, one row a hospital."""
-        return View(updates, tuple((hospital,) for hospital in hospitals), weights)
-
-    def n_rows(self, n_hospitals: int) -> int:
-        """Rows that the aggregator sees of ``n_hospitals``."""
-        return n_hospitals
+    def __call__(self, roll: Roll, rng: np.random.Generator) -> Members:
+        """Each hospital by itself."""
+        return tuple((hospital,) for hospital in roll.hospitals)

@@ -1,20 +1,25 @@
 """Secure aggregation into one sum (Bonawitz et al., 2017, IACR ePrint 2017/281)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.types import About, Updates, View
+from aggregators.secagg.base import Adding
+from sim.types import About, Members, Roll
 
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Adding):
     """One row, the average over all hospitals, and nothing finer; record counts stay hidden.
 
-    The ideal outcome of the protocol: masks, quantization and drop-outs are not simulated.
+    The outcome of the protocol, to the last digit, without its messages: updates are quantized and
+    added up, and masks are not simulated.
+
+    Args:
+        least: usable updates that the sum must have; with fewer the round is skipped.
+        clip: largest absolute value of a coordinate of an update; larger ones are clipped.
+        bits: of a quantized coordinate, with its sign.
     """
 
     about: ClassVar[About] = About(
@@ -26,13 +31,6 @@ class Sum:
         sees="the sum over all hospitals",
     )
 
-    def __call__(
-        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
-    ) -> View:
-        """The average of ``updates`` (n_hospitals, n_params) as a view of one row."""
-        mean = updates.mean(axis=0, dtype=np.float64, keepdims=True)
-        return View(mean, (tuple(hospitals),), None)
-
-    def n_rows(self, n_hospitals: int) -> int:
-        """Rows that the aggregator sees of ``n_hospitals``."""
-        return 1
+    def __call__(self, roll: Roll, rng: np.random.Generator) -> Members:
+        """All hospitals in one group."""
+        return (roll.hospitals,)

@@ -112,7 +112,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
 def absences(experiment: Experiment) -> str:
     """The number of replies that may be missing in a round, and who can stop rounds, in words."""
     n_hospitals = len(experiment.consortium)
-    needed = experiment.plan.quorum.least
+    needed = experiment.plan.quorum.needed
     spare = n_hospitals - needed
     chain = experiment.plan.chain
     given = chain.withstands

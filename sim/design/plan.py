@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from sim.config.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design.quorum import Quorum
+from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -26,14 +27,15 @@ from sim.models.network import Network
 from sim.names import CHAIN, named
 from sim.seeds import Key, stream
 from sim.training import Training, Values
-from sim.types import Node, Pipeline, Schema, SecureAggregation
+from sim.types import Members, Node, Pipeline, Quantizing, Roll, Schema, SecureAggregation
 
 
 class Terms(Values):
     """The agreed terms in plain values.
 
     Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order. ``columns``: how a
-    record is laid out. ``public``: whether the data may be shown to everybody.
+    record is laid out. ``public``: whether the data may be shown to everybody. ``sizes``: record
+    counts in order of the hospitals, published where groups are formed by them, else None.
     """
 
     hospitals: tuple[str, ...] = Field(min_length=1, max_length=limits.HOSPITALS)
@@ -45,6 +47,7 @@ class Terms(Values):
     steps: tuple[tuple[str, Node], ...]
     server_optimizer: Node
     secagg: Node
+    sizes: tuple[int, ...] | None = None
     dp: Node | None
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
@@ -53,6 +56,8 @@ class Terms(Values):
     def _names_in_order(self) -> Terms:
         if list(self.hospitals) != sorted(set(self.hospitals)):
             raise ValueError("expected different hospitals in order of their names")
+        if self.sizes is not None and len(self.sizes) != len(self.hospitals):
+            raise ValueError("expected a record count of each hospital")
         return self
 
 
@@ -129,16 +134,64 @@ class FederationPlan:
         return callable(getattr(self.secagg, "round", None))
 
     @cached_property
+    def quantization(self) -> Quantizing | None:
+        """How updates are quantized before they are added up; None where they are not."""
+        return self.secagg.quantization
+
+    def groups(self, number: int) -> Members:
+        """The groups of hospitals whose averages the aggregator sees in a round."""
+        drawn = number if self.secagg.is_redrawn else 0
+        if drawn not in self._drawn:
+            roll = Roll(self.hospitals, self.terms.sizes)
+            # of no party's key: everybody can repeat the draw, and nobody chose it
+            groups = self.secagg(roll, stream(0, "secagg-groups", drawn))
+            self._drawn[drawn] = returned.groups(self.secagg, groups, self.hospitals)
+        return self._drawn[drawn]
+
+    @cached_property
+    def _drawn(self) -> dict[int, Members]:
+        return {}
+
+    @property
+    def is_hiding(self) -> bool:
+        """Whether the aggregator sees no hospital's update alone."""
+        return self.secagg.least > 1
+
+    @cached_property
     def quorum(self) -> Quorum:
         """How many usable replies a round needs."""
-        return Quorum(self.chain, self.secagg, self.server.absent, len(self.hospitals))
+        sizes = tuple(sorted(len(group) for group in self.groups(1)))
+        return Quorum(self.chain, sizes, self.secagg.least, self.server.absent)
+
+    @cached_property
+    def refusal(self) -> str | None:
+        """Why steps or rule cannot work, by limits or by small trials; None if they can."""
+        names = self.hospitals
+        refusal = self.quorum.refusal(len(names))
+        if refusal is not None:
+            return refusal
+        counts = np.ones(len(names))
+        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+        try:
+            for rows in (0 * small, small):
+                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
+                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+        except RefusedError as error:
+            return str(error)
+        return None
 
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms.
+    """The plan of these terms, one object for all equal ones, so that it is tried once.
 
     Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter.
     """
+    return _agreed(canonical(terms.model_dump(mode="json")))
+
+
+@lru_cache(maxsize=1024)
+def _agreed(text: str) -> FederationPlan:
+    terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
@@ -176,21 +229,24 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
+    """Refuse a plan whose model, steps or rule cannot work."""
     _ = plan.network  # which the model may refuse
-    names = plan.hospitals
-    refusal = plan.chain.refusal(plan.secagg.n_rows(len(names)), len(names))
-    counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-    if refusal is None:
-        try:
-            for rows in (0 * small, small):
-                view = returned.view(plan.secagg, plan.secagg(rows, names, counts), rows.shape[1])
-                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            refusal = str(error)
-    if refusal:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
+    _check_sums(plan)
+    if plan.refusal is not None:
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, plan.refusal)
+
+
+def _check_sums(plan: FederationPlan) -> None:
+    """Refuse groups that cannot be formed, and sums that could overflow."""
+    title = type(plan.secagg).__name__
+    try:
+        groups = plan.groups(1)
+    except RefusedError as error:
+        raise InputError("secagg", title, str(error)) from error
+    if plan.quantization is not None:
+        refusal = plan.quantization.refusal(max(map(len, groups)))
+        if refusal is not None:
+            raise InputError("secagg", title, refusal)
 
 
 def _chain(terms: Terms, packages: tuple[str, ...]) -> Pipeline:

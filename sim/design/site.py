@@ -35,7 +35,7 @@ class PrivacyPolicy:
             return "dp"
         if self.max_epsilon is not None and spent(plan, n_records) > self.max_epsilon:
             return "epsilon"
-        if self.secagg and plan.secagg.n_rows(len(plan.hospitals)) == len(plan.hospitals):
+        if self.secagg and not plan.is_hiding:
             return "secagg"
         return None
 

@@ -123,6 +123,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         "rounds",
         scopes=HOSPITAL,
     ),
+    "coordinates_clipped": Metric(
+        "coordinates that quantization clipped",
+        "share",
+        SHARE,
+        "neither",
+        "rounds",
+        scopes=EVERYWHERE,
+    ),
     "attack_distance": Metric(
         "by how much the attack changed what was sent", "relative length", POSITIVE, "neither"
     ),

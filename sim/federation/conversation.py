@@ -20,6 +20,7 @@ from sim.seeds import Key
 from sim.types import SecureAggregation, View
 
 T = TypeVar("T")
+CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantization clipped
 TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
 
 
@@ -149,7 +150,7 @@ class RoundProtocol(Protocol):
 
 
 class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
-    """A secure aggregation in messages; called, it gives the view that the messages leave."""
+    """A secure aggregation in messages."""
 
 
 def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:

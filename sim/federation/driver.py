@@ -5,7 +5,7 @@ It works on any Flower grid, for any protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flwr.app import Context, Message
@@ -13,6 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from sim.design.attack import AttackPlan
 from sim.design.plan import FederationPlan
+from sim.design.views import present
 from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
 from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
@@ -129,8 +130,8 @@ class Parties:
             return away
         model = self.weights
         most = self.plan.server.max_records
-        present = {name: arrived for name, arrived in trained.items() if name not in away}
-        reports, _ = screened(present, lambda arrived: arrived.report(len(model), most))
+        there = {name: arrived for name, arrived in trained.items() if name not in away}
+        reports, _ = screened(there, lambda arrived: arrived.report(len(model), most))
         grant = Grant(
             level=self.attack.schedule.knowledge,
             number=number,
@@ -138,11 +139,17 @@ class Parties:
             n_hospitals=len(self.plan.hospitals),
             hostile=self.attack.hostile,
             reports=reports,
-            preview=lambda would, rng: self.aggregator.preview(model, would, rng),
-            is_futile=self.plan.quorum.refusal(len(reports)) is not None,
+            preview=lambda would, rng: self.aggregator.preview(number, model, would, rng),
+            is_futile=self._is_futile(number, reports),
         )
-        hostile = {name: present[name] for name in self.attack.hostile if name in present}
+        hostile = {name: there[name] for name in self.attack.hostile if name in there}
         return {**away, **self.adversary.upload(hostile, grant)}
+
+    def _is_futile(self, number: int, hospitals: Iterable[str]) -> bool:
+        """Whether a round with replies of these hospitals alone is skipped, whatever they are."""
+        plan = self.plan
+        groups = present(plan.groups(number), plan.secagg.least, hospitals)
+        return plan.quorum.refusal(sum(map(len, groups)), len(groups)) is not None
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:

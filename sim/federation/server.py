@@ -18,7 +18,7 @@ from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.federation import wire
 from sim.federation.conversation import Concluded, Conversation, RoundProtocol
-from sim.federation.protocols.plain import functional, protocol_of
+from sim.federation.protocols.plain import expected, protocol_of
 from sim.federation.rounds import Aggregated, Skipped, Weights
 from sim.seeds import Key
 from sim.states import State
@@ -67,7 +67,8 @@ class Aggregator:
             chain = self.plan.quorum.chain_for(n_replies)
             made = chain.run(view, self.key.stream("rule", number), self.state.states)
         except RefusedError as refused:
-            cause: Cause = "absent" if self.plan.quorum.refusal(n_replies) else "refused"
+            is_short = self.plan.quorum.refusal(n_replies, len(view.rows)) is not None
+            cause: Cause = "absent" if is_short else "refused"
             return model, replace(found, skipped=self._skipped(number, end, cause, str(refused)))
         with np.errstate(over="ignore"):
             weights = (model + made.move).astype(np.float32)
@@ -81,14 +82,19 @@ class Aggregator:
         return weights, replace(found, aggregate=made.move, shares=by_name)
 
     def preview(
-        self, model: Weights, reports: Mapping[str, wire.Report], rng: np.random.Generator
+        self,
+        number: int,
+        model: Weights,
+        reports: Mapping[str, wire.Report],
+        rng: np.random.Generator,
     ) -> Vector:
-        """The aggregate of these reports in this round, (n_params,); nothing of it lasts.
+        """The aggregate of these reports in a round, (n_params,); nothing of it lasts.
 
         Raises ``RefusedError`` where the rule does.
         """
-        chain = self.plan.quorum.chain_for(len(reports))
-        return chain(replace(functional(self.plan, reports), model=model), rng, self.state.states)
+        view = replace(expected(self.plan, number, reports), model=model)
+        n_replies = int(view.sizes.sum())
+        return self.plan.quorum.chain_for(n_replies)(view, rng, self.state.states)
 
     def _skipped(self, number: int, end: Concluded, cause: Cause, reason: str) -> Skipped:
         missing = tuple(sorted({*self.plan.hospitals} - {*end.usable}))

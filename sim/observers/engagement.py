@@ -145,7 +145,7 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
     n_hospitals = len(plan.hospitals)
     if plan.terms.steps or plan.terms.server_optimizer or not _is_plain_mean(plan):
         found.append(float(np.mean(state.aggregates)) if state.aggregates else 0.0)
-    if plan.secagg.n_rows(n_hospitals) < n_hospitals:
+    if plan.is_hiding:
         found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
     if plan.dp is not None:
         found.append(_noised(subject, plan.dp, weights))

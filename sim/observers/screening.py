@@ -58,7 +58,7 @@ class Screening:
             cause=skipped.cause,
             reason=skipped.reason,
             replies=len(self.subject.plan.hospitals) - len(skipped.missing),
-            needed=self.subject.plan.quorum.least,
+            needed=self.subject.plan.quorum.needed,
             hostile=hostile,
             honest=honest,
         )

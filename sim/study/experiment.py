@@ -28,7 +28,7 @@ from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError
 from sim.seeds import Key, key
-from sim.types import Absence, Consortium, DataSet, Node
+from sim.types import Absence, Consortium, DataSet, Node, SecureAggregation
 
 DATA_HASH = "data_hash"  # beside a configuration, of the data that it was made with
 
@@ -70,7 +70,10 @@ class Experiment:
     def data_notes(self) -> list[str]:
         """The notes on the data of this run's seed for a reader of the figures."""
         settings = self.settings
-        return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
+        with blaming((), public=lambda: self.consortium.public):
+            return list(
+                _notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins))
+            )
 
     @property
     def config(self) -> Node:
@@ -160,6 +163,8 @@ def _made(
 
 
 def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
+    secagg = cast(SecureAggregation, built("secagg", settings.secagg, tuple(settings.plugins)))
+    published = tuple(len(hospital.train) for hospital in consortium.hospitals)
     try:
         terms = Terms(
             hospitals=consortium.names,
@@ -171,6 +176,7 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
             steps=tuple(settings.steps.items()),
             server_optimizer=settings.server_optimizer,
             secagg=settings.secagg,
+            sizes=published if secagg.by_records else None,
             dp=settings.dp,
             server=settings.server,
             plugins=settings.plugins,
@@ -201,11 +207,10 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
     """The policy of a hospital: the protection that it asks for, or else that the plan promises."""
     if asked.hospitals and hospital not in asked.hospitals:
         asked = Policy()
-    hides = plan.secagg.n_rows(len(plan.hospitals)) < len(plan.hospitals)
     return PrivacyPolicy(
         dp=plan.dp is not None if asked.dp is None else asked.dp,
         max_epsilon=asked.max_epsilon,
-        secagg=hides if asked.secagg is None else asked.secagg,
+        secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
     )
 
 

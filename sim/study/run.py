@@ -29,6 +29,7 @@ from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
 from sim.observers.privacy import PrivacyObserver
+from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
@@ -50,6 +51,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     SelectionObserver,
     ReconstructionObserver,
     EngagementObserver,
+    QuantizingObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 
@@ -103,7 +105,7 @@ class FederatedRun(Parties):
         found = [observer.findings(ended) for observer in self.observers]
         details = {name: value for findings in found for name, value in findings.details.items()}
         byzantine = attack.of_kind("byzantine").values()
-        n_rows = experiment.plan.secagg.n_rows(len(consortium))
+        n_rows = len(experiment.plan.groups(1))
         return RunRecord.model_validate(
             {
                 "schema_": SCHEMA,

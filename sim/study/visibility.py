@@ -17,7 +17,7 @@ KNOWN = {
 def visibility(experiment: Experiment) -> list[Visibility]:
     """The visibility of each party in one round."""
     n_hospitals = len(experiment.consortium)
-    n_rows = experiment.plan.secagg.n_rows(n_hospitals)
+    n_rows = len(experiment.plan.groups(1))
     dp = experiment.plan.dp
     noise = ", clipped and noised in the hospital" if dp is not None else ""
     nominal = None if dp is None else dp.nominal_records
@@ -54,7 +54,7 @@ def _used(experiment: Experiment) -> str:
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The conflicts inside the design, each in one sentence."""
     found = list[Conflict]()
-    hidden = experiment.plan.secagg.n_rows(len(experiment.consortium)) < len(experiment.consortium)
+    hidden = experiment.plan.is_hiding
     robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
     if hidden:
         found.append(

@@ -37,13 +37,22 @@ from aggregators.rules.trimmed_mean import TrimmedMean
 from aggregators.secagg.clear import Clear
 from aggregators.secagg.sum import Sum
 from sim.config.settings import Server
+from sim.design.views import averages
 from sim.errors import InputError, RefusedError
 from sim.federation.protocols.plain import capped
 from sim.seeds import stream
-from sim.types import Rule, View
+from sim.types import Roll, Rule, SecureAggregation, Updates, View
 from tests import oracles
 from tests.drawn import RNG, clear, normal
 from tests.rounds import Rounds
+
+
+def seen_under(secagg: SecureAggregation, updates: Updates) -> View:
+    """What a form of secure aggregation leaves to see of updates."""
+    names = tuple(f"h{i:02}" for i in range(len(updates)))
+    groups = secagg(Roll(names), RNG)
+    return averages(groups, secagg.least, names, updates, np.ones(len(names)))
+
 
 # --- refusals
 
@@ -75,14 +84,13 @@ def test_refusal_names_the_numbers_and_the_limit(rule: Rule, n_rows: int, text: 
 
 @pytest.mark.parametrize("rule", [Krum(1), Median(1), TrimmedMean(1), GeometricMedian(1)])
 def test_robust_rules_refuse_one_secure_sum_and_state_what_would_help(rule: Rule) -> None:
-    names = [f"h{i}" for i in range(12)]
-    view = Sum()(normal(12, 3), names, np.ones(12))
+    view = seen_under(Sum(), normal(12, 3))
     with pytest.raises(
         RefusedError,
         match=r"leaves 1 of 12 rows to see: groups of hospitals .* leak the sums of small groups",
     ):
         rule(view, RNG)
-    assert rule(Clear()(normal(12, 3), names, np.ones(12)), RNG).shape == (3,)
+    assert rule(seen_under(Clear(), normal(12, 3)), RNG).shape == (3,)
 
 
 @pytest.mark.parametrize("value", [-1, 1.0, True, "2"])
@@ -107,7 +115,7 @@ def test_mean_counts_hospitals_and_not_groups() -> None:
 
 
 def test_mean_by_count_refuses_where_counts_are_hidden_or_void() -> None:
-    hidden = Sum()(normal(4, 2), list("abcd"), np.ones(4))
+    hidden = seen_under(Sum(), normal(4, 2))
     with pytest.raises(
         RefusedError, match=r"^weighting=count: Mean .* this party does not learn record counts$"
     ):
@@ -123,10 +131,10 @@ def test_mean_knows_only_two_weightings() -> None:
 
 
 def test_secure_sum_changes_nothing_for_the_mean() -> None:
-    updates, names = normal(12, 50), [f"h{i}" for i in range(12)]
-    in_the_clear = Mean()(Clear()(updates, names, np.ones(12)), RNG)
+    updates = normal(12, 50)
+    in_the_clear = Mean()(seen_under(Clear(), updates), RNG)
     np.testing.assert_allclose(
-        Mean()(Sum()(updates, names, np.ones(12)), RNG), in_the_clear, rtol=1e-12, atol=1e-15
+        Mean()(seen_under(Sum(), updates), RNG), in_the_clear, rtol=1e-12, atol=1e-15
     )
 
 

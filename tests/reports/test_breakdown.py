@@ -301,7 +301,7 @@ def test_a_limit_beyond_the_numbers_run_is_known_from_the_runs():
 def test_the_limit_of_a_defense_is_the_largest_number_that_is_not_refused(words, limit):
     (experiment,) = plan(words, [], [])
     chain = experiment.plan.chain
-    assert chain.most_hostile(experiment.plan.secagg.n_rows(12), 12) == limit
+    assert chain.most_hostile(len(experiment.plan.groups(1)), 12) == limit
     if limit is not None:
         assert (
             next(n for n in range(1, 9) if refused(f"adversary.n_hostile={n}", *words)) == limit + 1

@@ -19,6 +19,7 @@ from sim.config import build
 from sim.errors import InputError, NotFiniteError, PluginError, RefusedError
 from sim.study.experiment import Experiment, load
 from sim.study.run import run, run_together
+from sim.types import View
 from tests.federation import experiment
 
 SMALL = ("consortium=heart4", "adversary.n_hostile=1", "model=logistic", "training.rounds=2")
@@ -39,10 +40,7 @@ BODIES = {  # what each does if it is without fault
     "rule": ("view, rng", "view.rows.mean(axis=0)"),
     "step": ("view, rng", "view"),
     "optimizer": ("aggregate, rng", "aggregate"),
-    "secure aggregation": (
-        "updates, hospitals, weights",
-        "View(updates, tuple((name,) for name in hospitals), weights)",
-    ),
+    "secure aggregation": ("roll, rng", "tuple((name,) for name in roll.hospitals)"),
     "byzantine attack": ("known, rng", "-known.own"),
     "fault": ("reply, rng", "SentReply(reply.update, reply.count)"),
     "poison": ("records, schema, rng", "records"),
@@ -83,9 +81,10 @@ class OnlyItself(Network):
 class Faulty:
     about: ClassVar[About] = About("Faulty", "none", 2026, uses="updates_and_rule")
     min_rows: ClassVar[int] = 1
-
-    def n_rows(self, n):
-        return n
+    least: ClassVar[int] = 1
+    quantization: ClassVar[None] = None
+    is_redrawn: ClassVar[bool] = True
+    by_records: ClassVar[bool] = False
 
     def __call__(self, {arguments}):
         CALLS[0] += 1
@@ -164,7 +163,9 @@ def test_a_plug_in_that_raises_at_the_check_is_named_with_its_line(kind: str, fa
     "engine", [run, lambda one: run_together([one])], ids=["alone", "in lockstep"]
 )
 def test_a_plug_in_that_raises_in_a_run_is_named_with_its_line(kind: str, engine, faulty) -> None:
-    n_checked = {"fault": 0, "inversion": 1}.get(kind, 4)  # calls before round 1, at most
+    n_checked = {"fault": 0, "inversion": 1, "secure aggregation": 1}.get(
+        kind, 4
+    )  # calls before round 1, at most
     one = faulty(kind, f"if CALLS[0] > {n_checked}: {{}}['missing']")
     expected = (
         rf"^the plug-in {PLACES[kind][1]}.Faulty raised KeyError at .*faulty.py:\d+: 'missing'$"
@@ -195,8 +196,11 @@ WRONG = {
         "0.5": "returned 0.5, expected an array",
     },
     "secure aggregation": {
-        "good.rows": "expected View",
-        "replace(good, rows=good.rows[:1])": r"returned shape \(1, 3\)",
+        "None": "returned an object of type NoneType, expected tuple",
+        "good[1:]": "expected groups with each hospital once",
+        "(*good, good[0])": "expected groups with each hospital once",
+        "(*good, ())": "expected groups with each hospital once",
+        "(good[0][0], *good[1:])": "returned an object of type str, expected tuple",
     },
     "byzantine attack": {
         "good[0]": r"returned shape \(3,\), expected shape \(1, 3\)",
@@ -257,7 +261,7 @@ def test_a_rule_that_is_not_finite_in_a_run_skips_the_round(faulty) -> None:
 
 def test_the_reason_of_a_rule_that_is_not_finite_names_it(faulty) -> None:
     one = faulty("rule", "good = good * (np.nan if len(good) > 3 else 1)")
-    view = one.plan.secagg(np.ones((4, 5), np.float32), ("a", "b", "c", "d"), np.ones(4))
+    view = View(np.ones((4, 5), np.float32), (("a",), ("b",), ("c",), ("d",)), np.ones(4))
     with pytest.raises(
         NotFiniteError, match=r"^aggregators\.faulty\.Faulty returned values that are not finite$"
     ):

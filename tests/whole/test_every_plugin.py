@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from omegaconf import OmegaConf
 
+from sim.design.views import averages
 from sim.seeds import stream
 from sim.types import (
     LEVELS,
@@ -25,6 +26,7 @@ from sim.types import (
     Observation,
     Poison,
     Records,
+    Roll,
     Rule,
     SecureAggregation,
     TableSchema,
@@ -126,15 +128,17 @@ def test_yaml_states_each_parameter_and_its_default_and_takes_n_hostile_from_the
 # --- secure aggregation
 
 
-def test_secure_aggregation_shows_no_more_rows_than_it_states_and_keeps_the_total(
+def test_secure_aggregation_groups_each_hospital_once_and_keeps_the_total(
     each_secagg: SecureAggregation,
 ) -> None:
     updates = np.random.default_rng(8).normal(size=(12, 5)).astype(np.float32)
     updates.setflags(write=False)
     names = tuple(f"h{i:02}" for i in range(12))
-    view = each_secagg(updates, names, np.arange(1.0, 13.0))
-    assert len(view.rows) == len(view.members) == each_secagg.n_rows(12)
-    assert sorted(name for group in view.members for name in group) == list(names)
+    groups = each_secagg(Roll(names, tuple(range(12))), np.random.default_rng(0))
+    assert sorted(name for group in groups for name in group) == list(names)
+    assert min(map(len, groups)) >= each_secagg.least
+    view = averages(groups, each_secagg.least, names, updates, np.arange(1.0, 13.0))
+    assert view.members == groups
     np.testing.assert_allclose(
         view.sizes @ view.rows, updates.sum(axis=0, dtype=np.float64), rtol=1e-6
     )

@@ -19,6 +19,7 @@ FILLED = {
     "sim/observers/evaluation.py": {"Evaluated"},
     "sim/observers/influence.py": {"Measured"},
     "sim/observers/privacy.py": {"Reported"},
+    "sim/observers/quantizing.py": {"Counts"},
     "sim/observers/reconstruction.py": {"Inversions"},
     "sim/observers/screening.py": {"Log"},
     "sim/observers/selection.py": {"Shares"},

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import returned
 from sim.config.settings import Server
-from sim.federation import wire
+from sim.design.views import averages
+from sim.errors import RefusedError
+from sim.federation import rounding, wire
 from sim.federation.conversation import (
+    CLIPPED,
     TRAIN,
     Answer,
+    Arrived,
     Asked,
     Concluded,
     Conversation,
@@ -23,16 +26,23 @@ from sim.federation.conversation import (
     Trip,
     screened,
 )
-from sim.types import View
+from sim.types import Updates, View
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
     from sim.federation.rounds import Weights
 
 
+LEFT_OUT: Final = "too few of its group sent a usable update"
+ROUNDING: Final = "rounding"  # the number of a reply that seeds the rounding of its update
+
+
 @dataclass(frozen=True)
 class PlainHospital:
-    """The hospital's half: it answers with the update and the record count."""
+    """The hospital's half: it answers with the update and the record count.
+
+    Where updates are quantized, the seed of its rounding goes with them: whoever adds up rounds.
+    """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer:
         """The trained update as it is.
@@ -41,14 +51,17 @@ class PlainHospital:
         """
         if update is None:
             raise ValueError(f"trip {asked.kind}: expected {TRAIN}")
-        return Answer(wire.clear(update))
+        if asked.plan.quantization is None:
+            return Answer(wire.clear(update))
+        return Answer(wire.clear(update, {ROUNDING: rounding.seed(asked.key, asked.number)}))
 
 
 @dataclass(frozen=True)
 class Plain:
     """The aggregator's half: it asks all hospitals to train.
 
-    The plan's ``secagg`` decides what of the updates the aggregator is left to see.
+    The plan's ``secagg`` decides what of the updates the aggregator is left to see. With secure
+    aggregation this round gives what its protocol would leave, and hides nothing on the way.
     """
 
     is_clear: bool = True
@@ -59,17 +72,61 @@ class Plain:
         replies = yield Trip(TRAIN, plan.hospitals, model)
         n_params = len(model)
         most = plan.server.max_records
-        reports, refused = screened(replies, lambda arrived: arrived.report(n_params, most))
-        view = functional(plan, reports) if reports else None
-        reported = {name: report.numbers for name, report in reports.items()}
-        return Concluded(view, tuple(reports), refused, reported)
+        quantization = plan.quantization
+
+        def read(arrived: Arrived) -> wire.Report:
+            report = arrived.report(n_params, most)
+            if quantization is not None:
+                _ = seed_of(report)
+            return report
+
+        reports, refused = screened(replies, read)
+        if not reports:
+            return Concluded(None, (), refused)
+        updates = np.array([report.update for report in reports.values()])
+        reported: dict[str, Mapping[str, float]] = {
+            name: report.numbers for name, report in reports.items()
+        }
+        if quantization is not None:
+            draws = [rounding.noise(seed_of(report), n_params) for report in reports.values()]
+            updates, n_clipped = quantization.rounded(updates, draws)
+            for name, clipped in zip(reports, n_clipped.tolist(), strict=True):
+                reported[name] = {**reported[name], CLIPPED: clipped}
+        try:
+            view = _view(plan, number, reports, updates)
+        except RefusedError as error:
+            return Concluded(None, tuple(reports), refused, reported, str(error))
+        used = {name for group in view.members for name in group}
+        alone = {name: LEFT_OUT for name in reports if name not in used}
+        usable = tuple(name for name in reports if name in used)
+        return Concluded(view, usable, {**refused, **alone}, reported)
 
 
-def functional(plan: FederationPlan, reports: Mapping[str, wire.Report]) -> View:
-    """What the aggregator is left to see of these reports, by hospital in order of their names."""
-    rows = np.array([report.update for report in reports.values()])
-    weights = capped([report.count for report in reports.values()], plan.server)
-    return returned.view(plan.secagg, plan.secagg(rows, tuple(reports), weights), rows.shape[1])
+def expected(plan: FederationPlan, number: int, reports: Mapping[str, wire.Report]) -> View:
+    """What the aggregator would see of these reports in a round, by hospital in order of names.
+
+    Updates are rounded to the nearest step. Raises ``RefusedError`` where it would see nothing.
+    """
+    updates = np.array([report.update for report in reports.values()])
+    if plan.quantization is not None:
+        updates, _ = plan.quantization.rounded(updates, None)
+    return _view(plan, number, reports, updates)
+
+
+def _view(
+    plan: FederationPlan, number: int, reports: Mapping[str, wire.Report], updates: Updates
+) -> View:
+    counts = capped([report.count for report in reports.values()], plan.server)
+    groups = plan.groups(number)
+    return averages(groups, plan.secagg.least, tuple(reports), updates, counts, plan.quantization)
+
+
+def seed_of(report: wire.Report) -> int:
+    """The seed of a report's rounding. Raises ``UnusableError`` where it states none."""
+    seed = report.numbers.get(ROUNDING, -1)
+    if 0 <= seed < 1 << rounding.BITS and seed == (found := int(seed)):
+        return found
+    raise wire.UnusableError(f"reports {ROUNDING}={seed:g}, expected the seed of its rounding")
 
 
 def capped(counts: Sequence[int], server: Server) -> NDArray[np.float64]:

@@ -108,9 +108,12 @@ class Form:
     values: Mapping[str, Entry] = field(default_factory=dict)
 
 
-def clear(report: Report) -> Content:
-    """An update and its record count as they are: a hospital's answer in a plain round."""
-    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers})
+def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
+    """An update and its record count as they are: a hospital's answer in a plain round.
+
+    ``more``: numbers to be sent beside those of the report.
+    """
+    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers, **more})
 
 
 def names_of(part: str) -> tuple[str, str, str]:

@@ -42,12 +42,9 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself, serialized only when ``data`` is asked for."""
 
     def __init__(self, values: NDArray[np.generic]) -> None:
-        self.__dict__ = {
-            "values": values,
-            "dtype": _name(values.dtype),
-            "shape": values.shape,
-            "stype": NPY,
-        }
+        self.__dict__.update(  # past Flower's ``__setattr__``, for there is nothing to mark
+            values=values, dtype=_name(values.dtype), shape=values.shape, stype=NPY
+        )
 
     def __getattr__(self, name: str) -> object:
         if name != "data":

@@ -16,7 +16,7 @@ from sim.errors import RefusedError
 from sim.federation.conversation import Answer, Asked, Concluded, Conversation, Trip, screened
 from sim.federation.rounds import Weights
 from sim.federation.wire import Content, Entry, Form, Report
-from sim.types import About, Updates, View
+from sim.types import About, Members, Roll, Updates, View
 
 RING = np.dtype(np.uint32)  # updates are added up modulo 2^32
 SCALE = 2**16  # steps a unit: values beyond +-2^15 would wrap around
@@ -85,31 +85,45 @@ class MaskedHospital:
 
 
 @dataclass(frozen=True)
+class ToNearest:
+    """The same quantization, of updates that somebody else adds up."""
+
+    step: float = 1 / SCALE
+
+    def refusal(self, n_hospitals: int) -> str | None:
+        """None: nobody is to rely on a toy."""
+        return None
+
+    def rounded(
+        self, updates: Updates, noise: Sequence[NDArray[np.floating]] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        steps = [quantized(update).astype(np.int32) for update in updates]
+        return np.array(steps, np.float64), np.zeros(len(updates), np.int64)
+
+    def value(self, total: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        return total / SCALE / n
+
+
+@dataclass(frozen=True)
 class ClearSum:
     """The same sum, worked out by whoever holds all updates."""
 
     about: ClassVar[About] = About(
         title="MaskedSum", paper="none", year=2026, sees="the sum over all hospitals"
     )
+    quantization: ClassVar[ToNearest] = ToNearest()
+    is_redrawn: ClassVar[bool] = False
+    by_records: ClassVar[bool] = False
+    least: int = 2
 
-    def __call__(
-        self, updates: Updates, hospitals: Sequence[str], weights: NDArray[np.float64]
-    ) -> View:
-        total = np.zeros(updates.shape[1], RING)
-        for update in updates:
-            total += quantized(update)
-        return View(mean_of(total, len(updates))[None], (tuple(hospitals),), None)
-
-    def n_rows(self, n_hospitals: int) -> int:
-        """One."""
-        return 1
+    def __call__(self, roll: Roll, rng: np.random.Generator) -> Members:
+        """All hospitals in one group."""
+        return (roll.hospitals,)
 
 
 @dataclass(frozen=True)
 class MaskedSum(ClearSum):
     """The aggregator's half. ``least``: hospitals whose masked updates it needs."""
-
-    least: int = 2
 
     @property
     def is_clear(self) -> bool:

@@ -23,7 +23,7 @@ from sim.study.run import FederatedRun, run, run_together
 from sim.types import Absence, Rule, Step
 from tests.aggregators.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
 from tests.conftest import plugins
-from tests.federation import aggregated, aggregating, asked, experiment, uploads
+from tests.federation import SEEDED, aggregated, aggregating, asked, experiment, uploads
 from tests.sim.federation.test_lockstep import same
 
 FAR = 1e6
@@ -81,7 +81,7 @@ def one_round(one: Experiment, missing: set[str]) -> tuple[Aggregated, np.ndarra
     rows |= dict.fromkeys(one.attack_plan.hostile, np.full(n_params, FAR, np.float32))
     messages = asked(run)
     replies = {
-        name: wire.answer(row, 50, {}, messages[name])
+        name: wire.answer(row, 50, SEEDED, messages[name])
         for name, row in rows.items()
         if name not in missing
     }
@@ -114,7 +114,7 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
         len(one.attack_plan.hostile),
     )
     found, moved, radii = one_round(one, set(missing))
-    if n_rows < one.plan.quorum.least:
+    if n_rows < one.plan.quorum.needed:
         skipped = found.skipped
         right = (
             skipped is not None
@@ -124,7 +124,7 @@ def outside(one: Experiment, n_missing: int) -> list[str]:
         return (
             []
             if right and moved is None
-            else [f"{n_rows} replies of {one.plan.quorum.least}: not skipped"]
+            else [f"{n_rows} replies of {one.plan.quorum.needed}: not skipped"]
         )
     if moved is None:
         return [f"{n_rows} replies: skipped, {found.skipped.reason}"]
@@ -144,7 +144,7 @@ def test_with_honest_hospitals_absent_a_rule_is_within_its_claim_or_the_round_is
     case: str, n_hostile: int
 ) -> None:
     one = chained(ROBUST[case], None, n_hostile)
-    if one.plan.quorum.least > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
+    if one.plan.quorum.needed > 12 or (n_hostile == 1 and case in MOVED_BY_ONE_FROM):
         # the rule is not defined for so many, also with everybody there, or promises nothing
         # against a single row
         return
@@ -162,7 +162,7 @@ def test_with_honest_hospitals_absent_a_round_is_within_the_claim_or_skipped(
             continue  # a trusted hospital whose row is merged with others is refused before round 1
         if hasattr(STEPS[step], "n_rows") and case in MOVED_BY_ONE_FROM:
             continue  # hostile rows that are merged are one row, against which it promises nothing
-        if one.plan.quorum.least <= 12 and (
+        if one.plan.quorum.needed <= 12 and (
             found := [text for n_missing in range(4) for text in outside(one, n_missing)]
         ):
             wrong[case] = found
@@ -193,7 +193,7 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
     one = counting(
         plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent
     )
-    spare = 12 - one.plan.quorum.least
+    spare = 12 - one.plan.quorum.needed
     assert f"{spare} of 12 may be missing" in absences(one)
     root = getattr(one.plan.chain.rule, "root", None)
     away = [name for name in (*honest_of(one), *one.attack_plan.hostile) if name != root]
@@ -315,7 +315,7 @@ def _round(
         3e38 if overflowing else 0
     )
     replies = {
-        name: wire.answer(row, 50, {}, message)
+        name: wire.answer(row, 50, SEEDED, message)
         for row, (name, message) in zip(rows, asked(run, number).items(), strict=True)
         if name not in missing
     }
@@ -396,7 +396,7 @@ def test_with_all_hospitals_absent_the_model_is_the_untrained_one() -> None:
     (record,) = run_together([one])
     assert record.skipped_rounds == [1, 2, 3]
     assert {skip.reason for skip in record.skips} == {"no usable reply"}
-    assert {skip.needed for skip in record.skips} == {1}
+    assert {skip.needed for skip in record.skips} == {2}
     assert all(len(skip.honest) == 12 for skip in record.skips)
 
 
@@ -414,7 +414,7 @@ def test_the_adversary_sees_no_absent_update_and_asks_a_rule_that_keeps_its_numb
     )
     rows = np.random.default_rng(5).normal(size=(12, len(run.initial))).astype(np.float32)
     replies = {
-        name: wire.answer(row, 50, {}, message)
+        name: wire.answer(row, 50, SEEDED, message)
         for row, (name, message) in zip(rows, asked(run).items(), strict=True)
     }
     arrived = [message for message in uploads(run, 1, replies).values() if message is not None]

@@ -24,6 +24,7 @@ from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
 from sim.types import LEVELS, About, Knowledge, Level, Updates, View
 from tests.federation import (
+    SEEDED,
     aggregated,
     asked,
     attacked,
@@ -80,7 +81,7 @@ def replies(run: FederatedRun, honest_factor: float = 1.0) -> dict[str, Message]
     hostile = run.attack.hostile
     return {
         name: wire.answer(
-            drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, {}, message
+            drawn_update(N, i, 1) * (1 if name in hostile else honest_factor), 50, SEEDED, message
         )
         for i, (name, message) in enumerate(asked(run).items())
     }
@@ -280,7 +281,9 @@ def test_under_secure_aggregation_the_aggregator_sees_one_row_and_no_counts() ->
     assert view.members == (federated.experiment.consortium.names,)
     assert view.weights is None
     np.testing.assert_allclose(
-        view.rows[0], np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0), atol=1e-8
+        view.rows[0],
+        np.mean([drawn_update(N, i, 1) for i in range(12)], axis=0),
+        atol=6 * federated.plan.quantization.error(12),
     )
 
 
