@@ -4,6 +4,7 @@ from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.protection import statement
 from sim.evidence.records import (
     SCHEMA,
+    Access,
     BackdoorGoal,
     Cause,
     Clipped,
@@ -11,12 +12,14 @@ from sim.evidence.records import (
     Engagement,
     HospitalFacts,
     Inverted,
+    Isolating,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Unopened,
     Visibility,
 )
 from sim.evidence.store import (
@@ -47,6 +50,7 @@ __all__ = [
     "RESULT_COLUMNS",
     "ROUNDS",
     "SCHEMA",
+    "Access",
     "BackdoorGoal",
     "Cause",
     "Chain",
@@ -55,6 +59,7 @@ __all__ = [
     "Engagement",
     "HospitalFacts",
     "Inverted",
+    "Isolating",
     "Line",
     "Outcome",
     "Part",
@@ -64,6 +69,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Unopened",
     "Visibility",
     "append",
     "chain",

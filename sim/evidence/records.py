@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import intern
 from typing import Any, Final, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -38,7 +38,9 @@ class Engagement(Part):
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
     change of the record count; for inversion the number of records attacked; for an aggregator 1
-    where it asks for other terms than agreed. With several attacks, the least of theirs.
+    where it asks for other terms than agreed; for an attack on sums 1 where there was a sum; for
+    one on a protocol the share of rounds in which it changed what hospitals are asked, or nothing
+    is hidden; for a fault in messages 1. With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
     steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
@@ -55,6 +57,14 @@ class Screened(Part):
     round: int
     hospital: str
     reason: str
+
+
+class Unopened(Part):
+    """A share that did not open; whether sender or receiver is at fault, nobody can tell."""
+
+    round: int
+    sender: str
+    receiver: str
 
 
 Cause = Literal["absent", "refused", "not_finite"]
@@ -145,6 +155,19 @@ class Inverted(Part):
     gallery: list[Recovered]
 
 
+class Isolating(Part):
+    """An attack on secure aggregation: what was tried.
+
+    What was achieved are the outcomes ``updates_recovered``, ``update_error`` and ``smallest_sum``.
+    ``reads_only``: whether it follows the protocol, so that the model is as without it.
+    ``colluding``: the hospitals that pool their own updates with what the aggregator sees.
+    """
+
+    attack: str
+    reads_only: bool
+    colluding: list[str]
+
+
 class BackdoorGoal(Part):
     """The attack that teaches the model a mark, and the class that marked records are put into.
 
@@ -179,6 +202,24 @@ class Visibility(Part):
 
     party: str
     sees: str
+
+
+class Access(Part):
+    """What one party sees or derives in a run, without a defense and with this one.
+
+    ``before`` and ``after``: by asset of other hospitals, whether the party ``sees`` it,
+    ``derives`` it (and with how many, or over how many rounds), or ``no``.
+    """
+
+    party: str
+    before: dict[str, str]
+    after: dict[str, str]
+
+    def cell(self, asset: str) -> str:
+        """The cell of an asset: what the defense changes, or what stays."""
+        before = self.before.get(asset, "")
+        after = self.after.get(asset, "")
+        return after if before == after else f"{before} -> {after}"
 
 
 class Conflict(Part):
@@ -217,6 +258,7 @@ class RunRecord(Part):
     backdoor: BackdoorGoal | None
     inversion: Inverted | None
     visibility: list[Visibility]
+    access: list[Access] = Field(default=[])  # the visibility table of the design
     conflicts: list[Conflict]
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]
@@ -231,7 +273,9 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
+    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+    isolation: Isolating | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

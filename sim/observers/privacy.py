@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sim.design.refusals import REFUSED
+from sim.design.refusals import REFUSED, UNTRAINED
 from sim.evidence import Screened, outcome
+from sim.federation.conversation import TRAIN
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.observers.spending import epsilons, privacy
@@ -41,7 +42,7 @@ class PrivacyObserver:
         for name, numbers in seen.aggregated.reported.items():
             self.state.numbers[name] = dict(numbers)
         for lost in seen.aggregated.screened:
-            if lost.reason.startswith(REFUSED):
+            if _is_untrained(lost.reason, self.subject.plan.trips):
                 n_before = self.state.refusals.get(lost.hospital, 0)
                 self.state.refusals[lost.hospital] = n_before + 1
 
@@ -59,6 +60,15 @@ class PrivacyObserver:
         ]
         of_all = [outcome("epsilon", max(spent.values()), sum(sizes.values()))] if spent else []
         return Findings([*of_all, *each], details)
+
+
+def _is_untrained(reason: str, trips: Sequence[str]) -> bool:
+    """Whether a hospital refused before it trained, by the reason why its reply was not used."""
+    kind, _, rest = reason.partition(": ")
+    text = rest if kind in trips else reason
+    before = trips[: trips.index(TRAIN)]
+    why = text.removeprefix(REFUSED)
+    return text.startswith(REFUSED) and (kind in before or why in UNTRAINED)
 
 
 def _disputed(

@@ -231,3 +231,10 @@ def test_evidence_states_the_terms_with_all_digits_of_delta() -> None:
     spent = {record.value("epsilon", one.hospital) for one in record.privacy.hospitals}
     assert len(spent) == 1
     assert np.isfinite(spent.pop())
+
+
+def test_groups_by_size_would_publish_the_counts_and_are_refused() -> None:
+    groups = ("secagg=groups", "secagg.by=size", "secagg.size=2")
+    experiment(*SMALL, *groups)
+    with pytest.raises(InputError, match=r"^secagg=Groups: expected groups that do not go by "):
+        experiment(*SMALL, *NOMINAL, *groups)

@@ -86,7 +86,7 @@ def array_record(arrays: dict[str, SharedArray]) -> ArrayRecord:
     return made(ArrayRecord, {**_ARRAYS, "_data": arrays})
 
 
-def config_record(values: dict[str, object]) -> ConfigRecord:
+def config_record(values: Mapping[str, object]) -> ConfigRecord:
     """The record of these plain values."""
     return made(ConfigRecord, {**_CONFIG, "_data": values})
 

@@ -22,7 +22,7 @@ from sim.plugins import CONF
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
-from sim.types import LEVELS, About, Knowledge, Level, Updates, View
+from sim.types import LEVELS, About, Guess, Knowledge, Level, Updates, View
 from tests.federation import (
     SEEDED,
     aggregated,
@@ -320,9 +320,20 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
         run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
         state = run.observer(ReconstructionObserver).state
-        (details,), ((rate, _),) = state.details.values(), state.outcomes.values()
+        (details,), ((rate, *_),) = state.details.values(), state.outcomes.values()
         assert details.records_in_row == in_row
         assert rate.n == 24
+
+
+@pytest.mark.parametrize("other", ["feature_noise", "backdoor", "constrain"])
+def test_inversion_is_scored_against_the_records_that_hospitals_trained_on(other: str) -> None:
+    words = [f"attack=[{other},analytic_inversion]"]
+    once = ("training.rounds=1", "training.local_steps=1", "training.batch_size=1")
+    run = finished(experiment("consortium=heart12", "adversary.n_hostile=6", *once, *words))
+    ((rate, error, *_),) = run.observer(ReconstructionObserver).state.outcomes.values()
+    assert (rate.value, rate.n) == (1.0, 12)
+    assert error.value is not None
+    assert error.value < 1e-4
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
@@ -338,9 +349,9 @@ def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None
     truth = replace(design.truth, consortium=consortium)
     private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
-    guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", subject(design), 1, view, guesses)[0].gallery) == 1
-    hidden, (rate, error) = score("x", subject(private), 1, view, guesses)
+    guesses = [Guess(design.consortium.hospitals[0].train.features)]
+    assert len(score("x", subject(design), design.source, 1, view, guesses)[0].gallery) == 1
+    hidden, (rate, error) = score("x", subject(private), design.source, 1, view, guesses)
     assert hidden.gallery == []
     assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 
