@@ -42,8 +42,8 @@ def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested
     elsewhere.
     """
-    monkeypatch.setattr("clients.dp_sgd.calibrated", lambda *_: 1.0)
-    monkeypatch.setattr("clients.dp_sgd.spent", lambda *_: 1.0)
+    monkeypatch.setattr("clients.accounting.calibrated", lambda *_: 1.0)
+    monkeypatch.setattr("clients.accounting.spent", lambda *_: 1.0)
 
 
 @cache
