@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
 
@@ -205,19 +205,7 @@ class FederationPlan:
     @cached_property
     def refusal(self) -> str | None:
         """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
-        names = self.hospitals
-        refusal = self.quorum.refusal(len(names))
-        if refusal is not None:
-            return refusal
-        counts = np.ones(len(names))
-        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-        try:
-            for rows in (0 * small, small):
-                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
-                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            return str(error)
-        return None
+        return options.refusal(self)
 
 
 def agreed(terms: Terms) -> FederationPlan:
