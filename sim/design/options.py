@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
+import numpy as np
+
 from sim.config.build import built
+from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.names import CLEAR, GROUPS
 from sim.plugins import SELF
+from sim.seeds import stream
 from sim.types import Node, SecureAggregation
 
 if TYPE_CHECKING:
@@ -55,6 +59,27 @@ def _hostile(number: int) -> str:
     return "1 hostile hospital" if number == 1 else f"{number} hostile hospitals"
 
 
+def refusal(plan: FederationPlan) -> str | None:
+    """Why steps or rule cannot work on the plan's view; None if they can.
+
+    It is found by limits, then by tries on small updates. Raises ``PluginError`` for a part that
+    fails on them.
+    """
+    names = plan.hospitals
+    text = plan.quorum.refusal(len(names))
+    if text is not None:
+        return text
+    counts = np.ones(len(names))
+    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+    try:
+        for rows in (0 * small, small):
+            view = averages(plan.groups(1), plan.secagg.least, names, rows, counts)
+            plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+    except RefusedError as error:
+        return str(error)
+    return None
+
+
 def options(
     plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1
 ) -> tuple[Option, ...]:
@@ -69,7 +94,7 @@ def options(
     for words, secagg in _choices(plan, least_group):
         other = replace(plan, secagg=secagg)
         try:
-            if secagg == plan.secagg or other.refusal is not None:
+            if secagg == plan.secagg or refusal(other) is not None:
                 continue
         except (PluginError, RefusedError):
             continue

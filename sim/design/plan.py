@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
 
@@ -20,7 +20,6 @@ from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design import options
 from sim.design.quorum import Quorum
-from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -128,6 +127,18 @@ class FederationPlan:
         """The network of the model on these records."""
         return checked(self.model, self.model(self.columns), self.columns.n_features)
 
+    @property
+    def states_counts(self) -> bool:
+        """Whether hospitals state their own numbers of records."""
+        return self.dp is None or self.dp.nominal_records is None
+
+    def counted(self, n_train: int) -> int:
+        """The number of records that a hospital with ``n_train`` states, and that evidence holds.
+
+        It is ``n_train`` itself, except where local privacy protects it.
+        """
+        return n_train if self.dp is None else self.dp.counted(n_train)
+
     def first_weights(self, key: Key) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn with the aggregator's key."""
         drawn = self.network.initialize(key.stream("model"))
@@ -194,19 +205,7 @@ class FederationPlan:
     @cached_property
     def refusal(self) -> str | None:
         """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
-        names = self.hospitals
-        refusal = self.quorum.refusal(len(names))
-        if refusal is not None:
-            return refusal
-        counts = np.ones(len(names))
-        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-        try:
-            for rows in (0 * small, small):
-                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
-                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            return str(error)
-        return None
+        return options.refusal(self)
 
 
 def agreed(terms: Terms) -> FederationPlan:
