@@ -95,6 +95,9 @@ def _outcomes(record: RunRecord) -> dict[str, str]:
         rows["the same without the attack"] = words.share(record.value("false_trigger_rate"))
     if record.has("reconstruction_rate"):
         rows["records recovered"] = f"{record.n_recovered} of {record.n_attacked}"
+    if (recovered := record.outcome("updates_recovered")) is not None and recovered.n:
+        n_recovered = round((recovered.value or 0.0) * recovered.n)
+        rows["honest hospitals' updates recovered"] = f"{n_recovered} of {recovered.n}"
     if record.value("auroc") is None and not broke_down:
         rows["not defined, because"] = tables.why_undefined(record)
     if record.not_finite_from is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Members, Records, Stateful, View
+from sim.types import Guess, Isolated, Members, Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -45,6 +45,17 @@ def view(plugin: object, value: object, n_params: int) -> View:
     return seen
 
 
+def isolated(plugin: object, value: object, n_params: int) -> Isolated:
+    """What an attack has worked out of rows of ``n_params`` values."""
+    found = instance(plugin, value, Isolated)
+    view(plugin, found.view, n_params)
+    known = found.known
+    if known is not None and (known.shape != (n_params,) or known.dtype != np.bool_):
+        form = f"known of {known.dtype} with shape {described(known.shape)}"
+        raise wrong(plugin, form, f"one bool for each of {n_params} parameters")
+    return found
+
+
 def groups(plugin: object, value: object, hospitals: Sequence[str]) -> Members:
     """Groups with each of the ``hospitals`` once, and no empty one."""
     found = instance(plugin, value, tuple)
@@ -65,6 +76,19 @@ def records(plugin: object, value: object, n_features: int) -> Records:
         if array(plugin, part, shape).dtype != np.float32:
             raise wrong(plugin, f"dtype {part.dtype}", "float32")
     return found
+
+
+def guesses(plugin: object, value: object, n_rows: int, n_features: int) -> list[Guess]:
+    """A guess of an inversion for each of ``n_rows`` rows."""
+    if not isinstance(value, list) or len(value) != n_rows:
+        raise wrong(plugin, described(value), f"a list of {n_rows} guesses")
+    for one in value:
+        guess = instance(plugin, one, Guess)
+        array(plugin, guess.records, (len(guess.records), n_features))
+        share = guess.prevalence
+        if share is not None and not (isinstance(share, float) and 0 <= share <= 1):
+            raise wrong(plugin, f"the share {described(share)}", "one from 0 to 1")
+    return value
 
 
 def with_state(plugin: Stateful[object, object, object], value: object) -> tuple[object, object]:

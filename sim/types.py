@@ -8,7 +8,7 @@ do are in ``sim.kinds``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -37,9 +37,18 @@ Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 # from least to most knowledge
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
 AttackKind: TypeAlias = Literal[
-    "poison", "training", "byzantine", "faults", "inversion", "aggregator"
+    "poison",
+    "training",
+    "byzantine",
+    "faults",
+    "messages",
+    "inversion",
+    "isolation",
+    "aggregator",
+    "protocol",
 ]
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # they need no hostile hospital
+# they need no hostile hospital
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "isolation", "aggregator", "protocol")
 Absent = Literal["keep", "count_as_hostile"]  # the effect of a missing reply: sim.design.quorum
 
 
@@ -244,14 +253,84 @@ class Demand:
     batch_size: int
 
 
+# gradients with respect to updates (n_tries, n_params) -> with respect to features and labels
+Pullback: TypeAlias = "Callable[[Updates], tuple[NDArray[np.float64], NDArray[np.float64]]]"
+
+
+class LocalTraining(Protocol):
+    """A round of a hospital's training on records of one's own choice, which any party can repeat.
+
+    Model, weights and training values are known to all parties. ``features`` are
+    (n_tries, n, n_features) and ``labels`` (n_tries, n), from 0 to 1, for several tries at once;
+    batches are taken in the order of the records, and the records are shared out evenly to
+    ``n_hospitals``, whose updates are averaged. All is float64.
+    """
+
+    def __call__(
+        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+    ) -> Updates:
+        """The update of each try, (n_tries, n_params)."""
+        ...
+
+    def traced(
+        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+    ) -> tuple[Updates, Pullback]:
+        """The updates, and the function that gives the derivatives of what is made of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Observation:
-    """All that an aggregator which follows the protocol holds, and may read, after one round."""
+    """All that an aggregator which follows the protocol holds, and may read, after one round.
+
+    ``model`` (n_params,): the weights that it sent out. ``training``: of hospitals on these
+    weights, None where it cannot be repeated. ``n_records``: how many records are behind each row
+    of the view by the training values and the reported counts, None where these do not tell.
+    """
 
     view: View
-    model: Vector  # the weights it sent out
+    model: Vector
     layout: Layout
     schema: Schema
+    training: LocalTraining | None = None
+    n_records: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """The guess of an inversion on the records behind one row of a view.
+
+    ``records`` (n_guesses, n_features): the best supported first. ``prevalence``: the share of
+    records with the condition, None where it is not guessed.
+    """
+
+    records: NDArray[np.floating]
+    prevalence: float | None = None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """All that an aggregator, and the hospitals that collude with it, hold after one round.
+
+    ``view``: what the aggregator saw, following the protocol. ``own``: the update (n_params,) that
+    each colluding hospital uploaded, by name; empty where none colludes.
+    """
+
+    view: View
+    own: Mapping[str, Vector]
+    round: int
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """What an attack has worked out of the updates that secure aggregation hides, in one round.
+
+    ``view``: rows over fewer hospitals than the aggregator is meant to see. ``known`` (n_params,):
+    which entries of the rows were worked out, and the others are 0; None: all of them.
+    """
+
+    view: View
+    known: NDArray[np.bool_] | None = None
 
 
 Given = TypeVar("Given", contravariant=True)
@@ -510,10 +589,14 @@ class Absence(Protocol):
     """An absence: honest hospitals whose replies do not arrive, by a schedule of its own.
 
     It needs no hostile hospital. ``concerned`` names the hospitals, sorted, once a run; it raises
-    ``InputError`` where there are none. ``away`` decides for one of them in one round.
+    ``InputError`` where there are none. ``away`` decides for one of them in one round. ``phase``:
+    the kind of trip in which it vanishes; then it is away for the rest of the round.
     """
 
     about: ClassVar[About]
+
+    @property
+    def phase(self) -> str: ...
 
     def concerned(
         self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator
@@ -533,16 +616,24 @@ class AggregatorAttack(Protocol):
 
 @runtime_checkable
 class Inversion(Protocol):
-    """An inversion: an observation -> guessed records for each row of the view.
-
-    The guesses for a row are (n_guesses, n_features).
-    """
+    """An inversion: an observation -> a guess for each row of the view."""
 
     about: ClassVar[About]
 
-    def __call__(
-        self, seen: Observation, rng: np.random.Generator
-    ) -> list[NDArray[np.floating]]: ...
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[Guess]: ...
+
+
+@runtime_checkable
+class Isolation(Protocol):
+    """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals.
+
+    ``colludes``: whether hostile hospitals take part in it.
+    """
+
+    about: ClassVar[About]
+    colludes: ClassVar[bool]
+
+    def __call__(self, pooled: Pooled, rng: np.random.Generator, /) -> Isolated: ...
 
 
 @dataclass(frozen=True)

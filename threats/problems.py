@@ -64,7 +64,7 @@ def read(values: JsonValue) -> Design | Problem:
 
 
 def _is_no_name(details: Mapping[str, Any]) -> bool:
-    return (details["type"], details["loc"][-1]) == ("string_type", "constrained-str")
+    return bool(details["type"] == "string_type" and details["loc"][-1] == "constrained-str")
 
 
 def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:

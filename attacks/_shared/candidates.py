@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.types import Schema
+from sim.types import ImageSchema, Schema
 
-TOLERANCE = 1e-2  # how far a 0/1 column may be off
+TOLERANCE = 1e-2  # how far a 0/1 column, or a pixel from its range, may be off
 FURTHEST = 12.0  # standard deviations beyond which no continuous value is a patient's
 SAME = 1e-3  # relative distance up to which two candidates are one
 
@@ -14,18 +14,18 @@ def plausible(found: NDArray[np.float64], schema: Schema) -> NDArray[np.float64]
     """The rows of ``found`` (n, n_features) that can be records, with their 0/1 columns made exact.
 
     A record has exactly one level in each categorical field, 0 or 1 as missing flag, and finite
-    continuous values within 12 standard deviations. A schema without any 0/1 column tells records
-    and mixtures apart by agreement only: then rows count that a second one confirms, or a row that
-    is alone. (In a network of one hidden layer a mixture can confirm itself.)
+    continuous values within 12 standard deviations; an image has pixels from 0 to 1. A schema
+    without any 0/1 column hardly tells records from mixtures, so that many guesses are mixtures
+    there: of a record that moved one neuron alone nothing else can be seen.
     """
     found = found[np.isfinite(found).all(axis=1)]
+    if isinstance(schema, ImageSchema):
+        return found[((found >= -TOLERANCE) & (found <= 1 + TOLERANCE)).all(axis=1)]
     continuous = [field.columns[0] for field in schema.fields if field.kind == "continuous"]
     found = found[(np.abs(found[:, continuous]) <= FURTHEST).all(axis=1)]
     groups = [field.columns for field in schema.fields if field.kind == "categorical"]
     flags = [field.missing for field in schema.fields if field.missing is not None]
     binary = [*flags, *(column for group in groups for column in group)]
-    if not binary:
-        return found[_like(found).sum(axis=1) > 1] if len(found) > 1 else found
     whole = np.round(found)
     near = np.abs(found[:, binary] - whole[:, binary]) <= TOLERANCE
     fits = (near & np.isin(whole[:, binary], (0, 1))).all(axis=1)

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks._shared.candidates import grouped, plausible
+from attacks._shared.labels import prevalences
 from sim.errors import RefusedError, number, whole
-from sim.types import About, Layout, Observation, Vector
+from sim.types import About, Guess, Layout, Observation, Vector
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class AnalyticInversion:
     A hospital of one record is read exactly, also after many SGD steps; so is each record of a
     larger sum that alone activates some ReLU neuron. Everything else is a mixture of records, used
     only if it looks like a record (see ``plausible``). After Adam the quotients are wrong in the
-    continuous fields. Noise on the updates leaves no guess.
+    continuous fields. Noise on the updates leaves no guess where records have 0/1 columns, and
+    wrong guesses elsewhere. The share of records with the condition is guessed beside them.
 
     Args:
         round: round whose updates are attacked, from 1.
@@ -40,20 +42,20 @@ class AnalyticInversion:
         whole(1, round=self.round)
         number(0, 1, open_low=True, threshold=self.threshold)
 
-    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[NDArray[np.floating]]:
-        """The guessed records of each row of the view, (n_guesses, n_features) float64.
-
-        The best supported guess comes first.
+    def __call__(self, seen: Observation, rng: np.random.Generator) -> list[Guess]:
+        """The guess of each row of the view.
 
         Raises:
             RefusedError: the model does not start with a linear layer with a bias on the features
                 of the schema.
         """
         weight, bias = first_layer(seen.layout, seen.schema.n_features)
-        quotients = (
-            self._quotients(row[weight], row[bias]) for row in seen.view.rows.astype(np.float64)
-        )
-        return [grouped(plausible(found, seen.schema)) for found in quotients]
+        shares = prevalences(seen, rng)
+        found = []
+        for row, share in zip(seen.view.rows.astype(np.float64), shares, strict=True):
+            quotients = plausible(self._quotients(row[weight], row[bias]), seen.schema)
+            found.append(Guess(grouped(quotients), share))
+        return found
 
     def _quotients(self, weight: Vector, bias: Vector) -> NDArray[np.float64]:
         """Weight update over bias update of each neuron that moved, the most moved first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, cast
@@ -18,6 +19,7 @@ from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
@@ -60,7 +62,9 @@ def comparison(config: DictConfig) -> None:
     with compare.entered(folder, experiments) as held:
         results.write_config(folder, values)
         with progress("Comparing", len(experiments), "runs") as step:
-            records = compare.finish(experiments, folder, workers, lambda _: step(), held)
+            records = compare.finish(
+                experiments, folder, workers, lambda _: step(), held, meanwhile=_load_report
+            )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
     from reports.terminal import closing
@@ -77,6 +81,24 @@ def search_for_cycles() -> None:
         gc.enable()
 
 
+@contextmanager
+def _unsearched() -> Iterator[None]:
+    """Python does not search for cycles in this block, whose objects are many and mostly stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        search_for_cycles()
+
+
+def _load_report() -> None:
+    """Load what makes a page of runs, which takes a second."""
+    with _unsearched():
+        from reports.page import prepare
+
+        prepare()
+
+
 def end_sweep(folder: Path, command: str, start: float) -> None:
     """Write and print the report of a sweep, of those jobs that left evidence."""
     from reports import sweeps
@@ -89,9 +111,12 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 
 
 def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
+    """Rebuild the report of each folder from its evidence, if that and its verdict hold.
+
+    Of a design's verdict also what follows from it: exports and the register as a table.
+    """
     from reports import sweeps
-    from threats import stored, verdict
+    from threats import catalog, exports, stored, verdict
 
     search_for_cycles()
     for word in words:
@@ -102,9 +127,14 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        is_judged = stored.held(folder)
-        shown = page(folder, chain.records, chain.records, of_design=is_judged)
-        print_place(page_of_verdict(folder, chain) if is_judged else shown)
+        if not stored.held(folder):
+            print_place(page(folder, chain.records, chain.records))
+            continue
+        found = stored.read(folder, chain)
+        exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+        verdict.write_table(folder, found.assessment)
+        page(folder, chain.records, chain.records, of_design=True)
+        print_place(page_of_verdict(folder, chain))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -144,11 +174,16 @@ def page(
 
     ``of_design``: the first page of the folder is that of a design's verdict.
     """
-    from reports.page import INDEX, RUNS, write_report
+    with _unsearched():
+        from reports.figures import style
+        from reports.page import INDEX, RUNS, write_report
 
-    shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    name = RUNS if of_design else INDEX
-    return write_report(folder, everything, name=name, show_reconstructions=shown)
+        shown = all(record.config["report"]["show_reconstructions"] for record in records)
+        name = RUNS if of_design else INDEX
+        with aside(style.save) as save:
+            return write_report(
+                folder, everything, name=name, show_reconstructions=shown, save=save
+            )
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

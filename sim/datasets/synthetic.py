@@ -81,8 +81,8 @@ class Synthetic:
 
     def _size(self, rng: np.random.Generator) -> int:
         """How many patients a hospital has: the first draw of its stream."""
-        factor = float(np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2))
-        return max(MIN_ROWS, round(self.n_records * factor))
+        factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
+        return max(MIN_ROWS, round(float(self.n_records * factor)))
 
     def _patients(
         self, weights: NDArray[np.float64], rng: np.random.Generator

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sim import returned
@@ -14,6 +16,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
+from sim.messages import MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -26,12 +29,22 @@ from sim.types import (
     Divided,
     Fault,
     Inversion,
+    Isolation,
     Poison,
     Records,
 )
 
 Attack: TypeAlias = (
-    Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+    Poison
+    | TrainingAttack
+    | Byzantine
+    | Fault
+    | Absence
+    | MessageFault
+    | Inversion
+    | Isolation
+    | AggregatorAttack
+    | ProtocolAttack
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -42,6 +55,7 @@ class AttackPlan:
 
     ``schedule``: in which rounds they attack, and what they know.
     ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
+    ``keys``: of the hostile hospitals, by name, from which their secrets follow.
     """
 
     hostile: tuple[str, ...]
@@ -49,6 +63,7 @@ class AttackPlan:
     attacks: Mapping[str, Attack]
     absent: Mapping[str, tuple[str, ...]]
     key: Key
+    keys: Mapping[str, Key]
 
     @overload
     def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...
@@ -63,10 +78,19 @@ class AttackPlan:
     def of_kind(self, kind: Literal["faults"]) -> Mapping[str, Fault | Absence]: ...
 
     @overload
+    def of_kind(self, kind: Literal["messages"]) -> Mapping[str, MessageFault]: ...
+
+    @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
 
     @overload
+    def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...
+
+    @overload
     def of_kind(self, kind: Literal["aggregator"]) -> Mapping[str, AggregatorAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...
@@ -103,6 +127,19 @@ class AttackPlan:
             raise InputError(where, problem.value, problem.expected) from None
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
+
+    def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
+        """What an attack on a protocol knows when a round with ``model`` (n_params,) begins."""
+        return Stage(
+            number=number,
+            hospitals=plan.hospitals,
+            model=model,
+            layout=plan.network.layout,
+            digest=plan.digest,
+            secagg=plan.terms.secagg,
+            step=1.0 if plan.quantization is None else plan.quantization.step,
+            keys=self.keys,
+        )
 
     def attacks_in(self, round_: int) -> bool:
         """Whether hostile hospitals attack in this round."""

@@ -23,11 +23,14 @@ class PrivacyPolicy:
     ``dp``: records must be protected by record-level differential privacy.
     ``max_epsilon``: the most that one record may lose over all rounds, None for no limit.
     ``secagg``: the aggregator must not see the hospital's update alone.
+    ``least_group``: the fewest hospitals of a sum that holds the hospital's update, also where
+    others are missing.
     """
 
     dp: bool = False
     max_epsilon: float | None = None
     secagg: bool = False
+    least_group: int = 1
 
     def refusal(self, plan: FederationPlan, n_records: int) -> Refusal | None:
         """Why a hospital with so many records refuses the plan; None if it accepts it."""
@@ -37,6 +40,8 @@ class PrivacyPolicy:
             return "epsilon"
         if self.secagg and not plan.is_hiding:
             return "secagg"
+        if min(plan.quorum.sizes[0], plan.quorum.least) < self.least_group:
+            return "group"
         return None
 
 
@@ -47,9 +52,10 @@ def spent(plan: FederationPlan, n_records: int) -> float:
 
 @lru_cache(maxsize=1024)
 def _epsilon(dp: LocalPrivacy, training: Training, n_records: int) -> float:
-    steps = training.rounds * training.steps(n_records)
-    noise = dp.noise(n_records, training)
-    return dp.epsilon([(noise, sample_rate(n_records, training), steps)])
+    counted = dp.counted(n_records)
+    steps = training.rounds * training.steps(counted)
+    noise = dp.noise(counted, training)
+    return dp.epsilon([(noise, sample_rate(counted, training), steps)])
 
 
 @dataclass(frozen=True, eq=False)

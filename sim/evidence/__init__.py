@@ -1,8 +1,10 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
 from sim.evidence.outcomes import Outcome, Part, outcome
+from sim.evidence.protection import statement
 from sim.evidence.records import (
     SCHEMA,
+    Access,
     BackdoorGoal,
     Cause,
     Clipped,
@@ -10,12 +12,14 @@ from sim.evidence.records import (
     Engagement,
     HospitalFacts,
     Inverted,
+    Isolating,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Unopened,
     Visibility,
 )
 from sim.evidence.store import (
@@ -46,6 +50,7 @@ __all__ = [
     "RESULT_COLUMNS",
     "ROUNDS",
     "SCHEMA",
+    "Access",
     "BackdoorGoal",
     "Cause",
     "Chain",
@@ -54,6 +59,7 @@ __all__ = [
     "Engagement",
     "HospitalFacts",
     "Inverted",
+    "Isolating",
     "Line",
     "Outcome",
     "Part",
@@ -63,6 +69,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Unopened",
     "Visibility",
     "append",
     "chain",
@@ -72,6 +79,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "statement",
     "write_results",
     "write_tables",
 ]

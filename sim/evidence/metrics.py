@@ -89,6 +89,32 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "recovered records",
     ),
+    "updates_recovered": Metric(
+        "share of hospitals whose update is recovered",
+        "share",
+        SHARE,
+        "higher",
+        "updates of honest hospitals",
+        "trials",
+    ),
+    "update_error": Metric(
+        "error of the best recovered update",
+        "relative length",
+        POSITIVE,
+        "lower",
+        scopes=EVERYWHERE,
+    ),
+    "smallest_sum": Metric(
+        "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
+    ),
+    "prevalence_error": Metric(
+        "error of the guessed share of records with the condition",
+        "share",
+        SHARE,
+        "lower",
+        "guessed shares",
+        scopes=EVERYWHERE,
+    ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
     ),
@@ -130,6 +156,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         "neither",
         "rounds",
         scopes=EVERYWHERE,
+    ),
+    "messages": Metric(
+        "messages from and to a hospital in a round", "messages", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_sent": Metric(
+        "what a hospital sends in a round", "bytes", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_received": Metric(
+        "what a hospital is sent in a round", "bytes", POSITIVE, "neither", basis="none"
     ),
     "attack_distance": Metric(
         "by how much the attack changed what was sent", "relative length", POSITIVE, "neither"

@@ -8,36 +8,22 @@ half knows on which engine, or beside which other runs, it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from flwr.app import Message
 
 from sim.design.plan import FederationPlan
+from sim.design.refusals import SENTENCES, Refusal
+from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.rounds import Weights
+from sim.messages import Concluded, Trip
 from sim.seeds import Key
-from sim.types import SecureAggregation, View
+from sim.types import SecureAggregation
 
 T = TypeVar("T")
 CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantization clipped
 TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
-
-
-@dataclass(frozen=True, eq=False)
-class Trip:
-    """What the aggregator asks of some hospitals at once.
-
-    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks.
-    ``model`` (n_params,): the weights that they train for it; None: nothing is trained. ``common``:
-    what each of them is sent. ``each``: what single ones are sent beside that, by name.
-    """
-
-    kind: str
-    hospitals: tuple[str, ...]
-    model: Weights | None = None
-    common: wire.Content = wire.NOTHING
-    each: Mapping[str, wire.Content] = field(default_factory=dict)
 
 
 class Arrived:
@@ -81,23 +67,15 @@ class Arrived:
 Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order of their names
 
 
-@dataclass(frozen=True, eq=False)
-class Concluded:
-    """The end of a round's conversation.
-
-    ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
-    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and why. ``reported``: numbers that hospitals state beside their updates.
-    """
-
-    view: View | None
-    usable: tuple[str, ...] = ()
-    screened: Mapping[str, str] = field(default_factory=dict)
-    reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    reason: str = "no usable reply"
-
-
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
+
+
+class TripRefusedError(RefusedError):
+    """The refusal of a hospital's half to answer a trip: one of a fixed list, without own words."""
+
+    def __init__(self, why: Refusal) -> None:
+        self.why = why
+        super().__init__(SENTENCES[why])
 
 
 class Asked(NamedTuple):
@@ -105,7 +83,7 @@ class Asked(NamedTuple):
 
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``:
     what its half held back in an earlier trip of this round. ``key``: its own secret, from which it
-    draws.
+    draws. ``model`` (n_params,): what it was sent to train, empty where nothing is trained.
     """
 
     kind: str
@@ -115,6 +93,7 @@ class Asked(NamedTuple):
     content: wire.Content
     held: wire.Content
     key: Key
+    model: Weights
 
 
 class Answer(NamedTuple):
@@ -127,8 +106,9 @@ class Answer(NamedTuple):
 class HospitalHalf(Protocol):
     """The hospital's half of a protocol: it answers one trip.
 
-    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
-    error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.
+    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises
+    ``TripRefusedError`` for a trip that it refuses; at the aggregator any other error counts as a
+    failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...

@@ -17,9 +17,10 @@ from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.federation import wire
-from sim.federation.conversation import Concluded, Conversation, RoundProtocol
+from sim.federation.conversation import Conversation, RoundProtocol
 from sim.federation.protocols.plain import expected, protocol_of
 from sim.federation.rounds import Aggregated, Skipped, Weights
+from sim.messages import Concluded
 from sim.seeds import Key
 from sim.states import State
 from sim.types import Vector, View
@@ -57,7 +58,7 @@ class Aggregator:
             Screened(round=number, hospital=name, reason=withheld.reason(reason, public=public))
             for name, reason in sorted(end.screened.items())
         ]
-        found = Aggregated(screened=tuple(screened), reported=end.reported)
+        found = Aggregated(screened=tuple(screened), reported=end.reported, unopened=end.unopened)
         if end.view is None:
             return model, replace(found, skipped=self._skipped(number, end, "absent", end.reason))
         view = replace(end.view, model=model)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim import limits
-from sim.errors import InputError, one_of, whole
+from sim.errors import InputError, number, one_of, whole
 from sim.models.network import Network
 from sim.types import ImageSchema, Schema
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 ACTIVATIONS = ("relu", "sigmoid")
+MOST = 100.0  # of first weights
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,9 @@ class Convolutional(Network):
     """Convolutions with an activation after each, then one linear layer.
 
     ``image`` has channels, height and width. An image is padded with zeros by half a kernel, so
-    that a convolution of stride 1 keeps its size and one of stride 2 halves it, rounded up.
+    that a convolution of stride 1 keeps its size and one of stride 2 halves it, rounded up. After
+    each activation the largest of ``pool`` x ``pool`` pixels is taken; rows and columns left over
+    are dropped. ``first``: the first weights and biases are uniform between plus and minus this.
     """
 
     image: tuple[int, int, int]
@@ -29,6 +35,8 @@ class Convolutional(Network):
     strides: tuple[int, ...]
     kernel: int
     activation: str
+    pool: int = 1
+    first: float | None = None
 
     def build(self) -> nn.Sequential:
         from torch import nn
@@ -39,27 +47,39 @@ class Convolutional(Network):
         for n_out, stride in zip(self.channels, self.strides, strict=True):
             layers.append(nn.Conv2d(n_channels, n_out, self.kernel, stride, self.kernel // 2))
             layers.append(activation())
+            if self.pool > 1:
+                layers.append(nn.MaxPool2d(self.pool))
             n_channels = n_out
-            height = -(-height // stride)
-            width = -(-width // stride)
+            height = -(-height // stride) // self.pool
+            width = -(-width // stride) // self.pool
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_channels * height * width, 1))
+
+    def initialize(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        if self.first is None:
+            return super().initialize(rng)
+        return rng.uniform(-self.first, self.first, size=self.n_params).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class CNN:
-    """Convolutional network in the form of LeNet without pooling (LeCun et al., 1998).
+    """Convolutional network in the form of LeNet (LeCun et al., 1998).
 
     Args:
         channels: outputs of each convolution.
         strides: of each convolution; 2 halves the image.
         kernel: pixels of a convolution's side, odd.
         activation: relu or sigmoid.
+        pool: side of the squares of which the largest pixel is taken after each activation; 1 for
+            none.
+        first: bound of the first weights and biases, which are uniform; torch's own without.
     """
 
     channels: list[int]
     strides: list[int]
     kernel: int
     activation: str
+    pool: int = 1
+    first: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse no or too many layers, an even kernel, and an unknown activation."""
@@ -79,6 +99,9 @@ class CNN:
         if self.kernel % 2 == 0:
             raise InputError("kernel", self.kernel, "expected an odd number")
         one_of(ACTIVATIONS, activation=self.activation)
+        whole(1, pool=self.pool)
+        if self.first is not None:
+            number(0, MOST, open_low=True, first=self.first)
 
     def __call__(self, schema: Schema) -> Convolutional:
         """The network on images of this schema. Raises ``InputError`` for records that are none."""
@@ -87,10 +110,18 @@ class CNN:
                 "expected a consortium of images, and the records of this one are rows of a table"
             )
             raise InputError("model", "CNN", expected)
+        sides = [schema.height, schema.width]
+        for stride in self.strides:
+            sides = [-(-side // stride) // self.pool for side in sides]
+        if min(sides) < 1:
+            expected = f"expected less for {schema.height} x {schema.width} pixels"
+            raise InputError("model.pool", self.pool, expected)
         return Convolutional(
             (schema.channels, schema.height, schema.width),
             tuple(self.channels),
             tuple(self.strides),
             self.kernel,
             self.activation,
+            self.pool,
+            self.first,
         )

@@ -1,4 +1,4 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
+"""What is reconstructed of one round from what an aggregator holds, against the true records."""
 
 from __future__ import annotations
 
@@ -10,16 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from sim import returned
 from sim.datasets.encoding import decode, matching
 from sim.design.batches import drawn
+from sim.design.plan import FederationPlan
+from sim.design.simulated import Simulated
 from sim.evidence import Inverted, Outcome, Recovered, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.types import Observation, View
+from sim.models.unrolled import Unrolled
+from sim.types import Guess, Observation, Records, Vector, View
 
 GALLERY = 12  # records stored for a report
 
 Guesses = NDArray[np.floating]
+
+
+def observation(plan: FederationPlan, view: View, model: Vector) -> Observation:
+    """All that an aggregator holds after a round in which it sent out ``model`` (n_params,)."""
+    training = None
+    if plan.training.optimizer == "sgd":
+        norm = None if plan.dp is None else plan.dp.max_grad_norm
+        training = Unrolled(plan.network, model, plan.training, norm)
+    n_records = expected_records(plan, view)
+    return Observation(view, model, plan.network.layout, plan.columns, training, n_records)
+
+
+def expected_records(plan: FederationPlan, view: View) -> tuple[int | None, ...]:
+    """The number of records behind each row, as far as an aggregator can tell.
+
+    Without counts, hospitals are taken to have as many records as their batches hold.
+    """
+    steps = plan.training.local_steps
+    most = None if steps is None else steps * plan.training.batch_size
+    if view.weights is None:
+        return tuple(None if most is None else most * len(members) for members in view.members)
+    rows = zip(view.weights, view.members, strict=True)
+    return tuple(
+        int(count) if most is None else min(int(count), most * len(members))
+        for count, members in rows
+    )
 
 
 @dataclass
@@ -31,27 +61,27 @@ class Inversions:
 
 
 class ReconstructionObserver:
-    """Inverts the aggregator's view in the rounds that the run's inversions attack."""
+    """Inverts the finest rows that are held in the rounds that the run's inversions attack."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.attacks = subject.attack.of_kind("inversion")
+        self.hospitals = simulated(subject)
         self.state = Inversions()
 
     def start(self, weights: Weights) -> None:
         """There is nothing to invert before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Invert the round's view, if it is attacked and there is one."""
+        """Invert the rows of the round, if it is attacked and there are any."""
         for name, attack in self.attacks.items():
-            view = seen.aggregated.view
+            view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                layout = self.subject.plan.network.layout
-                schema = self.subject.plan.columns
-                observation = Observation(view, seen.before, layout, schema)
+                plan = self.subject.plan
                 draws = self.subject.attack.key.stream("attack", name, seen.number)
-                guesses = attack(observation, draws)
-                found = score(name, self.subject, seen.number, view, guesses)
+                made = attack(observation(plan, view, seen.before), draws)
+                guesses = returned.guesses(attack, made, len(view.rows), plan.columns.n_features)
+                found = score(name, self.subject, self.hospitals, seen.number, view, guesses)
                 self.state.details[name], self.state.outcomes[name] = found
 
     def findings(self, ended: Ended) -> Findings:
@@ -60,60 +90,86 @@ class ReconstructionObserver:
         return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
 
-@dataclass(frozen=True)
-class _Truth:
-    hospital: str
-    rows: NDArray[np.float32]
+def simulated(subject: Subject) -> Simulated:
+    """The hospitals of a run as they train: hostile ones on what their attacks make of a site."""
+    return Simulated(subject.plan, subject.truth.sites, subject.attack)
 
 
 def score(
-    name: str, subject: Subject, round_: int, view: View, guesses: Sequence[Guesses]
+    name: str,
+    subject: Subject,
+    hospitals: Simulated,
+    round_: int,
+    view: View,
+    guesses: Sequence[Guess],
 ) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
-    Attacked are all records that the hospitals trained on in that round. A record is recovered if a
+    Attacked are all records that the hospitals trained on in that round, of a hostile hospital
+    those that its poison made. A record is recovered if a
     guess matches it in every field (``encoding.matching``); of several the nearest counts.
     """
     gallery: list[Recovered] = []
     errors: list[float] = []
-    for members, found in zip(view.members, guesses, strict=True):
-        truths = [_truth(subject, round_, hospital) for hospital in members]
-        for truth in truths:
-            for record in truth.rows:
-                error, shown = _compare(subject, truth.hospital, record, found)
+    for members, guess in zip(view.members, guesses, strict=True):
+        for hospital in members:
+            for record in used(hospitals, round_, hospital).features:
+                error, shown = _compare(subject, hospital, record, guess.records)
                 errors.append(error)
                 gallery.append(shown)
     recovered = [error for error in errors if np.isfinite(error)]
     n = len(recovered)
     largest = max(recovered, default=None)
-    none = "no record was recovered"
+    rate = n / len(errors) if errors else None
     outcomes = [
-        outcome("reconstruction_rate", n / len(errors) if errors else 0.0, len(errors)),
-        outcome("reconstruction_error", largest, n, undefined=none),
+        outcome("reconstruction_rate", rate, len(errors), undefined="no record was attacked"),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        *_prevalence(hospitals, round_, view, guesses),
     ]
     details = Inverted(
         attack=name,
         round=round_,
-        n_guesses=sum(len(found) for found in guesses),
-        records_in_row=records_behind(subject, round_, view),
+        n_guesses=sum(len(guess.records) for guess in guesses),
+        records_in_row=records_behind(hospitals, round_, view),
         gallery=_shown(gallery) if subject.show_records else [],
     )
     return details, outcomes
 
 
-def records_behind(subject: Subject, round_: int, view: View) -> list[int]:
+def _prevalence(
+    hospitals: Simulated, round_: int, view: View, guesses: Sequence[Guess]
+) -> list[Outcome]:
+    """How far guessed shares of records with the condition are off, where any was guessed."""
+    gaps = dict[tuple[str, ...], float]()
+    for members, guess in zip(view.members, guesses, strict=True):
+        if guess.prevalence is not None:
+            labels = [used(hospitals, round_, hospital).labels for hospital in members]
+            gaps[members] = abs(guess.prevalence - float(np.concatenate(labels).mean()))
+    if not gaps:
+        return []
+    alone = [(members[0], gap) for members, gap in gaps.items() if len(members) == 1]
+    return [
+        outcome("prevalence_error", float(np.mean(list(gaps.values()))), len(gaps)),
+        *(outcome("prevalence_error", gap, 1, hospital=hospital) for hospital, gap in alone),
+    ]
+
+
+def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:
     """How many records the hospitals of each row of ``view`` trained on in a round."""
     return [
-        sum(len(_truth(subject, round_, hospital).rows) for hospital in members)
+        sum(len(used(hospitals, round_, hospital)) for hospital in members)
         for members in view.members
     ]
 
 
-def _truth(subject: Subject, round_: int, hospital: str) -> _Truth:
-    site = subject.truth.site(hospital)
-    private = subject.plan.dp is not None
-    used = drawn(site.key, round_, len(site.records), subject.plan.training, private=private)
-    return _Truth(hospital, site.records.features[used])
+def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
+    """The records that a hospital trained on in a round, each once."""
+    plan = hospitals.plan
+    site = hospitals.site(plan.hospitals.index(hospital), round_)
+    training = site.training or plan.training
+    n = len(site.records)
+    counted = None if plan.dp is None else plan.dp.counted(n)
+    return site.records.take(drawn(site.key, round_, n, training, counted))
 
 
 def _compare(

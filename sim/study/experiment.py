@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import cast
 
@@ -150,6 +150,7 @@ def _made(
         attacks=attacks,
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
+        keys={name: key(seed, "hospital", name) for name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,
@@ -158,7 +159,7 @@ def _made(
         sites=_sites(settings, consortium, plan),
         key=key(seed, "simulator"),
     )
-    check(plan, attack, truth)
+    check(plan, attack, truth, settings.policy.least)
     return Experiment(settings, label, plan, attack, truth)
 
 
@@ -183,7 +184,16 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
         )
     except ValidationError as error:
         raise first(error) from None
-    return agreed(terms)
+    plan = agreed(terms)
+    return replace(plan, terms=enrolled(terms, settings.seed)) if plan.enrolls else plan
+
+
+def enrolled(terms: Terms, seed: int) -> Terms:
+    """The terms with the verification key of each hospital, as if all had been enrolled."""
+    from sim.federation.protocols.secagg.signing import verification_key  # and so cryptography
+
+    keys = {name: verification_key(key(seed, "hospital", name)).hex() for name in terms.hospitals}
+    return terms.model_copy(update={"enrolled": keys})
 
 
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
@@ -211,6 +221,7 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
         dp=plan.dp is not None if asked.dp is None else asked.dp,
         max_epsilon=asked.max_epsilon,
         secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
+        least_group=asked.least_group or 1,
     )
 
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from sim.design import options, overlap
+from sim.design import plan as plans
+from sim.design.plan import FederationPlan
 from sim.evidence import Conflict, Visibility
+from sim.federation.protocols.plain import protocol_of
 from sim.study.experiment import Experiment
-from sim.types import BY_AGGREGATOR, LEVELS
+from sim.types import BY_AGGREGATOR, LEVELS, Members
+
+TWO = "secure aggregation and a consortium of two"
+REDRAWN = "groups drawn anew and hidden updates"
+EACH_OTHER = (
+    "Two hospitals read each other: each subtracts its own update from the sum, which the common"
+    " model shows, and is left with the other's, whatever protocol adds them up."
+)
 
 KNOWN = {
     "own": "each its own update only",
@@ -16,13 +29,7 @@ KNOWN = {
 
 def visibility(experiment: Experiment) -> list[Visibility]:
     """The visibility of each party in one round."""
-    n_hospitals = len(experiment.consortium)
-    n_rows = len(experiment.plan.groups(1))
-    noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
-    if n_rows == n_hospitals:
-        rows = f"{n_rows} updates, one for each hospital{noise}; record counts"
-    else:
-        rows = f"{n_rows} sum of {n_hospitals} updates{noise}; no record counts"
+    rows = _rows(experiment.plan)
     own = "its own records; the common model of each round"
     final = "the common model after the last round"
     parties = [
@@ -39,6 +46,26 @@ def visibility(experiment: Experiment) -> list[Visibility]:
     return parties
 
 
+def _rows(plan: FederationPlan) -> str:
+    """What the aggregator gets of a round, in words."""
+    n_hospitals = len(plan.hospitals)
+    groups = plan.groups(1)
+    noise = ", clipped and noised in the hospital" if plan.dp is not None else ""
+    if not plan.is_hiding:
+        counts = "record counts" if plan.states_counts else "no record counts but the agreed one"
+        return f"{n_hospitals} updates, one for each hospital{noise}; {counts}"
+    counts = "no record counts" if plan.terms.sizes is None else "record counts, by the plan"
+    if len(groups) == 1:
+        return f"1 sum of {n_hospitals} updates{noise}; {counts}"
+    drawn = "drawn anew in each round" if plan.secagg.is_redrawn else "the same in all rounds"
+    sizes = _either(groups)
+    return f"{len(groups)} sums of {sizes} updates each{noise}, groups {drawn}; {counts}"
+
+
+def _either(groups: Members) -> str:
+    return " or ".join(map(str, sorted({len(group) for group in groups})))
+
+
 def _used(experiment: Experiment) -> str:
     granted = LEVELS.index(experiment.settings.adversary.knowledge)
     byzantine = experiment.attack_plan.of_kind("byzantine").values()
@@ -46,23 +73,36 @@ def _used(experiment: Experiment) -> str:
     return LEVELS[min(granted, max(uses, default=0))]
 
 
+def note(plan: FederationPlan) -> str | None:
+    """What of secure aggregation is simulated; None where nothing is."""
+    if not (plan.is_hiding and protocol_of(plan).is_clear):
+        return None
+    return (
+        "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
+        " aggregator is left with their sums; only a protocol in messages hides updates on the way."
+    )
+
+
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The conflicts inside the design, each in one sentence."""
     found = list[Conflict]()
-    hidden = experiment.plan.is_hiding
-    robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
-    if hidden:
+    plan = experiment.plan
+    robust = getattr(plan.chain.rule, "n_hostile", None) is not None
+    if plan.is_hiding:
+        sizes = tuple(len(hospital.train) for hospital in experiment.consortium.hospitals)
+        others = _others(plan.text, sizes, experiment.settings.policy.least)
         found.append(
             Conflict(
                 id="secagg-robustness",
                 between="secure aggregation and robust aggregation",
-                text=(
-                    "The aggregator sees a sum only, so no rule can tell a hostile hospital's"
-                    " update from an honest one; one hostile hospital can move the model as far as"
-                    " it likes."
-                ),
+                text=f"{_hidden(plan)}{others}",
             )
         )
+        if len(plan.hospitals) == 2:
+            found.append(Conflict(id="secagg-two", between=TWO, text=EACH_OTHER))
+        redrawn = _redrawn(plan.text)
+        if redrawn is not None:
+            found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
     if robust:
         found.append(
             Conflict(
@@ -75,7 +115,7 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                 ),
             )
         )
-    if experiment.plan.dp is not None:
+    if plan.dp is not None:
         found.append(
             Conflict(
                 id="dp-utility",
@@ -87,3 +127,31 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             )
         )
     return found
+
+
+def _hidden(plan: FederationPlan) -> str:
+    """What no rule can tell on the rows of the plan, in words."""
+    groups = plan.groups(1)
+    if len(groups) == 1:
+        return (
+            "The aggregator sees a sum only, so no rule can tell a hostile hospital's update from"
+            " an honest one; one hostile hospital can move the model as far as it likes."
+        )
+    return (
+        f"The aggregator sees {len(groups)} sums of {_either(groups)} hospitals each, so no rule"
+        " can tell a hostile hospital's update from those that it is added to; one hostile"
+        " hospital spoils its whole group."
+    )
+
+
+@lru_cache(maxsize=256)
+def _others(text: str, sizes: tuple[int, ...], least_group: int) -> str:
+    """The other choices for the plan with this ``text``, with their numbers; runs share plans."""
+    found = options.options(plans.read(text), sizes, least_group)
+    useful = [one for one in found if one.withstands != 0 and one.n_rows > 2]
+    return f" Other choices: {options.sentence(useful)}." if useful else ""
+
+
+@lru_cache(maxsize=256)
+def _redrawn(text: str) -> str | None:
+    return overlap.sentence(plans.read(text))

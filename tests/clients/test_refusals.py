@@ -32,7 +32,7 @@ from tests.federation import experiment
 from tests.searching import encodings
 
 SMALL = ("consortium=heart4", "model=logistic", "training.rounds=2", "training.local_steps=2")
-PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0", "dp.accountant=rdp")
+PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 SEED = 7_340_918_273_645_111_999
 NAMES = experiment(*SMALL).consortium.names
 
@@ -79,6 +79,17 @@ def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str)
 
 
 @each_engine
+def test_a_hospital_refuses_a_smaller_group_than_its_policy_allows(engine: str) -> None:
+    words = ("secagg=groups", "secagg.size=2", "policy.least_group=3")
+    record = ENGINES[engine](experiment(*SMALL, *words, f"policy.hospitals=[{NAMES[1]}]"))
+    reasons = {entry.hospital: entry.reason for entry in record.screened}
+    assert reasons[NAMES[1]] == REFUSED + SENTENCES["group"]
+    assert len(reasons) == 2  # the other one of its group would be left alone
+    accepted = ("secagg=sum", "secagg.least=3", "policy.least_group=3")
+    assert ENGINES[engine](experiment(*SMALL, *accepted)).screened == []
+
+
+@each_engine
 def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(
     engine: str,
 ) -> None:
@@ -113,6 +124,14 @@ def test_hospitals_that_all_refuse_a_private_plan_spend_nothing(engine: str) -> 
         ([], PrivacyPolicy(max_epsilon=1e6), "epsilon"),
         ([], PrivacyPolicy(secagg=True), "secagg"),
         (["secagg=sum"], PrivacyPolicy(secagg=True), None),
+        ([], PrivacyPolicy(least_group=1), None),
+        ([], PrivacyPolicy(least_group=2), "group"),
+        (["secagg=sum"], PrivacyPolicy(least_group=2), None),
+        (["secagg=sum"], PrivacyPolicy(least_group=3), "group"),  # a sum of 2 may be left
+        (["secagg=sum", "secagg.least=3"], PrivacyPolicy(least_group=3), None),
+        (["secagg=sum", "secagg.least=4"], PrivacyPolicy(least_group=5), "group"),
+        (["secagg=groups", "secagg.size=2"], PrivacyPolicy(least_group=2), None),
+        (["secagg=groups", "secagg.size=2"], PrivacyPolicy(least_group=3), "group"),
         (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e3), None),
         (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e-3), "epsilon"),
         (PRIVATE, PrivacyPolicy(dp=True, secagg=True), "secagg"),
@@ -427,9 +446,11 @@ def recovered(design: Experiment, source: Source, digest: str) -> list[bool]:
         seen = Observation(
             View(update[None], ((site.name,),)), weights, plan.network.layout, plan.columns
         )
-        (guesses,) = AnalyticInversion()(seen, stream(0, "inversion"))
-        hits = (matching(plan.columns, record, guesses).any() for record in site.records.features)
-        found.append(len(guesses) > 0 and any(hits))
+        (guess,) = AnalyticInversion()(seen, stream(0, "inversion"))
+        hits = (
+            matching(plan.columns, record, guess.records).any() for record in site.records.features
+        )
+        found.append(len(guess.records) > 0 and any(hits))
     return found
 
 

@@ -47,7 +47,7 @@ BODIES = {  # what each does if it is without fault
     "training attack": ("training", "training"),
     "inversion": (
         "seen, rng",
-        "[seen.view.rows[:1, : seen.schema.n_features] for _ in seen.view.rows]",
+        "[Guess(seen.view.rows[:1, : seen.schema.n_features]) for _ in seen.view.rows]",
     ),
     "data set": ("seed", "HEART(seed)"),
     "model": ("schema", "FullyConnected((schema.n_features, 1))"),
@@ -59,7 +59,7 @@ import numpy as np
 from torch import nn
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
-from sim.types import About, SentReply, Records, View
+from sim.types import About, Guess, SentReply, Records, View
 CALLS = [0]
 
 @dataclass(frozen=True)
@@ -215,6 +215,13 @@ WRONG = {
         "good.take([])": "expected one label a record, at least one record",
     },
     "training attack": {"None": "expected Training"},
+    "inversion": {
+        "None": "returned None, expected a list of 1 guesses",
+        "2 * good": "expected a list of 1 guesses",
+        "[good[0].records]": "returned an object of type ndarray, expected Guess",
+        "[Guess(good[0].records[:, :2])]": r"returned shape \(1, 2\), expected shape \(1, 35\)",
+        "[Guess(good[0].records, 2.0)]": "returned the share 2.0, expected one from 0 to 1",
+    },
     "data set": {"[good]": "returned an object of type list, expected Consortium"},
     "model": {
         "None": "returned an object of type NoneType, expected Network",

@@ -4,7 +4,7 @@ Seeds are the unit of every mean and interval; see ``pairs`` for how changes are
 """
 
 from reports.analysis.tables.hospitals import hospital_effects, spent, worst_hit
-from reports.analysis.tables.outcomes import curves, inversions, screened, tradeoff
+from reports.analysis.tables.outcomes import curves, inversions, isolations, screened, tradeoff
 from reports.analysis.tables.pairs import (
     PAIRED,
     against,
@@ -39,6 +39,7 @@ __all__ = [
     "hostile_act",
     "idle",
     "inversions",
+    "isolations",
     "judged_by_auroc",
     "material_drop",
     "one_study",

@@ -9,6 +9,7 @@ from sim.federation.wire.answering import (
     answer,
     given,
     held,
+    held_round,
     hold,
     holding,
     is_held,
@@ -30,7 +31,6 @@ from sim.federation.wire.content import (
     CONFIG,
     COUNT,
     METRICS,
-    NOTHING,
     PARTITION,
     REFUSAL,
     ROUND,
@@ -39,12 +39,7 @@ from sim.federation.wire.content import (
     UPDATE,
     UPLOAD,
     WEIGHTS,
-    Content,
-    Entry,
-    Form,
-    Report,
     Task,
-    UnusableError,
     clear,
     shared,
 )
@@ -71,6 +66,8 @@ from sim.federation.wire.replies import (
     sender,
 )
 from sim.federation.wire.simulating import (
+    answered,
+    answered_with,
     context,
     lent,
     replaced,
@@ -79,6 +76,7 @@ from sim.federation.wire.simulating import (
     take_back,
     to_upload,
 )
+from sim.messages import NOTHING, Content, Entry, Form, Report, UnusableError, Value
 
 __all__ = [
     "ANY_KIND",
@@ -106,7 +104,10 @@ __all__ = [
     "Stated",
     "Task",
     "UnusableError",
+    "Value",
     "answer",
+    "answered",
+    "answered_with",
     "ask",
     "clear",
     "context",
@@ -116,6 +117,7 @@ __all__ = [
     "failed",
     "given",
     "held",
+    "held_round",
     "hold",
     "holding",
     "is_held",

@@ -21,7 +21,6 @@ from sim.federation.wire.content import (
     KIND,
     METRICS,
     NO_WEIGHTS,
-    NOTHING,
     OWN,
     PARTITION,
     PLAN,
@@ -29,10 +28,7 @@ from sim.federation.wire.content import (
     ROUND,
     WEIGHTS,
     WHY,
-    Content,
-    Report,
     Task,
-    UnusableError,
     clear,
     names_of,
     packed,
@@ -40,12 +36,14 @@ from sim.federation.wire.content import (
     unpacked,
 )
 from sim.federation.wire.flower import (
+    config_record,
     content_of,
     entries,
     metric_record,
     record_dict,
     reply_to,
 )
+from sim.messages import NOTHING, Content, Report, UnusableError
 from sim.untrusted import described
 
 
@@ -118,7 +116,7 @@ def holding(content: Content, message: Message) -> Message:
     if content.numbers:
         records[METRICS] = metric_record(content.numbers)
     if content.values:
-        records[CONFIG] = ConfigRecord(dict(content.values))
+        records[CONFIG] = config_record(dict(content.values))
     return reply_to(message, record_dict(records))
 
 
@@ -145,6 +143,15 @@ def held(state: RecordDict, round_: int) -> Content:
     content = unpacked(records, HELD)
     values = {name: value for name, value in content.values.items() if name != ROUND}
     return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
+
+
+def held_round(state: RecordDict) -> int:
+    """The last round in which a hospital held anything back; 0 where there is none."""
+    records = entries(state)
+    if HELD not in records:
+        return 0
+    config: Any = entries(records[HELD])
+    return int(config[ROUND])
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:

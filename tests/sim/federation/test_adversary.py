@@ -22,7 +22,7 @@ from sim.plugins import CONF
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
-from sim.types import LEVELS, About, Knowledge, Level, Updates, View
+from sim.types import LEVELS, About, Guess, Knowledge, Level, Updates, View
 from tests.federation import (
     SEEDED,
     aggregated,
@@ -320,9 +320,20 @@ def test_inversion_of_a_secure_sum_is_scored_against_all_hospitals_behind_it() -
     for defense, in_row in (("none", [2] * 12), ("secagg", [24])):
         run = finished(experiment("consortium=heart12", f"defense={defense}", *words))
         state = run.observer(ReconstructionObserver).state
-        (details,), ((rate, _),) = state.details.values(), state.outcomes.values()
+        (details,), ((rate, *_),) = state.details.values(), state.outcomes.values()
         assert details.records_in_row == in_row
         assert rate.n == 24
+
+
+@pytest.mark.parametrize("other", ["feature_noise", "backdoor", "constrain"])
+def test_inversion_is_scored_against_the_records_that_hospitals_trained_on(other: str) -> None:
+    words = [f"attack=[{other},analytic_inversion]"]
+    once = ("training.rounds=1", "training.local_steps=1", "training.batch_size=1")
+    run = finished(experiment("consortium=heart12", "adversary.n_hostile=6", *once, *words))
+    ((rate, error, *_),) = run.observer(ReconstructionObserver).state.outcomes.values()
+    assert (rate.value, rate.n) == (1.0, 12)
+    assert error.value is not None
+    assert error.value < 1e-4
 
 
 def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None:
@@ -338,9 +349,9 @@ def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None
     truth = replace(design.truth, consortium=consortium)
     private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
-    guesses = [design.consortium.hospitals[0].train.features]
-    assert len(score("x", subject(design), 1, view, guesses)[0].gallery) == 1
-    hidden, (rate, error) = score("x", subject(private), 1, view, guesses)
+    guesses = [Guess(design.consortium.hospitals[0].train.features)]
+    assert len(score("x", subject(design), design.source, 1, view, guesses)[0].gallery) == 1
+    hidden, (rate, error) = score("x", subject(private), design.source, 1, view, guesses)
     assert hidden.gallery == []
     assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 
@@ -355,9 +366,7 @@ def sees(*words: str) -> dict[str, str]:
 def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
     assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
-    noised = sees(
-        "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"
-    )["the aggregator"]
+    noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1")["the aggregator"]
     assert "12 updates, one for each hospital, clipped and noised in the hospital" in noised
 
 
@@ -391,7 +400,7 @@ def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, 
         (("defense=secagg",), ["secagg-robustness"]),
         (("defense=median",), ["robustness-weights"]),
         (
-            ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+            ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1"),
             ["dp-utility"],
         ),
         (
@@ -400,7 +409,6 @@ def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, 
                 "dp=record",
                 "dp.target_epsilon=null",
                 "dp.noise_multiplier=1",
-                "dp.accountant=rdp",
             ),
             ["secagg-robustness", "dp-utility"],
         ),
@@ -420,7 +428,7 @@ def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
     designs = [
         ("secagg=sum",),
         ("aggregator=median",),
-        ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+        ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1"),
     ]
     for words in designs:
         for conflict in conflicts(experiment("consortium=heart12", *words)):

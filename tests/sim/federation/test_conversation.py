@@ -67,7 +67,7 @@ DESIGNS = [
     ("attack=[honest_absence,dropout]", "attack.dropout.rate=0.5"),
     ("dp=record",),
 ]
-PRIVATE = ("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
+PRIVATE = ("dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 
 
 def with_account(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -280,7 +280,7 @@ EVERYWHERE: dict[str, tuple[Entry, str]] = {
     ),
     "a refusal": (
         lambda message, _: wire.refused("plan", message),
-        "the hospital refuses to train",
+        "the hospital refuses: ",
     ),
     "no content": (content(lambda _: RecordDict()), "records [], expected"),
     "other records": (

@@ -23,6 +23,7 @@ from sim.models.mlp import FullyConnected, Logistic
 from sim.models.network import Network
 from sim.models.store import load
 from sim.seeds import key, stream
+from sim.study.run import run
 from sim.types import ImageSchema
 from tests.federation import alone, experiment, finished
 
@@ -58,13 +59,17 @@ def by_hand(network: Convolutional, vector: np.ndarray, image: np.ndarray) -> fl
         values = (
             np.maximum(values, 0) if network.activation == "relu" else 1 / (1 + np.exp(-values))
         )
+        side = network.pool
+        height, width = (size // side for size in values.shape[1:])
+        squares = values[:, : height * side, : width * side]
+        values = squares.reshape(n_out, height, side, width, side).max(axis=(2, 4))
     return float(values.ravel() @ vector[at:-1] + vector[-1])
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_the_logit_is_that_of_convolutions_by_hand(activation: str, kernel: int) -> None:
-    network = CNN([3, 4], [1, 2], kernel, activation)(SCHEMA)
+@pytest.mark.parametrize(("kernel", "pool"), [(1, 1), (3, 1), (5, 1), (3, 2)])
+def test_the_logit_is_that_of_convolutions_by_hand(activation: str, kernel: int, pool: int) -> None:
+    network = CNN([3, 4], [1, 2 if pool == 1 else 1], kernel, activation, pool)(SCHEMA)
     vector = network.initialize(stream(0, "model"))
     images = stream(0, "images").random((4, SCHEMA.n_features)).astype(np.float32)
     expected = [by_hand(network, vector, image.reshape(2, 5, 6)) for image in images]
@@ -84,6 +89,14 @@ def test_the_first_weights_are_uniform_within_one_over_the_root_of_what_a_neuron
     assert weight.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
 
 
+def test_the_first_weights_are_uniform_within_a_bound_that_is_given() -> None:
+    network = CNN([3, 4], [1, 2], 3, "sigmoid", first=0.5)(SCHEMA)
+    vector = network.initialize(stream(0, "model"))
+    assert len(vector) == network.n_params
+    assert 0.49 < np.abs(vector).max() <= 0.5
+    assert vector.std() == pytest.approx(0.5 / np.sqrt(3), rel=0.1)
+
+
 def test_many_records_are_scored_in_parts_and_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     vector = NETWORK.initialize(stream(0, "model"))
     images = stream(0, "images").random((11, SCHEMA.n_features)).astype(np.float32)
@@ -98,8 +111,11 @@ def test_networks_are_values() -> None:
     assert len({NETWORK, MODEL(SCHEMA), CNN([3], [1], 3, "relu")(SCHEMA)}) == 2
 
 
+POOLED = CNN([3, 4], [1, 1], 3, "relu", pool=2)(SCHEMA)
+
+
 @pytest.mark.parametrize(
-    "network", [NETWORK, FullyConnected((60, 5, 1)), FullyConnected((60, 1))], ids=str
+    "network", [NETWORK, POOLED, FullyConnected((60, 5, 1)), FullyConnected((60, 1))], ids=str
 )
 def test_gradients_of_single_records_are_those_of_opacus(network: Network) -> None:
     vector = network.initialize(stream(0, "model"))
@@ -118,7 +134,17 @@ def test_gradients_of_single_records_are_those_of_opacus(network: Network) -> No
     assert expected.abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("words", [(), ("defense=dp_record",), ("training.proximal=0.3",)], ids=str)
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("defense=dp_record",),
+        ("training.proximal=0.3",),
+        ("consortium=ihc4", "model=cnn_pool"),
+        ("consortium=ihc4", "model=lenet"),
+    ],
+    ids=str,
+)
 def test_hospitals_trained_together_give_the_model_of_hospitals_trained_one_by_one(
     words: tuple[str, ...],
 ) -> None:
@@ -171,6 +197,22 @@ def test_a_run_from_the_command_line_learns(model: str, tmp_path: Path) -> None:
     assert float(row["auroc"]) > 0.93
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model=cnn",),
+        ("model=cnn", "model.activation=sigmoid"),
+        ("model=cnn_pool",),
+        ("model=lenet",),
+        ("model=lenet", "model.activation=relu", "model.first=null"),
+    ],
+    ids=str,
+)
+def test_a_consortium_learns_from_stained_tissue(words: tuple[str, ...]) -> None:
+    found = run(experiment("consortium=ihc4", "training.rounds=15", *words))
+    assert found.value("auroc") > 0.8
+
+
 def test_a_backdoor_with_a_patch_is_learned_by_a_cnn() -> None:
     words = ("attack=[backdoor]", "attack.backdoor.mark=patch:2x2:16", "adversary.n_hostile=2")
     design = experiment("consortium=digits", "model=cnn", "training.rounds=2", *words)
@@ -192,6 +234,9 @@ def test_a_backdoor_with_a_patch_is_learned_by_a_cnn() -> None:
         ("model.strides=[1]", r"model.strides=\[1\]: expected one for each of 2 layers"),
         ("model.channels=[]", r"model.len\(channels\)=0: expected a whole number of at least 1"),
         ("model.channels=[0,2]", "model.channels=0: expected a whole number of at least 1"),
+        ("model.pool=0", "model.pool=0: expected a whole number of at least 1"),
+        ("model.pool=4", "model.pool=4: expected less for 8 x 8 pixels"),
+        ("model.first=0.0", "model.first=0.0: expected a number above 0"),
         ("model.activation=tanh", "model.activation=tanh: expected one of relu, sigmoid"),
         (f"model.channels=[{','.join(50 * '1')}]", "model.channels=50 layers: expected at most 49"),
         (

@@ -1,0 +1,123 @@
+"""A hospital's training as a function of its records, which can be differentiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.models.network import Network, skeleton
+from sim.training import Training
+from sim.types import Pullback, Updates, Vector
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """The training of a round from ``weights`` (n_params,), as ``LocalTraining`` states it.
+
+    ``training``: of plain SGD. ``max_grad_norm``: to which private training clips the gradient of
+    each record, None without; noise is left out.
+    """
+
+    network: Network
+    weights: Vector
+    training: Training
+    max_grad_norm: float | None = None
+
+    def __call__(
+        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+    ) -> Updates:
+        import torch
+
+        parts = (torch.from_numpy(part) for part in (features, labels))
+        apart = [_shared_out(part, n_hospitals) for part in parts]
+        update = (
+            self._update(*apart, traced=False).view(-1, n_hospitals, self.network.n_params).mean(1)
+        )
+        return update.numpy()
+
+    def traced(
+        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+    ) -> tuple[Updates, Pullback]:
+        import torch
+
+        inputs = [torch.tensor(part, requires_grad=True) for part in (features, labels)]
+        apart = [_shared_out(part, n_hospitals) for part in inputs]
+        update = (
+            self._update(*apart, traced=True).view(-1, n_hospitals, self.network.n_params).mean(1)
+        )
+
+        def pull_back(gradient: Updates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            found = torch.autograd.grad(update, inputs, torch.from_numpy(gradient))
+            of_features, of_labels = (part.numpy() for part in found)
+            return of_features, of_labels
+
+        return update.detach().numpy(), pull_back
+
+    def _update(
+        self, features: torch.Tensor, labels: torch.Tensor, *, traced: bool
+    ) -> torch.Tensor:
+        """The updates (n, n_params) of n hospitals with a row of records each."""
+        import torch
+
+        n, n_records = labels.shape
+        received = torch.tensor(self.weights, dtype=torch.float64).expand(n, -1)
+        weights = received.clone().requires_grad_()
+        size = self.training.batch_size
+        at = 0
+        for _ in range(self.training.steps(n_records)):
+            batch = slice(at, at + size)
+            if not traced:
+                weights = weights.detach().requires_grad_()
+            gradient = self._gradient(weights, features[:, batch], labels[:, batch], traced=traced)
+            pull = self.training.proximal * (weights - received)
+            weights = weights - self.training.lr * (gradient + pull)
+            at = at + size if at + size < n_records else 0
+        return weights - received if traced else weights.detach() - received
+
+    def _gradient(
+        self,
+        weights: torch.Tensor,
+        features: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        traced: bool,
+    ) -> torch.Tensor:
+        """Gradient of each model's mean loss, (n, n_params), of clipped losses if private."""
+        import torch
+        from torch.func import vmap
+
+        from sim.models.store import named
+
+        n, n_records = labels.shape
+        skeleton(self.network)
+        each = weights
+        if self.max_grad_norm is not None:  # a model for each record
+            each = weights.repeat_interleave(n_records, dim=0)
+            features = features.flatten(0, 1)[:, None]
+            labels = labels.flatten()[:, None]
+        logits = vmap(self.network.apply)(named(self.network.layout, each), features)
+        share = torch.full_like(logits, 1 / logits.shape[1]).flatten()
+        loss = self.network.loss(logits.flatten(), labels.flatten(), share)
+        (found,) = torch.autograd.grad(loss, each, create_graph=traced)
+        if self.max_grad_norm is None:
+            return found
+        norm = found.square().sum(1, keepdim=True).sqrt() + 1e-6
+        clipped = found * (self.max_grad_norm / norm).clamp(max=1.0)
+        return clipped.view(n, n_records, -1).mean(1)
+
+
+def _mean(updates: torch.Tensor, n_hospitals: int) -> torch.Tensor:
+    """The mean update of the hospitals of each try, (n_tries, n_params)."""
+    return updates.view(-1, n_hospitals, updates.shape[1]).mean(1)
+
+
+def _shared_out(records: torch.Tensor, n_hospitals: int) -> torch.Tensor:
+    """Records (n_tries, n, ...) of each try in turn, shared out: (n_tries * n_hospitals, ...)."""
+    n_tries, n, *form = records.shape
+    return records.reshape(n_tries * n_hospitals, n // n_hospitals, *form)
