@@ -13,7 +13,7 @@ from sim.study.experiment import Experiment
 from sim.types import LEVELS, Members
 
 TWO = "secure aggregation and a consortium of two"
-BOUND = "a bound kept in hospitals and hostile hospitals"
+BOUND = "a bound in the hospital and hostile hospitals"
 REDRAWN = "groups drawn anew and hidden updates"
 EACH_OTHER = (
     "Two hospitals read each other: each subtracts its own update from the sum, which the common"

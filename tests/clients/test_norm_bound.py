@@ -1,4 +1,4 @@
-"""A bound on the length of updates, kept in hospitals: it holds for honest ones and no others."""
+"""A bound on the length of updates in the hospital: it holds for honest ones and no others."""
 
 from __future__ import annotations
 
