@@ -18,6 +18,7 @@ from clients.accounting import (
     MOST_NOISE,
     MOST_STEPS,
     RELATIONS,
+    Step,
     Terms,
 )
 from sim.design.batches import sample_rate
@@ -127,8 +128,15 @@ class RecordDP:
 
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""
-        steps = tuple((float(sigma), float(rate), int(n)) for sigma, rate, n in history)
-        return accounting.spent(steps, self._terms)
+        return accounting.spent(_steps(history), self._terms)
+
+    def advantage(self, history: History) -> float:
+        """The largest true minus false positive rate of a test for a record, see ``epsilon``."""
+        return accounting.advantage(_steps(history), self._terms)
+
+    def true_positives(self, history: History, false_positives: float) -> float:
+        """The largest true positive rate of a test for a record, by its false positive rate."""
+        return accounting.true_positives(_steps(history), self._terms, false_positives)
 
     @property
     def _terms(self) -> Terms:
@@ -168,6 +176,10 @@ class RecordDP:
         steps.rng = rng
         _descend(network, module, steps, records, batches)
         return unload(module), added(history, (sigma, rate, len(batches)))
+
+
+def _steps(history: History) -> tuple[Step, ...]:
+    return tuple((float(sigma), float(rate), int(n)) for sigma, rate, n in history)
 
 
 @cache
