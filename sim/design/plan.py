@@ -256,7 +256,7 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
-    """Refuse a plan whose model, steps or rule cannot work, with what would do.
+    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
 
     ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
     smallest group that all hospitals accept.

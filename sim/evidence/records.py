@@ -278,7 +278,9 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
-    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
+    # of a secure aggregation in messages: shares that did not open, and what it withstands
+    unopened: list[Unopened] = Field(default=[])
+    unmasking: list[str] = Field(default=[])
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
     isolation: Isolating | None = None
 

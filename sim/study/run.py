@@ -35,7 +35,7 @@ from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
 from sim.observers.traffic import TrafficObserver
-from sim.study import checkpoints
+from sim.study import checkpoints, unmasking
 from sim.study.access import access
 from sim.study.experiment import Described, Experiment, address, load, targets
 from sim.study.visibility import conflicts, visibility
@@ -135,6 +135,7 @@ class FederatedRun(Parties):
                 "visibility": visibility(experiment),
                 "access": access(experiment),
                 "conflicts": conflicts(experiment),
+                "unmasking": unmasking.sentences(experiment),
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(n_rows, len(consortium)),
                 "data_notes": experiment.data_notes,

@@ -98,7 +98,7 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-def told_apart(one: RunRecord, other: RunRecord) -> set[str]:
+def distinguished(one: RunRecord, other: RunRecord) -> set[str]:
     """The fields in which two records differ, but for figures of the models, and times."""
     first, second = (dict(leaves(record.model_dump())) for record in (one, other))
     of_models = {"value", "low", "high"}
@@ -126,7 +126,7 @@ def test_neither_messages_nor_evidence_tell_one_record_more_or_less(
     (messages, record), (others, other) = found
     assert len(messages) == 2 * 2 * 4
     assert [visible(one) for one in messages] == [visible(one) for one in others]
-    assert told_apart(record, other) == set()
+    assert distinguished(record, other) == set()
     own = {len(site.records) for site in design.truth.sites}
     assert own.isdisjoint({one.n_train for one in record.hospitals})
     stated = {value for message in messages for value in visible(message).values()}
@@ -143,7 +143,7 @@ def test_where_sizes_are_public_a_record_less_is_seen_at_once(engine: str) -> No
             record = ENGINES[engine](one)
         found.append(([visible(one) for one in messages], record))
     assert found[0][0] != found[1][0]
-    assert ".hospitals[1].n_train" in told_apart(found[0][1], found[1][1])
+    assert ".hospitals[1].n_train" in distinguished(found[0][1], found[1][1])
 
 
 def by_library(history: tuple[float, float, int], relation: NeighboringRelation) -> float:
@@ -205,7 +205,7 @@ def test_with_an_agreed_number_nothing_follows_from_a_hospitals_own(nominal: int
         (("dp.target_epsilon=-0.0134",), "dp.target_epsilon=-0.0134: expected a number of at "),
     ],
 )
-def test_terms_that_cannot_be_kept_are_refused_before_round_1(
+def test_terms_that_cannot_be_met_are_refused_before_round_1(
     words: tuple[str, ...], stated: str
 ) -> None:
     with pytest.raises(InputError) as refused:

@@ -22,6 +22,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"isolation",
     r"config\.secagg\.agreement",
     r"outcomes\[prevalence_error.*",
+    r"unmasking",  # what it withstands
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
     r"config\.policy\.least_group",

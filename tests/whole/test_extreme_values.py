@@ -28,10 +28,12 @@ BASE = (
 DESIGNS = (
     ("adversary.n_hostile=2",),
     ("adversary.n_hostile=1",),
+    ("adversary.n_hostile=2", "secagg=protocol"),
+    ("model=mlp",),
     ("adversary.n_hostile=2", "aggregator.root=hospital_01"),
 )
 LISTS = ("attack", "steps")
-GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "dp")
+GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
 
 
