@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.devices import one_thread
 from sim.errors import InputError
 
@@ -21,6 +24,8 @@ FINEST = 5_000_000  # losses on the grid of one step, at most
 LEAST_TARGET = 1e-3  # smallest epsilon that noise is calibrated to
 LEAST_DELTA = 1e-10  # far above what distributions of losses are cut at
 HALVINGS = 9  # of a grid's step, before an account is given up
+N_BOUNDS = 400  # values of epsilon that a bound of a true positive rate is the least of
+LARGEST_EXPONENT = 700.0
 MOST_STEPS = 100_000  # of a hospital in a run
 MOST_EPSILON = 1e3  # largest that noise is calibrated to
 MOST_NOISE = 1e5  # largest noise multiplier
@@ -42,7 +47,9 @@ class Losses(Protocol):
 
     def get_epsilon_for_delta(self, delta: float) -> float: ...
 
-    def get_delta_for_epsilon(self, epsilon: float) -> float: ...
+    def get_delta_for_epsilon(
+        self, epsilon: float | NDArray[np.float64]
+    ) -> float | NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,44 @@ def calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
     """
     question = ("calibrated", epsilon, rate, steps, terms)
     return _answer(question, lambda: _calibrated(epsilon, rate, steps, terms))
+
+
+def advantage(history: tuple[Step, ...], terms: Terms) -> float:
+    """The largest true minus false positive rate of any test of which neighbor was trained on."""
+    return _answer(("advantage", history, terms), lambda: _advantage(history, terms))
+
+
+def true_positives(history: tuple[Step, ...], terms: Terms, false_positives: float) -> float:
+    """The largest true positive rate of such a test with this false positive rate."""
+    question = ("true positives", history, terms, false_positives)
+    return _answer(question, lambda: _true_positives(history, terms, false_positives))
+
+
+def _advantage(history: tuple[Step, ...], terms: Terms) -> float:
+    losses = _fine(history, terms)
+    return 0.0 if losses is None else float(np.asarray(losses.get_delta_for_epsilon(0.0)))
+
+
+def _true_positives(history: tuple[Step, ...], terms: Terms, false_positives: float) -> float:
+    """The least of the bounds that each (epsilon, delta) gives (Kairouz et al. 2015)."""
+    losses = _fine(history, terms)
+    if losses is None:
+        return false_positives
+    most = min(spent(history, Terms(terms.relation, LEAST_DELTA)), LARGEST_EXPONENT)
+    epsilons = np.linspace(0, most, N_BOUNDS)
+    deltas = np.asarray(losses.get_delta_for_epsilon(epsilons))
+    growing = np.exp(epsilons) * false_positives + deltas
+    falling = 1 - np.exp(-epsilons) * (1 - deltas - false_positives)
+    return float(min(1.0, growing.min(), falling.min()))
+
+
+def _fine(history: tuple[Step, ...], terms: Terms) -> Losses | None:
+    """The distribution of losses on the grid that starts the search; None where nothing is done."""
+    live = tuple(step for step in history if step[2] > 0)
+    if not live:
+        return None
+    interval = min(_interval(noise, rate) for noise, rate, _ in live)
+    return composed(live, terms.relation, interval / 2)
 
 
 def _answer(question: object, compute: Callable[[], float]) -> float:

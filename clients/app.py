@@ -18,12 +18,12 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batched, dp_sgd
+from clients import batched
 from clients.training import train
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
-from sim.design.site import Site, Source
+from sim.design.site import Site, Source, added
 from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked, TripRefusedError
@@ -35,6 +35,7 @@ from sim.types import History
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
+ROUND = "round"  # in the ledger: the last one
 TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
@@ -185,7 +186,12 @@ class _Visit:
         fits = task.weights.shape == shape and task.weights.dtype == np.float32
         if self.type_ != wire.TRIP and not fits:
             return "weights"
-        return self.site.policy.refusal(plan, len(self.site.records))
+        history = None
+        if self.type_ in TRAINING:
+            if plan.dp is not None and task.round <= _last_round(self.state):
+                return "again"
+            history = _ledger(self.state)
+        return self.site.policy.refusal(plan, len(self.site.records), history)
 
     @property
     def kind(self) -> Kind:
@@ -210,8 +216,12 @@ class _Visit:
         if dp is None or counted is None:
             return batched.Job(self.task.weights, site.records, rows)
         expected = batches.sample_rate(counted, self.training) * counted
-        rng = _noise(site, number)
-        noise = batched.Noise(dp.max_grad_norm, dp.noise(counted, self.training), expected, rng)
+        noise = batched.Noise(
+            dp.max_grad_norm,
+            dp.noise(counted, self.training),
+            expected,
+            partial(_noise, site, number),
+        )
         return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
@@ -256,7 +266,7 @@ class _Visit:
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-        history = dp_sgd.added(_ledger(self.state), steps)
+        history = added(_ledger(self.state), steps)
         return _account(self.plan, self.task.round, self.state, history)
 
 
@@ -288,8 +298,14 @@ def _account(
     """Epsilon after the last round, else nothing; the hospital's state keeps the ledger."""
     assert plan.dp is not None
     columns = (list(column) for column in zip(*history, strict=True))
-    state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))
+    ledger = dict(zip(("noise", "rate", "steps"), columns, strict=True))
+    state[LEDGER] = ConfigRecord({**ledger, ROUND: round_})
     return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
+
+
+def _last_round(state: RecordDict) -> int:
+    """The last round that a hospital has trained in privately; 0 before its first."""
+    return cast(int, state.config_records[LEDGER][ROUND]) if LEDGER in state else 0
 
 
 def _ledger(state: RecordDict) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -17,9 +18,11 @@ from clients.accounting import (
     MOST_NOISE,
     MOST_STEPS,
     RELATIONS,
+    Step,
     Terms,
 )
 from sim.design.batches import sample_rate
+from sim.design.site import added
 from sim.devices import one_thread
 from sim.errors import InputError, UndefinedError, number, one_of, whole
 from sim.models.network import Network
@@ -125,8 +128,15 @@ class RecordDP:
 
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""
-        steps = tuple((float(sigma), float(rate), int(n)) for sigma, rate, n in history)
-        return accounting.spent(steps, self._terms)
+        return accounting.spent(_steps(history), self._terms)
+
+    def advantage(self, history: History) -> float:
+        """The largest true minus false positive rate of a test for a record, see ``epsilon``."""
+        return accounting.advantage(_steps(history), self._terms)
+
+    def true_positives(self, history: History, false_positives: float) -> float:
+        """The largest true positive rate of a test for a record, by its false positive rate."""
+        return accounting.true_positives(_steps(history), self._terms, false_positives)
 
     @property
     def _terms(self) -> Terms:
@@ -148,9 +158,8 @@ class RecordDP:
         An empty batch is a step too: it adds noise and is accounted for.
         """
         from opacus import GradSampleModule
-        from opacus.optimizers import DPOptimizer
 
-        from clients.training import optimizer, seeded
+        from clients.training import optimizer
         from sim.models.store import load, unload
 
         module = GradSampleModule(network.module())
@@ -158,15 +167,42 @@ class RecordDP:
         counted = self.counted(len(records))
         rate = sample_rate(counted, training)
         sigma = self.noise(counted, training)
-        steps = DPOptimizer(
+        steps = _noisy()(
             optimizer(module.parameters(), training),
             noise_multiplier=sigma,
             max_grad_norm=self.max_grad_norm,
             expected_batch_size=rate * counted,
-            generator=seeded(rng),
         )
+        steps.rng = rng
         _descend(network, module, steps, records, batches)
         return unload(module), added(history, (sigma, rate, len(batches)))
+
+
+def _steps(history: History) -> tuple[Step, ...]:
+    return tuple((float(sigma), float(rate), int(n)) for sigma, rate, n in history)
+
+
+@cache
+def _noisy() -> Any:
+    """Opacus's optimizer, with noise from numpy's generator.
+
+    Torch's generator on the processor takes 32 bits of a seed, which can be tried one by one.
+    """
+    from opacus.optimizers import DPOptimizer  # takes seconds, and only private runs need it
+
+    class Noisy(DPOptimizer):  # type: ignore[misc]
+        rng: np.random.Generator
+
+        def add_noise(self) -> None:
+            """Put clipped and noised gradients in the place of plain ones."""
+            import torch
+
+            for parameter in self.params:
+                drawn = self.rng.standard_normal(parameter.summed_grad.numel(), np.float32)
+                noise = torch.from_numpy(drawn) * (self.noise_multiplier * self.max_grad_norm)
+                parameter.grad = (parameter.summed_grad.view(-1) + noise).view_as(parameter)
+
+    return Noisy
 
 
 def _descend(
@@ -191,10 +227,3 @@ def _descend(
             for parameter in module.parameters():
                 cast(Any, parameter).grad_sample = torch.zeros((0, *parameter.shape))
         steps.step()
-
-
-def added(history: History, steps: tuple[float, float, int]) -> History:
-    """The history with more steps, of which equal ones are one entry."""
-    if history and history[-1][:2] == steps[:2]:
-        return [*history[:-1], (*steps[:2], history[-1][2] + steps[2])]
-    return [*history, steps]

@@ -99,6 +99,10 @@ class LocalPrivacy(Protocol):
 
     def epsilon(self, history: History) -> float: ...
 
+    def advantage(self, history: History) -> float: ...
+
+    def true_positives(self, history: History, false_positives: float) -> float: ...
+
     def train(
         self,
         network: Network,

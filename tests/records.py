@@ -281,7 +281,16 @@ def make_privacy(epsilon: float = 8.0) -> Spending:
     """Record-level differential privacy spent by two hospitals, and its outcomes."""
     sizes = {f"hospital_{i}": 120 - 20 * i for i in range(2)}
     spent = [
-        Spent(hospital=name, n_train=n, noise_multiplier=0.9, sample_rate=0.1, steps=40)
+        Spent(
+            hospital=name,
+            n_train=n,
+            noise_multiplier=0.9,
+            sample_rate=0.1,
+            steps=40,
+            advantage=0.5,
+            tpr_at_1fpr=0.1,
+            tpr_at_01fpr=0.02,
+        )
         for name, n in sizes.items()
     ]
     details = Privacy(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.cli.screen import Screen, plain_table
-from sim.evidence import statement
-from sim.observers.spending import privacy
+from sim.evidence import Privacy, statement
+from sim.observers.spending import epsilons, privacy
 from sim.study import compose, jobs, sharing, unmasking
 from sim.study.access import access
 from sim.study.compose import Refused
@@ -111,6 +111,7 @@ def _design(console: Screen, experiment: Experiment) -> None:
     if dp is not None:
         terms = privacy(experiment.plan, experiment.truth, dp, {})
         console.print(Text(f"Privacy: {statement(terms)}"))
+        console.print(_risks(terms, epsilons(dp, terms.hospitals)))
         console.print("Not covered by epsilon:")
         for text in terms.not_covered:
             console.print(f"- {text}")
@@ -124,6 +125,20 @@ def _access(experiment: Experiment) -> Table:
     table = plain_table(title, ["party", *assets])
     for line in lines:
         table.add_row(line.party, *(line.cell(asset) for asset in assets))
+    return table
+
+
+def _risks(terms: Privacy, spent: Mapping[str, float]) -> Table:
+    """What each hospital's epsilon means for whoever tests whether a record was trained on."""
+    from reports.text import words
+
+    title = "most that any test of whether a record was trained on reaches"
+    found = [f"found at {share} % false" for share in ("1", "0.1")]
+    table = plain_table(title, ["hospital", "epsilon", "advantage", *found])
+    for one in terms.hospitals:
+        bounds = (one.advantage, one.tpr_at_1fpr, one.tpr_at_01fpr)
+        shares = [words.at_most(share) for share in bounds]
+        table.add_row(one.hospital, words.epsilon(spent[one.hospital]), *shares)
     return table
 
 

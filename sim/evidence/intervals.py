@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from scipy.special import expit, stdtrit
+from scipy.special import stdtrit
 
 from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
@@ -189,13 +189,3 @@ def _one_more(rate: float, trials: int) -> float:
 @lru_cache
 def _t(degrees: int) -> float:
     return float(stdtrit(degrees, UPPER))
-
-
-def membership_advantage(epsilon: float, delta: float) -> float:
-    """The largest advantage of a membership test against an (epsilon, delta)-private release.
-
-    The advantage is the true minus the false positive rate, at most ``(exp(epsilon) - 1 + 2 delta)
-    / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off of Kairouz et al. 2015.
-    Written with tanh so that a large epsilon does not overflow.
-    """
-    return math.tanh(epsilon / 2) + 2 * delta * float(expit(-epsilon))

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 # of figures that describe a run; those of outcomes are in ``METRICS``
 RANGES: Final[Mapping[str, Range]] = {
-    **dict.fromkeys(("sample_rate", "delta", "target", "shortened"), SHARE),
+    **dict.fromkeys(
+        (
+            "sample_rate",
+            "delta",
+            "target",
+            "shortened",
+            "advantage",
+            "tpr_at_1fpr",
+            "tpr_at_01fpr",
+        ),
+        SHARE,
+    ),
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
     **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),

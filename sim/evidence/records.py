@@ -93,7 +93,9 @@ class Spent(Part):
     """How one hospital spends its epsilon, composed over all its local steps.
 
     ``steps``: of all rounds but those in which it refused to train. The epsilon itself is an
-    outcome.
+    outcome. What it means for a test of whether a record was trained on: ``advantage`` bounds true
+    minus false positive rate, ``tpr_at_1fpr`` and ``tpr_at_01fpr`` the true positive rate at false
+    positive rates of 1 % and 0.1 %. All are of the whole distribution of privacy losses.
     """
 
     hospital: str
@@ -101,6 +103,9 @@ class Spent(Part):
     noise_multiplier: float
     sample_rate: float
     steps: int
+    advantage: float
+    tpr_at_1fpr: float
+    tpr_at_01fpr: float
 
 
 class Privacy(Part):

@@ -36,12 +36,19 @@ def privacy(
     def spent(hospital: str, own: int) -> Spent:
         n_train = dp.counted(own)
         n_rounds = training.rounds - refusals.get(hospital, 0)
+        noise = dp.noise(n_train, training)
+        rate = sample_rate(n_train, training)
+        steps = n_rounds * training.steps(n_train)
+        history = [(noise, rate, steps)]
         return Spent(
             hospital=hospital,
             n_train=n_train,
-            noise_multiplier=dp.noise(n_train, training),
-            sample_rate=sample_rate(n_train, training),
-            steps=n_rounds * training.steps(n_train),
+            noise_multiplier=noise,
+            sample_rate=rate,
+            steps=steps,
+            advantage=dp.advantage(history),
+            tpr_at_1fpr=dp.true_positives(history, 0.01),
+            tpr_at_01fpr=dp.true_positives(history, 0.001),
         )
 
     return Privacy(

@@ -7,14 +7,24 @@ import time
 from functools import cache
 
 import dp_accounting
+import numpy as np
 import pytest
 from dp_accounting import pld
 from dp_accounting.privacy_accountant import NeighboringRelation
 from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, ndtr, ndtri
 
-from clients.accounting import ANSWERS, LEAST_TARGET, Step, Terms, calibrated, spent
+from clients.accounting import (
+    ANSWERS,
+    LEAST_TARGET,
+    Step,
+    Terms,
+    advantage,
+    calibrated,
+    spent,
+    true_positives,
+)
 from sim.errors import InputError
 
 DELTA = 1e-5
@@ -163,3 +173,49 @@ def test_hospitals_with_the_same_question_share_the_answer(monkeypatch: pytest.M
     assert ("calibrated", 3.0, 0.2, 25, ADD) in ANSWERS
     monkeypatch.setattr("clients.accounting.composed", None)
     assert calibrated(3.0, 0.2, 25, ADD) == first
+
+
+@pytest.mark.parametrize(("terms", "moved"), [(ADD, 1), (REPLACE, 2)])
+@pytest.mark.parametrize(("noise", "steps"), [(1.0, 1), (10.0, 20), (30.0, 20)])
+def test_what_an_attacker_reaches_is_the_gaussians_trade_off(
+    noise: float, steps: int, terms: Terms, moved: int
+) -> None:
+    spread = moved * math.sqrt(steps) / noise
+    history = ((noise, 1.0, steps),)
+    truth = 2 * ndtr(spread / 2) - 1
+    assert truth - 1e-12 <= advantage(history, terms) <= 1.002 * truth
+    for false in (0.01, 0.001):
+        truth = ndtr(spread + ndtri(false))
+        assert truth - 1e-12 <= true_positives(history, terms, false) <= 1.005 * truth
+
+
+def test_the_bound_of_one_epsilon_and_delta_is_looser_than_that_of_all() -> None:
+    history = ((1.0, 0.1, 200),)
+    epsilon = spent(history, ADD)
+    assert advantage(history, ADD) < math.tanh(epsilon / 2)
+    for false in (0.01, 0.001):
+        assert true_positives(history, ADD, false) < math.exp(epsilon) * false + DELTA
+
+
+def test_whoever_was_sent_nothing_reaches_no_more_than_chance() -> None:
+    assert advantage((), ADD) == 0
+    assert true_positives((), ADD, 0.01) == 0.01
+
+
+def test_what_an_attacker_reaches_is_what_a_simulated_one_reaches_and_no_less() -> None:
+    """The best test of one subsampled step: the ratio of likelihoods, by plain integration."""
+    noise = 0.7
+    rate = 0.3
+    x = np.linspace(-12, 13, 2_000_001)
+    out = np.exp(-(x**2) / 2 / noise**2)
+    out /= out.sum()
+    shifted = np.exp(-((x - 1) ** 2) / 2 / noise**2)
+    member = (1 - rate) * out + rate * shifted / shifted.sum()
+    truth = np.maximum(member - out, 0).sum()
+    found = advantage(((noise, rate, 1),), ADD)
+    assert truth <= found + 1e-9
+    assert found == pytest.approx(truth, rel=5e-3)
+    for false in (0.01, 0.001):
+        above = np.cumsum(out[::-1]) <= false  # the ratio grows with x
+        reached = member[::-1][above].sum()
+        assert reached <= true_positives(((noise, rate, 1),), ADD, false) <= 1.05 * reached

@@ -19,7 +19,7 @@ from sim.datasets.encoding import matching
 from sim.design.plan import FederationPlan, read
 from sim.design.refusals import REFUSED, SENTENCES
 from sim.design.simulated import Simulated
-from sim.design.site import PrivacyPolicy, Site, Source, spent
+from sim.design.site import PrivacyPolicy, Site, Source, after_a_round, spent
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.federation import wire
@@ -90,7 +90,7 @@ def test_a_hospital_refuses_a_smaller_group_than_its_policy_allows(engine: str) 
 
 
 @each_engine
-def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(
+def test_a_round_that_would_spend_more_than_the_policy_allows_is_refused_by_name(
     engine: str,
 ) -> None:
     design = experiment(*SMALL, *PRIVATE)
@@ -99,12 +99,16 @@ def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_m
     between = (ordered[-2] + ordered[-1]) / 2
     record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
     worst = max(by_name, key=lambda name: by_name[name])
-    assert [(entry.hospital, entry.reason) for entry in record.screened] == 2 * [
-        (worst, REFUSED + SENTENCES["epsilon"])
+    assert [(entry.round, entry.hospital, entry.reason) for entry in record.screened] == [
+        (2, worst, REFUSED + SENTENCES["epsilon"])
     ]
     assert record.skipped_rounds == []
-    assert record.value("epsilon", worst) == 0
-    assert record.value("epsilon") == pytest.approx(ordered[-2])
+    assert record.privacy is not None
+    site = design.truth.site(worst)
+    of_one_round = after_a_round(design.plan, len(site.records), [])
+    assert record.value("epsilon", worst) == pytest.approx(of_one_round)
+    assert of_one_round < between
+    assert record.value("epsilon") == pytest.approx(max(of_one_round, ordered[-2]))
 
 
 @each_engine
@@ -140,7 +144,7 @@ def test_hospitals_that_all_refuse_a_private_plan_spend_nothing(engine: str) -> 
 def test_a_policy_states_which_plans_it_refuses(
     words: list[str], policy: PrivacyPolicy, reason: str | None
 ) -> None:
-    assert policy.refusal(experiment(*SMALL, *words).plan, 100) == reason
+    assert policy.refusal(experiment(*SMALL, *words).plan, 100, []) == reason
 
 
 def test_without_a_policy_of_its_own_a_hospital_asks_for_what_the_plan_promises() -> None:
@@ -210,6 +214,21 @@ def test_a_hospital_trains_by_its_plan_and_refuses_every_other_task() -> None:
         (asked(design, n_params=5), "weights"),
     ):
         assert list(replies(design, message)) == 2 * [REFUSED + SENTENCES[reason]]
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_hospital_draws_its_noise_for_one_model_in_a_round(again: int) -> None:
+    """Whoever saw the same noise on two updates would subtract it."""
+    design = experiment(*SMALL, *PRIVATE)
+    contexts = [wire.context(1, 0), wire.context(1, 0)]
+    answers = together({1: design.source})
+    other = np.ones(design.plan.network.n_params, np.float32)
+    for message in (asked(design, round_=2), asked(design, round_=again, weights=other)):
+        alone = fit(design.source, message, contexts[0])
+        (batched,) = answers([message], contexts[1:])
+    for reply in (alone, batched):
+        with pytest.raises(wire.UnusableError, match=r"(again|same noise|later round)"):
+            wire.read_report(reply, design.plan.network.n_params, 10**6)
 
 
 def test_a_refusal_brings_no_words_of_the_hospital() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(
             batches.poisson(*of_round, n) if is_private else batches.shuffled(*of_round)
         )
         noise = (
-            batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name))
+            batched.Noise(1.0, 1.0, 16.0, partial(stream, 0, "noise", hospital.name))
             if optimizer == "private"
             else None
         )
