@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
@@ -238,6 +238,8 @@ class _Visit:
 
     def upload(self, report: wire.Report) -> Message:
         """The reply that uploads a trained update, or shows it where the simulator asks for it."""
+        if self.training.max_norm is not None:
+            report = replace(report, update=shortened(report.update, self.training.max_norm))
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -266,6 +268,14 @@ class _Visit:
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
         history = added(_ledger(self.state), steps)
         return _account(self.plan, self.task.round, self.state, history)
+
+
+def shortened(update: NDArray[np.float32], max_norm: float) -> NDArray[np.float32]:
+    """The update in its direction, no longer than ``max_norm``; as it is where not finite."""
+    length = float(np.linalg.norm(update.astype(np.float64)))
+    if not max_norm < length < np.inf:
+        return update
+    return (update * (max_norm / length)).astype(np.float32)
 
 
 @lru_cache(maxsize=8192)

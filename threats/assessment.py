@@ -573,7 +573,10 @@ def _questions(rows: Sequence[RegisterRow], judged: Sequence[Judged], of: _Of) -
     for asset in design.assets:
         if asset.phi == "assumed_yes":
             yield f"Whether {asset.id} holds health information of persons is assumed, not known."
-    for control in design.stack(of.stack).controls:
+    stack = design.stack(of.stack)
+    if stack.defense != NONE and not stack.controls:
+        yield f"Nobody is declared to enforce the stack {stack.id}: who makes sure of it?"
+    for control in stack.controls:
         if control.enforced_by == "app":
             yield f"{control.id} is enforced by the uploaded app: who checks that app?"
     for row in rows:

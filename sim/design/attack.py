@@ -20,6 +20,7 @@ from sim.messages import MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
+    BY_AGGREGATOR,
     Absence,
     AggregatorAttack,
     AttackKind,
@@ -105,6 +106,12 @@ class AttackPlan:
         poisons = self.of_kind("poison")
         return {name: one for name, one in poisons.items() if isinstance(one, Backdoor)}
 
+    @property
+    def by_hospitals(self) -> tuple[str, ...]:
+        """The names of the attacks that hostile hospitals make: no aggregator, and no absence."""
+        of_others = set(self.absent).union(*(self.of_kind(kind) for kind in BY_AGGREGATOR))
+        return tuple(name for name in self.attacks if name not in of_others)
+
     def demanded(self, plan: FederationPlan) -> FederationPlan:
         """The plan by which the aggregator asks hospitals to train.
 
@@ -148,13 +155,16 @@ class AttackPlan:
     def corrupted(self, site: Site, plan: FederationPlan) -> Site:
         """A hostile hospital's site while it attacks.
 
-        It has other records where a poison runs, and other training values where an attack changes
-        them.
+        It has other records where a poison runs, other training values where an attack changes
+        them, and no bound on the length of its update where hospitals attack.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
         """
-        return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
+        training = self.training(plan)
+        if training.max_norm is not None and self.by_hospitals:
+            training = training.model_copy(update={"max_norm": None})
+        return replace(site, records=self.poisoned(site, plan), training=training)
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
         """The records that a hostile hospital trains on while it attacks.

@@ -10,9 +10,10 @@ from sim.design.plan import FederationPlan
 from sim.evidence import Conflict, Visibility
 from sim.federation.protocols.plain import protocol_of
 from sim.study.experiment import Experiment
-from sim.types import BY_AGGREGATOR, LEVELS, Members
+from sim.types import LEVELS, Members
 
 TWO = "secure aggregation and a consortium of two"
+BOUND = "a bound in the hospital and hostile hospitals"
 REDRAWN = "groups drawn anew and hidden updates"
 EACH_OTHER = (
     "Two hospitals read each other: each subtracts its own update from the sum, which the common"
@@ -38,8 +39,7 @@ def visibility(experiment: Experiment) -> list[Visibility]:
         Visibility(party="whoever gets the final model", sees=final),
     ]
     attack = experiment.attack_plan
-    by_others = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))
-    acting = [name for name in attack.attacks if name not in by_others]
+    acting = attack.by_hospitals
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
         parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
@@ -103,6 +103,9 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
         redrawn = _redrawn(plan.text)
         if redrawn is not None:
             found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
+    bound = plan.training.max_norm
+    if bound is not None:
+        found.append(Conflict(id="bound-unproven", between=BOUND, text=_unproven(plan, bound)))
     if robust:
         found.append(
             Conflict(
@@ -127,6 +130,20 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             )
         )
     return found
+
+
+def _unproven(plan: FederationPlan, bound: float) -> str:
+    """Who keeps to the bound on the length of updates, in words."""
+    start = f"Honest hospitals shorten their updates to a length of at most {bound:g}."
+    if plan.is_hiding:
+        return (
+            f"{start} A sum does not show whether each did: a hostile hospital that does not is"
+            " added up like the others, for none proves the length of what it sends."
+        )
+    return (
+        f"{start} A hostile hospital does not have to; the aggregator sees its update and can"
+        " shorten it with steps=[clip]."
+    )
 
 
 def _hidden(plan: FederationPlan) -> str:

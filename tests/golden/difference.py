@@ -26,6 +26,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
     r"config\.policy\.least_group",
+    r"config\.training\.max_norm",
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more

@@ -485,6 +485,16 @@ def test_open_questions_name_what_nobody_stands_for() -> None:
         assert words in questions
 
 
+def test_a_stack_that_nobody_enforces_is_an_open_question() -> None:
+    asked = "Nobody is declared to enforce the stack robust: who makes sure of it?"
+    for stacks, is_open in (
+        ([{"id": "robust", "defense": "median"}], True),
+        ([{"id": "robust", "defense": "none"}], False),
+        (make_values()["stacks"], False),
+    ):
+        assert (asked in assessed([], make_design(stacks=stacks)).questions) == is_open
+
+
 def test_a_conflict_that_runs_recorded_is_a_row() -> None:
     records = pairs("sign_flip", [0.0] * 3, conflicts=[make_conflict()])
     (row,) = [row for row in assessed(records).rows if row.kind == "conflict"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,22 @@ def test_a_criterion_that_is_not_met_exits_with_1(
     out = " ".join(capfd.readouterr().out.split())
     assert "best not met" in out
     assert "search.minutes=5 looks for" in out
+
+
+def test_a_metric_that_no_run_has_is_not_decided_and_has_no_figure(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = [criterion(), criterion(id="spent", metric="epsilon", at_least=None, at_most=1)]
+    assert validated(acceptance=asked) == 1
+    (one,) = [one for one in read(tmp_path, "verdict.json")["criteria"] if one["id"] == "spent"]
+    assert one["outcome"] == "inconclusive"
+    (tried,) = one["tried"]
+    assert (tried["figure"], tried["lower"], tried["upper"]) == (None, 0.0, None)
+    assert "there is no privacy spent" in tried["text"]
+    assert "0 seeds with a figure, 3 needed" in " ".join(capfd.readouterr().out.split())
+    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "inf" not in re.findall(r"[a-z]+", page.split("<body")[1])
+    assert wardround("report", str(tmp_path / "out")) == 0
 
 
 @pytest.mark.usefixtures("no_page")
@@ -331,7 +348,7 @@ def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     made = found(tmp_path)
     assert made["complete"]
     assert made["smallest"] == ["dp.target_epsilon=4"]
-    costs = {one["cost"] for one in made["changes"] if one["state"] != "unfinished"}
+    costs = {one["cost"] for one in made["changes"] if one["state"] != "untried"}
     assert costs == {"one number"}
 
 

@@ -15,7 +15,7 @@ from tests.federation import SEEDED, aggregated, asked, drawn_update, experiment
 
 HEART = ("consortium=heart12", "model=logistic", "training.rounds=6", "adversary.n_hostile=1")
 SIZED = ("secagg=groups", "secagg.size=3")
-DP = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")
+DP = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1")
 
 
 def table(*words: str) -> Mapping[str, Access]:
