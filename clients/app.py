@@ -69,19 +69,19 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     site = visit.site
     task = visit.task
     training = visit.training
-    n_records = len(site.records)
+    n = len(site.records)
     if plan.dp is None:
-        drawn = batches.shuffled(site.key, task.round, n_records, training)
+        drawn = batches.shuffled(site.key, task.round, n, training)
         trained = train(plan.network, task.weights, site.records, drawn, training)
-        return visit.upload(wire.Report(trained - task.weights, n_records, {}))
-    drawn = batches.poisson(site.key, task.round, n_records, training)
+        return visit.upload(wire.Report(trained - task.weights, n, {}))
+    drawn = batches.poisson(site.key, task.round, n, training, visit.counted)
     history = _ledger(context.state)
     rng = _noise(site, task.round)
     trained, history = plan.dp.train(
         plan.network, task.weights, site.records, drawn, training, history, rng
     )
     numbers = _account(plan, task.round, context.state, history)
-    return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
+    return visit.upload(wire.Report(trained - task.weights, visit.counted, numbers))
 
 
 def answer(source: Source, message: Message, context: Context) -> Message:
@@ -194,18 +194,24 @@ class _Visit:
         optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
         return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
 
+    @property
+    def counted(self) -> int:
+        """The number of records that the hospital states."""
+        return self.plan.counted(len(self.site.records))
+
     def job(self) -> batched.Job:
         """The hospital's part of a batched training."""
         site = self.site
         n = len(site.records)
         dp = self.plan.dp
         number = self.task.round
-        rows = _matrix(site.key, number, n, self.training, dp is not None)
-        if dp is None:
+        counted = None if dp is None else dp.counted(n)
+        rows = _matrix(site.key, number, n, self.training, counted)
+        if dp is None or counted is None:
             return batched.Job(self.task.weights, site.records, rows)
-        expected = batches.sample_rate(n, self.training) * n
+        expected = batches.sample_rate(counted, self.training) * counted
         rng = _noise(site, number)
-        noise = batched.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
+        noise = batched.Noise(dp.max_grad_norm, dp.noise(counted, self.training), expected, rng)
         return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
@@ -215,7 +221,7 @@ class _Visit:
         """
         try:
             if update is not None:
-                return self.upload(wire.Report(update, len(self.site.records), self._spend()))
+                return self.upload(wire.Report(update, self.counted, self._spend()))
             return self.answer(wire.given(self.message) if self.type_ == wire.UPLOAD else None)
         except Exception as error:  # a hospital's failure is the hospital's, never the run's
             return wire.failed(described_error(error), self.message)
@@ -244,7 +250,7 @@ class _Visit:
         """The figures to report after the training's cost has gone to the hospital's ledger."""
         dp = self.plan.dp
         training = self.training
-        n = len(self.site.records)
+        n = self.counted
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
@@ -254,11 +260,12 @@ class _Visit:
 
 @lru_cache(maxsize=8192)
 def _matrix(
-    key: Key, round_: int, n_train: int, training: Training, is_private: bool
+    key: Key, round_: int, n_train: int, training: Training, counted: int | None
 ) -> NDArray[np.int64]:
     """Batches as a matrix, stored because the runs of a comparison that share a seed share them."""
-    draw = batches.poisson if is_private else batches.shuffled
-    return batched.padded(draw(key, round_, n_train, training))
+    if counted is None:
+        return batched.padded(batches.shuffled(key, round_, n_train, training))
+    return batched.padded(batches.poisson(key, round_, n_train, training, counted))
 
 
 def _noise(site: Site, round_: int) -> np.random.Generator:

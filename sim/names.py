@@ -10,7 +10,7 @@ from typing import Final
 
 CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated hospitals
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
-ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
+ACCOUNTS: Final = "clients.accounting.ANSWERS"  # what accountants have answered so far
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
 CLEAR: Final = "aggregators.secagg.clear.Clear"  # secure aggregation that hides nothing
 GROUPS: Final = "aggregators.secagg.groups.Groups"  # secure aggregation in groups

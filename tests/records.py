@@ -286,8 +286,11 @@ def make_privacy(epsilon: float = 8.0) -> Spending:
     ]
     details = Privacy(
         unit="record",
+        relation="replace",
+        nominal_records=None,
+        sampling="Poisson",
         delta=1e-5,
-        accountant="rdp",
+        accountant="privacy loss distributions",
         max_grad_norm=1.0,
         target_epsilon=epsilon,
         hospitals=spent,

@@ -225,8 +225,8 @@ def _tried(found: Search) -> Iterator[str]:
     fates = Counter(step.state for step in found.steps)
     parts = [f"{fates[state]} {text}" for state, text in FATES.items() if fates[state]]
     n_tried = sum(fates[state] for state in FATES)
-    of_all = f"{n_tried} of {len(found.steps)} changes were tried"
-    yield f"{of_all}: {', '.join(parts)}." if parts else f"{of_all}."
+    of_all = f"Tried: {n_tried} of {len(found.steps)} changes"
+    yield f"{of_all}, of which {', '.join(parts)}." if parts else f"{of_all}."
     order = list(COSTS)
     reached = max((order.index(one.change.cost) for one in found.smallest), default=len(order))
     untried = [order.index(one.change.cost) for one in found.steps if one.state == "untried"]

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.cli.screen import Screen, plain_table
-from sim.design.not_covered import NOT_COVERED
+from sim.evidence import statement
+from sim.observers.spending import privacy
 from sim.study import compose, jobs, sharing, unmasking
 from sim.study.access import access
 from sim.study.compose import Refused
@@ -106,9 +107,12 @@ def _design(console: Screen, experiment: Experiment) -> None:
     for conflict in conflicts(experiment):
         text = f" of {conflict.between}: {conflict.text}"
         console.print(Text.assemble(("Conflict", "yellow"), text))
-    if experiment.plan.dp is not None:
+    dp = experiment.plan.dp
+    if dp is not None:
+        terms = privacy(experiment.plan, experiment.truth, dp, {})
+        console.print(Text(f"Privacy: {statement(terms)}"))
         console.print("Not covered by epsilon:")
-        for text in NOT_COVERED:
+        for text in terms.not_covered:
             console.print(f"- {text}")
 
 

@@ -59,7 +59,7 @@ def check(
     _check_poisons(plan, attack, truth)
     attack.training(plan)  # which an attack may refuse, as the next
     attack.demanded(plan)
-    plans.check(plan, [len(site.records) for site in truth.sites], least_group)
+    plans.check(plan, [plan.counted(len(site.records)) for site in truth.sites], least_group)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():
@@ -223,4 +223,7 @@ def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
     for name, one in attack.of_kind("training").items():
         expected = "expected dp=none: private training has its own loss"
         raise UndefinedError(f"attack.{name}", type(one).__name__, expected)
+    if plan.terms.sizes is not None and not plan.states_counts:
+        expected = "expected groups that do not go by record counts with dp.relation=add_remove"
+        raise UndefinedError("secagg", type(plan.secagg).__name__, expected)
     plan.dp.check({site.name: len(site.records) for site in truth.sites}, plan.training)

@@ -127,6 +127,18 @@ class FederationPlan:
         """The network of the model on these records."""
         return checked(self.model, self.model(self.columns), self.columns.n_features)
 
+    @property
+    def states_counts(self) -> bool:
+        """Whether hospitals state their own numbers of records."""
+        return self.dp is None or self.dp.nominal_records is None
+
+    def counted(self, n_train: int) -> int:
+        """The number of records that a hospital with ``n_train`` states, and that evidence holds.
+
+        It is ``n_train`` itself, except where local privacy protects it.
+        """
+        return n_train if self.dp is None else self.dp.counted(n_train)
+
     def first_weights(self, key: Key) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn with the aggregator's key."""
         drawn = self.network.initialize(key.stream("model"))
@@ -244,7 +256,7 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
-    """Refuse a plan whose model, steps or rule cannot work, with what would do.
+    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
 
     ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
     smallest group that all hospitals accept.

@@ -52,9 +52,10 @@ def spent(plan: FederationPlan, n_records: int) -> float:
 
 @lru_cache(maxsize=1024)
 def _epsilon(dp: LocalPrivacy, training: Training, n_records: int) -> float:
-    steps = training.rounds * training.steps(n_records)
-    noise = dp.noise(n_records, training)
-    return dp.epsilon([(noise, sample_rate(n_records, training), steps)])
+    counted = dp.counted(n_records)
+    steps = training.rounds * training.steps(counted)
+    noise = dp.noise(counted, training)
+    return dp.epsilon([(noise, sample_rate(counted, training), steps)])
 
 
 @dataclass(frozen=True, eq=False)

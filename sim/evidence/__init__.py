@@ -1,6 +1,7 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
 from sim.evidence.outcomes import Outcome, Part, outcome
+from sim.evidence.protection import statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
@@ -78,6 +79,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "statement",
     "write_results",
     "write_tables",
 ]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from scipy.special import expit
-from scipy.stats import beta, binomtest, t
+from scipy.special import expit, stdtrit
 
 from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
@@ -130,6 +129,8 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
 
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
+    from scipy.stats import binomtest  # here and below: takes longer to load than all the rest
+
     bounds = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
     return Interval(float(bounds.low), float(bounds.high))
 
@@ -142,6 +143,8 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     smaller by the ratio of t quantiles because so few seeds tell the variance. It is never larger
     than the number of trials. Where all rates agree, the trials count as independent.
     """
+    from scipy.stats import beta
+
     n = len(rates)
     trials = sum(sizes)
     if n < 2 or trials < 2:
@@ -185,7 +188,7 @@ def _one_more(rate: float, trials: int) -> float:
 
 @lru_cache
 def _t(degrees: int) -> float:
-    return float(t.ppf(UPPER, degrees))
+    return float(stdtrit(degrees, UPPER))
 
 
 def membership_advantage(epsilon: float, delta: float) -> float:

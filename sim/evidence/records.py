@@ -17,7 +17,10 @@ SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent 
 
 
 class HospitalFacts(Part):
-    """One hospital of a run and its numbers of records; figures measured of it are outcomes."""
+    """One hospital of a run and its numbers of records; figures measured of it are outcomes.
+
+    ``n_train`` is the agreed number where privacy for adding or removing a record protects it.
+    """
 
     hospital: str
     origin: str
@@ -103,11 +106,18 @@ class Spent(Part):
 class Privacy(Part):
     """The terms of record-level differential privacy.
 
+    ``relation``: what neighbors differ in, ``replace`` or ``add_remove`` (see ``RecordDP``);
+    ``nominal_records``: the agreed number of records where it is ``add_remove``. ``sampling``: how
+    the records of a step are drawn.
+
     The outcome ``epsilon`` of the consortium is the maximum over hospitals, which takes disjoint
     patients (parallel composition). ``not_covered``: sentences on what it does not cover.
     """
 
     unit: str
+    relation: str
+    nominal_records: int | None
+    sampling: str
     delta: float
     accountant: str
     max_grad_norm: float

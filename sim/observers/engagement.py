@@ -162,7 +162,8 @@ def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
     """
     site = subject.truth.sites[0]
     plan = subject.plan
-    batches = poisson(site.key, 1, len(site.records), plan.training)
+    n = len(site.records)
+    batches = poisson(site.key, 1, n, plan.training, dp.counted(n))
     updates = []
     for one in (dp, dp.unprotected()):
         rng = site.key.stream("dp-noise", 1)

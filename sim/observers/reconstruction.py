@@ -167,8 +167,9 @@ def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
     plan = hospitals.plan
     site = hospitals.site(plan.hospitals.index(hospital), round_)
     training = site.training or plan.training
-    private = plan.dp is not None
-    return site.records.take(drawn(site.key, round_, len(site.records), training, private=private))
+    n = len(site.records)
+    counted = None if plan.dp is None else plan.dp.counted(n)
+    return site.records.take(drawn(site.key, round_, n, training, counted))
 
 
 def _compare(

@@ -125,7 +125,7 @@ class _Design:
             cells[UPDATE] = self._update(SEES)
         elif found is not None and found.first is not None:
             cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
-        if not hides or self.plan.terms.sizes is not None:
+        if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
         if self.plan.dp is not None:
             cells[METRICS] = SEES
@@ -143,7 +143,9 @@ class _Design:
         if not protocol_of(self.plan).is_clear:
             reads = {METRICS: SEES} if self.plan.dp is not None else {}
             return {**self._of_models, **reads}
-        reads = {**self._aggregator, UPDATE: self._update(SEES), COUNTS: SEES}
+        reads = {**self._aggregator, UPDATE: self._update(SEES)}
+        if self.plan.states_counts:
+            reads[COUNTS] = SEES
         return {**reads, SUM: DERIVES, GROUP: DERIVES}
 
     @property

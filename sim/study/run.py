@@ -149,7 +149,7 @@ class FederatedRun(Parties):
             hospital=hospital.name,
             origin=hospital.origin,
             hostile=hospital.name in self.experiment.attack_plan.hostile,
-            n_train=len(hospital.train),
+            n_train=self.experiment.plan.counted(len(hospital.train)),
             n_test=len(hospital.test),
             n_test_positive=int(hospital.test.labels.sum()),
         )

@@ -52,7 +52,8 @@ def _rows(plan: FederationPlan) -> str:
     groups = plan.groups(1)
     noise = ", clipped and noised in the hospital" if plan.dp is not None else ""
     if not plan.is_hiding:
-        return f"{n_hospitals} updates, one for each hospital{noise}; record counts"
+        counts = "record counts" if plan.states_counts else "no record counts but the agreed one"
+        return f"{n_hospitals} updates, one for each hospital{noise}; {counts}"
     counts = "no record counts" if plan.terms.sizes is None else "record counts, by the plan"
     if len(groups) == 1:
         return f"1 sum of {n_hospitals} updates{noise}; {counts}"

@@ -279,7 +279,7 @@ def private_jobs(
     jobs, truth, how = [], [], trained(local_steps=n_steps)
     for i, n in enumerate(sizes):
         rows, first = records(n, FEATURES, i), weights(network, i)
-        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how)
+        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how, n)
         chosen[-1] = chosen[-1][:0] if i == 0 else chosen[-1]
         expected = batches.sample_rate(n, how) * n
 

@@ -130,7 +130,7 @@ def test_a_search_ends_with_its_time_and_states_it() -> None:
     assert not found.complete
     assert [step.state for step in found.steps] == ["unfinished"] * 2 + ["untried"] * 2
     text = " ".join(summary(found))
-    assert "2 of 4 changes were tried: 2 ended with fewer seeds, as the time was over." in text
+    assert "Tried: 2 of 4 changes, of which 2 ended with fewer seeds, as the time was over." in text
     assert "Of the others, 2 stayed untried, as the time was over." in text
 
 
@@ -154,7 +154,7 @@ def test_a_summary_states_what_became_of_each_change() -> None:
 
     every = [*(change(text) for text in "abcdef"), change("g", "members")]
     text = " ".join(summary(search(every, judge, 5)))
-    assert text.startswith("a (one rule): meets all criteria. 5 of 7 changes were tried:")
+    assert text.startswith("a (one rule): meets all criteria. Tried: 5 of 7 changes, of which")
     assert "1 met all criteria, 1 missed one, 3 ended with fewer seeds, as others came" in text
     assert "Of the others, 1 made no design that can be run, 1 cost more than what was" in text
     assert "trial.first_seed" in text

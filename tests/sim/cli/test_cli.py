@@ -140,8 +140,7 @@ REFUSED = {  # overrides of a run: the text of the refusal, which becomes that l
         "dp.noise_multiplier=None: expected exactly one of target_epsilon and ",
     "dp=record dp.noise_multiplier=1":
         "dp.noise_multiplier=1: expected exactly one of target_epsilon and ",
-    "dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number above 0",
-    "dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
+    "dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number of at least 0.001",
     "attack=[analytic_inversion] attack.analytic_inversion.round=9":
         "attack.analytic_inversion.round=9: expected at most training.rounds=1",
     "attack=[sign_flip] attack.sign_flip.scale=.nan":

@@ -18,7 +18,7 @@ from threats import changes
 
 Made = dict[str, Any]
 Validated = Callable[..., int]
-PRIVATE = {"dp.accountant": "rdp", "dp.max_grad_norm": 1.0}
+PRIVATE = {"dp.max_grad_norm": 1.0}
 
 
 @pytest.fixture

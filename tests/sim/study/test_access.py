@@ -67,6 +67,13 @@ def cell(party: str, asset: str, *words: str) -> str:
         ("whoever gets the final model", "common model", (), "sees"),
         ("the network, with TLS", "common model", (), "no"),
         ("the network, without TLS", "single update", ("secagg=sum",), "sees"),
+        ("the network, without TLS", "single update", ("secagg=protocol",), "sees -> no"),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            ("secagg=protocol",),
+            "sees -> derives, 8 of them",  # as many as recover a secret
+        ),
     ],
 )
 def test_a_cell_states_what_the_party_sees_without_the_defense_and_with_it(

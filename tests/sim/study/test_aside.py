@@ -66,7 +66,7 @@ def test_what_a_call_raises_is_raised_when_the_block_ends_and_later_calls_are_no
 
 
 @pytest.mark.usefixtures("warm")
-def test_a_process_that_is_ended_from_outside_is_told(tmp_path: Path) -> None:
+def test_a_process_that_is_ended_from_outside_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="ended from outside"), aside(note) as noted:
         noted(tmp_path / "lines", "gone")
     assert multiprocessing.active_children() == []
