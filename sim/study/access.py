@@ -16,7 +16,6 @@ from sim.design.plan import FederationPlan
 from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.evidence import Access
-from sim.federation.protocols.plain import protocol_of
 from sim.names import CHAIN, CLEAR, MEAN, named
 from sim.plugins import SELF
 from sim.seeds import stream
@@ -140,7 +139,7 @@ class _Design:
 
     @property
     def _network(self) -> dict[str, str]:
-        if not protocol_of(self.plan).is_clear:
+        if not self.plan.is_clear:
             reads = {METRICS: SEES} if self.plan.dp is not None else {}
             return {**self._of_models, **reads}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
