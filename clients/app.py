@@ -26,7 +26,7 @@ from sim.design.refusals import Refusal
 from sim.design.site import Site, Source
 from sim.devices import device
 from sim.federation import wire
-from sim.federation.conversation import Asked
+from sim.federation.conversation import Asked, TripRefusedError
 from sim.federation.protocols.plain import protocol_of
 from sim.models.network import Network
 from sim.seeds import Key
@@ -179,6 +179,8 @@ class _Visit:
             return "plan"
         if not 1 <= task.round <= plan.training.rounds:
             return "round"
+        if task.round < wire.held_round(self.state):
+            return "over"
         shape = (plan.network.n_params,)
         fits = task.weights.shape == shape and task.weights.dtype == np.float32
         if self.type_ != wire.TRIP and not fits:
@@ -229,8 +231,12 @@ class _Visit:
         number = self.task.round
         kind, content = wire.read_trip(self.message)
         held = wire.held(self.state, number)
-        asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key)
-        found = protocol_of(self.plan).hospital.answer(asked, report)
+        model = self.task.weights
+        asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key, model)
+        try:
+            found = protocol_of(self.plan).hospital.answer(asked, report)
+        except TripRefusedError as refused:
+            return wire.refused(refused.why, self.message)
         wire.hold(self.state, number, found.held)
         return wire.holding(found.content, self.message)
 

@@ -21,6 +21,7 @@ from reports.analysis import (
     radii,
     ranking,
     tables,
+    traffic,
     undefined,
     weights,
 )
@@ -42,6 +43,16 @@ MANIFEST = (
 PAGE = "index.html.j2"
 INDEX = "index.html"
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
+
+
+def prepare() -> None:
+    """Load what every page is made with."""
+    rendering.environment().get_template(PAGE)
+    catalog.load()
+    blank = style.new_figure(1, 1)
+    blank.add_subplot()
+    style.svg(blank, "blank")
+    style.png(blank)
 
 
 def write_report(
@@ -222,6 +233,8 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "visibility": sections.visibility(records),
         "conflicts": sections.conflicts(records),
         "screened": sections.screened(records),
+        "traffic": traffic.rows(records),
+        "unopened": traffic.unopened(records),
         "skipped": sections.skipped(records),
         "threats": sections.threats(register.register(records, known)),
         "pins": known.taxonomies,

@@ -94,8 +94,10 @@ class Asked:
         """The attacks under which it is not met."""
         return [one.attack for one in self.judged.tried if one.outcome == "not_met"]
 
-    def place(self, value: float) -> float:
-        """Where a value stands in the picture of the criterion, in percent."""
+    def place(self, value: float | None, end: int = 0) -> float:
+        """Where a value stands in the picture of the criterion, in percent; None at this end."""
+        if value is None:
+            value = self.scale[end]
         low, high = self.scale
         return round(100 * (min(high, max(low, value)) - low) / (high - low), 1)
 
@@ -222,7 +224,8 @@ def _scale(judged: Judged) -> tuple[float, float]:
     """The ends of the picture of a criterion: all figures and the limit are between them."""
     values = [judged.limit] if judged.bound == "at_least" else [judged.limit, 0.0]
     for one in judged.tried:
-        values += [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
+        found = [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
+        values += [value for value in found if value is not None]
     low = min(values)
     high = max(values)
     margin = 0.05 * ((high - low) or 1.0)

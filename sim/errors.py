@@ -41,6 +41,10 @@ class PluginError(RuntimeError):
         return type(self), (self.plugin, self.problem)
 
 
+class WithheldError(RuntimeError):
+    """A fault of our own over records, without its words, which may quote one."""
+
+
 class NotFiniteError(RefusedError):
     """A rule or step gave values that are not finite for finite rows: there is no aggregate."""
 

@@ -4,6 +4,7 @@ A party draws through its own ``Key``, and through nothing else.
 """
 
 import hashlib
+import hmac
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -39,6 +40,13 @@ class Key:
     def stream(self, *names: str | int) -> np.random.Generator:
         """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
         return stream(self._secret, *names)
+
+    def secret(self, *names: str | int) -> bytes:
+        """32 bytes for cryptography, by HMAC with SHA-256: of the whole secret, under these names.
+
+        A stream is for draws that need not be secret: it has a state of 128 bits.
+        """
+        return hmac.digest(self._secret.to_bytes(32, "big"), json.dumps(names).encode(), "sha256")
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"

@@ -555,10 +555,14 @@ class Absence(Protocol):
     """An absence: honest hospitals whose replies do not arrive, by a schedule of its own.
 
     It needs no hostile hospital. ``concerned`` names the hospitals, sorted, once a run; it raises
-    ``InputError`` where there are none. ``away`` decides for one of them in one round.
+    ``InputError`` where there are none. ``away`` decides for one of them in one round. ``phase``:
+    the kind of trip in which it vanishes; then it is away for the rest of the round.
     """
 
     about: ClassVar[About]
+
+    @property
+    def phase(self) -> str: ...
 
     def concerned(
         self, hospitals: Sequence[Hospital], hostile: Sequence[str], rng: np.random.Generator

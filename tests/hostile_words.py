@@ -443,8 +443,9 @@ class Watch:
             return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or (
                 isinstance(mode, str) and mode[0] in "wax"
             )
-        if event in ("exec", "compile") and sys._getframe(2).f_globals.get("__name__") == "typing":
-            return False  # an annotation of a class of ours
+        caller = sys._getframe(2).f_globals.get("__name__") if event in ("exec", "compile") else ""
+        if caller in ("typing", "dataclasses") or (event == "compile" and caller == "ast"):
+            return False  # an annotation or a method of a class of ours; a text that is not run
         if event == "exec":
             return not str(values[0].co_filename).startswith((*self.ours, "<frozen"))
         if event == "compile":

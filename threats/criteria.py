@@ -6,6 +6,7 @@ that the adversary could try. What was not tried, or lacks a control or seeds, i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,14 +29,15 @@ class Tried(Fact):
     """What the runs of one attack show of a criterion.
 
     ``figure``: the estimate that the criterion bounds, with its one-sided bounds ``lower`` and
-    ``upper``; of the worst hospital where each is bounded.
+    ``upper``; of the worst hospital where each is bounded. None where there is none, as of a metric
+    that no run has.
     """
 
     attack: str
     outcome: Outcome
-    figure: float
-    lower: float
-    upper: float
+    figure: float | None
+    lower: float | None
+    upper: float | None
     hospital: str | None
     seeds: tuple[int, ...]
     n_trials: int
@@ -189,9 +191,9 @@ def _tried(
     return Tried(
         attack=cell.attack,
         outcome=judged,
-        figure=figure[0],
-        lower=figure[1],
-        upper=figure[2],
+        figure=_finite(figure[0]),
+        lower=_finite(figure[1]),
+        upper=_finite(figure[2]),
         hospital=worst.hospital if worst else None,
         seeds=tuple(run.seed for run in runs),
         n_trials=_n_trials(criterion.metric, runs),
@@ -223,7 +225,7 @@ def _rate(
 ) -> tuple[int, Figure, Outcome]:
     tried = counts(runs, criterion.metric)
     if not tried.seeds:
-        return 0, (0.0, 0.0, 1.0), "inconclusive"
+        return 0, (math.nan, 0.0, 1.0), "inconclusive"
     upper = bounds.of_records(tried.successes, tried.sizes, criterion.alpha)
     lower = bounds.of_records(tried.successes, tried.sizes, criterion.alpha / n_tests)
     figure = (upper.share, lower.lower, upper.upper)
@@ -243,7 +245,7 @@ def _of_series(
     ]
     if not found:
         low, high = _reach(criterion)
-        return None, _turned(criterion, (low, low, high)), "inconclusive"
+        return None, _turned(criterion, (math.nan, low, high)), "inconclusive"
     threshold = _threshold(criterion)
     worst, figure = max(found, key=lambda pair: (pair[1][2], pair[1][0]))
     outcome: Outcome = "met" if figure[2] <= threshold else "inconclusive"
@@ -327,10 +329,19 @@ def _decisive(criterion: Criterion, tried: Sequence[Tried], outcome: Outcome) ->
     of_it = [one for one in tried if one.outcome == outcome]
 
     def badness(one: Tried) -> tuple[float, float]:
-        turned = _turned(criterion, (one.figure, one.lower, one.upper))
-        return turned[2], turned[0]
+        bound = one.lower if criterion.bound[0] == "at_least" else one.upper
+        return _worst(criterion, bound), _worst(criterion, one.figure)
 
     return max(of_it, key=badness, default=None)
+
+
+def _worst(criterion: Criterion, value: float | None) -> float:
+    """A value turned so that a larger one is worse; where there is none, the worst that can be."""
+    return math.inf if value is None else _sign(criterion) * value
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _figures(
@@ -350,6 +361,8 @@ def _figures(
     if criterion.over == "rate":
         count += f", {_n_trials(criterion.metric, runs)} {METRICS[criterion.metric].counted}"
     estimate = figure[0]
+    if not math.isfinite(estimate):
+        return f"Under {cell.attack} there is no {value} ({count}); runs {named(runs)}."
     if criterion.over == "worst_seed":
         share = bounds.of_seeds(0, len(runs), alpha=criterion.alpha).upper
         return (
@@ -370,7 +383,9 @@ def _side(criterion: Criterion, figure: Figure, outcome: Outcome) -> str:
     """The bound that an outcome rests on; both where it is not decided."""
     _, lower, upper = figure
     if outcome == "inconclusive":
-        return f"each at least {lower:.3f} and at most {upper:.3f}"
+        sides = {"at least": lower, "at most": upper}
+        shown = [f"{side} {bound:.3f}" for side, bound in sides.items() if math.isfinite(bound)]
+        return f"each {' and '.join(shown) or 'of any size'}"
     at_least = (outcome == "met") == (criterion.bound[0] == "at_least")
     return f"at least {lower:.3f}" if at_least else f"at most {upper:.3f}"
 

@@ -62,7 +62,7 @@ class DesignFile:
         if not found.exists():
             raise self.refusal(place, stated, "expected a file or folder that is there")
         for path in (found, *(found.rglob("*") if found.is_dir() else ())):
-            if not path.resolve().is_relative_to(folder):
+            if not _resolved(path).is_relative_to(folder):
                 raise self.refusal(place, stated, f"a link leads elsewhere; {ELSEWHERE}")
         return found
 
@@ -92,6 +92,14 @@ def read(path: Path) -> DesignFile:
             return DesignFile(path, found, lines)
         found = wrong
     raise _refusal(path, lines, found)
+
+
+def _resolved(path: Path) -> Path:
+    """Where a path leads; itself where its links lead in a circle, which nobody can open."""
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError):
+        return path
 
 
 def _outside(design: Design) -> Problem | None:

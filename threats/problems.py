@@ -56,9 +56,15 @@ def read(values: JsonValue) -> Design | Problem:
     try:
         return Design.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        found = error.errors(include_url=False)
+        # of a choice that is a name or one with values, what is wrong with the values
+        details = [one for one in found if not _is_no_name(one)] or found
         unknown = [one for one in details if one["type"] == "extra_forbidden"]
         return _problem((unknown or details)[0], values)
+
+
+def _is_no_name(details: Mapping[str, Any]) -> bool:
+    return bool(details["type"] == "string_type" and details["loc"][-1] == "constrained-str")
 
 
 def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:

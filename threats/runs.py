@@ -17,10 +17,9 @@ from threats.claims import Planned
 from threats.consistency import UNDEFENDED
 from threats.findings import SEEDS_NEEDED
 from threats.problems import Problem
-from threats.system import Criterion, Design
+from threats.system import MOST_SEEDS, Criterion, Design
 from threats.used import beyond
 
-MOST_SEEDS: Final = 1000
 READ: Final = "reconstruction_rate"  # the metric whose records an attack reads
 
 
@@ -105,6 +104,8 @@ def planned(
     for number, criterion in enumerate(design.acceptance):
         if (found := _beyond(number, criterion, design, catalog, facts, excluded)) is not None:
             return found
+        if (found := _never_enough(number, criterion, facts)) is not None:
+            return found
     tried = list[Subject]()
     untested = list[Untested]()
     needed = dict[tuple[str, str], tuple[str, ...]]()
@@ -149,6 +150,16 @@ def _seeds_of(criterion: Criterion, facts: Facts) -> int:
         seeds for seeds in range(least, MOST_SEEDS) if _can_show(seeds, bound, facts, criterion)
     )
     return next(enough, least)
+
+
+def _never_enough(number: int, criterion: Criterion, facts: Facts) -> Problem | None:
+    """The records that a criterion waits for, if no number of seeds that a design may have does."""
+    most = MOST_SEEDS * facts.records
+    if criterion.metric != READ or not most or (criterion.min_trials or 0) <= most:
+        return None
+    each = f"{facts.records:,} a round, and {MOST_SEEDS:,} seeds"
+    expected = f"expected at most {most:,}, because hospitals train on {each} are the most"
+    return Problem(("acceptance", number, "min_trials"), criterion.min_trials, expected)
 
 
 def _can_show(seeds: int, bound: float, facts: Facts, criterion: Criterion) -> bool:

@@ -81,7 +81,7 @@ class Search:
 
 def shortfall(judged: Judged) -> float:
     """By how much the worst figure of a criterion misses its bound; infinite without a figure."""
-    figures = [one.figure for one in judged.tried if one.seeds]
+    figures = [one.figure for one in judged.tried if one.figure is not None]
     if not figures:
         return math.inf
     sign = -1 if judged.bound == "at_least" else 1

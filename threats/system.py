@@ -30,6 +30,7 @@ from threats.consistency import (
 from threats.powers import AssetClass, Power, Role
 
 SCHEMA: Final = "wardround.design/1"
+MOST_SEEDS: Final = 1000
 EXPOSED: Final = "expected_individuals_exposed"  # a magnitude that is worked out, and no metric
 
 ID: Final = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
@@ -274,7 +275,7 @@ class Criterion(Declared):
     at_least: float | None = None
     loss_at_most: Annotated[float, Field(ge=0)] | None = None
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    min_seeds: Positive | None = None
+    min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = None
     min_trials: Positive | None = None
 
     @property
@@ -350,7 +351,7 @@ class ImpactScale(Declared):
 class Effort(Declared):
     """How much is run: seeds, and the minutes that it may take."""
 
-    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
     budget_minutes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
 
 

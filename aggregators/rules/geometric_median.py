@@ -1,7 +1,7 @@
 """Geometric median (Chen et al., 2017, arXiv:1705.05491; Vardi and Zhang, 2000)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,11 +72,11 @@ class GeometricMedian(Counting, Weighing):
         points = embedded(view.rows)
         weights = self.weights(view)
         pulls = Pulls(points, weights / weights.mean(), self.tolerance * len(points))
-        point = pulls.lightest_row()
+        place = pulls.at(pulls.lightest_row())
         for _ in range(self.max_steps):
-            if pulls.balanced(point):
-                return pulls.shares(pulls.settled(point))
-            point = pulls.refined(pulls.weiszfeld(point))
+            if pulls.balanced(place):
+                return pulls.settled(place).shares
+            place = pulls.refined(pulls.weiszfeld(place))
         raise RefusedError(
             f"max_steps={self.max_steps}: GeometricMedian did not converge"
             f" to tolerance={self.tolerance:g}"
@@ -84,6 +84,27 @@ class GeometricMedian(Counting, Weighing):
 
 
 Floats = NDArray[np.float64]
+
+
+class Place(NamedTuple):
+    """A point, and the pulls of the rows at it.
+
+    ``gaps`` (n_rows, n_dims): from the point to each row. ``nearness``: weight over distance of
+    each row, 0 here; ``here``: weight of each row here, 0 elsewhere. A row is here if it is at the
+    point, to its digits. ``pull``: the sum over all rows.
+    """
+
+    point: Floats
+    gaps: Floats
+    nearness: Floats
+    here: Floats
+    pull: Floats
+
+    @property
+    def shares(self) -> Floats:
+        """Share of each row in the point, (n_rows,)."""
+        shares = self.here if self.here.any() else self.nearness
+        return np.asarray(shares / shares.sum())
 
 
 class Pulls:
@@ -110,56 +131,47 @@ class Pulls:
         row: Floats = self.points[ranks(excess, self.weights.sum()).argmin()]
         return row
 
-    def balanced(self, point: Floats) -> bool:
+    def at(self, point: Floats) -> Place:
+        """The pulls at a point."""
+        gaps = self.points - point
+        nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
+        return Place(point, gaps, nearness, here, np.asarray(nearness @ gaps))
+
+    def balanced(self, place: Place) -> bool:
         """Whether the pulls cancel, or are no stronger than the weight of rows at the point."""
-        nearness, here, pull = self._at(point)
-        size = self.lengths + np.linalg.norm(point)
-        slack = self.tolerance + ROUNDING * float(nearness @ size)
-        return bool(np.linalg.norm(pull) <= here.sum() + slack)
+        size = self.lengths + np.linalg.norm(place.point)
+        slack = self.tolerance + ROUNDING * float(place.nearness @ size)
+        return bool(np.linalg.norm(place.pull) <= place.here.sum() + slack)
 
-    def weiszfeld(self, point: Floats) -> Floats:
-        """The next point of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""
-        nearness, here, pull = self._at(point)
-        return np.asarray(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
+    def weiszfeld(self, place: Place) -> Place:
+        """The next place of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""
+        point, _, nearness, here, pull = place
+        return self.at(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
 
-    def refined(self, point: Floats) -> Floats:
-        """The point after one of Newton's steps, halved until the sum of distances only falls."""
-        nearness, here, pull = self._at(point)
+    def refined(self, place: Place) -> Place:
+        """The place after one of Newton's steps, halved until the sum of distances only falls."""
+        point, gaps, nearness, here, pull = place
         if here.any():
-            return point
-        units = (self.points - point) * (nearness / self.weights)[:, None]
+            return place
+        units = gaps * (nearness / self.weights)[:, None]
         curvature = nearness.sum() * np.eye(len(pull)) - (units.T * nearness) @ units
         step = np.linalg.solve(curvature + ROUNDING * nearness.sum() * np.eye(len(pull)), pull)
         for _ in range(HALVINGS):
-            if self._at(point + step)[2] @ step >= 0:
-                return np.asarray(point + step)
-            step = step / 2
-        return point
-
-    def settled(self, point: Floats) -> Floats:
-        """The point after Newton's steps until they move it no more."""
-        for _ in range(HALVINGS):
-            moved = self.refined(point)
-            gaps = np.linalg.norm(self.points - point, axis=1)
-            if np.linalg.norm(moved - point) <= SAME * np.median(gaps):
+            moved = self.at(point + step)
+            if moved.pull @ step >= 0:
                 return moved
-            point = moved
-        return point
+            step = step / 2
+        return place
 
-    def shares(self, point: Floats) -> Floats:
-        """Share of each row in the point, (n_rows,)."""
-        nearness, here, _ = self._at(point)
-        shares = here if here.any() else nearness
-        return np.asarray(shares / shares.sum())
-
-    def _at(self, point: Floats) -> tuple[Floats, Floats, Floats]:
-        """Weight over distance of each row, 0 here; weight of each row here, 0 elsewhere; the pull.
-
-        A row is here if it is at the point, to its digits. The pull is the sum over all rows.
-        """
-        gaps = self.points - point
-        nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
-        return nearness, here, np.asarray(nearness @ gaps)
+    def settled(self, place: Place) -> Place:
+        """The place after Newton's steps until they move it no more."""
+        for _ in range(HALVINGS):
+            moved = self.refined(place)
+            distances = np.linalg.norm(place.gaps, axis=1)
+            if np.linalg.norm(moved.point - place.point) <= SAME * np.median(distances):
+                return moved
+            place = moved
+        return place
 
     def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
         here = lengths <= self.digits

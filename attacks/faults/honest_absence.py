@@ -21,6 +21,8 @@ class HonestAbsence:
             empty: all. Those that are hostile in a run are left out.
         first_round: first round of the span.
         last_round: last round of the span; None: to the end.
+        phase: from which trip of a round on nothing arrives. A plain round has ``train`` alone;
+            ``secagg=protocol`` has ``keys``, ``shares``, ``train``, ``agree`` and ``unmask``.
     """
 
     rate: float = 0.2
@@ -28,6 +30,7 @@ class HonestAbsence:
     hospitals: tuple[str, ...] = ()
     first_round: int = 1
     last_round: int | None = None
+    phase: str = "train"
     about: ClassVar[About] = About(
         title="HonestAbsence",
         paper="Bonawitz et al., Towards Federated Learning at Scale: System Design",

@@ -28,6 +28,7 @@ INK = "#222222"
 SOFT = "#6B6B6B"
 FAINT = "#DDDDDD"
 WIDTH = 9.6  # inches; one inch is 96 pixels on the page
+DPI = 200  # dots an inch of PNG files
 
 RC: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -106,12 +107,12 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element whose ids all start with ``name``.
+    """The figure of ``new_figure`` as an ``<svg>`` element whose ids all start with ``name``.
 
     It has no dates, links or namespaces.
     """
     out = StringIO()
-    labels.plain(figure)
+    _finish(figure)
     with mpl.rc_context(RC | {"svg.hashsalt": name}):
         figure.savefig(
             out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -123,9 +124,20 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file of 200 dots an inch, without date or program name."""
+    """The figure of ``new_figure`` as a PNG file, without date or program name."""
     out = BytesIO()
-    labels.plain(figure)
+    _finish(figure)
+    quick = {"compress_level": 1}  # of 9: two thirds of the time, a seventh more bytes
     with mpl.rc_context(RC):
-        figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+        figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=quick)
     return out.getvalue()
+
+
+def _finish(figure: Figure) -> None:
+    """Set the texts and the layout of a figure, once for all files that show it."""
+    if (layout := figure.get_layout_engine()) is not None:
+        labels.plain(figure)
+        figure.set_dpi(DPI)
+        with mpl.rc_context(RC):
+            layout.execute(figure)
+        figure.set_layout_engine(None)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sim.cli.screen import Screen
 from sim.design.not_covered import NOT_COVERED
-from sim.study import compose, jobs, sharing
+from sim.study import compose, jobs, sharing, unmasking
 from sim.study.compose import Refused
 from sim.study.costs import needed_bytes, seconds
 from sim.study.experiment import Experiment
@@ -96,6 +96,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
     console.print()
     console.print(table)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
+    for text in unmasking.sentences(experiment):
+        console.print(Text(f"Unmasking: {text}"))
     for conflict in conflicts(experiment):
         text = f" of {conflict.between}: {conflict.text}"
         console.print(Text.assemble(("Conflict", "yellow"), text))
@@ -109,7 +111,7 @@ def absences(experiment: Experiment) -> str:
     """The number of replies that may be missing in a round, and who can stop rounds, in words."""
     n_hospitals = len(experiment.consortium)
     needed = experiment.plan.quorum.needed
-    spare = n_hospitals - needed
+    spare = min(n_hospitals - needed, unmasking.spare(experiment))
     chain = experiment.plan.chain
     given = chain.withstands
     hostile = experiment.attack_plan.hostile

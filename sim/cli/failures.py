@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from pathlib import Path
 
-from sim.errors import PluginError, cut
+from sim.blame import place
+from sim.errors import PluginError, WithheldError, cut
 
 WRONG_INPUT = 2  # exit codes
 INTERNAL = 70
@@ -33,23 +33,11 @@ def internal(error: Exception) -> int:
         text = f"{error}; please report it to its authors ({TRACEBACK}=1 shows more)"
         _line(cut(_one_line(text), LONGEST_OF_PLUGIN))
         return INTERNAL
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
-    ours = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), None)
-    if ours is not None and frames and ours is not frames[-1]:
-        where = f"{_short(ours.filename)}:{ours.lineno} ({where})"
-    found = f"{type(error).__name__} at {where}: {cut(_one_line(str(error)), 120)}"
+    found = f"{type(error).__name__} at {place(error)}: {cut(_one_line(str(error)), 120)}"
+    if isinstance(error, WithheldError):
+        found = str(error)
     _line(f"internal error {found}; please report this line ({TRACEBACK}=1 shows more)")
     return INTERNAL
-
-
-def _is_library(filename: str) -> bool:
-    return "site-packages" in filename or filename.startswith((str(Path(os.__file__).parent), "<"))
-
-
-def _short(filename: str) -> str:
-    """The file's name with its folder, which is enough to find it and names nobody's home."""
-    return "/".join(Path(filename).parts[-2:])
 
 
 def _one_line(text: str) -> str:

@@ -32,6 +32,8 @@ def init(words: Sequence[str]) -> None:
         return
     if len(words) != 1 or words[0].startswith("-") or not words[0]:
         raise InputError("init", " ".join(words) or "nothing", "expected one folder, or --schema")
+    if not words[0].isprintable():
+        raise InputError("init", ascii(words[0]), "expected a path of printable characters")
     for path in _written(Path(words[0])):
         print(path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, cast
@@ -60,7 +61,9 @@ def comparison(config: DictConfig) -> None:
     with compare.entered(folder, experiments) as held:
         results.write_config(folder, values)
         with progress("Comparing", len(experiments), "runs") as step:
-            records = compare.finish(experiments, folder, workers, lambda _: step(), held)
+            records = compare.finish(
+                experiments, folder, workers, lambda _: step(), held, meanwhile=_load_report
+            )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
     from reports.terminal import closing
@@ -75,6 +78,24 @@ def search_for_cycles() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def _unsearched() -> Iterator[None]:
+    """Python does not search for cycles in this block, whose objects are many and mostly stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        search_for_cycles()
+
+
+def _load_report() -> None:
+    """Load what makes a page of runs, which takes a second."""
+    with _unsearched():
+        from reports.page import prepare
+
+        prepare()
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -144,11 +165,12 @@ def page(
 
     ``of_design``: the first page of the folder is that of a design's verdict.
     """
-    from reports.page import INDEX, RUNS, write_report
+    with _unsearched():
+        from reports.page import INDEX, RUNS, write_report
 
-    shown = all(record.config["report"]["show_reconstructions"] for record in records)
-    name = RUNS if of_design else INDEX
-    return write_report(folder, everything, name=name, show_reconstructions=shown)
+        shown = all(record.config["report"]["show_reconstructions"] for record in records)
+        name = RUNS if of_design else INDEX
+        return write_report(folder, everything, name=name, show_reconstructions=shown)
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

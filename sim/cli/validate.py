@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -45,6 +46,14 @@ class _Job:
         """The command that repeats the results."""
         return command_of(self.given)
 
+    def main(self, hydra: Namespace) -> None:
+        """Compose the configuration and run the task. Raises ``InputError``."""
+        try:
+            with one_line():
+                jobs.main("validate", hydra, jobs.Command(self.run, self.run, jobs.BASIC))
+        except InputError as error:
+            raise designs.of_design(self.asked, error) from error
+
     def run(self, config: DictConfig) -> None:
         """The task of the command, for its composed configuration."""
         values = compose.resolved(config)
@@ -54,6 +63,7 @@ class _Job:
         if self.given.plan:
             show_plan(tried)
             return
+        tried.experiments()  # refused before there is a folder
         folder = results.results_folder()
         self.code = validate(tried, folder, values, minutes, self)
 
@@ -70,7 +80,7 @@ def main(words: Sequence[str]) -> int:
         if hydra.cfg:
             print(jobs.described("validate", hydra), end="")
         else:
-            jobs.main("validate", hydra, jobs.Command(job.run, job.run, jobs.BASIC))
+            job.main(hydra)
     return job.code
 
 

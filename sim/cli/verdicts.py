@@ -120,11 +120,12 @@ def _heading(assessment: Assessment) -> str:
 def _figure(one: Judged) -> str:
     """The figure of the attack that decides, with the bound on the side that counts."""
     found = _decisive(one)
-    if found is None:
+    if found is None or found.figure is None:
         return "nothing"
-    bound = f"{found.lower:.3f}" if one.bound == "at_least" else f"{found.upper:.3f}"
     side = "at least" if one.bound == "at_least" else "at most"
-    return f"{found.figure:.3f} ({side} {bound})"
+    bound = found.lower if one.bound == "at_least" else found.upper
+    shown = "not bounded" if bound is None else f"{side} {bound:.3f}"
+    return f"{found.figure:.3f} ({shown})"
 
 
 def _decisive(one: Judged) -> Attempt | None:

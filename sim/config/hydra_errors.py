@@ -69,7 +69,8 @@ def near(key: str) -> str:
     """The end of a message that names the known key most like ``key``, or nothing."""
     ready = GlobalHydra.instance().is_initialized()
     with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
-        known = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
+        flat = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
+    known = [name for name in flat if name != key and not name.endswith("_")]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else ""
 

@@ -127,11 +127,17 @@ class _Read:
 def _read(sources: Sources, options: _Options) -> _Read:
     own = options.own
     assert own.label is not None
+    if own.hospital is None:
+        own_files.check_names(sources)
     frame, files, notes = _gathered(sources, own)
     frame = own_columns.present(frame, own.missing)
     for key, name in (("label", own.label), ("hospital", own.hospital)):
         if name is not None and name not in frame.columns:
-            raise own_columns.unknown(key, name, frame.columns)
+            error = own_columns.unknown(key, name, frame.columns)
+            if key == "hospital" and not sources.alone:
+                expected = f"{error.expected}; without it each file is a hospital"
+                raise InputError(error.key, name, expected)
+            raise error
     if own.label == own.hospital:
         raise InputError("label", own.label, "expected another column than hospital=")
     labels = own._classes.of(frame[own.label])

@@ -57,6 +57,8 @@ class OwnImages:
         """The consortium of this seed, named ``npz7`` for 7 hospitals."""
         sources = own_files.read(self.path, KINDS)
         found = [self._arrays(own_arrays.arrays(one), one.name) for one in sources.files]
+        if self.hospital is None:
+            own_files.check_names(sources)
         names = [name for name in (self.images, self.label, self.hospital) if name is not None]
         whole = {name: [one[name] for one in found] for name in names}
         forms = {(one.shape[1:], one.dtype.name) for one in whole[self.images]}

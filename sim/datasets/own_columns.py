@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sim.datasets.checks import is_constant
 from sim.datasets.encoding import MISSING
 from sim.errors import InputError
+from sim.limits import LARGEST_FLOAT
 from sim.types import SourceColumn
 
 FEW = 5  # patients: what fewer have in common is never named, and has no column of its own
@@ -237,10 +238,15 @@ def _number(column: pl.Series, codes: Sequence[float], kind: str) -> tuple[pl.Se
         shown = f"{wrong} of {len(column)} cells are no numbers"
         expected = "expected numbers; missing= names a cell that stands for no value"
         raise InputError(f"numbers {column.name}", shown, expected)
-    broken = int((~numbers.fill_null(0.0).is_finite()).sum())
+    size = numbers.fill_null(0.0).abs()
+    broken = int((~size.is_finite()).sum())
     if broken:
         shown = f"{broken} of {len(column)} cells are infinite or no number"
         raise InputError(f"column {column.name}", shown, "expected finite numbers")
+    if large := int((size > LARGEST_FLOAT).sum()):
+        shown = f"{large} of {len(column)} cells are larger"
+        expected = f"expected numbers of at most {LARGEST_FLOAT:g}"
+        raise InputError(f"column {column.name}", shown, expected)
     is_code = numbers.is_in(codes)
     below = bool(((numbers < 0) & ~is_code).any())
     taken = [code for code in codes if code >= 0 or not below]

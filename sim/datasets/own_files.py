@@ -49,6 +49,15 @@ class Sources:
         return whole.hexdigest()
 
 
+def check_names(sources: Sources) -> None:
+    """Refuse two files of one name, as ``a.csv`` and ``a.tsv``, where each is a hospital."""
+    seen = set[str]()
+    for one in sources.files:
+        if one.name in seen:
+            raise InputError("path", one.name, "expected a name for each hospital, and two have it")
+        seen.add(one.name)
+
+
 def read(path: str | Sequence[str] | None, kinds: Sequence[str]) -> Sources:
     """The files that ``path`` names: a file, a folder of files, or a list of files.
 
@@ -73,8 +82,12 @@ def read(path: str | Sequence[str] | None, kinds: Sequence[str]) -> Sources:
 
 def _checked(path: str) -> Path:
     if not path.isprintable():
-        raise InputError("path", ascii(path), "expected a path of printable characters")
+        raise _unprintable(path)
     return Path(path)
+
+
+def _unprintable(path: str) -> InputError:
+    return InputError("path", ascii(path), "expected a path of printable characters")
 
 
 def _inside(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
@@ -88,6 +101,9 @@ def _inside(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
     if len(wanted) > MOST_FILES:
         shown = f"{len(wanted):,} files"
         raise InputError("path", shown, f"expected at most {MOST_FILES:,} in a folder")
+    for name in wanted:
+        if not name.isprintable():
+            raise _unprintable(name)
     yield from (folder / name for name in wanted)
 
 

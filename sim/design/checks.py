@@ -40,6 +40,9 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
             raise UndefinedError("attack", names, f"expected at most one {several} in a run")
     for name, one in attack.attacks.items():
         _check_attack(name, one, attack.schedule, plan.training.rounds)
+        if isinstance(one, Absence) and one.phase not in plan.trips:
+            expected = f"expected a trip of this secure aggregation: {', '.join(plan.trips)}"
+            raise UndefinedError(f"attack.{name}.phase", one.phase, expected)
     _check_poisons(plan, attack, truth)
     attack.training(plan)  # which an attack may refuse, as the next
     attack.demanded(plan)

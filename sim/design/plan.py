@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import cast
+from functools import cached_property, lru_cache
+from typing import Annotated, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from sim import limits, plugins, returned
 from sim.config import plain
@@ -29,6 +29,8 @@ from sim.seeds import Key, stream
 from sim.training import Training, Values
 from sim.types import Members, Node, Pipeline, Quantizing, Roll, Schema, SecureAggregation
 
+VerificationKey: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
 
 class Terms(Values):
     """The agreed terms in plain values.
@@ -36,6 +38,8 @@ class Terms(Values):
     Plug-ins are nodes here; ``steps`` are pairs of a name and a node, in order. ``columns``: how a
     record is laid out. ``public``: whether the data may be shown to everybody. ``sizes``: record
     counts in order of the hospitals, published where groups are formed by them, else None.
+    ``enrolled``: of each hospital, the key by which others verify what it signs, in hex digits;
+    empty where nothing is signed.
     """
 
     hospitals: tuple[str, ...] = Field(min_length=1, max_length=limits.HOSPITALS)
@@ -51,11 +55,14 @@ class Terms(Values):
     dp: Node | None
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
+    enrolled: dict[str, VerificationKey] = Field(default={})
 
     @model_validator(mode="after")
     def _names_in_order(self) -> Terms:
         if list(self.hospitals) != sorted(set(self.hospitals)):
             raise ValueError("expected different hospitals in order of their names")
+        if self.enrolled and self.enrolled.keys() != set(self.hospitals):
+            raise ValueError("expected the key of each hospital, and no other")
         if self.sizes is not None and len(self.sizes) != len(self.hospitals):
             raise ValueError("expected a record count of each hospital")
         return self
@@ -89,6 +96,11 @@ class FederationPlan:
     def hospitals(self) -> tuple[str, ...]:
         """Names of the hospitals, sorted."""
         return self.terms.hospitals
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each hospital among ``hospitals``."""
+        return {name: place for place, name in enumerate(self.hospitals)}
 
     @property
     def training(self) -> Training:
@@ -127,6 +139,17 @@ class FederationPlan:
         return callable(getattr(self.secagg, "round", None))
 
     @cached_property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        found: tuple[str, ...] = getattr(self.secagg, "trips", ("train",))
+        return found
+
+    @cached_property
+    def enrolls(self) -> bool:
+        """Whether hospitals sign what they state, so that the plan has their verification keys."""
+        return bool(getattr(self.secagg, "enrolls", False))
+
+    @cached_property
     def quantization(self) -> Quantizing | None:
         """How updates are quantized before they are added up; None where they are not."""
         return self.secagg.quantization
@@ -151,17 +174,46 @@ class FederationPlan:
         return self.secagg.least > 1
 
     @cached_property
+    def least(self) -> int:
+        """The usable updates that a group must have: a protocol may need more than its sum."""
+        threshold = getattr(self.secagg, "threshold_of", lambda _: 0)
+        return max(self.secagg.least, int(threshold(len(self.hospitals))))
+
+    @cached_property
     def quorum(self) -> Quorum:
         """How many usable replies a round needs."""
         sizes = tuple(sorted(len(group) for group in self.groups(1)))
-        return Quorum(self.chain, sizes, self.secagg.least, self.server.absent)
+        return Quorum(self.chain, sizes, self.least, self.server.absent)
+
+    @cached_property
+    def refusal(self) -> str | None:
+        """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
+        names = self.hospitals
+        refusal = self.quorum.refusal(len(names))
+        if refusal is not None:
+            return refusal
+        counts = np.ones(len(names))
+        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
+        try:
+            for rows in (0 * small, small):
+                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
+                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
+        except RefusedError as error:
+            return str(error)
+        return None
 
 
 def agreed(terms: Terms) -> FederationPlan:
-    """The plan of these terms.
+    """The plan of these terms, one object for all equal ones, so that it is tried once.
 
     Raises ``InputError`` for a node that is no plug-in of its group or has a wrong parameter.
     """
+    return _agreed(canonical(terms.model_dump(mode="json")))
+
+
+@lru_cache(maxsize=1024)
+def _agreed(text: str) -> FederationPlan:
+    terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
     return FederationPlan(
         terms=terms,
@@ -199,22 +251,11 @@ def read(text: str) -> FederationPlan:
 
 
 def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose rule or model cannot work: by limits, then by tries on small updates."""
+    """Refuse a plan whose model, steps or rule cannot work."""
     _ = plan.network  # which the model may refuse
-    names = plan.hospitals
     _check_sums(plan)
-    refusal = plan.quorum.refusal(len(names))
-    counts = np.ones(len(names))
-    small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-    if refusal is None:
-        try:
-            for rows in (0 * small, small):
-                view = averages(plan.groups(1), plan.secagg.least, names, rows, counts)
-                plan.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            refusal = str(error)
-    if refusal:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, refusal)
+    if plan.refusal is not None:
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, plan.refusal)
 
 
 def _check_sums(plan: FederationPlan) -> None:

@@ -1,12 +1,29 @@
-"""Why a hospital may refuse to train: a fixed list, so a refusal carries no words of its own."""
+"""Why a hospital may refuse a trip: a fixed list, so a refusal carries no words of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, Literal
 
-Refusal = Literal["plan", "round", "weights", "dp", "epsilon", "secagg"]
-REFUSED: Final = "the hospital refuses to train: "  # how the reason of a refusal starts
+Refusal = Literal[
+    "plan",
+    "round",
+    "weights",
+    "dp",
+    "epsilon",
+    "secagg",
+    "over",
+    "phase",
+    "form",
+    "peers",
+    "few",
+    "key",
+    "signature",
+    "survivors",
+    "agreement",
+    "not_finite",
+]
+REFUSED: Final = "the hospital refuses: "  # how the reason of a refusal starts
 SENTENCES: Final[Mapping[str, str]] = {
     "plan": "the task is of another plan than the one agreed on",
     "round": "the plan has no such round",
@@ -14,4 +31,18 @@ SENTENCES: Final[Mapping[str, str]] = {
     "dp": "its policy asks for record-level differential privacy, and the plan has none",
     "epsilon": "the plan spends a larger epsilon than its policy allows",
     "secagg": "its policy asks for secure aggregation, and the plan has none",
+    "over": "it has answered in a later round already",
+    "phase": "it answers each trip of a round once, in their order, and this is not the next one",
+    "form": "the message is not of the form that was agreed on",
+    "peers": "these are not hospitals that it shares secrets with in this round",
+    "few": "fewer hospitals take part than the threshold asks for",
+    "key": "a public key gives the same secret to everybody",
+    "signature": "a public key is not signed by the hospital that it is stated to be of",
+    "survivors": "the hospitals whose updates are stated to have arrived cannot be these",
+    "agreement": "fewer hospitals than the threshold state the same model and the same arrivals",
+    "not_finite": "its update has values that are not finite",
+}
+# those before anything is trained, whatever the protocol
+UNTRAINED: Final = {
+    SENTENCES[why] for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "over")
 }

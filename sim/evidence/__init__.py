@@ -16,6 +16,7 @@ from sim.evidence.records import (
     Screened,
     Skip,
     Spent,
+    Unopened,
     Visibility,
 )
 from sim.evidence.store import (
@@ -63,6 +64,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Unopened",
     "Visibility",
     "append",
     "chain",

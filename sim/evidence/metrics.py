@@ -139,6 +139,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         "rounds",
         scopes=EVERYWHERE,
     ),
+    "messages": Metric(
+        "messages from and to a hospital in a round", "messages", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_sent": Metric(
+        "what a hospital sends in a round", "bytes", POSITIVE, "neither", basis="none"
+    ),
+    "bytes_received": Metric(
+        "what a hospital is sent in a round", "bytes", POSITIVE, "neither", basis="none"
+    ),
     "attack_distance": Metric(
         "by how much the attack changed what was sent", "relative length", POSITIVE, "neither"
     ),

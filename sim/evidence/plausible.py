@@ -141,7 +141,11 @@ def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
     for one in record.hospitals:
         if one.n_test_positive > one.n_test:
             yield "n_test_positive", f"expected at most n_test={one.n_test}"
-    numbers = [*record.skipped_rounds, *(lost.round for lost in record.screened)]
+    numbers = [
+        *record.skipped_rounds,
+        *(lost.round for lost in record.screened),
+        *(share.round for share in record.unopened),
+    ]
     if not all(1 <= number <= record.rounds for number in numbers):
         yield "round", f"expected at most rounds={record.rounds}"
     tested = {one.hospital: one.n_test for one in record.hospitals}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import intern
 from typing import Any, Final, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -52,6 +52,14 @@ class Screened(Part):
     round: int
     hospital: str
     reason: str
+
+
+class Unopened(Part):
+    """A share that did not open; whether sender or receiver is at fault, nobody can tell."""
+
+    round: int
+    sender: str
+    receiver: str
 
 
 Cause = Literal["absent", "refused", "not_finite"]
@@ -221,6 +229,7 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
+    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:

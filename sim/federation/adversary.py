@@ -151,13 +151,17 @@ class Adversary:
         """Begin a round: nothing is moved in it yet."""
         self.moved = {}
 
-    def absent(self, number: int, trained: Replies) -> frozenset[str]:
-        """The honest hospitals of which nothing arrives in a round; not even at the adversary."""
+    def absent(self, number: int, kind: str, replies: Replies) -> frozenset[str]:
+        """The honest hospitals that vanish in a kind of trip; nothing even reaches the adversary.
+
+        ``replies``: of those that were asked.
+        """
         away = set[str]()
-        for name, absence in self.absences.items():
+        vanishing = [item for item in self.absences.items() if item[1].phase == kind]
+        for name, absence in vanishing:
             present = [
                 hospital
-                for hospital, arrived in trained.items()
+                for hospital, arrived in replies.items()
                 if arrived.message is not None and hospital not in away
             ]
             gone = [

@@ -7,13 +7,15 @@ half knows on which engine, or beside which other runs, it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from flwr.app import Message
 
 from sim.design.plan import FederationPlan
+from sim.design.refusals import SENTENCES, Refusal
+from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.seeds import Key
@@ -87,7 +89,10 @@ class Concluded:
 
     ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
     ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and why. ``reported``: numbers that hospitals state beside their updates.
+    others, and those of which a later answer was not usable though the update is in the view, and
+    why. ``reported``: numbers that hospitals state beside their updates. ``unopened``: pairs of
+    hospitals of which the second could not use what the first one sent it through the aggregator;
+    which of the two is at fault, nobody can tell.
     """
 
     view: View | None
@@ -95,9 +100,18 @@ class Concluded:
     screened: Mapping[str, str] = field(default_factory=dict)
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reason: str = "no usable reply"
+    unopened: Sequence[tuple[str, str]] = ()
 
 
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]
+
+
+class TripRefusedError(RefusedError):
+    """The refusal of a hospital's half to answer a trip: one of a fixed list, without own words."""
+
+    def __init__(self, why: Refusal) -> None:
+        self.why = why
+        super().__init__(SENTENCES[why])
 
 
 class Asked(NamedTuple):
@@ -105,7 +119,7 @@ class Asked(NamedTuple):
 
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``:
     what its half held back in an earlier trip of this round. ``key``: its own secret, from which it
-    draws.
+    draws. ``model`` (n_params,): what it was sent to train, empty where nothing is trained.
     """
 
     kind: str
@@ -115,6 +129,7 @@ class Asked(NamedTuple):
     content: wire.Content
     held: wire.Content
     key: Key
+    model: Weights
 
 
 class Answer(NamedTuple):
@@ -127,8 +142,9 @@ class Answer(NamedTuple):
 class HospitalHalf(Protocol):
     """The hospital's half of a protocol: it answers one trip.
 
-    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises any
-    error for a trip that it refuses; at the aggregator it counts as a failure of the hospital.
+    ``update``: what the hospital trained for this trip, None where it trained nothing. Raises
+    ``TripRefusedError`` for a trip that it refuses; at the aggregator any other error counts as a
+    failure of the hospital.
     """
 
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer: ...

@@ -16,7 +16,15 @@ from sim.design.plan import FederationPlan
 from sim.design.views import present
 from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
-from sim.federation.conversation import Arrived, Concluded, Conversation, Replies, Trip, screened
+from sim.federation.conversation import (
+    TRAIN,
+    Arrived,
+    Concluded,
+    Conversation,
+    Replies,
+    Trip,
+    screened,
+)
 from sim.federation.observing import Observer, Round, State
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
@@ -120,12 +128,16 @@ class Parties:
         for observer in self.observers:
             observer.round(seen)
 
+    def away(self, number: int, kind: str, replies: Replies) -> dict[str, Arrived]:
+        """What arrives of the honest hospitals that vanish in a kind of trip: nothing."""
+        return dict.fromkeys(self.adversary.absent(number, kind, replies), Arrived())
+
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
         """What the adversary changes between training and upload, by hospital.
 
         Nothing arrives of hospitals that are absent.
         """
-        away = dict.fromkeys(self.adversary.absent(number, trained), Arrived())
+        away = self.away(number, TRAIN, trained)
         if not self.attack.attacks_in(number):
             return away
         model = self.weights
@@ -210,8 +222,10 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     sent = [_messages(run, trip, number, acts) for (run, trip), acts in pairs]
     arrived: list[Replies] = _delivered(grid, sent)
     again = [dict[str, Message]() for _ in trips]
-    for i, (run, _) in enumerate(trips):
-        if acting[i]:
+    for i, (run, trip) in enumerate(trips):
+        if trip.model is None:
+            arrived[i] = {**arrived[i], **run.away(number, trip.kind, arrived[i])}
+        elif acting[i]:
             changed = run.between(number, arrived[i])
             arrived[i] = {**arrived[i], **changed}
             if not run.aggregator.protocol.is_clear:

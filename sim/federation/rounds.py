@@ -37,7 +37,7 @@ class Aggregated:
     and optimizer before the round, in the order of ``Chain.parts``. ``aggregate`` (n_params,): by
     how much the weights changed; None if the round was ``skipped``. ``shares``: each hospital's
     share of the aggregate, of a rule that selects or weighs hospitals. ``reported``: numbers that
-    hospitals state beside their updates.
+    hospitals state beside their updates. ``unopened``: see ``Concluded``.
     """
 
     view: View | None = None
@@ -47,3 +47,4 @@ class Aggregated:
     skipped: Skipped | None = None
     screened: tuple[Screened, ...] = ()
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unopened: Sequence[tuple[str, str]] = ()

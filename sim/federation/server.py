@@ -57,7 +57,7 @@ class Aggregator:
             Screened(round=number, hospital=name, reason=withheld.reason(reason, public=public))
             for name, reason in sorted(end.screened.items())
         ]
-        found = Aggregated(screened=tuple(screened), reported=end.reported)
+        found = Aggregated(screened=tuple(screened), reported=end.reported, unopened=end.unopened)
         if end.view is None:
             return model, replace(found, skipped=self._skipped(number, end, "absent", end.reason))
         view = replace(end.view, model=model)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from sim.design.batches import sample_rate
 from sim.design.not_covered import NOT_COVERED
-from sim.design.refusals import REFUSED
+from sim.design.refusals import REFUSED, UNTRAINED
 from sim.evidence import Privacy, Screened, Spent, outcome
+from sim.federation.conversation import TRAIN
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.kinds import LocalPrivacy
@@ -43,7 +44,7 @@ class PrivacyObserver:
         for name, numbers in seen.aggregated.reported.items():
             self.state.numbers[name] = dict(numbers)
         for lost in seen.aggregated.screened:
-            if lost.reason.startswith(REFUSED):
+            if _is_untrained(lost.reason, self.subject.plan.trips):
                 n_before = self.state.refusals.get(lost.hospital, 0)
                 self.state.refusals[lost.hospital] = n_before + 1
 
@@ -60,6 +61,15 @@ class PrivacyObserver:
         ]
         of_all = [outcome("epsilon", max(spent.values()), sum(sizes.values()))] if spent else []
         return Findings([*of_all, *each], details)
+
+
+def _is_untrained(reason: str, trips: Sequence[str]) -> bool:
+    """Whether a hospital refused before it trained, by the reason why its reply was not used."""
+    kind, _, rest = reason.partition(": ")
+    text = rest if kind in trips else reason
+    before = trips[: trips.index(TRAIN)]
+    why = text.removeprefix(REFUSED)
+    return text.startswith(REFUSED) and (kind in before or why in UNTRAINED)
 
 
 def epsilons(dp: LocalPrivacy, hospitals: Sequence[Spent]) -> dict[str, float]:

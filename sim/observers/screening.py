@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.evidence import Screened, Skip, outcome
+from sim.evidence import Screened, Skip, Unopened, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Skipped, Weights
 
 
 @dataclass
 class Log:
-    """Replies not used, and rounds without a new model."""
+    """Replies and shares that were not used, and rounds without a new model."""
 
     screened: list[Screened] = field(default_factory=list)
     skips: list[Skipped] = field(default_factory=list)
+    unopened: list[Unopened] = field(default_factory=list)
 
     @property
     def skipped(self) -> list[int]:
@@ -35,6 +36,10 @@ class Screening:
     def round(self, seen: Round) -> None:
         """Note replies that were not used, and whether the round was skipped."""
         self.state.screened += seen.aggregated.screened
+        self.state.unopened += [
+            Unopened(round=seen.number, sender=sender, receiver=receiver)
+            for sender, receiver in seen.aggregated.unopened
+        ]
         if (skipped := seen.aggregated.skipped) is not None:
             self.state.skips.append(skipped)
 
@@ -47,6 +52,7 @@ class Screening:
             "screened": self.state.screened,
             "skipped_rounds": self.state.skipped,
             "skips": skips,
+            "unopened": self.state.unopened,
         }
         return Findings([share], details)
 

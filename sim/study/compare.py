@@ -32,6 +32,7 @@ from sim.study.sharing import grouped
 
 Finished = Callable[[RunRecord], None]
 Round = Callable[[int], None]  # called with the number of each finished round
+Meanwhile = Callable[[], None]  # called once, while other processes run
 
 
 def complete(
@@ -70,17 +71,18 @@ def finish(
     finished: Finished,
     held: dict[str, RunRecord],
     progress: Round | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> list[RunRecord]:
     """Do as ``complete`` in a folder that was entered.
 
-    ``progress`` is called with each round if there is one worker.
+    ``progress`` is called with each round if there is one worker, ``meanwhile`` if there are more.
     """
     wanted = {address(experiment, code_version()): experiment for experiment in experiments}
     done = dict(held)
     for identity in wanted.keys() & done.keys():
         finished(done[identity])
     todo = [experiment for identity, experiment in wanted.items() if identity not in done]
-    for record in run_all(todo, workers, folder, progress):
+    for record in run_all(todo, workers, folder, progress, meanwhile):
         if record.run not in wanted:
             changed = "the project's files changed while the comparison ran"
             raise RefusedError(f"{changed}; start it again in a new folder")
@@ -125,6 +127,7 @@ def run_all(
     workers: int,
     folder: Path | None = None,
     progress: Round | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> Iterator[RunRecord]:
     """The records of all runs, each as soon as it is there.
 
@@ -139,7 +142,7 @@ def run_all(
     local = [experiment for experiment in todo if experiment.settings.engine.name == "local"]
     groups = grouped(local, workers)
     if workers > 1 and len(groups) > 1:
-        yield from _shared_out(groups, min(workers, len(groups)), folder)
+        yield from _shared_out(groups, min(workers, len(groups)), folder, meanwhile)
         return
     from sim.study.run import advance
 
@@ -208,7 +211,10 @@ class _Worker:
 
 
 def _shared_out(
-    groups: Sequence[Sequence[Experiment]], n_workers: int, folder: Path | None
+    groups: Sequence[Sequence[Experiment]],
+    n_workers: int,
+    folder: Path | None,
+    meanwhile: Meanwhile | None = None,
 ) -> Iterator[RunRecord]:
     """The records of all groups, from processes of which each takes one group after another."""
     warm_up()
@@ -218,6 +224,8 @@ def _shared_out(
         for _ in range(n_workers):
             workers.append(_Worker.start())
             workers[-1].give(waiting.pop(), folder)
+        if meanwhile is not None:
+            meanwhile()
         busy = {worker.pipe: worker for worker in workers}
         while busy:
             ready = connection.wait(list(busy))

@@ -10,12 +10,14 @@ from statistics import median
 
 from sim.devices import one_thread
 from sim.seeds import stream
+from sim.study import unmasking
 from sim.study.experiment import Experiment
 from sim.study.sharing import grouped, run_bytes
 
 PRIVATE = 2.5  # a DP-SGD step of Opacus takes about this many times a plain step of these models
 STEPS_TIMED = 30  # training steps whose time is taken
 LONGEST_TIMED = 1.0  # seconds, after which no further step is timed
+NEIGHBOR = 1.6e-4  # seconds that a hospital has with each neighbor in a round of SecAgg+
 MESSAGE = 4e-4  # seconds around the training of a hospital in a round: message, batches, screening
 
 
@@ -25,9 +27,10 @@ def seconds(experiments: Sequence[Experiment]) -> float:
     total = 0.0
     for experiment in experiments:
         training = experiment.settings.training
+        around = MESSAGE + NEIGHBOR * unmasking.n_neighbors(experiment)
         for hospital in experiment.consortium.hospitals:
             cost = step * (PRIVATE if experiment.plan.dp is not None else 1)
-            total += training.rounds * (MESSAGE + training.steps(len(hospital.train)) * cost)
+            total += training.rounds * (around + training.steps(len(hospital.train)) * cost)
     return total
 
 

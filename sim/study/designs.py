@@ -19,7 +19,7 @@ from sim.errors import InputError, RefusedError, UndefinedError
 from sim.study import compose
 from sim.study.compose import Cell
 from sim.study.experiment import Experiment
-from threats import design_files, problems, references
+from threats import design_files, problems
 from threats.consistency import UNDEFENDED, Place
 from threats.design_files import DesignFile
 from threats.problems import Problem
@@ -61,30 +61,46 @@ def read(word: str, overrides: Sequence[str]) -> Asked:
     """
     file = design_files.read(design_files.find(word))
     ours = [one for one in overrides if key_of(one).partition(".")[0] in OF_FEDERATION]
-    path = next((one.partition("=")[2] for one in ours if key_of(one) == OWN_PATH), None)
     changes = [one for one in ours if key_of(one) != OWN_PATH]
     if changes:
         file = replace(file, design=_changed(file.design, changes))
-    if path is None:
-        stated = file.data()
-        path = None if stated is None else str(stated.resolve())
-    else:
-        path = str(Path(path).resolve())
+    given = next((one.partition("=")[2] for one in ours if key_of(one) == OWN_PATH), None)
+    path: JsonValue = None
+    if given is not None:
+        path = _places(given)
+    elif (stated := file.data()) is not None:
+        path = str(stated.resolve())
     beside = [one for one in overrides if key_of(one).partition(".")[0] in BESIDE]
     beside = [one for one in beside if key_of(one).partition(".")[0] not in NOT_COMPOSED]
-    return Asked(file, (*_federation(file.design, path and written(path)), *beside))
+    words = _federation(file.design, None if path is None else written(path))
+    return Asked(file, (*words, *beside))
+
+
+def _places(path: str) -> JsonValue:
+    """The path that a word states, or the paths of its list, from the root on."""
+    if not path.startswith("["):
+        return str(Path(path).resolve())
+    (word,) = OverridesParser.create().parse_overrides([f"{OWN_PATH}={path}"])
+    found = word.value()
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise InputError(OWN_PATH, path, "expected a file, a folder of files, or a list of files")
+    return [str(Path(one).resolve()) for one in found]
 
 
 def _changed(design: Design, overrides: Sequence[str]) -> Design:
     """The design with values of its federation that the command line sets."""
     values = design.model_dump(mode="json", by_alias=True, exclude_unset=True)
     federation = values["federation"]
+    chosen = design.federation.consortium.values
     for one in OverridesParser.create().parse_overrides(list(overrides)):
         group, _, key = one.key_or_group.partition(".")
+        if one.is_sweep_override():
+            given = str(one.input_line).partition("=")[2]
+            raise InputError(one.key_or_group, given, "expected one value")
         value = _plain(one.key_or_group, one.value())
         if group == "consortium":
-            name = design.federation.consortium.name
-            federation["consortium"] = {name: {**design.federation.consortium.values, key: value}}
+            chosen[key] = value
+            federation["consortium"] = {design.federation.consortium.name: chosen}
         else:
             federation[group] = {**federation.get(group, {}), key: value}
     return problems.design(values)
@@ -167,7 +183,7 @@ def experiments(
     except (UndefinedError, RefusedError) as error:
         raise _contradiction(asked, error) from error
     except InputError as error:
-        raise _of_design(asked, error) from error
+        raise of_design(asked, error) from error
     return [one for one in made if one.attack not in refused], refused
 
 
@@ -192,7 +208,7 @@ def _working(asked: Asked, stack: Stack) -> Iterator[str]:
         yield f"{rest} without {part}"
 
 
-def _of_design(asked: Asked, error: InputError) -> InputError:
+def of_design(asked: Asked, error: InputError) -> InputError:
     """An error of the configuration, at the place of the design that states the value."""
     head, _, rest = error.key.partition(".")
     design = asked.design
@@ -239,8 +255,3 @@ def _composed(
 def problem(asked: Asked, found: Problem) -> InputError:
     """The error of something that is wrong with the design, with its file and line."""
     return asked.file.refusal(found.place, found.value, found.expected)
-
-
-def has_own_data(design: Design) -> bool:
-    """Whether a design's records are its owner's."""
-    return design.federation.consortium.name == references.OWN_DATA

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import cast
 
@@ -70,7 +70,10 @@ class Experiment:
     def data_notes(self) -> list[str]:
         """The notes on the data of this run's seed for a reader of the figures."""
         settings = self.settings
-        return list(_notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins)))
+        with blaming((), public=lambda: self.consortium.public):
+            return list(
+                _notes(canonical(settings.consortium), settings.seed, tuple(settings.plugins))
+            )
 
     @property
     def config(self) -> Node:
@@ -180,7 +183,16 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
         )
     except ValidationError as error:
         raise first(error) from None
-    return agreed(terms)
+    plan = agreed(terms)
+    return replace(plan, terms=enrolled(terms, settings.seed)) if plan.enrolls else plan
+
+
+def enrolled(terms: Terms, seed: int) -> Terms:
+    """The terms with the verification key of each hospital, as if all had been enrolled."""
+    from sim.federation.protocols.secagg.signing import verification_key  # and so cryptography
+
+    keys = {name: verification_key(key(seed, "hospital", name)).hex() for name in terms.hospitals}
+    return terms.model_copy(update={"enrolled": keys})
 
 
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:

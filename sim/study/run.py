@@ -33,6 +33,7 @@ from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
+from sim.observers.traffic import TrafficObserver
 from sim.study import checkpoints
 from sim.study.experiment import Described, Experiment, address, load, targets
 from sim.study.visibility import conflicts, visibility
@@ -52,6 +53,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     ReconstructionObserver,
     EngagementObserver,
     QuantizingObserver,
+    TrafficObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 

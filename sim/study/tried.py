@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sim import limits
 from sim.evidence import Chain
 from sim.study import compose, costs, designs, sharing
 from sim.study.designs import Asked
@@ -65,6 +66,7 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
     found = runs.planned(asked.design, known, facts, seeds)
     if isinstance(found, Problem):
         raise designs.problem(asked, found)
+    limits.check_runs(found.n_runs // len(found.seeds), len(found.seeds))
     one_seed = [one for one in made if one.attack in (*found.attacks, designs.NONE)]
     workers = sharing.n_workers(values.get("workers"), found.n_runs)
     return Tried(asked, found, control, one_seed, workers)

@@ -72,13 +72,13 @@ def test_geometric_median_close_to_a_row_is_found_there(short_of_120_degrees: fl
 def test_geometric_median_descends_with_every_step_and_newtons_steps_end_it() -> None:
     rows = normal(9, 4)
     pulls = Pulls(rows, np.ones(9), 1e-10)
-    points = [pulls.lightest_row()]
+    places = [pulls.at(pulls.lightest_row())]
     for _ in range(3):
-        points.append(pulls.weiszfeld(points[-1]))
-        points.append(pulls.refined(points[-1]))
-    costs = [oracles.total_distance(point.tolist(), rows.tolist()) for point in points]
+        places.append(pulls.weiszfeld(places[-1]))
+        places.append(pulls.refined(places[-1]))
+    costs = [oracles.total_distance(place.point.tolist(), rows.tolist()) for place in places]
     assert costs == sorted(costs, reverse=True)
-    assert pulls.balanced(points[-1])
+    assert pulls.balanced(places[-1])
 
 
 def test_geometric_median_refuses_to_call_an_iteration_converged_that_did_not() -> None:

@@ -16,7 +16,11 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 # pattern of a path of older evidence -> path of today's, as in re.sub
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
-MAY_BE_MISSING: Final[tuple[str, ...]] = (r"outcomes\[prevalence_error.*",)
+MAY_BE_MISSING: Final[tuple[str, ...]] = (
+    r"outcomes\[prevalence_error.*",
+    r"unopened",  # shares that did not open, where there is a protocol of several trips
+    r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
+)
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
 REWORDED: Final[tuple[str, ...]] = (r"privacy\.not_covered\[5\]",)

@@ -24,6 +24,12 @@ EVIDENCE = "Reports and threats read evidence only"
 FORBIDDEN = {
     ("sim/federation/server.py", "from sim.design.site import Site"): AGGREGATOR,
     ("sim/federation/protocols/plain.py", "from sim.design.truth import GroundTruth"): AGGREGATOR,
+    (
+        "sim/federation/protocols/secagg/aggregator.py",
+        "from sim.design.site import Site",
+    ): AGGREGATOR,
+    ("aggregators/secagg/protocol.py", "from sim.design.site import Site"): AGGREGATOR,
+    ("aggregators/secagg/protocol.py", "from sim.seeds import stream"): RULES,
     ("aggregators/rules/median.py", "from sim.design.attack import AttackPlan"): AGGREGATOR,
     ("sim/design/plan.py", "from sim.study.experiment import load"): AGGREGATOR,
     ("clients/app.py", "from sim.design.attack import AttackPlan"): HOSPITALS,

@@ -20,7 +20,7 @@ from tests.commands import wardround
 from tests.own_data import HEADER, LABEL
 
 TEXT, NUMBER = "zyxwvut", "735124906"
-RARE = (TEXT, NUMBER)
+RARE = (TEXT, NUMBER, "735,124,906", "7.35125", "7.351e", "735.1")  # also rounded
 PATIENT = 17
 COLUMNS = ("Site", *HEADER)
 CELLS = {
@@ -138,3 +138,75 @@ def test_nothing_that_a_command_leaves_holds_a_cell(
     assert len(files) >= 6
     for one in files:
         assert found(one.read_bytes().decode("utf-8", errors="replace")) == []
+
+
+def with_rare(path: Path) -> Path:
+    """The file of all hospitals, with rare values in every column of one patient but the label."""
+
+    def change(rows: list[list[str]]) -> None:
+        rows[PATIENT][1:8] = [TEXT, NUMBER, f"{NUMBER}.5", NUMBER, TEXT, TEXT, TEXT]
+
+    return own_data.single(path, change)
+
+
+def starter(folder: Path, **options: object) -> tuple[str, ...]:
+    """The words of ``validate`` for the starter on records with rare values, to run in seconds."""
+    assert wardround("init", str(folder)) == 0
+    given = {"path": with_rare(folder / "all.csv"), "hospital": "Site", **options}
+    own = [f"consortium.{key}={value}" for key, value in given.items()]
+    small = ("training.rounds=2", "training.local_steps=1", "training.batch_size=4", "seeds=3")
+    words = (f"consortium={folder / 'design.yaml'}", *LABEL[1:], *own, *small, "workers=1")
+    return (*words, f"hydra.run.dir={folder / 'out'}")
+
+
+TAKEN_IN = {
+    "categories": '["Notes","MRN"]',
+    "numbers": '["Area"]',
+    "levels": '[["Menopause","pre","post"]]',
+}
+
+
+@pytest.mark.parametrize("options", [{}, TAKEN_IN], ids=["as it is", "taken in"])
+def test_no_verdict_of_own_data_holds_a_cell(
+    options: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = starter(tmp_path, **options)
+    assert wardround("validate", *words, "--plan") == 0
+    assert wardround("validate", *words, "search.minutes=0.05") in (0, 1)
+    assert wardround("validate", *words, "--json") in (0, 1)
+    assert wardround("report", str(tmp_path / "out")) == 0
+    screen = capfd.readouterr()
+    assert "Mean Radius" in screen.err
+    assert found(screen.out + screen.err) == []
+    files = [one for one in (tmp_path / "out").rglob("*") if one.is_file()]
+    assert {"verdict.json", "register.csv", "results.sarif", "index.html", "dfd.mmd"} <= {
+        one.name for one in files
+    }
+    for one in files:
+        assert found(one.read_bytes().decode("utf-8", errors="replace")) == []
+
+
+PLACES = (  # where something of ours fails over records
+    "sim.datasets.own_columns._number",
+    "sim.datasets.own_labels.Classes.of",
+    "sim.datasets.csv.split",
+    "sim.datasets.checks.check",
+    "sim.datasets.checks.notes",
+    "sim.observers.evaluation.Evaluator.scored",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_fault_of_our_own_is_named_without_its_words(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = starter(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError(f"{TEXT} has {NUMBER}")
+
+    monkeypatch.setattr(place, fail)
+    assert wardround("validate", *words) == 70
+    screen = capfd.readouterr()
+    assert "ValueError at " in screen.err
+    assert found(screen.out + screen.err) == []

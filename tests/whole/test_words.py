@@ -64,6 +64,7 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"|tests/(designs|threats/test_runs|sim/test_api|sim/cli/test_validate)\.py": (
         r"trial\.(seeds|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
     ),
+    r"tests/hostile_designs\.(py|yaml)": r"trial[/.](seeds|budget_minutes)|min_trials",
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend
     r"sim/federation/adversary\.py": r'"foreseen"',

@@ -155,7 +155,8 @@ def _of_criteria(assessment: Assessment) -> Iterator[Node]:
             of = f" of {tried.hospital}" if tried.hospital else ""
             slice_ = f"criterion {one.id}: {one.over}{of} under {tried.attack} by {one.adversary}"
             kind = f"loss of {one.metric}" if one.bound == "loss_at_most" else one.metric
-            yield _metric(kind, tried.figure, slice_, _bounds(one, tried))
+            if tried.figure is not None:
+                yield _metric(kind, tried.figure, slice_, _bounds(one, tried))
 
 
 def _bounds(one: Judged, tried: Tried) -> tuple[float | None, float | None]:

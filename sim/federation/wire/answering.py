@@ -40,6 +40,7 @@ from sim.federation.wire.content import (
     unpacked,
 )
 from sim.federation.wire.flower import (
+    config_record,
     content_of,
     entries,
     metric_record,
@@ -118,7 +119,7 @@ def holding(content: Content, message: Message) -> Message:
     if content.numbers:
         records[METRICS] = metric_record(content.numbers)
     if content.values:
-        records[CONFIG] = ConfigRecord(dict(content.values))
+        records[CONFIG] = config_record(dict(content.values))
     return reply_to(message, record_dict(records))
 
 
@@ -145,6 +146,15 @@ def held(state: RecordDict, round_: int) -> Content:
     content = unpacked(records, HELD)
     values = {name: value for name, value in content.values.items() if name != ROUND}
     return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
+
+
+def held_round(state: RecordDict) -> int:
+    """The last round in which a hospital held anything back; 0 where there is none."""
+    records = entries(state)
+    if HELD not in records:
+        return 0
+    config: Any = entries(records[HELD])
+    return int(config[ROUND])
 
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:

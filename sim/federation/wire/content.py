@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Never, TypeAlias
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.app import ArrayRecord, MetricRecord
 from numpy.typing import NDArray
 
-from sim.federation.wire.flower import Records, SharedArray, array_record, entries
+from sim.federation.wire.flower import Records, SharedArray, array_record, config_record, entries
 
 # records of a message
 ARRAYS = "arrays"
@@ -102,10 +102,14 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values."""
+    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values.
+
+    ``numbers``: whether it may report numbers beside them, of any names.
+    """
 
     arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     values: Mapping[str, Entry] = field(default_factory=dict)
+    numbers: bool = False
 
 
 def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
@@ -130,7 +134,7 @@ def packed(part: str, content: Content) -> dict[str, Records]:
     if content.numbers:
         records[numbers] = MetricRecord(dict(content.numbers))
     if content.values:
-        records[values] = ConfigRecord(dict(content.values))
+        records[values] = config_record(dict(content.values))
     return records
 
 

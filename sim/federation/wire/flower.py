@@ -42,12 +42,9 @@ class SharedArray(Array):
     """An ``Array`` that holds the ndarray itself, serialized only when ``data`` is asked for."""
 
     def __init__(self, values: NDArray[np.generic]) -> None:
-        self.__dict__ = {
-            "values": values,
-            "dtype": _name(values.dtype),
-            "shape": values.shape,
-            "stype": NPY,
-        }
+        self.__dict__.update(  # past Flower's ``__setattr__``, for there is nothing to mark
+            values=values, dtype=_name(values.dtype), shape=values.shape, stype=NPY
+        )
 
     def __getattr__(self, name: str) -> object:
         if name != "data":
@@ -89,7 +86,7 @@ def array_record(arrays: dict[str, SharedArray]) -> ArrayRecord:
     return made(ArrayRecord, {**_ARRAYS, "_data": arrays})
 
 
-def config_record(values: dict[str, object]) -> ConfigRecord:
+def config_record(values: Mapping[str, object]) -> ConfigRecord:
     """The record of these plain values."""
     return made(ConfigRecord, {**_CONFIG, "_data": values})
 

@@ -103,6 +103,7 @@ def _report(reply: object, n_params: int, max_records: int) -> Report:
 
 def _content(reply: object, form: Form) -> Content:
     records = _records(reply)
+    stated = records.pop(METRICS, None) if form.numbers else None
     expected = {name for name, part in ((ARRAYS, form.arrays), (CONFIG, form.values)) if part}
     if records.keys() != expected:
         raise UnusableError(
@@ -115,18 +116,19 @@ def _content(reply: object, form: Form) -> Content:
             raise UnusableError(
                 f"{what} {described(sorted(given))}, expected {', '.join(sorted(agreed))}"
             )
+    metrics = {} if stated is None else entries_of(stated, MetricRecord, METRICS)
     return Content(
         {
             name: array_in(arrays[name], dtype, shape, f"array {name}", f"array {name} has ")
             for name, (dtype, shape) in form.arrays.items()
         },
-        {},
+        {name: number_in(name, value) for name, value in metrics.items()},
         {name: value_in(name, values[name], entry) for name, entry in form.values.items()},
     )
 
 
 def _records(reply: object) -> dict[str, Any]:
-    """The records of a reply that is no error and no refusal."""
+    """The records of a reply that is no error and no refusal, in a dict of its own."""
     message = attributes(reply, Message, "the reply")
     if message.get("_error") is not None:
         raise UnusableError(f"{FAILED}{reason_in(message['_error'])}")
@@ -135,7 +137,7 @@ def _records(reply: object) -> dict[str, Any]:
     records = entries_of(message["_content"], RecordDict, "the content")
     if records.keys() == {REFUSAL}:
         raise UnusableError(_refusal(records[REFUSAL]))
-    return records
+    return dict(records)
 
 
 def _refusal(record: Any) -> str:

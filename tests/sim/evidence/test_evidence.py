@@ -390,6 +390,22 @@ def test_a_worker_that_is_killed_ends_the_comparison_with_a_reason_and_finished_
     assert 0 < len(evidence.read(tmp_path)) < 8
 
 
+def test_what_can_be_done_meanwhile_is_done_once_after_workers_began_and_before_any_record(
+    tmp_path: Path,
+) -> None:
+    happened = list[str]()
+
+    def meanwhile() -> None:
+        happened.append(f"meanwhile, {len(multiprocessing.active_children())} workers")
+
+    plan = small_plan()
+    with compare.entered(tmp_path, plan) as held:
+        compare.finish(
+            plan, tmp_path, 2, lambda _: happened.append("record"), held, meanwhile=meanwhile
+        )
+    assert happened == ["meanwhile, 2 workers", *["record"] * len(plan)]
+
+
 def test_what_is_raised_in_a_worker_is_raised_with_its_type_and_its_lines() -> None:
     wrong = [[SimpleNamespace(text="{}")]] * 2
     with pytest.raises(InputError, match="a configuration with a label") as error:

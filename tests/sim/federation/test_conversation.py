@@ -280,7 +280,7 @@ EVERYWHERE: dict[str, tuple[Entry, str]] = {
     ),
     "a refusal": (
         lambda message, _: wire.refused("plan", message),
-        "the hospital refuses to train",
+        "the hospital refuses: ",
     ),
     "no content": (content(lambda _: RecordDict()), "records [], expected"),
     "other records": (

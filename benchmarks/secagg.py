@@ -1,0 +1,119 @@
+"""What secure aggregation costs a hospital in a round: messages, bytes and seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from benchmarks.tools import Result, Row, experiments
+from reports.figures.style import COLORS, guide
+from sim.federation.protocols.secagg import chances
+from sim.study.experiment import Experiment
+from sim.study.run import run_together
+
+MODES = {
+    "none": ["secagg=none"],
+    "sum": ["secagg=sum"],
+    "all neighbors": ["secagg=protocol"],
+    "100 neighbors": ["secagg=protocol", "secagg.neighbors=100"],
+}
+LARGE = "model.hidden=[1000,980]"  # a million parameters on the synthetic records
+RATE = 0.1  # share of hospitals that are hostile, or absent, in the chances of a graph
+
+
+def measure(quick: bool) -> Result:
+    """Whole rounds of runs in lockstep, by form of secure aggregation and number of hospitals.
+
+    Seconds are processor time of one process, in which all hospitals and the aggregator are.
+    """
+    n_seeds, rounds = (1, 1) if quick else (20, 20)
+    rows = []
+    for mode in ("none", "sum", "all neighbors"):
+        runs = _runs(["consortium=heart12", f"training.rounds={rounds}", *MODES[mode]], n_seeds)
+        rows.append(_row(mode, runs, repetitions=1 if quick else 3))
+    for n in (8, 14) if quick else (30, 100, 300, 1000):
+        for mode, words in MODES.items():
+            if n > 100 or mode != "100 neighbors":
+                rows.append(_row(mode, _synthetic(n, words)))
+    if not quick:
+        for mode in ("sum", "all neighbors"):
+            rows.append(_row(mode, _synthetic(12, [*MODES[mode], "model=mlp", LARGE])))
+    first = {row["secagg"]: row["ms a hospital"] for row in rows[:3]}
+    ratios = {
+        "12 hospitals: protocol / sum": first["all neighbors"] / first["sum"],
+        **({} if quick else _chances()),
+    }
+    return {"title": "A hospital's part of a round", "rows": rows, "ratios": ratios}
+
+
+def _synthetic(n: int, words: Sequence[str]) -> list[Experiment]:
+    fixed = ["consortium=synthetic", "model=logistic", "training.rounds=1"]
+    return _runs([*fixed, f"consortium.n_hospitals={n}", *words])
+
+
+def _runs(words: Sequence[str], n_seeds: int = 1) -> list[Experiment]:
+    return experiments(["adversary.n_hostile=0", *words], n_seeds=n_seeds)
+
+
+def _row(mode: str, runs: Sequence[Experiment], repetitions: int = 1) -> Row:
+    one = runs[0]
+    assert all(run.consortium for run in runs)  # made before the clock starts
+    seconds = float("inf")
+    for _ in range(repetitions):
+        start = time.process_time()  # which other processes slow down less
+        records = run_together(runs)
+        seconds = min(seconds, time.process_time() - start)
+    n_rounds = sum(run.plan.training.rounds for run in runs)
+    n_params = one.plan.network.n_params
+    secagg: Any = one.plan.secagg
+    plain = (2, 4 * n_params + 8, 4 * n_params)  # an update and a record count; the model
+    found = None
+    if hasattr(secagg, "traffic"):
+        found = secagg.traffic(len(one.consortium), n_params)
+        assert not any(record.skipped_rounds for record in records)
+    messages, sent, received = plain if found is None else _numbers(found)
+    return {
+        "secagg": mode,
+        "hospitals": len(one.consortium),
+        "parameters": n_params,
+        "messages": messages,
+        "bytes sent": sent,
+        "bytes received": received,
+        "ms a hospital": 1e3 * seconds / n_rounds / len(one.consortium),
+    }
+
+
+def _numbers(found: Any) -> tuple[int, int, int]:
+    return found.messages, found.sent, found.received
+
+
+def _chances() -> dict[str, float]:
+    """What the graph of 100 neighbors leaves to chance among 1000 hospitals."""
+    (one,) = _synthetic(1000, MODES["100 neighbors"])
+    secagg: Any = one.plan.secagg
+    n_marked = round(RATE * 1000)
+    hostile, absent = (
+        find(secagg.parameters, 1000, n_marked) for find in (chances.exposed, chances.stuck)
+    )
+    return {
+        f"1000 hospitals, {n_marked} hostile: chance that a secret is open": hostile,
+        f"1000 hospitals, {n_marked} absent: chance that one is left out": absent,
+    }
+
+
+def draw(result: Result, axes: Axes) -> None:
+    """Milliseconds a hospital and round by number of hospitals."""
+    rows = [row for row in result["rows"] if row["parameters"] < 1000]
+    for mode, color in zip(MODES, COLORS, strict=False):
+        chosen = [row for row in rows if row["secagg"] == mode]
+        sizes = [row["hospitals"] for row in chosen]
+        axes.plot(sizes, [row["ms a hospital"] for row in chosen], "o-", color=color, label=mode)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("hospitals")
+    axes.set_ylabel("ms a hospital and round")
+    guide(axes)
+    axes.legend()

@@ -1,0 +1,45 @@
+"""What secure aggregation in messages exchanges, and shares that did not open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from reports.text import words
+from sim.evidence import RunRecord
+from sim.types import TableRow
+
+COLUMNS = ("messages", "bytes_sent", "bytes_received")
+MOST_PAIRS = 8  # that are listed; the rest is counted
+
+
+def rows(records: Sequence[RunRecord]) -> list[TableRow]:
+    """Of each defense that states it, a hospital's messages and bytes in a round."""
+    found: dict[str, TableRow] = {}
+    for record in records:
+        if record.defense not in found and record.has(COLUMNS[0]):
+            figures = {name: record.value(name) for name in COLUMNS}
+            found[record.defense] = {"defense": record.defense, **figures}
+    return list(found.values())
+
+
+def unopened(records: Sequence[RunRecord]) -> list[str]:
+    """A sentence for each attack and defense under which shares did not open."""
+    cells: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+    for record in records:
+        pairs = Counter((share.sender, share.receiver) for share in record.unopened)
+        if pairs:
+            cells.setdefault((record.attack, record.defense), Counter()).update(pairs)
+    return [_sentence(attack, defense, pairs) for (attack, defense), pairs in cells.items()]
+
+
+def _sentence(attack: str, defense: str, pairs: Counter[tuple[str, str]]) -> str:
+    ordered = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    shown = [f"from {sender} to {receiver}" for sender, receiver in ordered[:MOST_PAIRS]]
+    more = len(ordered) - len(shown)
+    listed = ", ".join([*shown, *([f"and {more} more pairs"] if more else [])])
+    n_shares = words.count(sum(pairs.values()), "share")
+    return (
+        f"{words.attack(attack)} {words.under(defense)}: {n_shares} did not open ({listed})."
+        " Whether sender or receiver was at fault, nobody can tell."
+    )

@@ -1,0 +1,59 @@
+"""What a secure aggregation in messages withstands and what it exchanges, in words."""
+
+from __future__ import annotations
+
+from sim.federation.protocols.secagg import chances
+from sim.federation.protocols.secagg.terms import Parameters
+from sim.study.experiment import Experiment
+
+
+def parameters(experiment: Experiment) -> Parameters | None:
+    """The parameters of the protocol of a design; None where it is not SecAgg+."""
+    found = getattr(experiment.plan.secagg, "parameters", None)
+    return found if isinstance(found, Parameters) else None
+
+
+def n_neighbors(experiment: Experiment) -> int:
+    """With how many others a hospital shares masks; 0 where the protocol is not SecAgg+."""
+    found = parameters(experiment)
+    return 0 if found is None else found.circle(len(experiment.consortium)) - 1
+
+
+def spare(experiment: Experiment) -> int:
+    """How many hospitals may vanish in a round whichever they are, as far as unmasking goes."""
+    n_hospitals = len(experiment.consortium)
+    found = parameters(experiment)
+    if found is None:
+        return n_hospitals
+    return found.circle(n_hospitals) - found.threshold_of(n_hospitals)
+
+
+def sentences(experiment: Experiment) -> list[str]:
+    """What the protocol of a design withstands and exchanges; nothing where it is not SecAgg+."""
+    found = parameters(experiment)
+    if found is None:
+        return []
+    n_hospitals = len(experiment.consortium)
+    size = found.circle(n_hospitals)
+    threshold = found.threshold_of(n_hospitals)
+    of_all = "all" if size == n_hospitals else f"{size} of the"
+    lying = max(0, 2 * threshold - size - 1)
+    texts = [
+        f"shares of a secret are held by {of_all} {n_hospitals} hospitals, and {threshold} of them"
+        f" recover it; the sum of the others is exact whichever {size - threshold} vanish",
+        f"fewer than {threshold} hostile ones among them and the aggregator learn the sum of the"
+        f" others and nothing finer; at most {lying} if the aggregator lies about who vanished",
+    ]
+    if size < n_hospitals:
+        n_hostile = len(experiment.attack_plan.hostile)
+        chance = chances.exposed(found, n_hospitals, n_hostile)
+        texts.append(
+            f"with {n_hostile} hostile hospitals, {threshold} of them are neighbors of one honest"
+            f" hospital with a probability of at most {chance:.1g} a round"
+        )
+    traffic = found.traffic(n_hospitals, experiment.plan.network.n_params)
+    texts.append(
+        f"each hospital has {traffic.messages} messages in a round, sends {traffic.sent:,} bytes"
+        f" and is sent {traffic.received:,}"
+    )
+    return texts

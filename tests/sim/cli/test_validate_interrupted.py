@@ -1,0 +1,126 @@
+"""``wardround validate`` that is interrupted or killed goes on from what is stored, to the same
+verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import interrupts
+from tests import ROOT, designs
+from tests.commands import wardround
+from tests.designs import criterion
+from threats import changes
+
+FEW = ("none", "median")  # presets that the search tries in place of all
+PROGRAM = (
+    "import sys; from sim.cli import command; from threats import changes\n"
+    "known = changes.options; changes.FACTORS = ()\n"
+    f"changes.options = lambda group: {FEW} if group == 'defense' else known(group)\n"
+    "sys.exit(command.main())"
+)
+OF_A_LINE = ("line", "hash", "bytes")  # which differ, for a line has its seconds
+
+
+def midway(folder: Path) -> bool:
+    """Whether some of the runs are stored, and no verdict."""
+    path = folder / "evidence.jsonl"
+    return path.exists() and path.stat().st_size > 0 and not (folder / "verdict.json").exists()
+
+
+def searching(folder: Path) -> bool:
+    """Whether some of the runs of the search are stored, and not what it found."""
+    found = any(path.stat().st_size for path in folder.glob("search/*/evidence.jsonl"))
+    return found and not (folder / "search.json").exists()
+
+
+def ended(words: tuple[str, ...], when: Callable[[], bool], by: signal.Signals) -> tuple[int, str]:
+    """The exit code and the last line of a command that gets a signal once ``when`` is true."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not when():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.002)
+    finally:
+        process.send_signal(by)
+        _, err = process.communicate()
+    return process.returncode, err
+
+
+def judged(folder: Path) -> Any:
+    """The verdict and what the search found, without what differs in each line of evidence."""
+    texts = [(folder / name).read_text() for name in ("verdict.json", "search.json")]
+    return [_without(json.loads(re.sub("[0-9a-f]{64}", "a hash", text))) for text in texts]
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(part) for key, part in value.items() if key not in OF_A_LINE}
+    return [_without(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], Any]:
+    """The words of a command, and what it leaves where nobody interrupts it."""
+    folder = tmp_path_factory.mktemp("whole")
+    asked = [criterion(), criterion(id="best", at_least=0.9999)]
+    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 60}})
+    words = ("validate", f"consortium={path}", "workers=1", "search.minutes=9")
+    with pytest.MonkeyPatch.context() as patch:
+        few(patch)
+        assert wardround(*words, f"hydra.run.dir={folder / 'out'}") == 1
+    return words, judged(folder / "out")
+
+
+def few(patch: pytest.MonkeyPatch) -> None:
+    known = changes.options
+    patch.setattr(changes, "options", lambda group: FEW if group == "defense" else known(group))
+    patch.setattr(changes, "FACTORS", ())
+    patch.setattr("reports.page.write_report", lambda *_, **__: Path("runs.html").absolute())
+
+
+@pytest.mark.parametrize("when", [midway, searching], ids=["in its runs", "in its search"])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+def test_the_same_command_goes_on_to_the_same_verdict(
+    by: signal.Signals,
+    when: Callable[[Path], bool],
+    whole: tuple[tuple[str, ...], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words, expected = whole
+    folder = tmp_path / "out"
+    words = (*words, f"hydra.run.dir={folder}")
+    code, err = ended(words, lambda: when(folder), by)
+    if by == signal.SIGINT:
+        assert code == interrupts.EXIT
+        assert err.splitlines()[-1].endswith("the same command in the same folder goes on from it.")
+    else:
+        assert code == -signal.SIGKILL
+    assert not (folder / "search.json").exists()
+    before = (folder / "evidence.jsonl").read_bytes()
+    few(monkeypatch)
+    assert wardround(*words) == 1
+    assert (folder / "evidence.jsonl").read_bytes().startswith(before)
+    assert judged(folder) == expected
+    assert list(folder.rglob("*.part")) == []
