@@ -51,20 +51,26 @@ class Search:
 def searches(seen: Observation, rng: np.random.Generator) -> Iterator[Search | None]:
     """What to search behind each row of a view; None where nothing can be found.
 
-    That is where training cannot be repeated, the number of records is unknown or above
-    ``MOST_RECORDS``, or the update is zero or not finite.
+    That is where training cannot be repeated, the number of records is unknown, above
+    ``MOST_RECORDS`` or not shared out evenly to the hospitals, or the update is zero or not finite.
     """
     shares = prevalences(seen, rng)
     numbers = seen.n_records or (None,) * len(shares)
     rows = zip(seen.view.rows.astype(np.float64), numbers, shares, seen.view.sizes, strict=True)
     for row, n, share, n_hospitals in rows:
-        known = seen.training is not None and n is not None and n % n_hospitals == 0
-        if not known or not 1 <= n <= MOST_RECORDS or not 0 < np.abs(row).max() < np.inf:
+        is_whole = n is not None and 1 <= n <= MOST_RECORDS and n % n_hospitals == 0
+        if seen.training is None or n is None or not is_whole or not _tells(row):
             yield None
-            continue
-        n_positive = round((0.5 if share is None else share) * n)
-        labels = (np.arange(n) < n_positive).astype(np.float64)
-        yield Search(row, seen.training, labels, int(n_hospitals), seen.schema)
+        else:
+            n_positive = round((0.5 if share is None else share) * n)
+            labels = (np.arange(n) < n_positive).astype(np.float64)
+            yield Search(row, seen.training, labels, int(n_hospitals), seen.schema)
+
+
+def _tells(update: Vector) -> bool:
+    """Whether an update is finite and not zero, nor so long that its square is neither."""
+    square = float(update @ update)
+    return bool(np.finfo(np.float64).tiny < square < np.inf)
 
 
 def squared(update: Vector) -> Mismatch:

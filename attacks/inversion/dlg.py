@@ -1,4 +1,4 @@
-"""Records found by matching their update to an observed one (Zhu et al., 2019; Zhao et al., 2020)."""
+"""Records found by matching their update to an observed one (Zhu et al., 2019, NeurIPS)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class DLG:
 
     The squared distance of the two updates, over the squared length of the observed one, is made
     small by L-BFGS with a line search that satisfies the strong Wolfe conditions, in float64. With
-    ``labels=inferred`` (iDLG) labels come from the update of the last bias, with ``labels=searched``
-    (DLG) they are searched with the records. It needs smooth activations (sigmoid) and few records
-    behind a row. Noise leaves guesses that are wrong.
+    ``labels=inferred`` (iDLG, Zhao et al., 2020) labels come from the update of the last bias, with
+    ``labels=searched`` (DLG) they are searched with the records. It needs smooth activations
+    (sigmoid) and few records behind a row. Noise leaves guesses that are wrong.
 
     Args:
         round: round whose updates are attacked, from 1.

@@ -1,5 +1,6 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.records import (
     SCHEMA,
@@ -54,7 +55,9 @@ __all__ = [
     "Conflict",
     "Engagement",
     "HospitalFacts",
+    "ImageScores",
     "Inverted",
+    "Likeness",
     "Line",
     "Outcome",
     "Part",
@@ -69,6 +72,7 @@ __all__ = [
     "append",
     "chain",
     "head",
+    "is_recovered",
     "mend",
     "ordered",
     "outcome",

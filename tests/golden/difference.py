@@ -17,7 +17,8 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
 MAY_BE_MISSING: Final[tuple[str, ...]] = (
-    r"outcomes\[prevalence_error.*",
+    r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",
+    r"inversion\.images.*",  # where records are images
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
 )
