@@ -28,7 +28,8 @@ def ssim(one: Images, other: Images, schema: ImageSchema) -> NDArray[np.float64]
     sample covariances; windows of smaller images have the largest odd side that fits.
     """
     form = (-1, schema.channels, schema.height, schema.width)
-    x, y = one.reshape(form), other.reshape(form)
+    x = one.reshape(form)
+    y = other.reshape(form)
     side = min(WINDOW, schema.height, schema.width)
     side -= 1 - side % 2
     n = side * side
@@ -40,11 +41,13 @@ def ssim(one: Images, other: Images, schema: ImageSchema) -> NDArray[np.float64]
         inside = slice(edge, schema.height - edge), slice(edge, schema.width - edge)
         return np.asarray(found[:, :, *inside])
 
-    mean_x, mean_y = mean(x), mean(y)
+    mean_x = mean(x)
+    mean_y = mean(y)
     variance_x = unbiased * (mean(x * x) - mean_x**2)
     variance_y = unbiased * (mean(y * y) - mean_y**2)
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
-    few, more = 0.01**2, 0.03**2
+    few = 0.01**2
+    more = 0.03**2
     above = (2 * mean_x * mean_y + few) * (2 * covariance + more)
     below = (mean_x**2 + mean_y**2 + few) * (variance_x + variance_y + more)
     return np.asarray((above / below).mean(axis=(1, 2, 3)))
