@@ -161,9 +161,11 @@ def _prevalence(
     """How far guessed shares of records with the condition are off, where any was guessed."""
     gaps = dict[tuple[str, ...], float]()
     for members, guess in zip(view.members, guesses, strict=True):
-        if guess.prevalence is not None:
-            labels = [used(hospitals, round_, hospital).labels for hospital in members]
-            gaps[members] = abs(guess.prevalence - float(np.concatenate(labels).mean()))
+        each = [used(hospitals, round_, hospital).labels for hospital in members]
+        labels = np.concatenate(each)
+        # private training may draw no record
+        if guess.prevalence is not None and len(labels):
+            gaps[members] = abs(guess.prevalence - float(labels.mean()))
     if not gaps:
         return []
     alone = [(members[0], gap) for members, gap in gaps.items() if len(members) == 1]

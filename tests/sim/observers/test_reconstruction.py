@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim.evidence import RunRecord
-from sim.observers.beside import beside, scored_images
+from sim.observers.beside import beside, image_outcomes, scored_images
 from sim.observers.reconstruction import expected_records, shuffled
 from sim.seeds import stream
 from sim.study.run import run
@@ -136,3 +136,11 @@ def test_a_shuffled_observation_has_the_values_of_each_row_in_other_places() -> 
     assert (found != rows).any(axis=1).all()
     np.testing.assert_array_equal(np.sort(found, axis=1), rows)
     np.testing.assert_array_equal(seen.view.rows, np.arange(12.0).reshape(2, 6))
+
+
+def test_no_image_is_scored_where_none_was_drawn() -> None:
+    none = np.zeros((0, 64), dtype=np.float32)
+    nothing = beside(SCHEMA, "a", none, np.zeros((3, 64)))
+    scores = scored_images(SCHEMA, [nothing], [nothing], stream(0, "random"))
+    assert scores.guess.mse == scores.random.ssim == []
+    assert {one.value for one in image_outcomes(scores)} == {None}
