@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregators.checks import enough, minority
+from aggregators.checks import enough, minority, record_counts
 from aggregators.linalg import lengths, mixed, mixtures, precision
 from sim.errors import one_of, whole
 from sim.types import About, OwnState, Stateful, Vector, View
@@ -30,25 +30,32 @@ class Majority:
 
 @dataclass(frozen=True)
 class Counting(Majority):
-    """A rule in which a row may weigh as much as the records behind it.
+    """A rule in which a row may weigh as much as the records or the hospitals behind it.
 
     ``weighting``: ``uniform``; ``count``: rows are weighed by record counts, as far as the party
-    learns them. By count the rule refuses where the ``n_hostile`` heaviest rows weigh half of all.
+    learns them; ``size``: by the number of hospitals that they are averages of, which differs under
+    secure aggregation in groups. By count and size the rule refuses where the ``n_hostile``
+    heaviest rows weigh half of all.
     """
 
     about: ClassVar[About]
-    weighting: Literal["uniform", "count"] = field(default="uniform", kw_only=True)
+    weighting: Literal["uniform", "count", "size"] = field(default="uniform", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of(("uniform", "count"), weighting=self.weighting)
+        one_of(("uniform", "count", "size"), weighting=self.weighting)
 
     def weights(self, view: View) -> NDArray[np.float64]:
         """The weight of each row, (n_rows,), 1 if uniform.
 
-        Raises ``RefusedError`` by count where counts are hidden, or the heaviest rows too heavy.
+        Raises ``RefusedError`` where counts are asked for and hidden, or the heaviest rows are too
+        heavy.
         """
-        return minority(self, view) if self.weighting == "count" else np.ones(len(view.rows))
+        if self.weighting == "uniform":
+            return np.ones(len(view.rows))
+        by_count = self.weighting == "count"
+        weights = record_counts(self, view) if by_count else view.sizes.astype(np.float64)
+        return minority(self, weights)
 
 
 class Weighing(ABC):

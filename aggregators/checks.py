@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from sim.errors import RefusedError
 from sim.types import About, View
 
-HIDDEN = (
-    "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see: groups of hospitals"
-    " instead of one sum would give more rows, robust against fewer attackers, and would leak"
-    " the sums of small groups"
-)
+HIDDEN = "; secure aggregation leaves {n_rows} of {n_hospitals} rows to see"
 
 
 class Documented(Protocol):
@@ -29,10 +25,13 @@ class Limited(Documented, Protocol):
 
 
 class Against(Documented, Protocol):
-    """A rule or step that is given how many rows are hostile."""
+    """A rule that is given how many rows are hostile, and may weigh rows."""
 
     @property
     def n_hostile(self) -> int: ...
+
+    @property
+    def weighting(self) -> str: ...
 
 
 class Rooted(Documented, Protocol):
@@ -85,16 +84,15 @@ def record_counts(rule: Documented, view: View) -> NDArray[np.float64]:
     return view.weights
 
 
-def minority(rule: Against, view: View) -> NDArray[np.float64]:
+def minority(rule: Against, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights of the rows, (n_rows,), if the ``n_hostile`` heaviest weigh less than half.
 
     Raises ``RefusedError`` if not.
     """
-    weights = record_counts(rule, view)
     heaviest = np.sort(weights)[len(weights) - rule.n_hostile :].sum()
     total = weights.sum()
     if heaviest >= total / 2:
-        given = f"n_rows={len(weights)}, n_hostile={rule.n_hostile}, weighting=count"
+        given = f"n_rows={len(weights)}, n_hostile={rule.n_hostile}, weighting={rule.weighting}"
         needed = (
             "needs the n_hostile heaviest rows to weigh less than half;"
             f" they weigh {heaviest:g} of {total:g}"

@@ -12,7 +12,7 @@ from sim.study.run import client_app, run, run_together
 def measure(quick: bool) -> Result:
     """Seconds a run of heart12 under record-level DP, with noise calibrated beforehand."""
     rounds, n_runs, repetitions = (2, 2, 1) if quick else (40, 12, 2)
-    words = ("dp=record", "dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
+    words = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
     runs = experiments([*words, f"training.rounds={rounds}"], n_seeds=n_runs)
     run_together(runs[:1])  # asks the accountant what both sides ask it
     sides = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeAlias, cast
 
@@ -18,12 +18,12 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from clients import batched, dp_sgd
+from clients import batched
 from clients.training import train
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.design.refusals import Refusal
-from sim.design.site import Site, Source
+from sim.design.site import Site, Source, added
 from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked, TripRefusedError
@@ -35,6 +35,7 @@ from sim.types import History
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
+ROUND = "round"  # in the ledger: the last one
 TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
@@ -69,19 +70,19 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     site = visit.site
     task = visit.task
     training = visit.training
-    n_records = len(site.records)
+    n = len(site.records)
     if plan.dp is None:
-        drawn = batches.shuffled(site.key, task.round, n_records, training)
+        drawn = batches.shuffled(site.key, task.round, n, training)
         trained = train(plan.network, task.weights, site.records, drawn, training)
-        return visit.upload(wire.Report(trained - task.weights, n_records, {}))
-    drawn = batches.poisson(site.key, task.round, n_records, training)
+        return visit.upload(wire.Report(trained - task.weights, n, {}))
+    drawn = batches.poisson(site.key, task.round, n, training, visit.counted)
     history = _ledger(context.state)
     rng = _noise(site, task.round)
     trained, history = plan.dp.train(
         plan.network, task.weights, site.records, drawn, training, history, rng
     )
     numbers = _account(plan, task.round, context.state, history)
-    return visit.upload(wire.Report(trained - task.weights, n_records, numbers))
+    return visit.upload(wire.Report(trained - task.weights, visit.counted, numbers))
 
 
 def answer(source: Source, message: Message, context: Context) -> Message:
@@ -185,7 +186,12 @@ class _Visit:
         fits = task.weights.shape == shape and task.weights.dtype == np.float32
         if self.type_ != wire.TRIP and not fits:
             return "weights"
-        return self.site.policy.refusal(plan, len(self.site.records))
+        history = None
+        if self.type_ in TRAINING:
+            if plan.dp is not None and task.round <= _last_round(self.state):
+                return "again"
+            history = _ledger(self.state)
+        return self.site.policy.refusal(plan, len(self.site.records), history)
 
     @property
     def kind(self) -> Kind:
@@ -194,18 +200,28 @@ class _Visit:
         optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
         return self.plan.network, optimizer, device(self.site.device), self.plan.dp is not None
 
+    @property
+    def counted(self) -> int:
+        """The number of records that the hospital states."""
+        return self.plan.counted(len(self.site.records))
+
     def job(self) -> batched.Job:
         """The hospital's part of a batched training."""
         site = self.site
         n = len(site.records)
         dp = self.plan.dp
         number = self.task.round
-        rows = _matrix(site.key, number, n, self.training, dp is not None)
-        if dp is None:
+        counted = None if dp is None else dp.counted(n)
+        rows = _matrix(site.key, number, n, self.training, counted)
+        if dp is None or counted is None:
             return batched.Job(self.task.weights, site.records, rows)
-        expected = batches.sample_rate(n, self.training) * n
-        rng = _noise(site, number)
-        noise = batched.Noise(dp.max_grad_norm, dp.noise(n, self.training), expected, rng)
+        expected = batches.sample_rate(counted, self.training) * counted
+        noise = batched.Noise(
+            dp.max_grad_norm,
+            dp.noise(counted, self.training),
+            expected,
+            partial(_noise, site, number),
+        )
         return batched.Job(self.task.weights, site.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
@@ -215,13 +231,15 @@ class _Visit:
         """
         try:
             if update is not None:
-                return self.upload(wire.Report(update, len(self.site.records), self._spend()))
+                return self.upload(wire.Report(update, self.counted, self._spend()))
             return self.answer(wire.given(self.message) if self.type_ == wire.UPLOAD else None)
         except Exception as error:  # a hospital's failure is the hospital's, never the run's
             return wire.failed(described_error(error), self.message)
 
     def upload(self, report: wire.Report) -> Message:
         """The reply that uploads a trained update, or shows it where the simulator asks for it."""
+        if self.training.max_norm is not None:
+            report = replace(report, update=shortened(report.update, self.training.max_norm))
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -244,21 +262,30 @@ class _Visit:
         """The figures to report after the training's cost has gone to the hospital's ledger."""
         dp = self.plan.dp
         training = self.training
-        n = len(self.site.records)
+        n = self.counted
         if dp is None:
             return {}
         steps = (dp.noise(n, training), batches.sample_rate(n, training), training.steps(n))
-        history = dp_sgd.added(_ledger(self.state), steps)
+        history = added(_ledger(self.state), steps)
         return _account(self.plan, self.task.round, self.state, history)
+
+
+def shortened(update: NDArray[np.float32], max_norm: float) -> NDArray[np.float32]:
+    """The update in its direction, no longer than ``max_norm``; as it is where not finite."""
+    length = float(np.linalg.norm(update.astype(np.float64)))
+    if not max_norm < length < np.inf:
+        return update
+    return (update * (max_norm / length)).astype(np.float32)
 
 
 @lru_cache(maxsize=8192)
 def _matrix(
-    key: Key, round_: int, n_train: int, training: Training, is_private: bool
+    key: Key, round_: int, n_train: int, training: Training, counted: int | None
 ) -> NDArray[np.int64]:
     """Batches as a matrix, stored because the runs of a comparison that share a seed share them."""
-    draw = batches.poisson if is_private else batches.shuffled
-    return batched.padded(draw(key, round_, n_train, training))
+    if counted is None:
+        return batched.padded(batches.shuffled(key, round_, n_train, training))
+    return batched.padded(batches.poisson(key, round_, n_train, training, counted))
 
 
 def _noise(site: Site, round_: int) -> np.random.Generator:
@@ -271,8 +298,14 @@ def _account(
     """Epsilon after the last round, else nothing; the hospital's state keeps the ledger."""
     assert plan.dp is not None
     columns = (list(column) for column in zip(*history, strict=True))
-    state[LEDGER] = ConfigRecord(dict(zip(("noise", "rate", "steps"), columns, strict=True)))
+    ledger = dict(zip(("noise", "rate", "steps"), columns, strict=True))
+    state[LEDGER] = ConfigRecord({**ledger, ROUND: round_})
     return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
+
+
+def _last_round(state: RecordDict) -> int:
+    """The last round that a hospital has trained in privately; 0 before its first."""
+    return cast(int, state.config_records[LEDGER][ROUND]) if LEDGER in state else 0
 
 
 def _ledger(state: RecordDict) -> History:

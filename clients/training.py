@@ -63,8 +63,3 @@ def tensors(records: Records) -> tuple[torch.Tensor, torch.Tensor]:
     """Features and labels as tensors that share the memory of contiguous records."""
     features = np.ascontiguousarray(records.features)
     return torch.from_numpy(features), torch.from_numpy(np.ascontiguousarray(records.labels))
-
-
-def seeded(rng: np.random.Generator) -> torch.Generator:
-    """A torch generator that draws from a named stream."""
-    return torch.Generator().manual_seed(int(rng.integers(2**63)))

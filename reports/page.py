@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,12 @@ def write_report(
     *,
     name: str = INDEX,
     show_reconstructions: bool = False,
+    save: Callable[[Figure, Path], object] = style.save,
 ) -> Path:
     """The path of a page of ``report/``, written with its figures from the evidence in ``folder``.
 
     ``everything``: what ``evidence.read`` gives for the folder, where it is in memory already.
+    ``save``: writes a figure into a PNG file.
 
     Reconstructed records of data that is not public appear as scores only unless
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
@@ -74,9 +76,10 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = _of_study(found, manifest)
     drawn = draw(records, manifest["refused"] or ())
-    page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
     for title, figure in drawn.items():
-        files.replace(folder / "report" / "figures" / f"{title}.png", style.png(figure))
+        style.finish(figure)
+        save(figure, folder / "report" / "figures" / f"{title}.png")
+    page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -232,6 +235,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
     known = catalog.load()
     return {
         "visibility": sections.visibility(records),
+        "access": sections.access(records),
         "conflicts": sections.conflicts(records),
         "screened": sections.screened(records),
         "traffic": traffic.rows(records),

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.text import safe, words
 from sim.errors import InputError
-from sim.evidence import MANIFEST
+from sim.evidence import MANIFEST, statement
 from sim.types import Node
 
 
@@ -26,6 +26,7 @@ def environment() -> Environment:
         finalize=safe.shown,
     )
     made.globals["words"] = words
+    made.globals["statement"] = statement
     return made
 
 

@@ -92,6 +92,24 @@ def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
 
 
+def access(records: Sequence[RunRecord]) -> list[TableRow]:
+    """The visibility tables, each with the designs that have it: assets, and cells by party.
+
+    Evidence of an older version has none.
+    """
+    groups: dict[str, TableRow] = {}
+    names: dict[str, dict[str, None]] = {}
+    for record in records:
+        key = json.dumps([one.model_dump() for one in record.access])
+        assets = list(dict.fromkeys(asset for one in record.access for asset in one.after))
+        rows = {one.party: [one.cell(asset) for asset in assets] for one in record.access}
+        if rows:
+            groups.setdefault(key, {"assets": assets, "rows": rows})
+            names.setdefault(key, {})[words.defense(record.defense)] = None
+    n_all = len({record.defense for record in records})
+    return [found | {"defenses": _all_or(names[key], n_all)} for key, found in groups.items()]
+
+
 def conflicts(records: Sequence[RunRecord]) -> list[TableRow]:
     """Each conflict between parts of a design, with the designs that have it."""
     lines = _by_defense(

@@ -219,7 +219,7 @@ def write(folder: Path) -> tuple[Path, Sweep]:
     evidence.write_results(folder, sweep.results())
     drawn = draw(sweep)
     target = folder / "report" / "index.html"
-    files.replace(folder / "report" / "figures" / "sweep.png", style.png(drawn))
+    style.save(drawn, folder / "report" / "figures" / "sweep.png")
     files.replace(target, render(sweep, rendering.manifest(folder), drawn).encode())
     return target, sweep
 

@@ -95,6 +95,9 @@ def _outcomes(record: RunRecord) -> dict[str, str]:
         rows["the same without the attack"] = words.share(record.value("false_trigger_rate"))
     if record.has("reconstruction_rate"):
         rows["records recovered"] = f"{record.n_recovered} of {record.n_attacked}"
+    if (recovered := record.outcome("updates_recovered")) is not None and recovered.n:
+        n_recovered = round((recovered.value or 0.0) * recovered.n)
+        rows["honest hospitals' updates recovered"] = f"{n_recovered} of {recovered.n}"
     if record.value("auroc") is None and not broke_down:
         rows["not defined, because"] = tables.why_undefined(record)
     if record.not_finite_from is not None:
@@ -143,18 +146,19 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
 
 
 def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
-    """Columns: defenses, outcomes by attack, backdoors, shares recovered, rounds skipped."""
+    """Columns: defenses, outcomes by attack, backdoors, what was recovered, rounds skipped."""
     cells = tables.judged_by_auroc(tables.cells(records)).iter_rows(named=True)
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells}
     bad = backdoors.backdoors(records).iter_rows(named=True)
     marked = {(row["attack"], row["defense"]): _excess(row) for row in bad}
     inverted = tables.inversions(records).iter_rows(named=True)
     read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in inverted}
-    reading = {attack for attack, _ in read}
+    apart = {(row["attack"], row["defense"]): _isolated(row) for row in _isolations(records)}
+    of_attacks = {attack: column for column in (read, apart) for attack, _ in column}
     for cell, text in undefined.cells(refused, records[0].n_hostile).items():
-        (read if cell[0] in reading else means)[cell] = text
+        of_attacks.get(cell[0], means)[cell] = text
     ran = [record.defense for record in records]
-    defenses = list(dict.fromkeys([*ran, *(defense for _, defense in [*means, *read])]))
+    defenses = list(dict.fromkeys([*ran, *(defense for _, defense in [*means, *read, *apart])]))
     lost = _skipped(records, defenses)
     return [
         ("defense", [words.defense(name) for name in defenses]),
@@ -169,6 +173,10 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
         *(
             (f"{name}: recovered", [read.get((name, defense), "") for defense in defenses])
             for name in _attacks(read)
+        ),
+        *(
+            (f"{name}: single updates", [apart.get((name, defense), "") for defense in defenses])
+            for name in _attacks(apart)
         ),
         *([("rounds skipped", lost)] if any(lost) else []),
     ]
@@ -296,6 +304,16 @@ def _excess(row: TableRow) -> str:
     most = f" [{words.signed_points(row['gain_worst'])}]" if row["gain_n"] > 1 else ""
     verdict = _verdict(row["verdict"], row["n_worked"], row["gain_n"])
     return f"{words.signed_points(row['gain'])}{most}{verdict}{dagger}"
+
+
+def _isolations(records: Sequence[RunRecord]) -> Iterator[TableRow]:
+    """The rows of attacks on secure aggregation where honest hospitals were attacked."""
+    rows = tables.isolations(records).iter_rows(named=True)
+    return (row for row in rows if row["n_attacked"])
+
+
+def _isolated(row: TableRow) -> str:
+    return f"{row['n_recovered']} of {row['n_attacked']}"
 
 
 def _counts(attacks: pl.DataFrame) -> str:

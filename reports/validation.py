@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from reports import dfd, rendering
+from reports.analysis import changes
 from reports.dfd import Badge
+from reports.figures import style
+from reports.figures.changes import changes as draw_changes
 from reports.page import INDEX
 from sim import files
 from sim.evidence import Chain, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node
 from threats import catalog, stored, verdict
+from threats.applicability import FLOW, LETTERS, Kind
 from threats.assessment import Assessment, Color, RegisterRow
 from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
@@ -27,12 +33,7 @@ from threats.system import Criterion, Design
 
 PAGE: Final = "validation.html.j2"
 DIAGRAM: Final = "dfd.mmd"
-LETTERS: Final[Mapping[str, str]] = {
-    "actor": "SR",
-    "process": "STRIDE",
-    "store": "TRID",
-    "flow": "TID",
-}
+TRADEOFF: Final = "search"  # the name of the figure of a search
 OUTCOMES: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
 ORDER: Final[tuple[Color, ...]] = ("red", "gray", "amber", "green")  # what asks for people first
 
@@ -80,6 +81,20 @@ class Asked:
         return wording(self.criterion)
 
     @property
+    def figure(self) -> float | None:
+        """The figure of the attack that decides; None without one."""
+        return None if self.decisive is None else self.decisive.figure
+
+    @property
+    def bar(self) -> tuple[float, float]:
+        """Where the bounds stand in the picture; one that is not there is at the picture's end."""
+        assert self.decisive is not None
+        low, high = self.scale
+        lower = low if self.decisive.lower is None else self.decisive.lower
+        upper = high if self.decisive.upper is None else self.decisive.upper
+        return self.place(lower), self.place(upper)
+
+    @property
     def counted(self) -> str:
         """How much was tried of the attack that decides."""
         assert self.decisive is not None
@@ -94,20 +109,22 @@ class Asked:
         """The attacks under which it is not met."""
         return [one.attack for one in self.judged.tried if one.outcome == "not_met"]
 
-    def place(self, value: float | None, end: int = 0) -> float:
-        """Where a value stands in the picture of the criterion, in percent; None at this end."""
-        if value is None:
-            value = self.scale[end]
+    def place(self, value: float) -> float:
+        """Where a value stands in the picture of the criterion, in percent."""
         low, high = self.scale
         return round(100 * (min(high, max(low, value)) - low) / (high - low), 1)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What may happen to an element of one letter of STRIDE: groups, or why there is none."""
+    """What may happen to an element of one letter of STRIDE: groups, or why there is none.
+
+    ``beyond``: STRIDE by element does not give the letter to an element of this kind.
+    """
 
     groups: tuple[Group, ...]
     text: str
+    beyond: bool
 
 
 @dataclass(frozen=True)
@@ -130,15 +147,21 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     badges = _badges(found.design, _groups(found.assessment))
     text = dfd.mermaid(found.design, badges)
     facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
-    page = render(found, facts)
+    candidates = _candidates(found)
+    drawn = None if candidates is None else draw_changes(candidates)
+    page = render(found, facts, candidates, drawn)
+    if drawn is not None:
+        files.replace(folder / "report" / "figures" / f"{TRADEOFF}.png", style.png(drawn))
     files.replace(folder / "report" / DIAGRAM, text.encode())
     target = folder / "report" / INDEX
     files.replace(target, page.encode())
     return target
 
 
-def render(found: Stored, manifest: Node) -> str:
-    """The page as HTML text."""
+def render(
+    found: Stored, manifest: Node, candidates: pl.DataFrame | None, drawn: Figure | None
+) -> str:
+    """The page as HTML text. ``drawn``: the figure of the ``candidates`` of a search."""
     design = found.design
     assessment = found.assessment
     known = catalog.load()
@@ -164,6 +187,8 @@ def render(found: Stored, manifest: Node) -> str:
         open=_open(groups),
         searched=found.searched,
         tried=_tried(found.searched),
+        tradeoff=None if drawn is None else Markup(style.svg(drawn, TRADEOFF)),
+        undrawn=[] if candidates is None else changes.chosen(candidates).left_out,
         conflicts=[row for row in assessment.rows if row.kind == "conflict"],
         svg=Markup(picture),
         mermaid=dfd.mermaid(design, badges),
@@ -213,7 +238,7 @@ def _asked(design: Design, assessment: Assessment) -> list[Asked]:
         Asked(
             criterion=criteria[one.id],
             judged=one,
-            decisive=next((tried for tried in one.tried if tried.attack == one.decisive), None),
+            decisive=one.shown,
             scale=_scale(one),
         )
         for one in judged
@@ -223,9 +248,9 @@ def _asked(design: Design, assessment: Assessment) -> list[Asked]:
 def _scale(judged: Judged) -> tuple[float, float]:
     """The ends of the picture of a criterion: all figures and the limit are between them."""
     values = [judged.limit] if judged.bound == "at_least" else [judged.limit, 0.0]
-    for one in judged.tried:
-        found = [one.figure, one.lower, one.upper] if one.attack == judged.decisive else []
-        values += [value for value in found if value is not None]
+    shown = judged.shown
+    found = (shown.figure, shown.lower, shown.upper) if shown else ()
+    values += [value for value in found if value is not None]
     low = min(values)
     high = max(values)
     margin = 0.05 * ((high - low) or 1.0)
@@ -244,16 +269,18 @@ def _open(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
     return [(reason, list(ours.values())) for reason, ours in found.items()]
 
 
+def _candidates(found: Stored) -> pl.DataFrame | None:
+    """The changes of a search, where some were judged."""
+    if not _tried(found.searched):
+        return None
+    assert found.searched is not None
+    return changes.candidates(found.assessment, found.searched)
+
+
 def _tried(searched: Searched | None) -> list[Step]:
     """The changes that were judged, those that meet all criteria first, then the nearest."""
-    if searched is None:
-        return []
-
-    def order(step: Step) -> tuple[bool, float]:
-        missed = [float("inf") if one.beyond is None else one.beyond for one in step.criteria]
-        return step.state != "met", sum(missed)
-
-    return sorted((step for step in searched.changes if step.criteria), key=order)
+    judged = [step for step in searched.changes if step.criteria] if searched else []
+    return sorted(judged, key=changes.nearness)
 
 
 def _badges(design: Design, groups: Sequence[Group]) -> dict[str, list[Badge]]:
@@ -277,16 +304,17 @@ def _ids(design: Design) -> Iterator[str]:
 
 
 def _elements(design: Design, known: Catalog, groups: Sequence[Group]) -> list[Element]:
-    """STRIDE by element: the letters that its kind has, with the rows of the register there."""
-    places = [(one.id, str(one.dfd), str(one.role)) for one in design.components]
-    places += [(one.id, "flow", "flow") for one in design.flows]
+    """STRIDE by element: for each letter the rows of the register there."""
+    places: list[tuple[str, Kind, str]] = [(one.id, one.dfd, one.role) for one in design.components]
+    places += [(one.id, FLOW, FLOW) for one in design.flows]
     return [
         Element(
             id=id_,
             kind=kind,
             role=role,
             cells={
-                letter: _cell(letter, id_, role, known.threats, groups) for letter in LETTERS[kind]
+                letter: _cell(letter, id_, kind, role, known.threats, groups)
+                for letter in LETTERS["process"]
             },
         )
         for id_, kind, role in places
@@ -294,16 +322,22 @@ def _elements(design: Design, known: Catalog, groups: Sequence[Group]) -> list[E
 
 
 def _cell(
-    letter: str, id_: str, role: str, threats: Sequence[Threat], groups: Sequence[Group]
+    letter: str,
+    id_: str,
+    kind: Kind,
+    role: str,
+    threats: Sequence[Threat],
+    groups: Sequence[Group],
 ) -> Cell:
+    beyond = letter not in LETTERS[kind]
     ours = dict[int, Group]()
     for group in groups:
         if id_ in group.elements and letter in group.row.stride:
             ours.setdefault(group.number, group)
-    if ours:
-        return Cell(tuple(ours.values()), "")
+    if ours or beyond:
+        return Cell(tuple(ours.values()), "", beyond)
     could = any(letter in threat.stride and role in threat.where for threat in threats)
-    return Cell((), "nobody declared" if could else "no threat listed")
+    return Cell((), "nobody declared" if could else "no threat listed", beyond)
 
 
 @dataclass(frozen=True)

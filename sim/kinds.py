@@ -4,9 +4,9 @@ A configuration can name a class that the project's own ``conf/`` names for the 
 class of a package of the user that was chosen with ``plugins=[PACKAGE]``. Nothing else is imported
 or called, whoever wrote the configuration.
 
-The form of each kind is a Protocol. Those that speak of networks or of training values are here;
-those that rules, steps and attacks may subclass are in ``sim.types``, because these import nothing
-but ``sim.types`` and numpy.
+The form of each kind is a Protocol. Those that speak of networks or of training values are here,
+those that speak of messages in ``sim.messages``; those that rules, steps and attacks may subclass
+are in ``sim.types``, because these import nothing but ``sim.types`` and numpy.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from sim import plugins
 from sim.errors import InputError
+from sim.messages import MessageFault, ProtocolAttack
 from sim.plugins import CONF, SELF
 from sim.types import (
     About,
@@ -35,6 +36,7 @@ from sim.types import (
     Fault,
     History,
     Inversion,
+    Isolation,
     Poison,
     Records,
     Rule,
@@ -68,14 +70,18 @@ class LocalPrivacy(Protocol):
     """Private training inside a hospital, and the account of what it spends."""
 
     about: ClassVar[About]
+    accountant: ClassVar[str]
 
     def __hash__(self) -> int: ...
 
     @property
-    def delta(self) -> float: ...
+    def relation(self) -> str: ...
 
     @property
-    def accountant(self) -> str: ...
+    def nominal_records(self) -> int | None: ...
+
+    @property
+    def delta(self) -> float: ...
 
     @property
     def max_grad_norm(self) -> float: ...
@@ -87,9 +93,15 @@ class LocalPrivacy(Protocol):
 
     def unprotected(self) -> LocalPrivacy: ...
 
-    def noise(self, n_train: int, training: Training) -> float: ...
+    def counted(self, n_train: int) -> int: ...
+
+    def noise(self, counted: int, training: Training) -> float: ...
 
     def epsilon(self, history: History) -> float: ...
+
+    def advantage(self, history: History) -> float: ...
+
+    def true_positives(self, history: History, false_positives: float) -> float: ...
 
     def train(
         self,
@@ -130,8 +142,11 @@ KINDS = (
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),
     Kind("fault", "attack", Fault, "faults"),
     Kind("absence", "attack", Absence, "faults"),
+    Kind("fault in messages", "attack", MessageFault, "messages"),
     Kind("inversion", "attack", Inversion, "inversion"),
+    Kind("isolation", "attack", Isolation, "isolation"),
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
+    Kind("attack on a protocol", "attack", ProtocolAttack, "protocol"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 NAMED = re.compile(r"^\s*_target_: ([\w.]+)\s*$", re.MULTILINE)  # in a configuration

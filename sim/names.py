@@ -10,9 +10,11 @@ from typing import Final
 
 CLIENT_APP: Final = "clients.app.simulated_app"  # the Flower app of simulated hospitals
 TOGETHER: Final = "clients.app.together"  # answers many messages at once
-ACCOUNTS: Final = "clients.dp_sgd.SPENT"  # what accountants have answered so far
+ACCOUNTS: Final = "clients.accounting.ANSWERS"  # what accountants have answered so far
 CHAIN: Final = "aggregators.pipeline.Chain"  # steps, a rule and a server optimizer in a row
 CLEAR: Final = "aggregators.secagg.clear.Clear"  # secure aggregation that hides nothing
+GROUPS: Final = "aggregators.secagg.groups.Groups"  # secure aggregation in groups
+MEAN: Final = "aggregators.rules.mean.Mean"  # the rule of a run without a defense
 RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
 SHARED: Final = ("sim.study.run", "clients.app")  # modules that workers share
 PRELOADED: Final = ("sim.study.forked",)  # imports those of SHARED before workers are forked

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Guess, Members, Records, Stateful, View
+from sim.types import Guess, Isolated, Members, Records, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -43,6 +43,17 @@ def view(plugin: object, value: object, n_params: int) -> View:
     seen = instance(plugin, value, View)
     array(plugin, seen.rows, (len(seen.members), n_params))
     return seen
+
+
+def isolated(plugin: object, value: object, n_params: int) -> Isolated:
+    """What an attack has worked out of rows of ``n_params`` values."""
+    found = instance(plugin, value, Isolated)
+    view(plugin, found.view, n_params)
+    known = found.known
+    if known is not None and (known.shape != (n_params,) or known.dtype != np.bool_):
+        form = f"known of {known.dtype} with shape {described(known.shape)}"
+        raise wrong(plugin, form, f"one bool for each of {n_params} parameters")
+    return found
 
 
 def groups(plugin: object, value: object, hospitals: Sequence[str]) -> Members:

@@ -19,7 +19,9 @@ class Training(Values):
     """Local training: one round is ``local_epochs`` passes over the records.
 
     With ``local_steps`` it is exactly so many batches. ``proximal``: mu of FedProx (Li et al.
-    2020), which adds mu / 2 * |weights - received weights|^2 to the local loss.
+    2020), which adds mu / 2 * |weights - received weights|^2 to the local loss. ``max_norm``: the
+    greatest Euclidean length of an update that an honest hospital sends, None for any; a longer one
+    is shortened to it before anything else is done with it.
     """
 
     rounds: int = Field(ge=1, le=100_000)
@@ -29,6 +31,7 @@ class Training(Values):
     lr: float = Field(gt=0, allow_inf_nan=False)
     optimizer: Literal["sgd", "adam"]
     proximal: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    max_norm: float | None = Field(default=None, gt=0, le=limits.LARGEST_FLOAT, allow_inf_nan=False)
 
     @field_validator("lr", "proximal")
     @classmethod

@@ -8,7 +8,7 @@ do are in ``sim.kinds``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -37,9 +37,18 @@ Level = Literal["own", "colluders", "updates", "updates_and_rule"]
 # from least to most knowledge
 LEVELS: tuple[Level, ...] = ("own", "colluders", "updates", "updates_and_rule")
 AttackKind: TypeAlias = Literal[
-    "poison", "training", "byzantine", "faults", "inversion", "aggregator"
+    "poison",
+    "training",
+    "byzantine",
+    "faults",
+    "messages",
+    "inversion",
+    "isolation",
+    "aggregator",
+    "protocol",
 ]
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "aggregator")  # they need no hostile hospital
+# they need no hostile hospital
+BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "isolation", "aggregator", "protocol")
 Absent = Literal["keep", "count_as_hostile"]  # the effect of a missing reply: sim.design.quorum
 
 
@@ -297,6 +306,31 @@ class Guess:
 
     records: NDArray[np.floating]
     prevalence: float | None = None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """All that an aggregator, and the hospitals that collude with it, hold after one round.
+
+    ``view``: what the aggregator saw, following the protocol. ``own``: the update (n_params,) that
+    each colluding hospital uploaded, by name; empty where none colludes.
+    """
+
+    view: View
+    own: Mapping[str, Vector]
+    round: int
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """What an attack has worked out of the updates that secure aggregation hides, in one round.
+
+    ``view``: rows over fewer hospitals than the aggregator is meant to see. ``known`` (n_params,):
+    which entries of the rows were worked out, and the others are 0; None: all of them.
+    """
+
+    view: View
+    known: NDArray[np.bool_] | None = None
 
 
 Given = TypeVar("Given", contravariant=True)
@@ -587,6 +621,19 @@ class Inversion(Protocol):
     about: ClassVar[About]
 
     def __call__(self, seen: Observation, rng: np.random.Generator) -> list[Guess]: ...
+
+
+@runtime_checkable
+class Isolation(Protocol):
+    """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals.
+
+    ``colludes``: whether hostile hospitals take part in it.
+    """
+
+    about: ClassVar[About]
+    colludes: ClassVar[bool]
+
+    def __call__(self, pooled: Pooled, rng: np.random.Generator, /) -> Isolated: ...
 
 
 @dataclass(frozen=True)

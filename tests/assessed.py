@@ -104,19 +104,26 @@ def pairs(
 
 
 def recovered(
-    counts: Sequence[int], n: int = 16, undefended: int = 8, defense: str = STACK
+    counts: Sequence[int],
+    n: int | Sequence[int] = 16,
+    undefended: int = 8,
+    defense: str = STACK,
 ) -> list[RunRecord]:
-    """Runs of a reconstruction with their controls: how many of ``n`` records each seed lost."""
+    """Runs of a reconstruction with their controls: how many of ``n`` records each seed lost.
+
+    ``n``: of every seed, or of each; of the undefended control at most all are lost.
+    """
     made = []
-    for seed, count in enumerate(counts):
-        for label, found in (("none", undefended), (defense, count)):
+    sizes = [n] * len(counts) if isinstance(n, int) else n
+    for seed, (count, size) in enumerate(zip(counts, sizes, strict=True)):
+        for label, found in (("none", min(undefended, size)), (defense, count)):
             made.append(make_record(seed=seed, defense=label))
             made.append(
                 make_record(
                     seed=seed,
                     attack="analytic_inversion",
                     defense=label,
-                    inversion=make_inversion(found, n),
+                    inversion=make_inversion(found, size),
                 )
             )
     return made

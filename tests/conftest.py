@@ -29,7 +29,10 @@ KINDS = {
     "each_fault": ("attack", "attacks.faults."),
     "each_absence": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
+    "each_message_fault": ("attack", "attacks.messages."),
+    "each_isolation": ("attack", "attacks.isolation."),
     "each_aggregator_attack": ("attack", "attacks.aggregator."),
+    "each_protocol_attack": ("attack", "attacks.protocol."),
 }
 
 

@@ -17,10 +17,11 @@ from clients.app import fit, together
 from sim.config.hydra_errors import one_line
 from sim.design.attack import Attack
 from sim.federation import wire
-from sim.federation.conversation import Arrived, Concluded
+from sim.federation.conversation import Arrived
 from sim.federation.engines.local import LocalGrid
 from sim.federation.protocols.plain import ROUNDING
 from sim.federation.rounds import Aggregated
+from sim.messages import Concluded
 from sim.seeds import stream
 from sim.study import compose
 from sim.study.experiment import Experiment

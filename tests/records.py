@@ -4,7 +4,7 @@ inputs, not measurements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sim.config.groups import address_of
@@ -16,6 +16,7 @@ from sim.evidence import (
     HospitalFacts,
     ImageScores,
     Inverted,
+    Isolating,
     Likeness,
     Outcome,
     Privacy,
@@ -41,7 +42,8 @@ def make_record(**changes: Any) -> RunRecord:
     defined, and ``undefined``: why. ``of_hospitals`` does the same by metric and hospital.
     ``more``: outcomes besides those. ``engagement`` may be given as a dict of what differs.
     ``backdoor``: success and false-trigger rate of a mark, and on how many records (40).
-    ``inversion``: what ``make_inversion`` returns, and ``privacy``: of ``make_privacy``. Named
+    ``inversion``: what ``make_inversion`` returns, ``isolation``: of ``make_isolation``, and
+    ``privacy``: of ``make_privacy``. Named
     attacks and defenses are engaged unless ``engagement`` states otherwise; ``run`` follows from
     attack, defense and seed. One hospital is hostile, also where it does not attack, as in real
     evidence; with another ``n_hostile`` it is part of ``run``.
@@ -276,6 +278,28 @@ def make_images(n_recovered: int = 3, n_attacked: int = 8) -> Inversion:
     return details, [*outcomes, *means]
 
 
+Isolation = tuple[Isolating, list[Outcome]]
+
+
+def make_isolation(
+    n_recovered: int = 0,
+    n_honest: int = 5,
+    *,
+    attack: str = "collusion",
+    error: float | None = None,
+    smallest: int | None = 5,
+    colluding: Sequence[str] = ("hospital_0",),
+) -> Isolation:
+    """An attack on secure aggregation that recovered so many updates, and its outcomes."""
+    details = Isolating(attack=attack, reads_only=True, colluding=list(colluding))
+    why = "it was not worked out"
+    return details, [
+        outcome("updates_recovered", n_recovered / n_honest, n_honest),
+        outcome("update_error", error, undefined=why),
+        outcome("smallest_sum", smallest, undefined=why),
+    ]
+
+
 Spending = tuple[Privacy, list[Outcome]]
 
 
@@ -283,13 +307,25 @@ def make_privacy(epsilon: float = 8.0) -> Spending:
     """Record-level differential privacy spent by two hospitals, and its outcomes."""
     sizes = {f"hospital_{i}": 120 - 20 * i for i in range(2)}
     spent = [
-        Spent(hospital=name, n_train=n, noise_multiplier=0.9, sample_rate=0.1, steps=40)
+        Spent(
+            hospital=name,
+            n_train=n,
+            noise_multiplier=0.9,
+            sample_rate=0.1,
+            steps=40,
+            advantage=0.5,
+            tpr_at_1fpr=0.1,
+            tpr_at_01fpr=0.02,
+        )
         for name, n in sizes.items()
     ]
     details = Privacy(
         unit="record",
+        relation="replace",
+        nominal_records=None,
+        sampling="Poisson",
         delta=1e-5,
-        accountant="rdp",
+        accountant="privacy loss distributions",
         max_grad_norm=1.0,
         target_epsilon=epsilon,
         hospitals=spent,
@@ -320,7 +356,7 @@ def _details(attack: str, changes: dict[str, Any]) -> tuple[dict[str, Any], list
     """The details that go with outcomes, taken out of ``changes``, and these outcomes."""
     found: list[Outcome] = []
     details: dict[str, Any] = {"privacy": None, "inversion": None, "backdoor": None}
-    for key in ("privacy", "inversion"):
+    for key in ("privacy", "inversion", "isolation"):
         given = changes.pop(key, None)
         if given is not None:
             details[key], outcomes = given

@@ -5,14 +5,23 @@ What does not apply keeps its reason as a code, so that nobody has to guess why 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 from threats.catalog import Alternatives, Catalog, Fact, Threat
 from threats.system import Adversary, Component, Design
 
 ANYBODY: Final = "anybody"  # in a row's id: no adversary of the design is needed
-FLOW: Final = "flow"
+FLOW: Final[Literal["flow"]] = "flow"
+
+Kind = Literal["actor", "process", "store", "flow"]
+# the letters of STRIDE that can happen to an element of each kind (STRIDE by element)
+LETTERS: Final[Mapping[Kind, str]] = {
+    "actor": "SR",
+    "process": "STRIDE",
+    "store": "TRID",
+    "flow": "TID",
+}
 
 Code = Literal["powers", "place", "parties", "element"]
 
@@ -55,6 +64,13 @@ def applicable(design: Design, catalog: Catalog) -> tuple[list[Subject], list[Ex
             else:
                 excluded.append(found)
     return subjects, excluded
+
+
+def kind_of(design: Design, element: str) -> Kind:
+    """The kind of an element of the diagram: of a component, or a flow. Raises ``KeyError``."""
+    if any(flow.id == element for flow in design.flows):
+        return FLOW
+    return design.component(element).dfd
 
 
 def within(powers: Alternatives, adversary: Adversary) -> bool:

@@ -13,7 +13,15 @@ from typing import Final, Literal
 from sim.evidence import Chain
 from sim.evidence.controls import NONE
 from threats import levels
-from threats.applicability import ANYBODY, Excluded, Subject, applicable
+from threats.applicability import (
+    ANYBODY,
+    LETTERS,
+    Excluded,
+    Kind,
+    Subject,
+    applicable,
+    kind_of,
+)
 from threats.catalog import Catalog, Fact, Status, Threat
 from threats.cells import Cell, cells
 from threats.consistency import UNDEFENDED
@@ -79,6 +87,8 @@ class RegisterRow(Fact):
     ``id`` is the same for the same threat, element, adversary and stack. ``initial``: without
     controls; ``adjusted``: with the stack of the design; None where nothing was run. ``evidence``
     are the statements, ``sources`` the lines that they stand on; ``grade`` is that of the best.
+    ``stride_beyond``: letters of ``stride`` that STRIDE by element does not give to an element of
+    this kind. The row stands all the same: what a design calls its parts takes no threat away.
     """
 
     id: str
@@ -105,6 +115,7 @@ class RegisterRow(Fact):
     decision: DecisionField
     residual: str
     stride: tuple[str, ...]
+    stride_beyond: tuple[str, ...]
     linddun: tuple[str, ...]
     owasp: tuple[str, ...]
     atlas: tuple[str, ...]
@@ -348,8 +359,13 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
         absent_controls=tuple(one for one in threat.mitigations if one not in has),
         decision=_decision(id_, of),
         residual=_residual(status, before, after),
+        stride_beyond=_beyond(threat, kind_of(of.design, subject.element)),
         **_references(threat, of.catalog),
     )
+
+
+def _beyond(threat: Threat, kind: Kind) -> tuple[str, ...]:
+    return tuple(letter for letter in threat.stride if letter not in LETTERS[kind])
 
 
 def _status(threat: Threat, tried: Sequence[Cell], lacking: bool) -> Status:
@@ -513,6 +529,7 @@ def _conflicts(of: _Of) -> list[RegisterRow]:
                 decision=_decision(id_, of),
                 residual="The two controls weaken each other.",
                 stride=(),
+                stride_beyond=(),
                 linddun=(),
                 owasp=(),
                 atlas=(),
@@ -556,13 +573,22 @@ def _questions(rows: Sequence[RegisterRow], judged: Sequence[Judged], of: _Of) -
     for asset in design.assets:
         if asset.phi == "assumed_yes":
             yield f"Whether {asset.id} holds health information of persons is assumed, not known."
-    for control in design.stack(of.stack).controls:
+    stack = design.stack(of.stack)
+    if stack.defense != NONE and not stack.controls:
+        yield f"Nobody is declared to enforce the stack {stack.id}: who makes sure of it?"
+    for control in stack.controls:
         if control.enforced_by == "app":
             yield f"{control.id} is enforced by the uploaded app: who checks that app?"
     for row in rows:
         if row.kind == "threat" and row.status != "measured":
             why = "; ".join(row.reasons)
             yield f"{row.id} is {row.status.replace('_', ' ')}: {why}"
+    for row in rows:
+        if row.kind == "threat" and row.stride_beyond == row.stride:
+            kind = kind_of(design, row.element)
+            letters = ", ".join(row.stride)
+            a = "an" if kind == "actor" else "a"
+            yield f"Is {row.element} {a} {kind}? By STRIDE none has {letters}, and {row.id} does."
     for one_ in judged:
         if one_.stated != "before the runs" and one_.tried:
             yield f"Criterion {one_.id} was not stated before its runs."

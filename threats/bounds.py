@@ -32,22 +32,19 @@ class Bounds(NamedTuple):
 class Rate:
     """Successes among trials, with bounds.
 
-    ``possible``: successes and those trials of which nobody knows. They count for ``upper`` and not
-    for ``lower``. ``n_effective``: how many independent trials tell as much as these ``n``, which
-    share seeds.
+    ``share``: what the bounds are of, the mean over seeds of the rate of each; where seeds have as
+    many trials that is successes among trials. ``possible``: successes and those trials of which
+    nobody knows. They count for ``upper`` and not for ``lower``. ``n_effective``: how many
+    independent trials tell as much as these ``n``, which share seeds.
     """
 
     successes: int
     possible: int
     n: int
     n_effective: float
+    share: float
     lower: float
     upper: float
-
-    @property
-    def share(self) -> float:
-        """Successes among trials."""
-        return self.successes / self.n
 
 
 def exact(successes: float, n: float, alpha: float = ALPHA) -> Bounds:
@@ -66,11 +63,11 @@ def of_seeds(successes: int, n: int, unknown: int = 0, alpha: float = ALPHA) -> 
     possible = successes + unknown
     lower = exact(successes, n, alpha).lower
     upper = exact(possible, n, alpha).upper
-    return Rate(successes, possible, n, n, lower, upper)
+    return Rate(successes, possible, n, n, successes / n, lower, upper)
 
 
 def of_records(successes: Sequence[int], sizes: Sequence[int], alpha: float = ALPHA) -> Rate:
-    """The rate of records that are a success; those of one seed, one entry, may be alike.
+    """The mean rate over seeds of records that are a success; those of one seed may be alike.
 
     Korn and Graubard's bounds (1998): Clopper and Pearson's for so many independent trials as would
     vary like the rates of seeds do. Rates that become more alike seem to tell more, so that one
@@ -87,7 +84,8 @@ def of_records(successes: Sequence[int], sizes: Sequence[int], alpha: float = AL
     upper = _upper(found, tried, alpha)
     lower = 1.0 - _upper(tried - found, tried, alpha)
     total = int(found.sum())
-    return Rate(total, total, n, effective, lower, upper)
+    share = math.fsum(found / tried) / len(found)
+    return Rate(total, total, n, effective, share, lower, upper)
 
 
 def of_mean(values: Sequence[float], reach: Range, alpha: float = ALPHA) -> Bounds:

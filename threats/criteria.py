@@ -29,8 +29,8 @@ class Tried(Fact):
     """What the runs of one attack show of a criterion.
 
     ``figure``: the estimate that the criterion bounds, with its one-sided bounds ``lower`` and
-    ``upper``; of the worst hospital where each is bounded. None where there is none, as of a metric
-    that no run has.
+    ``upper``; of the worst hospital where each is bounded. All are None where no seed has a figure,
+    and a bound is where nothing bounds the estimate on its side.
     """
 
     attack: str
@@ -67,6 +67,11 @@ class Judged(Fact):
     decisive: str | None
     reasons: tuple[str, ...]
     tried: tuple[Tried, ...]
+
+    @property
+    def shown(self) -> Tried | None:
+        """What the attack that decides showed; None without one."""
+        return next((one for one in self.tried if one.attack == self.decisive), None)
 
 
 @dataclass(frozen=True)
@@ -191,9 +196,9 @@ def _tried(
     return Tried(
         attack=cell.attack,
         outcome=judged,
-        figure=_finite(figure[0]),
-        lower=_finite(figure[1]),
-        upper=_finite(figure[2]),
+        figure=figure[0] if figure else None,
+        lower=_finite(figure[1]) if figure else None,
+        upper=_finite(figure[2]) if figure else None,
         hospital=worst.hospital if worst else None,
         seeds=tuple(run.seed for run in runs),
         n_trials=_n_trials(criterion.metric, runs),
@@ -201,6 +206,10 @@ def _tried(
         text=_figures(criterion, cell, figure, worst, runs, judged),
         runs=tuple(Source(run=run.run, line=lines[run.run].hash) for run in runs),
     )
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
 
 
 def _too_few(criterion: Criterion, runs: Sequence[RunRecord], n_seeds: int) -> Iterator[str]:
@@ -222,10 +231,10 @@ def _n_trials(metric: str, runs: Sequence[RunRecord]) -> int:
 
 def _rate(
     criterion: Criterion, runs: Sequence[RunRecord], n_tests: int
-) -> tuple[int, Figure, Outcome]:
+) -> tuple[int, Figure | None, Outcome]:
     tried = counts(runs, criterion.metric)
     if not tried.seeds:
-        return 0, (math.nan, 0.0, 1.0), "inconclusive"
+        return 0, None, "inconclusive"
     upper = bounds.of_records(tried.successes, tried.sizes, criterion.alpha)
     lower = bounds.of_records(tried.successes, tried.sizes, criterion.alpha / n_tests)
     figure = (upper.share, lower.lower, upper.upper)
@@ -236,7 +245,7 @@ def _rate(
 
 def _of_series(
     criterion: Criterion, measured: Measured, cell: Cell, n_tests: int
-) -> tuple[Series | None, Figure, Outcome]:
+) -> tuple[Series | None, Figure | None, Outcome]:
     """The series that is worst for the criterion, its figure and what follows from all of them."""
     found = [
         (one, _bounded(criterion, one, n_tests))
@@ -244,8 +253,7 @@ def _of_series(
         if one.values
     ]
     if not found:
-        low, high = _reach(criterion)
-        return None, _turned(criterion, (math.nan, low, high)), "inconclusive"
+        return None, None, "inconclusive"
     threshold = _threshold(criterion)
     worst, figure = max(found, key=lambda pair: (pair[1][2], pair[1][0]))
     outcome: Outcome = "met" if figure[2] <= threshold else "inconclusive"
@@ -328,26 +336,20 @@ def _decisive(criterion: Criterion, tried: Sequence[Tried], outcome: Outcome) ->
     """Of the attacks with the criterion's outcome the one whose figure is worst."""
     of_it = [one for one in tried if one.outcome == outcome]
 
+    sign = _sign(criterion)
+
     def badness(one: Tried) -> tuple[float, float]:
-        bound = one.lower if criterion.bound[0] == "at_least" else one.upper
-        return _worst(criterion, bound), _worst(criterion, one.figure)
+        bound = one.lower if sign < 0 else one.upper
+        worst = math.inf if bound is None else sign * bound
+        return worst, math.inf if one.figure is None else sign * one.figure
 
     return max(of_it, key=badness, default=None)
-
-
-def _worst(criterion: Criterion, value: float | None) -> float:
-    """A value turned so that a larger one is worse; where there is none, the worst that can be."""
-    return math.inf if value is None else _sign(criterion) * value
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _figures(
     criterion: Criterion,
     cell: Cell,
-    figure: Figure,
+    figure: Figure | None,
     worst: Series | None,
     runs: Sequence[RunRecord],
     outcome: Outcome,
@@ -356,6 +358,8 @@ def _figures(
     if not runs:
         return f"{cell.attack} was run, and no seed of it counts."
     what = METRICS[criterion.metric].text
+    if figure is None:
+        return f"{cell.attack} was run, and no seed has a figure of {what}; runs {named(runs)}."
     value = f"loss of {what}" if criterion.bound[0] == "loss_at_most" else what
     count = f"{len(runs)} seeds"
     if criterion.over == "rate":
@@ -383,9 +387,12 @@ def _side(criterion: Criterion, figure: Figure, outcome: Outcome) -> str:
     """The bound that an outcome rests on; both where it is not decided."""
     _, lower, upper = figure
     if outcome == "inconclusive":
-        sides = {"at least": lower, "at most": upper}
-        shown = [f"{side} {bound:.3f}" for side, bound in sides.items() if math.isfinite(bound)]
-        return f"each {' and '.join(shown) or 'of any size'}"
+        parts = []
+        if math.isfinite(lower):
+            parts.append(f"at least {lower:.3f}")
+        if math.isfinite(upper):
+            parts.append(f"at most {upper:.3f}")
+        return f"each {' and '.join(parts) or 'without a bound'}"
     at_least = (outcome == "met") == (criterion.bound[0] == "at_least")
     return f"at least {lower:.3f}" if at_least else f"at most {upper:.3f}"
 

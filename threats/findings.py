@@ -221,7 +221,7 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
     text = (
-        f"{cell.attack} recovered {found} of {attacked} attacked records"
+        f"{cell.attack} recovered {found} of {attacked} {METRICS[measured.metric].counted}"
         f" (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
     )
     undefended, tried = _counts(cell.undefended, seeds, measured.metric)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from sim.evidence import Conflict, RunRecord
+from sim.evidence import Conflict, RunRecord, statement
 from sim.types import Node
 from threats.catalog import Catalog, Fact, Measured, Status, Threat
 from threats.cells import Cell, cells
@@ -120,6 +120,9 @@ def _untested(threat: Threat, attacks: tuple[str, ...], defense: str | None) -> 
 
 def _limits(cell: Cell, adaptive: bool) -> list[str]:
     limits = []
+    first = next(iter(cell.runs.values()))
+    if first.privacy is not None:
+        limits.append(f"trained with record-level privacy: {statement(first.privacy)}")
     if len(cell.attacks) > 1:
         limits.append("the attacks ran together and their effects are not distinguished")
     if cell.defense != "none" and not adaptive:

@@ -88,10 +88,12 @@ def candidates(design: Design, catalog: Catalog) -> tuple[str, ...]:
 
 
 def of_criteria(design: Design, runs: Runs) -> tuple[str, ...]:
-    """The attacks that the design's criteria are about."""
-    asked = {(one.threat, one.adversary) for one in design.acceptance}
-    ours = [one for one in runs.subjects if (one.threat, one.adversary) in asked]
-    return tuple(dict.fromkeys(name for one in ours for name in one.attacks))
+    """The attacks that decide the design's criteria, also those that its stack does not define.
+
+    A change of the design may define them.
+    """
+    asked = dict.fromkeys((one.threat, one.adversary) for one in design.acceptance)
+    return tuple(dict.fromkeys(name for pair in asked for name in runs.needed.get(pair, ())))
 
 
 def planned(
@@ -99,7 +101,7 @@ def planned(
 ) -> Runs | Problem:
     """The runs of a design, or the first criterion that takes what its adversary does not declare.
 
-    ``seeds``: in place of as many as the criteria take.
+    ``seeds``: in place of as many as the criteria take, from the design's first one on.
     """
     subjects, excluded = applicable(design, catalog)
     for number, criterion in enumerate(design.acceptance):
@@ -120,6 +122,7 @@ def planned(
         untested += [one for one in left_out if one not in untested]
         tried.append(subject.model_copy(update={"attacks": attacks}))
     wanted = seeds_wanted(design, facts)
+    first = design.trial.first_seed
     return Runs(
         subjects=tuple(tried),
         excluded=tuple(excluded),
@@ -127,7 +130,7 @@ def planned(
         needed=needed,
         attacks=tuple(dict.fromkeys(name for one in tried for name in one.attacks)),
         stacks=tuple(dict.fromkeys((UNDEFENDED, design.declared))),
-        seeds=tuple(range(wanted) if seeds is None else seeds),
+        seeds=tuple(range(first, first + wanted) if seeds is None else seeds),
         wanted=wanted,
     )
 

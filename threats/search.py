@@ -2,27 +2,36 @@
 
 Changes of the least cost come first. They are judged with few seeds; those that are shown not to
 meet a criterion are left out, and of the others the better ones go on with more seeds (successive
-halving, Jamieson and Talwalkar 2016). The search ends with the first cost at which a change that is
-judged with all seeds meets all criteria.
+halving, Jamieson and Talwalkar 2016). The search ends with the first cost of which a change, judged
+with all seeds, meets all criteria; all changes of that cost are tried if the time allows it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from threats.changes import COSTS, Change
 from threats.criteria import Judged
 
-State = Literal["met", "not_met", "left_out", "undefined", "unfinished"]
+State = Literal["met", "not_met", "inconclusive", "left_out", "undefined", "unfinished", "untried"]
 # the criteria of a change judged with so many seeds; None once the time is over; or why its design
 # is not defined
 Judge = Callable[[Change, int], Sequence[Judged] | str | None]
 FACTOR: Final = 3  # by how many times more seeds the next stage has
 FEWEST: Final = 2  # seeds of the first stage
-HURRY: Final = 0.5  # share of the time after which no further change is looked at
+HURRY: Final = 0.5  # share of the time left after which no further change is looked at
+# what became of changes that were judged, in words
+FATES: Final[Mapping[State, str]] = {
+    "met": "met all criteria",
+    "not_met": "missed one",
+    "inconclusive": "stayed undecided with all seeds",
+    "left_out": "ended with fewer seeds, as others came nearer",
+    "unfinished": "ended with fewer seeds, as the time was over",
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +39,12 @@ class Step:
     """One change and what became of it.
 
     ``seeds``: with how many it was judged last. ``criteria``: how. ``reason``: why its design is
-    not defined, empty otherwise.
+    not defined, empty otherwise. A change that is ``left_out`` was judged with fewer seeds than
+    others, one that is ``unfinished`` as well, as the time was over.
     """
 
     change: Change
-    state: State = "unfinished"
+    state: State = "untried"
     seeds: int = 0
     criteria: tuple[Judged, ...] = ()
     reason: str = ""
@@ -47,7 +57,7 @@ class Step:
     @property
     def promising(self) -> bool:
         """Whether its figures meet all bounds, so that more seeds may show that it meets them."""
-        return self.state == "left_out" and self.shortfall == 0
+        return self.state == "unfinished" and self.shortfall == 0
 
     @property
     def order(self) -> tuple[float, int]:
@@ -57,7 +67,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found. ``complete``: whether it ended before the time did.
+    """What a search found. ``complete``: whether it tried all that it had to before its time ended.
 
     ``steps``: every change with what became of it. ``in_the_way``: ids of the criteria that no
     change was found to meet; empty if a change meets all, or if each is met by some change.
@@ -80,12 +90,16 @@ class Search:
 
 
 def shortfall(judged: Judged) -> float:
-    """By how much the worst figure of a criterion misses its bound; infinite without a figure."""
-    figures = [one.figure for one in judged.tried if one.figure is not None]
-    if not figures:
-        return math.inf
+    """By how much the worst figure of a criterion misses its bound.
+
+    Infinite where an attack left no figure, or none was tried.
+    """
     sign = -1 if judged.bound == "at_least" else 1
-    return max(0.0, *(sign * (figure - judged.limit) for figure in figures))
+    missed = [
+        math.inf if one.figure is None else sign * (one.figure - judged.limit)
+        for one in judged.tried
+    ]
+    return max(0.0, *missed) if missed else math.inf
 
 
 def stages(n_seeds: int) -> list[int]:
@@ -109,15 +123,18 @@ def search(
     """The smallest of these changes that meet all criteria, as ``judge`` finds out.
 
     Changes of one cost are searched together, the cheapest cost first. ``used``: the share of the
-    time that is used up; once that is half, what looks good is judged with all seeds before more
-    changes are looked at.
+    time that is used up; once half of what was left is, what looks good is judged with all seeds
+    before more changes are looked at.
     """
     steps = {number: Step(change) for number, change in enumerate(changes)}
     for cost in COSTS:
-        ours = [number for number, step in steps.items() if step.change.cost == cost]
-        complete = _halved(ours, steps, judge, n_seeds, used)
-        if not complete or any(steps[number].state == "met" for number in ours):
-            return _ended(steps, complete=complete)
+        left = [number for number, step in steps.items() if step.change.cost == cost]
+        while left:
+            if not _halved(left, steps, judge, n_seeds, used):
+                return _ended(steps, complete=False)
+            left = [number for number in left if steps[number].state == "untried"]
+        if any(step.state == "met" for step in steps.values()):
+            break
     return _ended(steps, complete=True)
 
 
@@ -128,11 +145,15 @@ def _halved(
     n_seeds: int,
     used: Callable[[], float],
 ) -> bool:
-    """Successive halving of changes of one cost; False if the time is over before it ends."""
-    every = alive
+    """Successive halving of changes of one cost; False if the time is over before it ends.
+
+    Some may be left untried, but never all.
+    """
+    start = used()
+    enough = start + HURRY * (1 - start)
     for seeds in stages(n_seeds):
         for number in alive:
-            hurried = seeds < n_seeds and used() > HURRY
+            hurried = seeds < n_seeds and used() > enough
             if hurried and any(steps[one].promising for one in alive):
                 break
             found = judge(steps[number].change, seeds)
@@ -140,30 +161,84 @@ def _halved(
                 return False
             steps[number] = _judged(steps[number], found, seeds, last=seeds == n_seeds)
         alive = _better(alive, steps)
-    return all(steps[number].seeds or steps[number].reason for number in every)
+    return True
 
 
 def _judged(step: Step, found: Sequence[Judged] | str, seeds: int, *, last: bool) -> Step:
     if isinstance(found, str):
         return replace(step, state="undefined", reason=found)
     outcomes = {one.outcome for one in found}
-    state: State = "left_out"
-    if last:
-        state = "met" if outcomes == {"met"} else "not_met"
-    elif "not_met" in outcomes:
+    state: State = "inconclusive" if last else "unfinished"
+    if "not_met" in outcomes:
         state = "not_met"
+    elif last and outcomes == {"met"}:
+        state = "met"
     return replace(step, state=state, seeds=seeds, criteria=tuple(found))
 
 
 def _better(numbers: Sequence[int], steps: dict[int, Step]) -> list[int]:
     """Those whose figures meet all bounds, and the best third if these are fewer.
 
-    What is shown not to meet a criterion is not among them.
+    What is shown not to meet a criterion is not among them; the others are left out.
     """
-    open_ = [number for number in numbers if steps[number].state == "left_out"]
+    open_ = [number for number in numbers if steps[number].state == "unfinished"]
     ranked = sorted(open_, key=lambda number: steps[number].shortfall)
     promising = [number for number in ranked if steps[number].promising]
-    return ranked[: max(len(promising), -(-len(ranked) // FACTOR))]
+    n_better = max(len(promising), -(-len(ranked) // FACTOR))
+    for number in ranked[n_better:]:
+        steps[number] = replace(steps[number], state="left_out")
+    return ranked[:n_better]
+
+
+def summary(found: Search) -> Iterator[str]:
+    """What a search found, in sentences: what helps or what is in the way, and what was tried."""
+    if found.smallest:
+        names = ", ".join(f"{one.change.text} ({COSTS[one.change.cost]})" for one in found.smallest)
+        verb = "meets" if len(found.smallest) == 1 else "each meets"
+        yield f"{names}: {verb} all criteria."
+    else:
+        yield from _none_found(found)
+    yield from _tried(found)
+    if found.smallest:
+        yield (
+            "A change that was chosen by its figures looks better than it is: judge it again, as a"
+            " design of its own, with seeds that were not looked at (trial.first_seed)."
+        )
+
+
+def _none_found(found: Search) -> Iterator[str]:
+    yield "No change was found that meets all criteria."
+    nearest = found.nearest
+    if nearest is None:
+        return
+    if found.in_the_way:
+        yield f"In the way: {', '.join(found.in_the_way)}, which no change that was tried meets."
+    else:
+        yield "Each criterion is within its bound under some change, and no change meets all."
+    open_ = [one.id for one in nearest.criteria if one.outcome != "met"]
+    leaves = f"leaves {', '.join(open_)}" if open_ else "leaves none with fewer seeds than all"
+    yield f"Nearest: {nearest.change.text}, which {leaves}."
+
+
+def _tried(found: Search) -> Iterator[str]:
+    """How many changes were tried, what became of them, and why others were not."""
+    fates = Counter(step.state for step in found.steps)
+    parts = [f"{fates[state]} {text}" for state, text in FATES.items() if fates[state]]
+    n_tried = sum(fates[state] for state in FATES)
+    of_all = f"Tried: {n_tried} of {len(found.steps)} changes"
+    yield f"{of_all}, of which {', '.join(parts)}." if parts else f"{of_all}."
+    order = list(COSTS)
+    reached = max((order.index(one.change.cost) for one in found.smallest), default=len(order))
+    untried = [order.index(one.change.cost) for one in found.steps if one.state == "untried"]
+    dearer = sum(cost > reached for cost in untried)
+    reasons = (
+        (fates["undefined"], "made no design that can be run"),
+        (dearer, "cost more than what was found"),
+        (len(untried) - dearer, "stayed untried, as the time was over"),
+    )
+    others = [f"{n} {text}" for n, text in reasons if n]
+    if others:
+        yield f"Of the others, {', '.join(others)}."
 
 
 def _ended(steps: dict[int, Step], *, complete: bool) -> Search:

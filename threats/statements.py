@@ -29,6 +29,16 @@ from threats.used import knowledge, powers_used
 RARE: Final = 0.05  # the share of attempts that a claim speaks of: what is above is not very low
 ENOUGH: Final = 13  # so many trials without a success show a likelihood to be low
 WORST: Final = 0.95  # the quantile of the losses that stands for the magnitude
+# metric of what an attack recovers -> what is tried one by one
+RECOVERED: Final[Mapping[str, Literal["record", "update"]]] = {
+    "reconstruction_rate": "record",
+    "updates_recovered": "update",
+}
+
+LINKED: Final = {
+    "record": "each recovered record is taken to be linked to a person",
+    "update": "what a recovered update shows of patients is measured by reconstruction",
+}
 
 EvidenceGrade = Literal["E0", "E1", "E2", "E3", "E4"]
 GRADES: Final[Mapping[EvidenceGrade, str]] = {
@@ -38,7 +48,7 @@ GRADES: Final[Mapping[EvidenceGrade, str]] = {
     "E3": "as E2, on data that is not public",
     "E4": "a pilot in the hospitals; no simulation reaches it",
 }
-Unit = Literal["seed", "record"]
+Unit = Literal["seed", "record", "update"]
 Kind = Literal["integrity", "privacy", "availability"]
 Stated = Literal["before the runs", "after the runs", "not stated"]
 Result = Literal["supports", "refutes", "inconclusive"]
@@ -150,7 +160,7 @@ def claim(
         stack=stack,
         attack=attack,
         metric=measured.metric,
-        text=f"{text} in at least {RARE:.0%} of {_unit(measured)}s.",
+        text=f"{text} in at least {RARE:.0%} of {_units(measured)}.",
     )
 
 
@@ -212,7 +222,7 @@ def statement(
 def _tried(cell: Cell, measured: Measured, drop: float) -> tuple[Rate, Trials] | None:
     if measured.control == "undefended":
         tried = counts([cell.runs[seed] for seed in acted(cell)], measured.metric)
-        return _of_records(tried) if tried.seeds else None
+        return _of_recovered(tried, RECOVERED[measured.metric]) if tried.seeds else None
     lost = losses(cell, measured)
     return _of_seeds(lost, drop) if lost.seeds else None
 
@@ -223,9 +233,9 @@ def _of_seeds(lost: Losses, drop: float) -> tuple[Rate, Trials]:
     return rate, _trials("seed", rate, lost.seeds)
 
 
-def _of_records(tried: Counts) -> tuple[Rate, Trials]:
+def _of_recovered(tried: Counts, unit: Unit) -> tuple[Rate, Trials]:
     rate = bounds.of_records(tried.successes, tried.sizes)
-    return rate, _trials("record", rate, tried.seeds)
+    return rate, _trials(unit, rate, tried.seeds)
 
 
 def _trials(unit: Unit, rate: Rate, seeds: Sequence[int]) -> Trials:
@@ -245,14 +255,17 @@ def _magnitudes(
     """Magnitudes on the scales of the design that the runs measure.
 
     Privacy: how many people would be exposed if each record in scope were attacked with the upper
-    bound as its chance, and each were linked to a person. Integrity and availability: what a seed
+    bound as its chance, and each were linked to a person; a recovered update is no record, and
+    nobody is counted for it. Integrity and availability: what a seed
     lost at its worst, in the metric of the scale, and for integrity in the metric of the threat,
     too: a mark that works harms although no AUROC changes.
     """
     if measured.control == "undefended":
         metric = design.impact.privacy.metric
         runs = [cell.runs[seed] for seed in acted(cell)]
-        if metric == EXPOSED:
+        if metric == EXPOSED and RECOVERED[measured.metric] == "update":
+            values = []
+        elif metric == EXPOSED:
             values = [rate.upper * _records_in_scope(design, run) for run in runs]
         elif metric == measured.metric:
             values = [rate.upper]
@@ -334,14 +347,14 @@ def _source(run: RunRecord, lines: Mapping[str, Line]) -> Source:
     return Source(run=run.run, line=lines[run.run].hash)
 
 
-def _unit(measured: Measured) -> Unit | str:
-    return "attacked record" if measured.control == "undefended" else "run"
+def _units(measured: Measured) -> str:
+    return METRICS[measured.metric].counted if measured.control == "undefended" else "runs"
 
 
 def _does(measured: Measured, drop: float) -> str:
     metric = METRICS[measured.metric]
     if measured.control == "undefended":
-        return "recovers records"
+        return f"recovers {RECOVERED[measured.metric]}s"
     if measured.beside:
         return f"raises the {metric.text} by {100 * drop:g} points or more beyond false triggers"
     verb = "lowers" if metric.harm == "lower" else "raises"
@@ -361,9 +374,11 @@ def _text(
     limits = f"at most {rate.upper:.1%} and at least {rate.lower:.1%}"
     if measured.control == "undefended":
         return (
-            f"{cell.attack} recovered {rate.successes} of {rate.n} attacked records"
-            f" ({rate.share:.1%}; with 95 % confidence each, {limits}; {len(trials.seeds)} seeds,"
-            f" as much as {rate.n_effective:.0f} independent records); runs {named(used)}."
+            f"{cell.attack} recovered {rate.successes} of {rate.n} {_units(measured)}"
+            f" (on average {rate.share:.1%} of a seed's; with 95 % confidence each, {limits};"
+            f" {len(trials.seeds)} seeds,"
+            f" as much as {rate.n_effective:.0f} independent {RECOVERED[measured.metric]}s);"
+            f" runs {named(used)}."
         )
     unknown = f", and in {trials.unknown} nobody knows" if trials.unknown else ""
     lost = losses(cell, measured)
@@ -404,7 +419,7 @@ def _limits(
     if "modify_update" in powers and knew != adversary.knowledge:
         limits.append(f"the attack knew {knew}; the adversary may know {adversary.knowledge}")
     if measured.control == "undefended":
-        limits.append("each recovered record is taken to be linked to a person")
+        limits.append(LINKED[RECOVERED[measured.metric]])
     elif first.n_hostile < adversary.coalition_max:
         limits.append(
             f"{first.n_hostile} hostile, of at most {adversary.coalition_max} that are declared"

@@ -25,13 +25,19 @@ DESIGN: Final = "design.json"
 SEARCH: Final = "search.json"
 
 
-class Missed(Fact):
-    """A criterion of a change, under which attack, and by how much its figure misses the bound."""
+class Reached(Fact):
+    """A criterion of a change: what the attack that decides it showed, with one-sided bounds.
+
+    ``beyond``: by how much the worst figure, be it of another attack, misses the bound.
+    """
 
     id: str
     outcome: Outcome
     under: str | None
     beyond: float | None
+    figure: float | None
+    lower: float | None
+    upper: float | None
 
 
 class Step(Fact):
@@ -42,14 +48,21 @@ class Step(Fact):
     state: State
     seeds: int
     reason: str
-    criteria: tuple[Missed, ...]
+    criteria: tuple[Reached, ...]
     folder: str
+
+    @property
+    def beyond(self) -> float | None:
+        """By how much the worst figures miss the bounds of all criteria; None without a figure."""
+        missed = [one.beyond for one in self.criteria if one.beyond is not None]
+        return sum(missed) if missed and len(missed) == len(self.criteria) else None
 
 
 class Searched(Fact):
     """A search for the smallest change, as its file has it."""
 
     complete: bool
+    summary: tuple[str, ...]
     smallest: tuple[str, ...]
     in_the_way: tuple[str, ...]
     changes: tuple[Step, ...]

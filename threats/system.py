@@ -349,9 +349,13 @@ class ImpactScale(Declared):
 
 
 class Effort(Declared):
-    """How much is run: seeds, and the minutes that it may take."""
+    """How much is run: seeds, from ``first_seed`` on, and the minutes that it may take.
+
+    Bounds that were set by looking at some seeds are judged by others.
+    """
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
+    first_seed: Count = 0
     budget_minutes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
 
 

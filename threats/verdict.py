@@ -49,8 +49,13 @@ STATUS: Final = {
 def write(folder: Path, assessment: Assessment, catalog: Catalog) -> None:
     """Write verdict and register into a folder: each file whole or not at all."""
     files.replace(folder / REGISTER, _json(register_json(assessment)))
-    files.replace(folder / TABLE, register_csv(assessment))
+    write_table(folder, assessment)
     files.replace(folder / VERDICT, _json(verdict_json(assessment, catalog)))
+
+
+def write_table(folder: Path, assessment: Assessment) -> None:
+    """Write the register as a table into a folder."""
+    files.replace(folder / TABLE, register_csv(assessment))
 
 
 def check(folder: Path, chain: Chain) -> None:
@@ -207,6 +212,7 @@ def cells(row: RegisterRow) -> TableRow:
         "hipaa": "; ".join(row.hipaa),
         "ai_rmf": "; ".join(row.ai_rmf),
         "aisvs": " ".join(row.aisvs),
+        "stride_beyond": " ".join(row.stride_beyond),
     }
 
 

@@ -37,7 +37,8 @@ class GeometricMedian(Counting, Weighing):
         n_hostile: hostile rows to withstand.
         tolerance: length of the gradient at which to stop, per row.
         max_steps: most steps.
-        weighting: ``count`` weighs distances by record counts, as in ``Counting``.
+        weighting: ``count`` weighs distances by record counts, ``size`` by numbers of hospitals, as
+            in ``Counting``.
     """
 
     tolerance: float = 1e-10
@@ -52,7 +53,7 @@ class GeometricMedian(Counting, Weighing):
         sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
         cost="n²d",
-        variants=("weighting=count",),
+        variants=("weighting=count", "weighting=size"),
         promise=(
             "with at most n_hostile hostile rows it stays within 2(n - f)/(n - 2f) honest radii"
             " of the honest mean"

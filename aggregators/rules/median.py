@@ -18,7 +18,8 @@ class Median(Counting):
 
     Args:
         n_hostile: hostile rows to withstand.
-        weighting: ``count`` counts a row as often as it has records, as in ``Counting``.
+        weighting: ``count`` counts a row as often as it has records, ``size`` as often as it has
+            hospitals, as in ``Counting``.
     """
 
     about: ClassVar[About] = About(
@@ -30,14 +31,14 @@ class Median(Counting):
         sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
-        variants=("weighting=count",),
+        variants=("weighting=count", "weighting=size"),
         promise="with at most n_hostile hostile rows every coordinate stays between honest values",
     )
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The median, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        if self.weighting == "count":
+        if self.weighting != "uniform":
             return weighted_median(view.rows, self.weights(view))
         n = len(view.rows)
         doubled = np.empty(view.rows.shape[1])

@@ -25,7 +25,8 @@ class Rfa(Counting, Weighing):
         nu: smoothing distance.
         steps: Weiszfeld steps.
         start: ``mean`` of the rows, or ``zero``.
-        weighting: ``count`` weighs distances by record counts, as in ``Counting``.
+        weighting: ``count`` weighs distances by record counts, ``size`` by numbers of hospitals, as
+            in ``Counting``.
     """
 
     nu: float = 1e-6
@@ -38,7 +39,7 @@ class Rfa(Counting, Weighing):
         sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd a step",
-        variants=("start=zero", "weighting=count"),
+        variants=("start=zero", "weighting=count", "weighting=size"),
         promise=(
             "nothing with start=mean: three steps do not come back from rows far out;"
             " with start=zero at most (1 + n_rows / (n_rows - n_hostile))^steps - 1 lengths"

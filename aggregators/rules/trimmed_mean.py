@@ -16,13 +16,14 @@ from sim.types import About, Updates, Vector, View
 class TrimmedMean(Counting):
     """The average of every coordinate without its ``n_hostile`` largest and smallest values.
 
-    It stays between the least and the largest honest value. By count it drops at each end the
-    weight of the ``n_hostile`` heaviest rows, a part of a value's weight where that is needed.
+    It stays between the least and the largest honest value. By count or size it drops at each end
+    the weight of the ``n_hostile`` heaviest rows, a part of a value's weight where that is needed.
 
     Args:
         n_hostile: hostile rows to withstand, and values dropped at each end (the paper's
             ``beta * n_rows``).
-        weighting: ``count`` counts a row as often as it has records, as in ``Counting``.
+        weighting: ``count`` counts a row as often as it has records, ``size`` as often as it has
+            hospitals, as in ``Counting``.
     """
 
     about: ClassVar[About] = About(
@@ -34,14 +35,14 @@ class TrimmedMean(Counting):
         sees="rows of few hospitals each; record counts with weighting=count",
         limit="n_rows >= 2*n_hostile + 1",
         cost="nd log n",
-        variants=("weighting=count",),
+        variants=("weighting=count", "weighting=size"),
         promise="with at most n_hostile hostile rows every coordinate stays between honest values",
     )
 
     def __call__(self, view: View, rng: np.random.Generator) -> Vector:
         """The trimmed mean, (n_params,). Raises ``RefusedError`` for too few rows."""
         enough(self, view)
-        if self.weighting == "count":
+        if self.weighting != "uniform":
             weights = self.weights(view)
             trimmed = np.sort(weights)[len(weights) - self.n_hostile :].sum()
             return weighted_trimmed_mean(view.rows, weights, trimmed)

@@ -41,3 +41,23 @@ class Adding:
     def by_records(self) -> bool:
         """Whether groups depend on record counts."""
         return False
+
+
+@dataclass(frozen=True)
+class Shown(Adding):
+    """A secure aggregation that is worked out by whoever holds all updates.
+
+    ``agreement``: whether hospitals compare the model that they were sent before they upload.
+    """
+
+    agreement: bool = field(default=False, kw_only=True)
+
+    @property
+    def enrolls(self) -> bool:
+        """Whether hospitals sign anything, for which the plan needs their verification keys."""
+        return self.agreement
+
+    @property
+    def trips(self) -> tuple[str, ...]:
+        """The kinds of the trips of a round, in their order."""
+        return ("train", "upload") if self.agreement else ("train",)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from aggregators.secagg.base import FEWEST, Adding
+from aggregators.secagg.base import FEWEST, Shown
 from sim.errors import InputError, RefusedError, one_of, whole
 from sim.types import About, Members, Roll
 
@@ -16,7 +16,7 @@ DIGITS = "0123456789"
 
 
 @dataclass(frozen=True)
-class Groups(Adding):
+class Groups(Shown):
     """A row a group, the average over its hospitals; record counts stay hidden.
 
     Hospitals stand in an order, which is cut into as many groups of at least ``size`` as there can
@@ -33,6 +33,7 @@ class Groups(Adding):
         least: usable updates that a group must have; with fewer it is left out of the round.
         clip: largest absolute value of a coordinate of an update; larger ones are clipped.
         bits: of a quantized coordinate, with its sign.
+        agreement: whether hospitals compare the model that they were sent before they upload.
     """
 
     size: int

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from aggregators.secagg.base import Adding
+from aggregators.secagg.base import Shown
 from sim.types import About, Members, Roll
 
 
 @dataclass(frozen=True)
-class Sum(Adding):
+class Sum(Shown):
     """One row, the average over all hospitals, and nothing finer; record counts stay hidden.
 
     The outcome of the protocol, to the last digit, without its messages: updates are quantized and
@@ -20,6 +20,7 @@ class Sum(Adding):
         least: usable updates that the sum must have; with fewer the round is skipped.
         clip: largest absolute value of a coordinate of an update; larger ones are clipped.
         bits: of a quantized coordinate, with its sign.
+        agreement: whether hospitals compare the model that they were sent before they upload.
     """
 
     about: ClassVar[About] = About(

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 import torch
 
-from clients.training import seeded
 from sim.types import Layout
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise that DP-SGD adds for one hospital, and the clipping that it goes with."""
+    """The noise that DP-SGD adds for one hospital, and the clipping that it goes with.
+
+    ``stream``: gives the generator that the noise is drawn from, each time from its start.
+    """
 
     max_grad_norm: float
     multiplier: float
     expected_batch: float
-    rng: np.random.Generator
+    stream: Callable[[], np.random.Generator]
 
 
-def generators(noises: Sequence[Noise]) -> list[torch.Generator]:
-    """A generator for each hospital; of one that is there twice, the last has the first draws."""
-    return [seeded(noise.rng) for noise in noises[::-1]][::-1]
+def generators(noises: Sequence[Noise]) -> list[np.random.Generator]:
+    """A generator for each hospital."""
+    return [noise.stream() for noise in noises]
 
 
 def factors(squares: torch.Tensor, noises: Sequence[Noise]) -> torch.Tensor:
@@ -40,13 +42,12 @@ def rates(noises: Sequence[Noise], lr: float, like: torch.Tensor) -> torch.Tenso
 
 
 def draw(
-    layout: Layout, noises: Sequence[Noise], drawn_by: Sequence[torch.Generator]
+    layout: Layout, noises: Sequence[Noise], drawn_by: Sequence[np.random.Generator]
 ) -> torch.Tensor:
-    """Noise for every parameter (n, n_params), on the processor, drawn in Opacus's order."""
-    shapes = [shape for _, shape in layout]
-    drawn = torch.empty(len(noises), sum(prod(shape) for shape in shapes))
+    """Noise for every parameter (n, n_params), on the processor, in the order of the layout."""
+    n_params = sum(prod(shape) for _, shape in layout)
+    drawn = np.empty((len(noises), n_params), np.float32)
     for row, noise, generator in zip(drawn, noises, drawn_by, strict=False):
-        std = noise.multiplier * noise.max_grad_norm
-        parts = [torch.normal(0.0, std, shape, generator=generator) for shape in shapes]
-        torch.cat([part.view(-1) for part in parts], out=row)
-    return drawn
+        generator.standard_normal(out=row, dtype=np.float32)
+        row *= noise.multiplier * noise.max_grad_norm
+    return torch.from_numpy(drawn)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import grad, vmap
@@ -142,7 +143,7 @@ class _Private:
     network: Network
     lr: float
     noises: Sequence[dp.Noise]
-    generators: Sequence[torch.Generator]
+    generators: Sequence[np.random.Generator]
 
     def __call__(self, weights: torch.Tensor, batch: Batch, step: int) -> None:
         noises = self.noises[: len(weights)]

@@ -241,7 +241,7 @@ class _Private:
     network: FullyConnected
     optimizer: Optimizer
     noises: Sequence[dp.Noise]
-    generators: Sequence[torch.Generator]
+    generators: Sequence[np.random.Generator]
 
     def __call__(self, layers: list[_Layer], step: int) -> None:
         like = layers[0].matrix

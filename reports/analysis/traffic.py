@@ -14,12 +14,16 @@ MOST_PAIRS = 8  # that are listed; the rest is counted
 
 
 def rows(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Of each defense that states it, a hospital's messages and bytes in a round."""
+    """Of each defense that states it, a hospital's messages and bytes in a round.
+
+    ``texts``: what its protocol withstands, in sentences.
+    """
     found: dict[str, TableRow] = {}
     for record in records:
         if record.defense not in found and record.has(COLUMNS[0]):
             figures = {name: record.value(name) for name in COLUMNS}
-            found[record.defense] = {"defense": record.defense, **figures}
+            texts = [text[0].upper() + text[1:] + "." for text in record.unmasking]
+            found[record.defense] = {"defense": record.defense, **figures, "texts": texts}
     return list(found.values())
 
 

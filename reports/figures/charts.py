@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
 
 from reports.analysis import costs
 from reports.figures import style
@@ -83,7 +84,7 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
     )
     crowd.margins(x=0.15)
     style.guide(crowd)
-    crowd.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    crowd.xaxis.set_major_formatter(FuncFormatter(_plainly))
     for axis in (named.xaxis, crowd.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
     return figure
@@ -172,15 +173,24 @@ def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
 
 def _share_axis(axes: Axes) -> None:
     """Scale an axis like a square root: Krum's shares, 0 or n, leave room for those around 1."""
-    axes.set_xscale(
-        "function",
-        functions=(lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda x: np.sign(x) * x**2),
-    )
+    axes.set_xscale("function", functions=(_root, _square))
     high = max(1.0, axes.dataLim.x1)
     axes.set_xlim(min(-0.004, axes.dataLim.x0), 1.1 * high)
     powers = (2.0**k for k in range(1, 12) if 2**k <= high)
     axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 1, *powers]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
+
+
+def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
+
+
+def _square(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.sign(values) * values**2)
+
+
+def _plainly(value: float, _: object = None) -> str:
+    return f"{value:g}"
 
 
 def _legend_of_costs(figure: Figure, found: pl.DataFrame) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from io import BytesIO, StringIO
 from itertools import cycle
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures import labels
+from sim import files
 
 # Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for
 # lines on white.
@@ -106,13 +108,23 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
+def finish(figure: Figure) -> None:
+    """Set the texts and the layout of a figure of ``new_figure``, once for all its files."""
+    if (layout := figure.get_layout_engine()) is not None:
+        labels.plain(figure)
+        figure.set_dpi(DPI)
+        with mpl.rc_context(RC):
+            layout.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def svg(figure: Figure, name: str) -> str:
     """The figure of ``new_figure`` as an ``<svg>`` element whose ids all start with ``name``.
 
     It has no dates, links or namespaces.
     """
     out = StringIO()
-    _finish(figure)
+    finish(figure)
     with mpl.rc_context(RC | {"svg.hashsalt": name}):
         figure.savefig(
             out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -126,18 +138,13 @@ def svg(figure: Figure, name: str) -> str:
 def png(figure: Figure) -> bytes:
     """The figure of ``new_figure`` as a PNG file, without date or program name."""
     out = BytesIO()
-    _finish(figure)
+    finish(figure)
     quick = {"compress_level": 1}  # of 9: two thirds of the time, a seventh more bytes
     with mpl.rc_context(RC):
         figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=quick)
     return out.getvalue()
 
 
-def _finish(figure: Figure) -> None:
-    """Set the texts and the layout of a figure, once for all files that show it."""
-    if (layout := figure.get_layout_engine()) is not None:
-        labels.plain(figure)
-        figure.set_dpi(DPI)
-        with mpl.rc_context(RC):
-            layout.execute(figure)
-        figure.set_layout_engine(None)
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure into a PNG file. Raises ``InputError`` if it cannot be written."""
+    files.replace(path, png(figure))

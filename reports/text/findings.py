@@ -19,6 +19,7 @@ from sim.evidence.controls import NONE, Controls
 from sim.types import TableRow
 
 MOST_CAUTIONS = 5  # of one kind
+EXACT = 1e-9  # relative error of an update up to which it is exact: what rounding leaves of it
 
 
 class Finding(NamedTuple):
@@ -79,6 +80,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Best against backdoors": ranking.on_backdoors(sound, cost),
         "Largest price": harm.price(tables.hospital_effects(sound)),
         "Records recovered": _read(tables.inversions(records)),
+        "Single updates": _isolated(tables.isolations(records)),
         "Privacy spent": _spent(tables.spent(records)),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
@@ -180,6 +182,36 @@ def _recovered(row: TableRow) -> str:
         f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
         f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
         f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
+    )
+
+
+def _isolated(isolations: pl.DataFrame) -> list[str]:
+    hidden = isolations.filter(pl.col("defense") != "none")
+    shown = isolations.filter(defense="none", n_recovered=pl.col("n_attacked"))
+    texts = ["With no defense the aggregator sees every update by itself."] if len(shown) else []
+    return texts + [_worked_out(row) for row in hidden.rows(named=True)]
+
+
+def _worked_out(row: TableRow) -> str:
+    """Whose updates an attack on secure aggregation worked out, and how small a sum it held."""
+    n = row["n_colluding"]
+    pooled = f" and {n} of {words.count(row['n_hospitals'], 'hospital')}" if n else ""
+    start = f"{row['attack']} {words.under(row['defense'])}: the aggregator{pooled}"
+    if row["n_recovered"]:
+        updates = words.count(row["n_attacked"], "update")
+        length = f"with an error of {row['error']:.2g} of its length"
+        best = "exactly" if row["error"] < EXACT else length
+        return (
+            f"{start} recovered {row['n_recovered']:,} of {updates} of honest hospitals, the best"
+            f" {best}."
+        )
+    if row["smallest"] is None:
+        return f"{start} recovered no honest hospital's update, and held no sum of any."
+    smallest = words.count(row["smallest"], "honest hospital")
+    near = "" if row["error"] is None else f", with an error of at least {row['error']:.2g}"
+    return (
+        f"{start} recovered no honest hospital's update{near}; the smallest sum that was held is"
+        f" of {smallest}."
     )
 
 

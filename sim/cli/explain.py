@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -10,14 +10,16 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
-from sim.cli.screen import Screen
-from sim.design.not_covered import NOT_COVERED
+from sim.cli.screen import Screen, plain_table
+from sim.evidence import Privacy, statement
+from sim.observers.spending import epsilons, privacy
 from sim.study import compose, jobs, sharing, unmasking
+from sim.study.access import access
 from sim.study.compose import Refused
 from sim.study.costs import needed_bytes, seconds
 from sim.study.experiment import Experiment
 from sim.study.plans import overrides, planned
-from sim.study.visibility import conflicts, visibility
+from sim.study.visibility import conflicts, note, visibility
 
 
 def explain(config: DictConfig) -> None:
@@ -95,16 +97,49 @@ def _design(console: Screen, experiment: Experiment) -> None:
         table.add_row(line.party, line.sees)
     console.print()
     console.print(table)
+    console.print(_access(experiment))
+    simulated = note(experiment.plan)
+    if simulated is not None:
+        console.print(simulated)
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for text in unmasking.sentences(experiment):
         console.print(Text(f"Unmasking: {text}"))
     for conflict in conflicts(experiment):
         text = f" of {conflict.between}: {conflict.text}"
         console.print(Text.assemble(("Conflict", "yellow"), text))
-    if experiment.plan.dp is not None:
+    dp = experiment.plan.dp
+    if dp is not None:
+        terms = privacy(experiment.plan, experiment.truth, dp, {})
+        console.print(Text(f"Privacy: {statement(terms)}"))
+        console.print(_risks(terms, epsilons(dp, terms.hospitals)))
         console.print("Not covered by epsilon:")
-        for text in NOT_COVERED:
+        for text in terms.not_covered:
             console.print(f"- {text}")
+
+
+def _access(experiment: Experiment) -> Table:
+    """The visibility table of a design, with what its defense changes."""
+    lines = access(experiment)
+    title = "others' assets, without a defense -> with it"
+    assets = list(dict.fromkeys(asset for line in lines for asset in line.after))
+    table = plain_table(title, ["party", *assets])
+    for line in lines:
+        table.add_row(line.party, *(line.cell(asset) for asset in assets))
+    return table
+
+
+def _risks(terms: Privacy, spent: Mapping[str, float]) -> Table:
+    """What each hospital's epsilon means for whoever tests whether a record was trained on."""
+    from reports.text import words
+
+    title = "most that any test of whether a record was trained on reaches"
+    found = [f"found at {share} % false" for share in ("1", "0.1")]
+    table = plain_table(title, ["hospital", "epsilon", "advantage", *found])
+    for one in terms.hospitals:
+        bounds = (one.advantage, one.tpr_at_1fpr, one.tpr_at_01fpr)
+        shares = [words.at_most(share) for share in bounds]
+        table.add_row(one.hospital, words.epsilon(spent[one.hospital]), *shares)
+    return table
 
 
 def absences(experiment: Experiment) -> str:
@@ -122,10 +157,10 @@ def absences(experiment: Experiment) -> str:
     root = getattr(chain.rule, "root", None)
     if root is not None:
         texts.append(f"without the reply of {root} the round is skipped")
-    if given and getattr(chain.rule, "weighting", "uniform") == "count":
-        texts.append(
-            f"so it is where the {given} largest record counts that came make half of their sum"
-        )
+    weighting = getattr(chain.rule, "weighting", "uniform")
+    if given and weighting != "uniform":
+        weighed = "record counts" if weighting == "count" else "groups"
+        texts.append(f"so it is where the {given} largest {weighed} that came make half of all")
     if len(hostile) > spare:
         able = f"{spare + 1} of the {len(hostile)} hostile hospitals"
         texts.append(f"{able} can stop every round by sending nothing")

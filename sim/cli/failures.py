@@ -7,18 +7,20 @@ import sys
 import traceback
 
 from sim.blame import place
-from sim.errors import PluginError, WithheldError, cut
+from sim.errors import PluginError, UndefinedError, WithheldError, cut
 
 WRONG_INPUT = 2  # exit codes
 INTERNAL = 70
 LONGEST = 280  # characters of a line
+LONGEST_OF_DESIGN = 700  # it lists what would do instead
 LONGEST_OF_PLUGIN = 600  # it names a class and a file
 TRACEBACK = "WARDROUND_TRACEBACK"  # environment variable: set, it shows where an error comes from
 
 
 def wrong_input(error: Exception) -> int:
     """Print what is wrong with the input; returns the exit code."""
-    _line(cut(_one_line(str(error)), LONGEST))
+    longest = LONGEST_OF_DESIGN if isinstance(error, UndefinedError) else LONGEST
+    _line(cut(_one_line(str(error)), longest))
     return WRONG_INPUT
 
 

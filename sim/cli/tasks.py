@@ -19,6 +19,7 @@ from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
@@ -110,9 +111,12 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
 
 
 def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence, if that and its verdict hold."""
+    """Rebuild the report of each folder from its evidence, if that and its verdict hold.
+
+    Of a design's verdict also what follows from it: exports and the register as a table.
+    """
     from reports import sweeps
-    from threats import stored, verdict
+    from threats import catalog, exports, stored, verdict
 
     search_for_cycles()
     for word in words:
@@ -123,9 +127,14 @@ def report(words: Sequence[str]) -> None:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        is_judged = stored.held(folder)
-        shown = page(folder, chain.records, chain.records, of_design=is_judged)
-        print_place(page_of_verdict(folder, chain) if is_judged else shown)
+        if not stored.held(folder):
+            print_place(page(folder, chain.records, chain.records))
+            continue
+        found = stored.read(folder, chain)
+        exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+        verdict.write_table(folder, found.assessment)
+        page(folder, chain.records, chain.records, of_design=True)
+        print_place(page_of_verdict(folder, chain))
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -166,11 +175,15 @@ def page(
     ``of_design``: the first page of the folder is that of a design's verdict.
     """
     with _unsearched():
+        from reports.figures import style
         from reports.page import INDEX, RUNS, write_report
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        return write_report(folder, everything, name=name, show_reconstructions=shown)
+        with aside(style.save) as save:
+            return write_report(
+                folder, everything, name=name, show_reconstructions=shown, save=save
+            )
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

@@ -13,9 +13,8 @@ from sim.cli.screen import plain_table
 from threats.assessment import Assessment
 from threats.changes import COSTS
 from threats.criteria import Judged, wording
-from threats.criteria import Tried as Attempt
 from threats.runs import Runs, Untested
-from threats.search import Search, Step
+from threats.search import Search, Step, summary
 from threats.system import Design
 
 WORDS: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
@@ -37,10 +36,11 @@ MOST_CHANGES: Final = 10
 
 def plan(design: Design, runs: Runs, seconds: float) -> Group:
     """What is run for a design, what is not and why, and about how long it takes."""
+    first = f" from {runs.seeds[0]} on" if runs.seeds[0] else ""
     head = Text.assemble(
         (f"{runs.n_runs} runs", "bold"),
         f": {_count(runs.attacks, 'attack')} and none, on {' and '.join(runs.stacks)},"
-        f" {_count(runs.seeds, 'seed')}; about {duration(seconds)}"
+        f" {_count(runs.seeds, 'seed')}{first}; about {duration(seconds)}"
         f" (the design allows {duration(60 * design.trial.budget_minutes)})",
     )
     parts: list[Table | Text] = [head]
@@ -75,21 +75,19 @@ def closing(assessment: Assessment, design: Design, missing: int, command: str) 
 
 def searched(found: Search) -> Group:
     """The smallest changes that meet all criteria, or what stands in the way, and all changes."""
+    parts: list[Table | Text] = [Text("\nSmallest change", "bold")]
+    parts += [Text(f"- {line}") for line in summary(found)]
     tried = [step for step in found.steps if step.criteria]
-    count = f"{len(tried)} of {len(found.steps)} changes tried"
-    if not found.complete:
-        count += "; the time was over before the search was"
-    parts: list[Table | Text] = [Text.assemble("\n", ("Smallest change", "bold"), f" ({count})")]
-    for step in found.smallest:
-        parts.append(Text(f"- {step.change.text} ({COSTS[step.change.cost]}) meets all criteria"))
-    if not found.smallest:
-        parts += [Text(line) for line in _none_found(found)]
+    if not tried:
+        return Group(*parts)
     table = plain_table("\nChanges", ("change", "costs", "seeds", "beyond by", "criteria"))
     for step in sorted(tried, key=lambda step: (step.state != "met", step.order))[:MOST_CHANGES]:
         beyond = f"{step.shortfall:.3f}"
         cost = COSTS[step.change.cost]
         table.add_row(step.change.text, cost, str(step.seeds), beyond, _outcomes(step))
-    return Group(*parts, table)
+    more = len(tried) - MOST_CHANGES
+    rest = [Text(f"{more} more in search.json and in the report.")] if more > 0 else []
+    return Group(*parts, table, *rest)
 
 
 def _outcomes(step: Step) -> str:
@@ -99,18 +97,9 @@ def _outcomes(step: Step) -> str:
         ids = [one.id for one in step.criteria if one.outcome == outcome]
         if ids:
             parts.append(f"{WORDS[outcome]}: {', '.join(ids)}")
-    return "; ".join(parts) or "all met"
-
-
-def _none_found(found: Search) -> Iterator[str]:
-    yield "None found that meets all criteria."
-    if found.in_the_way:
-        yield f"In the way: {', '.join(found.in_the_way)}, which no change met."
-    elif found.nearest is not None:
-        yield "Each criterion is met by some change, and none meets all of them."
-    if found.nearest is not None:
-        open_ = [one.id for one in found.nearest.criteria if one.outcome != "met"]
-        yield f"Nearest: {found.nearest.change.text}, which leaves {', '.join(open_)}."
+    if parts:
+        return "; ".join(parts)
+    return "all met" if step.state == "met" else "all met with these seeds"
 
 
 def _heading(assessment: Assessment) -> str:
@@ -119,17 +108,12 @@ def _heading(assessment: Assessment) -> str:
 
 def _figure(one: Judged) -> str:
     """The figure of the attack that decides, with the bound on the side that counts."""
-    found = _decisive(one)
+    found = one.shown
     if found is None or found.figure is None:
         return "nothing"
     side = "at least" if one.bound == "at_least" else "at most"
     bound = found.lower if one.bound == "at_least" else found.upper
-    shown = "not bounded" if bound is None else f"{side} {bound:.3f}"
-    return f"{found.figure:.3f} ({shown})"
-
-
-def _decisive(one: Judged) -> Attempt | None:
-    return next((found for found in one.tried if found.attack == one.decisive), None)
+    return f"{found.figure:.3f} ({'no bound' if bound is None else f'{side} {bound:.3f}'})"
 
 
 def _why(one: Judged) -> str:

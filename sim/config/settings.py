@@ -49,13 +49,20 @@ class Policy(Values):
 
     Null: what the plan promises, no more. ``dp``: whether records must be protected by record-level
     DP. ``max_epsilon``: the most that a record may lose over all rounds. ``secagg``: whether the
-    aggregator must not see a hospital's update alone.
+    aggregator must not see a hospital's update alone. ``least_group``: the fewest hospitals of a
+    sum.
     """
 
     dp: bool | None = None
     max_epsilon: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     secagg: bool | None = None
+    least_group: int | None = Field(default=None, ge=1)
     hospitals: list[str] = Field(default=[])
+
+    @property
+    def least(self) -> int:
+        """The least number of hospitals of a sum that all accept."""
+        return max(2 if self.secagg else 1, self.least_group or 1)
 
 
 class Metrics(Values):

@@ -51,9 +51,17 @@ class Synthetic:
             raise InputError("n_hospitals", self.n_hospitals, expected)
 
     def __call__(self, seed: int) -> Consortium:
-        """The consortium of this seed; its hash is that of the parameters and the seed."""
+        """The consortium of this seed; its hash is that of the parameters and the seed.
+
+        Raises ``InputError``, before any patient is drawn, for sizes that are too large together.
+        """
         width = len(str(self.n_hospitals))
         names = [f"hospital_{place:0{width}d}" for place in range(1, self.n_hospitals + 1)]
+        n_records = sum(self._size(stream(seed, "synthetic", name)) for name in names)
+        if n_records * self.n_features > limits.CELLS:
+            here = f"{n_records:,} records are drawn with seed={seed}"
+            expected = f"expected at most {limits.CELLS:,} values (records x features), and {here}"
+            raise InputError("size_spread", self.size_spread, expected)
         direction = stream(seed, "synthetic", "weights").normal(size=self.n_features)
         weights = SIGNAL * direction / np.linalg.norm(direction)
         drawn = [self._patients(weights, stream(seed, "synthetic", name)) for name in names]
@@ -71,14 +79,18 @@ class Synthetic:
             sites.append(Site(name, name, *split(rows, labels, self.test_fraction, draws)))
         return consortium("synthetic", table, sites, public=True)
 
+    def _size(self, rng: np.random.Generator) -> int:
+        """How many patients a hospital has: the first draw of its stream."""
+        factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
+        return max(MIN_ROWS, round(float(self.n_records * factor)))
+
     def _patients(
         self, weights: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         from scipy.special import expit
 
-        factor = np.exp(self.size_spread * rng.normal() - self.size_spread**2 / 2)
+        n_records = self._size(rng)
         means = self.shift * rng.normal(size=self.n_features)
         own = weights + self.shift * rng.normal(size=self.n_features) / np.sqrt(self.n_features)
-        n_records = max(MIN_ROWS, round(self.n_records * factor))
         features = means + rng.normal(size=(n_records, self.n_features))
         return features, (rng.random(len(features)) < expit(features @ own)).astype(np.float32)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sim import returned
@@ -14,9 +16,11 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
+from sim.messages import MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
+    BY_AGGREGATOR,
     Absence,
     AggregatorAttack,
     AttackKind,
@@ -26,12 +30,22 @@ from sim.types import (
     Divided,
     Fault,
     Inversion,
+    Isolation,
     Poison,
     Records,
 )
 
 Attack: TypeAlias = (
-    Poison | TrainingAttack | Byzantine | Fault | Absence | Inversion | AggregatorAttack
+    Poison
+    | TrainingAttack
+    | Byzantine
+    | Fault
+    | Absence
+    | MessageFault
+    | Inversion
+    | Isolation
+    | AggregatorAttack
+    | ProtocolAttack
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -42,6 +56,7 @@ class AttackPlan:
 
     ``schedule``: in which rounds they attack, and what they know.
     ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
+    ``keys``: of the hostile hospitals, by name, from which their secrets follow.
     """
 
     hostile: tuple[str, ...]
@@ -49,6 +64,7 @@ class AttackPlan:
     attacks: Mapping[str, Attack]
     absent: Mapping[str, tuple[str, ...]]
     key: Key
+    keys: Mapping[str, Key]
 
     @overload
     def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...
@@ -63,10 +79,19 @@ class AttackPlan:
     def of_kind(self, kind: Literal["faults"]) -> Mapping[str, Fault | Absence]: ...
 
     @overload
+    def of_kind(self, kind: Literal["messages"]) -> Mapping[str, MessageFault]: ...
+
+    @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
 
     @overload
+    def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...
+
+    @overload
     def of_kind(self, kind: Literal["aggregator"]) -> Mapping[str, AggregatorAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...
@@ -80,6 +105,12 @@ class AttackPlan:
         """The attacks that teach the model a trigger."""
         poisons = self.of_kind("poison")
         return {name: one for name, one in poisons.items() if isinstance(one, Backdoor)}
+
+    @property
+    def by_hospitals(self) -> tuple[str, ...]:
+        """The names of the attacks that hostile hospitals make: no aggregator, and no absence."""
+        of_others = set(self.absent).union(*(self.of_kind(kind) for kind in BY_AGGREGATOR))
+        return tuple(name for name in self.attacks if name not in of_others)
 
     def demanded(self, plan: FederationPlan) -> FederationPlan:
         """The plan by which the aggregator asks hospitals to train.
@@ -104,6 +135,19 @@ class AttackPlan:
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
+    def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
+        """What an attack on a protocol knows when a round with ``model`` (n_params,) begins."""
+        return Stage(
+            number=number,
+            hospitals=plan.hospitals,
+            model=model,
+            layout=plan.network.layout,
+            digest=plan.digest,
+            secagg=plan.terms.secagg,
+            step=1.0 if plan.quantization is None else plan.quantization.step,
+            keys=self.keys,
+        )
+
     def attacks_in(self, round_: int) -> bool:
         """Whether hostile hospitals attack in this round."""
         return self.schedule.attacks_in(round_)
@@ -111,13 +155,16 @@ class AttackPlan:
     def corrupted(self, site: Site, plan: FederationPlan) -> Site:
         """A hostile hospital's site while it attacks.
 
-        It has other records where a poison runs, and other training values where an attack changes
-        them.
+        It has other records where a poison runs, other training values where an attack changes
+        them, and no bound on the length of its update where hospitals attack.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
         """
-        return replace(site, records=self.poisoned(site, plan), training=self.training(plan))
+        training = self.training(plan)
+        if training.max_norm is not None and self.by_hospitals:
+            training = training.model_copy(update={"max_norm": None})
+        return replace(site, records=self.poisoned(site, plan), training=training)
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
         """The records that a hostile hospital trains on while it attacks.

@@ -28,19 +28,33 @@ def shuffled(key: Key, round_: int, n_train: int, training: Training) -> list[Ba
     return batches[:steps]
 
 
-def poisson(key: Key, round_: int, n_train: int, training: Training) -> list[Batch]:
-    """Batches of one round of private training: each record joins each with ``sample_rate``."""
+def poisson(key: Key, round_: int, n_train: int, training: Training, counted: int) -> list[Batch]:
+    """Batches of one round of private training: each record joins each with ``sample_rate``.
+
+    Steps and rate are those of ``counted`` records, which may be another number than there are.
+    """
     rng = key.stream("poisson", round_)
-    chosen = rng.random((training.steps(n_train), n_train)) < sample_rate(n_train, training)
+    chosen = rng.random((training.steps(counted), n_train)) < sample_rate(counted, training)
     return [np.flatnonzero(row) for row in chosen]
 
 
 def sample_rate(n_train: int, training: Training) -> float:
-    """The probability that a record joins a Poisson batch, at most 1."""
-    return min(1.0, training.batch_size / n_train)
+    """The probability that a record joins a Poisson batch: one over the batches of a pass.
+
+    So a pass takes each record once, on average.
+    """
+    return 1 / -(-n_train // training.batch_size)
 
 
-def drawn(key: Key, round_: int, n_train: int, training: Training, *, private: bool) -> Batch:
-    """Row numbers of all records that a hospital used in one round, sorted, each once."""
-    draw = poisson if private else shuffled
-    return np.unique(np.concatenate(draw(key, round_, n_train, training)))
+def drawn(
+    key: Key, round_: int, n_train: int, training: Training, counted: int | None = None
+) -> Batch:
+    """Row numbers of all records that a hospital used in one round, sorted, each once.
+
+    ``counted``: of private training, see ``poisson``; None for plain training.
+    """
+    if counted is None:
+        batches = shuffled(key, round_, n_train, training)
+    else:
+        batches = poisson(key, round_, n_train, training, counted)
+    return np.unique(np.concatenate(batches))

@@ -16,6 +16,7 @@ from sim.design.plan import FederationPlan
 from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
+from sim.messages import Concluded, ProtocolAttack, Talk, Trip
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
@@ -23,19 +24,31 @@ from sim.types import (
     Absence,
     Byzantine,
     Inversion,
+    Isolation,
     Knowledge,
     Observation,
+    Pooled,
     View,
 )
 
 
-def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
-    """Refuse what the parts of a run cannot do together."""
+def check(
+    plan: FederationPlan, attack: AttackPlan, truth: GroundTruth, least_group: int = 1
+) -> None:
+    """Refuse what the parts of a run cannot do together.
+
+    ``least_group``: the smallest group that all hospitals accept.
+    """
     check_size(plan, truth)
     if any(site.device == "cuda" for site in truth.sites):
         device("cuda")  # the one that may not be there
     inversions = attack.of_kind("inversion")
-    for several, names in (("inversion", list(inversions)), ("backdoor", list(attack.backdoors))):
+    isolating = {**attack.of_kind("isolation"), **attack.of_kind("protocol")}
+    for several, names in (
+        ("inversion", list(inversions)),
+        ("attack on secure aggregation", list(isolating)),
+        ("backdoor", list(attack.backdoors)),
+    ):
         if len(names) > 1:
             raise UndefinedError("attack", names, f"expected at most one {several} in a run")
     for name, one in attack.attacks.items():
@@ -46,11 +59,15 @@ def check(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     _check_poisons(plan, attack, truth)
     attack.training(plan)  # which an attack may refuse, as the next
     attack.demanded(plan)
-    plans.check(plan)
+    plans.check(plan, [plan.counted(len(site.records)) for site in truth.sites], least_group)
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():
         _try_inversion(name, one, plan)
+    for name, sums in attack.of_kind("isolation").items():
+        _try_isolation(name, sums, plan, attack.hostile)
+    for name, led in attack.of_kind("protocol").items():
+        _try_protocol(name, led, plan, attack)
     _check_privacy(plan, attack, truth)
 
 
@@ -160,10 +177,53 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
+def _try_isolation(
+    name: str, attack: Isolation, plan: FederationPlan, hostile: tuple[str, ...]
+) -> None:
+    """Refuse an attack on sums that cannot work with so many colluding hospitals.
+
+    It is tried once on a sum of zeros.
+    """
+    zeros = np.zeros((1, 3))
+    own = dict.fromkeys(hostile, zeros[0])
+    try:
+        attack(Pooled(View(zeros, (plan.hospitals,)), own, 1), stream(0, "check"))
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_protocol(
+    name: str, attack: ProtocolAttack, plan: FederationPlan, attacks: AttackPlan
+) -> None:
+    """Refuse an attack on a protocol that cannot work on this model, or with these hospitals.
+
+    It is tried once on a round in which nothing arrives.
+    """
+    zeros = np.zeros(plan.network.n_params, np.float32)
+    stage = attacks.stage(plan, 1, zeros)
+    talk = attack(_idle(Trip("train", plan.hospitals, zeros)), stage, stream(0, "check"))
+    try:
+        next(talk)
+        talk.send({})
+    except StopIteration:
+        return
+    except RefusedError as error:
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _idle(trip: Trip) -> Talk:
+    """A round of one trip in which nothing arrives."""
+    yield trip
+    return Concluded(None)
+
+
 def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
     if plan.dp is None:
         return
     for name, one in attack.of_kind("training").items():
         expected = "expected dp=none: private training has its own loss"
         raise UndefinedError(f"attack.{name}", type(one).__name__, expected)
+    if plan.terms.sizes is not None and not plan.states_counts:
+        expected = "expected groups that do not go by record counts with dp.relation=add_remove"
+        raise UndefinedError("secagg", type(plan.secagg).__name__, expected)
     plan.dp.check({site.name: len(site.records) for site in truth.sites}, plan.training)

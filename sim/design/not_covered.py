@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-NOT_COVERED = (
-    (
-        "The number of a hospital's records. Neighbors are two sets of records of which one has one"
-        " record more. Noise and sampling rate are computed from the exact number of training"
-        " records, so that number is taken to be public."
+SIZES = {
+    "replace": (
+        "The number of a hospital's records. Neighbors are two sets of equally many records of"
+        " which one record differs. Noise, steps and sampling rate are computed from the exact"
+        " number of training records, so that number is taken to be public."
     ),
+    "add_remove": (
+        "The agreed number of records. Neighbors are two sets of records of which one has one"
+        " record more. Noise, steps and sampling rate follow from the number that all agreed on;"
+        " it has to be agreed on without looking at how many records there are. This simulation"
+        " itself holds all records: what explain prints of the data, the seconds that a run took,"
+        " and the fingerprint of the data are not protected."
+    ),
+}
+OTHERS = (
     (
         "Tuning. Rounds, learning rate, clipping norm or defense chosen by looking at results on"
         " the same patients."
@@ -28,3 +37,8 @@ NOT_COVERED = (
     ),
     "Test patients. Scores, curves and the choice of a model by them carry no noise.",
 )
+
+
+def not_covered(relation: str) -> tuple[str, ...]:
+    """The sentences for privacy of this ``relation`` between neighbors."""
+    return SIZES[relation], *OTHERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
 
@@ -18,8 +18,8 @@ from sim.config import plain
 from sim.config.build import built
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
+from sim.design import options
 from sim.design.quorum import Quorum
-from sim.design.views import averages
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.kinds import LocalPrivacy, Model
 from sim.models.check import network as checked
@@ -127,6 +127,18 @@ class FederationPlan:
         """The network of the model on these records."""
         return checked(self.model, self.model(self.columns), self.columns.n_features)
 
+    @property
+    def states_counts(self) -> bool:
+        """Whether hospitals state their own numbers of records."""
+        return self.dp is None or self.dp.nominal_records is None
+
+    def counted(self, n_train: int) -> int:
+        """The number of records that a hospital with ``n_train`` states, and that evidence holds.
+
+        It is ``n_train`` itself, except where local privacy protects it.
+        """
+        return n_train if self.dp is None else self.dp.counted(n_train)
+
     def first_weights(self, key: Key) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn with the aggregator's key."""
         drawn = self.network.initialize(key.stream("model"))
@@ -143,6 +155,11 @@ class FederationPlan:
         """The kinds of the trips of a round, in their order."""
         found: tuple[str, ...] = getattr(self.secagg, "trips", ("train",))
         return found
+
+    @cached_property
+    def agrees(self) -> bool:
+        """Whether hospitals compare the model that they were sent before they upload."""
+        return bool(getattr(self.secagg, "agreement", False))
 
     @cached_property
     def enrolls(self) -> bool:
@@ -188,19 +205,7 @@ class FederationPlan:
     @cached_property
     def refusal(self) -> str | None:
         """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
-        names = self.hospitals
-        refusal = self.quorum.refusal(len(names))
-        if refusal is not None:
-            return refusal
-        counts = np.ones(len(names))
-        small = stream(0, "check").normal(size=(len(names), 3)).astype(np.float32)
-        try:
-            for rows in (0 * small, small):
-                view = averages(self.groups(1), self.secagg.least, names, rows, counts)
-                self.chain.check(replace(view, model=rows[0]), stream(0, "check"))
-        except RefusedError as error:
-            return str(error)
-        return None
+        return options.refusal(self)
 
 
 def agreed(terms: Terms) -> FederationPlan:
@@ -250,12 +255,17 @@ def read(text: str) -> FederationPlan:
     return plan
 
 
-def check(plan: FederationPlan) -> None:
-    """Refuse a plan whose model, steps or rule cannot work."""
+def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1) -> None:
+    """Refuse a plan whose rule or model cannot work, with the choices of secagg that would do.
+
+    ``sizes``: record counts of the hospitals, empty where they are not known. ``least_group``: the
+    smallest group that all hospitals accept.
+    """
     _ = plan.network  # which the model may refuse
     _check_sums(plan)
     if plan.refusal is not None:
-        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, plan.refusal)
+        found = options.explained(plan.refusal, plan, sizes, least_group)
+        raise UndefinedError("aggregator", type(plan.chain.rule).__name__, found)
 
 
 def _check_sums(plan: FederationPlan) -> None:

@@ -13,7 +13,7 @@ from sim.design.refusals import Refusal
 from sim.kinds import LocalPrivacy
 from sim.seeds import Key
 from sim.training import Training
-from sim.types import Records
+from sim.types import History, Records
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,53 @@ class PrivacyPolicy:
     """The least protection that a hospital accepts; it refuses to train under a plan with less.
 
     ``dp``: records must be protected by record-level differential privacy.
-    ``max_epsilon``: the most that one record may lose over all rounds, None for no limit.
+    ``max_epsilon``: the most that one record may lose over all rounds, None for no limit; a round
+    that would spend more is refused before any training.
     ``secagg``: the aggregator must not see the hospital's update alone.
+    ``least_group``: the fewest hospitals of a sum that holds the hospital's update, also where
+    others are missing.
     """
 
     dp: bool = False
     max_epsilon: float | None = None
     secagg: bool = False
+    least_group: int = 1
 
-    def refusal(self, plan: FederationPlan, n_records: int) -> Refusal | None:
-        """Why a hospital with so many records refuses the plan; None if it accepts it."""
+    def refusal(
+        self, plan: FederationPlan, n_records: int, history: History | None = None
+    ) -> Refusal | None:
+        """Why a hospital with so many records refuses to go on by the plan; None if it does not.
+
+        ``history``: the private training that it has done, None where no more is asked of it.
+        """
         if self.dp and plan.dp is None:
             return "dp"
-        if self.max_epsilon is not None and spent(plan, n_records) > self.max_epsilon:
+        most = math.inf if history is None or self.max_epsilon is None else self.max_epsilon
+        if most < math.inf and after_a_round(plan, n_records, history or []) > most:
             return "epsilon"
         if self.secagg and not plan.is_hiding:
             return "secagg"
+        if min(plan.quorum.sizes[0], plan.quorum.least) < self.least_group:
+            return "group"
         return None
+
+
+def after_a_round(plan: FederationPlan, n_records: int, history: History) -> float:
+    """The epsilon after ``history`` and one more round; infinite without privacy."""
+    if plan.dp is None:
+        return math.inf
+    training = plan.training
+    counted = plan.dp.counted(n_records)
+    rate = sample_rate(counted, training)
+    one = (plan.dp.noise(counted, training), rate, training.steps(counted))
+    return plan.dp.epsilon(added(history, one))
+
+
+def added(history: History, steps: tuple[float, float, int]) -> History:
+    """The history with more steps, of which equal ones are one entry."""
+    if history and history[-1][:2] == steps[:2]:
+        return [*history[:-1], (*steps[:2], history[-1][2] + steps[2])]
+    return [*history, steps]
 
 
 def spent(plan: FederationPlan, n_records: int) -> float:
@@ -47,9 +77,10 @@ def spent(plan: FederationPlan, n_records: int) -> float:
 
 @lru_cache(maxsize=1024)
 def _epsilon(dp: LocalPrivacy, training: Training, n_records: int) -> float:
-    steps = training.rounds * training.steps(n_records)
-    noise = dp.noise(n_records, training)
-    return dp.epsilon([(noise, sample_rate(n_records, training), steps)])
+    counted = dp.counted(n_records)
+    steps = training.rounds * training.steps(counted)
+    noise = dp.noise(counted, training)
+    return dp.epsilon([(noise, sample_rate(counted, training), steps)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
+from sim.evidence.protection import statement
 from sim.evidence.records import (
     SCHEMA,
+    Access,
     BackdoorGoal,
     Cause,
     Clipped,
@@ -11,6 +13,7 @@ from sim.evidence.records import (
     Engagement,
     HospitalFacts,
     Inverted,
+    Isolating,
     Privacy,
     Recovered,
     RunRecord,
@@ -48,6 +51,7 @@ __all__ = [
     "RESULT_COLUMNS",
     "ROUNDS",
     "SCHEMA",
+    "Access",
     "BackdoorGoal",
     "Cause",
     "Chain",
@@ -57,6 +61,7 @@ __all__ = [
     "HospitalFacts",
     "ImageScores",
     "Inverted",
+    "Isolating",
     "Likeness",
     "Line",
     "Outcome",
@@ -78,6 +83,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "statement",
     "write_results",
     "write_tables",
 ]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from scipy.special import expit
-from scipy.stats import beta, binomtest, t
+from scipy.special import stdtrit
 
 from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
@@ -130,6 +129,8 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
 
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
+    from scipy.stats import binomtest  # here and below: takes longer to load than all the rest
+
     bounds = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
     return Interval(float(bounds.low), float(bounds.high))
 
@@ -142,6 +143,8 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     smaller by the ratio of t quantiles because so few seeds tell the variance. It is never larger
     than the number of trials. Where all rates agree, the trials count as independent.
     """
+    from scipy.stats import beta
+
     n = len(rates)
     trials = sum(sizes)
     if n < 2 or trials < 2:
@@ -185,14 +188,4 @@ def _one_more(rate: float, trials: int) -> float:
 
 @lru_cache
 def _t(degrees: int) -> float:
-    return float(t.ppf(UPPER, degrees))
-
-
-def membership_advantage(epsilon: float, delta: float) -> float:
-    """The largest advantage of a membership test against an (epsilon, delta)-private release.
-
-    The advantage is the true minus the false positive rate, at most ``(exp(epsilon) - 1 + 2 delta)
-    / (exp(epsilon) + 1)``: Humphries et al. 2023, from the trade-off of Kairouz et al. 2015.
-    Written with tanh so that a large epsilon does not overflow.
-    """
-    return math.tanh(epsilon / 2) + 2 * delta * float(expit(-epsilon))
+    return float(stdtrit(degrees, UPPER))

@@ -15,12 +15,12 @@ from sim.types import Node
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
 COMPUTE = (
-    "flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic", "scikit-learn",
-    "scipy", "torch",
+    "dp-accounting", "flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic",
+    "scikit-learn", "scipy", "torch",
 )  # fmt: skip
 DEPENDENCIES = (
-    "flwr", "torch", "opacus", "numpy", "scipy", "scikit-learn", "hydra-core", "pydantic", "polars",
-    "matplotlib",
+    "flwr", "torch", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn", "hydra-core",
+    "pydantic", "polars", "matplotlib",
 )  # fmt: skip
 
 

@@ -122,6 +122,24 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "recovered records",
     ),
+    "updates_recovered": Metric(
+        "share of hospitals whose update is recovered",
+        "share",
+        SHARE,
+        "higher",
+        "updates of honest hospitals",
+        "trials",
+    ),
+    "update_error": Metric(
+        "error of the best recovered update",
+        "relative length",
+        POSITIVE,
+        "lower",
+        scopes=EVERYWHERE,
+    ),
+    "smallest_sum": Metric(
+        "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
+    ),
     "prevalence_error": Metric(
         "error of the guessed share of records with the condition",
         "share",

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 # of figures that describe a run; those of outcomes are in ``METRICS``
 RANGES: Final[Mapping[str, Range]] = {
-    **dict.fromkeys(("sample_rate", "delta", "target", "shortened"), SHARE),
+    **dict.fromkeys(
+        (
+            "sample_rate",
+            "delta",
+            "target",
+            "shortened",
+            "advantage",
+            "tpr_at_1fpr",
+            "tpr_at_01fpr",
+        ),
+        SHARE,
+    ),
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
     **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
@@ -38,6 +49,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "backdoor_success": "backdoor",
     "false_trigger_rate": "backdoor",
     "reconstruction_rate": "inversion",
+    "updates_recovered": "isolation",
 }
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
@@ -86,6 +98,8 @@ def _outcomes(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield f"{key}.n", f"expected the number of {metric.counted}"
         if one.n is not None and not metric.counted:
             yield f"{key}.n", "expected none"
+        if one.n == 0 and one.value is not None:
+            yield f"{key}.n", f"expected at least one of the {metric.counted}, or no value"
         if (one.unit, one.basis) != (metric.unit, metric.basis):
             yield key, f"expected the unit {metric.unit} and the basis {metric.basis}"
 
@@ -174,6 +188,13 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
         each = [one.value for one in own if one.value is not None]
         if record.value(of_all) != extreme(each, default=None):
             yield f"outcomes.{of_all}", f"expected the {word} {metric} of the hospitals"
+    recovered = record.outcome("updates_recovered")
+    if recovered is not None and recovered.value is not None:
+        n_honest = record.n_hospitals - record.n_hostile
+        if recovered.n != n_honest:
+            yield "outcomes.updates_recovered.n", f"expected {n_honest} honest hospitals"
+        elif not (recovered.value * n_honest + 1e-9) % 1 < 1e-6:
+            yield "outcomes.updates_recovered", f"expected a whole number of {n_honest} hospitals"
     rate = record.outcome("reconstruction_rate")
     if rate is None or record.inversion is None or rate.value is None or rate.n is None:
         return

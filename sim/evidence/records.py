@@ -18,7 +18,10 @@ SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent 
 
 
 class HospitalFacts(Part):
-    """One hospital of a run and its numbers of records; figures measured of it are outcomes."""
+    """One hospital of a run and its numbers of records; figures measured of it are outcomes.
+
+    ``n_train`` is the agreed number where privacy for adding or removing a record protects it.
+    """
 
     hospital: str
     origin: str
@@ -36,7 +39,9 @@ class Engagement(Part):
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
     change of the record count; for inversion the number of records attacked; for an aggregator 1
-    where it asks for other terms than agreed. With several attacks, the least of theirs.
+    where it asks for other terms than agreed; for an attack on sums 1 where there was a sum; for
+    one on a protocol the share of rounds in which it changed what hospitals are asked, or nothing
+    is hidden; for a fault in messages 1. With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
     steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
@@ -89,7 +94,9 @@ class Spent(Part):
     """How one hospital spends its epsilon, composed over all its local steps.
 
     ``steps``: of all rounds but those in which it refused to train. The epsilon itself is an
-    outcome.
+    outcome. What it means for a test of whether a record was trained on: ``advantage`` bounds true
+    minus false positive rate, ``tpr_at_1fpr`` and ``tpr_at_01fpr`` the true positive rate at false
+    positive rates of 1 % and 0.1 %. All are of the whole distribution of privacy losses.
     """
 
     hospital: str
@@ -97,16 +104,26 @@ class Spent(Part):
     noise_multiplier: float
     sample_rate: float
     steps: int
+    advantage: float
+    tpr_at_1fpr: float
+    tpr_at_01fpr: float
 
 
 class Privacy(Part):
     """The terms of record-level differential privacy.
+
+    ``relation``: what neighbors differ in, ``replace`` or ``add_remove`` (see ``RecordDP``);
+    ``nominal_records``: the agreed number of records where it is ``add_remove``. ``sampling``: how
+    the records of a step are drawn.
 
     The outcome ``epsilon`` of the consortium is the maximum over hospitals, which takes disjoint
     patients (parallel composition). ``not_covered``: sentences on what it does not cover.
     """
 
     unit: str
+    relation: str
+    nominal_records: int | None
+    sampling: str
     delta: float
     accountant: str
     max_grad_norm: float
@@ -146,6 +163,19 @@ class Inverted(Part):
     images: ImageScores | None = None
 
 
+class Isolating(Part):
+    """An attack on secure aggregation: what was tried.
+
+    What was achieved are the outcomes ``updates_recovered``, ``update_error`` and ``smallest_sum``.
+    ``reads_only``: whether it follows the protocol, so that the model is as without it.
+    ``colluding``: the hospitals that pool their own updates with what the aggregator sees.
+    """
+
+    attack: str
+    reads_only: bool
+    colluding: list[str]
+
+
 class BackdoorGoal(Part):
     """The attack that teaches the model a mark, and the class that marked records are put into.
 
@@ -180,6 +210,24 @@ class Visibility(Part):
 
     party: str
     sees: str
+
+
+class Access(Part):
+    """What one party sees or derives in a run, without a defense and with this one.
+
+    ``before`` and ``after``: by asset of other hospitals, whether the party ``sees`` it,
+    ``derives`` it (and with how many, or over how many rounds), or ``no``.
+    """
+
+    party: str
+    before: dict[str, str]
+    after: dict[str, str]
+
+    def cell(self, asset: str) -> str:
+        """The cell of an asset: what the defense changes, or what stays."""
+        before = self.before.get(asset, "")
+        after = self.after.get(asset, "")
+        return after if before == after else f"{before} -> {after}"
 
 
 class Conflict(Part):
@@ -218,6 +266,7 @@ class RunRecord(Part):
     backdoor: BackdoorGoal | None
     inversion: Inverted | None
     visibility: list[Visibility]
+    access: list[Access] = Field(default=[])  # the visibility table of the design
     conflicts: list[Conflict]
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]
@@ -232,8 +281,11 @@ class RunRecord(Part):
     not_finite_from: int | None
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
-    unopened: list[Unopened] = Field(default=[])  # of a secure aggregation in messages
+    # of a secure aggregation in messages: shares that did not open, and what it withstands
+    unopened: list[Unopened] = Field(default=[])
+    unmasking: list[str] = Field(default=[])
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+    isolation: Isolating | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

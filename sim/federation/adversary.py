@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from sim import returned
 from sim.design.attack import AttackPlan
 from sim.errors import RefusedError
-from sim.federation import wire
-from sim.federation.conversation import Arrived, Replies
+from sim.federation import rounding, wire
+from sim.federation.conversation import Arrived, Conversation, Replies
 from sim.federation.rounds import Weights
 from sim.federation.server import relative_distance
+from sim.messages import Concluded, Content, ProtocolAttack, Stage, Talk, Trip
 from sim.states import State, advanced
 from sim.types import (
     LEVELS,
@@ -25,15 +26,20 @@ from sim.types import (
     AttackKind,
     Byzantine,
     Fault,
+    Isolated,
     Knowledge,
     Level,
+    Pooled,
+    Quantizing,
     Reply,
     SentReply,
     Updates,
     Vector,
+    View,
 )
 
-ON_THE_WIRE: tuple[AttackKind, ...] = ("byzantine", "faults")  # kinds that change what is sent
+# kinds of which ``Adversary.moved`` tells what they did
+NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", "isolation", "protocol")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -122,9 +128,10 @@ class Grant:
 class Adversary:
     """Replaces what the hostile hospitals of one run upload.
 
-    Their updates are replaced by Byzantine attacks, then their replies by faults. ``moved``: of
-    each attack, how far what it sent in the last round was from what it was given, hospital by
-    hospital.
+    Their updates are replaced by Byzantine attacks, then their replies by faults. With a hostile
+    aggregator it also changes what hospitals are asked, and works on the sums that are seen.
+    ``moved``: of each attack, how far what it sent in the last round was from what it was given,
+    hospital by hospital; of an attack on sums or on a protocol, 1 for a round in which it acted.
     """
 
     def __init__(self, plan: AttackPlan, max_records: int) -> None:
@@ -139,13 +146,20 @@ class Adversary:
         self.absences: dict[str, Absence] = {
             name: one for name, one in on_replies.items() if isinstance(one, Absence)
         }
+        self.on_messages = plan.of_kind("messages")
+        self.on_sums = plan.of_kind("isolation")
+        self.on_protocol = plan.of_kind("protocol")
         self.moved: dict[str, list[float]] = {}
         self.state = Lasting()
 
     def acts_in(self, number: int) -> bool:
         """Whether anything between training and upload may be changed in a round."""
         attacks = bool(self.attacks or self.faults) and self.plan.attacks_in(number)
-        return attacks or bool(self.absences)
+        return attacks or bool(self.absences) or self.isolates_in(number)
+
+    def isolates_in(self, number: int) -> bool:
+        """Whether an attack looks for single updates in a round."""
+        return bool(self.on_sums or self.on_protocol) and self.plan.attacks_in(number)
 
     def start(self, number: int) -> None:
         """Begin a round: nothing is moved in it yet."""
@@ -189,6 +203,83 @@ class Adversary:
             for hospital, upload in uploads.items()
             if upload is not trained[hospital]
         }
+
+    def answers(self, number: int, kind: str, arrived: Replies) -> dict[str, Arrived]:
+        """What hostile hospitals answer in a trip of a kind instead; those that change nothing not.
+
+        ``arrived``: their honest answers, and the others'.
+        """
+        changed = dict[str, Arrived]()
+        if not self.on_messages or not self.plan.attacks_in(number):
+            return changed
+        for hospital in self.plan.hostile:
+            reply = arrived[hospital].message if hospital in arrived else None
+            if reply is None or (honest := wire.answered(reply)) is None:
+                continue
+            sent = honest
+            for name, fault in self.on_messages.items():
+                rng = self.plan.key.stream("attack", name, number, kind, hospital)
+                given = sent
+                sent = returned.instance(fault, fault(kind, given, rng), Content)
+                self._note(name, [1.0] if sent is not given else [])
+            if sent is not honest:
+                changed[hospital] = Arrived(wire.answered_with(reply, sent))
+        return changed
+
+    def talk(self, honest: Conversation, stage: Stage) -> Conversation:
+        """The aggregator's half of a round: the honest one, or what attacks make of it."""
+        if self.plan.attacks_in(stage.number):
+            for name, attack in self.on_protocol.items():
+                honest = self._attacked(name, attack, honest, stage)
+        return honest
+
+    def isolated(
+        self,
+        number: int,
+        view: View,
+        uploads: Mapping[str, Vector],
+        quantization: Quantizing | None,
+    ) -> Isolated | None:
+        """What the aggregator and the hostile hospitals work out together from a round's view.
+
+        ``uploads``: what each hospital uploaded, before its ``quantization``. None without such an
+        attack, or where it refuses.
+        """
+        found = None
+        own = {
+            name: rounding.contributed(quantization, key, number, uploads[name])
+            for name, key in self.plan.keys.items()
+            if name in uploads
+        }
+        for name, attack in self.on_sums.items():
+            rng = self.plan.key.stream("attack", name, number)
+            with suppress(RefusedError):  # no colluding hospital is left in this round
+                made = self._advance(name, "", attack, Pooled(view, own, number), rng)
+                found = returned.isolated(attack, made, view.rows.shape[1])
+                self._note(name, [1.0])
+        return found
+
+    def _attacked(
+        self, name: str, attack: ProtocolAttack, honest: Conversation, stage: Stage
+    ) -> Conversation:
+        """The half of a round that an attack leads, on the honest one."""
+        asked = list[Trip]()
+        rng = self.plan.key.stream("attack", name, stage.number)
+        led = attack(cast(Talk, _noting(honest, asked)), stage, rng)
+        changes = False
+        try:
+            trip = next(led)
+            while True:
+                changes = changes or all(trip is not one for one in asked)
+                trip = led.send((yield trip))
+        except StopIteration as end:
+            ended = returned.instance(attack, end.value, Concluded)
+            members = () if ended.view is None else ended.view.members
+            is_open = bool(members) and all(len(group) == 1 for group in members)
+            self._note(name, [float(changes or is_open)])  # where nothing is hidden, it is done
+            if ended.isolated is not None:
+                returned.isolated(attack, ended.isolated, len(stage.model))
+            return ended
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
@@ -262,6 +353,18 @@ class Adversary:
         self.moved.setdefault(name, []).extend(
             distance for distance in distances if math.isfinite(distance)
         )
+
+
+def _noting(honest: Conversation, asked: list[Trip]) -> Conversation:
+    """The same conversation, which notes what is asked in it."""
+    try:
+        trip = next(honest)
+        while True:
+            asked.append(trip)
+            trip = honest.send((yield trip))
+    except StopIteration as end:
+        concluded: Concluded = end.value
+        return concluded
 
 
 def as_sent(rows: Updates) -> Updates:

@@ -7,8 +7,7 @@ half knows on which engine, or beside which other runs, it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from flwr.app import Message
@@ -18,28 +17,13 @@ from sim.design.refusals import SENTENCES, Refusal
 from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.rounds import Weights
+from sim.messages import Concluded, Trip
 from sim.seeds import Key
-from sim.types import SecureAggregation, View
+from sim.types import SecureAggregation
 
 T = TypeVar("T")
 CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantization clipped
 TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
-
-
-@dataclass(frozen=True, eq=False)
-class Trip:
-    """What the aggregator asks of some hospitals at once.
-
-    ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks.
-    ``model`` (n_params,): the weights that they train for it; None: nothing is trained. ``common``:
-    what each of them is sent. ``each``: what single ones are sent beside that, by name.
-    """
-
-    kind: str
-    hospitals: tuple[str, ...]
-    model: Weights | None = None
-    common: wire.Content = wire.NOTHING
-    each: Mapping[str, wire.Content] = field(default_factory=dict)
 
 
 class Arrived:
@@ -81,26 +65,6 @@ class Arrived:
 
 
 Replies: TypeAlias = Mapping[str, Arrived]  # of each hospital asked, in order of their names
-
-
-@dataclass(frozen=True, eq=False)
-class Concluded:
-    """The end of a round's conversation.
-
-    ``view``: what the aggregator is left to see; None where that is nothing, for ``reason``.
-    ``usable``: the hospitals of which something usable came, in order of names. ``screened``: the
-    others, and those of which a later answer was not usable though the update is in the view, and
-    why. ``reported``: numbers that hospitals state beside their updates. ``unopened``: pairs of
-    hospitals of which the second could not use what the first one sent it through the aggregator;
-    which of the two is at fault, nobody can tell.
-    """
-
-    view: View | None
-    usable: tuple[str, ...] = ()
-    screened: Mapping[str, str] = field(default_factory=dict)
-    reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    reason: str = "no usable reply"
-    unopened: Sequence[tuple[str, str]] = ()
 
 
 Conversation: TypeAlias = Generator[Trip, Replies, Concluded]

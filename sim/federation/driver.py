@@ -16,19 +16,13 @@ from sim.design.plan import FederationPlan
 from sim.design.views import present
 from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
-from sim.federation.conversation import (
-    TRAIN,
-    Arrived,
-    Concluded,
-    Conversation,
-    Replies,
-    Trip,
-    screened,
-)
+from sim.federation.conversation import TRAIN, Arrived, Conversation, Replies, screened
 from sim.federation.observing import Observer, Round, State
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
+from sim.messages import Concluded, Trip
 from sim.seeds import Key
+from sim.types import Vector
 from sim.untrusted import printable
 
 LONGEST_REASON = 300  # characters of why a hospital has no node
@@ -66,7 +60,8 @@ class Roster:
 class Parties:
     """The parties of one run: aggregator, hospitals behind nodes, adversary and observers.
 
-    ``weights`` (n_params,): the model. ``number``: rounds done.
+    ``weights`` (n_params,): the model. ``number``: rounds done. ``uploads``: what each hospital
+    uploaded, before its quantization, in a round in which an attack looks for single updates.
     """
 
     def __init__(
@@ -89,6 +84,7 @@ class Parties:
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
         self.number = 0
+        self.uploads: Mapping[str, Vector] = {}
 
     @property
     def states(self) -> Mapping[str, State]:
@@ -117,14 +113,31 @@ class Parties:
     def round(self, number: int) -> Conversation:
         """Begin a round: the aggregator's half of it."""
         self.adversary.start(number)
-        return self.aggregator.round(number, self.weights)
+        self.uploads = {}
+        honest = self.aggregator.round(number, self.weights)
+        if not self.adversary.isolates_in(number):
+            return honest
+        stage = self.attack.stage(self.plan, number, self.weights)
+        return self.adversary.talk(honest, stage)
 
     def conclude(self, number: int, end: Concluded) -> None:
         """End a round: the next model, which the observers are given."""
         before = self.weights
         self.weights, aggregated = self.aggregator.aggregate(number, before, end)
         self.number = number
-        seen = Round(number, before, self.weights, aggregated, self.adversary.moved)
+        isolated = end.isolated
+        if isolated is None and end.view is not None and self.adversary.isolates_in(number):
+            quantization = self.plan.quantization
+            isolated = self.adversary.isolated(number, end.view, self.uploads, quantization)
+        seen = Round(
+            number=number,
+            before=before,
+            after=self.weights,
+            aggregated=aggregated,
+            moved=self.adversary.moved,
+            uploads=self.uploads,
+            isolated=isolated,
+        )
         for observer in self.observers:
             observer.round(seen)
 
@@ -228,11 +241,17 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
         elif acting[i]:
             changed = run.between(number, arrived[i])
             arrived[i] = {**arrived[i], **changed}
+            if run.adversary.isolates_in(number):
+                run.uploads = _uploaded(run, arrived[i])
             if not run.aggregator.protocol.is_clear:
                 again[i] = _to_upload(run, sent[i], arrived[i], changed)
     if any(again):
         uploaded = zip(arrived, _delivered(grid, again), strict=True)
         arrived = [{**before, **after} for before, after in uploaded]
+    for i, (run, trip) in enumerate(trips):
+        if not run.aggregator.protocol.is_clear:
+            changed = run.adversary.answers(number, trip.kind, arrived[i])
+            arrived[i] = {**arrived[i], **changed} if changed else arrived[i]
     by_trip = zip(trips, arrived, strict=True)
     return [_with_absent(run.roster, trip, found) for (run, trip), found in by_trip]
 
@@ -254,6 +273,7 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
         type_ = wire.CLEAR
     nodes = {name: run.roster.nodes[name] for name in trip.hospitals if name in run.roster.nodes}
     each = {nodes[name]: content for name, content in trip.each.items() if name in nodes}
+    models = {nodes[name]: model for name, model in trip.models.items() if name in nodes}
     sent = wire.ask(
         number,
         trip.model,
@@ -263,8 +283,17 @@ def _messages(run: Parties, trip: Trip, number: int, acts: bool) -> dict[str, Me
         kind=trip.kind,
         common=trip.common,
         each=each,
+        models=models,
     )
     return dict(zip(nodes, sent, strict=True))
+
+
+def _uploaded(run: Parties, shown: Replies) -> dict[str, Vector]:
+    """The update that each hospital uploads, as it showed it to the simulator."""
+    n_params = len(run.weights)
+    most = run.plan.server.max_records
+    reports, _ = screened(shown, lambda arrived: arrived.report(n_params, most))
+    return {name: report.update for name, report in reports.items()}
 
 
 def _to_upload(

@@ -15,6 +15,7 @@ from sim.design.truth import GroundTruth
 from sim.evidence import Outcome
 from sim.federation.rounds import Aggregated, Weights
 from sim.seeds import Key
+from sim.types import Isolated, Vector, View
 
 # gives the replies of hospitals whose plan and site are in a source, by the node of a message
 Answer: TypeAlias = Callable[
@@ -45,6 +46,8 @@ class Round:
 
     ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each
     attack on what is sent, how far the reply of each hospital that it concerns was moved.
+    ``uploads``: what each hospital uploaded, before its quantization, in a round in which an attack
+    looks for single updates. ``isolated``: what it worked out; None without such an attack.
     """
 
     number: int
@@ -52,6 +55,13 @@ class Round:
     after: Weights
     aggregated: Aggregated
     moved: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    uploads: Mapping[str, Vector] = field(default_factory=dict)
+    isolated: Isolated | None = None
+
+    @property
+    def readable(self) -> View | None:
+        """The finest rows that anybody holds after the round; None where nobody holds any."""
+        return self.aggregated.view if self.isolated is None else self.isolated.view
 
 
 @dataclass(frozen=True, eq=False)

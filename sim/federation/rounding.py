@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.seeds import Key, stream
+from sim.types import Quantizing, Vector
 
 BITS = 52  # of a seed: a number of a reply is held by a float64
 SMALL = 1 << 15  # draws that are worth storing: runs of a comparison that share a seed share them
@@ -27,6 +28,15 @@ def generator(of: int) -> np.random.Generator:
 def noise(of: int, n_params: int) -> NDArray[np.float64]:
     """The draws with this seed, (n_params,) in [0, 1): do not write to them."""
     return _stored(of, n_params) if n_params <= SMALL else _drawn(of, n_params)
+
+
+def contributed(quantization: Quantizing | None, key: Key, number: int, update: Vector) -> Vector:
+    """What of an update enters the sum of a round: rounded as its hospital rounds it by its key."""
+    if quantization is None:
+        return update
+    draws = noise(seed(key, number), len(update))
+    steps, _ = quantization.rounded(update[None], [draws])
+    return quantization.value(steps[0], 1)
 
 
 def _drawn(of: int, n_params: int) -> NDArray[np.float64]:

@@ -17,9 +17,10 @@ from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
 from sim.evidence import Cause, Screened
 from sim.federation import wire
-from sim.federation.conversation import Concluded, Conversation, RoundProtocol
+from sim.federation.conversation import Conversation, RoundProtocol
 from sim.federation.protocols.plain import expected, protocol_of
 from sim.federation.rounds import Aggregated, Skipped, Weights
+from sim.messages import Concluded
 from sim.seeds import Key
 from sim.states import State
 from sim.types import Vector, View

@@ -59,6 +59,9 @@ class Unrolled:
         """The mean update (n_tries, n_params) of the hospitals to which records are shared out."""
         apart = (_shared_out(part, n_hospitals) for part in (features, labels))
         updates = self._update(*apart, traced=traced)
+        if self.training.max_norm is not None:
+            length = updates.square().sum(1, keepdim=True).sqrt()
+            updates = updates * (self.training.max_norm / length).clamp(max=1.0)
         return updates.view(-1, n_hospitals, self.network.n_params).mean(1)
 
     def _update(

@@ -64,9 +64,10 @@ def scored_images(
     rng: np.random.Generator,
 ) -> ImageScores:
     """The scores of the nearest guesses, beside those of images that need no attack."""
-    truth = np.concatenate([one.records.astype(np.float64) for one in found])
+    none = np.zeros((0, schema.n_features))
+    truth = np.concatenate([none, *(one.records.astype(np.float64) for one in found)])
     others = [
-        *(_guessed(one) for one in (found, from_null)),
+        *(np.concatenate([none, *map(_guessed, one)]) for one in (found, from_null)),
         mean_colors(truth, schema),
         rng.random(truth.shape),
     ]
@@ -80,11 +81,9 @@ def scored_images(
     )
 
 
-def _guessed(found: Sequence[Beside]) -> NDArray[np.float64]:
+def _guessed(found: Beside) -> NDArray[np.float64]:
     """The nearest guesses, and gray where nothing was guessed."""
-    return np.concatenate(
-        [np.full(one.records.shape, GRAY) if one.guesses is None else one.guesses for one in found]
-    )
+    return np.full(found.records.shape, GRAY) if found.guesses is None else found.guesses
 
 
 def image_outcomes(images: ImageScores | None) -> list[Outcome]:

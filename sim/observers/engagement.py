@@ -19,7 +19,7 @@ from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
 from sim.federation import wire
-from sim.federation.adversary import ON_THE_WIRE
+from sim.federation.adversary import NOTED
 from sim.federation.observing import Answer, Ended, Findings, Round, Subject
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
@@ -64,13 +64,15 @@ class EngagementObserver:
         """Note how far replies and aggregate were moved in one round."""
         for name, distances in seen.moved.items():
             self.state.sent.setdefault(name, []).extend(distances)
+        if (readable := seen.readable) is not None:
+            for attack in self.subject.attack.of_kind("inversion").values():
+                if getattr(attack, "round", 1) == seen.number:
+                    behind = records_behind(self.hospitals, seen.number, readable)
+                    self.state.n_attacked += sum(behind)
         view = seen.aggregated.view
         skipped = seen.aggregated.skipped
         if view is None:
             return
-        for attack in self.subject.attack.of_kind("inversion").values():
-            if getattr(attack, "round", 1) == seen.number:
-                self.state.n_attacked += sum(records_behind(self.hospitals, seen.number, view))
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
             distance = relative_distance(seen.aggregated.aggregate, mean_of(view))
@@ -121,7 +123,7 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
     sent = state.sent
     found = [
         float(np.mean(sent[name])) if sent.get(name) else 0.0
-        for kind in ON_THE_WIRE
+        for kind in NOTED
         for name in subject.attack.of_kind(kind)
     ]
     for kind in IN_THE_HOSPITAL:
@@ -160,7 +162,8 @@ def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
     """
     site = subject.truth.sites[0]
     plan = subject.plan
-    batches = poisson(site.key, 1, len(site.records), plan.training)
+    n = len(site.records)
+    batches = poisson(site.key, 1, n, plan.training, dp.counted(n))
     updates = []
     for one in (dp, dp.unprotected()):
         rng = site.key.stream("dp-noise", 1)

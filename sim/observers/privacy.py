@@ -6,14 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sim.design.batches import sample_rate
-from sim.design.not_covered import NOT_COVERED
 from sim.design.refusals import REFUSED, UNTRAINED
-from sim.evidence import Privacy, Screened, Spent, outcome
+from sim.evidence import Screened, outcome
 from sim.federation.conversation import TRAIN
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.kinds import LocalPrivacy
+from sim.observers.spending import epsilons, privacy
 
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 
@@ -50,12 +48,13 @@ class PrivacyObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """The epsilon that each hospital spends, and those that are reported against it."""
-        dp = self.subject.plan.dp
-        terms = None if dp is None else privacy(self.subject, dp, self.state.refusals)
+        plan = self.subject.plan
+        dp = plan.dp
+        terms = None if dp is None else privacy(plan, self.subject.truth, dp, self.state.refusals)
         spent = {} if dp is None or terms is None else epsilons(dp, terms.hospitals)
         disputed = _disputed(self.subject, spent, self.state.numbers)
         details = {"privacy": terms, "disputed": disputed}
-        sizes = {site.name: len(site.records) for site in self.subject.truth.sites}
+        sizes = {site.name: plan.counted(len(site.records)) for site in self.subject.truth.sites}
         each = [
             outcome("epsilon", value, sizes[name], hospital=name) for name, value in spent.items()
         ]
@@ -70,46 +69,6 @@ def _is_untrained(reason: str, trips: Sequence[str]) -> bool:
     before = trips[: trips.index(TRAIN)]
     why = text.removeprefix(REFUSED)
     return text.startswith(REFUSED) and (kind in before or why in UNTRAINED)
-
-
-def epsilons(dp: LocalPrivacy, hospitals: Sequence[Spent]) -> dict[str, float]:
-    """The epsilon of each hospital over all rounds, by name; 0 where it trained in none."""
-    return {
-        one.hospital: (
-            dp.epsilon([(one.noise_multiplier, one.sample_rate, one.steps)]) if one.steps else 0.0
-        )
-        for one in hospitals
-    }
-
-
-def privacy(subject: Subject, dp: LocalPrivacy, refusals: Mapping[str, int]) -> Privacy:
-    """The terms of record-level privacy, and how hospitals spend their epsilon.
-
-    A hospital spends by the plan that all agreed on, whatever it reports, in each round in which it
-    does not refuse to train. One whose reply is lost counts as one that trained. ``refusals``: the
-    number of rounds in which a hospital refused, by name.
-    """
-    training = subject.plan.training
-
-    def spent(hospital: str, n_train: int) -> Spent:
-        n_rounds = training.rounds - refusals.get(hospital, 0)
-        return Spent(
-            hospital=hospital,
-            n_train=n_train,
-            noise_multiplier=dp.noise(n_train, training),
-            sample_rate=sample_rate(n_train, training),
-            steps=n_rounds * training.steps(n_train),
-        )
-
-    return Privacy(
-        unit="record",
-        delta=dp.delta,
-        accountant=dp.accountant,
-        max_grad_norm=dp.max_grad_norm,
-        target_epsilon=dp.target_epsilon,
-        hospitals=[spent(site.name, len(site.records)) for site in subject.truth.sites],
-        not_covered=list(NOT_COVERED),
-    )
 
 
 def _disputed(

@@ -1,4 +1,4 @@
-"""What an aggregator reconstructs of one round: its guesses, scored against the true records."""
+"""What is reconstructed of one round from what an aggregator holds, against the true records."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Inversions:
 
 
 class ReconstructionObserver:
-    """Inverts the aggregator's view in the rounds that the run's inversions attack."""
+    """Inverts the finest rows that are held in the rounds that the run's inversions attack."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -66,9 +66,9 @@ class ReconstructionObserver:
         """There is nothing to invert before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Invert the round's view, if it is attacked and there is one."""
+        """Invert the rows of the round, if it is attacked and there are any."""
         for name, attack in self.attacks.items():
-            view = seen.aggregated.view
+            view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
                 held = observation(self.subject.plan, view, seen.before)
                 draws = self.subject.attack.key.stream("attack", name, seen.number, "shuffled")
@@ -130,17 +130,18 @@ def score(
     errors = [error for one in found for error in one.errors.tolist()]
     recovered = [error for error in errors if np.isfinite(error)]
     n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
-    none = "no record was recovered"
     images = None
     if isinstance(schema, ImageSchema):
         draws = subject.attack.key.stream("attack", name, round_, "random images")
         images = scored_images(schema, found, from_null, draws)
+    n = len(recovered)
+    largest = max(recovered, default=None)
+    nobody = "no record was attacked"
+    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
     outcomes = [
-        outcome("reconstruction_rate", len(recovered) / max(1, len(errors)), len(errors)),
-        outcome(
-            "reconstruction_error", max(recovered, default=None), len(recovered), undefined=none
-        ),
-        outcome("reconstruction_rate_shuffled", n_null / max(1, len(errors)), len(errors)),
+        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
         *image_outcomes(images),
         *_prevalence(hospitals, round_, view, guesses),
     ]
@@ -188,5 +189,6 @@ def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
     plan = hospitals.plan
     site = hospitals.site(plan.hospitals.index(hospital), round_)
     training = site.training or plan.training
-    private = plan.dp is not None
-    return site.records.take(drawn(site.key, round_, len(site.records), training, private=private))
+    n = len(site.records)
+    counted = None if plan.dp is None else plan.dp.counted(n)
+    return site.records.take(drawn(site.key, round_, n, training, counted))

@@ -150,6 +150,7 @@ def _made(
         attacks=attacks,
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
+        keys={name: key(seed, "hospital", name) for name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,
@@ -158,7 +159,7 @@ def _made(
         sites=_sites(settings, consortium, plan),
         key=key(seed, "simulator"),
     )
-    check(plan, attack, truth)
+    check(plan, attack, truth, settings.policy.least)
     return Experiment(settings, label, plan, attack, truth)
 
 
@@ -220,6 +221,7 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
         dp=plan.dp is not None if asked.dp is None else asked.dp,
         max_epsilon=asked.max_epsilon,
         secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
+        least_group=asked.least_group or 1,
     )
 
 

@@ -42,6 +42,12 @@ def warm_up() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def is_warm() -> bool:
+    """Whether the process that workers are forked from is there."""
+    server: Any = vars(forkserver)["_forkserver"]
+    return server._forkserver_pid is not None
+
+
 def stop() -> None:
     """End the process that workers are forked from, if it is there.
 

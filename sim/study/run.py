@@ -28,13 +28,15 @@ from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.influence import Influence
+from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
 from sim.observers.quantizing import QuantizingObserver
 from sim.observers.reconstruction import ReconstructionObserver
 from sim.observers.screening import Log, Screening
 from sim.observers.selection import SelectionObserver
 from sim.observers.traffic import TrafficObserver
-from sim.study import checkpoints
+from sim.study import checkpoints, unmasking
+from sim.study.access import access
 from sim.study.experiment import Described, Experiment, address, load, targets
 from sim.study.visibility import conflicts, visibility
 from sim.types import Hospital
@@ -51,6 +53,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     Evaluation,
     SelectionObserver,
     ReconstructionObserver,
+    IsolationObserver,
     EngagementObserver,
     QuantizingObserver,
     TrafficObserver,
@@ -130,7 +133,9 @@ class FederatedRun(Parties):
                 "hospitals": [self._facts(hospital) for hospital in consortium.hospitals],
                 "absences": {name: list(concerned) for name, concerned in attack.absent.items()},
                 "visibility": visibility(experiment),
+                "access": access(experiment),
                 "conflicts": conflicts(experiment),
+                "unmasking": unmasking.sentences(experiment),
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(n_rows, len(consortium)),
                 "data_notes": experiment.data_notes,
@@ -144,7 +149,7 @@ class FederatedRun(Parties):
             hospital=hospital.name,
             origin=hospital.origin,
             hostile=hospital.name in self.experiment.attack_plan.hostile,
-            n_train=len(hospital.train),
+            n_train=self.experiment.plan.counted(len(hospital.train)),
             n_test=len(hospital.test),
             n_test_positive=int(hospital.test.labels.sum()),
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from sim.types import Node
 from threats import runs
 from threats.changes import COSTS, Change, changes
 from threats.criteria import Judged
-from threats.search import Search, Step, search, shortfall
+from threats.search import Search, Step, search, shortfall, summary
 from threats.stored import SEARCH
 
 FOLDER: Final = "search"  # of the changes' runs, in that of the design's
@@ -95,6 +96,7 @@ def as_json(found: Search, asked: Asked) -> Node:
         "schema": SCHEMA,
         "design": {"name": asked.design.meta.name, "sha256": asked.design.digest},
         "complete": found.complete,
+        "summary": list(summary(found)),
         "smallest": [step.change.text for step in found.smallest],
         "in_the_way": list(found.in_the_way),
         "changes": [_step(step) for step in found.steps],
@@ -102,21 +104,27 @@ def as_json(found: Search, asked: Asked) -> Node:
 
 
 def _step(step: Step) -> Node:
-    criteria: Sequence[Mapping[str, object]] = [
-        {
-            "id": one.id,
-            "outcome": one.outcome,
-            "under": one.decisive,
-            "beyond": None if shortfall(one) == float("inf") else shortfall(one),
-        }
-        for one in step.criteria
-    ]
     return {
         "change": step.change.text,
         "cost": COSTS[step.change.cost],
         "state": step.state,
         "seeds": step.seeds,
         "reason": step.reason,
-        "criteria": criteria,
+        "criteria": [_reached(one) for one in step.criteria],
         "folder": f"{FOLDER}/{slug(step.change)}",
+    }
+
+
+def _reached(one: Judged) -> Node:
+    """What a change reaches of a criterion, by the attack that decides it."""
+    beyond = shortfall(one)
+    shown = one.shown
+    return {
+        "id": one.id,
+        "outcome": one.outcome,
+        "under": one.decisive,
+        "beyond": None if beyond == math.inf else beyond,
+        "figure": shown.figure if shown else None,
+        "lower": shown.lower if shown else None,
+        "upper": shown.upper if shown else None,
     }

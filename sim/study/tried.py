@@ -53,8 +53,9 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
     able = runs.candidates(asked.design, known)
     names = able if only is None else [name for name in able if name in only]
     stated = values.get("seeds")
-    seeds = None if stated is None else compose.seeds(stated, 0)
-    made, refused = designs.experiments(asked, names, (0,) if seeds is None else seeds[:1])
+    first = asked.design.trial.first_seed
+    seeds = None if stated is None else compose.seeds(stated, first)
+    made, refused = designs.experiments(asked, names, (first,) if seeds is None else seeds[:1])
     control = [one for one in made if one.attack == designs.NONE][-1]
     facts = Facts(
         config=control.config,

@@ -53,7 +53,7 @@ def sentences(experiment: Experiment) -> list[str]:
         )
     traffic = found.traffic(n_hospitals, experiment.plan.network.n_params)
     texts.append(
-        f"each hospital has {traffic.messages} messages in a round, sends {traffic.sent:,} bytes"
+        f"a hospital has {traffic.messages} messages in a round, sends {traffic.sent:,} bytes"
         f" and is sent {traffic.received:,}"
     )
     return texts

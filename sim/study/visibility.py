@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from sim.design import options, overlap
+from sim.design import plan as plans
+from sim.design.plan import FederationPlan
 from sim.evidence import Conflict, Visibility
+from sim.federation.protocols.plain import protocol_of
 from sim.study.experiment import Experiment
-from sim.types import BY_AGGREGATOR, LEVELS
+from sim.types import LEVELS, Members
+
+TWO = "secure aggregation and a consortium of two"
+BOUND = "a bound in the hospital and hostile hospitals"
+REDRAWN = "groups drawn anew and hidden updates"
+EACH_OTHER = (
+    "Two hospitals read each other: each subtracts its own update from the sum, which the common"
+    " model shows, and is left with the other's, whatever protocol adds them up."
+)
 
 KNOWN = {
     "own": "each its own update only",
@@ -16,13 +30,7 @@ KNOWN = {
 
 def visibility(experiment: Experiment) -> list[Visibility]:
     """The visibility of each party in one round."""
-    n_hospitals = len(experiment.consortium)
-    n_rows = len(experiment.plan.groups(1))
-    noise = ", clipped and noised in the hospital" if experiment.plan.dp is not None else ""
-    if n_rows == n_hospitals:
-        rows = f"{n_rows} updates, one for each hospital{noise}; record counts"
-    else:
-        rows = f"{n_rows} sum of {n_hospitals} updates{noise}; no record counts"
+    rows = _rows(experiment.plan)
     own = "its own records; the common model of each round"
     final = "the common model after the last round"
     parties = [
@@ -31,12 +39,31 @@ def visibility(experiment: Experiment) -> list[Visibility]:
         Visibility(party="whoever gets the final model", sees=final),
     ]
     attack = experiment.attack_plan
-    by_others = set(attack.absent).union(*(attack.of_kind(kind) for kind in BY_AGGREGATOR))
-    acting = [name for name in attack.attacks if name not in by_others]
+    acting = attack.by_hospitals
     if acting:
         sees = f"the common model; {KNOWN[_used(experiment)]}"
         parties.append(Visibility(party=f"hostile hospitals ({', '.join(acting)})", sees=sees))
     return parties
+
+
+def _rows(plan: FederationPlan) -> str:
+    """What the aggregator gets of a round, in words."""
+    n_hospitals = len(plan.hospitals)
+    groups = plan.groups(1)
+    noise = ", clipped and noised in the hospital" if plan.dp is not None else ""
+    if not plan.is_hiding:
+        counts = "record counts" if plan.states_counts else "no record counts but the agreed one"
+        return f"{n_hospitals} updates, one for each hospital{noise}; {counts}"
+    counts = "no record counts" if plan.terms.sizes is None else "record counts, by the plan"
+    if len(groups) == 1:
+        return f"1 sum of {n_hospitals} updates{noise}; {counts}"
+    drawn = "drawn anew in each round" if plan.secagg.is_redrawn else "the same in all rounds"
+    sizes = _either(groups)
+    return f"{len(groups)} sums of {sizes} updates each{noise}, groups {drawn}; {counts}"
+
+
+def _either(groups: Members) -> str:
+    return " or ".join(map(str, sorted({len(group) for group in groups})))
 
 
 def _used(experiment: Experiment) -> str:
@@ -46,23 +73,39 @@ def _used(experiment: Experiment) -> str:
     return LEVELS[min(granted, max(uses, default=0))]
 
 
+def note(plan: FederationPlan) -> str | None:
+    """What of secure aggregation is simulated; None where nothing is."""
+    if not (plan.is_hiding and protocol_of(plan).is_clear):
+        return None
+    return (
+        "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
+        " aggregator is left with their sums; only a protocol in messages hides updates on the way."
+    )
+
+
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The conflicts inside the design, each in one sentence."""
     found = list[Conflict]()
-    hidden = experiment.plan.is_hiding
-    robust = getattr(experiment.plan.chain.rule, "n_hostile", None) is not None
-    if hidden:
+    plan = experiment.plan
+    robust = getattr(plan.chain.rule, "n_hostile", None) is not None
+    if plan.is_hiding:
+        sizes = tuple(len(hospital.train) for hospital in experiment.consortium.hospitals)
+        others = _others(plan.text, sizes, experiment.settings.policy.least)
         found.append(
             Conflict(
                 id="secagg-robustness",
                 between="secure aggregation and robust aggregation",
-                text=(
-                    "The aggregator sees a sum only, so no rule can tell a hostile hospital's"
-                    " update from an honest one; one hostile hospital can move the model as far as"
-                    " it likes."
-                ),
+                text=f"{_hidden(plan)}{others}",
             )
         )
+        if len(plan.hospitals) == 2:
+            found.append(Conflict(id="secagg-two", between=TWO, text=EACH_OTHER))
+        redrawn = _redrawn(plan.text)
+        if redrawn is not None:
+            found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
+    bound = plan.training.max_norm
+    if bound is not None:
+        found.append(Conflict(id="bound-unproven", between=BOUND, text=_unproven(plan, bound)))
     if robust:
         found.append(
             Conflict(
@@ -75,7 +118,7 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                 ),
             )
         )
-    if experiment.plan.dp is not None:
+    if plan.dp is not None:
         found.append(
             Conflict(
                 id="dp-utility",
@@ -87,3 +130,45 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
             )
         )
     return found
+
+
+def _unproven(plan: FederationPlan, bound: float) -> str:
+    """Who keeps to the bound on the length of updates, in words."""
+    start = f"Honest hospitals shorten their updates to a length of at most {bound:g}."
+    if plan.is_hiding:
+        return (
+            f"{start} A sum does not show whether each did: a hostile hospital that does not is"
+            " added up like the others, for none proves the length of what it sends."
+        )
+    return (
+        f"{start} A hostile hospital does not have to; the aggregator sees its update and can"
+        " shorten it with steps=[clip]."
+    )
+
+
+def _hidden(plan: FederationPlan) -> str:
+    """What no rule can tell on the rows of the plan, in words."""
+    groups = plan.groups(1)
+    if len(groups) == 1:
+        return (
+            "The aggregator sees a sum only, so no rule can tell a hostile hospital's update from"
+            " an honest one; one hostile hospital can move the model as far as it likes."
+        )
+    return (
+        f"The aggregator sees {len(groups)} sums of {_either(groups)} hospitals each, so no rule"
+        " can tell a hostile hospital's update from those that it is added to; one hostile"
+        " hospital spoils its whole group."
+    )
+
+
+@lru_cache(maxsize=256)
+def _others(text: str, sizes: tuple[int, ...], least_group: int) -> str:
+    """The other choices for the plan with this ``text``, with their numbers; runs share plans."""
+    found = options.options(plans.read(text), sizes, least_group)
+    useful = [one for one in found if one.withstands != 0 and one.n_rows > 2]
+    return f" Other choices: {options.sentence(useful)}." if useful else ""
+
+
+@lru_cache(maxsize=256)
+def _redrawn(text: str) -> str | None:
+    return overlap.sentence(plans.read(text))

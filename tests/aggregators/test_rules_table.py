@@ -68,6 +68,7 @@ ANCHORED = {
     "rfa": "nu is a length",
     "rfa-zero": LENGTH,
     "rfa-count": "nu is a length",
+    "rfa-size": "nu is a length",
     "weak_dp": LENGTH,
     "weak_dp-1.0": LENGTH,
     "sign_majority": ANGLE,
@@ -112,7 +113,7 @@ BOUNDED = {
     "foolsgold-signed": "rows that are alike do not count",
 }
 # Case -> distance of two rows that agree, or of one alone, from which on they move the result far.
-MOVED_FROM = {"mean": 1e3, "mean-count": 1e3, "rfa": 1e3, "rfa-count": 1e3, "rlr": 1e3}
+MOVED_FROM = dict.fromkeys(("mean", "mean-count", "rfa", "rfa-count", "rfa-size", "rlr"), 1e3)
 MOVED_BY_ONE_FROM = {**MOVED_FROM, "foolsgold": 1e3, "foolsgold-signed": 1e3}
 # Compared with the oracle on rows without ties: on a lattice directions, angles and clusters are
 # not unique.
@@ -160,15 +161,31 @@ def honest_radius(rows: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def plainly(rule: Rule, view: View) -> list[float]:
-    """What the oracle gives. A row that weighs two records is two rows; so is a hostile one."""
+    """What the oracle gives. A row of two records or hospitals is two rows; so is a hostile one."""
     fields = dataclasses.asdict(rule)
     rows = view.rows.tolist()
-    if fields.get("weighting") == "count":
-        counts = view.weights.astype(int).tolist()
+    if fields.get("weighting", "uniform") != "uniform":
+        counts = repeats(rule, view)
         rows = [row for row, count in zip(rows, counts, strict=True) for _ in range(count)]
         fields["weighting"] = "uniform"
         fields |= {"n_hostile": sum(sorted(counts)[-N_HOSTILE:])} if "n_hostile" in fields else {}
     return getattr(oracles, name_of(rule))(rows, **fields)
+
+
+def repeats(rule: Rule, view: View) -> list[int]:
+    """How often each row counts."""
+    weighting = dataclasses.asdict(rule).get("weighting", "uniform")
+    if weighting == "size":
+        return view.sizes.tolist()
+    return [1] * len(view.rows) if weighting == "uniform" else view.weights.astype(int).tolist()
+
+
+def in_groups(view: View) -> View:
+    """The view with one or two hospitals behind each row."""
+    members = tuple(
+        (*group, f"{group[0]}b") if i % 2 else group for i, group in enumerate(view.members)
+    )
+    return dataclasses.replace(view, members=members)
 
 
 @every_rule
@@ -177,6 +194,8 @@ def plainly(rule: Rule, view: View) -> list[float]:
 def test_rule_equals_its_oracle(rule: Rule, data: st.DataObject) -> None:
     general = name_of(rule) in GENERAL_POSITION
     view = clear(data.draw(spread_rows((1.0,)) if general else WHOLE))
+    if "size" in repr(rule):
+        view = in_groups(view)
     expected = plainly(rule, view)
     got = rule(view, stream(0, "rule"))
     cost = oracles.COST.get(name_of(rule))
@@ -185,9 +204,7 @@ def test_rule_equals_its_oracle(rule: Rule, data: st.DataObject) -> None:
             got, expected, rtol=1e-6 if general else 1e-11, atol=1e-7 if general else 1e-11
         )
     else:
-        rows = np.repeat(
-            view.rows, view.weights.astype(int) if "count" in repr(rule) else 1, axis=0
-        ).tolist()
+        rows = np.repeat(view.rows, repeats(rule, view), axis=0).tolist()
         assert cost(got.tolist(), rows) <= cost(expected, rows) * (1 + 1e-9)
 
 

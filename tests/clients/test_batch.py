@@ -2,8 +2,9 @@
 optimizer, step by step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus import GradSampleModule
-from opacus.optimizers import DPOptimizer
 from scipy import stats
 from torch import nn
 
 from clients.batched import Job, Noise, Optimizer, engine, padded, updates
-from clients.training import seeded, train
+from clients.dp_sgd import _noisy
+from clients.training import train
 from sim.design import batches
 from sim.models import check
 from sim.models.cnn import Convolutional
@@ -36,6 +37,11 @@ NETWORKS = [*CHAINS, CNN]
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=str)
 SMALL = NETWORKS[1]
 SIZES = (1, 2, 15, 16, 17, 40)  # records of the hospitals of most tests; batches have 16
+
+
+def draws(place: int, seed: int = 0) -> Callable[[], np.random.Generator]:
+    """What gives the stream of noise of one hospital."""
+    return partial(stream, seed, "noise", place)
 
 
 def trained(optimizer: str = "sgd", batch_size: int = 16, **changes: Any) -> Training:
@@ -149,7 +155,7 @@ def test_where_chunks_end_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, network: Network, models: int, private: bool
 ) -> None:
     def found() -> list[np.ndarray]:
-        noises = [Noise(1.0, 0.5, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
+        noises = [Noise(1.0, 0.5, 16.0, draws(i)) for i in range(len(SIZES))]
         jobs, _ = jobs_and_truth(network, SIZES, [trained()] * len(SIZES))
         chosen = [
             replace(job, noise=noise if private else None)
@@ -208,7 +214,7 @@ def test_the_fast_path_is_held_to_the_general_one(network: FullyConnected, optim
     def found(of: FullyConnected) -> list[np.ndarray]:
         jobs, _ = jobs_and_truth(of, SIZES, [how] * len(SIZES))
         if optimizer == "private":
-            noises = [Noise(0.5, 1.0, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
+            noises = [Noise(0.5, 1.0, 16.0, draws(i)) for i in range(len(SIZES))]
             jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
         return updates(of, jobs, Optimizer(how.optimizer, how.lr, proximal))
 
@@ -225,7 +231,7 @@ def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(
     def found(chosen: Sequence[int]) -> list[bytes]:
         jobs, _ = jobs_and_truth(CNN, SIZES, [how] * len(SIZES))
         if optimizer == "private":
-            noises = [Noise(0.5, 1.0, 16.0, stream(0, "noise", i)) for i in range(len(SIZES))]
+            noises = [Noise(0.5, 1.0, 16.0, draws(i)) for i in range(len(SIZES))]
             jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
         kind = Optimizer(how.optimizer, how.lr)
         return [update.tobytes() for update in updates(CNN, [jobs[i] for i in chosen], kind)]
@@ -248,16 +254,16 @@ def opacus(
     noise: Noise,
     lr: float,
 ) -> Any:
-    """The update of Opacus's optimizer from the same batches, with noise from ``noise.rng``."""
+    """The update of Opacus's optimizer from the same batches, with noise from ``noise.stream``."""
     module = GradSampleModule(network.module())
     load(module, first)
-    steps = DPOptimizer(
+    steps = _noisy()(
         torch.optim.SGD(module.parameters(), lr=lr),
         noise_multiplier=noise.multiplier,
         max_grad_norm=noise.max_grad_norm,
         expected_batch_size=noise.expected_batch,
-        generator=seeded(noise.rng),
     )
+    steps.rng = noise.stream()
     for chosen in drawn:
         steps.zero_grad()
         if len(chosen):
@@ -279,12 +285,12 @@ def private_jobs(
     jobs, truth, how = [], [], trained(local_steps=n_steps)
     for i, n in enumerate(sizes):
         rows, first = records(n, FEATURES, i), weights(network, i)
-        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how)
+        chosen = batches.poisson(key(0, "hospital", f"hospital {i}"), 1, n, how, n)
         chosen[-1] = chosen[-1][:0] if i == 0 else chosen[-1]
         expected = batches.sample_rate(n, how) * n
 
         def noise(i: int = i, expected: float = expected) -> Noise:
-            return Noise(clip * (1 + i), sigma * (1 + i), expected, stream(0, "noise", i))
+            return Noise(clip * (1 + i), sigma * (1 + i), expected, draws(i))
 
         jobs.append(Job(first, rows, padded(chosen), noise()))
         truth.append(opacus(network, first, rows, chosen, noise(), how.lr))
@@ -302,7 +308,7 @@ def test_private_steps_without_noise_are_those_of_opacus(
 
 
 @EACH_NETWORK
-def test_private_steps_draw_the_noise_that_opacus_draws(network: Network) -> None:
+def test_private_steps_draw_the_noise_that_a_hospital_alone_draws(network: Network) -> None:
     jobs, truth = private_jobs(network, SIZES, 5, 1.5, 1.0)
     assert gap(updates(network, jobs, Optimizer("sgd", 0.1)), truth) <= 1e-5
     silent, _ = private_jobs(network, SIZES, 5, 0.0, 1.0)
@@ -316,7 +322,12 @@ def noise_alone(
     """Updates of hospitals whose every batch is empty, (n_jobs, n_params)."""
     none = padded([np.empty(0, dtype=np.int64)] * n_steps)
     jobs = [
-        Job(weights(SMALL), records(3), none, Noise(clip, sigma, expected, stream(1, "noise", i)))
+        Job(
+            weights(SMALL),
+            records(3),
+            none,
+            Noise(clip, sigma, expected, draws(i, 1)),
+        )
         for i in range(n_jobs)
     ]
     return np.stack(updates(SMALL, jobs, Optimizer("sgd", lr)))

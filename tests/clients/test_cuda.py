@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def jobs(network: Network, private: bool) -> list[Job]:
         features = rng.normal(size=(n, 64)).astype(np.float32)
         records = Records(features, rng.integers(0, 2, n).astype(np.float32))
         drawn = padded(batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, HOW))
-        noise = Noise(1.0, 1.0, 16.0, stream(0, "noise", i)) if private else None
+        noise = Noise(1.0, 1.0, 16.0, partial(stream, 0, "noise", i)) if private else None
         made.append(Job(network.initialize(stream(0, "weights", i)), records, drawn, noise))
     return made
 
@@ -84,11 +85,11 @@ def test_updates_on_a_gpu_are_those_of_the_processor(
 def test_noise_on_a_gpu_is_that_of_the_processor(device: str) -> None:
     network = NETWORKS[-1]
     loud = [
-        replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i)))
+        replace(job, noise=Noise(1.0, 50.0, 16.0, partial(stream, 0, "noise", i)))
         for i, job in enumerate(jobs(network, private=False))
     ]
     again = [
-        replace(job, noise=Noise(1.0, 50.0, 16.0, stream(0, "noise", i)))
+        replace(job, noise=Noise(1.0, 50.0, 16.0, partial(stream, 0, "noise", i)))
         for i, job in enumerate(loud)
     ]
     here = updates(network, loud, Optimizer("sgd", 0.01))

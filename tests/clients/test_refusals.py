@@ -19,7 +19,7 @@ from sim.datasets.encoding import matching
 from sim.design.plan import FederationPlan, read
 from sim.design.refusals import REFUSED, SENTENCES
 from sim.design.simulated import Simulated
-from sim.design.site import PrivacyPolicy, Site, Source, spent
+from sim.design.site import PrivacyPolicy, Site, Source, after_a_round, spent
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.federation import wire
@@ -32,7 +32,7 @@ from tests.federation import experiment
 from tests.searching import encodings
 
 SMALL = ("consortium=heart4", "model=logistic", "training.rounds=2", "training.local_steps=2")
-PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0", "dp.accountant=rdp")
+PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 SEED = 7_340_918_273_645_111_999
 NAMES = experiment(*SMALL).consortium.names
 
@@ -79,7 +79,18 @@ def test_a_rule_without_enough_of_those_who_accept_skips_its_rounds(engine: str)
 
 
 @each_engine
-def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_more(
+def test_a_hospital_refuses_a_smaller_group_than_its_policy_allows(engine: str) -> None:
+    words = ("secagg=groups", "secagg.size=2", "policy.least_group=3")
+    record = ENGINES[engine](experiment(*SMALL, *words, f"policy.hospitals=[{NAMES[1]}]"))
+    reasons = {entry.hospital: entry.reason for entry in record.screened}
+    assert reasons[NAMES[1]] == REFUSED + SENTENCES["group"]
+    assert len(reasons) == 2  # the other one of its group would be left alone
+    accepted = ("secagg=sum", "secagg.least=3", "policy.least_group=3")
+    assert ENGINES[engine](experiment(*SMALL, *accepted)).screened == []
+
+
+@each_engine
+def test_a_round_that_would_spend_more_than_the_policy_allows_is_refused_by_name(
     engine: str,
 ) -> None:
     design = experiment(*SMALL, *PRIVATE)
@@ -88,12 +99,16 @@ def test_a_larger_epsilon_than_the_policy_allows_is_refused_by_those_who_spend_m
     between = (ordered[-2] + ordered[-1]) / 2
     record = ENGINES[engine](experiment(*SMALL, *PRIVATE, f"policy.max_epsilon={between}"))
     worst = max(by_name, key=lambda name: by_name[name])
-    assert [(entry.hospital, entry.reason) for entry in record.screened] == 2 * [
-        (worst, REFUSED + SENTENCES["epsilon"])
+    assert [(entry.round, entry.hospital, entry.reason) for entry in record.screened] == [
+        (2, worst, REFUSED + SENTENCES["epsilon"])
     ]
     assert record.skipped_rounds == []
-    assert record.value("epsilon", worst) == 0
-    assert record.value("epsilon") == pytest.approx(ordered[-2])
+    assert record.privacy is not None
+    site = design.truth.site(worst)
+    of_one_round = after_a_round(design.plan, len(site.records), [])
+    assert record.value("epsilon", worst) == pytest.approx(of_one_round)
+    assert of_one_round < between
+    assert record.value("epsilon") == pytest.approx(max(of_one_round, ordered[-2]))
 
 
 @each_engine
@@ -113,6 +128,14 @@ def test_hospitals_that_all_refuse_a_private_plan_spend_nothing(engine: str) -> 
         ([], PrivacyPolicy(max_epsilon=1e6), "epsilon"),
         ([], PrivacyPolicy(secagg=True), "secagg"),
         (["secagg=sum"], PrivacyPolicy(secagg=True), None),
+        ([], PrivacyPolicy(least_group=1), None),
+        ([], PrivacyPolicy(least_group=2), "group"),
+        (["secagg=sum"], PrivacyPolicy(least_group=2), None),
+        (["secagg=sum"], PrivacyPolicy(least_group=3), "group"),  # a sum of 2 may be left
+        (["secagg=sum", "secagg.least=3"], PrivacyPolicy(least_group=3), None),
+        (["secagg=sum", "secagg.least=4"], PrivacyPolicy(least_group=5), "group"),
+        (["secagg=groups", "secagg.size=2"], PrivacyPolicy(least_group=2), None),
+        (["secagg=groups", "secagg.size=2"], PrivacyPolicy(least_group=3), "group"),
         (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e3), None),
         (PRIVATE, PrivacyPolicy(dp=True, max_epsilon=1e-3), "epsilon"),
         (PRIVATE, PrivacyPolicy(dp=True, secagg=True), "secagg"),
@@ -121,7 +144,7 @@ def test_hospitals_that_all_refuse_a_private_plan_spend_nothing(engine: str) -> 
 def test_a_policy_states_which_plans_it_refuses(
     words: list[str], policy: PrivacyPolicy, reason: str | None
 ) -> None:
-    assert policy.refusal(experiment(*SMALL, *words).plan, 100) == reason
+    assert policy.refusal(experiment(*SMALL, *words).plan, 100, []) == reason
 
 
 def test_without_a_policy_of_its_own_a_hospital_asks_for_what_the_plan_promises() -> None:
@@ -191,6 +214,21 @@ def test_a_hospital_trains_by_its_plan_and_refuses_every_other_task() -> None:
         (asked(design, n_params=5), "weights"),
     ):
         assert list(replies(design, message)) == 2 * [REFUSED + SENTENCES[reason]]
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_hospital_draws_its_noise_for_one_model_in_a_round(again: int) -> None:
+    """Whoever saw the same noise on two updates would subtract it."""
+    design = experiment(*SMALL, *PRIVATE)
+    contexts = [wire.context(1, 0), wire.context(1, 0)]
+    answers = together({1: design.source})
+    other = np.ones(design.plan.network.n_params, np.float32)
+    for message in (asked(design, round_=2), asked(design, round_=again, weights=other)):
+        alone = fit(design.source, message, contexts[0])
+        (batched,) = answers([message], contexts[1:])
+    for reply in (alone, batched):
+        with pytest.raises(wire.UnusableError, match=r"(again|same noise|later round)"):
+            wire.read_report(reply, design.plan.network.n_params, 10**6)
 
 
 def test_a_refusal_brings_no_words_of_the_hospital() -> None:

@@ -50,10 +50,10 @@ COMMANDS: Final[Mapping[str, str]] = {
         " attacks=[dropout,straggler,replay,malformed,inflated_count,honest_absence,"
         "[honest_absence,sign_flip]]"
     ),
-    # what the aggregator sees; record-level privacy by both accountants
+    # what the aggregator sees; record-level privacy by noise and by target
     "inversion": (
         "compare consortium=heart4 training.rounds=3 training.batch_size=8 training.local_steps=1"
-        f" {ALONE} dp.accountant=rdp dp.target_epsilon=null dp.noise_multiplier=0.8"
+        f" {ALONE} dp.target_epsilon=null dp.noise_multiplier=0.8"
         " defenses=[secagg,dp_record] attacks=[analytic_inversion]"
     ),
     "private": (
@@ -97,7 +97,7 @@ BY_HOSPITAL: Final[Mapping[str, str]] = {
     "summed": f"{SMALL} training.rounds=4 attack=[label_flip] secagg=sum",
     "private": (
         f"{SMALL} training.rounds=3 attack=[sign_flip] dp=record dp.target_epsilon=null"
-        " dp.noise_multiplier=1.0 dp.accountant=rdp"
+        " dp.noise_multiplier=1.0"
     ),
     "backdoor": "consortium=heart4 training.rounds=3 attack=[backdoor]",
     "faults": f"{SMALL} training.rounds=4 attack=[straggler,honest_absence]",

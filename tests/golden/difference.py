@@ -17,14 +17,26 @@ NOT_COMPARED: Final = ("run", "code", "seconds", "schema_", "previous", "hash")
 RENAMED: Final[Mapping[str, str]] = {}
 # patterns of paths that only newer or only older evidence has
 MAY_BE_MISSING: Final[tuple[str, ...]] = (
+    r"access\[.*\].*",  # the visibility table
+    r"conflicts\[groups-redraw\].*",
+    r"isolation",
+    r"config\.secagg\.agreement",
+    r"unmasking",  # what it withstands
     r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",
     r"inversion\.images.*",  # where records are images
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
+    r"config\.policy\.least_group",
+    r"config\.training\.max_norm",
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more
-REWORDED: Final[tuple[str, ...]] = (r"privacy\.not_covered\[5\]",)
+REWORDED: Final[tuple[str, ...]] = (
+    r"privacy\.not_covered\[5\]",
+    # they state the other choices with their numbers, and speak of groups as groups
+    r"conflicts\[.*\]\.text",
+    r"visibility\[.*\]\.sees",
+)
 
 # What names an item of a list; items without any of these go by their number.
 NAMES: Final = ("hospital", "party", "id", "part", "metric", "subject", "round", "target")

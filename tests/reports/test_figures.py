@@ -1,3 +1,4 @@
+import pickle
 import re
 from itertools import pairwise
 
@@ -115,6 +116,13 @@ def test_figures_come_out_the_same_twice_and_hold_no_links(name):
     assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', first)) <= set(
         re.findall(r'\bid="([^"]*)"', first)
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_finished_figure_gives_the_same_file_in_another_process(name):
+    figure = draw(name, study())
+    style.finish(figure)
+    assert style.png(pickle.loads(pickle.dumps(figure))) == style.png(figure)
 
 
 @pytest.mark.parametrize("name", NAMES)

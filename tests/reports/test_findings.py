@@ -11,6 +11,7 @@ from sim.evidence import (
 )
 from sim.evidence.intervals import rate_interval
 from tests.records import (
+    make_isolation,
     make_privacy,
     make_record,
 )
@@ -145,6 +146,43 @@ def test_crowd_compares_the_smallest_and_the_largest_sum():
     (text,) = findings.crowd(tables.inversions(everything()))
     assert "With 8 records in a row (no defense), 38 % were recovered; with 64 (sum), 0 %." in text
     assert findings.crowd(tables.inversions([])) == []
+
+
+def test_single_updates_are_stated_with_who_pooled_what_and_how_small_a_sum_is_left():
+    def text(**changes):
+        made = make_isolation(**changes)
+        record = make_record(attack="collusion", defense="secagg", isolation=made)
+        return {one.topic: one.text for one in findings.found([record])}["Single updates"]
+
+    start = "collusion under secagg: the aggregator and 1 of 6 hospitals recovered"
+    assert text() == (
+        f"{start} no honest hospital's update; the smallest sum that was held is of 5 honest"
+        " hospitals."
+    )
+    assert text(n_recovered=1, n_honest=1, error=1e-17, smallest=1) == (
+        f"{start} 1 of 1 update of honest hospitals, the best exactly."
+    )
+    assert text(n_recovered=2, error=0.0123, smallest=1) == (
+        f"{start} 2 of 5 updates of honest hospitals, the best with an error of 0.012 of its"
+        " length."
+    )
+    assert text(error=0.34, smallest=1).endswith(
+        "update, with an error of at least 0.34; the smallest sum that was held is of 1 honest"
+        " hospital."
+    )
+    assert text(smallest=None, colluding=()) == (
+        "collusion under secagg: the aggregator recovered no honest hospital's update, and held no"
+        " sum of any."
+    )
+
+
+def test_without_a_defense_one_sentence_states_that_all_updates_are_seen():
+    records = [
+        make_record(attack=name, isolation=make_isolation(5, attack=name, error=0.0, smallest=1))
+        for name in ("collusion", "disaggregation")
+    ]
+    texts = {one.topic: one.text for one in findings.found(records)}
+    assert texts["Single updates"] == "With no defense the aggregator sees every update by itself."
 
 
 def test_what_small_hospitals_pay_for_privacy_is_stated_only_where_the_data_show_it():

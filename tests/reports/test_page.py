@@ -12,6 +12,7 @@ from reports.analysis import tables
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import (
+    Access,
     Recovered,
     RunRecord,
     Screened,
@@ -89,6 +90,34 @@ def test_visibility_and_conflicts_name_the_designs_that_have_them():
         {"party": "hostile", "sees": "all", "defenses": ["every design"]},
     ]
     assert [one["defenses"] for one in sections.conflicts(records)] == [["sum"]]
+
+
+def test_visibility_tables_state_what_a_defense_changes_once_for_all_designs_that_do():
+    clear = {"single update": "sees", "sum of all": "derives"}
+    hidden = {"single update": "no", "sum of all": "sees"}
+    without = [Access(party="the aggregator", before=clear, after=clear)]
+    with_sum = [Access(party="the aggregator", before=clear, after=hidden)]
+    records = [
+        make_record(access=without),
+        make_record(defense="krum", access=without),
+        make_record(defense="sum", access=with_sum),
+        make_record(defense="old"),
+    ]
+    assets = ["single update", "sum of all"]
+    assert sections.access(records) == [
+        {
+            "assets": assets,
+            "rows": {"the aggregator": ["sees", "derives"]},
+            "defenses": ["no defense", "krum"],
+        },
+        {
+            "assets": assets,
+            "rows": {"the aggregator": ["sees -> no", "derives -> sees"]},
+            "defenses": ["sum"],
+        },
+    ]
+    html = html_of(records)
+    assert "<td>sees → no</td><td>derives → sees</td>" in html
 
 
 def test_gallery_shows_equal_reconstructions_once():
@@ -256,6 +285,7 @@ def test_page_escapes_hostile_names():
     more = {
         "hospitals": hospitals,
         "visibility": [Visibility(party=evil, sees=evil)],
+        "access": [Access(party=evil, before={evil: evil}, after={evil: "no"})],
         "data_source": evil,
         "config": {evil: evil, "report": {"material_drop": 0.05}},
     }

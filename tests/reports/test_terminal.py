@@ -5,6 +5,7 @@ import re
 from reports import terminal
 from reports.analysis import tables
 from tests.records import (
+    make_isolation,
     make_privacy,
     make_record,
 )
@@ -84,3 +85,11 @@ def test_run_table_states_when_an_attack_did_nothing():
 
 def test_terminal_does_not_read_names_as_markup():
     assert "[red]x" in printed(terminal.closing([make_record(defense="[red]x")]))
+
+
+def test_closing_table_counts_the_single_updates_that_an_attack_on_secure_aggregation_recovered():
+    isolation = make_isolation(2)
+    records = [make_record(), make_record(attack="collusion", isolation=isolation)]
+    text = printed(terminal.closing(records))
+    assert "2 of 5" in text
+    assert "single" in text

@@ -6,18 +6,20 @@ from tests.records import make_record
 from tests.reports.reading import html_of
 
 FIGURES = [outcome("messages", 10), outcome("bytes_sent", 19966), outcome("bytes_received", 21654)]
+WITHSTANDS = ["4 of 12 may vanish"]
 SHARES = [Unopened(round=n, sender="hospital_1", receiver="hospital_2") for n in (1, 2)]
 
 
 def test_a_defense_that_states_no_traffic_has_no_row() -> None:
     assert traffic.rows([make_record()]) == []
-    records = [make_record(), make_record(defense="protocol", more=FIGURES)]
+    records = [make_record(), make_record(defense="protocol", more=FIGURES, unmasking=WITHSTANDS)]
     assert traffic.rows([*records, *records]) == [
         {
             "defense": "protocol",
             "messages": 10,
             "bytes_sent": 19966,
             "bytes_received": 21654,
+            "texts": ["4 of 12 may vanish."],
         }
     ]
 
@@ -39,4 +41,5 @@ def test_the_page_shows_both() -> None:
     assert "What secure aggregation exchanges" in html
     assert '<td class="n">19,966</td>' in html
     assert "2 shares did not open" in html
+    assert "4 of 12 may vanish." in html_of([make_record(more=FIGURES, unmasking=WITHSTANDS)])
     assert "What secure aggregation exchanges" not in html_of([make_record()])

@@ -57,7 +57,7 @@ def test_a_comparison_keeps_its_sound_seeds_beside_an_undefined_one(
 def test_explain_states_what_epsilon_does_not_cover(
     call: Call, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    noise = ("dp.target_epsilon=null", "dp.noise_multiplier=1.5", "dp.accountant=rdp")
+    noise = ("dp.target_epsilon=null", "dp.noise_multiplier=1.5")
     assert (
         call("explain", "consortium=heart4", "defense=dp_record", "training.rounds=1", *noise) == 0
     )

@@ -8,15 +8,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from reports import dfd, page
-from reports.validation import LETTERS, write_validation
+from reports.analysis import changes
+from reports.figures.changes import LOOKS
+from reports.figures.changes import changes as draw_changes
+from reports.validation import write_validation
 from sim import evidence
 from sim.errors import InputError
 from tests.assessed import CATALOG, make_design, make_values, pairs, recovered
 from tests.records import addressed
 from threats import problems, stored, verdict
+from threats.applicability import LETTERS
 from threats.assessment import Assessment, assess
 from threats.system import Design
 
@@ -57,7 +62,11 @@ class Page(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        assert not {name for name, _ in attrs} & {"href", "id"}
+        given = dict(attrs)
+        if (id_ := given.get("id")) is not None:
+            self.ids.append(id_)
+        if (href := given.get("href")) is not None:
+            self.links.append(href)
 
     def handle_endtag(self, tag: str) -> None:
         opened, _ = self._open.pop()
@@ -237,8 +246,13 @@ def test_boxes_lie_apart_and_flows_end_at_them() -> None:
 
 
 def test_stride_has_the_letters_of_each_kind(tmp_path: Path) -> None:
-    """A cell has the rows with its letter; letters that a kind does not have stand in no cell."""
-    design = make_design()
+    """A cell has the rows with its letter; cells of letters that a kind does not have are shaded.
+
+    One part of the design is not of the kind that its threats strike.
+    """
+    values = make_values()
+    values["components"][1]["dfd"] = "actor"
+    design = problems.design(values)
     found = validated(tmp_path, design)
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     table = text.split('<table class="stride">')[1].split("</table>")[0]
@@ -252,13 +266,13 @@ def test_stride_has_the_letters_of_each_kind(tmp_path: Path) -> None:
         cells = line.split("<td")[2:]
         assert len(cells) == 6
         for letter, cell in zip("STRIDE", cells, strict=True):
-            if letter not in LETTERS[kinds[id_]]:
-                assert 'class="off"' in cell
-                assert "#row-" not in cell
-                continue
+            assert ('class="off"' in cell) == (letter not in LETTERS[kinds[id_]])
             linked = {one.split("-by-")[0] for one in re.findall("#row-(THR-[A-Z]+)", cell)}
             rows = [row for row in found.rows if row.element == id_ and letter in row.stride]
             assert linked == {row.threat for row in rows}
+            assert all((letter in row.stride_beyond) == ("off" in cell) for row in rows)
+    assert "Is hospital a actor?" not in text
+    assert any("Is hospital an actor?" in one for one in found.questions)
 
 
 def test_names_of_anybody_are_text(tmp_path: Path) -> None:
@@ -363,37 +377,136 @@ def test_a_design_without_anything_measured_has_a_page(tmp_path: Path) -> None:
             assert reason in text
 
 
+def step(change: str, state: str, figure: float | None = None, **more: Any) -> dict[str, Any]:
+    """A change that reaches this loss of ``accuracy``, of which at most 0.05 is asked."""
+    met = {"met": "met", "not_met": "not_met"}.get(state, "inconclusive")
+    reached = {
+        "id": "accuracy", "outcome": met, "under": "alie", "figure": figure,
+        "lower": None if figure is None else figure - 0.01,
+        "upper": None if figure is None else figure + 0.02,
+        "beyond": None if figure is None else max(0.0, figure - 0.05),
+    }  # fmt: skip
+    head = {"cost": "one rule", "seeds": 5, "reason": "", "folder": "search/x"}
+    criteria = [] if state in ("undefined", "untried") else [reached]
+    return {**head, "change": change, "state": state, "criteria": criteria, **more}
+
+
 def search_of(design: Design, smallest: list[str]) -> dict[str, Any]:
-    """A search with two changes, of which the second was judged."""
-    missed = {"id": "accuracy", "outcome": "not_met", "under": "alie", "beyond": 0.125}
-    step = {"cost": "one rule", "state": "not_met", "seeds": 2, "reason": "", "folder": "search/x"}
+    """A search with a change of each state."""
+    steps = [
+        step("a rule that is not defined", "undefined", reason="no rows"),
+        step("<i>the rule krum", "not_met", 0.175),
+        step("the rule median", "inconclusive", 0.04),
+        step("the rule mean", "left_out", 0.3, seeds=2),
+        step("a clip of 9", "unfinished", None, seeds=2, cost="one number"),
+        step("one hospital more", "untried", cost="one hospital more", seeds=0),
+        *(step(name, "met", 0.01, cost="one number") for name in smallest),
+    ]
     return {
         "schema": "wardround.search/1",
         "design": {"name": design.meta.name, "sha256": design.digest},
         "complete": True,
+        "summary": ["<b>In short.", "5 of 6 changes were tried."],
         "smallest": smallest,
         "in_the_way": [] if smallest else ["accuracy"],
-        "changes": [
-            {**step, "change": "a rule that is not defined", "criteria": [], "reason": "no rows"},
-            {**step, "change": "<i>the rule krum", "criteria": [missed]},
-        ],
+        "changes": steps,
     }
 
 
 @pytest.mark.parametrize("smallest", [["a clip of 1"], []])
 def test_a_search_for_the_smallest_change_is_shown(tmp_path: Path, smallest: list[str]) -> None:
-    """The change that helps, or what stands in the way, and each change that was judged."""
+    """The summary, the figure, each change that was judged, and why others were not."""
     design = make_design()
     validated(tmp_path, design)
     path = tmp_path / stored.SEARCH
     path.write_text(json.dumps(search_of(design, smallest)), encoding="utf-8")
     write_validation(tmp_path, evidence.chain(tmp_path))
     text = read(tmp_path).of("next")
-    assert ("a clip of 1: meets all criteria." in text) == bool(smallest)
-    assert ("In the way: accuracy." in text) != bool(smallest)
-    assert "1 of 2 changes tried" in text
+    assert "<b>In short. 5 of 6 changes were tried." in text
     assert "<i>the rule krum" in text
-    assert "under alie, beyond by 0.125" in text
+    assert "0.175 under alie" in text
+    assert "a rule that is not defined (one rule) makes no design that can be run: no rows" in text
+    assert (tmp_path / "report" / "figures" / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert 'id="fig-search"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_search_without_a_change_that_was_judged_has_no_figure(tmp_path: Path) -> None:
+    design = make_design()
+    validated(tmp_path, design)
+    values = search_of(design, []) | {"changes": [step("a", "untried")]}
+    (tmp_path / stored.SEARCH).write_text(json.dumps(values), encoding="utf-8")
+    write_validation(tmp_path, evidence.chain(tmp_path))
+    assert "5 of 6 changes were tried." in read(tmp_path).of("next")
+    assert not (tmp_path / "report" / "figures" / "search.png").exists()
+
+
+def candidates(found: Assessment, values: dict[str, Any]) -> pl.DataFrame:
+    keys = stored.Searched.model_fields
+    searched = stored.Searched.model_validate({key: values[key] for key in keys})
+    return changes.candidates(found, searched)
+
+
+def test_candidates_are_the_design_and_its_changes_by_cost_and_nearness(tmp_path: Path) -> None:
+    """A row a change and criterion; figures and misses only where a seed has one."""
+    design = make_design()
+    validated(tmp_path, design)
+    found = stored.read(tmp_path, evidence.chain(tmp_path)).assessment
+    frame = candidates(found, search_of(design, ["a clip of 1"]))
+    assert frame["change"].unique(maintain_order=True).to_list() == [
+        changes.DESIGN, "a clip of 1", "a clip of 9", "the rule median", "<i>the rule krum",
+        "the rule mean", "a rule that is not defined", "one hospital more",
+    ]  # fmt: skip
+    assert len(frame) == 8 * len(found.criteria)
+    ours = frame.filter(criterion="accuracy").rows_by_key("change", named=True, unique=True)
+    krum = ours["<i>the rule krum"]
+    assert (krum["figure"], krum["bound"], krum["limit"]) == (0.175, "loss_at_most", 0.05)
+    assert krum["beyond"] == pytest.approx(0.125)
+    assert ours["a clip of 9"]["beyond"] is None
+    design_row = ours[changes.DESIGN]
+    (judged,) = [one for one in found.criteria if one.id == "accuracy"]
+    assert judged.shown is not None
+    assert design_row["figure"] == judged.shown.figure
+
+
+def test_the_figure_of_a_search_shows_limits_states_and_what_was_tried(tmp_path: Path) -> None:
+    """A panel a criterion, heads with counts, a mark for each change with a figure."""
+    design = make_design()
+    validated(tmp_path, design)
+    found = stored.read(tmp_path, evidence.chain(tmp_path)).assessment
+    figure = draw_changes(candidates(found, search_of(design, ["a clip of 1"])))
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert panels.keys() == {one.id for one in found.criteria}
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [
+        changes.DESIGN, "one number: 2 of 2 tried", "a clip of 1", "a clip of 9 (2 seeds)",
+        "one rule: 3 of 4 tried", "the rule median", "<i>the rule krum", "the rule mean (2 seeds)",
+        "one hospital more: 0 of 1 tried",
+    ]  # fmt: skip
+    accuracy = panels["accuracy"]
+    assert accuracy.get_xlabel() == "loss: at most 0.05"
+    marks = {
+        (float(line.get_xdata()[0]), int(line.get_ydata()[0]))
+        for line in accuracy.get_lines()
+        if line.get_marker() != "None"
+    }
+    assert {(0.01, 2), (0.04, 5), (0.175, 6), (0.3, 7)} < marks
+    assert len(marks) == 5
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == [look.text for look in LOOKS.values()]
+
+
+def test_of_many_changes_and_criteria_the_figure_states_what_it_leaves_out(tmp_path: Path) -> None:
+    design = make_design()
+    validated(tmp_path, design)
+    found = stored.read(tmp_path, evidence.chain(tmp_path)).assessment
+    many = [step(f"change {n}", "left_out", 0.1 + n / 100) for n in range(40)]
+    frame = candidates(found, search_of(design, []) | {"changes": many})
+    room = changes.chosen(frame)
+    assert list(room.changes) == [f"change {n}" for n in range(changes.MOST_CHANGES)]
+    assert room.left_out == [f"{40 - changes.MOST_CHANGES} changes further away"]
+    drawn = [label.get_text() for label in draw_changes(frame).axes[0].get_yticklabels()]
+    assert len(drawn) == changes.MOST_CHANGES + 2  # the design, and the head
 
 
 def test_a_search_of_another_design_is_refused(tmp_path: Path) -> None:

@@ -19,12 +19,11 @@ CALIBRATION = """
 import sys
 import torch
 from threadpoolctl import threadpool_limits
-from opacus.accountants import create_accountant
-from clients.dp_sgd import calibrated
+from clients.accounting import Terms, calibrated
 
 torch.set_num_threads(int(sys.argv[1]))
 threadpool_limits(int(sys.argv[1]))
-print(repr(calibrated(8.0, 1e-5, 16 / 42, 9, "prv")))
+print(repr(calibrated(8.0, 16 / 42, 9, Terms("add_remove", 1e-5))))
 """
 NOTEBOOK = """
 import functools, json, sys

@@ -240,12 +240,14 @@ def test_a_larger_loss_never_lowers_a_level(losses: list[float], data: st.DataOb
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 15), min_size=3, max_size=8), st.data())
-def test_one_record_more_never_lowers_a_level(counts: list[int], data: st.DataObject) -> None:
+@given(st.lists(st.sampled_from([1, 2, 16, 60]), min_size=3, max_size=8), st.data())
+def test_one_record_more_never_lowers_a_level(sizes: list[int], data: st.DataObject) -> None:
+    """Seeds have as many records, or one has many more than another."""
+    counts = [data.draw(st.integers(0, size - 1)) for size in sizes]
     which = data.draw(st.integers(0, len(counts) - 1))
     more = [count + (i == which) for i, count in enumerate(counts)]
     before, after = (
-        row_of(assessed(recovered(one), plan=PLAN), "THR-GI") for one in (counts, more)
+        row_of(assessed(recovered(one, sizes), plan=PLAN), "THR-GI") for one in (counts, more)
     )
     assert all(low <= high for low, high in zip(levels_of(before), levels_of(after), strict=True))
 
@@ -294,7 +296,7 @@ def test_what_an_adversary_cannot_do_is_excluded_with_a_code() -> None:
     _, excluded = applicable(make_design(), CATALOG)
     codes = {(one.threat, one.adversary): one.code for one in excluded}
     assert codes["THR-LF", "hostile"] == "powers"
-    assert codes["THR-COL", "reader"] == "powers"
+    assert codes["THR-GIM", "reader"] == "powers"
     values = make_values()
     values["adversaries"][0]["powers"] = ["control_training_data", "control_labels"]
     values["adversaries"][1] |= {"powers": ["see_aggregate"]}
@@ -481,6 +483,16 @@ def test_open_questions_name_what_nobody_stands_for() -> None:
         "THR-BYZ/hospital/hostile/robust is not tested: ",
     ):
         assert words in questions
+
+
+def test_a_stack_that_nobody_enforces_is_an_open_question() -> None:
+    asked = "Nobody is declared to enforce the stack robust: who makes sure of it?"
+    for stacks, is_open in (
+        ([{"id": "robust", "defense": "median"}], True),
+        ([{"id": "robust", "defense": "none"}], False),
+        (make_values()["stacks"], False),
+    ):
+        assert (asked in assessed([], make_design(stacks=stacks)).questions) == is_open
 
 
 def test_a_conflict_that_runs_recorded_is_a_row() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import beta, binom, t
 
 from sim.evidence.metrics import ANY, SHARE
 from threats import bounds
@@ -19,10 +22,12 @@ ALPHAS = st.sampled_from([0.01, 0.05, 0.1])
 
 @st.composite
 def counts(draw: st.DrawFn) -> tuple[list[int], list[int]]:
-    """Records tried by seed, equally many, and how many of them were a success."""
-    seeds, tried = draw(st.integers(1, 6)), draw(st.integers(1, 8))
-    found = draw(st.lists(st.integers(0, tried), min_size=seeds, max_size=seeds))
-    return found, [tried] * seeds
+    """Records tried by seed, equally many or not, and how many of them were a success."""
+    sizes = st.one_of(st.integers(1, 8), st.sampled_from([1, 2, 20, 60]))
+    equal = draw(st.booleans())
+    tried = draw(st.lists(sizes, min_size=1, max_size=6))
+    tried = [tried[0]] * len(tried) if equal else tried
+    return [draw(st.integers(0, n)) for n in tried], tried
 
 
 def level_of_no_success(n: int) -> str:
@@ -85,11 +90,12 @@ def test_records_of_shared_seeds_tell_no_more_than_independent_ones(
 ) -> None:
     found, tried = made
     rate = bounds.of_records(found, tried)
-    alone = bounds.exact(sum(found), sum(tried))
     assert rate.n_effective <= rate.n == sum(tried)
-    assert rate.lower <= alone.lower + 1e-12
-    assert rate.upper >= alone.upper - 1e-12
-    assert rate.lower <= rate.share <= rate.upper
+    assert rate.lower - 1e-12 <= rate.share <= rate.upper + 1e-12
+    if len(set(tried)) == 1:
+        alone = bounds.exact(sum(found), sum(tried))
+        assert rate.lower <= alone.lower + 1e-12
+        assert rate.upper >= alone.upper - 1e-12
 
 
 @settings(deadline=None)
@@ -101,6 +107,39 @@ def test_the_bounds_of_failures_mirror_those_of_successes(
     rate = bounds.of_records(found, tried)
     mirror = bounds.of_records([n - k for k, n in zip(found, tried, strict=True)], tried)
     assert (1 - mirror.upper, 1 - mirror.lower) == pytest.approx((rate.lower, rate.upper))
+
+
+def test_a_seed_with_many_records_counts_as_much_as_one_with_few() -> None:
+    """Bounds and estimate are of the same figure: the mean over seeds of the rate of each."""
+    rate = bounds.of_records([0] * 9 + [100], [1] * 9 + [100])
+    assert (rate.successes, rate.n) == (100, 109)
+    assert rate.share == pytest.approx(0.1)
+    assert rate.lower < 0.1 < rate.upper < 0.5
+
+
+def plain_bound(found: Sequence[int], tried: Sequence[int]) -> float:
+    """Korn and Graubard's upper bound of the outcome itself, without those below it."""
+    shares = [k / n for k, n in zip(found, tried, strict=True)]
+    mean, n = statistics.fmean(shares), sum(tried)
+    spread = statistics.variance(shares) / len(shares)
+    alike = min(n, mean * (1 - mean) / spread) if spread > 1e-15 else n
+    few = t.ppf(0.95, n - 1) / t.ppf(0.95, len(shares) - 1)
+    effective = alike * few**2
+    misses = effective - min(effective, mean * effective)
+    return 1.0 if misses < 1e-9 else float(beta.ppf(0.95, mean * effective + 1, misses))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=4))
+def test_the_upper_bound_is_the_largest_of_all_outcomes_below(
+    pairs: list[tuple[int, int]],
+) -> None:
+    """Every outcome with no success more in any seed is tried, seeds being unequally large."""
+    found = [hits for hits, _ in pairs]
+    tried = [max(1, hits + more) for hits, more in pairs]
+    below = itertools.product(*(range(hits + 1) for hits in found))
+    largest = max(plain_bound(one, tried) for one in below)
+    assert bounds.of_records(found, tried).upper == pytest.approx(largest, abs=1e-9)
 
 
 def test_seeds_that_agree_more_would_lower_the_bound_but_for_the_outcomes_below() -> None:

@@ -102,7 +102,7 @@ def test_the_named_designs_are_three_and_each_has_its_own_digest() -> None:
     assert design_files.named() == ["heart12_hardened", "heart12_secagg_krum", "heart4_open"]
     assert len({design.digest for design in found}) == 3
     assert [design.stack(design.declared).defense for design in found] == [
-        "nnm_trimmed_mean",
+        "dp_record+geometric_median",
         "secagg+krum",
         "none",
     ]

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from sim.evidence import RunRecord
 from tests import ROOT
-from tests.records import make_conflict, make_inversion, make_record, with_figures
+from tests.records import (
+    make_conflict,
+    make_inversion,
+    make_isolation,
+    make_record,
+    with_figures,
+)
 from tests.threats.reading import CATALOG, NEVER_STATED, row_of, rows_of
 from threats.register import Row, register
 
@@ -365,6 +371,22 @@ def test_recovered_records_are_summed_over_seeds_beside_the_undefended_count() -
         row_of(records, "THR-GI", "none").finding
         == "analytic_inversion recovered 18 of 24 attacked records (95 % bounds 53.3% to 90.2%, 3"
         " seeds)."
+    )
+
+
+def test_recovered_updates_are_counted_as_updates() -> None:
+    records = []
+    for seed in range(3):
+        for stack, n_recovered in (("none", 5), ("secagg", 0)):
+            found = make_isolation(n_recovered, error=0.0 if n_recovered else None)
+            records.append(make_record(seed=seed, defense=stack))
+            records.append(
+                make_record(seed=seed, attack="collusion", defense=stack, isolation=found)
+            )
+    assert (
+        row_of(records, "THR-COL", "secagg").finding
+        == "collusion recovered 0 of 15 updates of honest hospitals (95 % bounds 0.0% to 21.8%, 3"
+        " seeds); 15 of 15 without the defense."
     )
 
 

@@ -88,6 +88,14 @@ def test_an_attack_that_the_stack_does_not_define_is_not_run_and_stays_needed() 
     assert "constrain" in found.needed["THR-MR", "hostile-hospital"]
 
 
+def test_the_attacks_of_criteria_are_those_that_decide_them() -> None:
+    """What the stack does not define is among them, for a change of the design may define it."""
+    asked = [designs.criterion(threat="THR-MR")]
+    chosen = design(powers=["modify_update", "see_global_model"], acceptance=asked)
+    found = planned(chosen, config=UNKNOWING, refused={"constrain": "expected dp=none"})
+    assert runs.of_criteria(chosen, found) == ("model_replacement", "constrain", "neurotoxin")
+
+
 def test_an_attack_that_takes_more_knowledge_than_its_adversary_has_is_not_needed() -> None:
     chosen = design(powers=["modify_update"], acceptance=[
         designs.criterion(threat="THR-BYZ")
@@ -153,6 +161,11 @@ def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
     asked = [designs.criterion(min_seeds=7)]
     assert len(planned(design(acceptance=asked)).seeds) == 7
     assert len(planned(design(trial={"seeds": 9}, acceptance=asked)).seeds) == 9
+
+
+def test_seeds_begin_where_the_design_states() -> None:
+    """Bounds that were set by looking at some seeds are judged by others."""
+    assert planned(design(trial={"seeds": 4, "first_seed": 10})).seeds == (10, 11, 12, 13)
 
 
 def test_a_rate_of_records_takes_seeds_until_none_read_would_show_it() -> None:

@@ -11,7 +11,7 @@ from tests import designs
 from threats import problems
 from threats.changes import COSTS, Change
 from threats.criteria import Judged, Outcome, Tried
-from threats.search import Judge, search, stages
+from threats.search import Judge, search, stages, summary
 
 DESIGN = problems.design(designs.values())
 LIMIT = 0.1
@@ -128,4 +128,44 @@ def test_a_search_ends_with_its_time_and_states_it() -> None:
 
     found = search([change(text) for text in "abcd"], judge, 9)
     assert not found.complete
-    assert [step.state for step in found.steps] == ["left_out", "left_out"] + 2 * ["unfinished"]
+    assert [step.state for step in found.steps] == ["unfinished"] * 2 + ["untried"] * 2
+    text = " ".join(summary(found))
+    assert "Tried: 2 of 4 changes, of which 2 ended with fewer seeds, as the time was over." in text
+    assert "Of the others, 2 stayed untried, as the time was over." in text
+
+
+def test_all_changes_of_the_least_cost_are_tried_while_there_is_time() -> None:
+    """In a hurry what looks good is judged first; after that the search goes on with the rest."""
+    losses = {"a": 0.0, "b": 0.0, "c": 0.4, "d": 0.0}
+    log: list[tuple[str, int]] = []
+    judge = losing(losses, log, 5)
+    found = search([change(text) for text in losses], judge, 5, lambda: min(0.9, len(log) / 3))
+    assert log == [*zip("abab", (2, 2, 5, 5), strict=True), ("c", 2), ("d", 2), ("d", 5)]
+    assert [step.state for step in found.steps] == ["met", "met", "left_out", "met"]
+    assert found.complete
+
+
+def test_a_summary_states_what_became_of_each_change() -> None:
+    losses = {"a": 0.0, "b": 0.3, "c": 0.35, "d": 0.4, "e": 0.5}
+    known = losing(losses, [], 5)
+
+    def judge(one: Change, seeds: int) -> Sequence[Judged] | str | None:
+        return "Krum needs more rows" if one.text == "f" else known(one, seeds)
+
+    every = [*(change(text) for text in "abcdef"), change("g", "members")]
+    text = " ".join(summary(search(every, judge, 5)))
+    assert text.startswith("a (one rule): meets all criteria. Tried: 5 of 7 changes, of which")
+    assert "1 met all criteria, 1 missed one, 3 ended with fewer seeds, as others came" in text
+    assert "Of the others, 1 made no design that can be run, 1 cost more than what was" in text
+    assert "trial.first_seed" in text
+
+
+def test_a_figure_that_is_not_there_is_not_within_its_bound() -> None:
+    """A change without a figure of a criterion is not taken for one that meets it."""
+    nothing = judged(0.0, "inconclusive")
+    without = Tried.model_construct(attack="label_flip", figure=None, seeds=(0, 1))
+    lacking = nothing.model_copy(update={"tried": (without,)})
+    found = search([change("a")], lambda _, __: [lacking], 5)
+    assert found.in_the_way == ("accuracy",)
+    assert found.nearest is not None
+    assert found.nearest.shortfall == float("inf")

@@ -28,10 +28,12 @@ BASE = (
 DESIGNS = (
     ("adversary.n_hostile=2",),
     ("adversary.n_hostile=1",),
+    ("adversary.n_hostile=2", "secagg=protocol"),
+    ("model=mlp",),
     ("adversary.n_hostile=2", "aggregator.root=hospital_01"),
 )
 LISTS = ("attack", "steps")
-GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "dp")
+GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
 
 
@@ -40,8 +42,8 @@ def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding the noise for an epsilon, and the epsilon of a noise, takes seconds and is tested
     elsewhere.
     """
-    monkeypatch.setattr("clients.dp_sgd.calibrated", lambda *_: 1.0)
-    monkeypatch.setattr("clients.dp_sgd.spent", lambda *_: 1.0)
+    monkeypatch.setattr("clients.accounting.calibrated", lambda *_: 1.0)
+    monkeypatch.setattr("clients.accounting.spent", lambda *_: 1.0)
 
 
 @cache

@@ -10,6 +10,8 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 
 # What a run, a round or a process keeps while it goes on.
 FILLED = {
+    "attacks/protocol/dropout_lie.py": {"_Liar"},
+    "attacks/protocol/key_substitution.py": {"_Middle"},
     "clients/app.py": {"_Visit"},
     "sim/cli/validate.py": {"_Job"},
     "sim/federation/adversary.py": {"Lasting"},
@@ -18,6 +20,7 @@ FILLED = {
     "sim/observers/engagement.py": {"Moved"},
     "sim/observers/evaluation.py": {"Evaluated"},
     "sim/observers/influence.py": {"Measured"},
+    "sim/observers/isolation.py": {"Worked"},
     "sim/observers/privacy.py": {"Reported"},
     "sim/observers/quantizing.py": {"Counts"},
     "sim/observers/reconstruction.py": {"Inversions"},

@@ -73,7 +73,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("dp=record", "training.local_steps=1000000"),
     ("dp=record", "training.local_epochs=100000"),
     ("dp=record", "training.rounds=100000"),
-    ("dp=record", "dp.accountant=rdp", "training.rounds=100000"),
+    ("dp=record", "training.rounds=100000"),
     ("training.rounds=100000", "training.local_steps=1000"),
     ("model=mlp", "model.hidden=[4000,4000]", "training.batch_size=1000000"),
     ("consortium=synthetic", "consortium.n_hospitals=3000", "consortium.n_records=40"),

@@ -16,7 +16,7 @@ from sim.study.run import run, run_together
 from tests.federation import experiment
 
 ONE_RECORD = ("training.batch_size=1", "training.local_steps=1", "training.rounds=1")
-PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp")
+PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1")
 FOUR = "{cleveland:1,hungary:1,switzerland:1,va:1}"
 SIXTEEN = "{cleveland:6,hungary:5,switzerland:2,va:3}"
 

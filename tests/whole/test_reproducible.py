@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ SMALL = [
     "training.rounds=3",
     "dp.target_epsilon=null",
     "dp.noise_multiplier=1",
-    "dp.accountant=rdp",
 ]
 TRAINING = Training(
     rounds=3, local_epochs=2, local_steps=None, batch_size=16, lr=0.1, optimizer="sgd"
@@ -93,14 +93,14 @@ def test_an_update_is_the_same_to_the_last_digit_whatever_trains_beside_it(
     weights = design.plan.network.initialize(stream(0, "model"))
 
     def job(hospital: Hospital) -> batched.Job:
-        draw = batches.poisson if optimizer == "private" else batches.shuffled
+        n = len(hospital.train)
+        of_round = (key(0, "hospital", hospital.name), 1, n, design.settings.training)
+        is_private = optimizer == "private"
         rows = batched.padded(
-            draw(
-                key(0, "hospital", hospital.name), 1, len(hospital.train), design.settings.training
-            )
+            batches.poisson(*of_round, n) if is_private else batches.shuffled(*of_round)
         )
         noise = (
-            batched.Noise(1.0, 1.0, 16.0, stream(0, "noise", hospital.name))
+            batched.Noise(1.0, 1.0, 16.0, partial(stream, 0, "noise", hospital.name))
             if optimizer == "private"
             else None
         )
@@ -171,6 +171,8 @@ def drawn(draw: object, **changes: object) -> list[list[int]]:
         "training": TRAINING,
         **changes,
     }
+    if draw is batches.poisson:
+        names.setdefault("counted", names["n_train"])
     return [batch.tolist() for batch in draw(**names)]
 
 
@@ -200,10 +202,10 @@ def test_poisson_batches_draw_each_record_on_its_own_at_the_sample_rate() -> Non
     n, steps = 50, 4000
     training = TRAINING.model_copy(update={"local_steps": steps})
     member = np.zeros((steps, n))
-    for step, chosen in enumerate(batches.poisson(key(0, "hospital", "va"), 1, n, training)):
+    for step, chosen in enumerate(batches.poisson(key(0, "hospital", "va"), 1, n, training, n)):
         assert len(set(chosen.tolist())) == len(chosen)
         member[step, chosen] = 1
-    rate = 16 / 50
+    rate = 1 / 4  # of 50 records in batches of 16
     deviation = np.sqrt(rate * (1 - rate) / steps)
     np.testing.assert_allclose(member.mean(axis=0), rate, atol=5 * deviation)
     together = np.cov(member.T)[~np.eye(n, dtype=bool)]
@@ -216,13 +218,20 @@ def test_a_hospital_smaller_than_a_batch_joins_whole() -> None:
 
 
 def test_drawn_are_the_records_behind_an_update_each_once() -> None:
-    for private, draw in ((False, batches.shuffled), (True, batches.poisson)):
+    for counted, draw in ((None, batches.shuffled), (50, batches.poisson)):
         training = TRAINING.model_copy(update={"local_steps": 2})
         expected = sorted({row for batch in drawn(draw, training=training) for row in batch})
-        assert (
-            batches.drawn(key(0, "hospital", "va"), 1, 50, training, private=private).tolist()
-            == expected
-        )
+        found = batches.drawn(key(0, "hospital", "va"), 1, 50, training, counted)
+        assert found.tolist() == expected
+
+
+def test_the_rate_and_the_steps_follow_from_the_counted_records_alone() -> None:
+    for n_train in (30, 31, 50, 90):
+        found = drawn(batches.poisson, n_train=n_train, counted=64)
+        assert len(found) == TRAINING.steps(64)
+    many = TRAINING.model_copy(update={"local_steps": 4000})
+    taken = np.concatenate(batches.poisson(key(0, "hospital", "va"), 1, 30, many, 64))
+    assert len(taken) == pytest.approx(4000 * 30 / 4, rel=0.02)
 
 
 # --- streams

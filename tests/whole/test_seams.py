@@ -146,9 +146,13 @@ def test_what_others_do_not_see_may_be_open(source: str) -> None:
     assert not list(opened(ast.parse(source)))
 
 
-def test_all_forms_of_plugins_stand_in_two_files() -> None:
+def test_all_forms_of_plugins_stand_in_three_files() -> None:
     forms = {kind.form.__name__: kind.form.__module__ for kind in KINDS}
-    assert set(forms.values()) == {"sim.types", "sim.kinds"}
+    assert set(forms.values()) == {"sim.types", "sim.messages", "sim.kinds"}
+    assert {name for name, where in forms.items() if where == "sim.messages"} == {
+        "MessageFault",
+        "ProtocolAttack",
+    }
     assert {name for name, where in forms.items() if where == "sim.kinds"} == {
         "Model",
         "TrainingAttack",

@@ -53,17 +53,19 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py"
     r"|threats/(findings|bounds|statements|criteria|losses|assessment|worksheet)\.py"
     r"|reports/(validation\.py|templates/validation\.html\.j2)"
-    r"|tests/(assessed|threats/test_(bounds|criteria|assessment))\.py": STATISTICS,
+    r"|tests/(assessed|outsider|whole/test_named_designs|threats/test_(bounds|criteria|assessment))"
+    r"\.py": STATISTICS,
     # the statistical term, and the key of a design file that states how much is run
     r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
     r"|threats/(consistency|system)\.py": (
         r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
     ),
     # that key where the command and its tests read it
-    r"sim/cli/verdicts\.py|sim/study/validate\.py|threats/runs\.py"
-    r"|tests/(designs|threats/test_runs|sim/test_api|sim/cli/test_validate)\.py": (
-        r"trial\.(seeds|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
+    r"sim/cli/verdicts\.py|sim/study/(validate|tried)\.py|threats/(runs|search)\.py|docs/threats\.md"
+    r"|tests/(designs|threats/test_(runs|search)|sim/test_api|sim/cli/test_validate)\.py": (
+        r"trial\.(seeds|first_seed|budget_minutes)|\"trial\": \{|trial=\{|min_trials"
     ),
+    r"docs/threats\.md": r"trial\.first_seed",
     r"tests/hostile_designs\.(py|yaml)": r"trial[/.](seeds|budget_minutes)|min_trials",
     r"docs/rules\.md": "DeepSight",  # the name that its paper gave to a defense
     # the name of a stream, on which its draws depend

@@ -152,6 +152,8 @@ def _values(runs: Iterable[RunRecord], metric: str) -> list[float]:
 def _of_criteria(assessment: Assessment) -> Iterator[Node]:
     for one in assessment.criteria:
         for tried in one.tried:
+            if tried.figure is None:
+                continue
             of = f" of {tried.hospital}" if tried.hospital else ""
             slice_ = f"criterion {one.id}: {one.over}{of} under {tried.attack} by {one.adversary}"
             kind = f"loss of {one.metric}" if one.bound == "loss_at_most" else one.metric
@@ -181,7 +183,7 @@ def _metric(
     interval = {
         name: number(bound)
         for name, bound in zip(("lowerBound", "upperBound"), bounds, strict=True)
-        if bound is not None and math.isfinite(bound)
+        if bound is not None
     }
     return made | {"confidenceInterval": interval} if interval else made
 

@@ -21,6 +21,7 @@ SPENT = {
     **dict.fromkeys(("defense", "hospital"), pl.String),
     **dict.fromkeys(("n_train", "steps"), pl.Int64),
     **dict.fromkeys(("epsilon", "noise_multiplier", "sample_rate", "delta"), pl.Float64),
+    **dict.fromkeys(("advantage", "tpr_at_1fpr", "tpr_at_01fpr"), pl.Float64),
 }
 NOTABLE = 0.0005  # a change that three digits show
 
@@ -68,17 +69,12 @@ def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
 
 
 def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """Record-level privacy of each defense and hospital in its costliest run, largest first.
-
-    ``advantage``: bound on an attacker's, see ``intervals.membership_advantage``.
-    """
+    """Record-level privacy of each defense and hospital in its costliest run, largest first."""
     rows = (row for record in records if record.privacy is not None for row in _spent_rows(record))
     by = ("defense", "hospital")
     most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
     table = frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
-    pairs = zip(table["epsilon"], table["delta"], strict=True)
-    advantages = [intervals.membership_advantage(*pair) for pair in pairs]
-    return _by_defense(table.with_columns(pl.Series("advantage", advantages, pl.Float64)))
+    return _by_defense(table)
 
 
 def _alike(worst: TableRow, others: pl.DataFrame) -> list[str]:

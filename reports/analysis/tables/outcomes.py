@@ -31,6 +31,12 @@ IMAGES = {
     "n": pl.Int64,
     **dict.fromkeys(("mse", "psnr", "ssim"), pl.Float64),
 }
+ISOLATION = {
+    **dict.fromkeys(("attack", "defense"), pl.String),
+    **dict.fromkeys(("n_colluding", "n_hospitals", "n_seeds"), pl.Int64),
+    **dict.fromkeys(("n_attacked", "n_recovered", "smallest"), pl.Int64),
+    "error": pl.Float64,
+}
 
 
 def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
@@ -125,6 +131,22 @@ def _inverted(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRec
     return groups
 
 
+def isolations(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """One row an attack on secure aggregation, with all that ran beside it, and a defense.
+
+    Over all seeds, ``n_recovered`` of ``n_attacked`` updates; ``error``: of the best one;
+    ``smallest``: honest hospitals in the smallest sum that was held. ``n_colluding`` of
+    ``n_hospitals`` hospitals pooled their updates with what the aggregator saw.
+    """
+    groups: dict[tuple[str, str, int], list[RunRecord]] = {}
+    for record in records:
+        if record.isolation is not None:
+            n_colluding = len(record.isolation.colluding)
+            cell_ = (record.attack, record.defense, n_colluding)
+            groups.setdefault(cell_, []).append(record)
+    return frame((_isolation_row(*key, group) for key, group in groups.items()), ISOLATION)
+
+
 def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
     """Replies that were not used, by attack, reason and those defenses that lost the same.
 
@@ -149,6 +171,25 @@ def _curve_rows(record: RunRecord) -> Iterator[TableRow]:
     curve = pooled(record).curve
     for number, value in zip(curve.get("round", []), curve.get("value", []), strict=True):
         yield {**cell(record), "round": number, "auroc": value}
+
+
+def _isolation_row(
+    attack: str, defense: str, n_colluding: int, group: Sequence[RunRecord]
+) -> TableRow:
+    found = [one for one in (record.outcome("updates_recovered") for record in group) if one]
+    errors = [error for record in group if (error := record.value("update_error")) is not None]
+    sizes = [size for record in group if (size := record.value("smallest_sum")) is not None]
+    return {
+        "attack": attack,
+        "defense": defense,
+        "n_colluding": n_colluding,
+        "n_hospitals": group[0].n_hospitals,
+        "n_seeds": len(group),
+        "n_attacked": sum(one.n or 0 for one in found),
+        "n_recovered": sum(round((one.value or 0.0) * (one.n or 0)) for one in found),
+        "error": min(errors, default=None),
+        "smallest": None if not sizes else round(min(sizes)),
+    }
 
 
 def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> TableRow:

@@ -64,8 +64,13 @@ def material_drop(records: Sequence[RunRecord]) -> float:
 
 
 def reads_only(record: RunRecord) -> bool:
-    """Whether the run's only attack reads and sends nothing, so that its model is unattacked."""
-    return record.inversion is not None and record.inversion.attack == record.attack
+    """Whether the run's attacks only read and send nothing, so that its model is unattacked."""
+    reading = set[str]()
+    if record.inversion is not None:
+        reading.add(record.inversion.attack)
+    if record.isolation is not None and record.isolation.reads_only:
+        reading.add(record.isolation.attack)
+    return reading != set() and set(record.attack.split("+")) <= reading
 
 
 def hostile_act(record: RunRecord) -> bool:

@@ -20,12 +20,12 @@ from sim.federation.conversation import (
     Answer,
     Arrived,
     Asked,
-    Concluded,
     Conversation,
+    Replies,
     RoundProtocol,
-    Trip,
     screened,
 )
+from sim.messages import Concluded, Trip
 from sim.types import Updates, View
 
 if TYPE_CHECKING:
@@ -70,36 +70,40 @@ class Plain:
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation:
         """One trip to all hospitals."""
         replies = yield Trip(TRAIN, plan.hospitals, model)
-        n_params = len(model)
-        most = plan.server.max_records
-        quantization = plan.quantization
+        return concluded(plan, number, len(model), replies)
 
-        def read(arrived: Arrived) -> wire.Report:
-            report = arrived.report(n_params, most)
-            if quantization is not None:
-                _ = seed_of(report)
-            return report
 
-        reports, refused = screened(replies, read)
-        if not reports:
-            return Concluded(None, (), refused)
-        updates = np.array([report.update for report in reports.values()])
-        reported: dict[str, Mapping[str, float]] = {
-            name: report.numbers for name, report in reports.items()
-        }
+def concluded(plan: FederationPlan, number: int, n_params: int, replies: Replies) -> Concluded:
+    """The end of a round in which these replies hold updates as they are."""
+    most = plan.server.max_records
+    quantization = plan.quantization
+
+    def read(arrived: Arrived) -> wire.Report:
+        report = arrived.report(n_params, most)
         if quantization is not None:
-            draws = [rounding.noise(seed_of(report), n_params) for report in reports.values()]
-            updates, n_clipped = quantization.rounded(updates, draws)
-            for name, clipped in zip(reports, n_clipped.tolist(), strict=True):
-                reported[name] = {**reported[name], CLIPPED: clipped}
-        try:
-            view = _view(plan, number, reports, updates)
-        except RefusedError as error:
-            return Concluded(None, tuple(reports), refused, reported, str(error))
-        used = {name for group in view.members for name in group}
-        alone = {name: LEFT_OUT for name in reports if name not in used}
-        usable = tuple(name for name in reports if name in used)
-        return Concluded(view, usable, {**refused, **alone}, reported)
+            _ = seed_of(report)
+        return report
+
+    reports, refused = screened(replies, read)
+    if not reports:
+        return Concluded(None, (), refused)
+    updates = np.array([report.update for report in reports.values()])
+    reported: dict[str, Mapping[str, float]] = {
+        name: report.numbers for name, report in reports.items()
+    }
+    if quantization is not None:
+        draws = [rounding.noise(seed_of(report), n_params) for report in reports.values()]
+        updates, n_clipped = quantization.rounded(updates, draws)
+        for name, clipped in zip(reports, n_clipped.tolist(), strict=True):
+            reported[name] = {**reported[name], CLIPPED: clipped}
+    try:
+        view = _view(plan, number, reports, updates)
+    except RefusedError as error:
+        return Concluded(None, tuple(reports), refused, reported, str(error))
+    used = {name for group in view.members for name in group}
+    alone = {name: LEFT_OUT for name in reports if name not in used}
+    usable = tuple(name for name in reports if name in used)
+    return Concluded(view, usable, {**refused, **alone}, reported)
 
 
 def expected(plan: FederationPlan, number: int, reports: Mapping[str, wire.Report]) -> View:
@@ -141,5 +145,14 @@ PLAIN: Final = Plain()
 
 
 def protocol_of(plan: FederationPlan) -> RoundProtocol:
-    """The protocol of a plan: its secure aggregation where this is one, else the plain round."""
-    return cast(RoundProtocol, plan.secagg) if plan.has_protocol else PLAIN
+    """The protocol of a plan: its secure aggregation where this is one, else the plain round.
+
+    With model agreement the plain round has a trip before hospitals upload.
+    """
+    if plan.has_protocol:
+        return cast(RoundProtocol, plan.secagg)
+    if plan.agrees:
+        from sim.federation.protocols.agreed import AGREED  # and so cryptography
+
+        return AGREED
+    return PLAIN

@@ -31,7 +31,6 @@ from sim.federation.wire.content import (
     CONFIG,
     COUNT,
     METRICS,
-    NOTHING,
     PARTITION,
     REFUSAL,
     ROUND,
@@ -40,13 +39,7 @@ from sim.federation.wire.content import (
     UPDATE,
     UPLOAD,
     WEIGHTS,
-    Content,
-    Entry,
-    Form,
-    Report,
     Task,
-    UnusableError,
-    Value,
     clear,
     shared,
 )
@@ -73,6 +66,8 @@ from sim.federation.wire.replies import (
     sender,
 )
 from sim.federation.wire.simulating import (
+    answered,
+    answered_with,
     context,
     lent,
     replaced,
@@ -81,6 +76,7 @@ from sim.federation.wire.simulating import (
     take_back,
     to_upload,
 )
+from sim.messages import NOTHING, Content, Entry, Form, Report, UnusableError, Value
 
 __all__ = [
     "ANY_KIND",
@@ -110,6 +106,8 @@ __all__ = [
     "UnusableError",
     "Value",
     "answer",
+    "answered",
+    "answered_with",
     "ask",
     "clear",
     "context",

@@ -21,7 +21,6 @@ from sim.federation.wire.content import (
     KIND,
     METRICS,
     NO_WEIGHTS,
-    NOTHING,
     OWN,
     PARTITION,
     PLAN,
@@ -29,10 +28,7 @@ from sim.federation.wire.content import (
     ROUND,
     WEIGHTS,
     WHY,
-    Content,
-    Report,
     Task,
-    UnusableError,
     clear,
     names_of,
     packed,
@@ -47,6 +43,7 @@ from sim.federation.wire.flower import (
     record_dict,
     reply_to,
 )
+from sim.messages import NOTHING, Content, Report, UnusableError
 from sim.untrusted import described
 
 

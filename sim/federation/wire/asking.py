@@ -15,13 +15,12 @@ from sim.federation.wire.content import (
     CONFIG,
     KIND,
     NO_CONTENTS,
-    NOTHING,
+    NO_MODELS,
     OWN,
     PLAN,
     ROUND,
     TRAIN,
     WEIGHTS,
-    Content,
     packed,
     shared,
 )
@@ -33,6 +32,7 @@ from sim.federation.wire.flower import (
     record_dict,
     sent_to,
 )
+from sim.messages import NOTHING, Content
 
 
 def settings(plan: str) -> ConfigRecord:
@@ -50,13 +50,15 @@ def ask(
     kind: str = ANY_KIND,
     common: Content = NOTHING,
     each: Mapping[int, Content] = NO_CONTENTS,
+    models: Mapping[int, NDArray[np.float32]] = NO_MODELS,
 ) -> list[Message]:
     """The messages of one trip to some nodes.
 
     ``weights`` (n_params,): to be trained; None where nothing is. ``task``: what is the same in
     every round (``settings``). ``type_`` and ``kind``: of the message, and of the trip. ``common``:
-    what all nodes are sent; ``each``: what single ones are sent beside that. Nodes that are sent
-    nothing of their own share their records, as in Flower's own strategies: see ``isolated``.
+    what all nodes are sent; ``each``: what single ones are sent beside that; ``models``: what
+    single ones are sent instead of ``weights``. Nodes that are sent nothing of their own share
+    their records, as in Flower's own strategies: see ``isolated``.
     """
     records: dict[str, Records] = {CONFIG: config_record({**entries(task), ROUND: round_})}
     if weights is not None:
@@ -65,12 +67,11 @@ def ask(
         records |= packed(COMMON, common._replace(values={**common.values, KIND: kind}))
     content = record_dict(records)
     first = from_aggregator(content, type_)
+    own = {node: packed(OWN, added) for node, added in each.items()}
+    for node, model in models.items():
+        own[node] = {**own.get(node, {}), ARRAYS: shared({WEIGHTS: model})}
     return [
-        sent_to(
-            first,
-            node,
-            RecordDict({**records, **packed(OWN, each[node])}) if node in each else content,
-        )
+        sent_to(first, node, RecordDict({**records, **own[node]}) if node in own else content)
         for node in nodes
     ]
 

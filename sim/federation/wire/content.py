@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, Never, TypeAlias
+from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, MetricRecord
 from numpy.typing import NDArray
 
 from sim.federation.wire.flower import Records, SharedArray, array_record, config_record, entries
+from sim.messages import EMPTY, Content, Report
 
 # records of a message
 ARRAYS = "arrays"
@@ -43,15 +44,6 @@ OWN = "own"  # for one of them
 GIVEN = "given"  # the update to be uploaded
 HELD = "held"  # what a hospital's half of a protocol holds until the round is over
 
-Value: TypeAlias = (
-    bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
-)
-EMPTY: Mapping[str, Never] = MappingProxyType({})
-
-
-class UnusableError(ValueError):
-    """A reply that must not enter the aggregate; the text is the reason."""
-
 
 @dataclass(frozen=True)
 class Task:
@@ -65,51 +57,9 @@ class Task:
     weights: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Report:
-    """A hospital's usable reply: update (n_params,) float32, record count, and other numbers."""
-
-    update: NDArray[np.float32]
-    count: int
-    numbers: dict[str, float]
-
-
-class Content(NamedTuple):
-    """Arrays, numbers and other plain values of a message, each by name."""
-
-    arrays: Mapping[str, NDArray[np.generic]] = EMPTY
-    numbers: Mapping[str, int | float] = EMPTY
-    values: Mapping[str, Value] = EMPTY
-
-
-NOTHING = Content()
 NO_CONTENTS: Mapping[int, Content] = MappingProxyType({})
+NO_MODELS: Mapping[int, NDArray[np.float32]] = MappingProxyType({})
 NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The form of a value: exactly of type ``kind`` and of at most ``most``.
-
-    ``most``: characters or bytes, or the largest absolute number. ``most_entries``: where it is
-    given, the value is a list of at most so many of these.
-    """
-
-    kind: type[bool] | type[int] | type[float] | type[str] | type[bytes]
-    most: float
-    most_entries: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Form:
-    """The form of a usable answer: exactly these arrays, by dtype and shape, and these values.
-
-    ``numbers``: whether it may report numbers beside them, of any names.
-    """
-
-    arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    values: Mapping[str, Entry] = field(default_factory=dict)
-    numbers: bool = False
 
 
 def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:

@@ -24,8 +24,8 @@ from flwr.app import (
 )
 from numpy.typing import NDArray
 
-from sim.federation.wire.content import Entry, UnusableError, Value
 from sim.federation.wire.flower import NPY, SharedArray
+from sim.messages import Entry, UnusableError, Value
 from sim.untrusted import LARGEST_BITS, MOST_CHARACTERS, described
 
 MOST_ENTRIES = 64  # of a record or an object in a reply; an honest one has 12

@@ -19,10 +19,6 @@ from sim.federation.wire.content import (
     REFUSAL,
     UPDATE,
     WHY,
-    Content,
-    Form,
-    Report,
-    UnusableError,
 )
 from sim.federation.wire.exact import (
     array_in,
@@ -34,6 +30,7 @@ from sim.federation.wire.exact import (
     value_in,
 )
 from sim.federation.wire.flower import failed, metadata_of, receiver, reply_to
+from sim.messages import Content, Form, Report, UnusableError
 from sim.untrusted import described, described_error
 from sim.withheld import FAILED
 

@@ -9,15 +9,16 @@ import numpy as np
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
+from sim.federation.wire.answering import holding
 from sim.federation.wire.content import (
     ARRAYS,
+    CONFIG,
     COUNT,
     GIVEN,
     METRICS,
     PARTITION,
     UPDATE,
     UPLOAD,
-    UnusableError,
     names_of,
 )
 from sim.federation.wire.exact import attributes
@@ -30,7 +31,29 @@ from sim.federation.wire.flower import (
     metric_record,
     record_dict,
 )
+from sim.messages import Content, UnusableError
 from sim.types import SentReply
+
+
+def answered(reply: Message) -> Content | None:
+    """The content of a reply made by ``holding``; None for an error or a refusal."""
+    if not reply.has_content():
+        return None
+    records: Any = entries(content_of(reply))
+    if not records.keys() <= {ARRAYS, METRICS, CONFIG}:
+        return None
+    found: list[Any] = [
+        entries(records[part]) if part in records else {} for part in (ARRAYS, METRICS, CONFIG)
+    ]
+    arrays, numbers, values = found
+    return Content(
+        {name: array.numpy() for name, array in arrays.items()}, dict(numbers), dict(values)
+    )
+
+
+def answered_with(reply: Message, content: Content) -> Message:
+    """The same reply with another content in it."""
+    return copied(reply, _content=content_of(holding(content, reply)))
 
 
 def sent(reply: Message) -> NDArray[np.float32]:

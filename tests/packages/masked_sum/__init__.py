@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
-from sim.federation.conversation import Answer, Asked, Concluded, Conversation, Trip, screened
+from sim.federation.conversation import Answer, Asked, Conversation, screened
 from sim.federation.rounds import Weights
 from sim.federation.wire import Content, Entry, Form, Report
+from sim.messages import Concluded, Trip
 from sim.types import About, Members, Roll, Updates, View
 
 RING = np.dtype(np.uint32)  # updates are added up modulo 2^32

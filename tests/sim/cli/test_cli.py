@@ -132,17 +132,15 @@ REFUSED = {  # overrides of a run: the text of the refusal, which becomes that l
     "aggregator._target_=sim.nope.Rule": "aggregator._target_=sim.nope.Rule: expected one that ",
     "aggregator=median secagg=sum":
         "aggregator=Median: n_rows=1, n_hostile=1: Median needs n_rows >= 2*n_hostile + 1 = 3; "
-        "secure aggregation leaves 1 of 4 rows to see: groups of hospitals instead of one sum "
-        "would give more rows, robust against fewer attackers, and would leak the sums of small "
-        "groups",
+        "secure aggregation leaves 1 of 4 rows to see; what would do: secagg=none: 4 rows, "
+        "withstands 1 hostile hospital, each hospital's own update",
     "dp=record training.optimizer=adam": "training.optimizer=adam: expected sgd with dp=record",
     "dp=record dp.delta=0.1": "dp.delta=0.1: expected less than 1/",
     "dp=record dp.target_epsilon=null":
         "dp.noise_multiplier=None: expected exactly one of target_epsilon and ",
     "dp=record dp.noise_multiplier=1":
         "dp.noise_multiplier=1: expected exactly one of target_epsilon and ",
-    "dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number above 0",
-    "dp=record dp.accountant=moments": "dp.accountant=moments: expected one of prv, rdp",
+    "dp=record dp.target_epsilon=0": "dp.target_epsilon=0: expected a number of at least 0.001",
     "attack=[analytic_inversion] attack.analytic_inversion.round=9":
         "attack.analytic_inversion.round=9: expected at most training.rounds=1",
     "attack=[sign_flip] attack.sign_flip.scale=.nan":
@@ -287,6 +285,8 @@ def test_explain_writes_nothing_and_tells_who_sees_what(
     assert "6 runs" in out
     assert "4 updates, one for each hospital" in out
     assert "1 sum of 4 updates" in out
+    assert "sees -> no" in out
+    assert "Secure aggregation is simulated here" in out
     assert "Conflict of secure aggregation and robust aggregation" in out
     assert files(tmp_path) == []
 

@@ -23,6 +23,9 @@ KIND_OF = {
     "training": "each_training",
     "faults": "each_fault",
     "inversion": "each_inversion",
+    "messages": "each_message_fault",
+    "isolation": "each_isolation",
+    "protocol": "each_protocol_attack",
     "aggregator": "each_aggregator_attack",
 }
 GROUPS = ("attack", "aggregator")

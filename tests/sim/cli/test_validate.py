@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from threats import changes
 
 Made = dict[str, Any]
 Validated = Callable[..., int]
-PRIVATE = {"dp.accountant": "rdp", "dp.max_grad_norm": 1.0}
+PRIVATE = {"dp.max_grad_norm": 1.0}
 
 
 @pytest.fixture
@@ -77,6 +79,22 @@ def test_a_criterion_that_is_not_met_exits_with_1(
     assert "search.minutes=5 looks for" in out
 
 
+def test_a_metric_that_no_run_has_is_not_decided_and_has_no_figure(
+    validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = [criterion(), criterion(id="spent", metric="epsilon", at_least=None, at_most=1)]
+    assert validated(acceptance=asked) == 1
+    (one,) = [one for one in read(tmp_path, "verdict.json")["criteria"] if one["id"] == "spent"]
+    assert one["outcome"] == "inconclusive"
+    (tried,) = one["tried"]
+    assert (tried["figure"], tried["lower"], tried["upper"]) == (None, 0.0, None)
+    assert "there is no privacy spent" in tried["text"]
+    assert "0 seeds with a figure, 3 needed" in " ".join(capfd.readouterr().out.split())
+    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "inf" not in re.findall(r"[a-z]+", page.split("<body")[1])
+    assert wardround("report", str(tmp_path / "out")) == 0
+
+
 @pytest.mark.usefixtures("no_page")
 def test_what_is_not_decided_exits_with_1(validated: Validated, tmp_path: Path) -> None:
     assert validated("seeds=1", acceptance=[criterion(min_seeds=5)]) == 1
@@ -114,15 +132,57 @@ def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: P
     assert (tmp_path / "out" / "verdict.json").read_bytes() == verdict
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_report_rebuilds_what_follows_from_a_verdict_byte_for_byte(
+    validated: Validated, tmp_path: Path
+) -> None:
+    validated("search.minutes=5", "seeds=1")
+    before = contents(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "exports")
+    shutil.rmtree(tmp_path / "out" / "report")
+    for name in ("register.csv", "results.csv", "rounds.parquet"):
+        (tmp_path / "out" / name).unlink()
+    assert wardround("report", str(tmp_path / "out")) == 0
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.usefixtures("no_page")
+@pytest.mark.parametrize("dropped", ["a run", "a seed"])
+def test_evidence_without_a_run_or_a_seed_is_refused_and_nothing_is_rebuilt(
+    dropped: str, validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    validated("seeds=2")
+    path = tmp_path / "out" / "evidence.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    seeds = [json.loads(line)["seed"] for line in lines]
+    out = {0} if dropped == "a run" else {n for n, seed in enumerate(seeds) if seed == 1}
+    assert 0 < len(out) < len(lines)
+    path.write_bytes(b"".join(line for n, line in enumerate(lines) if n not in out))
+    before = contents(tmp_path / "out")
+    assert wardround("report", str(tmp_path / "out")) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert (
+        ("chain does not hold" in error)
+        or ("lines were left out" in error)
+        or ("it is another" in error)
+    )
+    assert contents(tmp_path / "out") == before
+
+
 @pytest.mark.usefixtures("no_page")
 def test_a_folder_of_another_design_is_refused_and_left_as_it_is(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert validated() == 0
-    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    before = contents(tmp_path / "out")
     assert validated(acceptance=[criterion(at_least=0.4)]) == 2
     assert "holds runs of another design" in capfd.readouterr().err
-    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert contents(tmp_path / "out") == before
 
 
 def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
@@ -134,6 +194,41 @@ def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
     assert "Not tested" in out
     assert "Does not apply" in out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_page")
+@pytest.mark.parametrize(("words", "seeds"), [((), {7, 8, 9}), (("seeds=1",), {7})])
+def test_seeds_begin_where_the_design_states(
+    words: tuple[str, ...], seeds: set[int], validated: Validated, tmp_path: Path
+) -> None:
+    validated(*words, trial={"seeds": 3, "first_seed": 7})
+    lines = (tmp_path / "out" / "evidence.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["seed"] for line in lines} == seeds
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_metric_that_no_run_has_is_not_decided(validated: Validated, tmp_path: Path) -> None:
+    """No figure is made up, and a bound that is not there is no number."""
+    spends = criterion(id="spends", metric="epsilon", at_least=None, at_most=4.0)
+    rate = {"metric": "reconstruction_rate", "over": "rate", "at_least": None, "at_most": 0.1}
+    asked = [spends, criterion(**rate, id="reads", min_trials=10)]
+    assert validated("search.minutes=0.05", "seeds=1", acceptance=asked) == 1
+    for one in read(tmp_path, "verdict.json")["criteria"]:
+        assert one["outcome"] == "inconclusive"
+        (tried,) = one["tried"]
+        assert (tried["figure"], tried["lower"], tried["upper"]) == (None, None, None)
+    assert wardround("report", str(tmp_path / "out")) == 0
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_figure_of_one_seed_has_no_bound(validated: Validated, tmp_path: Path) -> None:
+    stacks = [{"id": "robust", "defense": "dp_record", "values": PRIVATE}]
+    spends = criterion(metric="epsilon", at_least=None, at_most=8.0)
+    assert validated("seeds=1", "training.rounds=2", stacks=stacks, acceptance=[spends]) == 1
+    ((tried,),) = [one["tried"] for one in read(tmp_path, "verdict.json")["criteria"]]
+    assert tried["figure"] == pytest.approx(8.0, rel=0.05)
+    assert tried["upper"] is None
+    assert wardround("report", str(tmp_path / "out")) == 0
 
 
 @pytest.mark.usefixtures("no_page")
@@ -235,7 +330,7 @@ def test_a_stack_that_the_design_has_already_is_the_smallest_change(
     code = validated(*words, stacks=stacks, declared="private", acceptance=[spends])
     assert code == 1
     assert found(tmp_path)["smallest"] == ["declare the stack more-private"]
-    assert "declare the stack more-private (nothing in code) meets" in " ".join(
+    assert "declare the stack more-private (nothing in code): meets" in " ".join(
         capfd.readouterr().out.split()
     )
 
@@ -253,7 +348,7 @@ def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     made = found(tmp_path)
     assert made["complete"]
     assert made["smallest"] == ["dp.target_epsilon=4"]
-    costs = {one["cost"] for one in made["changes"] if one["state"] != "unfinished"}
+    costs = {one["cost"] for one in made["changes"] if one["state"] != "untried"}
     assert costs == {"one number"}
 
 
@@ -279,4 +374,4 @@ def test_where_no_change_helps_none_is_found_and_the_criterion_is_named(
     made = found(tmp_path)
     assert (made["smallest"], made["in_the_way"], made["complete"]) == ([], ["perfect"], True)
     out = " ".join(capfd.readouterr().out.split())
-    assert "None found that meets all criteria. In the way: perfect" in out
+    assert "No change was found that meets all criteria. - In the way: perfect, which no" in out

@@ -520,6 +520,13 @@ def test_synthetic_refuses_wrong_parameters_by_name(arguments):
         Synthetic(**arguments)
 
 
+def test_sizes_that_a_seed_draws_too_large_are_refused_before_any_patient_is_drawn(monkeypatch):
+    made = Synthetic(n_hospitals=2, n_records=10_000_000, n_features=5, size_spread=3.0)
+    monkeypatch.setattr(Synthetic, "_patients", None)  # a spread of 3 draws sizes of 1 to 100 times
+    with pytest.raises(InputError, match=r"^size_spread=3.0: .* 57,660,614 records are drawn with"):
+        made(11)
+
+
 # ---------------------------------------------------------------- configuration and documentation
 
 

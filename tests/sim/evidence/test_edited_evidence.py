@@ -457,6 +457,16 @@ def test_a_metric_is_held_to_its_range_its_unit_and_its_scopes(name: str) -> Non
             assert (reasons == []) == fits
 
 
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.counted])
+def test_a_figure_of_none_of_what_it_counts_is_refused(name: str) -> None:
+    hospital = None if "consortium" in METRICS[name].scopes else "hospital_0"
+    made = addressed(make_record(attack="x"))
+    for value, n, fits in ((0.5, 0, False), (None, 0, True), (0.5, 1, True)):
+        found = outcome(name, value, n, hospital=hospital, undefined="" if value else "none of it")
+        reasons = [key for key, _ in plausible._outcomes(with_outcomes(made, [found]))]
+        assert (reasons == []) == fits
+
+
 @pytest.mark.parametrize("n", [1, 7, 1000])
 def test_reading_is_linear_in_bytes_also_of_a_line_without_an_end(n: int, tmp_path: Path) -> None:
     made = records()[0]

@@ -343,7 +343,6 @@ DESIGNS = [
         "dp.delta=1e-3",
         "dp.target_epsilon=null",
         "dp.noise_multiplier=1.0",
-        "dp.accountant=rdp",
     ),
 ]
 

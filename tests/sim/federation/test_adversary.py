@@ -367,9 +367,7 @@ def sees(*words: str) -> dict[str, str]:
 def test_visibility_states_the_rows_that_the_aggregator_gets() -> None:
     assert "12 updates, one for each hospital; record counts" in sees()["the aggregator"]
     assert "1 sum of 12 updates; no record counts" in sees("defense=secagg")["the aggregator"]
-    noised = sees(
-        "dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"
-    )["the aggregator"]
+    noised = sees("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1")["the aggregator"]
     assert "12 updates, one for each hospital, clipped and noised in the hospital" in noised
 
 
@@ -403,7 +401,7 @@ def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, 
         (("defense=secagg",), ["secagg-robustness"]),
         (("defense=median",), ["robustness-weights"]),
         (
-            ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+            ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1"),
             ["dp-utility"],
         ),
         (
@@ -412,7 +410,6 @@ def test_visibility_names_no_hostile_hospital_where_none_acts(words: tuple[str, 
                 "dp=record",
                 "dp.target_epsilon=null",
                 "dp.noise_multiplier=1",
-                "dp.accountant=rdp",
             ),
             ["secagg-robustness", "dp-utility"],
         ),
@@ -432,7 +429,7 @@ def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
     designs = [
         ("secagg=sum",),
         ("aggregator=median",),
-        ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1", "dp.accountant=rdp"),
+        ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1"),
     ]
     for words in designs:
         for conflict in conflicts(experiment("consortium=heart12", *words)):

@@ -67,7 +67,7 @@ DESIGNS = [
     ("attack=[honest_absence,dropout]", "attack.dropout.rate=0.5"),
     ("dp=record",),
 ]
-PRIVATE = ("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
+PRIVATE = ("dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 
 
 def with_account(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def test_runs_that_differ_in_everything_advance_together() -> None:
     runs = [
         made(*SMALL, "training.rounds=3"),
         made(*SMALL, "training.rounds=7", "training.optimizer=adam", "training.lr=0.01"),
-        made(*SMALL, "training.rounds=5", "dp=record", "dp.delta=1e-3", "dp.accountant=rdp"),
+        made(*SMALL, "training.rounds=5", "training.batch_size=6", "dp=record", "dp.delta=1e-3"),
         made("consortium=heart4", "training.rounds=2", "attack=[label_flip]"),
         made("consortium=heart4", "model=logistic", "training.rounds=4", "aggregator=median"),
     ]
@@ -204,7 +204,7 @@ def test_batched_and_one_by_one_leave_the_same_evidence(defense: str) -> None:
 
 # --- differential privacy
 
-PRIVATE = ("dp=record", "dp.delta=1e-3", "dp.accountant=rdp", "training.rounds=40")
+PRIVATE = ("dp=record", "dp.delta=1e-3", "training.rounds=40", "training.batch_size=6")
 
 
 @pytest.mark.parametrize(

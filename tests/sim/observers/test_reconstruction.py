@@ -141,6 +141,7 @@ def test_a_shuffled_observation_has_the_values_of_each_row_in_other_places() -> 
 def test_no_image_is_scored_where_none_was_drawn() -> None:
     none = np.zeros((0, 64), dtype=np.float32)
     nothing = beside(SCHEMA, "a", none, np.zeros((3, 64)))
-    scores = scored_images(SCHEMA, [nothing], [nothing], stream(0, "random"))
-    assert scores.guess.mse == scores.random.ssim == []
-    assert {one.value for one in image_outcomes(scores)} == {None}
+    for found in ([nothing], []):
+        scores = scored_images(SCHEMA, found, found, stream(0, "random"))
+        assert scores.guess.mse == scores.random.ssim == []
+        assert {one.value for one in image_outcomes(scores)} == {None}

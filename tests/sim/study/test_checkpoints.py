@@ -36,7 +36,7 @@ MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
         ("none",),
     ),
     "privacy": (
-        ("dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0"),
+        ("dp.target_epsilon=null", "dp.noise_multiplier=1.0"),
         ("sign_flip",),
         ("dp_record",),
     ),

@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 
 from sim.design.plan import FederationPlan
 from sim.federation import wire
-from sim.federation.conversation import (
-    CLIPPED,
-    Arrived,
-    Concluded,
-    Conversation,
-    Replies,
-    Trip,
-)
+from sim.federation.conversation import CLIPPED, Arrived, Conversation, Replies
 from sim.federation.protocols.secagg import agreement, shamir, signing
 from sim.federation.protocols.secagg.masks import RING, from_ring, mask
 from sim.federation.protocols.secagg.terms import (
@@ -53,6 +46,7 @@ from sim.federation.protocols.secagg.terms import (
     parts,
 )
 from sim.federation.rounds import Weights
+from sim.messages import Concluded, Trip
 from sim.types import View
 
 T = TypeVar("T")

@@ -89,7 +89,7 @@ class SecAggHospital:
         return steps[asked.kind]
 
 
-class _Secrets:
+class Secrets:
     """The secrets of a hospital for one round of one plan, all from its own key."""
 
     def __init__(self, key: Key, plan: str, number: int) -> None:
@@ -127,7 +127,7 @@ class _Round:
         self.asked = asked
         self.update = update
         self.place = terms.place(asked.hospital)
-        self.secrets = _Secrets(asked.key, asked.plan.digest, asked.number)
+        self.secrets = Secrets(asked.key, asked.plan.digest, asked.number)
 
     @property
     def circle(self) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ class _Round:
         found: bytes = self.value(name, bytes)
         if len(found) != size * n:
             raise TripRefusedError("form")
-        return parts(found, size)
+        return parts(found, size) if size else [b""] * n
 
     def survivors(self) -> tuple[int, ...]:
         """The hospitals whose updates arrived, as the message states.

@@ -99,6 +99,7 @@ def test_evidence_is_the_same_in_lockstep_through_flowers_server_and_by_single_a
     (record,) = run_together([design])
     assert record.skipped_rounds == []
     assert record.screened == []
+    assert record.unmasking == unmasking.sentences(design)
     assert record.model_dump(exclude={"seconds"}) == run(design).model_dump(exclude={"seconds"})
     apart = run(design, app=client_app())
     assert apart.screened == []
@@ -275,7 +276,7 @@ def test_explain_states_what_unmasking_withstands() -> None:
     first, second, last = unmasking.sentences(twelve)
     assert "8 of them recover it; the sum of the others is exact whichever 4 vanish" in first
     assert "at most 3 if the aggregator lies" in second
-    assert last.startswith("each hospital has 10 messages in a round, sends 19,966 bytes")
+    assert last.startswith("a hospital has 10 messages in a round, sends 19,966 bytes")
     assert absences(twelve).startswith("4 of 12 may be missing in a round")
     few = protocol(*TWELVE, "secagg.neighbors=6")
     assert absences(few).startswith("2 of 12 may be missing in a round")

@@ -1,0 +1,1 @@
+"""Attacks on sums of updates by the aggregator and its colluders: Pooled -> Isolated."""

@@ -1,0 +1,56 @@
+"""What redrawn groups show over rounds: after how many of them sums determine single updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sim.sums import rounds_until
+
+if TYPE_CHECKING:
+    from sim.design.plan import FederationPlan
+
+MOST: Final = 500  # hospitals for which the system is solved
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The rounds after which sums determine the first single update, and all of them.
+
+    None: not within the plan's rounds. It holds as far as a hospital's updates are alike from round
+    to round, and all hospitals answer.
+    """
+
+    first: int | None
+    all: int | None
+
+
+def overlap(plan: FederationPlan) -> Overlap | None:
+    """What the plan's groups show over its rounds.
+
+    None where they stay the same, and for more hospitals than ``MOST``.
+    """
+    if not (plan.is_hiding and plan.secagg.is_redrawn) or len(plan.hospitals) > MOST:
+        return None
+    rounds = plan.training.rounds
+    n_hospitals = len(plan.hospitals)
+    return Overlap(
+        first=rounds_until(plan.groups, rounds, lambda known: len(known) > 0),
+        all=rounds_until(plan.groups, rounds, lambda known: len(known) == n_hospitals),
+    )
+
+
+def sentence(plan: FederationPlan) -> str | None:
+    """What the plan's groups show over its rounds, in one line; None where nothing is redrawn."""
+    found = overlap(plan)
+    if found is None:
+        return None
+    start = "Groups are drawn anew in each round, so that sums overlap: "
+    if found.first is None:
+        return f"{start}those of all {plan.training.rounds} rounds determine no single update."
+    whole = "those of no more" if found.all is None else f"those of {found.all} rounds all"
+    last = "" if found.all is None else f", and {whole} of them"
+    return (
+        f"{start}those of {found.first} rounds determine a single update{last}, as far as a"
+        " hospital's updates are alike from round to round; secagg.redraw=fixed shows none of it."
+    )

@@ -1,0 +1,22 @@
+"""What record-level privacy promises, in words: of report, register and ``explain``."""
+
+from __future__ import annotations
+
+from sim.evidence.records import Privacy
+
+RELATIONS = {
+    "replace": "one record replaced by another (the number of a hospital's records is public)",
+    "add_remove": "one record more or less (no hospital's own number of records is sent)",
+}
+
+
+def statement(privacy: Privacy) -> str:
+    """The terms of a privacy statement: what it is about, for which neighbors, and how counted."""
+    nominal = privacy.nominal_records
+    counted = "" if nominal is None else f"; counted as {nominal:,} records in each hospital"
+    return (
+        f"unit of protection: one {privacy.unit};"
+        f" neighbors: {RELATIONS[privacy.relation]}{counted};"
+        f" \N{GREEK SMALL LETTER DELTA} = {float(privacy.delta)!r}; sampling: {privacy.sampling};"
+        f" clipping norm {privacy.max_grad_norm:.3g}; accountant: {privacy.accountant}"
+    )

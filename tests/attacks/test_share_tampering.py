@@ -1,0 +1,49 @@
+"""Wrong shares: found, and never a wrong sum; what is stopped is the round."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.evidence import RunRecord
+from sim.study.run import run
+from tests.federation import experiment
+
+MASKED = ("consortium=heart12", "training.rounds=2", "secagg=protocol")
+ATTACKED = (*MASKED, "attack=[share_tampering]")
+
+
+def ran(*words: str) -> RunRecord:
+    return run(experiment(*words))
+
+
+def test_wrong_shares_are_found_named_and_change_no_sum_as_long_as_enough_are_right() -> None:
+    record = ran(*ATTACKED, "adversary.n_hostile=4")  # of 12, at a threshold of 8
+    honest = ran(*MASKED, "adversary.n_hostile=4")
+    assert record.value("auroc") == honest.value("auroc")
+    assert record.skipped_rounds == []
+    assert {one.hospital for one in record.screened} == {*record.hostile}
+    assert all("is not the one that it accepted" in one.reason for one in record.screened)
+    assert record.engagement.attack_engaged
+
+
+def test_one_more_and_there_is_no_sum_and_no_wrong_one() -> None:
+    record = ran(*ATTACKED, "adversary.n_hostile=5")
+    assert record.skipped_rounds == [1, 2]
+    assert record.value("auroc") is None
+    assert {one.hospital for one in record.screened} == {*record.hostile}
+
+
+@pytest.mark.parametrize("what", ["sealed", "committed"])
+def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_named(
+    what: str,
+) -> None:
+    words = ("adversary.n_hostile=1", f"attack.share_tampering.what={what}")
+    record = ran(*ATTACKED, *words)
+    assert record.skipped_rounds == [1, 2]
+    (hostile,) = record.hostile
+    assert {one.hospital for one in record.screened} == {hostile}
+
+
+def test_there_are_no_shares_in_a_plain_round() -> None:
+    record = ran("consortium=heart4", "training.rounds=1", *ATTACKED[2:], "secagg=sum")
+    assert not record.engagement.attack_engaged

@@ -1,0 +1,126 @@
+"""The visibility table: what each party sees or derives, held to what the numbers give away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from sim.evidence import Access
+from sim.federation import wire
+from sim.study.access import access
+from sim.study.run import FederatedRun, run
+from tests.federation import SEEDED, aggregated, asked, drawn_update, experiment
+
+HEART = ("consortium=heart12", "model=logistic", "training.rounds=6", "adversary.n_hostile=1")
+SIZED = ("secagg=groups", "secagg.size=3")
+DP = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1")
+
+
+def table(*words: str) -> Mapping[str, Access]:
+    return {line.party: line for line in access(experiment(*HEART, *words))}
+
+
+def cell(party: str, asset: str, *words: str) -> str:
+    return table(*words)[party].cell(asset)
+
+
+@pytest.mark.parametrize(
+    ("party", "asset", "words", "expected"),
+    [
+        ("the aggregator", "single update", (), "sees"),
+        ("the aggregator", "single update", ("secagg=sum",), "sees -> no"),
+        ("the aggregator", "single update", SIZED, "sees -> derives over 4 rounds"),
+        ("the aggregator", "single update", (*SIZED, "secagg.redraw=fixed"), "sees -> no"),
+        ("the aggregator", "single update", DP, "sees -> sees, noised"),
+        ("the aggregator", "group sum", SIZED, "derives -> sees"),
+        ("the aggregator", "sum of all", ("secagg=sum",), "derives -> sees"),
+        ("the aggregator", "record counts", ("secagg=sum",), "sees -> no"),
+        ("the aggregator", "record counts", (*SIZED, "secagg.by=size"), "sees"),
+        ("the aggregator", "metrics", (), "no"),
+        ("the aggregator", "metrics", DP, "no -> sees"),
+        ("a hospital", "record counts", (*SIZED, "secagg.by=size"), "no -> sees"),
+        ("a hospital", "sum of all", ("secagg=sum",), "derives"),
+        ("a hospital", "sum of all", ("aggregator=median",), "derives -> no"),
+        ("a hospital", "single update", ("aggregator=krum",), "no -> derives, not whose"),
+        (
+            "a hospital",
+            "group sum",
+            ("secagg=groups", "secagg.size=2", "aggregator=krum"),
+            "no -> derives, not whose",
+        ),
+        ("colluding hospitals", "single update", ("secagg=sum",), "derives, 11 of them"),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            ("secagg=sum",),
+            "sees -> derives, 11 of them",
+        ),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            SIZED,
+            "sees -> derives, 2 of them",
+        ),
+        ("whoever gets the final model", "sum of all", (), "no"),
+        ("whoever gets the final model", "common model", (), "sees"),
+        ("the network, with TLS", "common model", (), "no"),
+        ("the network, without TLS", "single update", ("secagg=sum",), "sees"),
+        ("the network, without TLS", "single update", ("secagg=protocol",), "sees -> no"),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            ("secagg=protocol",),
+            "sees -> derives, 8 of them",  # as many as recover a secret
+        ),
+    ],
+)
+def test_a_cell_states_what_the_party_sees_without_the_defense_and_with_it(
+    party: str, asset: str, words: tuple[str, ...], expected: str
+) -> None:
+    assert cell(party, asset, *words) == expected
+
+
+def test_nobody_sees_records_and_the_undefended_design_changes_nothing() -> None:
+    for words in ((), SIZED, DP):
+        assert {line.cell("records") for line in table(*words).values()} == {"no"}
+    assert all(line.before == line.after for line in table().values())
+    assert "group sum" not in table("secagg=sum")["the aggregator"].after
+
+
+@pytest.mark.parametrize("words", [("secagg=sum",), (), ("secagg=groups", "secagg.size=2")])
+def test_one_of_two_hospitals_is_left_with_the_update_of_the_other(words: tuple[str, ...]) -> None:
+    two = ("consortium=synthetic", "consortium.n_hospitals=2", "consortium.n_records=50")
+    design = experiment(*two, "model=logistic", "adversary.n_hostile=0", *words)
+    lines = {line.party: line for line in access(design)}
+    assert lines["a hospital"].after["single update"] == "derives"
+    federated = FederatedRun(design)
+    n_params = len(federated.weights)
+    before = federated.weights.copy()
+    own, other = (drawn_update(n_params, i, 1) for i in range(2))
+    replies = {
+        name: wire.answer(update, 50, SEEDED, message)
+        for (name, message), update in zip(asked(federated).items(), (own, other), strict=True)
+    }
+    after, _ = aggregated(federated, 1, replies)
+    np.testing.assert_allclose(2 * (after - before) - own, other, atol=1e-3)
+
+
+def test_krum_publishes_an_update_and_a_hospital_can_tell_that_it_is_one() -> None:
+    federated = FederatedRun(experiment(*HEART, "aggregator=krum"))
+    n_params = len(federated.weights)
+    before = federated.weights.copy()
+    updates = [drawn_update(n_params, i, 1) for i in range(12)]
+    replies = {
+        name: wire.answer(update, 50, SEEDED, message)
+        for (name, message), update in zip(asked(federated).items(), updates, strict=True)
+    }
+    after, _ = aggregated(federated, 1, replies)
+    gaps = [np.abs(after - before - update).max() for update in updates]
+    assert min(gaps) < 1e-5
+
+
+def test_the_evidence_of_a_run_has_its_table() -> None:
+    record = run(experiment("consortium=heart4", "model=logistic", "training.rounds=1"))
+    assert {line.party for line in record.access} == set(table())
