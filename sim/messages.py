@@ -20,6 +20,7 @@ Value: TypeAlias = (
     bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
 )
 EMPTY: Mapping[str, Never] = MappingProxyType({})
+TRAIN = "train"  # the kind of a trip in which hospitals train and upload
 
 
 class UnusableError(ValueError):

@@ -8,8 +8,6 @@ import numpy as np
 
 from aggregators.secagg.base import Adding
 from sim.errors import RefusedError, whole
-from sim.federation.protocols.secagg.aggregator import SecAggAggregator
-from sim.federation.protocols.secagg.hospital import SecAggHospital
 from sim.federation.protocols.secagg.terms import (
     AGREE,
     KEYS,
@@ -24,6 +22,7 @@ from sim.types import About, Members, Roll
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
     from sim.federation.conversation import Conversation
+    from sim.federation.protocols.secagg.hospital import SecAggHospital
     from sim.federation.rounds import Weights
 
 
@@ -87,12 +86,16 @@ class SecAggPlus(Adding):
         return (KEYS, SHARES, UPLOAD, *((AGREE,) if self.consistency else ()), UNMASK)
 
     @cached_property
-    def hospital(self) -> SecAggHospital:
+    def hospital(self) -> "SecAggHospital":
         """The hospital's half."""
+        from sim.federation.protocols.secagg.hospital import SecAggHospital
+
         return SecAggHospital(self.parameters)
 
     def round(self, plan: "FederationPlan", number: int, model: "Weights") -> "Conversation":
         """The aggregator's half of a round."""
+        from sim.federation.protocols.secagg.aggregator import SecAggAggregator
+
         return SecAggAggregator(self.parameters, plan, number, model).conversation()
 
     def __call__(self, roll: Roll, rng: np.random.Generator) -> Members:

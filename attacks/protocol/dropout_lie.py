@@ -10,7 +10,7 @@ from attacks._shared import ring
 from attacks._shared.ring import Ring
 from sim.errors import RefusedError
 from sim.federation.protocols.secagg import agreement, shamir, signing
-from sim.federation.protocols.secagg.hospital import Secrets
+from sim.federation.protocols.secagg.secrets import Secrets
 from sim.federation.protocols.secagg.terms import (
     ADVERTISED,
     AGREE,

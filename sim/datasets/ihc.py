@@ -101,7 +101,7 @@ def columns(images: NDArray[np.float64]) -> NDArray[np.float32]:
 
 @cache
 def _source() -> Tiles:
-    raw = (files("sim.datasets.data") / "ihc_tiles.npz").read_bytes()
+    raw = (files(__package__) / "data" / "ihc_tiles.npz").read_bytes()
     with np.load(io.BytesIO(raw)) as arrays:
         images, row, column = (arrays[name] for name in ("images", "row", "column"))
     brown = amounts(images)[..., DAB].mean(axis=(1, 2))

@@ -23,7 +23,6 @@ from sim.types import SecureAggregation
 
 T = TypeVar("T")
 CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantization clipped
-TRAIN = wire.ANY_KIND  # the kind of a trip in which hospitals train and upload
 
 
 class Arrived:

@@ -16,11 +16,11 @@ from sim.design.plan import FederationPlan
 from sim.design.views import present
 from sim.federation import wire
 from sim.federation.adversary import Adversary, Grant
-from sim.federation.conversation import TRAIN, Arrived, Conversation, Replies, screened
+from sim.federation.conversation import Arrived, Conversation, Replies, screened
 from sim.federation.observing import Observer, Round, State
 from sim.federation.rounds import Weights
 from sim.federation.server import Aggregator
-from sim.messages import Concluded, Trip
+from sim.messages import TRAIN, Concluded, Trip
 from sim.seeds import Key
 from sim.types import Vector
 from sim.untrusted import printable

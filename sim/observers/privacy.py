@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from sim.design.refusals import REFUSED, UNTRAINED
 from sim.evidence import Screened, outcome
-from sim.federation.conversation import TRAIN
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
+from sim.messages import TRAIN
 from sim.observers.spending import epsilons, privacy
 
 SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's

@@ -54,17 +54,17 @@ def access(experiment: Experiment) -> list[Access]:
 def _table(text: str) -> tuple[Access, ...]:
     """The table of the plan with this ``text``: runs of a comparison share few plans."""
     plan = plans.read(text)
-    after = _Design(plan)
-    before = _Design(undefended(plan))
+    after = _Design(plan).cells
+    before = _Design(undefended(plan)).cells
     grouped = 1 < len(plan.groups(1)) < len(plan.hospitals)
     assets = [asset for asset in ASSETS if asset != GROUP or grouped]
     return tuple(
         Access(
             party=party,
-            before={asset: before.cells[party].get(asset, NO) for asset in assets},
-            after={asset: after.cells[party].get(asset, NO) for asset in assets},
+            before={asset: before[party].get(asset, NO) for asset in assets},
+            after={asset: after[party].get(asset, NO) for asset in assets},
         )
-        for party in after.cells
+        for party in after
     )
 
 
@@ -120,7 +120,7 @@ class _Design:
         hides = self.plan.is_hiding
         cells = {SUM: SEES if len(self.plan.groups(1)) == 1 else DERIVES, MODEL: SEES}
         cells[GROUP] = SEES if hides else DERIVES
-        found = overlap.overlap(self.plan)
+        found = self._overlap
         if not hides:
             cells[UPDATE] = self._update(SEES)
         elif found is not None and found.first is not None:
@@ -185,6 +185,10 @@ class _Design:
         if all(np.isclose(one.rows, move, atol=CLOSE).all(axis=1).any() for one, move in of_rows):
             return "row"
         return "other"
+
+    @cached_property
+    def _overlap(self) -> overlap.Overlap | None:
+        return overlap.overlap(self.plan)
 
     @property
     def _n_hospitals(self) -> int:

@@ -238,3 +238,11 @@ def test_groups_by_size_would_publish_the_counts_and_are_refused() -> None:
     experiment(*SMALL, *groups)
     with pytest.raises(InputError, match=r"^secagg=Groups: expected groups that do not go by "):
         experiment(*SMALL, *NOMINAL, *groups)
+
+
+@each_engine
+def test_private_training_that_leaves_float32_is_recorded_and_not_lost(engine: str) -> None:
+    record = ENGINES[engine](experiment(*SMALL, "training.lr=1e36", "dp.max_grad_norm=1e10"))
+    assert record.not_finite_from == 1
+    assert record.privacy is not None
+    assert record.value("epsilon") == pytest.approx(8, rel=1e-3)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sim.federation import wire
 from sim.federation.conversation import (
-    TRAIN,
     Answer,
     Arrived,
     Asked,
@@ -20,7 +19,7 @@ from sim.federation.conversation import (
 from sim.federation.protocols.plain import PlainHospital, concluded
 from sim.federation.protocols.secagg import signing
 from sim.federation.protocols.secagg.terms import digest_of, parts
-from sim.messages import Trip
+from sim.messages import TRAIN, Trip
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan

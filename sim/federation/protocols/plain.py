@@ -16,7 +16,6 @@ from sim.errors import RefusedError
 from sim.federation import rounding, wire
 from sim.federation.conversation import (
     CLIPPED,
-    TRAIN,
     Answer,
     Arrived,
     Asked,
@@ -25,7 +24,7 @@ from sim.federation.conversation import (
     RoundProtocol,
     screened,
 )
-from sim.messages import Concluded, Trip
+from sim.messages import TRAIN, Concluded, Trip
 from sim.types import Updates, View
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 from flwr.app import ArrayRecord, MetricRecord
 from numpy.typing import NDArray
 
+from sim import messages
 from sim.federation.wire.flower import Records, SharedArray, array_record, config_record, entries
 from sim.messages import EMPTY, Content, Report
 
@@ -36,7 +37,7 @@ CLEAR = "train.clear"  # in simulation alone: train, and reply with the update a
 UPLOAD = "train.upload"  # in simulation alone: reply with the upload of the update sent along
 TRIP = "query.trip"  # a trip of a protocol in which nothing is trained
 
-ANY_KIND = TRAIN  # the kind of a trip whose messages state none
+ANY_KIND = messages.TRAIN  # the kind of a trip whose messages state none
 
 # parts of a message or of a hospital's state, each of up to three records
 COMMON = "trip"  # for all hospitals

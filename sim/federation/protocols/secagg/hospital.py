@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from sim.federation import rounding, wire
 from sim.federation.conversation import CLIPPED, Answer, Asked, TripRefusedError
 from sim.federation.protocols.secagg import agreement, shamir, signing
 from sim.federation.protocols.secagg.masks import RING, mask, to_ring
+from sim.federation.protocols.secagg.secrets import Secrets
 from sim.federation.protocols.secagg.terms import (
     ADVERTISED,
     AGREE,
@@ -43,7 +43,6 @@ from sim.federation.protocols.secagg.terms import (
     parts,
     places_in,
 )
-from sim.seeds import Key
 
 # what a hospital holds from trip to trip, beside the entries of messages
 PHASE: Final = "phase"  # the kind of the last trip that it answered
@@ -87,36 +86,6 @@ class SecAggHospital:
         if asked.kind not in steps:
             raise TripRefusedError("phase")
         return steps[asked.kind]
-
-
-class Secrets:
-    """The secrets of a hospital for one round of one plan, all from its own key."""
-
-    def __init__(self, key: Key, plan: str, number: int) -> None:
-        self._key = key
-        self._names = (plan, number)
-
-    @cached_property
-    def channel(self) -> bytes:
-        """The private key with which it opens what others seal for it."""
-        return self._drawn("channel")
-
-    @cached_property
-    def mask(self) -> bytes:
-        """The private key from which the masks with its neighbors follow."""
-        return self._drawn("mask")
-
-    @cached_property
-    def seed(self) -> bytes:
-        """The seed of its own mask."""
-        return self._drawn("seed")
-
-    def coefficients(self, what: str, threshold: int) -> list[int]:
-        """The coefficients with which a secret is shared out."""
-        return shamir.coefficients(self._drawn(f"shares of {what}"), threshold)
-
-    def _drawn(self, what: str) -> bytes:
-        return self._key.secret("secagg", what, *self._names)
 
 
 class _Round:

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.design.plan import FederationPlan
-from sim.federation.conversation import TRAIN
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
 from sim.federation.protocols.secagg.masks import RING
+from sim.messages import TRAIN
 from sim.types import Quantizing
+
+if TYPE_CHECKING:
+    from sim.design.plan import FederationPlan
 
 # kinds of trips, in their order
 KEYS: Final = "keys"  # advertise public keys

@@ -25,7 +25,7 @@ ROUNDS = 3
 SMALL = ("consortium=heart4", f"training.rounds={ROUNDS}", "model=logistic")
 TWELVE = ("consortium=heart12", "training.rounds=2")
 KEYS = wire.Content(values={})
-PRIVATE = ("dp=record", "dp.accountant=rdp", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
+PRIVATE = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
 
 
 def protocol(*words: str) -> Experiment:
