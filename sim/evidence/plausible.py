@@ -30,7 +30,7 @@ RANGES: Final[Mapping[str, Range]] = {
         SHARE,
     ),
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
-    **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps"), POSITIVE),
+    **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps", "nominal_records"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
     **dict.fromkeys(("target_epsilon", "noise_multiplier", "max_grad_norm"), POSITIVE),
     **dict.fromkeys(("radius", "median_length", "longest", "replies", "needed"), POSITIVE),
