@@ -82,16 +82,3 @@ def squared(update: Vector) -> Mismatch:
         return (gap * gap).sum(axis=1) / scale, 2 * gap / scale
 
     return of
-
-
-def angular(update: Vector) -> Mismatch:
-    """One minus the cosine of the angle to ``update``."""
-    direction = update / np.linalg.norm(update)
-
-    def of(updates: Updates) -> tuple[NDArray[np.float64], Updates]:
-        length = np.maximum(np.linalg.norm(updates, axis=1, keepdims=True), 1e-300)
-        ahead = updates / length
-        cosine = ahead @ direction
-        return 1 - cosine, (cosine[:, None] * ahead - direction) / length
-
-    return of
