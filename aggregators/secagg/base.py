@@ -20,8 +20,8 @@ class Adding:
 
     about: ClassVar[About]
     least: int = field(default=FEWEST, kw_only=True)
-    clip: float = field(default=8.0, kw_only=True)
-    bits: int = field(default=20, kw_only=True)
+    clip: float = field(default=2.0, kw_only=True)
+    bits: int = field(default=22, kw_only=True)
 
     def __post_init__(self) -> None:
         whole(FEWEST, least=self.least)

@@ -23,8 +23,8 @@ class Quantization:
     step. The step is a power of two, so float32 holds quantized coordinates exactly.
     """
 
-    clip: float = 8.0
-    bits: int = 20
+    clip: float = 2.0
+    bits: int = 22
 
     def __post_init__(self) -> None:
         number(1e-6, 1e6, clip=self.clip)

@@ -104,10 +104,10 @@ def test_a_sum_in_the_ring_is_the_sum() -> None:
     np.testing.assert_array_equal(one.value(whole.sum(axis=0), n), [1.0, -1.0])
 
 
-def test_the_default_holds_the_sum_of_thousands_of_hospitals() -> None:
+def test_the_default_holds_the_sum_of_a_thousand_hospitals() -> None:
     one = Quantization()
-    assert (one.step, one.levels) == (2**-16, 2**19)
-    assert one.most_hospitals == 4095
+    assert (one.step, one.levels) == (2**-20, 2**21)
+    assert one.most_hospitals == 1023
     assert Quantization(bits=18).most_hospitals > HOSPITALS
 
 

@@ -125,7 +125,7 @@ def test_the_same_model_comes_out_on_ray(
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     there = run(protocol(*SMALL, "engine=ray", *words))
     here = run(protocol(*SMALL, *words))
-    step = 2.0**-16
+    step = 2.0**-20
     np.testing.assert_allclose(*models, atol=4 * step)
     assert [(lost.round, lost.hospital) for lost in there.screened] == [
         (lost.round, lost.hospital) for lost in here.screened
