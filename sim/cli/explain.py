@@ -19,7 +19,7 @@ from sim.study.compose import Refused
 from sim.study.costs import needed_bytes, seconds
 from sim.study.experiment import Experiment
 from sim.study.plans import overrides, planned
-from sim.study.visibility import conflicts, note, visibility
+from sim.study.visibility import conflicts, notes, visibility
 
 
 def explain(config: DictConfig) -> None:
@@ -98,9 +98,8 @@ def _design(console: Screen, experiment: Experiment) -> None:
     console.print()
     console.print(table)
     console.print(_access(experiment))
-    simulated = note(experiment.plan)
-    if simulated is not None:
-        console.print(simulated)
+    for text in notes(experiment.plan):
+        console.print(Text(text))
     console.print(Text(f"Missing replies: {absences(experiment)}"))
     for text in unmasking.sentences(experiment):
         console.print(Text(f"Unmasking: {text}"))

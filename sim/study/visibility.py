@@ -72,14 +72,21 @@ def _used(experiment: Experiment) -> str:
     return LEVELS[min(granted, max(uses, default=0))]
 
 
-def note(plan: FederationPlan) -> str | None:
-    """What of secure aggregation is simulated; None where nothing is."""
-    if not (plan.is_hiding and plan.is_clear):
-        return None
-    return (
-        "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
-        " aggregator is left with their sums; only a protocol in messages hides updates on the way."
-    )
+def notes(plan: FederationPlan) -> list[str]:
+    """What of secure aggregation is simulated, and that rounding protects nothing."""
+    found = list[str]()
+    if plan.is_hiding and plan.is_clear:
+        found.append(
+            "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
+            " aggregator is left with their sums; only a protocol in messages hides updates on the"
+            " way."
+        )
+    if plan.quantization is not None:
+        found.append(
+            f"Updates are rounded to steps of {plan.quantization.step:.2g} for sums, which is no"
+            " protection: what an attack cannot read for it, finer steps show."
+        )
+    return found
 
 
 def conflicts(experiment: Experiment) -> list[Conflict]:

@@ -287,6 +287,7 @@ def test_explain_writes_nothing_and_tells_who_sees_what(
     assert "1 sum of 4 updates" in out
     assert "sees -> no" in out
     assert "Secure aggregation is simulated here" in out
+    assert "Updates are rounded to steps of 9.5e-07 for sums, which is no protection" in out
     assert "Conflict of secure aggregation and robust aggregation" in out
     assert files(tmp_path) == []
 

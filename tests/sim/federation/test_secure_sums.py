@@ -262,6 +262,21 @@ def test_a_sum_that_could_overflow_is_refused_before_round_1() -> None:
 # --- clipping
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("consortium=heart12", "model=mlp"),
+        ("consortium=heart12", "model=logistic"),
+        ("consortium=heart4", "model=mlp"),
+        ("consortium=digits", "model=cnn", "training.rounds=10"),
+    ],
+    ids=" ".join,
+)
+def test_no_coordinate_of_an_honest_update_is_clipped_by_default(words: tuple[str, ...]) -> None:
+    record = run(experiment("secagg=sum", "adversary.n_hostile=0", *words))
+    assert record.value("coordinates_clipped") == 0.0
+
+
 def test_clipped_coordinates_are_counted_for_each_hospital_and_reported() -> None:
     words = ("attack=[gaussian]", "secagg.clip=0.5", "adversary.n_hostile=2")
     record = run(experiment(*SMALL, "secagg=sum", *words))
