@@ -17,6 +17,7 @@ from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.evidence import Access
 from sim.federation.protocols.plain import protocol_of
+from sim.federation.protocols.secagg.terms import Parameters
 from sim.names import CHAIN, CLEAR, MEAN, named
 from sim.plugins import SELF
 from sim.seeds import stream
@@ -198,8 +199,10 @@ class _Design:
     def _enough(self) -> int:
         """The fewest colluding hospitals with which the aggregator is left with one update."""
         others = min(map(len, self.plan.groups(1))) - 1
-        threshold = getattr(self.plan.secagg, "threshold_of", None)
-        return others if threshold is None else min(others, threshold(self._n_hospitals))
+        parameters = getattr(self.plan.secagg, "parameters", None)
+        if not isinstance(parameters, Parameters):
+            return others
+        return min(others, parameters.colluders(self._n_hospitals))
 
     def _update(self, degree: str) -> str:
         return degree if degree == NO or self.plan.dp is None else f"{degree}, noised"

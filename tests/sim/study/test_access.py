@@ -72,7 +72,7 @@ def cell(party: str, asset: str, *words: str) -> str:
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=protocol",),
-            "sees -> derives, 8 of them",  # as many as recover a secret
+            "sees -> derives, 4 of them",  # whom a lie about who vanished needs
         ),
     ],
 )
