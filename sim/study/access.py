@@ -16,7 +16,6 @@ from sim.design.plan import FederationPlan
 from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.evidence import Access
-from sim.federation.protocols.plain import protocol_of
 from sim.federation.protocols.secagg.terms import Parameters
 from sim.names import CHAIN, CLEAR, MEAN, named
 from sim.plugins import SELF
@@ -128,7 +127,7 @@ class _Design:
             cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None:
+        if self.plan.dp is not None or self.plan.has_protocol:  # which reports clipped coordinates
             cells[METRICS] = SEES
         return cells
 
@@ -141,9 +140,8 @@ class _Design:
 
     @property
     def _network(self) -> dict[str, str]:
-        if not protocol_of(self.plan).is_clear:
-            reads = {METRICS: SEES} if self.plan.dp is not None else {}
-            return {**self._of_models, **reads}
+        if self.plan.has_protocol:
+            return {**self._of_models, METRICS: SEES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:
             reads[COUNTS] = SEES

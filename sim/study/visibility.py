@@ -8,7 +8,6 @@ from sim.design import options, overlap
 from sim.design import plan as plans
 from sim.design.plan import FederationPlan
 from sim.evidence import Conflict, Visibility
-from sim.federation.protocols.plain import protocol_of
 from sim.study.experiment import Experiment
 from sim.types import LEVELS, Members
 
@@ -75,7 +74,7 @@ def _used(experiment: Experiment) -> str:
 
 def note(plan: FederationPlan) -> str | None:
     """What of secure aggregation is simulated; None where nothing is."""
-    if not (plan.is_hiding and protocol_of(plan).is_clear):
+    if plan.has_protocol or not plan.is_hiding:
         return None
     return (
         "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
