@@ -60,6 +60,6 @@ def sentences(experiment: Experiment) -> list[str]:
     traffic = found.traffic(n_hospitals, experiment.plan.network.n_params)
     texts.append(
         f"a hospital has {traffic.messages} messages in a round, sends {traffic.sent:,} bytes"
-        f" and is sent {traffic.received:,}"
+        f" and is sent {traffic.received:,}, beside the envelopes of messages"
     )
     return texts
