@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers exports mutants clean help
+.PHONY: demo test check bench peers privacy exports mutants clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,6 +30,9 @@ bench: .venv/.bench  ## measure speed against slow references and against other 
 peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementation
 	$(INSTALL) --no-deps byzfl==0.0.11
 	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
+
+privacy: .venv/.dev  ## measure how strong the attacks on privacy are, at full size
+	$(BIN)/python -m pytest -m slow -s tests/attacks
 
 exports: .venv/.exports  ## hold the exports to the models of OSCAL and the schema of CycloneDX
 	$(BIN)/python -m pytest tests/threats/exports

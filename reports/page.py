@@ -221,6 +221,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     spent = tables.spent(records)
     return {
         "inversions": _rows(inversions),
+        "images": _rows(tables.images(records)),
         "crowd": findings.crowd(inversions),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),

@@ -14,8 +14,10 @@ from sim.evidence import (
     Conflict,
     Engagement,
     HospitalFacts,
+    ImageScores,
     Inverted,
     Isolating,
+    Likeness,
     Outcome,
     Privacy,
     Recovered,
@@ -215,6 +217,7 @@ def make_inversion(
     n_recovered: int = 3,
     n_attacked: int = 8,
     *,
+    n_shuffled: int = 0,
     gallery: bool | list[Recovered] = False,
     **changes: Any,
 ) -> Inversion:
@@ -249,7 +252,30 @@ def make_inversion(
         n_recovered,
         undefined="no record was recovered",
     )
-    return details, [outcome("reconstruction_rate", n_recovered / n_attacked, n_attacked), error]
+    null = outcome("reconstruction_rate_shuffled", n_shuffled / n_attacked, n_attacked)
+    rate = outcome("reconstruction_rate", n_recovered / n_attacked, n_attacked)
+    return details, [rate, error, null]
+
+
+def make_images(n_recovered: int = 3, n_attacked: int = 8) -> Inversion:
+    """Reconstruction of ``n_recovered`` of a hospital's ``n_attacked`` images, and its outcomes."""
+    n_missed = n_attacked - n_recovered
+    scores = ImageScores(
+        hospital=["hospital_0"] * n_attacked,
+        guess=Likeness(mse=[1e-4] * n_recovered + [0.1] * n_missed, ssim=[0.95] * n_attacked),
+        shuffled=Likeness(mse=[0.2] * n_attacked, ssim=[0.01] * n_attacked),
+        mean_color=Likeness(mse=[0.01] * n_attacked, ssim=[0.2] * n_attacked),
+        random=Likeness(mse=[0.25] * n_attacked, ssim=[-0.01] * n_attacked),
+    )
+    figures = {
+        "image_mse": scores.guess.mse,
+        "image_psnr": scores.guess.psnr,
+        "image_ssim": scores.guess.ssim,
+        "image_gain": scores.gain,
+    }
+    details, outcomes = make_inversion(n_recovered, n_attacked, images=scores)
+    means = [outcome(name, sum(of) / n_attacked, n_attacked) for name, of in figures.items()]
+    return details, [*outcomes, *means]
 
 
 Isolation = tuple[Isolating, list[Outcome]]

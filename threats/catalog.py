@@ -161,10 +161,12 @@ class Attack(Fact):
     """An attack of this project, and alternatives of the powers that it uses.
 
     Of attacks that look at updates the first is what they use where nothing hides single updates.
+    ``records``: of which form the records are that it is made for.
     """
 
     name: str
     powers: Alternatives = Field(min_length=1)
+    records: Literal["any", "images"] = "any"
 
 
 class Answer(Fact):

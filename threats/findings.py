@@ -28,9 +28,9 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
     """Reasons why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
-    or the defense idle. An attack that achieves nothing undefended shows nothing about a defense
-    that it is compared with. ``counted``: the seeds that count, where these are not those with both
-    figures.
+    or the defense idle. An attack that achieves nothing undefended, or no more than where there was
+    nothing to find, shows nothing about a defense that it is compared with. ``counted``: the seeds
+    that count, where these are not those with both figures.
     """
     attacks = {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
     reasons = _idle("attack", attacks)
@@ -45,9 +45,26 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
             f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
             *omissions(cell, measured),
         ]
-    elif compared and not _counts(cell.undefended, counted, measured)[0]:
+    elif compared and not _counts(cell.undefended, counted, measured.metric)[0]:
         reasons.append("the attack recovered nothing even without the defense")
+    else:
+        reasons += _no_better_than_null(cell, counted, measured)
     return reasons
+
+
+def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -> list[str]:
+    """Why a figure tells nothing beside the same attack's where there was nothing to find."""
+    null = METRICS[measured.metric].null
+    if null is None:
+        return []
+    runs = cell.undefended if measured.control == "undefended" else cell.runs
+    found, tried = _counts(runs, seeds, measured.metric)
+    at_chance, tried_at_chance = _counts(runs, seeds, null)
+    if tried_at_chance != tried:
+        return [f"no {METRICS[null].text}"]
+    if 0 < found <= at_chance:
+        return [f"the {METRICS[null].text} is no smaller"]
+    return []
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:
@@ -80,7 +97,7 @@ def finding(cell: Cell, measured: Measured) -> str:
     if certain:
         return form(cell, measured, counted_seeds(cell, measured))
     seeds = sorted(cell.runs)
-    recovered = form is _recovered and _counts(cell.runs, seeds, measured)[0]
+    recovered = form is _recovered and _counts(cell.runs, seeds, measured.metric)[0]
     return form(cell, measured, seeds) if recovered else ""
 
 
@@ -184,8 +201,8 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A share of rounds, as counts."""
     shares = [after for after, _ in _pairs(cell, measured, seeds)]
-    skipped, rounds = _counts(cell.runs, seeds, measured)
-    control, of_control = _counts(controls(cell, measured), seeds, measured)
+    skipped, rounds = _counts(cell.runs, seeds, measured.metric)
+    control, of_control = _counts(controls(cell, measured), seeds, measured.metric)
     text = (
         f"With {cell.attack}, {skipped} of {rounds} rounds were skipped"
         f" ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to {max(shares):.1%},"
@@ -200,14 +217,14 @@ def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
 
 def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A rate of trials, as counts with exact bounds."""
-    found, attacked = _counts(cell.runs, seeds, measured)
+    found, attacked = _counts(cell.runs, seeds, measured.metric)
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
     text = (
         f"{cell.attack} recovered {found} of {attacked} {METRICS[measured.metric].counted}"
         f" (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
     )
-    undefended, tried = _counts(cell.undefended, seeds, measured)
+    undefended, tried = _counts(cell.undefended, seeds, measured.metric)
     if cell.defense == NONE or not tried:
         return f"{text}."
     return f"{text}; {undefended} of {tried} without the defense."
@@ -222,11 +239,9 @@ _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
 }
 
 
-def _counts(
-    runs: Mapping[int, RunRecord], seeds: Sequence[int], measured: Measured
-) -> tuple[int, int]:
+def _counts(runs: Mapping[int, RunRecord], seeds: Sequence[int], metric: str) -> tuple[int, int]:
     """How many of how many, over all ``seeds`` that have a share as their figure."""
-    outcomes = [runs[seed].outcome(measured.metric) for seed in seeds if seed in runs]
+    outcomes = [runs[seed].outcome(metric) for seed in seeds if seed in runs]
     found = [one for one in outcomes if one is not None]
     shares = [(one.value, one.n) for one in found if one.value is not None and one.n is not None]
     return sum(round(value * n) for value, n in shares), sum(n for _, n in shares)

@@ -29,7 +29,7 @@ class Facts(Fact):
     ``config``: the recorded configuration of a run of the declared stack. ``n_hostile``: of its
     hospitals. ``needs``: the least knowledge that an attack by hospitals takes, by its name.
     ``refused``: why the declared stack does not define an attack, by its name. ``records``: how
-    many records an attack that reads them finds in a round.
+    many records an attack that reads them finds in a round. ``images``: whether they are images.
     """
 
     config: Node
@@ -37,6 +37,7 @@ class Facts(Fact):
     needs: Mapping[str, Level] = {}
     refused: Mapping[str, str] = {}
     records: int = 0
+    images: bool = False
 
 
 class Untested(Fact):
@@ -113,7 +114,7 @@ def planned(
     needed = dict[tuple[str, str], tuple[str, ...]]()
     for subject in subjects:
         needed[subject.threat, subject.adversary] = tuple(
-            name for name in subject.attacks if not _unknowing(name, subject, design, facts)
+            name for name in subject.attacks if not _unfit(name, subject, design, catalog, facts)
         )
         left_out = list(_left_out(subject, design, catalog, facts))
         names = {one.attack for one in left_out}
@@ -204,13 +205,18 @@ def _left_out(
     reasons = _reasons(subject.threat, subject.adversary, design, catalog, facts)
     for name in threat.attacks:
         reason = reasons.get(name, f"{subject.adversary} does not declare the powers that it uses")
-        reason = _unknowing(name, subject, design, facts) or reason
+        reason = _unfit(name, subject, design, catalog, facts) or reason
         if reason or name in facts.refused:
             yield _untested(subject, name, reason or facts.refused[name])
 
 
-def _unknowing(attack: str, subject: Subject, design: Design, facts: Facts) -> str:
-    """Why an adversary knows too little for an attack; empty if it does not."""
+def _unfit(attack: str, subject: Subject, design: Design, catalog: Catalog, facts: Facts) -> str:
+    """Why an attack is none of a subject's; empty if it is.
+
+    It is made for other records, or the adversary knows too little for it.
+    """
+    if catalog.attack(attack).records == "images" and not facts.images:
+        return "it is made for images, and records are rows of a table"
     needs = facts.needs.get(attack, "own")
     if not subject.attacks:
         return ""

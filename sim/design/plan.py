@@ -150,6 +150,11 @@ class FederationPlan:
         """Whether the secure aggregation is a round protocol of its own, in messages."""
         return callable(getattr(self.secagg, "round", None))
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether hospitals upload their updates unmasked."""
+        return not self.has_protocol or bool(getattr(self.secagg, "is_clear", False))
+
     @cached_property
     def trips(self) -> tuple[str, ...]:
         """The kinds of the trips of a round, in their order."""

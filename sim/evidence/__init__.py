@@ -1,5 +1,6 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.protection import statement
 from sim.evidence.records import (
@@ -58,8 +59,10 @@ __all__ = [
     "Conflict",
     "Engagement",
     "HospitalFacts",
+    "ImageScores",
     "Inverted",
     "Isolating",
+    "Likeness",
     "Line",
     "Outcome",
     "Part",
@@ -74,6 +77,7 @@ __all__ = [
     "append",
     "chain",
     "head",
+    "is_recovered",
     "mend",
     "ordered",
     "outcome",

@@ -33,6 +33,7 @@ class Range(NamedTuple):
 
 SHARE: Final = Range(0.0, 1.0)
 SUMMED_SHARE: Final = Range(-1e-6, 1 + 1e-6)  # a share that is a sum of rounded ones
+SIMILARITY: Final = Range(-1.0, 1.0)
 POSITIVE: Final = Range(0.0, math.inf)
 ANY: Final = Range(-math.inf, math.inf)
 
@@ -42,7 +43,7 @@ class Metric:
     """One kind of figure. ``text``: what readers call it. ``harm``: the direction that is harm.
 
     ``counted``: what ``n`` of an outcome counts, empty where nothing is counted. ``scopes``: of
-    what it is measured.
+    what it is measured. ``null``: the metric of the same attack where there was nothing to find.
     """
 
     text: str
@@ -52,11 +53,13 @@ class Metric:
     counted: str = ""
     basis: Basis = "seeds"
     scopes: tuple[Scope, ...] = ("consortium",)
+    null: str | None = None
 
 
 EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
+IMAGES: Final = "attacked images"
 MARKED: Final = "marked test records, not of the target class"
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -80,7 +83,37 @@ METRICS: Final[Mapping[str, Metric]] = {
         "false-trigger rate of the backdoor", "share", SHARE, "neither", MARKED, "clusters"
     ),
     "reconstruction_rate": Metric(
-        "share of records recovered", "share", SHARE, "higher", "attacked records", "trials"
+        "share of records recovered",
+        "share",
+        SHARE,
+        "higher",
+        "attacked records",
+        "trials",
+        null="reconstruction_rate_shuffled",
+    ),
+    "reconstruction_rate_shuffled": Metric(
+        "share of records recovered from shuffled updates",
+        "share",
+        SHARE,
+        "neither",
+        "attacked records",
+        "trials",
+    ),
+    "image_mse": Metric(
+        "mean squared error of guessed images", "squared pixel", SHARE, "lower", IMAGES
+    ),
+    "image_psnr": Metric(
+        "peak signal-to-noise ratio of guessed images", "dB", POSITIVE, "higher", IMAGES
+    ),
+    "image_ssim": Metric(
+        "structural similarity of guessed images", "similarity", SIMILARITY, "higher", IMAGES
+    ),
+    "image_gain": Metric(
+        "signal-to-noise ratio of guessed images above that of their mean colors",
+        "dB",
+        ANY,
+        "higher",
+        IMAGES,
     ),
     "reconstruction_error": Metric(
         "largest error of a recovered record",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
-from sim.evidence.metrics import ANY, METRICS, POSITIVE, SHARE, Range
+from sim.evidence.images import LEAST_MSE
+from sim.evidence.metrics import ANY, METRICS, POSITIVE, SHARE, SIMILARITY, Range
 
 if TYPE_CHECKING:
     from sim.evidence.records import RunRecord
@@ -29,10 +30,12 @@ RANGES: Final[Mapping[str, Range]] = {
         SHARE,
     ),
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
-    **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps"), POSITIVE),
+    **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps", "nominal_records"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
     **dict.fromkeys(("target_epsilon", "noise_multiplier", "max_grad_norm"), POSITIVE),
     **dict.fromkeys(("radius", "median_length", "longest", "replies", "needed"), POSITIVE),
+    "mse": Range(LEAST_MSE, 1.0),
+    "ssim": SIMILARITY,
     "not_finite_from": Range(1.0, math.inf),
     "limit": Range(-1.0, math.inf),  # of a rule that is not defined at all
     "value": ANY,  # by its metric
@@ -55,7 +58,7 @@ LARGEST = 2**63  # of whole numbers; seeds are below it
 
 def implausible(record: RunRecord) -> tuple[str, str] | None:
     """The first figure that no run can have: its key and what was expected; None without one."""
-    looks = (_ranges, _outcomes, _curve, _contradictions, _details)
+    looks = (_ranges, _outcomes, _curve, _contradictions, _details, _images)
     return next((found for look in looks for found in look(record)), None)
 
 
@@ -200,6 +203,35 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
     if rate.n != sum(record.inversion.records_in_row):
         expected = "expected as many as inversion.records_in_row has"
         yield "outcomes.reconstruction_rate.n", expected
+
+
+def _images(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What the scores of images have to agree with: their number, and the outcomes made of them."""
+    images = None if record.inversion is None else record.inversion.images
+    if images is None:
+        if record.has("image_psnr"):
+            yield "outcomes.image_psnr", "expected it together with inversion.images"
+        return
+    n = len(images.hospital)
+    parts = (images.guess, images.shuffled, images.mean_color, images.random)
+    lengths = {len(scores) for part in parts for scores in (part.mse, part.ssim)}
+    if lengths != {n} or n != record.n_attacked:
+        yield "inversion.images", "expected as many scores of each kind as attacked records"
+        return
+    if not set(images.hospital) <= {one.hospital for one in record.hospitals}:
+        yield "inversion.images.hospital", "expected the run's hospitals"
+    if sum(images.is_recovered) != record.n_recovered:
+        yield "outcomes.reconstruction_rate", "expected the share of inversion.images recovered"
+    means = {
+        "image_mse": images.guess.mse,
+        "image_psnr": images.guess.psnr,
+        "image_ssim": images.guess.ssim,
+        "image_gain": images.gain,
+    }
+    for metric, values in means.items():
+        stated = record.value(metric)
+        if n and (stated is None or not math.isclose(stated, sum(values) / n, abs_tol=1e-6)):
+            yield f"outcomes.{metric}", "expected the mean of inversion.images"
 
 
 def _repeated(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

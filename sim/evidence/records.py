@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
 
@@ -151,6 +152,7 @@ class Inverted(Part):
     What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
     largest |guess - record| / |record| over recovered records (feature columns).
     ``records_in_row``: how many records were summed in each row that the attacker saw.
+    ``images``: the scores of each attacked record where records are images.
     """
 
     attack: str
@@ -158,6 +160,7 @@ class Inverted(Part):
     n_guesses: int
     records_in_row: list[int]
     gallery: list[Recovered]
+    images: ImageScores | None = None
 
 
 class Isolating(Part):

@@ -35,10 +35,7 @@ class Unrolled:
         import torch
 
         parts = (torch.from_numpy(part) for part in (features, labels))
-        apart = [_shared_out(part, n_hospitals) for part in parts]
-        update = (
-            self._update(*apart, traced=False).view(-1, n_hospitals, self.network.n_params).mean(1)
-        )
+        update = self._mean_update(*parts, n_hospitals=n_hospitals, traced=False)
         return update.numpy()
 
     def traced(
@@ -47,10 +44,7 @@ class Unrolled:
         import torch
 
         inputs = [torch.tensor(part, requires_grad=True) for part in (features, labels)]
-        apart = [_shared_out(part, n_hospitals) for part in inputs]
-        update = (
-            self._update(*apart, traced=True).view(-1, n_hospitals, self.network.n_params).mean(1)
-        )
+        update = self._mean_update(*inputs, n_hospitals=n_hospitals, traced=True)
 
         def pull_back(gradient: Updates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             found = torch.autograd.grad(update, inputs, torch.from_numpy(gradient))
@@ -58,6 +52,17 @@ class Unrolled:
             return of_features, of_labels
 
         return update.detach().numpy(), pull_back
+
+    def _mean_update(
+        self, features: torch.Tensor, labels: torch.Tensor, *, n_hospitals: int, traced: bool
+    ) -> torch.Tensor:
+        """The mean update (n_tries, n_params) of the hospitals to which records are shared out."""
+        apart = (_shared_out(part, n_hospitals) for part in (features, labels))
+        updates = self._update(*apart, traced=traced)
+        if self.training.max_norm is not None:
+            length = updates.square().sum(1, keepdim=True).sqrt()
+            updates = updates * (self.training.max_norm / length).clamp(max=1.0)
+        return updates.view(-1, n_hospitals, self.network.n_params).mean(1)
 
     def _update(
         self, features: torch.Tensor, labels: torch.Tensor, *, traced: bool
@@ -110,11 +115,6 @@ class Unrolled:
         norm = found.square().sum(1, keepdim=True).sqrt() + 1e-6
         clipped = found * (self.max_grad_norm / norm).clamp(max=1.0)
         return clipped.view(n, n_records, -1).mean(1)
-
-
-def _mean(updates: torch.Tensor, n_hospitals: int) -> torch.Tensor:
-    """The mean update of the hospitals of each try, (n_tries, n_params)."""
-    return updates.view(-1, n_hospitals, updates.shape[1]).mean(1)
 
 
 def _shared_out(records: torch.Tensor, n_hospitals: int) -> torch.Tensor:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from sim import returned
-from sim.datasets.encoding import decode, matching
 from sim.design.batches import drawn
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
-from sim.evidence import Inverted, Outcome, Recovered, outcome
+from sim.evidence import Inverted, Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.unrolled import Unrolled
-from sim.types import Guess, Observation, Records, Vector, View
-
-GALLERY = 12  # records stored for a report
-
-Guesses = NDArray[np.floating]
+from sim.observers.beside import beside, gallery, image_outcomes, scored_images
+from sim.types import Guess, ImageSchema, Inversion, Observation, Records, Vector, View
 
 
 def observation(plan: FederationPlan, view: View, model: Vector) -> Observation:
@@ -77,12 +70,19 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                plan = self.subject.plan
-                draws = self.subject.attack.key.stream("attack", name, seen.number)
-                made = attack(observation(plan, view, seen.before), draws)
-                guesses = returned.guesses(attack, made, len(view.rows), plan.columns.n_features)
-                found = score(name, self.subject, self.hospitals, seen.number, view, guesses)
+                held = observation(self.subject.plan, view, seen.before)
+                draws = self.subject.attack.key.stream("attack", name, seen.number, "shuffled")
+                both = [
+                    self._guesses(name, attack, one, seen.number)
+                    for one in (held, shuffled(held, draws))
+                ]
+                found = score(name, self.subject, self.hospitals, seen.number, view, *both)
                 self.state.details[name], self.state.outcomes[name] = found
+
+    def _guesses(self, name: str, attack: Inversion, seen: Observation, round_: int) -> list[Guess]:
+        draws = self.subject.attack.key.stream("attack", name, round_)
+        n_features = self.subject.plan.columns.n_features
+        return returned.guesses(attack, attack(seen, draws), len(seen.view.rows), n_features)
 
     def findings(self, ended: Ended) -> Findings:
         """What the inversion recovered; nothing without one."""
@@ -95,6 +95,14 @@ def simulated(subject: Subject) -> Simulated:
     return Simulated(subject.plan, subject.truth.sites, subject.attack)
 
 
+def shuffled(seen: Observation, rng: np.random.Generator) -> Observation:
+    """The observation with the values of each row in another order, which carries nothing.
+
+    What an attack recovers from it, it would recover of any records.
+    """
+    return replace(seen, view=replace(seen.view, rows=rng.permuted(seen.view.rows, axis=1)))
+
+
 def score(
     name: str,
     subject: Subject,
@@ -102,28 +110,39 @@ def score(
     round_: int,
     view: View,
     guesses: Sequence[Guess],
+    null: Sequence[Guess],
 ) -> tuple[Inverted, list[Outcome]]:
     """How many of the records behind each row of ``view`` are among the guesses made from that row.
 
     Attacked are all records that the hospitals trained on in that round, of a hostile hospital
-    those that its poison made. A record is recovered if a
-    guess matches it in every field (``encoding.matching``); of several the nearest counts.
+    those that its poison made. A row of a table is recovered if a guess matches it in every field
+    (``encoding.matching``), an image by ``evidence.is_recovered``; of several guesses the nearest
+    counts. ``null``: the guesses from shuffled rows.
     """
-    gallery: list[Recovered] = []
-    errors: list[float] = []
-    for members, guess in zip(view.members, guesses, strict=True):
-        for hospital in members:
-            for record in used(hospitals, round_, hospital).features:
-                error, shown = _compare(subject, hospital, record, guess.records)
-                errors.append(error)
-                gallery.append(shown)
+    schema = subject.plan.columns
+    attacked = [
+        (hospital, used(hospitals, round_, hospital).features, guess.records, blind.records)
+        for members, guess, blind in zip(view.members, guesses, null, strict=True)
+        for hospital in members
+    ]
+    found = [beside(schema, name, records, made) for name, records, made, _ in attacked]
+    from_null = [beside(schema, name, records, made) for name, records, _, made in attacked]
+    errors = [error for one in found for error in one.errors.tolist()]
     recovered = [error for error in errors if np.isfinite(error)]
+    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
+    images = None
+    if isinstance(schema, ImageSchema):
+        draws = subject.attack.key.stream("attack", name, round_, "random images")
+        images = scored_images(schema, found, from_null, draws)
     n = len(recovered)
     largest = max(recovered, default=None)
-    rate = n / len(errors) if errors else None
+    nobody = "no record was attacked"
+    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
     outcomes = [
-        outcome("reconstruction_rate", rate, len(errors), undefined="no record was attacked"),
+        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
         outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+        *image_outcomes(images),
         *_prevalence(hospitals, round_, view, guesses),
     ]
     details = Inverted(
@@ -131,7 +150,8 @@ def score(
         round=round_,
         n_guesses=sum(len(guess.records) for guess in guesses),
         records_in_row=records_behind(hospitals, round_, view),
-        gallery=_shown(gallery) if subject.show_records else [],
+        gallery=gallery(schema, found) if subject.show_records else [],
+        images=images,
     )
     return details, outcomes
 
@@ -142,9 +162,11 @@ def _prevalence(
     """How far guessed shares of records with the condition are off, where any was guessed."""
     gaps = dict[tuple[str, ...], float]()
     for members, guess in zip(view.members, guesses, strict=True):
-        if guess.prevalence is not None:
-            labels = [used(hospitals, round_, hospital).labels for hospital in members]
-            gaps[members] = abs(guess.prevalence - float(np.concatenate(labels).mean()))
+        each = [used(hospitals, round_, hospital).labels for hospital in members]
+        labels = np.concatenate(each)
+        # private training may draw no record
+        if guess.prevalence is not None and len(labels):
+            gaps[members] = abs(guess.prevalence - float(labels.mean()))
     if not gaps:
         return []
     alone = [(members[0], gap) for members, gap in gaps.items() if len(members) == 1]
@@ -170,30 +192,3 @@ def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
     n = len(site.records)
     counted = None if plan.dp is None else plan.dp.counted(n)
     return site.records.take(drawn(site.key, round_, n, training, counted))
-
-
-def _compare(
-    subject: Subject, hospital: str, record: NDArray[np.float32], found: Guesses
-) -> tuple[float, Recovered]:
-    """The relative error of the matching guess, and the record beside the nearest guess.
-
-    The error is infinite if no guess matches.
-    """
-    schema = subject.plan.columns
-    truth = decode(schema, record)
-    if not len(found):
-        return math.inf, Recovered(hospital=hospital, exact=False, truth=truth, guess=None)
-    gaps = cdist(record[None].astype(np.float64), found)[0]
-    hits = matching(schema, record, found)
-    exact = bool(hits.any())
-    nearest = int(np.where(hits, gaps, np.inf).argmin() if exact else gaps.argmin())
-    # a record may be all zeros
-    size = max(float(np.linalg.norm(record)), float(np.finfo(np.float32).tiny))
-    error = float(gaps[nearest] / size) if exact else math.inf
-    guess = decode(schema, found[nearest])
-    return error, Recovered(hospital=hospital, exact=exact, truth=truth, guess=guess)
-
-
-def _shown(gallery: list[Recovered]) -> list[Recovered]:
-    """A few records for the report: recovered ones first."""
-    return sorted(gallery, key=lambda shown: not shown.exact)[:GALLERY]

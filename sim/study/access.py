@@ -127,7 +127,7 @@ class _Design:
             cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None or self.plan.has_protocol:  # which reports clipped coordinates
+        if self.plan.dp is not None or not self.plan.is_clear:  # clipped coordinates
             cells[METRICS] = SEES
         return cells
 
@@ -140,7 +140,7 @@ class _Design:
 
     @property
     def _network(self) -> dict[str, str]:
-        if self.plan.has_protocol:
+        if not self.plan.is_clear:
             return {**self._of_models, METRICS: SEES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:

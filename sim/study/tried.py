@@ -11,7 +11,7 @@ from sim.study import compose, costs, designs, sharing
 from sim.study.designs import Asked
 from sim.study.experiment import Experiment
 from sim.study.facts import facts
-from sim.types import LEVELS, Level, Node
+from sim.types import LEVELS, ImageSchema, Level, Node
 from threats import catalog, runs
 from threats.assessment import Assessment, Plan, assess
 from threats.problems import Problem
@@ -63,6 +63,7 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
         needs=_needs(able),
         refused=refused,
         records=_records_read(control),
+        images=isinstance(control.plan.columns, ImageSchema),
     )
     found = runs.planned(asked.design, known, facts, seeds)
     if isinstance(found, Problem):

@@ -74,7 +74,7 @@ def _used(experiment: Experiment) -> str:
 
 def note(plan: FederationPlan) -> str | None:
     """What of secure aggregation is simulated; None where nothing is."""
-    if plan.has_protocol or not plan.is_hiding:
+    if not (plan.is_hiding and plan.is_clear):
         return None
     return (
         "Secure aggregation is simulated here: hospitals upload updates as they are, and the"

@@ -21,8 +21,9 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"conflicts\[groups-redraw\].*",
     r"isolation",
     r"config\.secagg\.agreement",
-    r"outcomes\[prevalence_error.*",
     r"unmasking",  # what it withstands
+    r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",
+    r"inversion\.images.*",  # where records are images
     r"unopened",  # shares that did not open, where there is a protocol of several trips
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
     r"config\.policy\.least_group",

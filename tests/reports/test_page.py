@@ -23,6 +23,7 @@ from tests.records import (
     addressed,
     make_conflict,
     make_hospitals,
+    make_images,
     make_inversion,
     make_record,
 )
@@ -256,6 +257,23 @@ def test_reconstructions_are_shown_for_public_data_or_on_demand(folder, tmp_path
     html = page.write_report(other).read_text()
     assert "SECRET-63" in html
     assert "Handle it like" not in html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_images_are_scored_beside_those_that_need_no_attack():
+    records = [
+        make_record(attack="dlg", inversion=make_images(6, 8), seed=s, public=False)
+        for s in range(2)
+    ]
+    text = text_of(html_of(records))
+    assert "an image with a mean squared error below 0.005" in text
+    for row in (
+        "nearest guess 16 0.025 32.5 0.95",
+        "nearest guess from a shuffled update 16 0.2 7.0 0.01",
+        "mean color 16 0.01 20.0 0.20",
+        "random pixels 16 0.25 6.0 -0.01",
+    ):
+        assert row in " ".join(text.split())
 
 
 def test_page_escapes_hostile_names():

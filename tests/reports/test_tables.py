@@ -9,6 +9,7 @@ from sim.evidence import (
 )
 from sim.evidence.intervals import rate_interval
 from tests.records import (
+    make_images,
     make_inversion,
     make_privacy,
     make_record,
@@ -185,10 +186,13 @@ def test_curves_take_mean_and_range_over_seeds_of_all_patients():
 
 def test_inversions_add_up_over_seeds():
     records = [
-        make_record(attack="analytic_inversion", seed=s, inversion=make_inversion(k, 8))
+        make_record(
+            attack="analytic_inversion", seed=s, inversion=make_inversion(k, 8, n_shuffled=1)
+        )
         for s, k in enumerate((3, 5))
     ]
     found = row(tables.inversions(records))
+    assert found["n_shuffled"] == 2
     assert (found["n_recovered"], found["n_attacked"], found["rate"], found["summed"]) == (
         8,
         16,
@@ -196,6 +200,26 @@ def test_inversions_add_up_over_seeds():
         8.0,
     )
     assert (found["rate_low"], found["rate_high"]) == rate_interval(8, 16)
+
+
+def test_images_are_averaged_over_seeds_beside_images_that_need_no_attack():
+    records = [
+        make_record(attack="dlg", seed=s, inversion=make_images(k, 8)) for s, k in enumerate((4, 8))
+    ]
+    found = tables.images(records)
+    assert list(found["image"]) == [
+        "nearest guess",
+        "nearest guess from a shuffled update",
+        "mean color",
+        "random pixels",
+    ]
+    assert set(found["n"]) == {16}
+    guess = row(found, image="nearest guess")
+    assert guess["mse"] == pytest.approx((12 * 1e-4 + 4 * 0.1) / 16)
+    assert guess["psnr"] == pytest.approx((12 * 40 + 4 * 10) / 16)
+    assert guess["ssim"] == pytest.approx(0.95)
+    assert row(found, image="mean color")["psnr"] == pytest.approx(20)
+    assert tables.images([make_record(attack="x", inversion=make_inversion())]).is_empty()
 
 
 def test_privacy_spent_is_that_of_the_run_that_spent_most():

@@ -396,6 +396,31 @@ def test_reconstruction_that_recovers_nothing_undefended_is_no_evidence_for_a_de
     assert row_of(records, "THR-GI", "none").status == "measured"
 
 
+@pytest.mark.parametrize(
+    ("n_shuffled", "reason"),
+    [
+        (6, "the share of records recovered from shuffled updates is no smaller"),
+        (None, "no share of records recovered from shuffled updates"),
+    ],
+)
+def test_reconstruction_is_held_to_what_it_recovers_from_shuffled_updates(
+    n_shuffled: int | None, reason: str
+) -> None:
+    def changed(record: RunRecord) -> RunRecord:
+        null = "reconstruction_rate_shuffled"
+        if not record.has(null):
+            return record
+        if n_shuffled is not None:
+            return with_figures(record, {null: n_shuffled / 8})
+        others = tuple(one for one in record.outcomes if one.metric != null)
+        return record.model_copy(update={"outcomes": others})
+
+    records = [changed(record) for record in grid("analytic_inversion", defense="secagg")]
+    for defense in ("none", "secagg"):
+        row = row_of(records, "THR-GI", defense)
+        assert (row.status, row.reason) == ("inconclusive", reason)
+
+
 def test_a_reconstruction_run_without_a_result_is_inconclusive() -> None:
     def lost(record: RunRecord) -> RunRecord:
         outcomes = tuple(

@@ -143,6 +143,19 @@ def test_an_adversary_of_sums_reads_no_single_updates() -> None:
     assert "analytic_inversion" in planned_by_name("heart12_secagg_krum").attacks
 
 
+def test_an_attack_on_images_is_needed_where_records_are_images_alone() -> None:
+    chosen = named("heart12_secagg_krum")
+    pair = next(one for one in planned(chosen, config=HIDDEN).needed if one[0] == "THR-GI")
+    for images in (False, True):
+        found = planned(chosen, config=HIDDEN, images=images)
+        assert ("idlg" in found.needed[pair]) == ("idlg" in found.attacks) == images
+        assert "analytic_inversion" in found.needed[pair]
+        reasons = {one.reason for one in found.untested if one.attack == "idlg"}
+        assert reasons == (
+            set() if images else {"it is made for images, and records are rows of a table"}
+        )
+
+
 def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
     assert planned(design()).seeds == (0, 1, 2)
     asked = [designs.criterion(min_seeds=7)]

@@ -4,7 +4,14 @@ Seeds are the unit of every mean and interval; see ``pairs`` for how changes are
 """
 
 from reports.analysis.tables.hospitals import hospital_effects, spent, worst_hit
-from reports.analysis.tables.outcomes import curves, inversions, isolations, screened, tradeoff
+from reports.analysis.tables.outcomes import (
+    curves,
+    images,
+    inversions,
+    isolations,
+    screened,
+    tradeoff,
+)
 from reports.analysis.tables.pairs import (
     PAIRED,
     against,
@@ -38,6 +45,7 @@ __all__ = [
     "hospital_effects",
     "hostile_act",
     "idle",
+    "images",
     "inversions",
     "isolations",
     "judged_by_auroc",

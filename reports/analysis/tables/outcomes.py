@@ -21,9 +21,15 @@ LOST = {**dict.fromkeys(("attack", "defense", "hospital", "reason"), pl.String),
 INVERSION = {
     **dict.fromkeys(("attack", "defense"), pl.String),
     **dict.fromkeys(("round", "n_seeds", "n_attacked", "n_guesses", "n_recovered"), pl.Int64),
+    "n_shuffled": pl.Int64,
     **dict.fromkeys(("rate", "rate_low", "rate_high", "summed"), pl.Float64),
     **dict.fromkeys(("summed_low", "summed_high"), pl.Int64),
     "noised": pl.Boolean,
+}
+IMAGES = {
+    **dict.fromkeys(("attack", "defense", "image"), pl.String),
+    "n": pl.Int64,
+    **dict.fromkeys(("mse", "psnr", "ssim"), pl.Float64),
 }
 ISOLATION = {
     **dict.fromkeys(("attack", "defense"), pl.String),
@@ -80,15 +86,49 @@ def inversions(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a reconstruction attack, with all that ran beside it, and a defense, over all seeds.
 
     ``n_recovered`` of ``n_attacked`` records are a ``rate`` with exact bounds that take records as
-    independent; ``summed``: mean number of records in a row that the attacker saw, ``_low`` and
+    independent, ``n_shuffled`` those from shuffled updates (null where none was shuffled);
+    ``summed``: mean number of records in a row that the attacker saw, ``_low`` and
     ``_high`` the fewest and most; ``noised``: with differential privacy.
     """
+    groups = _inverted(records).items()
+    rows = (_inversion_row(attack, defense, group) for (attack, defense), group in groups)
+    return frame(rows, INVERSION)
+
+
+def images(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """Mean scores of ``n`` attacked images, over all seeds, for each attack and defense.
+
+    ``image``: the nearest guess, then the images that need no attack.
+    """
+    rows = []
+    for (attack, defense), group in _inverted(records).items():
+        scores = [one.inversion.images for one in group if one.inversion is not None]
+        of = [one for one in scores if one is not None]
+        kinds = {
+            "nearest guess": [one.guess for one in of],
+            "nearest guess from a shuffled update": [one.shuffled for one in of],
+            "mean color": [one.mean_color for one in of],
+            "random pixels": [one.random for one in of],
+        }
+        for image, found in kinds.items():
+            each = {
+                "mse": [value for one in found for value in one.mse],
+                "psnr": [value for one in found for value in one.psnr],
+                "ssim": [value for one in found for value in one.ssim],
+            }
+            if n := len(each["mse"]):
+                means = {name: sum(values) / n for name, values in each.items()}
+                rows.append({"attack": attack, "defense": defense, "image": image, "n": n, **means})
+    return frame(rows, IMAGES)
+
+
+def _inverted(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:
+    """The runs that were inverted, by attack and defense."""
     groups: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
         if record.inversion is not None:
             groups.setdefault((record.attack, record.defense), []).append(record)
-    rows = (_inversion_row(attack, defense, group) for (attack, defense), group in groups.items())
-    return frame(rows, INVERSION)
+    return groups
 
 
 def isolations(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -158,6 +198,8 @@ def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> Tab
     recovered = sum(record.n_recovered for record in group)
     low, high = intervals.rate_interval(recovered, attacked) if attacked else (None, None)
     summed = [n for one in found for n in one.records_in_row]
+    null = [record.outcome("reconstruction_rate_shuffled") for record in group]
+    shuffled = [round((one.value or 0.0) * (one.n or 0)) for one in null if one is not None]
     return {
         "attack": attack,
         "defense": defense,
@@ -166,6 +208,7 @@ def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> Tab
         "n_attacked": attacked,
         "n_guesses": sum(one.n_guesses for one in found),
         "n_recovered": recovered,
+        "n_shuffled": sum(shuffled) if len(shuffled) == len(group) else None,
         "rate": recovered / attacked if attacked else None,
         "rate_low": low,
         "rate_high": high,

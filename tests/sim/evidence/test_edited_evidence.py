@@ -22,7 +22,7 @@ from sim.errors import InputError
 from sim.evidence import EVIDENCE, Part, RunRecord, outcome, plausible, sealed
 from sim.evidence.metrics import BASES, METRICS
 from sim.evidence.plausible import RANGES
-from tests.records import addressed, make_inversion, make_privacy, make_record, with_outcomes
+from tests.records import addressed, make_images, make_privacy, make_record, with_outcomes
 
 Lines = list[bytes]
 Edit = Callable[[Lines], bytes]
@@ -31,9 +31,7 @@ Edit = Callable[[Lines], bytes]
 def records() -> list[RunRecord]:
     return [
         addressed(
-            make_record(
-                seed=seed, attack=attack, privacy=make_privacy(), inversion=make_inversion()
-            )
+            make_record(seed=seed, attack=attack, privacy=make_privacy(), inversion=make_images())
         )
         for seed in range(2)
         for attack in ("none", "x")
@@ -233,6 +231,26 @@ AND_CHAINED: dict[str, Edit] = {
     "privacy without an epsilon": rewritten(without("epsilon")),
     "an epsilon without privacy": rewritten(put("privacy", value=None)),
     "a reconstruction without its rate": rewritten(without("reconstruction_rate")),
+    "a score of one image more": rewritten(
+        lambda record: record["inversion"]["images"]["random"]["ssim"].append(0.0)
+    ),
+    "an image of a hospital that is not there": rewritten(
+        put("inversion", "images", "hospital", 0, value="hospital_9")
+    ),
+    "an image recovered that does not count": rewritten(
+        lambda record: (
+            put("inversion", "images", "guess", "ssim", 0, value=0.7)(record),
+            figure("image_ssim", 0.91875)(record),
+        )
+    ),
+    "another mean of images": rewritten(figure("image_psnr", 24.0)),
+    "a gain that is not that of the images": rewritten(
+        put("inversion", "images", "mean_color", "mse", 7, value=0.5)
+    ),
+    "means of images without images": rewritten(put("inversion", "images", value=None)),
+    "images without their means": rewritten(without("image_gain")),
+    "an error of nothing": rewritten(put("inversion", "images", "shuffled", "mse", 0, value=0.0)),
+    "a similarity above 1": rewritten(put("inversion", "images", "guess", "ssim", 0, value=1.1)),
     "a backdoor without a success": rewritten(put("backdoor", value={"attack": "x", "target": 0})),
     "outcomes as before": rewritten(put("outcome", value={"auroc": 0.9})),
     "no outcomes": rewritten(lambda record: record.pop("outcomes")),

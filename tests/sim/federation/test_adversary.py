@@ -350,8 +350,9 @@ def test_reconstructions_are_shown_for_public_data_or_where_asked_only() -> None
     private = replace(design, plan=replace(design.plan, terms=terms), truth=truth)
     view = View(np.zeros((1, 5)), ((design.consortium.names[0],),))
     guesses = [Guess(design.consortium.hospitals[0].train.features)]
-    assert len(score("x", subject(design), design.source, 1, view, guesses)[0].gallery) == 1
-    hidden, (rate, error) = score("x", subject(private), design.source, 1, view, guesses)
+    given = (design.source, 1, view, guesses, guesses)
+    assert len(score("x", subject(design), *given)[0].gallery) == 1
+    hidden, (rate, error, *_) = score("x", subject(private), *given)
     assert hidden.gallery == []
     assert (rate.value, rate.n, error.value, error.n) == (1.0, 1, 0.0, 1)
 

@@ -22,6 +22,9 @@ NETWORKS = (
 )
 
 
+HALVES = (slice(3), slice(3, 6))
+
+
 def training(**changes: object) -> Training:
     values = {
         "rounds": 1,
@@ -39,6 +42,21 @@ def drawn(network: Network, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     rng = stream(0, "unrolled")
     features = rng.random((3, n, 12))
     return network.initialize(rng), features, rng.integers(2, size=(3, n)).astype(np.float64)
+
+
+def test_the_update_of_each_hospital_is_shortened_where_that_is_agreed() -> None:
+    network = NETWORKS[0]
+    weights, features, labels = drawn(network, 6)
+    whole = Unrolled(network, weights, training())
+    lengths = [np.linalg.norm(whole(features[:, part], labels[:, part]), axis=1) for part in HALVES]
+    norm = float(np.median(lengths))
+    short = Unrolled(network, weights, training(max_norm=norm))
+    each = [
+        whole(features[:, part], labels[:, part]) * np.minimum(1, norm / length)[:, None]
+        for part, length in zip(HALVES, lengths, strict=True)
+    ]
+    assert np.ptp(np.minimum(1, norm / np.concatenate(lengths))) > 0
+    np.testing.assert_allclose(short(features, labels, 2), np.mean(each, axis=0), atol=1e-12)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda one: type(one).__name__)

@@ -1,0 +1,84 @@
+"""Records whose training gives an observed update: what inversions by optimization search for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks._shared.labels import made_up, prevalences
+from sim.types import ImageSchema, LocalTraining, Observation, Schema, Updates, Vector
+
+MOST_RECORDS = 64  # behind a row that is searched
+
+# updates (n_tries, n_params) -> of each its mismatch (n_tries,), and the gradient of that
+Mismatch = Callable[[Updates], tuple[NDArray[np.float64], Updates]]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is known of the records behind one row of a view before they are searched.
+
+    ``labels`` (n_records,): guessed from the last bias; which record has which is a matter of
+    names.
+    """
+
+    update: Vector
+    training: LocalTraining
+    labels: NDArray[np.float64]
+    n_hospitals: int
+    schema: Schema
+
+    def start(self, n_tries: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Made-up records (n_tries, n_records, n_features) to start from."""
+        return made_up((n_tries, len(self.labels)), self.schema, rng)
+
+    def mismatch(
+        self, features: NDArray[np.float64], labels: NDArray[np.float64], of: Mismatch
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """How far the updates of tries are off, and the derivatives by features and by labels."""
+        updates, pull_back = self.training.traced(features, labels, self.n_hospitals)
+        values, slope = of(updates)
+        return values, *pull_back(slope)
+
+    def fitting(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The nearest records that the schema allows: pixels lie from 0 to 1."""
+        return np.clip(features, 0, 1) if isinstance(self.schema, ImageSchema) else features
+
+
+def searches(seen: Observation, rng: np.random.Generator) -> Iterator[Search | None]:
+    """What to search behind each row of a view; None where nothing can be found.
+
+    That is where training cannot be repeated, the number of records is unknown, above
+    ``MOST_RECORDS`` or not shared out evenly to the hospitals, or the update is zero or not finite.
+    """
+    shares = prevalences(seen, rng)
+    numbers = seen.n_records or (None,) * len(shares)
+    rows = zip(seen.view.rows.astype(np.float64), numbers, shares, seen.view.sizes, strict=True)
+    for row, n, share, n_hospitals in rows:
+        is_whole = n is not None and 1 <= n <= MOST_RECORDS and n % n_hospitals == 0
+        if seen.training is None or n is None or not is_whole or not _tells(row):
+            yield None
+        else:
+            n_positive = round((0.5 if share is None else share) * n)
+            labels = (np.arange(n) < n_positive).astype(np.float64)
+            yield Search(row, seen.training, labels, int(n_hospitals), seen.schema)
+
+
+def _tells(update: Vector) -> bool:
+    """Whether an update is finite and not zero, nor so long that its square is neither."""
+    square = float(update @ update)
+    return bool(np.finfo(np.float64).tiny < square < np.inf)
+
+
+def squared(update: Vector) -> Mismatch:
+    """The squared distance from ``update``, over its squared length."""
+    scale = float(update @ update)
+
+    def of(updates: Updates) -> tuple[NDArray[np.float64], Updates]:
+        gap = updates - update
+        return (gap * gap).sum(axis=1) / scale, 2 * gap / scale
+
+    return of
