@@ -122,10 +122,11 @@ class Parameters:
             )
         least = self._unsplit(n_hospitals)
         if threshold < least:
+            other = f"a threshold of at least {least}, or " if least <= size else ""
             return (
                 f"threshold={threshold}: with neighbors={size - 1} the aggregator could leave out"
-                f" uploads until the sum falls apart into sums of few; expected at least {least}"
-                f" of {size}, or more neighbors"
+                f" uploads until the sum falls apart into sums of few; expected {other}more"
+                " neighbors"
             )
         return self.quantization.refusal(n_hospitals)
 
