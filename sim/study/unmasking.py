@@ -43,8 +43,8 @@ def sentences(experiment: Experiment) -> list[str]:
         f"shares of a secret are held by {of_all} {n_hospitals} hospitals, and {threshold} of them"
         f" recover it; the sum of the others is exact whichever {size - threshold} vanish",
         f"the aggregator chooses whose uploads it leaves out: with h hostile ones among them it"
-        f" reads a sum of as few as {threshold} - h others, with {alone} a single update; with {lying} if it"
-        f" lies about who vanished",
+        f" reads a sum of as few as {threshold} - h others, with {alone} a single update; with"
+        f" {lying} if it lies about who vanished",
     ]
     if size < n_hospitals:
         n_hostile = len(experiment.attack_plan.hostile)

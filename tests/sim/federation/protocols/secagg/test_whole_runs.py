@@ -253,7 +253,7 @@ def test_a_phase_that_the_secure_aggregation_does_not_have_is_refused() -> None:
         ((*TWELVE, "secagg.neighbors=2"), "expected a threshold of at least 3, or"),
         (
             (*TWELVE, "secagg.neighbors=4", "secagg.threshold=3"),
-            "expected a threshold of at least 4, or",
+            "threshold of at least 4, or",
         ),
         (
             (
