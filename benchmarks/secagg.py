@@ -97,11 +97,15 @@ def _chances() -> dict[str, float]:
     (one,) = _synthetic(1000, MODES["100 neighbors"])
     secagg: Any = one.plan.secagg
     n_marked = round(RATE * 1000)
-    hostile, absent = (
-        find(secagg.parameters, 1000, n_marked) for find in (chances.exposed, chances.stuck)
+    hostile, apart, absent = (
+        find(secagg.parameters, 1000, n_marked)
+        for find in (chances.exposed, chances.split, chances.stuck)
     )
+    lying = chances.exposed(secagg.parameters, 1000, n_marked, lies=True)
     return {
-        f"1000 hospitals, {n_marked} hostile: chance that a secret is open": hostile,
+        f"1000 hospitals, {n_marked} hostile: chance that an update is read": hostile,
+        f"1000 hospitals, {n_marked} hostile: the same, if the aggregator lies": lying,
+        f"1000 hospitals, {n_marked} hostile: chance that the sum is split": apart,
         f"1000 hospitals, {n_marked} absent: chance that one is left out": absent,
     }
 

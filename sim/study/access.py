@@ -16,6 +16,7 @@ from sim.design.plan import FederationPlan
 from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.evidence import Access
+from sim.federation.protocols.secagg.terms import Parameters
 from sim.names import CHAIN, CLEAR, MEAN, named
 from sim.plugins import SELF
 from sim.seeds import stream
@@ -126,7 +127,7 @@ class _Design:
             cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None:
+        if self.plan.dp is not None or not self.plan.is_clear:  # clipped coordinates
             cells[METRICS] = SEES
         return cells
 
@@ -140,8 +141,7 @@ class _Design:
     @property
     def _network(self) -> dict[str, str]:
         if not self.plan.is_clear:
-            reads = {METRICS: SEES} if self.plan.dp is not None else {}
-            return {**self._of_models, **reads}
+            return {**self._of_models, METRICS: SEES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:
             reads[COUNTS] = SEES
@@ -197,8 +197,10 @@ class _Design:
     def _enough(self) -> int:
         """The fewest colluding hospitals with which the aggregator is left with one update."""
         others = min(map(len, self.plan.groups(1))) - 1
-        threshold = getattr(self.plan.secagg, "threshold_of", None)
-        return others if threshold is None else min(others, threshold(self._n_hospitals))
+        parameters = getattr(self.plan.secagg, "parameters", None)
+        if not isinstance(parameters, Parameters):
+            return others
+        return min(others, parameters.colluders(self._n_hospitals))
 
     def _update(self, degree: str) -> str:
         return degree if degree == NO or self.plan.dp is None else f"{degree}, noised"

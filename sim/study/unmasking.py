@@ -37,23 +37,29 @@ def sentences(experiment: Experiment) -> list[str]:
     size = found.circle(n_hospitals)
     threshold = found.threshold_of(n_hospitals)
     of_all = "all" if size == n_hospitals else f"{size} of the"
-    lying = max(0, 2 * threshold - size - 1)
+    alone = found.colluders(n_hospitals, lies=False)
+    lying = found.colluders(n_hospitals)
     texts = [
         f"shares of a secret are held by {of_all} {n_hospitals} hospitals, and {threshold} of them"
         f" recover it; the sum of the others is exact whichever {size - threshold} vanish",
-        f"fewer than {threshold} hostile ones among them and the aggregator learn the sum of the"
-        f" others and nothing finer; at most {lying} if the aggregator lies about who vanished",
+        f"the aggregator chooses whose uploads it leaves out: with h hostile ones among them it"
+        f" reads a sum of as few as {threshold} - h others, with {alone} a single update; with"
+        f" {lying} if it lies about who vanished",
     ]
     if size < n_hospitals:
         n_hostile = len(experiment.attack_plan.hostile)
         chance = chances.exposed(found, n_hospitals, n_hostile)
+        if_lying = chances.exposed(found, n_hospitals, n_hostile, lies=True)
+        apart = chances.split(found, n_hospitals, n_hostile)
         texts.append(
-            f"with {n_hostile} hostile hospitals, {threshold} of them are neighbors of one honest"
-            f" hospital with a probability of at most {chance:.1g} a round"
+            f"with {n_hostile} hostile hospitals, {alone} of them are neighbors of one honest"
+            f" hospital with a probability of at most {chance:.1g} a round, {lying} of them of"
+            f" {if_lying:.1g}; they and the aggregator split the sum into sums of fewer with one of"
+            f" at most {apart:.1g}"
         )
     traffic = found.traffic(n_hospitals, experiment.plan.network.n_params)
     texts.append(
         f"a hospital has {traffic.messages} messages in a round, sends {traffic.sent:,} bytes"
-        f" and is sent {traffic.received:,}"
+        f" and is sent {traffic.received:,}, beside the envelopes of messages"
     )
     return texts

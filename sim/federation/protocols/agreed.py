@@ -43,10 +43,11 @@ class AgreedHospital:
     def answer(self, asked: Asked, update: wire.Report | None) -> Answer:
         """First a signature under the model's digest, then the update as it is.
 
-        Raises ``TripRefusedError`` for another trip, and where not more than half of the plan's
-        hospitals have signed the same.
+        It signs one model a round: whoever signs two lets the aggregator split the hospitals.
+        Raises ``TripRefusedError`` for a trip that is not the next one of the round, and where not
+        more than half of the plan's hospitals have signed the same.
         """
-        if asked.kind == TRAIN and update is not None:
+        if asked.kind == TRAIN and update is not None and MODEL not in asked.held.values:
             return _signed(asked, update)
         if asked.kind != UPLOAD or UPDATE not in asked.held.arrays:
             raise TripRefusedError("phase")
@@ -55,7 +56,8 @@ class AgreedHospital:
         numbers = dict(held.numbers)
         count = numbers.pop(COUNT)
         report = wire.Report(held.arrays[UPDATE], count, numbers)
-        return PlainHospital().answer(asked._replace(kind=TRAIN), report)
+        answer = PlainHospital().answer(asked._replace(kind=TRAIN), report)
+        return answer._replace(held=wire.Content(values=held.values))
 
 
 @dataclass(frozen=True)

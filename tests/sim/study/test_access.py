@@ -11,6 +11,7 @@ from sim.evidence import Access
 from sim.federation import wire
 from sim.study.access import access
 from sim.study.run import FederatedRun, run
+from sim.study.visibility import note
 from tests.federation import SEEDED, aggregated, asked, drawn_update, experiment
 
 HEART = ("consortium=heart12", "model=logistic", "training.rounds=6", "adversary.n_hostile=1")
@@ -40,6 +41,14 @@ def cell(party: str, asset: str, *words: str) -> str:
         ("the aggregator", "record counts", (*SIZED, "secagg.by=size"), "sees"),
         ("the aggregator", "metrics", (), "no"),
         ("the aggregator", "metrics", DP, "no -> sees"),
+        ("the aggregator", "metrics", ("secagg=protocol",), "no -> sees"),
+        ("the network, without TLS", "metrics", ("secagg=protocol",), "no -> sees"),
+        (
+            "the network, without TLS",
+            "single update",
+            ("secagg=sum", "secagg.agreement=true"),
+            "sees",
+        ),
         ("a hospital", "record counts", (*SIZED, "secagg.by=size"), "no -> sees"),
         ("a hospital", "sum of all", ("secagg=sum",), "derives"),
         ("a hospital", "sum of all", ("aggregator=median",), "derives -> no"),
@@ -72,7 +81,7 @@ def cell(party: str, asset: str, *words: str) -> str:
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=protocol",),
-            "sees -> derives, 8 of them",  # as many as recover a secret
+            "sees -> derives, 4 of them",  # whom a lie about who vanished needs
         ),
     ],
 )
@@ -80,6 +89,12 @@ def test_a_cell_states_what_the_party_sees_without_the_defense_and_with_it(
     party: str, asset: str, words: tuple[str, ...], expected: str
 ) -> None:
     assert cell(party, asset, *words) == expected
+
+
+@pytest.mark.parametrize("words", [("secagg=sum",), ("secagg=sum", "secagg.agreement=true")])
+def test_sums_that_the_simulator_adds_up_are_stated_to_be_simulated(words: tuple[str, ...]) -> None:
+    assert "simulated" in str(note(experiment(*HEART, *words).plan))
+    assert note(experiment(*HEART, "secagg=protocol").plan) is None
 
 
 def test_nobody_sees_records_and_the_undefended_design_changes_nothing() -> None:

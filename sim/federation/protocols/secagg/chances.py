@@ -11,15 +11,29 @@ from math import comb
 from sim.federation.protocols.secagg.terms import Parameters
 
 
-def exposed(parameters: Parameters, n_hospitals: int, n_hostile: int) -> float:
-    """The probability that the hostile can recover the secrets of some honest hospital, at most.
+def exposed(parameters: Parameters, n_hospitals: int, n_hostile: int, lies: bool = False) -> float:
+    """The probability that the hostile and the aggregator read an honest hospital, at most.
 
-    They can where as many of them are its neighbors as the threshold is. Which hospitals are
-    hostile must not depend on the graph.
+    They can where enough of them are its neighbors; fewer are if the aggregator ``lies`` about who
+    vanished. Which hospitals are hostile must not depend on the graph.
     """
-    threshold = parameters.threshold_of(n_hospitals)
+    enough = parameters.colluders(n_hospitals, lies)
     n_neighbors = parameters.circle(n_hospitals) - 1
-    return _of_any(n_hospitals - n_hostile, n_hospitals - 1, n_hostile, n_neighbors, threshold)
+    return _of_any(n_hospitals - n_hostile, n_hospitals - 1, n_hostile, n_neighbors, enough)
+
+
+def split(parameters: Parameters, n_hospitals: int, n_hostile: int) -> float:
+    """The probability that the hostile and the aggregator split the sum, at most.
+
+    The aggregator leaves out uploads of so many in a row that no honest hospital has a neighbor
+    beyond them; as many of these must be hostile, and answer, as a hospital beside them lacks.
+    """
+    size = parameters.circle(n_hospitals)
+    if size == n_hospitals:
+        return 0.0
+    in_row = (size - 1) // 2
+    lacking = parameters.threshold_of(n_hospitals) - (size - in_row)
+    return _of_any(n_hospitals, n_hospitals, n_hostile, in_row, lacking)
 
 
 def stuck(parameters: Parameters, n_hospitals: int, n_absent: int) -> float:

@@ -80,6 +80,17 @@ class Parameters:
         size = self.circle(n_hospitals)
         return -(-2 * size // 3) if self.threshold is None else self.threshold
 
+    def colluders(self, n_hospitals: int, lies: bool = True) -> int:
+        """The fewest colluders among a hospital's neighbors with which its update is read.
+
+        The aggregator leaves out uploads until the hospital and they are the threshold. One that
+        ``lies`` about who vanished needs two thresholds among all that hold shares, and colluders
+        are in both.
+        """
+        threshold = self.threshold_of(n_hospitals)
+        alone = threshold - 1
+        return min(alone, 2 * threshold - self.circle(n_hospitals)) if lies else alone
+
     def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
         """What a hospital exchanges in a round in which all hospitals answer every trip."""
         n_peers = self.circle(n_hospitals) - 1
@@ -109,7 +120,24 @@ class Parameters:
                 f"threshold={threshold}: expected more than half of the {size} hospitals that hold"
                 f" shares of a secret, and at most all: {size // 2 + 1} to {size}"
             )
+        least = self._unsplit(n_hospitals)
+        if threshold < least:
+            other = f"a threshold of at least {least}, or " if least <= size else ""
+            return (
+                f"threshold={threshold}: with neighbors={size - 1} the aggregator could leave out"
+                f" uploads until the sum falls apart into sums of few; expected {other}more"
+                " neighbors"
+            )
         return self.quantization.refusal(n_hospitals)
+
+    def _unsplit(self, n_hospitals: int) -> int:
+        """The least threshold with which nobody splits the graph by leaving out uploads.
+
+        A split leaves out as many in a row as a hospital has neighbors on one side of the circle.
+        The one beside them has too few of its own left then.
+        """
+        size = self.circle(n_hospitals)
+        return 0 if size == n_hospitals else size - (size - 1) // 2 + 1
 
 
 @lru_cache(maxsize=1024)

@@ -166,3 +166,17 @@ def test_the_aggregator_leaves_out_who_signed_another_model(plan: FederationPlan
 def test_a_plan_cannot_hide_that_it_has_agreement(plan: FederationPlan) -> None:
     without = replace(plan, terms=experiment(*WORDS).plan.terms)
     assert plan.digest != without.digest
+
+
+def test_a_hospital_signs_one_model_a_round_and_uploads_once(plan: FederationPlan) -> None:
+    other = MODEL_SENT + 1
+    held = AGREED.hospital.answer(asked(plan, 0), TRAINED).held
+    again = asked(plan, 0, held=held, model=other)
+    assert refusal(lambda: AGREED.hospital.answer(again, TRAINED)) == "phase"
+    signed = [signature(plan, place) for place in range(3)]
+    passed_on = Content(values={SIGNERS: [0, 1, 2], SIGNATURES: b"".join(signed)})
+    to_upload = asked(plan, 0, UPLOAD, content=passed_on, held=held)
+    held = AGREED.hospital.answer(to_upload, None).held
+    again = asked(plan, 0, held=held, model=other)
+    assert refusal(lambda: AGREED.hospital.answer(again, TRAINED)) == "phase"
+    assert refusal(lambda: AGREED.hospital.answer(to_upload._replace(held=held), None)) == "phase"

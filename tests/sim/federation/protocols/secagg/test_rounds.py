@@ -94,20 +94,42 @@ def test_in_a_graph_of_neighbors_the_sum_is_exact_or_there_is_none(seed: int) ->
         assert end.usable == plan.hospitals
 
 
-def test_a_hospital_with_too_few_neighbors_left_is_left_out_before_it_uploads() -> None:
-    plan = plan_of("secagg.neighbors=6", "secagg.threshold=4", n=40)
+def test_a_hospital_with_too_few_neighbors_left_does_not_upload() -> None:
+    plan = plan_of("secagg.neighbors=6", "secagg.threshold=5", n=40)
     circle = of_round(plan, 1, plan.secagg.parameters).circles[0]  # type: ignore[attr-defined]
-    gone = [plan.hospitals[place] for place in circle if place][:4]
+    gone = [plan.hospitals[place] for place in circle if place][:3]
     one = Rehearsal(plan, vanish=dict.fromkeys(gone, "keys"))
     end = one.round()
-    assert plan.hospitals[0] in end.screened
-    assert end.screened[plan.hospitals[0]].startswith("keys: left out, for fewer than 4 of it")
+    assert end.view is None
+    assert end.reason == "keys: 37 of 40 hospitals answered, and the threshold is 5"
     assert ("shares", plan.hospitals[0]) not in one.asked
-    assert end.view is not None
-    np.testing.assert_array_equal(total_of(plan, end), one.total(end.usable))
 
 
 # --- nothing less than the sum comes out
+
+
+def test_an_aggregator_that_leaves_out_uploads_reads_one_of_eight_with_seven_colluders() -> None:
+    """What ``Parameters.colluders`` states: one fewer than the threshold are enough."""
+    plan = plan_of()
+    names = plan.hospitals
+    one = Rehearsal(plan, vanish=dict.fromkeys(names[8:], "train"))
+    alone = plan.secagg.parameters.colluders(12, lies=False)  # type: ignore[attr-defined]
+    assert alone == 7
+    left = total_of(plan, one.round()) - one.total(names[:alone])
+    np.testing.assert_array_equal(left, one.total([names[alone]]))
+
+
+def test_a_second_run_of_the_same_plan_has_the_same_secrets() -> None:
+    """Why hospitals must not take part in a plan twice, as the docs state."""
+    plan = plan_of()
+    victim = plan.hospitals[5]
+    runs = [Rehearsal(plan), Rehearsal(plan, vanish={victim: "train"})]  # each begins anew
+    assert all(run.round().view is not None for run in runs)
+    first, second = (run.replied("shares", victim)["commitments"] for run in runs)
+    assert first == second
+    halves = [run.replied("unmask", plan.hospitals[0])["shares"][4 * 33 : 5 * 33] for run in runs]
+    assert halves[0] != halves[1]  # of the seed in the one run, of the mask key in the other
+
 
 BIG = plan_of("model=mlp")
 

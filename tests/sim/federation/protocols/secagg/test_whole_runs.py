@@ -249,6 +249,12 @@ def test_a_phase_that_the_secure_aggregation_does_not_have_is_refused() -> None:
         (("secagg.threshold=2",), "threshold=2: expected more than half of the 4"),
         (("secagg.threshold=5",), "at most all: 3 to 4"),
         (("secagg.neighbors=2", "secagg.threshold=4"), "half of the 3 hospitals"),
+        ((*TWELVE, "secagg.neighbors=1"), "falls apart into sums of few; expected more"),
+        ((*TWELVE, "secagg.neighbors=2"), "expected a threshold of at least 3, or"),
+        (
+            (*TWELVE, "secagg.neighbors=4", "secagg.threshold=3"),
+            "threshold of at least 4, or",
+        ),
         (
             (
                 "secagg.bits=24",
@@ -275,7 +281,7 @@ def test_explain_states_what_unmasking_withstands() -> None:
     twelve = protocol(*TWELVE)
     first, second, last = unmasking.sentences(twelve)
     assert "8 of them recover it; the sum of the others is exact whichever 4 vanish" in first
-    assert "at most 3 if the aggregator lies" in second
+    assert "with 7 a single update; with 4 if it lies" in second
     assert last.startswith("a hospital has 10 messages in a round, sends 19,966 bytes")
     assert absences(twelve).startswith("4 of 12 may be missing in a round")
     few = protocol(*TWELVE, "secagg.neighbors=6")
