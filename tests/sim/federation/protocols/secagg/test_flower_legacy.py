@@ -67,7 +67,7 @@ def test_flowers_krum_under_its_secure_aggregation_returns_the_poisoned_mean() -
     poisoned = np.mean(vectors, axis=0)
     robust = aggregated(is_secure=False)
     assert min(np.abs(robust - vector).max() for vector in vectors[1:]) < 1e-6
-    np.testing.assert_allclose(aggregated(is_secure=True), poisoned, atol=1e-3)
+    np.testing.assert_allclose(aggregated(is_secure=True), poisoned, atol=1e-2)
     assert np.abs(poisoned - robust).max() > 0.5
 
 
