@@ -11,7 +11,7 @@ from sim.evidence import Access
 from sim.federation import wire
 from sim.study.access import access
 from sim.study.run import FederatedRun, run
-from sim.study.visibility import note
+from sim.study.visibility import notes
 from tests.federation import SEEDED, aggregated, asked, drawn_update, experiment
 
 HEART = ("consortium=heart12", "model=logistic", "training.rounds=6", "adversary.n_hostile=1")
@@ -93,8 +93,11 @@ def test_a_cell_states_what_the_party_sees_without_the_defense_and_with_it(
 
 @pytest.mark.parametrize("words", [("secagg=sum",), ("secagg=sum", "secagg.agreement=true")])
 def test_sums_that_the_simulator_adds_up_are_stated_to_be_simulated(words: tuple[str, ...]) -> None:
-    assert "simulated" in str(note(experiment(*HEART, *words).plan))
-    assert note(experiment(*HEART, "secagg=protocol").plan) is None
+    simulated, rounded = notes(experiment(*HEART, *words).plan)
+    assert "simulated" in simulated
+    assert "steps of 9.5e-07 for sums, which is no protection" in rounded
+    assert notes(experiment(*HEART, "secagg=protocol").plan) == [rounded]
+    assert notes(experiment(*HEART).plan) == []
 
 
 def test_nobody_sees_records_and_the_undefended_design_changes_nothing() -> None:
