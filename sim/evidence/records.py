@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from sim.evidence.assets import ASSETS
 from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -222,6 +223,13 @@ class Access(Part):
     party: str
     before: dict[str, str]
     after: dict[str, str]
+
+    @field_validator("before", "after")
+    @classmethod
+    def _in_order(cls, cells: dict[str, str]) -> dict[str, str]:
+        """A stored line has its keys in another order than a table has its columns."""
+        known = {asset: cells[asset] for asset in ASSETS if asset in cells}
+        return known | cells
 
     def cell(self, asset: str) -> str:
         """The cell of an asset: what the defense changes, or what stays."""

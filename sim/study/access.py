@@ -16,21 +16,13 @@ from sim.design.plan import FederationPlan
 from sim.design.views import averages
 from sim.errors import PluginError, RefusedError
 from sim.evidence import Access
+from sim.evidence.assets import ASSETS, COUNTS, GROUP, METRICS, MODEL, SUM, UPDATE
 from sim.federation.protocols.secagg.terms import Parameters
 from sim.names import CHAIN, CLEAR, MEAN, named
 from sim.plugins import SELF
 from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.types import Pipeline, SecureAggregation
-
-RECORDS: Final = "records"
-UPDATE: Final = "single update"
-GROUP: Final = "group sum"
-SUM: Final = "sum of all"
-MODEL: Final = "common model"
-COUNTS: Final = "record counts"
-METRICS: Final = "metrics"
-ASSETS: Final = (RECORDS, UPDATE, GROUP, SUM, MODEL, COUNTS, METRICS)
 
 SEES: Final = "sees"
 DERIVES: Final = "derives"

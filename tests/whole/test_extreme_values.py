@@ -24,6 +24,7 @@ from tests.federation import experiment
 BASE = (
     "consortium=synthetic", "consortium.n_hospitals=10", "consortium.n_records=20",
     "consortium.n_features=3", "model=logistic", "training.rounds=2", "training.local_steps=2",
+    "training.batch_size=8",
 )  # fmt: skip
 DESIGNS = (
     ("adversary.n_hostile=2",),

@@ -189,7 +189,7 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
 ) -> None:
     for name in ("calibrated", "spent"):
         # the search for the noise is tested elsewhere
-        monkeypatch.setattr(f"clients.dp_sgd.{name}", lambda *_: 1.0)
+        monkeypatch.setattr(f"clients.accounting.{name}", lambda *_: 1.0)
     one = counting(
         plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent
     )

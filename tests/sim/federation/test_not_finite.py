@@ -177,7 +177,7 @@ OUT_OF_RANGE = {
         "dp.max_grad_norm=1e-300: expected a number of at least 1e-10 and at most 1e+10"
     ),
     "dp.target_epsilon=1e37": (
-        "dp.target_epsilon=1e+37: expected a number above 0 and at most 1e+06"
+        "dp.target_epsilon=1e+37: expected a number of at least 0.001 and at most 1000"
     ),
 }
 

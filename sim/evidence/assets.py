@@ -1,0 +1,12 @@
+"""What hospitals would rather not show: the assets of a visibility table, in its order."""
+
+from typing import Final
+
+RECORDS: Final = "records"
+UPDATE: Final = "single update"
+GROUP: Final = "group sum"
+SUM: Final = "sum of all"
+MODEL: Final = "common model"
+COUNTS: Final = "record counts"
+METRICS: Final = "metrics"
+ASSETS: Final = (RECORDS, UPDATE, GROUP, SUM, MODEL, COUNTS, METRICS)
