@@ -161,12 +161,14 @@ class Attack(Fact):
     """An attack of this project, and alternatives of the powers that it uses.
 
     Of attacks that look at updates the first is what they use where nothing hides single updates.
-    ``records``: of which form the records are that it is made for.
+    ``records``: of which form the records are that it is made for. ``trips``: ``several`` where it
+    needs a protocol of several.
     """
 
     name: str
     powers: Alternatives = Field(min_length=1)
     records: Literal["any", "images"] = "any"
+    trips: Literal["any", "several"] = "any"
 
 
 class Answer(Fact):

@@ -30,6 +30,7 @@ class Facts(Fact):
     hospitals. ``needs``: the least knowledge that an attack by hospitals takes, by its name.
     ``refused``: why the declared stack does not define an attack, by its name. ``records``: how
     many records an attack that reads them finds in a round. ``images``: whether they are images.
+    ``trips``: how many a round of the declared stack has.
     """
 
     config: Node
@@ -38,6 +39,7 @@ class Facts(Fact):
     refused: Mapping[str, str] = {}
     records: int = 0
     images: bool = False
+    trips: int = 1
 
 
 class Untested(Fact):
@@ -213,10 +215,12 @@ def _left_out(
 def _unfit(attack: str, subject: Subject, design: Design, catalog: Catalog, facts: Facts) -> str:
     """Why an attack is none of a subject's; empty if it is.
 
-    It is made for other records, or the adversary knows too little for it.
+    It is made for other records or rounds, or the adversary knows too little for it.
     """
     if catalog.attack(attack).records == "images" and not facts.images:
         return "it is made for images, and records are rows of a table"
+    if catalog.attack(attack).trips == "several" and facts.trips == 1:
+        return "it spoils the messages of a protocol, and the declared stack has none"
     needs = facts.needs.get(attack, "own")
     if not subject.attacks:
         return ""

@@ -68,6 +68,10 @@ def check(
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
         _try_protocol(name, led, plan, attack)
+    for name, spoiling in attack.of_kind("messages").items():
+        if len(plan.trips) == 1:
+            expected = "expected a round of several trips, as of secagg=protocol"
+            raise UndefinedError(f"attack.{name}", type(spoiling).__name__, expected)
     _check_privacy(plan, attack, truth)
 
 

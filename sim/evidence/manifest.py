@@ -15,8 +15,8 @@ from sim.types import Node
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("sim", "clients", "aggregators", "attacks")  # what a run's numbers can depend on
 COMPUTE = (
-    "dp-accounting", "flwr", "hydra-core", "numpy", "omegaconf", "opacus", "polars", "pydantic",
-    "scikit-learn", "scipy", "torch",
+    "cryptography", "dp-accounting", "flwr", "hydra-core", "numpy", "omegaconf", "opacus",
+    "polars", "pydantic", "scikit-learn", "scipy", "torch",
 )  # fmt: skip
 DEPENDENCIES = (
     "flwr", "torch", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn", "hydra-core",

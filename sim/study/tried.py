@@ -64,6 +64,7 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
         refused=refused,
         records=_records_read(control),
         images=isinstance(control.plan.columns, ImageSchema),
+        trips=len(control.plan.trips),
     )
     found = runs.planned(asked.design, known, facts, seeds)
     if isinstance(found, Problem):

@@ -112,12 +112,13 @@ def test_an_attack_makes_use_of_what_it_declares_to_use(
 
     def counted(
         self: Aggregator,
+        number: int,
         model: Weights,
         reports: Mapping[str, wire.Report],
         rng: np.random.Generator,
     ) -> Vector:
         previews.append(len(reports))
-        return preview(self, model, reports, rng)
+        return preview(self, number, model, reports, rng)
 
     monkeypatch.setattr(Aggregator, "preview", counted)
     sent(full)

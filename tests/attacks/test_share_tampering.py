@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sim.errors import UndefinedError
 from sim.evidence import RunRecord
 from sim.study.run import run
 from tests.federation import experiment
@@ -44,6 +45,6 @@ def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_named(
     assert {one.hospital for one in record.screened} == {hostile}
 
 
-def test_there_are_no_shares_in_a_plain_round() -> None:
-    record = ran("consortium=heart4", "training.rounds=1", *ATTACKED[2:], "secagg=sum")
-    assert not record.engagement.attack_engaged
+def test_a_plain_round_has_no_shares_to_tamper_with_and_is_refused() -> None:
+    with pytest.raises(UndefinedError, match="expected a round of several trips"):
+        ran("consortium=heart4", "training.rounds=1", *ATTACKED[2:], "secagg=sum")

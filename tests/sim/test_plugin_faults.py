@@ -132,8 +132,10 @@ def _made(kind: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _forget() -> None:
+    from sim.design import plan
     from sim.study import experiment as module
 
+    plan._agreed.cache_clear()
     build._built_once.cache_clear()
     module._consortium.cache_clear()
     module.from_text.cache_clear()

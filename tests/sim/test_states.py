@@ -13,7 +13,7 @@ import pytest
 from sim.errors import PluginError
 from sim.seeds import stream
 from sim.states import advanced, is_stateful
-from sim.types import Knowledge, Reply, Stateful, Vector, View
+from sim.types import Knowledge, Pooled, Reply, Stateful, Vector, View
 from tests.conftest import KINDS, plugins
 
 N, D, N_HOSTILE = 11, 6, 2
@@ -37,6 +37,10 @@ def given(case: str, number: int) -> Any:
             )
         case "fault":
             return Reply(rows[0].astype(np.float32), 50, number)
+        case "isolation":
+            names = tuple(f"h{i:02}" for i in range(N))
+            pairs = tuple(names[i : i + 2] for i in range(number % 2, N - 1, 2))
+            return Pooled(View(rows[: len(pairs)], pairs), {names[0]: rows[0]}, number)
     return rows[0]
 
 
@@ -46,6 +50,7 @@ def test_every_kind_of_plugin_with_a_state_is_tried() -> None:
         "step",
         "byzantine",
         "fault",
+        "isolation",
         "server_optimizer",
     }
     assert {
