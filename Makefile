@@ -16,7 +16,7 @@ demo: .venv/.run  ## compare attacks and defenses on the four heart-disease hosp
 	@echo "The report is $(CURDIR)/$(DEMO)/report/index.html"
 
 test: .venv/.dev  ## run the test suite on two cores
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -23,6 +23,9 @@ from sim.study.experiment import from_text
 from tests import ROOT, hostile_words
 from tests.federation import experiment
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("configurations")
+
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 CASES = hostile_words.names()
 # seconds of the processor; seconds on a machine that is busy with other things

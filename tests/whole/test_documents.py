@@ -25,6 +25,9 @@ from sim.study.run import run
 from tests import ROOT
 from tests.federation import experiment
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("documents")
+
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SMALL = ("consortium=heart12", "model=logistic", "training.rounds=2")

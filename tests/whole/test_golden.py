@@ -14,6 +14,9 @@ from tests.golden import difference, record
 from tests.golden.__main__ import RECORDED, main, of_commit
 from tests.golden.cases import BY_HOSPITAL, COMMANDS
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("golden")
+
 MACHINE, HELD = record.read(RECORDED)
 EQUAL = difference.exact if record.machine() == MACHINE else difference.close
 

@@ -17,6 +17,9 @@ from tests import ROOT, hostile_designs
 from tests.hostile_words import SECRET
 from tests.threats import test_design_files as small
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("hostile designs")
+
 CASES = [*hostile_designs.cases()]
 KEYS: dict[str, dict[str, str]] = yaml.safe_load(
     (ROOT / "tests" / "hostile_designs.yaml").read_text("utf-8")

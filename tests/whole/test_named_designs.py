@@ -17,6 +17,9 @@ from tests import outsider
 from tests.assessed import DESIGNS
 from tests.commands import wardround
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("named designs")
+
 
 def validated(name: str, folder: Path, *words: str) -> int:
     """The exit code of ``wardround validate`` for a design, in the folder ``out``."""
