@@ -7,8 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from attacks._shared.matching import Search, searches, squared
 from sim.errors import one_of, whole
@@ -60,6 +58,9 @@ class DLG:
         ]
 
     def _found(self, search: Search, rng: np.random.Generator) -> Guess:
+        from scipy.optimize import minimize
+        from scipy.special import expit
+
         start = search.start(1, rng)
         n_values = start.size
         of = squared(search.update)

@@ -89,7 +89,7 @@ def test_it_holds_under_secure_aggregation_and_a_run_goes_on(secagg: str) -> Non
 
 
 def test_an_honest_hospital_whose_training_runs_away_moves_the_sum_by_its_part_alone() -> None:
-    words = (*HEART, "secagg=sum", "training.lr=50")
+    words = (*HEART, "secagg=sum", "secagg.clip=8.0", "secagg.bits=20", "training.lr=50")
     ENGINES["lockstep"](experiment(*words, BOUNDED))
     held = max(Lengths.steps)
     ENGINES["lockstep"](experiment(*words))
