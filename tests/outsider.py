@@ -462,7 +462,8 @@ def largest(ours: list[Node]) -> list[Node]:
 
 def risks(ours: list[Node], begun: str) -> Node:
     """The levels of the worst attack, by the upper and by the lower bounds."""
-    impact = max((m["level"] for one in ours for m in one["magnitudes"]), key=LEVELS.index)
+    known = (m["level"] for one in ours for m in one["magnitudes"])
+    impact = max(known, key=LEVELS.index, default="very_high")  # nobody states how much it harms
     found = {}
     for side in ("upper", "lower"):
         adverse = max((bin_of(one[side]) for one in ours), key=LEVELS.index)

@@ -6,7 +6,7 @@ import pytest
 
 from sim.errors import UndefinedError
 from sim.evidence import RunRecord
-from sim.study.run import run
+from sim.study.run import run, run_together
 from tests.federation import experiment
 
 MASKED = ("consortium=heart12", "training.rounds=2", "secagg=protocol")
@@ -48,3 +48,10 @@ def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_named(
 def test_a_plain_round_has_no_shares_to_tamper_with_and_is_refused() -> None:
     with pytest.raises(UndefinedError, match="expected a round of several trips"):
         ran("consortium=heart4", "training.rounds=1", *ATTACKED[2:], "secagg=sum")
+
+
+def test_it_does_the_same_in_lockstep_and_hospital_by_hospital() -> None:
+    one = experiment(*ATTACKED, "adversary.n_hostile=1")
+    together, alone = run_together([one])[0], run(one)
+    assert together.screened
+    assert together.model_dump(exclude={"seconds"}) == alone.model_dump(exclude={"seconds"})
