@@ -30,6 +30,7 @@ THREATS = {
 POWERS = {
     one["name"]: one["powers"]
     for one in yaml.safe_load((DATA / "powers.yaml").read_text(encoding="utf-8"))
+    if not {"records", "trips"} & one.keys()  # made for images, or a protocol: no named design's
 }
 LEVELS = ["very_low", "low", "moderate", "high", "very_high"]
 HIGHER_IS_HARM = {"rounds_skipped", "backdoor_success", "reconstruction_rate", "brier", "epsilon"}
@@ -272,7 +273,7 @@ def attacks_of(folder: Folder, threat: str, adversary: str) -> list[str]:
     return [
         attack
         for attack in THREATS[threat]["attacks"]
-        if any(set(way) <= has for way in POWERS[attack])
+        if any(set(way) <= has for way in POWERS.get(attack, ()))
     ]
 
 
@@ -346,7 +347,9 @@ def statements(folder: Folder) -> Iterator[str]:
                 "upper": upper_rate(counts, sizes, 0.05),
                 "rate": mean_share(counts, sizes),
             }
-            worst = {"privacy": mine["upper"] * scope(folder, runs[0])}
+            worst = {}
+            if metric["metric"] == "reconstruction_rate":
+                worst["privacy"] = mine["upper"] * scope(folder, runs[0])
         else:
             lost = losses(folder, metric, runs)
             hits = sum(loss is not None and loss >= drop - SAME for loss in lost)
