@@ -1,4 +1,4 @@
-"""The commands ``wardround run | compare | validate | explain | init | list | report``.
+"""The commands ``wardround run | compare | validate | audit | explain | init | list | report``.
 
 Each imports the libraries that it needs when it is asked for.
 """
@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from sim.cli import failures
-from sim.config.words import HYDRA_COMMANDS, VALIDATE, flags
+from sim.config.words import AUDIT, HYDRA_COMMANDS, VALIDATE, flags
 from sim.errors import InputError, RefusedError
 
 # the name of the configuration that a command starts from
@@ -35,6 +35,10 @@ def run_command(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     command, *rest = words
     try:
+        if command == AUDIT:
+            from sim.cli import audit
+
+            return audit.main(rest)
         if command in HYDRA_COMMANDS:
             _hydra(command, rest)
         elif command == "list":
