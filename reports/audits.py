@@ -21,23 +21,26 @@ PAGE = "audit.html.j2"
 FIGURE = "audit_bounds"
 
 
-def write(folder: Path, found: Sequence[Audit] | None = None) -> Path:
+def write(folder: Path) -> Path:
     """The path of ``report/index.html``, written from the audits of ``folder``.
 
-    ``found``: what ``audits.read`` gives for the folder, where it is in memory already. Raises
-    ``InputError`` if the folder holds no audits.
+    Raises ``InputError`` if the folder holds no audits, or others than its manifest names.
     """
-    read = audits.read(folder) if found is None else found
+    read = audits.read(folder)
     figure = audit_bounds(table(read))
     style.finish(figure)
     style.save(figure, folder / "report" / "figures" / f"{FIGURE}.png")
-    page = rendering.environment().get_template(PAGE).render(
-        first=read[0],
-        audits=read,
-        wording=words,
-        refuted=audits.is_refuted(read),
-        svg=Markup(style.svg(figure, FIGURE)),
-        manifest=rendering.manifest(folder),
+    page = (
+        rendering.environment()
+        .get_template(PAGE)
+        .render(
+            first=read[0],
+            audits=read,
+            wording=words,
+            refuted=audits.is_refuted(read),
+            svg=Markup(style.svg(figure, FIGURE)),
+            manifest=rendering.manifest(folder),
+        )
     )
     target = folder / "report" / "index.html"
     files.replace(target, page.encode())

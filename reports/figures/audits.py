@@ -41,7 +41,9 @@ def audit_bounds(found: pl.DataFrame) -> Figure:
         )
         filled = [color if row["bound"] > row["claim"] else "white" for row in rows]
         axes.scatter(across, up, c=filled, edgecolors=color, marker=marker, s=34, zorder=3)
-        axes.scatter([], [], c=color, marker=marker, s=34, label=f"{name}: epsilon is at least this")
+        axes.scatter(
+            [], [], c=color, marker=marker, s=34, label=f"{name}: epsilon is at least this"
+        )
         axes.axhline(rows[0]["ceiling"], color=color, linestyle=":", linewidth=1.2)
         axes.plot([], [], color=color, linestyle=":", label=f"most that the {name} can show")
     claim = max(found["claim"])

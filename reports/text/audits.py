@@ -20,7 +20,7 @@ HOW: Final = {
 
 
 def at_least(epsilon: float) -> str:
-    """A lower bound of epsilon with two decimals, rounded down, so that it never claims too much."""
+    """A lower bound of epsilon with two decimals, rounded down."""
     return f"{math.floor(100 * epsilon) / 100:.2f}"
 
 
@@ -64,11 +64,11 @@ def limits(one: Audit) -> list[str]:
     """What an audit with so many canaries can and cannot see at its claim."""
     most = _ceiling(one)
     by_form = {"one_run": most.one_run, "f_dp": most.f_dp}
-    texts = [
-        f"The {FORM_NAMES[form]} shows at most {at_least(value)} here, also where no noise is added"
-        + (f": it cannot refute a claim of {words.epsilon(one.claim)}." if value <= one.claim else ".")
-        for form, value in by_form.items()
-    ]
+    texts = list[str]()
+    for form, value in by_form.items():
+        shown = f"The {FORM_NAMES[form]} shows at most {at_least(value)} here"
+        blind = f": it cannot refute a claim of {words.epsilon(one.claim)}"
+        texts.append(f"{shown}, also where no noise is added{blind * (value <= one.claim)}.")
     return [
         *texts,
         f"All bounds of an audit hold together with {words.share(one.confidence)} confidence: the"
@@ -78,7 +78,7 @@ def limits(one: Audit) -> list[str]:
 
 
 def powers(one: Audit) -> list[Node]:
-    """The bounds to expect where noise is too small by each of ``FACTORS``, and where all is seen."""
+    """The bounds to expect where noise is too small by ``FACTORS``, and where there is none."""
     if not one.claim > 0:
         return []
     rows = [
@@ -127,6 +127,4 @@ def _ceiling(one: Audit) -> Bounds:
 
 
 def _expected(one: Audit, factor: float) -> Bounds:
-    return expected(
-        one.claim, factor, one.n_canaries, one.guesses, one.delta, one.confidence
-    )
+    return expected(one.claim, factor, one.n_canaries, one.guesses, one.delta, one.confidence)

@@ -10,7 +10,6 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from omegaconf import DictConfig
@@ -50,10 +49,9 @@ class _Job:
             results.write_config(folder, values)
             with progress("Auditing", len(wanted), "audits") as step:
                 found = audit.complete(wanted, folder, held, lambda _: step())
-            everything = audits.read(folder)
             facts = manifest(repeat.of_job(AUDIT, overrides()), time.perf_counter() - self.start)
             results.write_manifest(folder, {**facts, "audits": audits.head(folder)})
-            page = show(folder, everything)
+            page = tasks.page_of_audits(folder)
         self.code = REFUTED if audits.is_refuted(found) else 0
         if self.json:
             from reports.text import audits as words
@@ -81,13 +79,6 @@ def _run(asked: Namespace, *, is_json: bool) -> int:
     job = _Job(is_json, time.perf_counter())
     jobs.main(AUDIT, asked, jobs.Command(job.run, job.run, jobs.BASIC))
     return job.code
-
-
-def show(folder: Path, found: Sequence[Audit]) -> Path:
-    """Write the page of a folder's audits; returns it."""
-    from reports.audits import write
-
-    return write(folder, found)
 
 
 def show_table(found: Sequence[Audit]) -> None:

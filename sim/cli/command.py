@@ -31,8 +31,8 @@ compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
 Exit codes: 0 done (validate: every criterion is met), 1 validate: not met or not decided, audit:
-the claim is refuted, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written,
-130 interrupted.
+the claim is refuted, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be
+written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c", "--plan")  # flags with which nothing runs
 INTERRUPTED = (

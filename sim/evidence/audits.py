@@ -16,6 +16,7 @@ from sim.config.groups import address_of
 from sim.errors import InputError
 from sim.evidence import sealed
 from sim.evidence.outcomes import Part
+from sim.evidence.store import MANIFEST, promised_by_manifest
 from sim.types import Node
 
 if TYPE_CHECKING:
@@ -98,8 +99,10 @@ def refuting(n_audits: int, confidence: float) -> int:
     from scipy.stats import binom
 
     chance = 1 - confidence
-    fewest = next(n for n in range(1, n_audits + 2) if binom.sf(n - 1, n_audits, chance) <= chance + 1e-12)
-    return min(fewest, n_audits)
+    for fewest in range(1, n_audits):
+        if binom.sf(fewest - 1, n_audits, chance) <= chance:
+            return fewest
+    return n_audits
 
 
 def is_refuted(audits: Sequence[Audit]) -> bool:
@@ -129,11 +132,15 @@ def head(folder: Path) -> Node:
 def read(folder: Path) -> list[Audit]:
     """The audits of a folder in order of their seeds, each once.
 
-    Each line must follow the line before, and bear the address of its configuration, data and code.
-    Raises ``InputError`` for a line that is none, or a folder without any.
+    Each line must follow the line before, and bear the address of its configuration, data and code;
+    ``manifest.json``, where it is there, must name a line of them. Raises ``InputError`` for a line
+    that is none, or a folder without any.
     """
     path = folder / AUDITS
     found: dict[str, Audit] = {}
+    promised = promised_by_manifest(folder, "audits")
+    reached = promised is None
+    size = 0
     previous = sealed.FIRST
     if not path.exists():
         raise InputError("folder", folder, f"expected a folder with {AUDITS}")
@@ -150,6 +157,11 @@ def read(folder: Path) -> list[Audit]:
         if one.run != address_of(one.config, one.data_hash, one.code):
             raise _wrong(path, number, "run: expected the address of its configuration")
         found[one.run] = one
+        size += len(line)
+        reached = reached or promised == {"bytes": size, "hash": previous}
+    if not reached:
+        expected = f"expected the {AUDITS} of which {MANIFEST} holds size and hash; it is another"
+        raise InputError("folder", folder, expected)
     if not found:
         raise InputError("folder", folder, f"expected audits in {AUDITS}")
     return sorted(found.values(), key=lambda one: (one.seed, one.run))

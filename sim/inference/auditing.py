@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.design.batches import poisson
 from sim.design.plan import FederationPlan
 from sim.design.site import Site
+from sim.devices import one_thread
 from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.observing import Answer
 from sim.federation.protocols.plain import protocol_of
 from sim.inference.canaries import Canaries, audited
 from sim.seeds import Key
+from sim.types import Vector
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,24 @@ class _One:
 
     def site(self, partition: int, round_: int) -> Site:
         return self.own
+
+
+@one_thread()
+def moved(plan: FederationPlan, site: Site, key: Key, own: Key) -> Vector:
+    """How far each parameter moves (n_params,) where a hospital trains alone and unprotected.
+
+    ``key``: of the aggregator. ``own``: of the auditor, who knows the records and draws batches.
+    """
+    assert plan.dp is not None
+    dp = plan.dp.unprotected()
+    training = plan.training
+    n = len(site.records)
+    weights = first = plan.first_weights(key)
+    for number in range(1, training.rounds + 1):
+        batches = poisson(own, number, n, training, dp.counted(n))
+        rng = own.stream("audit-noise", number)
+        weights, _ = dp.train(plan.network, weights, site.records, batches, training, [], rng)
+    return weights - first
 
 
 def scores(
@@ -51,6 +72,7 @@ def scores(
         try:
             report = wire.read_report(reply, len(weights), agreed.server.max_records)
         except wire.UnusableError as error:
-            raise RefusedError(f"{site.name} sent nothing usable in round {number}: {error}") from error
+            reason = f"{site.name} sent nothing usable in round {number}: {error}"
+            raise RefusedError(reason) from error
         weights = weights + report.update
     return canaries.scores(weights - first)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sim.models.network import Parameters
 
 LABEL: Final = 2.0  # of a canary, where records have 0 or 1
+STILL: Final = 0.5  # share of the parameters, those that move least, that canaries are on
 LOUDNESS: Final = 10.0  # norm of a canary's gradient, in clipping norms
 
 
@@ -41,9 +42,14 @@ class Canaries:
     replaced: bool
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, m: int, n_params: int, *, replaced: bool) -> Canaries:
-        """``m`` canaries on different parameters of ``n_params``, drawn evenly, and their coins."""
-        places = rng.permutation(n_params)[:m]
+    def drawn(cls, rng: np.random.Generator, m: int, moved: Vector, *, replaced: bool) -> Canaries:
+        """``m`` canaries on different parameters, and their coins.
+
+        ``moved`` (n_params,): how far each parameter moves without canaries. The canaries are on
+        parameters of the half that moves least, as long as it has enough.
+        """
+        order = np.argsort(np.abs(moved), kind="stable")
+        places = rng.permutation(order[: max(m, round(STILL * len(order)))])[:m]
         return cls(places, rng.random(m) < 0.5, replaced)
 
     def among(self, own: Records) -> Records:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from sim import evidence, files
@@ -25,7 +26,7 @@ from sim.evidence import audits, study
 from sim.evidence.audits import Audit
 from sim.evidence.manifest import code_version
 from sim.evidence.one_run import counts
-from sim.inference.auditing import scores
+from sim.inference.auditing import moved, scores
 from sim.inference.canaries import Canaries, audited
 from sim.kinds import LocalPrivacy
 from sim.seeds import key
@@ -51,12 +52,11 @@ class Asked(Values):
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """One audit before it runs: the run that it is of, the hospital, and its canaries."""
+    """One audit before it runs: the run that it is of, and the hospital that is audited."""
 
     experiment: Experiment
     asked: Asked
     site: Site
-    canaries: Canaries
 
     @property
     def config(self) -> Node:
@@ -102,12 +102,10 @@ def _planned(experiment: Experiment, asked: Asked) -> Planned:
         expected = f"expected at most {asked.canaries:,}, the canaries"
         raise InputError(f"{KEY}.guesses", asked.guesses, expected)
     site = _site(experiment, asked.hospital)
-    rng = key(experiment.settings.seed, "simulator").stream("audit", site.name)
-    replaced = dp.relation == "replace"
-    canaries = Canaries.drawn(rng, asked.canaries, n_params, replaced=replaced)
-    agreed, hospital = audited(plan, site, canaries)
+    everyone = np.ones(asked.canaries, np.bool_)
+    agreed, hospital = audited(plan, site, Canaries(np.arange(asked.canaries), everyone, True))
     dp.check({site.name: len(hospital.records)}, agreed.training)
-    return Planned(experiment, asked, site, canaries)
+    return Planned(experiment, asked, site)
 
 
 def _site(experiment: Experiment, name: str | None) -> Site:
@@ -175,17 +173,22 @@ def complete(
 
 
 def run(one: Planned) -> Audit:
-    """The evidence of one audit. Raises ``RefusedError`` where the hospital sends nothing usable."""
+    """The evidence of one audit. Raises ``RefusedError`` where an update is not usable."""
     start = time.perf_counter()
     experiment = one.experiment
     plan = experiment.plan
-    app = client_app() if one.asked.trained == "alone" else None
-    public = experiment.consortium.public
-    with blaming(targets(experiment.settings), lambda: public), one_thread():
-        found = scores(plan, one.site, one.canaries, experiment.aggregator_key, answering(app))
     dp = plan.dp
     assert dp is not None
-    agreed, hospital = audited(plan, one.site, one.canaries)
+    answer = answering(client_app() if one.asked.trained == "alone" else None)
+    own = key(experiment.settings.seed, "simulator")
+    rng = own.stream("audit", one.site.name)
+    public = experiment.consortium.public
+    with blaming(targets(experiment.settings), lambda: public), one_thread():
+        alone = moved(plan, one.site, experiment.aggregator_key, own)
+        is_replaced = dp.relation == "replace"
+        canaries = Canaries.drawn(rng, one.asked.canaries, alone, replaced=is_replaced)
+        found = scores(plan, one.site, canaries, experiment.aggregator_key, answer)
+    agreed, hospital = audited(plan, one.site, canaries)
     noise, rate, steps = _spending(dp, agreed, len(hospital.records))
     return Audit(
         schema_=audits.AUDIT_SCHEMA,
@@ -196,7 +199,7 @@ def run(one: Planned) -> Audit:
         trained=one.asked.trained,
         mechanism=dp.about.title,
         relation=dp.relation,
-        replaced=one.canaries.replaced,
+        replaced=canaries.replaced,
         delta=dp.delta,
         claim=dp.epsilon([(noise, rate, steps)]),
         noise_multiplier=noise,
@@ -205,7 +208,7 @@ def run(one: Planned) -> Audit:
         n_records=plan.counted(len(one.site.records)),
         confidence=one.asked.confidence,
         guesses=counts(one.asked.canaries, one.asked.guesses),
-        coins=one.canaries.coins.tolist(),
+        coins=canaries.coins.tolist(),
         scores=found.tolist(),
         config=one.config,
         data_hash=experiment.consortium.data_hash,
