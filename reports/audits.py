@@ -39,7 +39,7 @@ def write(folder: Path) -> Path:
             wording=words,
             refuted=audits.is_refuted(read),
             svg=Markup(style.svg(figure, FIGURE)),
-            manifest=rendering.manifest(folder),
+            manifest=dict.fromkeys(("command", "commit")) | rendering.manifest(folder),
         )
     )
     target = folder / "report" / "index.html"

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from reports.figures import style
 from reports.figures.style import RC, WIDTH
+from reports.text import words
 
 FORMS: Final[Mapping[str, tuple[str, str, str]]] = {  # form: color, marker, name
     "one_run": (style.BLUE, "o", "one-run audit"),
@@ -47,7 +48,9 @@ def audit_bounds(found: pl.DataFrame) -> Figure:
         axes.axhline(rows[0]["ceiling"], color=color, linestyle=":", linewidth=1.2)
         axes.plot([], [], color=color, linestyle=":", label=f"most that the {name} can show")
     claim = max(found["claim"])
-    axes.axhline(claim, color=style.BLACK, linewidth=1.4, label=f"claim: epsilon {claim:.4g}")
+    axes.axhline(
+        claim, color=style.BLACK, linewidth=1.4, label=f"claim: epsilon {words.epsilon(claim)}"
+    )
     axes.set(
         xlabel="Seed of the audit (coins, batches and noise)",
         ylabel="Privacy loss, ε\n(filled: above the claim)",

@@ -67,9 +67,6 @@ def main(words: Sequence[str]) -> int:
     given = for_hydra(AUDIT, words)
     asked = flags(given)
     with one_line():
-        if asked.help or asked.cfg:
-            print(jobs.described(AUDIT, asked), end="")
-            return 0
         if asked.multirun:
             raise InputError("flags", "-m", "expected none here; seeds=N makes several audits")
         return _run(asked, is_json=len(given) < len(words))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -59,7 +59,7 @@ class Audit(Part):
     guesses: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
     coins: list[bool] = Field(min_length=LEAST, max_length=MOST)
     scores: list[Finite]
-    config: dict[str, Any]
+    config: Node
     data_hash: str
     code: str
     seconds: Finite = Field(ge=0)
