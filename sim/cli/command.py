@@ -20,6 +20,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
   wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
   wardround validate consortium=DESIGN  a design file against its criteria -> register, verdict
   wardround init     DIR                a commented starter design beside your data
+  wardround new      KIND NAME DIR      the files of a rule or attack of your own, and its test
   wardround audit    [OVERRIDES]        what private training spends, measured beside its claim
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper

@@ -1,6 +1,6 @@
-"""The commands ``wardround run | compare | validate | audit | explain | init | list | report``.
+"""The commands of ``wardround``: each imports the libraries that it needs when it is asked for.
 
-Each imports the libraries that it needs when it is asked for.
+run | compare | validate | audit | explain | init | new | list | report
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli.init import init
 
             init(rest)
+        elif command == "new":
+            from sim.cli.new import new
+
+            new(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:

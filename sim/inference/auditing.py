@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.design.batches import poisson
 from sim.design.plan import FederationPlan
-from sim.design.site import Site
-from sim.devices import one_thread
+from sim.design.site import PrivacyPolicy, Site
 from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.observing import Answer
@@ -31,22 +29,12 @@ class _One:
         return self.own
 
 
-@one_thread()
-def moved(plan: FederationPlan, site: Site, key: Key, own: Key) -> Vector:
+def moved(plan: FederationPlan, site: Site, key: Key, answer: Answer) -> Vector:
     """How far each parameter moves (n_params,) where a hospital trains alone and unprotected.
 
-    ``key``: of the aggregator. ``own``: of the auditor, who knows the records and draws batches.
+    The auditor, who knows the records, puts canaries elsewhere. ``key``: of the aggregator.
     """
-    assert plan.dp is not None
-    dp = plan.dp.unprotected()
-    training = plan.training
-    n = len(site.records)
-    weights = first = plan.first_weights(key)
-    for number in range(1, training.rounds + 1):
-        batches = poisson(own, number, n, training, dp.counted(n))
-        rng = own.stream("audit-noise", number)
-        weights, _ = dp.train(plan.network, weights, site.records, batches, training, [], rng)
-    return weights - first
+    return _trained(replace(plan, dp=None), replace(site, policy=PrivacyPolicy()), key, answer)
 
 
 def scores(
@@ -54,25 +42,28 @@ def scores(
 ) -> NDArray[np.float64]:
     """The scores of the canaries (m,) after all rounds, from the updates that the hospital sends.
 
-    The aggregator sends the hospital its own model back, which differential privacy allows: what it
-    sends may follow from all that it has received. ``key``: of the aggregator.
-
     Raises ``RefusedError`` where an update is not usable.
     """
-    agreed, hospital = audited(plan, site, canaries)
+    return canaries.scores(_trained(*audited(plan, site, canaries), key, answer))
+
+
+def _trained(plan: FederationPlan, site: Site, key: Key, answer: Answer) -> Vector:
+    """How far the model moves (n_params,) by the updates that a hospital sends in all rounds.
+
+    The aggregator sends the hospital its own model back, which differential privacy allows: what it
+    sends may follow from all that it has received.
+    """
     wire.enter_process()
-    weights = agreed.first_weights(key)
-    first = weights
-    place = plan.places[site.name]
-    context = wire.context(1, place)
-    shown = wire.TRAIN if protocol_of(agreed).is_clear else wire.CLEAR
-    for number in range(1, agreed.training.rounds + 1):
-        asked = wire.ask(number, weights, wire.settings(agreed.digest), [1], type_=shown)
-        (reply,) = answer({1: _One(agreed, hospital)}, asked, [context])
+    first = weights = plan.first_weights(key)
+    context = wire.context(1, plan.places[site.name])
+    shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
+    for number in range(1, plan.training.rounds + 1):
+        asked = wire.ask(number, weights, wire.settings(plan.digest), [1], type_=shown)
+        (reply,) = answer({1: _One(plan, site)}, asked, [context])
         try:
-            report = wire.read_report(reply, len(weights), agreed.server.max_records)
+            report = wire.read_report(reply, len(weights), plan.server.max_records)
         except wire.UnusableError as error:
             reason = f"{site.name} sent nothing usable in round {number}: {error}"
             raise RefusedError(reason) from error
         weights = weights + report.update
-    return canaries.scores(weights - first)
+    return weights - first

@@ -184,7 +184,7 @@ def run(one: Planned) -> Audit:
     rng = own.stream("audit", one.site.name)
     public = experiment.consortium.public
     with blaming(targets(experiment.settings), lambda: public), one_thread():
-        alone = moved(plan, one.site, experiment.aggregator_key, own)
+        alone = moved(plan, one.site, experiment.aggregator_key, answering(None))
         is_replaced = dp.relation == "replace"
         canaries = Canaries.drawn(rng, one.asked.canaries, alone, replaced=is_replaced)
         found = scores(plan, one.site, canaries, experiment.aggregator_key, answer)

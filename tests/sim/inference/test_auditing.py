@@ -23,7 +23,8 @@ ADD_REMOVE = ("dp.relation=add_remove", "dp.nominal_records=80")
 
 
 @pytest.fixture(autouse=True)
-def _chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package of faulty plug-ins is trusted."""
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "packages"))
     monkeypatch.setenv(plugins.CHOSEN, "weak_privacy")
     assert "weak_privacy" not in sys.stdlib_module_names
