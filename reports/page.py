@@ -226,6 +226,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
+        "meaning": sections.meaning(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
     }
