@@ -75,7 +75,7 @@ class Imprint:
         records = self._known(stage, rng)
         direction = rng.normal(size=stage.schema.n_features)
         values = records @ direction
-        spread = max(float(values.std()), np.finfo(np.float32).tiny)
+        spread = max(float(values.std()), float(np.finfo(np.float32).tiny))
         direction /= spread
         return imprinted(shapes, direction, float(values.mean()) / spread, self.scale)
 
