@@ -222,6 +222,8 @@ def _idle(trip: Trip) -> Talk:
 
 
 def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    if plan.update_dp is not None:
+        plan.update_dp.check(plan.averaging)
     if plan.dp is None:
         return
     for name, one in attack.of_kind("training").items():

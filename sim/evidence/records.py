@@ -69,14 +69,15 @@ class Unopened(Part):
     receiver: str
 
 
-Cause = Literal["absent", "refused", "not_finite"]
+Cause = Literal["absent", "refused", "not_finite", "spent"]
 
 
 class Skip(Part):
     """A round that ended without a new model: the weights stayed as they were.
 
     ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
-    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights.
+    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights;
+    ``spent``, the consortium has ended because a hospital had spent its budget.
     ``replies``: usable ones; ``needed``: the least number for which steps and rule work.
     ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's
     truth.
