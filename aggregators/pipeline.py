@@ -97,7 +97,9 @@ class Chain:
     ) -> Aggregate:
         """The aggregate of a view. ``states``: the parts' after the last round, none in the first.
 
-        ``release``: what is done to the rule's result before the optimizer. Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
+        ``release``: what is done to the rule's result before the optimizer.
+
+        Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
         aggregated = self._run(view, rng, states, finite_rule=True, release=release)
         returned.finite(self.optimizer, aggregated.move)

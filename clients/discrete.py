@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -39,11 +40,9 @@ def gaussian(deviation: float, n: int, rng: np.random.Generator) -> Whole:
     waiting = np.arange(n)
     while len(waiting):
         drawn = laplace(scale, len(waiting), rng)
-        accepted = _happens(
-            (np.abs(drawn) - deviation**2 / scale) ** 2 / (2 * deviation**2),
-            lambda at, drawn=drawn: (abs(int(drawn[at])) - square / scale) ** 2 / (2 * square),
-            rng,
-        )
+        sizes = np.abs(drawn)
+        exponents = (sizes - deviation**2 / scale) ** 2 / (2 * deviation**2)
+        accepted = _happens(exponents, partial(_of_size, sizes, square, scale), rng)
         found[waiting[accepted]] = drawn[accepted]
         waiting = waiting[~accepted]
     return found
@@ -55,7 +54,7 @@ def laplace(scale: int, n: int, rng: np.random.Generator) -> Whole:
     waiting = np.arange(n)
     while len(waiting):
         low = rng.integers(0, scale, len(waiting))
-        usable = _happens(low / scale, lambda at, low=low: Fraction(int(low[at]), scale), rng)
+        usable = _happens(low / scale, partial(_of_part, low, scale), rng)
         low = low[usable]
         size = low + scale * _geometric(len(low), rng)
         negative = rng.integers(0, 2, len(low)) == 1
@@ -68,12 +67,25 @@ def laplace(scale: int, n: int, rng: np.random.Generator) -> Whole:
     return found
 
 
+def _of_size(sizes: Whole, square: Fraction, scale: int, at: int) -> Fraction:
+    """The exponent by which a Laplace draw of a size is accepted."""
+    return (int(sizes[at]) - square / scale) ** 2 / (2 * square)
+
+
+def _of_part(low: Whole, scale: int, at: int) -> Fraction:
+    return Fraction(int(low[at]), scale)
+
+
+def _one(_: int) -> Fraction:
+    return Fraction(1)
+
+
 def _geometric(n: int, rng: np.random.Generator) -> Whole:
     """How often in a row an event of probability exp(-1) happens, (n,)."""
     found = np.zeros(n, dtype=np.int64)
     going = np.arange(n)
     while len(going):
-        again = _happens(np.ones(len(going)), lambda _: Fraction(1), rng)
+        again = _happens(np.ones(len(going)), _one, rng)
         going = going[again]
         found[going] += 1
     return found

@@ -258,9 +258,7 @@ class HospitalDP:
         gap = 10 * sum(math.exp(-2 * (math.pi * own) ** 2 * k / (k + 1)) for k in range(1, n))
         ratio = (2 if self.relation == "replace" else 1) / noise
         dimension = averaging.n_params
-        root = min(
-            math.sqrt(ratio**2 + gap * dimension / 2), ratio + gap * math.sqrt(dimension)
-        )
+        root = min(math.sqrt(ratio**2 + gap * dimension / 2), ratio + gap * math.sqrt(dimension))
         return of_divergences(ORDERS, ORDERS * rounds * root**2 / 2, self.delta)
 
     def _calibrated(self, epsilon: float, averaging: Averaging) -> float:

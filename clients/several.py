@@ -81,8 +81,9 @@ def _divergences(noise: float, joined: Values, orders: Values, *, removed: bool)
     found = np.empty(len(orders))
     for i, order in enumerate(orders.tolist()):
         reach = REACH + order * float(shifts[-1])
-        ends = (-REACH, reach) if removed else (-reach, REACH)
-        at, width = np.linspace(*ends, math.ceil((reach + REACH) / SPACING), retstep=True)
+        places = math.ceil((reach + REACH) / SPACING)
+        at = np.linspace(-REACH if removed else -reach, reach if removed else REACH, places)
+        width = float(at[1] - at[0])
         loss = logsumexp(logs + np.multiply.outer(at, shifts), axis=1)
         density = (order if removed else 1 - order) * loss - at**2 / 2
         whole = logsumexp(density) + math.log(width) - math.log(2 * math.pi) / 2

@@ -36,8 +36,8 @@ class Adversary(Values):
 class Server(Values):
     """The aggregator's limits on what hospitals report, and what a missing reply changes.
 
-    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``. ``on_spent``: whether
-    the consortium goes on without a hospital that has spent its budget, or ends.
+    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``. ``on_spent``: the
+    consortium goes on without a hospital that has spent its budget, or ends.
     """
 
     max_records: int = Field(ge=1)

@@ -272,7 +272,7 @@ def _privacy(
     if len(training) > 1 or len(updates) > 1:
         expected = "expected at most one for records, and one for whole updates"
         raise InputError("dp", sorted(mechanisms(node)), expected)
-    return (training or [None])[0], (updates or [None])[0]
+    return next(iter(training), None), next(iter(updates), None)
 
 
 def read(text: str) -> FederationPlan:

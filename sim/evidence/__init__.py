@@ -2,7 +2,7 @@
 
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
-from sim.evidence.protection import statement
+from sim.evidence.protection import sentence, statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
@@ -14,12 +14,14 @@ from sim.evidence.records import (
     HospitalFacts,
     Inverted,
     Isolating,
+    Noised,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Statement,
     Unopened,
     Visibility,
 )
@@ -64,6 +66,7 @@ __all__ = [
     "Isolating",
     "Likeness",
     "Line",
+    "Noised",
     "Outcome",
     "Part",
     "Privacy",
@@ -72,6 +75,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Statement",
     "Unopened",
     "Visibility",
     "append",
@@ -83,6 +87,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "sentence",
     "statement",
     "write_results",
     "write_tables",

@@ -45,8 +45,9 @@ class Engagement(Part):
     is hidden; for a fault in messages 1. With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
-    steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
-    update in round 1; for secure aggregation the share of rows hidden.
+    steps, and noise that the aggregator adds, 1 where they refused a round; for DP in the hospital,
+    |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the
+    share of rows hidden.
     """
 
     attack_engaged: bool | None
@@ -132,6 +133,37 @@ class Privacy(Part):
     target_epsilon: float | None
     hospitals: list[Spent]
     not_covered: list[str]
+
+
+class Statement(Part):
+    """One statement of differential privacy; several of a run stand side by side.
+
+    ``unit``: who is protected; ``relation``: what neighbors differ in; ``against``: from whom it
+    protects. ``hospital``: whose epsilon it is where hospitals differ, the largest of all; None
+    where it is the same for all. ``not_covered``: sentences on what it does not cover.
+    """
+
+    unit: str
+    relation: str
+    mechanism: str
+    epsilon: float
+    delta: float
+    accountant: str
+    against: str
+    hospital: str | None
+    not_covered: list[str]
+
+
+class Noised(Part):
+    """What privacy of whole updates did, in columns by round that has a mean.
+
+    ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
+    mean of the updates.
+    """
+
+    round: list[int]
+    clip: list[float]
+    deviation: list[float]
 
 
 class Recovered(Part):
@@ -295,6 +327,8 @@ class RunRecord(Part):
     unmasking: list[str] = Field(default=[])
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
     isolation: Isolating | None = None
+    statements: list[Statement] = Field(default=[])  # of differential privacy, of any kind
+    noised: Noised | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from sim import withheld
@@ -28,7 +27,6 @@ from sim.messages import Concluded
 from sim.seeds import Key
 from sim.states import State
 from sim.types import Vector, View
-
 
 SPENT: Final = SENTENCES["epsilon"]  # why a hospital with a spent budget refuses
 

@@ -130,8 +130,8 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     for group in ("aggregator", "server_optimizer", "secagg"):
         if getattr(settings, group):
             built(group, getattr(settings, group), packages)
-    for key, node in mechanisms(settings.dp).items():
-        built(key, node, packages)
+    for place, node in mechanisms(settings.dp).items():
+        built(place, node, packages)
     return attacks
 
 
