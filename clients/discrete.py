@@ -1,6 +1,6 @@
 """Whole numbers of the discrete Gaussian distribution, without error (Canonne et al. 2020).
 
-Whether an event of probability exp(-x) happens is told from 53 random bits where they suffice, and
+Whether an event of probability exp(-x) happens follows from 53 random bits where they suffice, and
 where they do not, from 256 and exact arithmetic.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BITS: Final = 53
-MORE: Final = 203  # random bits where the first do not tell
+MORE: Final = 203  # random bits where the first do not suffice
 MARGIN: Final = 2.0**-40  # far above the rounding of an exponential in float64
 DIGITS: Final = 100
 LARGEST: Final = 2.0**30  # deviation

@@ -57,7 +57,7 @@ BY_PLACE = {
     ),
     "distributed": (
         "Hospitals that collude beyond the stated share. Each can subtract its own part of the"
-        " noise, also a hospital that is only curious.",
+        " noise, also one that follows the protocol.",
     ),
     "hospital": ("Record counts. Each message states its hospital's number without noise.",),
 }
