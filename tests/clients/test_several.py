@@ -1,4 +1,4 @@
-"""What a patient with several records loses is never below the truth, by other ways to compute it."""
+"""What a patient with several records loses is what other computations state, or above it."""
 
 import math
 
