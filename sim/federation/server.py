@@ -130,7 +130,7 @@ class Aggregator:
         return self.plan.quorum.chain_for(n_replies)(view, rng, self.state.states)
 
     def _is_ended_by(self, end: Concluded) -> bool:
-        """Whether a hospital has spent its budget, and the consortium was told to end then."""
+        """Whether a hospital has spent its budget and the consortium is to end then."""
         if self.plan.server.on_spent == "go_on":
             return False
         return any(reason.endswith(f"{REFUSED}{SPENT}") for reason in end.screened.values())

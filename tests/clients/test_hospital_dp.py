@@ -117,7 +117,7 @@ def test_full_participation_spends_what_the_closed_form_states() -> None:
 
 @pytest.mark.parametrize("target", [0.1, 1.0, 8.0])
 @pytest.mark.parametrize("noise", ["server", "distributed"])
-def test_a_target_is_kept_and_hardly_undercut(target: float, noise: str) -> None:
+def test_a_target_is_met_and_hardly_undercut(target: float, noise: str) -> None:
     dp = private(target_epsilon=target, noise_multiplier=None, noise=noise)
     averaging = FOUR if noise == "server" else MASKED
     assert target * 0.995 <= dp.epsilon(averaging, 20) <= target
