@@ -19,6 +19,7 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from clients import batched
+from clients.lengths import shortened
 from clients.training import train
 from sim.design import batches
 from sim.design.plan import FederationPlan
@@ -36,7 +37,8 @@ from sim.types import History
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
-ROUND = "round"  # in the ledger: the last one
+UPDATES = "update-privacy"
+ROUND = "round"  # in both: the last one
 TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
@@ -192,7 +194,9 @@ class _Visit:
             policy = self.site.policy
             if policy.no_imprint and is_imprinted(task.weights, plan.network.layout):
                 return "imprint"
-            if plan.dp is not None and task.round <= _last_round(self.state):
+            if plan.dp is not None and task.round <= _last_round(self.state, LEDGER):
+                return "again"
+            if plan.update_dp is not None and task.round <= _last_round(self.state, UPDATES):
                 return "again"
             history = _ledger(self.state)
         return self.site.policy.refusal(plan, len(self.site.records), history)
@@ -244,6 +248,12 @@ class _Visit:
         """The reply that uploads a trained update, or shows it where the simulator asks for it."""
         if self.training.max_norm is not None:
             report = replace(report, update=shortened(report.update, self.training.max_norm))
+        dp = self.plan.update_dp
+        if dp is not None and self.site.complies:
+            rng = self.site.key.stream("dp-update", self.task.round)
+            held = dp.uploaded(report.update, self.plan.averaging, rng)
+            report = replace(report, update=held)
+            self.state[UPDATES] = ConfigRecord({ROUND: self.task.round})
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -274,14 +284,6 @@ class _Visit:
         return _account(self.plan, self.task.round, self.state, history)
 
 
-def shortened(update: NDArray[np.float32], max_norm: float) -> NDArray[np.float32]:
-    """The update in its direction, no longer than ``max_norm``; as it is where not finite."""
-    length = float(np.linalg.norm(update.astype(np.float64)))
-    if not max_norm < length < np.inf:
-        return update
-    return (update * (max_norm / length)).astype(np.float32)
-
-
 @lru_cache(maxsize=8192)
 def _matrix(
     key: Key, round_: int, n_train: int, training: Training, counted: int | None
@@ -307,9 +309,9 @@ def _account(
     return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
 
 
-def _last_round(state: RecordDict) -> int:
-    """The last round that a hospital has trained in privately; 0 before its first."""
-    return cast(int, state.config_records[LEDGER][ROUND]) if LEDGER in state else 0
+def _last_round(state: RecordDict, record: str) -> int:
+    """The last round that a hospital has trained in privately, by a record; 0 before its first."""
+    return cast(int, state.config_records[record][ROUND]) if record in state else 0
 
 
 def _ledger(state: RecordDict) -> History:

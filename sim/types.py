@@ -483,6 +483,10 @@ class Aggregate:
     states: tuple[object, ...]
 
 
+# the rule's aggregate, and the share of each row in it -> what leaves the aggregator
+Release: TypeAlias = Callable[[Vector, NDArray[np.float64] | None], Vector]
+
+
 class Pipeline(Protocol):
     """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
@@ -522,8 +526,14 @@ class Pipeline(Protocol):
         """The pipeline whose step of the model is the aggregate itself."""
         ...
 
-    def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
-        """The aggregate of a view.
+    def run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[object] = (),
+        release: Release | None = None,
+    ) -> Aggregate:
+        """The aggregate of a view. ``release``: what is done to the rule's result.
 
         Raises ``RefusedError`` where a step or the rule does, or the result is not finite.
         """

@@ -90,7 +90,8 @@ class Site:
     """One hospital as it knows itself.
 
     ``device``: where it trains, as in ``device=``. ``training``: how it trains instead of as the
-    plan states; only a hostile hospital has other values.
+    plan states; only a hostile hospital has other values. ``complies``: whether it clips and noises
+    whole updates as the plan states.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Site:
     key: Key
     device: str = "cpu"
     training: Training | None = None
+    complies: bool = True
 
 
 class Source(Protocol):
