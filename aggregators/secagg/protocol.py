@@ -40,12 +40,15 @@ class SecAggPlus(Adding):
         signed_keys: whether hospitals sign their public keys with the key of their enrolment.
         consistency: whether hospitals state which model they trained, and who took part, and
             agree on it before they unmask.
+        one_sum: whether hospitals that have unmasked a sum of what was trained from a model refuse
+            to unmask another one of the same model.
     """
 
     threshold: int | None = None
     neighbors: int | None = None
     signed_keys: bool = True
     consistency: bool = True
+    one_sum: bool = True
     about: ClassVar[About] = About(
         title="SecAggPlus",
         paper="Bell et al., Secure Single-Server Aggregation with (Poly)Logarithmic Overhead",
@@ -68,6 +71,7 @@ class SecAggPlus(Adding):
             neighbors=self.neighbors,
             signed_keys=self.signed_keys,
             consistency=self.consistency,
+            one_sum=self.one_sum,
         )
 
     @property

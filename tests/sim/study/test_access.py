@@ -31,9 +31,29 @@ def cell(party: str, asset: str, *words: str) -> str:
     ("party", "asset", "words", "expected"),
     [
         ("the aggregator", "single update", (), "sees"),
-        ("the aggregator", "single update", ("secagg=sum",), "sees -> no"),
-        ("the aggregator", "single update", SIZED, "sees -> derives over 4 rounds"),
-        ("the aggregator", "single update", (*SIZED, "secagg.redraw=fixed"), "sees -> no"),
+        ("the aggregator", "single update", ("secagg=sum",), "sees -> derives over 2 rounds"),
+        ("the aggregator", "single update", ("secagg=sum", "secagg.least=12"), "sees -> no"),
+        ("the aggregator", "single update", ("secagg=protocol",), "sees -> derives over 2 rounds"),
+        (
+            "the aggregator",
+            "single update",
+            ("secagg=protocol", "secagg.threshold=12"),
+            "sees -> no",
+        ),
+        ("the aggregator", "single update", ("secagg=protocol", "secagg.least=12"), "sees -> no"),
+        ("the aggregator", "single update", SIZED, "sees -> derives over 3 rounds"),
+        (
+            "the aggregator",
+            "single update",
+            (*SIZED, "secagg.redraw=fixed"),
+            "sees -> derives over 2 rounds",
+        ),
+        (
+            "the aggregator",
+            "single update",
+            (*SIZED, "secagg.redraw=fixed", "secagg.least=3"),
+            "sees -> no",
+        ),
         ("the aggregator", "single update", DP, "sees -> sees, noised"),
         ("the aggregator", "group sum", SIZED, "derives -> sees"),
         ("the aggregator", "sum of all", ("secagg=sum",), "derives -> sees"),
@@ -64,13 +84,19 @@ def cell(party: str, asset: str, *words: str) -> str:
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=sum",),
-            "sees -> derives, 11 of them",
+            "sees -> derives, 1 of them, or over 2 rounds",  # the others are left out
         ),
         (
             "the aggregator with colluding hospitals",
             "single update",
             SIZED,
-            "sees -> derives, 2 of them",
+            "sees -> derives, 1 of them, or over 3 rounds",
+        ),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            ("secagg=sum", "secagg.least=12"),
+            "sees -> derives, 11 of them",
         ),
         ("whoever gets the final model", "sum of all", (), "no"),
         ("whoever gets the final model", "common model", (), "sees"),
@@ -81,7 +107,7 @@ def cell(party: str, asset: str, *words: str) -> str:
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=protocol",),
-            "sees -> derives, 4 of them",  # whom a lie about who vanished needs
+            "sees -> derives, 4 of them, or over 2 rounds",  # whom a lie about who vanished needs
         ),
     ],
 )

@@ -48,6 +48,10 @@ from sim.federation.protocols.secagg.terms import (
 PHASE: Final = "phase"  # the kind of the last trip that it answered
 MODEL: Final = "model"  # the digest of the model that it trained
 
+# what it remembers of all rounds in which it has unmasked a sum, in their order
+MODELS: Final = "models"  # digests of the models that were trained
+SUMS: Final = "sums"  # the hospitals in the sum, as bits
+
 
 @dataclass(frozen=True)
 class SecAggHospital:
@@ -251,10 +255,32 @@ def _unmask(one: _Round) -> Answer:
     held: Any = one.asked.held.values
     if one.terms.parameters.consistency:
         _check_agreement(one, survivors)
+    remembered = None
+    if one.terms.parameters.one_sum:
+        remembered = _remembered(one, survivors)
     usable = [sender for sender in held[PEERS] if sender not in held[UNUSABLE]]
     texts = zip((*usable, one.place), parts(held[SHARED], 2 * shamir.BYTES), strict=True)
     given = [_halves(text)[0 if place in survivors else 1] for place, text in texts]
-    return Answer(wire.Content(values={SHARED: b"".join(given)}))
+    return Answer(wire.Content(values={SHARED: b"".join(given)}), remembered=remembered)
+
+
+def _remembered(one: _Round, survivors: tuple[int, ...]) -> dict[str, list[str]]:
+    """What a hospital remembers after it has unmasked the sum of these hospitals.
+
+    Raises ``TripRefusedError`` where it has unmasked another sum of the same model: the difference
+    of two such sums would be the updates of those that are in one of them alone.
+    """
+    held: Any = one.asked.held.values
+    model = held[MODEL].hex()
+    chosen = bits(survivors, len(one.asked.plan.hospitals)).hex()
+    models = one.asked.remembered.get(MODELS, [])
+    sums = one.asked.remembered.get(SUMS, [])
+    before = dict(zip(models, sums, strict=True)).get(model)
+    if before not in (None, chosen):
+        raise TripRefusedError("repeated")
+    if before is not None:
+        return {MODELS: models, SUMS: sums}
+    return {MODELS: [*models, model], SUMS: [*sums, chosen]}
 
 
 def _check_agreement(one: _Round, survivors: tuple[int, ...]) -> None:

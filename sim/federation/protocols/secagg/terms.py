@@ -69,6 +69,7 @@ class Parameters:
     neighbors: int | None
     signed_keys: bool
     consistency: bool
+    one_sum: bool
 
     def circle(self, n_hospitals: int) -> int:
         """The number of those that hold shares of a hospital's secrets: it and its neighbors."""
