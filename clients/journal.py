@@ -1,4 +1,4 @@
-"""The plans that a hospital has begun, in a file of its own: no execution of one repeats another."""
+"""The plans that a hospital has begun, in a file of its own."""
 
 from __future__ import annotations
 

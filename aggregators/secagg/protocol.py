@@ -40,6 +40,7 @@ class SecAggPlus(Adding):
         signed_keys: whether hospitals sign their public keys with the key of their enrolment.
         consistency: whether hospitals state which model they trained, and who took part, and
             agree on it before they unmask.
+        committed: whether shares are held to what their senders have committed to.
         one_sum: whether hospitals that have unmasked a sum of what was trained from a model refuse
             to unmask another one of the same model.
     """
@@ -48,6 +49,7 @@ class SecAggPlus(Adding):
     neighbors: int | None = None
     signed_keys: bool = True
     consistency: bool = True
+    committed: bool = True
     one_sum: bool = True
     about: ClassVar[About] = About(
         title="SecAggPlus",
@@ -71,6 +73,7 @@ class SecAggPlus(Adding):
             neighbors=self.neighbors,
             signed_keys=self.signed_keys,
             consistency=self.consistency,
+            committed=self.committed,
             one_sum=self.one_sum,
         )
 

@@ -173,8 +173,7 @@ class SecAggAggregator:
         for masked in self.masked.values():
             total += masked
         purpose = self.terms.mask_purpose(digest_of(self.model))
-        for place in self.sealed:
-            secret = self.recovered(place)
+        for place, secret in self.recovered().items():
             if place in self.masked:
                 total -= mask(secret, n_params)
                 continue
@@ -187,23 +186,32 @@ class SecAggAggregator:
                     total += one
         return total
 
-    def recovered(self, place: int) -> bytes:
-        """The seed of a hospital whose update arrived, or the mask key of one that vanished."""
+    def recovered(self) -> dict[int, bytes]:
+        """Of each hospital whose update arrived the seed, and of each that vanished the mask key.
+
+        Raises ``StoppedError`` where shares do not combine; all who made these are named.
+        """
+        found = {place: self._recovered(place) for place in self.sealed}
+        wrong = [self.plan.hospitals[place] for place, secret in found.items() if secret is None]
+        if wrong:
+            reason = "the shares that it committed to do not combine to the secret of its own mask"
+            self.refused |= dict.fromkeys(wrong, f"{SHARES}: {reason}")
+            raise StoppedError(f"{UNMASK}: a mask cannot be removed: {', '.join(wrong)}: {reason}")
+        return {place: secret for place, secret in found.items() if secret is not None}
+
+    def _recovered(self, place: int) -> bytes | None:
         holders = [one for one in self.terms.circles[place] if place in self.revealed.get(one, {})]
         chosen = tuple(holders[: self.terms.threshold])
         points = tuple(one + 1 for one in chosen)
         secret = shamir.combined(points, [self.revealed[one][place] for one in chosen])
+        if not self.terms.parameters.committed:
+            return secret
         if place in self.masked:
             is_it = secret is not None and commitment(secret) == self.seeds[place]
         else:
             advertised = self.keys[place][agreement.KEY :]
             is_it = secret is not None and agreement.public(secret) == advertised
-        if secret is None or not is_it:
-            reason = "the shares that it committed to do not combine to the secret of its own mask"
-            hospital = self.plan.hospitals[place]
-            self.refused[hospital] = f"{SHARES}: {reason}"
-            raise StoppedError(f"{UNMASK}: a mask cannot be removed: {hospital}: {reason}")
-        return secret
+        return secret if is_it else None
 
     # what single hospitals are sent
 
@@ -309,7 +317,7 @@ class SecAggAggregator:
         for owner, share in found.items():
             half = 0 if owner in self.masked else 1
             committed = parts(self.commitments[owner][place], DIGEST)[half]
-            if commitment(share) != committed:
+            if self.terms.parameters.committed and commitment(share) != committed:
                 name = self.plan.hospitals[owner]
                 raise wire.UnusableError(f"its share of {name} is not the one that it accepted")
         return found

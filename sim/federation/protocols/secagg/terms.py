@@ -69,12 +69,12 @@ class Parameters:
     neighbors: int | None
     signed_keys: bool
     consistency: bool
+    committed: bool
     one_sum: bool
 
     def circle(self, n_hospitals: int) -> int:
         """The number of those that hold shares of a hospital's secrets: it and its neighbors."""
-        most = n_hospitals - 1
-        return 1 + (most if self.neighbors is None else min(self.neighbors, most))
+        return n_hospitals if self.neighbors is None else self.neighbors + 1
 
     def threshold_of(self, n_hospitals: int) -> int:
         """How many of a circle it takes to unmask: by default two thirds, rounded up."""
