@@ -15,9 +15,8 @@ from sim.federation.protocols.secagg.terms import (
     UNMASK,
     UPLOAD,
     Parameters,
-    Traffic,
 )
-from sim.types import About, Members, Roll
+from sim.types import About, Members, Roll, Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -114,9 +113,9 @@ class SecAggPlus(Adding):
             raise RefusedError(reason)
         return (roll.hospitals,)
 
-    def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
+    def traffic(self, plan: "FederationPlan") -> Traffic:
         """What a hospital exchanges in a round in which all hospitals answer every trip."""
-        return self.parameters.traffic(n_hospitals, n_params)
+        return self.parameters.traffic(len(plan.hospitals), plan.network.n_params)
 
     def threshold_of(self, n_hospitals: int) -> int:
         """How many updates the sum of ``n_hospitals`` must have: as many as unmask a secret."""

@@ -1,32 +1,13 @@
-"""What each hospital exchanges with the aggregator in a round of secure aggregation in messages."""
+"""What each hospital exchanges with the aggregator in a round."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 from sim.evidence import outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
-
-
-class Exchanged(Protocol):
-    """Messages of both ways, and bytes of each way."""
-
-    @property
-    def messages(self) -> int: ...
-
-    @property
-    def sent(self) -> int: ...
-
-    @property
-    def received(self) -> int: ...
-
-
-class Stating(Protocol):
-    """A secure aggregation that states what it exchanges."""
-
-    def traffic(self, n_hospitals: int, n_params: int) -> Exchanged: ...
 
 
 @dataclass(frozen=True)
@@ -35,10 +16,7 @@ class Nothing:
 
 
 class TrafficObserver:
-    """Messages and bytes of a hospital in a round in which all hospitals answer.
-
-    There are none where the plan's secure aggregation states none.
-    """
+    """Messages and bytes of a hospital in a round in which all hospitals answer."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -52,11 +30,8 @@ class TrafficObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """Messages, bytes sent and bytes received."""
-        secagg = self.subject.plan.secagg
-        if not hasattr(secagg, "traffic"):
-            return Findings()
-        n_hospitals = len(self.subject.plan.hospitals)
-        found = cast(Stating, secagg).traffic(n_hospitals, len(ended.weights))
+        plan = self.subject.plan
+        found = protocol_of(plan).traffic(plan)
         return Findings(
             [
                 outcome("messages", found.messages),

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from sim import evidence, files
 from sim.evidence import Part
 from sim.evidence.manifest import code_version
+from sim.federation.driver import shared_out
 from sim.federation.rounds import Skipped, Weights
 from sim.states import is_stateful
 from sim.study.experiment import Experiment, address
@@ -135,11 +136,11 @@ class Progress:
         if self._off or now < self._next:
             return
         try:
-            each = (now - self._start) / len(runs)
             found = dict[str, Stored]()
-            for run in runs:
+            took = shared_out(now - self._start, runs)
+            for run, seconds in zip(runs, took, strict=True):
                 at = [contexts[node] for node in run.roster.nodes.values()]
-                found[address(run.experiment, code_version())] = _state(run, at, each)
+                found[address(run.experiment, code_version())] = _state(run, at, seconds)
             write(self.path, found)
         except UnstorableError as error:
             self._off = True

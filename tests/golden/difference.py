@@ -22,6 +22,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"isolation",
     r"config\.secagg\.agreement",
     r"unmasking",  # what it withstands
+    r"outcomes\[(messages|bytes_sent|bytes_received)\].*",
     r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",
     r"inversion\.images.*",  # where records are images
     r"unopened",  # shares that did not open, where there is a protocol of several trips

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
 from sim.federation.protocols.secagg.masks import RING
 from sim.messages import TRAIN
-from sim.types import Quantizing
+from sim.types import Quantizing, Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -45,19 +45,6 @@ BOTH: Final = 2 * shamir.BYTES + agreement.TAG  # two sealed shares
 DIGEST: Final = 32
 NUMBER: Final = 8  # of a place or of a reported number
 COMMITTED: Final = 2 * DIGEST  # digests of two shares
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """What one hospital exchanges in a round: messages of both ways, and bytes of each way.
-
-    Bytes are those of the arrays, texts and numbers in the messages; each message has an envelope
-    beside them, with the round, the plan's digest and whatever Flower adds.
-    """
-
-    messages: int
-    sent: int
-    received: int
 
 
 @dataclass(frozen=True)
