@@ -8,14 +8,8 @@ import numpy as np
 
 from aggregators.secagg.base import Adding
 from sim.errors import RefusedError, whole
-from sim.federation.protocols.secagg.terms import (
-    AGREE,
-    KEYS,
-    SHARES,
-    UNMASK,
-    UPLOAD,
-    Parameters,
-)
+from sim.federation.protocols.secagg import trips
+from sim.federation.protocols.secagg.terms import Parameters
 from sim.types import About, Members, Roll, Traffic
 
 if TYPE_CHECKING:
@@ -89,7 +83,13 @@ class SecAggPlus(Adding):
     @property
     def trips(self) -> tuple[str, ...]:
         """The kinds of the trips of a round, in their order."""
-        return (KEYS, SHARES, UPLOAD, *((AGREE,) if self.consistency else ()), UNMASK)
+        return (
+            trips.KEYS,
+            trips.SHARES,
+            trips.UPLOAD,
+            *((trips.AGREE,) if self.consistency else ()),
+            trips.UNMASK,
+        )
 
     @cached_property
     def hospital(self) -> "SecAggHospital":

@@ -13,30 +13,10 @@ from numpy.typing import NDArray
 
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
 from sim.federation.protocols.secagg.masks import RING
-from sim.messages import TRAIN
 from sim.types import Quantizing, Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
-
-# kinds of trips, in their order
-KEYS: Final = "keys"  # advertise public keys
-SHARES: Final = "shares"  # share out the secrets that unmask
-UPLOAD: Final = TRAIN  # train, and upload the masked update
-AGREE: Final = "agree"  # state which model was trained, and whose updates arrived
-UNMASK: Final = "unmask"  # give the shares that the sum needs
-
-# entries of messages; where there are several of a kind, they are one after the other
-ADVERTISED: Final = "keys"  # the public keys of channel and mask
-SIGNATURE: Final = "signature"
-PEERS: Final = "peers"  # places of hospitals in the plan
-SIGNATURES: Final = "signatures"
-SEALED: Final = "sealed"  # two shares of each sender, readable by the receiver alone
-COMMITMENTS: Final = "commitments"  # digests of these two shares
-MASKED: Final = "masked"
-UNUSABLE: Final = "unusable"  # places of the senders whose shares do not open
-SURVIVORS: Final = "survivors"  # one bit a hospital
-SHARED: Final = "shares"
 
 # bytes
 PAIR: Final = 2 * agreement.KEY  # two public keys
