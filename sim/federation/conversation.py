@@ -19,7 +19,7 @@ from sim.federation import wire
 from sim.federation.rounds import Weights
 from sim.messages import EMPTY, Concluded, Trip
 from sim.seeds import Key
-from sim.types import SecureAggregation, Traffic
+from sim.types import SecureAggregation
 
 T = TypeVar("T")
 CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantization clipped
@@ -132,8 +132,6 @@ class RoundProtocol(Protocol):
     def hospital(self) -> HospitalHalf: ...
 
     def round(self, plan: FederationPlan, number: int, model: Weights) -> Conversation: ...
-
-    def traffic(self, plan: FederationPlan) -> Traffic: ...
 
 
 class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):

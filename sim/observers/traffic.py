@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from sim.design.plan import FederationPlan
 from sim.evidence import outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
+from sim.types import Traffic
+
+
+@runtime_checkable
+class Stating(Protocol):
+    """A protocol that states what it exchanges."""
+
+    def traffic(self, plan: FederationPlan) -> Traffic:
+        """Messages and bytes of a hospital in a round."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -16,7 +28,10 @@ class Nothing:
 
 
 class TrafficObserver:
-    """Messages and bytes of a hospital in a round in which all hospitals answer."""
+    """Messages and bytes of a hospital in a round in which all hospitals answer.
+
+    There are none where the protocol states none.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -31,7 +46,10 @@ class TrafficObserver:
     def findings(self, ended: Ended) -> Findings:
         """Messages, bytes sent and bytes received."""
         plan = self.subject.plan
-        found = protocol_of(plan).traffic(plan)
+        protocol = protocol_of(plan)
+        if not isinstance(protocol, Stating):
+            return Findings()
+        found = protocol.traffic(plan)
         return Findings(
             [
                 outcome("messages", found.messages),

@@ -118,7 +118,9 @@ class _Design:
             cells[UPDATE] = self._update(f"{DERIVES} over {self._rounds} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None or not self.plan.is_clear:  # clipped coordinates
+        elif hides and self.plan.dp is not None and self.plan.states_counts:
+            cells[COUNTS] = f"{DERIVES}, to a batch"  # each epsilon is that of a number of steps
+        if self.plan.dp is not None or self.plan.quantization is not None:  # clipped coordinates
             cells[METRICS] = SEES
         return cells
 
@@ -133,7 +135,7 @@ class _Design:
     @property
     def _network(self) -> dict[str, str]:
         if not self.plan.is_clear:
-            return {**self._of_models, METRICS: SEES}
+            return {**self._aggregator, **self._of_models, SUM: DERIVES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:
             reads[COUNTS] = SEES

@@ -50,7 +50,8 @@ def test_traffic_is_what_the_messages_of_each_hospital_hold(case: str) -> None:
     plan = CASES[case]
     one = Rehearsal(plan)
     assert one.round().screened == {}
-    found = protocol_of(plan).traffic(plan)
+    protocol: Any = protocol_of(plan)
+    found = protocol.traffic(plan)
     for name in plan.hospitals:
         asked = [message for (_, hospital), message in one.asked.items() if hospital == name]
         replies = [message for (_, hospital), message in one.replies.items() if hospital == name]
