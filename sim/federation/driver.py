@@ -196,16 +196,6 @@ def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None
             after_round(number)
 
 
-def shared_out(seconds: float, runs: Sequence[Parties]) -> list[float]:
-    """The seconds of each run of these, which took so many together.
-
-    They are those of its rounds, and an equal part of the rest.
-    """
-    own = [run.seconds for run in runs]
-    rest = (seconds - sum(own)) / max(1, len(runs))
-    return [max(0.0, one + rest) for one in own]
-
-
 def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
     """One round of runs that may need different numbers of trips."""
     talks = [run.round(number) for run in runs]

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from sim import evidence, files
 from sim.evidence import Part
 from sim.evidence.manifest import code_version
-from sim.federation.driver import shared_out
 from sim.federation.rounds import Skipped, Weights
 from sim.states import is_stateful
 from sim.study.experiment import Experiment, address
@@ -165,6 +164,16 @@ def write(path: Path, runs: Mapping[str, Stored]) -> None:
     head = json.dumps(values).encode()
     content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
+
+
+def shared_out(seconds: float, runs: Sequence[FederatedRun]) -> list[float]:
+    """The seconds of each run of these, which took so many together.
+
+    They are those of its rounds, and an equal part of the rest.
+    """
+    own = [run.seconds for run in runs]
+    rest = (seconds - sum(own)) / max(1, len(runs))
+    return [max(0.0, one + rest) for one in own]
 
 
 def states(folder: Path) -> dict[str, Stored]:

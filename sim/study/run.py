@@ -19,7 +19,7 @@ from sim.devices import one_thread
 from sim.evidence import SCHEMA, HospitalFacts, RunRecord
 from sim.evidence.manifest import code_version
 from sim.federation import wire
-from sim.federation.driver import Parties, Roster, drive, shared_out
+from sim.federation.driver import Parties, Roster, drive
 from sim.federation.engines.local import LocalGrid, Together, call
 from sim.federation.observing import Answer, Ended, Observer, Subject
 from sim.federation.rounds import Weights
@@ -282,7 +282,7 @@ def advance(
                 progress(number)
 
         drive(runs, grid, after_round)
-        took = shared_out(time.perf_counter() - start, runs)
+        took = checkpoints.shared_out(time.perf_counter() - start, runs)
         final = {run_.experiment.text: run_.weights for run_ in runs}
         controls = [attack_free.get(experiment.text) for experiment in experiments]
         for run_, control, seconds in zip(runs, controls, took, strict=False):
