@@ -39,8 +39,9 @@ class Moved:
 
     ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a
     reply each. ``aggregates``: of each round with a view, the distance of the aggregate from the
-    plain mean. ``n_rows``: rows of each aggregated view. ``n_attacked``: records behind the rows of
-    the rounds whose views are inverted. ``n_learned``: rounds that gave a new model.
+    plain mean. ``n_rows``: rows of each aggregated view, 0 where secure aggregation left none.
+    ``n_attacked``: records behind the rows of the rounds whose views are inverted. ``n_learned``:
+    rounds that gave a new model.
     """
 
     sent: dict[str, list[float]] = field(default_factory=dict)
@@ -73,6 +74,13 @@ class EngagementObserver:
         view = seen.aggregated.view
         skipped = seen.aggregated.skipped
         if view is None:
+            plan = self.subject.plan
+            if (
+                plan.is_hiding
+                and skipped is not None
+                and len(skipped.missing) < len(plan.hospitals)
+            ):
+                self.state.n_rows.append(0)  # secure aggregation showed nothing of what arrived
             return
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
