@@ -28,11 +28,14 @@ from sim.types import (
     Byzantine,
     Demand,
     Divided,
+    Evasion,
+    Extraction,
     Fault,
     Inversion,
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
 )
 
 Attack: TypeAlias = (
@@ -46,6 +49,9 @@ Attack: TypeAlias = (
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
+    | Evasion
+    | Extraction
+    | ReleaseCheck
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -92,6 +98,15 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["evasion"]) -> Mapping[str, Evasion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["extraction"]) -> Mapping[str, Extraction]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["release"]) -> Mapping[str, ReleaseCheck]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...

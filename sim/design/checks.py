@@ -22,14 +22,20 @@ from sim.types import (
     BY_AGGREGATOR,
     LEVELS,
     Absence,
+    AttackKind,
     Byzantine,
+    Evasion,
     Inversion,
     Isolation,
     Knowledge,
     Observation,
     Pooled,
+    Records,
     View,
 )
+
+# kinds of attacks on the final model, of which a run has at most one each
+ON_FINAL_MODEL: tuple[AttackKind, ...] = ("evasion", "extraction", "release")
 
 
 def check(
@@ -48,6 +54,7 @@ def check(
         ("inversion", list(inversions)),
         ("attack on secure aggregation", list(isolating)),
         ("backdoor", list(attack.backdoors)),
+        *((kind, list(attack.of_kind(kind))) for kind in ON_FINAL_MODEL),
     ):
         if len(names) > 1:
             raise UndefinedError("attack", names, f"expected at most one {several} in a run")
@@ -68,6 +75,8 @@ def check(
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
         _try_protocol(name, led, plan, attack)
+    for name, evasion in attack.of_kind("evasion").items():
+        _try_evasion(name, evasion, plan)
     for name, spoiling in attack.of_kind("messages").items():
         if len(plan.trips) == 1:
             expected = "expected a round of several trips, as of secagg=protocol"
@@ -213,6 +222,15 @@ def _try_protocol(
         return
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _try_evasion(name: str, attack: Evasion, plan: FederationPlan) -> None:
+    """Refuse an evasion that names a field which the data do not have."""
+    nobody = Records(np.zeros((1, plan.columns.n_features), np.float32), np.zeros(1, np.float32))
+    try:
+        attack.room(plan.columns, nobody.features, nobody)
+    except InputError as error:
+        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
 
 
 def _idle(trip: Trip) -> Talk:

@@ -60,6 +60,9 @@ EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
 IMAGES: Final = "attacked images"
+TRAINED: Final = "training records"
+DECIDED: Final = "test records that are decided rightly"
+UNASKED: Final = "test records that nobody asked about"
 MARKED: Final = "marked test records, not of the target class"
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -135,6 +138,84 @@ METRICS: Final[Mapping[str, Metric]] = {
         "relative length",
         POSITIVE,
         "lower",
+        scopes=EVERYWHERE,
+    ),
+    "evasion_success": Metric(
+        "share of right decisions that a feasible change of the record turns",
+        "share",
+        SHARE,
+        "higher",
+        DECIDED,
+        "clusters",
+        null="evasion_success_random",
+    ),
+    "evasion_success_random": Metric(
+        "share of right decisions that a blind change of the same size turns",
+        "share",
+        SHARE,
+        "neither",
+        DECIDED,
+        "clusters",
+    ),
+    "extraction_agreement": Metric(
+        "share of decisions that a copy made by queries has in common with the model",
+        "share",
+        SHARE,
+        "higher",
+        UNASKED,
+        "clusters",
+        null="extraction_agreement_alone",
+    ),
+    "extraction_agreement_alone": Metric(
+        "share of decisions that a model made without any query has in common with the model",
+        "share",
+        SHARE,
+        "neither",
+        UNASKED,
+        "clusters",
+    ),
+    "residual_freedom": Metric(
+        "training records beyond the parameters of the model",
+        "records",
+        ANY,
+        "lower",
+        TRAINED,
+        scopes=EVERYWHERE,
+    ),
+    "least_sharing": Metric(
+        "fewest training records with one predicted score", "records", POSITIVE, "lower", TRAINED
+    ),
+    "singled_out": Metric(
+        "share of training records whose predicted score too few others have",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED,
+        "clusters",
+    ),
+    "class_disclosed": Metric(
+        "share of training records whose class the model states rightly as good as certain",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED,
+        "clusters",
+        null="class_disclosed_unseen",
+    ),
+    "class_disclosed_unseen": Metric(
+        "share of test records whose class the model states rightly as good as certain",
+        "share",
+        SHARE,
+        "neither",
+        "test records",
+        "clusters",
+    ),
+    "small_groups": Metric(
+        "groups of training records with too few of them",
+        "groups",
+        POSITIVE,
+        "higher",
+        "groups with records",
         scopes=EVERYWHERE,
     ),
     "smallest_sum": Metric(
