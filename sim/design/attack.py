@@ -31,6 +31,7 @@ from sim.types import (
     Evasion,
     Extraction,
     Fault,
+    Inference,
     Inversion,
     Isolation,
     Poison,
@@ -46,6 +47,7 @@ Attack: TypeAlias = (
     | Absence
     | MessageFault
     | Inversion
+    | Inference
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
@@ -89,6 +91,9 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["inference"]) -> Mapping[str, Inference]: ...
 
     @overload
     def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...

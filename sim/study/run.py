@@ -28,6 +28,7 @@ from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
 from sim.observers.final_model import FinalModelObserver
+from sim.observers.inference import InferenceObserver
 from sim.observers.influence import Influence
 from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
@@ -54,6 +55,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     Evaluation,
     SelectionObserver,
     ReconstructionObserver,
+    InferenceObserver,
     IsolationObserver,
     EngagementObserver,
     QuantizingObserver,
