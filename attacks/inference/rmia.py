@@ -60,7 +60,7 @@ class RMIA:
         return self._scores(expit(found.target), _without(found), factor)[:, None]
 
     def _factor(self, found: Shadows) -> float:
-        """The extrapolation with which the first reference model's own records are told best."""
+        """The extrapolation with which the records of the first reference model are found best."""
         rest = Shadows(found.logits[0], found.logits[1:], found.used[1:])
         is_there = (~rest.used).any(axis=0)
         target = expit(rest.target)[is_there]

@@ -11,7 +11,7 @@ from sim.design.batches import sample_rate
 from sim.evidence import Membership, MembershipBound, Outcome, outcome, roc
 from sim.evidence.intervals import rate_interval
 from sim.federation.observing import Findings
-from sim.inference.trial import Trial
+from sim.inference.inquiry import Inquiry
 from sim.kinds import LocalPrivacy
 from sim.types import Asked, Records
 
@@ -34,12 +34,12 @@ class Candidates:
     is_member: NDArray[np.bool_]
 
 
-def membership(trial: Trial) -> Findings:
+def membership(inquiry: Inquiry) -> Findings:
     """What a membership inference achieved, and what it achieves where there is nothing to find.
 
     Asked about are the records that honest hospitals trained on and their held-out records.
     """
-    found = candidates(trial)
+    found = candidates(inquiry)
     n = len(found.records)
     n_members = int(found.is_member.sum())
     scores = np.zeros(0)
@@ -51,29 +51,29 @@ def membership(trial: Trial) -> Findings:
             records=found.records,
             share=n_members / n,
         )
-        scores = shortened(trial.answers(asked, n)[:, 0])
-    return scored(trial, found, scores)
+        scores = shortened(inquiry.answers(asked, n)[:, 0])
+    return scored(inquiry, found, scores)
 
 
-def candidates(trial: Trial) -> Candidates:
+def candidates(inquiry: Inquiry) -> Candidates:
     """All records that the attack is asked about; none that equals one that was trained on."""
-    truth = trial.subject.truth
+    truth = inquiry.subject.truth
     held_out = {one.name: one.test for one in truth.consortium.hospitals}
-    n_features = trial.subject.plan.columns.n_features
+    n_features = inquiry.subject.plan.columns.n_features
     features = [np.zeros((0, n_features), np.float32)]
     labels = [np.zeros(0, np.float32)]
     names = list[str]()
     is_member = list[bool]()
-    for name in trial.others:
+    for name in inquiry.others:
         own = truth.site(name).records
-        trained = own.take(trial.trained_on(name))
+        trained = own.take(inquiry.trained_on(name))
         others = held_out[name].take(~_are_among(held_out[name], own))
         for part, known in ((trained, True), (others, False)):
             features.append(part.features)
             labels.append(part.labels)
             names += [name] * len(part)
             is_member += [known] * len(part)
-    order = trial.draws("order").permutation(len(names))
+    order = inquiry.draws("order").permutation(len(names))
     whole = Records(np.concatenate(features), np.concatenate(labels))
     return Candidates(
         whole.take(order),
@@ -97,25 +97,25 @@ def shortened(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([float(f"{score:.{DIGITS}g}") for score in scores.tolist()])
 
 
-def scored(trial: Trial, found: Candidates, scores: NDArray[np.float64]) -> Findings:
+def scored(inquiry: Inquiry, found: Candidates, scores: NDArray[np.float64]) -> Findings:
     """The evidence of an attack that gave these scores, (n,), or none where there was nothing."""
     known = found.is_member if len(scores) else np.zeros(0, np.bool_)
     members = np.sort(scores[known])
     others = np.sort(scores[~known])
-    shuffled = trial.draws("shuffled").permutation(known)
+    shuffled = inquiry.draws("shuffled").permutation(known)
     details = Membership(
-        attack=trial.name,
-        party=trial.attack.party,
-        rounds=[one.number for one in trial.seen.rounds],
+        attack=inquiry.name,
+        party=inquiry.attack.party,
+        rounds=[one.number for one in inquiry.seen.rounds],
         members=members.tolist(),
         others=others.tolist(),
-        bounds=bounds(trial, members, others) if len(scores) else [],
+        bounds=bounds(inquiry, members, others) if len(scores) else [],
     )
     outcomes = [
         *_rates(members, others, ""),
         *_rates(scores[shuffled], scores[~shuffled], "_null"),
         _outcome("membership_auc", members, others),
-        _outcome("membership_auc_null", *_halves(trial, others)),
+        _outcome("membership_auc_null", *_halves(inquiry, others)),
         *_each_hospital(found, scores),
     ]
     return Findings(outcomes, {"membership": details})
@@ -146,10 +146,10 @@ def _outcome(
 
 
 def _halves(
-    trial: Trial, others: NDArray[np.float64]
+    inquiry: Inquiry, others: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Two halves of the records that were not trained on, drawn at random."""
-    mixed = trial.draws("halves").permutation(others)
+    mixed = inquiry.draws("halves").permutation(others)
     return mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
 
 
@@ -165,21 +165,21 @@ def _each_hospital(found: Candidates, scores: NDArray[np.float64]) -> list[Outco
 
 
 def bounds(
-    trial: Trial, members: NDArray[np.float64], others: NDArray[np.float64]
+    inquiry: Inquiry, members: NDArray[np.float64], others: NDArray[np.float64]
 ) -> list[MembershipBound]:
     """What private training allows any attack, beside what this one reached; nothing without it.
 
     The bound is that of the hospital that spends the most. Rates are compared by the limits of
     their samples, so that chance alone seldom exceeds it.
     """
-    dp = trial.subject.plan.dp
+    dp = inquiry.subject.plan.dp
     if dp is None:
         return []
-    return [_bound(trial, dp, members, others, level) for level in BOUNDED]
+    return [_bound(inquiry, dp, members, others, level) for level in BOUNDED]
 
 
 def _bound(
-    trial: Trial,
+    inquiry: Inquiry,
     dp: LocalPrivacy,
     members: NDArray[np.float64],
     others: NDArray[np.float64],
@@ -189,10 +189,10 @@ def _bound(
     allowed = roc.allowed_errors(len(others), level)
     lowest = rate_interval(round(reached * len(members)), len(members)).low
     highest = rate_interval(allowed, len(others)).high
-    at_most = _most(trial, dp, highest)
+    at_most = _most(inquiry, dp, highest)
     return MembershipBound(
         false_positives=level,
-        bound=_most(trial, dp, level),
+        bound=_most(inquiry, dp, level),
         true_positives=reached,
         lowest=lowest,
         highest=highest,
@@ -201,12 +201,12 @@ def _bound(
     )
 
 
-def _most(trial: Trial, dp: LocalPrivacy, false_positives: float) -> float:
+def _most(inquiry: Inquiry, dp: LocalPrivacy, false_positives: float) -> float:
     """The largest true positive rate of any attack, at the hospital that spends the most."""
-    training = trial.subject.plan.training
+    training = inquiry.subject.plan.training
     found = list[float]()
-    for name in trial.others:
-        counted = dp.counted(len(trial.subject.truth.site(name).records))
+    for name in inquiry.others:
+        counted = dp.counted(len(inquiry.subject.truth.site(name).records))
         steps = training.rounds * training.steps(counted)
         history = [(dp.noise(counted, training), sample_rate(counted, training), steps)]
         found.append(dp.true_positives(history, false_positives))

@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.inference.holdings import holdings
+from sim.inference.inquiry import Inquiry
 from sim.inference.membership import membership
-from sim.inference.trial import Trial
 from sim.types import Inference, Members, Question, Records, SeenRound, Updates, View
 
 # questions -> how they are asked and scored
-TRIALS: Final[Mapping[Question, Callable[[Trial], Findings]]] = {"membership": membership}
+INQUIRIES: Final[Mapping[Question, Callable[[Inquiry], Findings]]] = {"membership": membership}
 
 # weights before and after, rows of the view, their members and weights; no rows: an empty matrix
-Kept: TypeAlias = tuple[Weights, Weights, Updates, Members, NDArray[np.float64] | None]
+Stored: TypeAlias = tuple[Weights, Weights, Updates, Members, NDArray[np.float64] | None]
 
 
 @dataclass
 class Watched:
-    """What is kept of a run for its inference attacks.
+    """What is stored of a run for its inference attacks.
 
     ``rounds``: those that any of them watches, by number. ``joined``: by hospital, the rounds in
     which its update was part of what made a new model.
     """
 
-    rounds: dict[int, Kept] = field(default_factory=dict)
+    rounds: dict[int, Stored] = field(default_factory=dict)
     joined: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -51,7 +51,7 @@ class InferenceObserver:
         """There is nothing to watch before round 1."""
 
     def round(self, seen: Round) -> None:
-        """Keep what the aggregator saw of a round that an attack watches."""
+        """Store what the aggregator saw of a round that an attack watches."""
         if not self.attacks:
             return
         view = seen.readable
@@ -79,7 +79,9 @@ class InferenceObserver:
         ]
         plan = self.subject.plan
         seen = holdings(plan, attack.party, watched, ended.weights, self._own(attack))
-        return TRIALS[attack.question](Trial(name, attack, seen, self.subject, self.state.joined))
+        return INQUIRIES[attack.question](
+            Inquiry(name, attack, seen, self.subject, self.state.joined)
+        )
 
     def _own(self, attack: Inference) -> tuple[str, Records] | None:
         """The hospital that attacks: the first hostile one, or the first of all."""
@@ -89,8 +91,8 @@ class InferenceObserver:
         return name, self.subject.truth.site(name).records
 
 
-def seen_round(number: int, kept: Kept) -> SeenRound:
+def seen_round(number: int, stored: Stored) -> SeenRound:
     """A round as the aggregator has seen it."""
-    before, after, rows, members, weights = kept
+    before, after, rows, members, weights = stored
     view = View(rows, members, weights, before) if len(rows) else None
     return SeenRound(number, before, after, view)

@@ -15,8 +15,8 @@ from sim.types import Asked, Holdings, Inference
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """An inference attack by the name ``name``, and the run that it is tried on.
+class Inquiry:
+    """An inference attack by the name ``name``, and the run after which it is asked.
 
     ``seen``: what its party holds. ``subject``: the truth, for questions and scores. ``joined``:
     the rounds in which each hospital's update was part of what the aggregator saw, by name.
