@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 RIDGE = 1.0  # the squared weights are added to the loss, summed over records, with half of it
 STEPS = 200  # most steps of the search
+FOLDS = 5  # parts of the records, each of which the others predict
+TEMPERS = (0.0, 0.25, 0.5, 1.0)  # factors of log probabilities
 
 # features (n, n_features) -> log probabilities (n, n_choices)
 Probe = Callable[[NDArray[np.floating]], NDArray[np.float64]]
@@ -53,3 +55,27 @@ def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     shifted = logits - logits.max(axis=1, keepdims=True)
     found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return found
+
+
+def tempered(
+    features: NDArray[np.floating],
+    answers: NDArray[np.integer],
+    n_choices: int,
+    rng: np.random.Generator,
+) -> Probe:
+    """A probe that is as sure as it is right on records that it has not seen.
+
+    Its log probabilities are taken times one of ``TEMPERS``, the one under which parts of the
+    records are likeliest that the rest has not seen: 0 where they tell nothing.
+    """
+    parts = np.array_split(rng.permutation(len(features)), min(FOLDS, max(1, len(features))))
+    likely = dict.fromkeys(TEMPERS, 0.0)
+    for part in parts if len(parts) > 1 else ():
+        rest = np.setdiff1d(np.arange(len(features)), part)
+        found = probe(features[rest], answers[rest], n_choices)(features[part])
+        for temper in TEMPERS:
+            own = _log_softmax(temper * found)
+            likely[temper] += float(own[np.arange(len(part)), answers[part]].sum())
+    best = max(likely, key=lambda temper: likely[temper])
+    learned = probe(features, answers, n_choices)
+    return lambda asked: _log_softmax(best * learned(asked))

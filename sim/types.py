@@ -679,6 +679,19 @@ class AgreedModel(Protocol):
         """
         ...
 
+    def updates(
+        self,
+        weights: Vector,
+        records: Records,
+        drawn: Sequence[NDArray[np.int64]],
+        rng: np.random.Generator,
+    ) -> Updates:
+        """The updates (n, n_params) of hospitals of the attacker's own making, in one round.
+
+        Each trains ``weights`` by the plan on the records at its rows of ``drawn``.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class SeenRound:
@@ -721,11 +734,15 @@ class Asked:
     each question is about, empty where that is what is asked. ``records``: the n records in
     question, as far as the attacker knows them; None for questions about hospitals.
 
+    ``known``: records that the attacker knows whole, with the places of their answers among the
+    choices.
+
     - ``membership``: was the record trained on by the hospital? One choice, ``member``; ``share``
       is the share of the asked records for which that is so, which the attacker knows.
     - ``source``: which hospital trained on the record? The choices are hospitals.
     - ``attribute``: which level has the record's ``hidden`` field? Its columns are 0.
-    - ``prevalence``: what share of a hospital's records has the condition? One choice, ``share``.
+    - ``prevalence``: what share of a hospital's records has the condition, or of all records where
+      no hospital is named? One choice, ``share``.
     """
 
     question: Question
@@ -734,6 +751,8 @@ class Asked:
     records: Records | None = None
     share: float | None = None
     hidden: Field | None = None
+    known: Records | None = None
+    known_answers: tuple[int, ...] = ()
 
 
 @runtime_checkable

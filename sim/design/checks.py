@@ -74,6 +74,7 @@ def check(
     for name, one in inversions.items():
         _try_inversion(name, one, plan)
     for name, asked in attack.of_kind("inference").items():
+        _check_hidden(name, asked, plan)
         _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
@@ -216,6 +217,17 @@ def _check_inference(
             f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
         )
         raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
+
+
+def _check_hidden(name: str, attack: Inference, plan: FederationPlan) -> None:
+    """Refuse an attack on a field that the data do not have."""
+    hidden = getattr(attack, "hidden", None)
+    if attack.question != "attribute" or hidden is None:
+        return
+    try:
+        hidden(plan.columns)
+    except InputError as error:
+        raise UndefinedError(f"attack.{name}.{error.key}", error.value, error.expected) from error
 
 
 def _try_isolation(

@@ -60,6 +60,7 @@ EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
 IMAGES: Final = "attacked images"
+GUESSED: Final = "guessed prevalences"
 TRAINED: Final = "training records"
 DECIDED: Final = "test records that are decided rightly"
 UNASKED: Final = "test records that nobody asked about"
@@ -219,6 +220,70 @@ METRICS: Final[Mapping[str, Metric]] = {
         "higher",
         "groups with records",
         scopes=EVERYWHERE,
+    ),
+    "source_accuracy": Metric(
+        "share of records whose hospital is inferred",
+        "share",
+        SHARE,
+        "higher",
+        ASKED,
+        "clusters",
+        null="source_accuracy_alone",
+    ),
+    "source_accuracy_alone": Metric(
+        "share of records whose hospital the record alone tells",
+        "share",
+        SHARE,
+        "neither",
+        ASKED,
+        "clusters",
+    ),
+    "source_p_value": Metric(
+        "share of permutations under which as many hospitals are right",
+        "share",
+        SHARE,
+        "lower",
+        ASKED,
+    ),
+    "attribute_accuracy": Metric(
+        "share of records whose hidden field is inferred",
+        "share",
+        SHARE,
+        "higher",
+        ASKED,
+        "clusters",
+        null="attribute_accuracy_alone",
+    ),
+    "attribute_accuracy_alone": Metric(
+        "share of records whose hidden field is imputed without a model",
+        "share",
+        SHARE,
+        "neither",
+        ASKED,
+        "clusters",
+    ),
+    "property_found": Metric(
+        "share of prevalences that are guessed within 0.05",
+        "share",
+        SHARE,
+        "higher",
+        GUESSED,
+        "clusters",
+        null="property_found_alone",
+    ),
+    "property_found_alone": Metric(
+        "share of prevalences that known patients tell within 0.05",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
+        "clusters",
+    ),
+    "property_error": Metric(
+        "error of the guessed prevalence", "share", SHARE, "lower", GUESSED, scopes=EVERYWHERE
+    ),
+    "property_error_alone": Metric(
+        "error of the prevalence of known patients", "share", SHARE, "neither", GUESSED
     ),
     "smallest_sum": Metric(
         "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
