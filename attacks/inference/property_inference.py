@@ -80,7 +80,7 @@ class PropertyInference:
         known: Records,
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
-        """The guess of each hospital, (n_hospitals,), or of all, (1,); NaN where there is no row."""
+        """The guess of each hospital, (n_hospitals,), or of all, (1,); NaN without a row."""
         view = one.view
         assert view is not None
         guesses = np.full(max(1, len(hospitals)), np.nan)
