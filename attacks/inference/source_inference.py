@@ -23,7 +23,7 @@ class SourceInference:
     of the record itself, learned from records whose hospital is known, is added to it, as far as
     this classifier predicts records that it has not seen. Other parties see no hospital's model:
     to them the final model's answer is one more column for that classifier. Hospitals of one sum
-    are not told apart.
+    are not distinguished.
 
     Args:
         party: who attacks; all parties can.

@@ -104,7 +104,8 @@ class FinalModelObserver:
         """
         key = self.subject.attack.key
         order = key.stream("attack", name, "own patients").permutation(len(test))
-        own, asked = test.take(order[: len(order) // 2]), test.take(order[len(order) // 2 :])
+        own = test.take(order[: len(order) // 2])
+        asked = test.take(order[len(order) // 2 :])
         agreement = alone = None
         if len(own) and len(asked):
             schema = self.subject.plan.columns
