@@ -64,7 +64,11 @@ def _kind() -> type:
             self, x: NDArray[np.floating], batch_size: int = 128, **_: object
         ) -> NDArray[np.float32]:
             """Probabilities (n, 2)."""
-            share = 1 / (1 + np.exp(-np.clip(self.held.logits(x), -60, 60)))
+            # ART shuffles by a generator that nobody seeds, and order changes the last digit
+            order = np.lexsort(x.T)
+            logits = np.empty(len(x))
+            logits[order] = self.held.logits(x[order])
+            share = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
             return np.stack([1 - share, share], axis=1).astype(np.float32)
 
         def loss_gradient(
@@ -76,7 +80,7 @@ def _kind() -> type:
 
         def fit(self, x: NDArray[np.floating], y: NDArray[np.floating], **_: object) -> None:
             """Train a model anew on probabilities (n, 2), whatever order they come in."""
-            order = np.lexsort(x.T)  # ART shuffles by a generator that nobody seeds
+            order = np.lexsort(x.T)
             rng = np.random.default_rng(self.seed)
             self.held = self.held.taught(x[order], y[order, 1], self.epochs, rng)
 
