@@ -28,12 +28,15 @@ from sim.types import (
     Byzantine,
     Demand,
     Divided,
+    Evasion,
+    Extraction,
     Fault,
     Inference,
     Inversion,
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
 )
 
 Attack: TypeAlias = (
@@ -48,6 +51,9 @@ Attack: TypeAlias = (
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
+    | Evasion
+    | Extraction
+    | ReleaseCheck
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -98,6 +104,15 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["evasion"]) -> Mapping[str, Evasion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["extraction"]) -> Mapping[str, Extraction]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["release"]) -> Mapping[str, ReleaseCheck]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...

@@ -15,6 +15,7 @@ from flwr.app import Message
 
 from sim.design.attack import AttackPlan
 from sim.design.batches import poisson
+from sim.design.checks import ON_FINAL_MODEL
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
@@ -143,6 +144,9 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    # they work on test records of the final model, or on what all hospitals hold
+    n_test = sum(len(hospital.test) for hospital in subject.truth.consortium.hospitals)
+    found += [float(n_test) for kind in ON_FINAL_MODEL for _ in subject.attack.of_kind(kind)]
     if subject.attack.of_kind("inference"):
         found.append(float(state.n_learned))
     if subject.attack.of_kind("aggregator"):
