@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
     quantized,
     radii,
     ranking,
@@ -25,7 +26,7 @@ from reports.analysis import (
     undefined,
     weights,
 )
-from reports.figures import charts, multiples, style
+from reports.figures import charts, multiples, privacy, style
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
@@ -124,6 +125,7 @@ def draw(
         "reconstruction": _drawing(
             charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
         ),
+        "clip_over_rounds": _drawing(privacy.clip_over_rounds, tables.clips(records)),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
@@ -222,6 +224,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
@@ -229,6 +233,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "meaning": sections.meaning(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

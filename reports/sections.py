@@ -12,7 +12,7 @@ import polars as pl
 from reports.analysis import tables
 from reports.figures import multiples
 from reports.text import words
-from sim.evidence import Recovered, RunRecord
+from sim.evidence import Recovered, RunRecord, Statement
 from sim.types import Node, TableRow
 from threats.catalog import Catalog
 from threats.register import Row
@@ -118,6 +118,21 @@ def _least(spent: pl.DataFrame, *, descending: bool) -> TableRow:
         "at_1": words.of_100(row["tpr_at_1fpr"]),
         "at_01": words.of_100(row["tpr_at_01fpr"]),
     }
+
+
+def statements(records: Sequence[RunRecord]) -> list[tuple[str, Statement]]:
+    """The statements of privacy of each defense, of its run that spends most.
+
+    There are none where all are about records, which have a table of their own.
+    """
+    most = dict[str, RunRecord]()
+    for record in records:
+        spent = [one.epsilon for one in record.statements]
+        before = most.get(record.defense)
+        if spent and (before is None or spent > [one.epsilon for one in before.statements]):
+            most[record.defense] = record
+    found = [(name, one) for name, record in most.items() for one in record.statements]
+    return found if any(one.unit != "record" for _, one in found) else []
 
 
 def access(records: Sequence[RunRecord]) -> list[TableRow]:

@@ -9,7 +9,11 @@ import polars as pl
 import pytest
 from matplotlib.axes import Axes
 
+from reports.analysis import tables
 from reports.figures import privacy, style
+from reports.page import draw
+from sim.evidence import Noised
+from tests.records import make_record
 
 BUDGETS = [0.5, 8.0, math.inf]
 HOSPITALS = [privacy.ALL, "cleveland", "va"]
@@ -102,6 +106,23 @@ def test_spending_is_a_rising_line_for_each_hospital_below_its_budget(
     assert axes.get_ylim()[0] == 0
     assert axes.get_ylim()[1] > max(2.5, budget or 0)
     assert axes.get_xlabel() == "Rounds trained"
+
+
+def test_clips_are_those_of_attack_free_runs_in_which_they_follow_updates() -> None:
+    follows = Noised(round=[1, 2], clip=[0.5, 0.75], deviation=[0.1, 0.15])
+    fixed = Noised(round=[1, 2], clip=[1.0, 1.0], deviation=[0.1, 0.1])
+    records = [
+        make_record(defense="dp_hospital", seed=3).model_copy(update={"noised": follows}),
+        make_record(defense="other").model_copy(update={"noised": fixed}),
+        make_record(attack="sign_flip", defense="dp_hospital").model_copy(
+            update={"noised": follows}
+        ),
+        make_record(),
+    ]
+    found = tables.clips(records)
+    assert found.rows() == [("dp_hospital", 3, 1, 0.5), ("dp_hospital", 3, 2, 0.75)]
+    assert "clip_over_rounds" in draw(records)
+    assert "clip_over_rounds" not in draw(records[1:2])
 
 
 def test_a_clip_is_a_thin_line_a_seed_and_a_thick_one_for_their_median() -> None:
