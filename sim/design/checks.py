@@ -16,7 +16,7 @@ from sim.design.plan import FederationPlan
 from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.messages import Concluded, ProtocolAttack, Talk, Trip
+from sim.messages import Concluded, Crafting, ProtocolAttack, Talk, Trip
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
@@ -65,7 +65,7 @@ def check(
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():
-        _try_inversion(name, one, plan)
+        _try_inversion(name, one, plan, attack)
     for name, asked in attack.of_kind("inference").items():
         _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
     for name, sums in attack.of_kind("isolation").items():
@@ -178,8 +178,8 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
-def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
-    """Refuse an inversion that cannot work on this model.
+def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: AttackPlan) -> None:
+    """Refuse an inversion that cannot work on this model, or with these hospitals.
 
     It is tried once on an update of zeros.
     """
@@ -187,6 +187,9 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
     try:
+        if isinstance(attack, Crafting):
+            weights = attack.crafted(attacks.stage(plan, 1, zeros[0]), stream(0, "check"))
+            returned.array(attack, weights, zeros[0].shape)
         made = attack(seen, stream(0, "check"))
         returned.guesses(attack, made, 1, plan.columns.n_features)
     except RefusedError as error:
