@@ -96,6 +96,22 @@ class _Federation:
             self.states = made.states
 
 
+def updates(
+    plan: FederationPlan,
+    weights: Weights,
+    records: Records,
+    drawn: Sequence[NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> Weights:
+    """The updates (n, n_params) of one hospital for each array of rows, in one round."""
+    training = plan.training
+    optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
+    jobs = [_job(plan, weights, records, at, rng) for at in drawn]
+    made = batched.updates(plan.network, jobs, optimizer) if jobs else []
+    longest = training.max_norm
+    return np.array([one if longest is None else shortened(one, longest) for one in made])
+
+
 def _job(
     plan: FederationPlan, model: Weights, records: Records, at: Batch, rng: np.random.Generator
 ) -> batched.Job:

@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
     quantized,
     radii,
     ranking,
@@ -222,6 +223,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),

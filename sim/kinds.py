@@ -33,6 +33,8 @@ from sim.types import (
     Batch,
     Byzantine,
     DataSet,
+    Evasion,
+    Extraction,
     Fault,
     History,
     Inference,
@@ -40,6 +42,7 @@ from sim.types import (
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
     Rule,
     Schema,
     SecureAggregation,
@@ -232,6 +235,9 @@ KINDS = (
     Kind("isolation", "attack", Isolation, "isolation"),
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
     Kind("attack on a protocol", "attack", ProtocolAttack, "protocol"),
+    Kind("evasion", "attack", Evasion, "evasion"),
+    Kind("extraction", "attack", Extraction, "extraction"),
+    Kind("release check", "attack", ReleaseCheck, "release"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 NAMED = re.compile(r"^\s*_target_: ([\w.]+)\s*$", re.MULTILINE)  # in a configuration

@@ -31,7 +31,7 @@ def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) ->
     try:
         made: object = found(**values)
     except InputError as error:
-        raise InputError(f"{key}.{error.key}", error.value, error.expected) from error
+        raise type(error)(f"{key}.{error.key}", error.value, error.expected) from error
     except RefusedError as error:
         raise InputError(key, found.__name__, str(error)) from error
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, TypeAlias, cast
@@ -193,6 +193,18 @@ class FederationPlan:
     @cached_property
     def _drawn(self) -> dict[int, Members]:
         return {}
+
+    @cached_property
+    def public_steps(self) -> Mapping[str, int]:
+        """The training steps of each hospital in a round, as published record counts give them.
+
+        Empty where the plan publishes none.
+        """
+        sizes = self.terms.sizes or ()
+        return {
+            name: self.training.steps(size)
+            for name, size in zip(self.hospitals, sizes, strict=False)
+        }
 
     @property
     def is_hiding(self) -> bool:

@@ -15,6 +15,7 @@ from flwr.app import Message
 
 from sim.design.attack import AttackPlan
 from sim.design.batches import poisson
+from sim.design.checks import ON_FINAL_MODEL
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
@@ -39,8 +40,9 @@ class Moved:
 
     ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a
     reply each. ``aggregates``: of each round with a view, the distance of the aggregate from the
-    plain mean. ``n_rows``: rows of each aggregated view. ``n_attacked``: records behind the rows of
-    the rounds whose views are inverted. ``n_learned``: rounds that gave a new model.
+    plain mean. ``n_rows``: rows of each aggregated view, 0 where secure aggregation left none.
+    ``n_attacked``: records behind the rows of the rounds whose views are inverted. ``n_learned``:
+    rounds that gave a new model.
     """
 
     sent: dict[str, list[float]] = field(default_factory=dict)
@@ -73,6 +75,13 @@ class EngagementObserver:
         view = seen.aggregated.view
         skipped = seen.aggregated.skipped
         if view is None:
+            plan = self.subject.plan
+            if (
+                plan.is_hiding
+                and skipped is not None
+                and len(skipped.missing) < len(plan.hospitals)
+            ):
+                self.state.n_rows.append(0)  # secure aggregation showed nothing of what arrived
             return
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
@@ -135,6 +144,9 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    # they work on test records of the final model, or on what all hospitals hold
+    n_test = sum(len(hospital.test) for hospital in subject.truth.consortium.hospitals)
+    found += [float(n_test) for kind in ON_FINAL_MODEL for _ in subject.attack.of_kind(kind)]
     if subject.attack.of_kind("inference"):
         found.append(float(state.n_learned))
     if subject.attack.of_kind("aggregator"):

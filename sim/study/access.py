@@ -114,28 +114,30 @@ class _Design:
         whole = SEES if len(self.plan.groups(1)) == 1 else DERIVES
         cells = {SUM: f"{whole}{self._of_sum}", MODEL: SEES}
         cells[GROUP] = SEES if hides else DERIVES
-        found = self._overlap
         if not hides:
             cells[UPDATE] = self._update(SEES)
-        elif found is not None and found.first is not None:
-            cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
+        elif self._rounds is not None:
+            cells[UPDATE] = self._update(f"{DERIVES} over {self._rounds} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None or not self.plan.is_clear:  # clipped coordinates
+        elif hides and self.plan.dp is not None and self.plan.states_counts:
+            cells[COUNTS] = f"{DERIVES}, to a batch"  # each epsilon is that of a number of steps
+        if self.plan.dp is not None or self.plan.quantization is not None:  # clipped coordinates
             cells[METRICS] = SEES
         return cells
 
     @property
     def _joined(self) -> dict[str, str]:
         cells = self._aggregator
-        if self.plan.is_hiding:
-            cells[UPDATE] = self._update(_from(self._enough))
+        if self.plan.is_hiding and self._enough:
+            over = "" if self._rounds is None else f", or over {self._rounds} rounds"
+            cells[UPDATE] = self._update(f"{_from(self._enough)}{over}")
         return cells
 
     @property
     def _network(self) -> dict[str, str]:
         if not self.plan.is_clear:
-            return {**self._of_models, METRICS: SEES}
+            return {**self._aggregator, **self._of_models, SUM: DERIVES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:
             reads[COUNTS] = SEES
@@ -180,8 +182,13 @@ class _Design:
         return "other"
 
     @cached_property
-    def _overlap(self) -> overlap.Overlap | None:
-        return overlap.overlap(self.plan)
+    def _rounds(self) -> int | None:
+        """The rounds after which sums determine a single update, as far as updates stay alike."""
+        if len(self.plan.hospitals) > overlap.MOST and self.plan.secagg.is_redrawn:
+            return None
+        redrawn = overlap.overlap(self.plan)
+        each = (None if redrawn is None else redrawn.first, overlap.left_out(self.plan))
+        return min((number for number in each if number is not None), default=None)
 
     @property
     def _n_hospitals(self) -> int:
@@ -189,8 +196,11 @@ class _Design:
 
     @property
     def _enough(self) -> int:
-        """The fewest colluding hospitals with which the aggregator is left with one update."""
-        others = min(map(len, self.plan.groups(1))) - 1
+        """The fewest colluding hospitals with which the aggregator is left with one update.
+
+        It leaves out uploads of others, as many as may be missing in a sum.
+        """
+        others = min(*map(len, self.plan.groups(1)), self.plan.least) - 1
         parameters = getattr(self.plan.secagg, "parameters", None)
         if not isinstance(parameters, Parameters):
             return others

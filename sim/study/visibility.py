@@ -85,13 +85,21 @@ def _used(experiment: Experiment) -> str:
 
 
 def notes(plan: FederationPlan) -> list[str]:
-    """What of secure aggregation is simulated, and that rounding protects nothing."""
+    """What of secure aggregation is simulated, and what sums and rounding do not protect."""
     found = list[str]()
     if plan.is_hiding and plan.is_clear:
         found.append(
             "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
             " aggregator is left with their sums; only a protocol in messages hides updates on the"
             " way."
+        )
+    if plan.is_hiding and (rounds := overlap.left_out(plan)) is not None:
+        found.append(
+            "Two sums that differ by one hospital give its update away, as far as updates are alike"
+            f" in both rounds. Within {rounds} rounds an aggregator brings it about: it leaves one"
+            " out, and nobody can tell that from an absence. Whoever derives sums reads it where a"
+            " hospital is missing. With secagg.least at the size of a sum nobody can be left out,"
+            " and where one is missing there is no sum."
         )
     if plan.quantization is not None:
         found.append(
