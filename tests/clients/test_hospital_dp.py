@@ -493,7 +493,7 @@ def test_the_report_states_what_noise_of_few_hospitals_leaves() -> None:
 def test_twenty_rounds_on_heart4_spend_most_in_the_smallest_hospital() -> None:
     words = ("consortium=heart4", "model=logistic", "training.rounds=20", "training.batch_size=32")
     noise = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
-    nearly_all = ("consortium.test_fraction=0.02",)
+    nearly_all = ("consortium.test_fraction=0.013",)
     record = run_together([experiment(*words, *noise, *nearly_all)])[0]
     assert record.privacy is not None
     of_records = Terms("add_remove", DELTA)
