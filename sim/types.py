@@ -254,7 +254,7 @@ class Demand:
 
 
 # gradients with respect to updates (n_tries, n_params) -> with respect to features and labels
-Pullback: TypeAlias = "Callable[[Updates], tuple[NDArray[np.float64], NDArray[np.float64]]]"
+Pullback: TypeAlias = "Callable[[Updates], tuple[NDArray[np.floating], NDArray[np.floating]]]"
 
 
 class LocalTraining(Protocol):
@@ -263,17 +263,17 @@ class LocalTraining(Protocol):
     Model, weights and training values are known to all parties. ``features`` are
     (n_tries, n, n_features) and ``labels`` (n_tries, n), from 0 to 1, for several tries at once;
     batches are taken in the order of the records, and the records are shared out evenly to
-    ``n_hospitals``, whose updates are averaged. All is float64.
+    ``n_hospitals``, whose updates are averaged. All is of the features' precision.
     """
 
     def __call__(
-        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+        self, features: NDArray[np.floating], labels: NDArray[np.floating], n_hospitals: int = 1
     ) -> Updates:
         """The update of each try, (n_tries, n_params)."""
         ...
 
     def traced(
-        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+        self, features: NDArray[np.floating], labels: NDArray[np.floating], n_hospitals: int = 1
     ) -> tuple[Updates, Pullback]:
         """The updates, and the function that gives the derivatives of what is made of them."""
         ...
@@ -301,11 +301,13 @@ class Guess:
     """The guess of an inversion on the records behind one row of a view.
 
     ``records`` (n_guesses, n_features): the best supported first. ``prevalence``: the share of
-    records with the condition, None where it is not guessed.
+    records with the condition, None where it is not guessed. ``certainty`` (n_guesses, n_fields):
+    how sure the attacker is of each field of the schema, from 0 to 1, None where it cannot tell.
     """
 
     records: NDArray[np.floating]
     prevalence: float | None = None
+    certainty: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
     try:
         made = attack(seen, stream(0, "check"))
-        returned.guesses(attack, made, 1, plan.columns.n_features)
+        returned.guesses(attack, made, 1, plan.columns)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

@@ -1,5 +1,6 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.fields import Agreement, FieldScores, OfField
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.protection import statement
@@ -52,18 +53,21 @@ __all__ = [
     "ROUNDS",
     "SCHEMA",
     "Access",
+    "Agreement",
     "BackdoorGoal",
     "Cause",
     "Chain",
     "Clipped",
     "Conflict",
     "Engagement",
+    "FieldScores",
     "HospitalFacts",
     "ImageScores",
     "Inverted",
     "Isolating",
     "Likeness",
     "Line",
+    "OfField",
     "Outcome",
     "Part",
     "Privacy",
