@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks._shared.descent import descend
-from attacks._shared.matching import Search, cosine, searches
+from attacks._shared.matching import MOST_RECORDS, Search, cosine, searches
 from attacks._shared.relaxed import Relaxation
 from sim.errors import RefusedError, number, whole
 from sim.limits import MOST_STEPS, REPEATS
@@ -44,6 +44,7 @@ class TabLeak:
         lr: length of the first steps, in free values.
         bound: largest continuous value in standard deviations, null for any.
         refinements: most updates that are computed to refine the pooled records.
+        most_records: behind a row that is searched; among more, few are found.
         prevalence: share of records with the condition behind each row, null if it is not known.
     """
 
@@ -53,6 +54,7 @@ class TabLeak:
     lr: float = 0.06
     bound: float | None = 6.0
     refinements: int = 200
+    most_records: int = 32
     prevalence: float | None = None
     about: ClassVar[About] = About(
         title="TabLeak",
@@ -70,6 +72,7 @@ class TabLeak:
         whole(1, MOST_STEPS, iterations=self.iterations)
         whole(1, REPEATS, ensemble=self.ensemble)
         whole(0, REPEATS, refinements=self.refinements)
+        whole(1, MOST_RECORDS, most_records=self.most_records)
         number(0, open_low=True, lr=self.lr)
         if self.bound is not None:
             number(0, open_low=True, bound=self.bound)
@@ -87,7 +90,9 @@ class TabLeak:
         relaxation = Relaxation.of(seen.schema, self.bound)
         nothing = np.zeros((0, seen.schema.n_features))
         return [
-            Guess(nothing) if search is None else self._found(search, relaxation, rng)
+            Guess(nothing)
+            if search is None or len(search.labels) > self.most_records
+            else self._found(search, relaxation, rng)
             for search in searches(seen, rng, self.prevalence)
         ]
 
