@@ -138,6 +138,8 @@ class Recovered(Part):
     """One attacked record and the nearest guess, in the fields' units; of public data only.
 
     ``baseline``: what needs no attack, the hospital's typical row or the image's mean color.
+    ``right`` and ``baseline_right``: of a row, the fields in which guess and baseline are right, as
+    in ``Agreement``.
     """
 
     hospital: str
@@ -145,6 +147,8 @@ class Recovered(Part):
     truth: dict[str, str]
     guess: dict[str, str] | None
     baseline: dict[str, str] | None = None
+    right: list[str] = Field(default=[])
+    baseline_right: list[str] = Field(default=[])
 
     @field_validator("truth", "guess", "baseline")
     @classmethod

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from sim.datasets.encoding import decode, matching
 from sim.evidence import ImageScores, Outcome, Recovered, is_recovered, outcome
-from sim.observers.fields import typical
+from sim.observers.fields import right_fields, typical
 from sim.observers.likeness import GRAY, displayable, likeness, mean_colors
 from sim.types import ImageSchema, Schema
 
@@ -113,16 +113,24 @@ def gallery(
     """
     places = [(one, row) for one in found for row in range(len(one.records))]
     places.sort(key=lambda place: bool(np.isinf(place[0].errors[place[1]])))
-    return [
-        Recovered(
-            hospital=one.hospital,
-            exact=bool(np.isfinite(one.errors[row])),
-            truth=decode(schema, one.records[row]),
-            guess=None if one.guesses is None else decode(schema, one.guesses[row]),
-            baseline=decode(schema, _baseline(schema, one.records[row], own[one.hospital])),
-        )
-        for one, row in places[:GALLERY]
-    ]
+    return [_recovered(schema, one, row, own) for one, row in places[:GALLERY]]
+
+
+def _recovered(
+    schema: Schema, of: Beside, row: int, own: Mapping[str, NDArray[np.float32]]
+) -> Recovered:
+    record = of.records[row]
+    guess = None if of.guesses is None else of.guesses[row]
+    baseline = _baseline(schema, record, own[of.hospital])
+    return Recovered(
+        hospital=of.hospital,
+        exact=bool(np.isfinite(of.errors[row])),
+        truth=decode(schema, record),
+        guess=None if guess is None else decode(schema, guess),
+        baseline=decode(schema, baseline),
+        right=right_fields(schema, record, guess),
+        baseline_right=right_fields(schema, record, baseline),
+    )
 
 
 def _baseline(

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sim.evidence import Agreement, FieldScores, OfField, Outcome, outcome
 from sim.evidence.fields import TOLERANCE
-from sim.types import Field, Guess, TableSchema
+from sim.types import Field, Guess, Schema, TableSchema
 
 MOST = 256  # records behind a row that are scored: among more, nobody is told from the others
 ABSENT = 1e9  # stands for a value that is absent, far from all that are not
@@ -127,6 +127,16 @@ def typical(schema: TableSchema, records: NDArray[np.floating]) -> NDArray[np.fl
         if field.missing is None or not found[field.missing]:
             found[columns[0]] = values.mean(dtype=np.float64)
     return found
+
+
+def right_fields(
+    schema: Schema, record: NDArray[np.floating], other: NDArray[np.floating] | None
+) -> list[str]:
+    """The names of the fields in which another row has a record right; none of an image."""
+    if not isinstance(schema, TableSchema) or other is None:
+        return []
+    same = _agree(schema, *(coded(schema, one[None]) for one in (record, other)))[:, 0]
+    return [field.name for field, is_right in zip(schema.fields, same, strict=True) if is_right]
 
 
 def _laid_beside(
