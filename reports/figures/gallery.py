@@ -48,12 +48,12 @@ def _images(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
         of_one = grid[place // 2, 3 * (place % 2) : 3 * (place % 2) + 3]
         columns = zip(of_one, TITLES, (one.truth, one.guess, one.baseline), strict=True)
         for axes, title, cells in columns:
-            axes.set_title(title, fontsize=8, fontweight="normal", loc="center")
+            top = f"{_caption(group, one)}\n{title}" if title == TITLES[1] else title
+            axes.set_title(top, fontsize=8, fontweight="normal", loc="center")
             if cells is not None:
                 axes.imshow(pixels(cells, group["pixels"]), cmap="gray", vmin=0, vmax=1)
             else:
                 axes.text(0.5, 0.5, "none", ha="center", va="center", color=SOFT)
-        of_one[0].text(0, -0.08, _caption(group, one), transform=of_one[0].transAxes, va="top")
     return figure
 
 
