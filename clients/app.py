@@ -28,6 +28,7 @@ from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked, TripRefusedError
 from sim.federation.protocols.plain import protocol_of
+from sim.models.alike import is_imprinted
 from sim.models.network import Network
 from sim.seeds import Key
 from sim.training import Training
@@ -188,6 +189,9 @@ class _Visit:
             return "weights"
         history = None
         if self.type_ in TRAINING:
+            policy = self.site.policy
+            if policy.no_imprint and is_imprinted(task.weights, plan.network.layout):
+                return "imprint"
             if plan.dp is not None and task.round <= _last_round(self.state):
                 return "again"
             history = _ledger(self.state)

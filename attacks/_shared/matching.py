@@ -53,10 +53,9 @@ def searches(
 ) -> Iterator[Search | None]:
     """What to search behind each row of a view; None where nothing can be found.
 
-    ``known``: the share of records with the condition, where it need not be guessed.
-
     That is where training cannot be repeated, the number of records is unknown, above
     ``MOST_RECORDS`` or not shared out evenly to the hospitals, or the update is zero or not finite.
+    ``known``: the share of records with the condition, where it need not be guessed.
     """
     shares = prevalences(seen, rng) if known is None else [known] * len(seen.view.rows)
     numbers = seen.n_records or (None,) * len(shares)

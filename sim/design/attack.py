@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args, overload
 
 import numpy as np
@@ -16,7 +16,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
-from sim.messages import MessageFault, ProtocolAttack, Stage
+from sim.messages import Crafting, MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -29,6 +29,7 @@ from sim.types import (
     Demand,
     Divided,
     Fault,
+    Inference,
     Inversion,
     Isolation,
     Poison,
@@ -43,6 +44,7 @@ Attack: TypeAlias = (
     | Absence
     | MessageFault
     | Inversion
+    | Inference
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
@@ -56,7 +58,7 @@ class AttackPlan:
 
     ``schedule``: in which rounds they attack, and what they know.
     ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
-    ``keys``: of the hostile hospitals, by name, from which their secrets follow.
+    ``keys`` and ``records``: of the hostile hospitals, by name; from the keys their secrets follow.
     """
 
     hostile: tuple[str, ...]
@@ -65,6 +67,7 @@ class AttackPlan:
     absent: Mapping[str, tuple[str, ...]]
     key: Key
     keys: Mapping[str, Key]
+    records: Mapping[str, Records] = field(repr=False)
 
     @overload
     def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...
@@ -83,6 +86,9 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["inference"]) -> Mapping[str, Inference]: ...
 
     @overload
     def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...
@@ -135,17 +141,28 @@ class AttackPlan:
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
+    def crafting_in(self, round_: int) -> Mapping[str, Crafting]:
+        """The attacks that send out a model of their own in this round."""
+        inversions = self.of_kind("inversion").items()
+        return {
+            name: one
+            for name, one in inversions
+            if isinstance(one, Crafting) and one.round == round_
+        }
+
     def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
-        """What an attack on a protocol knows when a round with ``model`` (n_params,) begins."""
+        """What the aggregator's attacks know when a round with ``model`` (n_params,) begins."""
         return Stage(
             number=number,
             hospitals=plan.hospitals,
             model=model,
             layout=plan.network.layout,
+            schema=plan.columns,
             digest=plan.digest,
             secagg=plan.terms.secagg,
             step=1.0 if plan.quantization is None else plan.quantization.step,
             keys=self.keys,
+            records=self.records,
         )
 
     def attacks_in(self, round_: int) -> bool:

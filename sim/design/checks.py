@@ -16,13 +16,14 @@ from sim.design.plan import FederationPlan
 from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.messages import Concluded, ProtocolAttack, Talk, Trip
+from sim.messages import Concluded, Crafting, ProtocolAttack, Talk, Trip
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
     LEVELS,
     Absence,
     Byzantine,
+    Inference,
     Inversion,
     Isolation,
     Knowledge,
@@ -46,6 +47,7 @@ def check(
     isolating = {**attack.of_kind("isolation"), **attack.of_kind("protocol")}
     for several, names in (
         ("inversion", list(inversions)),
+        *_by_question(attack),
         ("attack on secure aggregation", list(isolating)),
         ("backdoor", list(attack.backdoors)),
     ):
@@ -63,7 +65,9 @@ def check(
     for name, one in attack.of_kind("byzantine").items():
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():
-        _try_inversion(name, one, plan)
+        _try_inversion(name, one, plan, attack)
+    for name, asked in attack.of_kind("inference").items():
+        _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
@@ -73,6 +77,14 @@ def check(
             expected = "expected a round of several trips, as of secagg=protocol"
             raise UndefinedError(f"attack.{name}", type(spoiling).__name__, expected)
     _check_privacy(plan, attack, truth)
+
+
+def _by_question(attack: AttackPlan) -> list[tuple[str, list[str]]]:
+    """The names of the inference attacks that ask the same, each with what they are called."""
+    found = dict[str, list[str]]()
+    for name, one in attack.of_kind("inference").items():
+        found.setdefault(f"inference of {one.question}", []).append(name)
+    return list(found.items())
 
 
 def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
@@ -166,8 +178,8 @@ def _try_attack(name: str, attack: Byzantine, plan: FederationPlan, adversary: A
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
-def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
-    """Refuse an inversion that cannot work on this model.
+def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: AttackPlan) -> None:
+    """Refuse an inversion that cannot work on this model, or with these hospitals.
 
     It is tried once on an update of zeros.
     """
@@ -175,10 +187,29 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)
     try:
+        if isinstance(attack, Crafting):
+            weights = attack.crafted(attacks.stage(plan, 1, zeros[0]), stream(0, "check"))
+            returned.array(attack, weights, zeros[0].shape)
         made = attack(seen, stream(0, "check"))
         returned.guesses(attack, made, 1, plan.columns)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _check_inference(
+    name: str, attack: Inference, plan: FederationPlan, hostile: tuple[str, ...]
+) -> None:
+    """Refuse an inference attack that has nobody to ask about, or too few rows to look at."""
+    n_others = len({*plan.hospitals} - {*hostile}) - (attack.party == "hospital" and not hostile)
+    if n_others < 1:
+        expected = f"expected an honest hospital to ask about with attack={name}"
+        raise UndefinedError("adversary.n_hostile", len(hostile), expected)
+    n_rows = len(plan.groups(1))
+    if attack.party == "aggregator" and n_rows < attack.min_rows:
+        expected = (
+            f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
+        )
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
 
 
 def _try_isolation(

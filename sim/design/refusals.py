@@ -9,6 +9,7 @@ Refusal = Literal[
     "plan",
     "round",
     "weights",
+    "imprint",
     "dp",
     "epsilon",
     "secagg",
@@ -31,6 +32,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "plan": "the task is of another plan than the one agreed on",
     "round": "the plan has no such round",
     "weights": "these are not the weights of the plan's model",
+    "imprint": "neurons of the model's first layer look in one direction, as of an imprint",
     "dp": "its policy asks for record-level differential privacy, and the plan has none",
     "epsilon": "one more round would spend a larger epsilon than its policy allows",
     "secagg": "its policy asks for secure aggregation, and the plan has none",
@@ -51,5 +53,5 @@ SENTENCES: Final[Mapping[str, str]] = {
 # those before anything is trained, whatever the protocol
 UNTRAINED: Final = {
     SENTENCES[why]
-    for why in ("plan", "round", "weights", "dp", "epsilon", "secagg", "group", "over")
+    for why in ("plan", "round", "weights", "imprint", "dp", "epsilon", "secagg", "group", "over")
 }

@@ -26,12 +26,14 @@ class PrivacyPolicy:
     ``secagg``: the aggregator must not see the hospital's update alone.
     ``least_group``: the fewest hospitals of a sum that holds the hospital's update, also where
     others are missing.
+    ``no_imprint``: a model whose first neurons look in one direction is not trained.
     """
 
     dp: bool = False
     max_epsilon: float | None = None
     secagg: bool = False
     least_group: int = 1
+    no_imprint: bool = False
 
     def refusal(
         self, plan: FederationPlan, n_records: int, history: History | None = None

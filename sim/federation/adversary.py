@@ -233,6 +233,15 @@ class Adversary:
                 honest = self._attacked(name, attack, honest, stage)
         return honest
 
+    def crafted(self, stage: Stage) -> Weights:
+        """The model that is sent out in a round: the round's, or what an attack makes of it."""
+        model = stage.model
+        for name, attack in self.plan.crafting_in(stage.number).items():
+            rng = self.plan.key.stream("attack", name, stage.number, "crafted")
+            made = returned.array(attack, attack.crafted(stage, rng), model.shape)
+            model = returned.finite(attack, made).astype(np.float32)
+        return model
+
     def isolated(
         self,
         number: int,

@@ -60,7 +60,8 @@ class Roster:
 class Parties:
     """The parties of one run: aggregator, hospitals behind nodes, adversary and observers.
 
-    ``weights`` (n_params,): the model. ``number``: rounds done. ``uploads``: what each hospital
+    ``weights`` (n_params,): the model. ``sent``: the one that an attack sends out in its place in
+    this round, None where none does. ``number``: rounds done. ``uploads``: what each hospital
     uploaded, before its quantization, in a round in which an attack looks for single updates.
     """
 
@@ -83,6 +84,7 @@ class Parties:
         self.aggregator = Aggregator(asked, key)
         self.adversary = Adversary(attack, plan.server.max_records)
         self.initial = self.weights = initial
+        self.sent: Weights | None = None
         self.number = 0
         self.uploads: Mapping[str, Vector] = {}
 
@@ -105,6 +107,11 @@ class Parties:
 
         return server
 
+    @property
+    def received(self) -> Weights:
+        """The model that hospitals receive in the round, (n_params,)."""
+        return self.weights if self.sent is None else self.sent
+
     def start(self) -> None:
         """Tell the observers of the model before round 1."""
         for observer in self.observers:
@@ -114,16 +121,24 @@ class Parties:
         """Begin a round: the aggregator's half of it."""
         self.adversary.start(number)
         self.uploads = {}
-        honest = self.aggregator.round(number, self.weights)
+        self.sent = None
+        if self.attack.crafting_in(number):
+            stage = self.attack.stage(self.plan, number, self.weights)
+            self.sent = self.adversary.crafted(stage)
+        honest = self.aggregator.round(number, self.received)
         if not self.adversary.isolates_in(number):
             return honest
-        stage = self.attack.stage(self.plan, number, self.weights)
-        return self.adversary.talk(honest, stage)
+        return self.adversary.talk(honest, self.attack.stage(self.plan, number, self.received))
 
     def conclude(self, number: int, end: Concluded) -> None:
-        """End a round: the next model, which the observers are given."""
+        """End a round: the next model, which the observers are given.
+
+        After a model that an attack has made, the aggregator goes on with the one before.
+        """
         before = self.weights
-        self.weights, aggregated = self.aggregator.aggregate(number, before, end)
+        received = self.received
+        after, aggregated = self.aggregator.aggregate(number, received, end)
+        self.weights = after if self.sent is None else before
         self.number = number
         isolated = end.isolated
         if isolated is None and end.view is not None and self.adversary.isolates_in(number):
@@ -132,6 +147,7 @@ class Parties:
         seen = Round(
             number=number,
             before=before,
+            received=received,
             after=self.weights,
             aggregated=aggregated,
             moved=self.adversary.moved,
@@ -153,7 +169,7 @@ class Parties:
         away = self.away(number, TRAIN, trained)
         if not self.attack.attacks_in(number):
             return away
-        model = self.weights
+        model = self.received
         most = self.plan.server.max_records
         there = {name: arrived for name, arrived in trained.items() if name not in away}
         reports, _ = screened(there, lambda arrived: arrived.report(len(model), most))

@@ -44,7 +44,8 @@ class Subject:
 class Round:
     """One round of a run, as the simulator knows it after its end.
 
-    ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each
+    ``before`` and ``after`` (n_params,): the model, and the new one. ``received``: the one that
+    hospitals trained, which is ``before`` unless an attack has made another one. ``moved``: of each
     attack on what is sent, how far the reply of each hospital that it concerns was moved.
     ``uploads``: what each hospital uploaded, before its quantization, in a round in which an attack
     looks for single updates. ``isolated``: what it worked out; None without such an attack.
@@ -52,6 +53,7 @@ class Round:
 
     number: int
     before: Weights
+    received: Weights
     after: Weights
     aggregated: Aggregated
     moved: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from sim.evidence import Agreement, FieldScores, OfField, Outcome, outcome
 from sim.evidence.fields import TOLERANCE
 from sim.types import Field, Guess, Schema, TableSchema
 
-MOST = 256  # records behind a row that are scored: among more, nobody is told from the others
+MOST = 256  # records behind a row that are scored; among more, guesses tell nothing
 ABSENT = 1e9  # stands for a value that is absent, far from all that are not
 ROUNDING = 1e-6  # of float32, in standard deviations
 

@@ -151,6 +151,7 @@ def _made(
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
         keys={name: key(seed, "hospital", name) for name in hostile},
+        records={one.name: one.train for one in consortium.hospitals if one.name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,
@@ -222,6 +223,7 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
         max_epsilon=asked.max_epsilon,
         secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
         least_group=asked.least_group or 1,
+        no_imprint=asked.no_imprint,
     )
 
 

@@ -43,6 +43,7 @@ BOUNDED = {
         for name in ("aggregation_tailored", "alie_optimized", "ipm_optimized")
     },
     **{name: [f"attack.{name}.evaluations=3"] for name in ("dlg", "idlg")},
+    "inverting_gradients": ["attack.inverting_gradients.iterations=3"],
     "tableak": ["attack.tableak.iterations=3", "attack.tableak.refinements=3"],
 }
 ATTACKS, RULES, STEPS = (
