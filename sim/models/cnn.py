@@ -71,8 +71,10 @@ class Convolutional(Network):
         values = values.reshape(batch, n * channels, height, width)
         layers = zip(convolutions[::2], convolutions[1::2], self.strides, strict=True)
         for kernels, biases, stride in layers:
-            kernels, biases = kernels.flatten(0, 1), biases.flatten()
-            values = functional.conv2d(values, kernels, biases, stride, self.kernel // 2, 1, n)
+            of_all = kernels.flatten(0, 1)
+            values = functional.conv2d(
+                values, of_all, biases.flatten(), stride, self.kernel // 2, groups=n
+            )
             values = activation(values)
             if self.pool > 1:
                 values = functional.max_pool2d(values, self.pool)
