@@ -54,6 +54,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "not_finite_from": Range(1.0, math.inf),
     **dict.fromkeys(("members", "others"), ANY),  # scores
     "limit": Range(-1.0, math.inf),  # of a rule that is not defined at all
+    "pixels": ANY,  # in the units of the images
     "value": ANY,  # by its metric
 }
 PATIENTS: Final = (
