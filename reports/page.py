@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
     quantized,
     radii,
     ranking,
@@ -231,12 +232,16 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "images": _rows(tables.images(records)),
         "fields": _rows(tables.fields(records)),
         "sureness": findings.sureness(records),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

@@ -3,7 +3,7 @@
 from sim.evidence.fields import Agreement, FieldScores, OfField
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
-from sim.evidence.protection import statement
+from sim.evidence.protection import sentence, statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
@@ -17,12 +17,14 @@ from sim.evidence.records import (
     Isolating,
     Membership,
     MembershipBound,
+    Noised,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Statement,
     Unopened,
     Visibility,
 )
@@ -71,6 +73,7 @@ __all__ = [
     "Line",
     "Membership",
     "MembershipBound",
+    "Noised",
     "OfField",
     "Outcome",
     "Part",
@@ -80,6 +83,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Statement",
     "Unopened",
     "Visibility",
     "append",
@@ -91,6 +95,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "sentence",
     "statement",
     "write_results",
     "write_tables",
