@@ -28,6 +28,7 @@ from reports.analysis import (
     weights,
 )
 from reports.figures import charts, curves, multiples, privacy, style
+from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
@@ -77,7 +78,7 @@ def write_report(
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     found = evidence.read(folder) if everything is None else everything
     records = _of_study(found, manifest)
-    drawn = draw(records, manifest["refused"] or ())
+    drawn = draw(records, manifest["refused"] or (), show_reconstructions=show_reconstructions)
     for title, figure in drawn.items():
         style.finish(figure)
         save(figure, folder / "report" / "figures" / f"{title}.png")
@@ -99,11 +100,15 @@ def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
 
 
 def draw(
-    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused] = (),
+    *,
+    show_reconstructions: bool = False,
 ) -> dict[str, Figure]:
     """The figures that these records have data for, by file name.
 
-    Where one subject takes several figures, these are numbered from 2 on.
+    Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
+    data that is not public are drawn only with ``show_reconstructions``.
     """
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
@@ -113,6 +118,7 @@ def draw(
     trained = [record for record in records if not broken.untrained(record)]
     by_round = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
+    shown = sections.gallery(records, show_reconstructions=show_reconstructions)
     drawings = {
         "heat_map": (
             len(acting) + len(lost) > 1,
@@ -131,6 +137,7 @@ def draw(
             bool(asked := membership.cells(records)),
             partial(curves.membership, asked, looks),
         ),
+        "gallery": (bool(shown), partial(gallery, shown)),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
@@ -229,6 +236,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "fields": _rows(tables.fields(records)),
+        "sureness": findings.sureness(records),
         "inferred": inferred.rows(records),
         "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
