@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,6 +41,27 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
             raise
         if durable:
             _sync(path.parent)
+
+
+def all_or_none(key: str, contents: Mapping[Path, bytes]) -> list[Path]:
+    """Write new files, all of them or none, and give their paths.
+
+    Raises ``InputError`` of ``key``, before anything is written, for one that is there already.
+    """
+    for path in contents:
+        if os.path.lexists(path):
+            raise InputError(key, path, "expected a folder without this file")
+    done = list[Path]()
+    try:
+        for path, content in contents.items():
+            replace(path, content)
+            done.append(path)
+    except BaseException:
+        for path in done:
+            with suppress(OSError):
+                path.unlink()
+        raise
+    return done
 
 
 def append(path: Path, line: bytes) -> None:

@@ -16,6 +16,7 @@ CLEAR: Final = "aggregators.secagg.clear.Clear"  # secure aggregation that hides
 GROUPS: Final = "aggregators.secagg.groups.Groups"  # secure aggregation in groups
 MEAN: Final = "aggregators.rules.mean.Mean"  # the rule of a run without a defense
 RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
+SHADOWS: Final = "clients.shadows.trained"  # federations of an attacker's own making
 SHARED: Final = ("sim.study.run", "clients.app")  # modules that workers share
 PRELOADED: Final = ("sim.study.forked",)  # imports those of SHARED before workers are forked
 

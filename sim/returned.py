@@ -91,6 +91,14 @@ def guesses(plugin: object, value: object, n_rows: int, n_features: int) -> list
     return value
 
 
+def scores(plugin: object, value: object, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Finite scores of an inference attack, (n_questions, n_choices)."""
+    found = array(plugin, value, shape).astype(np.float64)
+    if not np.isfinite(found).all():
+        raise wrong(plugin, "scores that are not finite", "finite ones")
+    return found
+
+
 def with_state(plugin: Stateful[object, object, object], value: object) -> tuple[object, object]:
     """A result with the next state of a plug-in that keeps one."""
     if not isinstance(value, tuple) or len(value) != 2:

@@ -43,12 +43,24 @@ AttackKind: TypeAlias = Literal[
     "faults",
     "messages",
     "inversion",
+    "inference",
     "isolation",
     "aggregator",
     "protocol",
 ]
 # they need no hostile hospital
-BY_AGGREGATOR: tuple[AttackKind, ...] = ("inversion", "isolation", "aggregator", "protocol")
+BY_AGGREGATOR: tuple[AttackKind, ...] = (
+    "inversion",
+    "inference",
+    "isolation",
+    "aggregator",
+    "protocol",
+)
+Question: TypeAlias = Literal["membership", "source", "attribute", "prevalence"]
+Party: TypeAlias = Literal["aggregator", "hospital", "outsider", "outsider_api"]
+# who may infer something from a run: the aggregator; a hospital, from the common models; whoever
+# gets the weights of the final model; whoever can only ask it
+PARTIES: tuple[Party, ...] = ("aggregator", "hospital", "outsider", "outsider_api")
 Absent = Literal["keep", "count_as_hostile"]  # the effect of a missing reply: sim.design.quorum
 
 
@@ -634,6 +646,112 @@ class Isolation(Protocol):
     colludes: ClassVar[bool]
 
     def __call__(self, pooled: Pooled, rng: np.random.Generator, /) -> Isolated: ...
+
+
+class AgreedModel(Protocol):
+    """The agreed model and training, which any party that knows the plan can repeat for itself."""
+
+    def logits(self, weights: Updates, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The logits (n_models, n) of n records by each of the models ``weights``."""
+        ...
+
+    def gradients(self, weights: Vector, records: Records) -> Updates:
+        """The gradient of each record's loss with respect to ``weights``, (n, n_params)."""
+        ...
+
+    def trained(
+        self,
+        records: Records,
+        hospitals: Sequence[str],
+        used: NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> Updates:
+        """The final models (n_models, n_params) of federations of the attacker's own making.
+
+        ``hospitals``: of each of n records, where it lies. ``used`` (n_models, n): the records on
+        which each of the federations trains, all rounds by the plan and nobody hostile in it.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SeenRound:
+    """One round as a party has seen it.
+
+    ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``view``: of the
+    updates, None where there was none; of a hospital, one row: the step of the common model.
+    """
+
+    number: int
+    before: Vector
+    after: Vector
+    view: View | None
+
+
+@dataclass(frozen=True, eq=False)
+class Holdings:
+    """All that a party holds after a run, and what it can compute of it without anybody else.
+
+    ``outputs``: asks the final model for the logits (n,) of ``features`` (n, n_features), which is
+    all that an ``outsider_api`` holds. ``final`` (n_params,): its weights. ``rounds``: those that
+    the attack watches and the party sees. ``own``: a hospital's own name and records.
+    """
+
+    party: Party
+    schema: Schema
+    layout: Layout
+    model: AgreedModel
+    outputs: Callable[[NDArray[np.float32]], NDArray[np.float64]]
+    final: Vector | None = None
+    rounds: tuple[SeenRound, ...] = ()
+    own: tuple[str, Records] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Questions of one kind, n of them, that an inference attack answers with scores.
+
+    ``choices``: the possible answers, the same for each question. ``hospitals``: the hospital that
+    each question is about, empty where that is what is asked. ``records``: the n records in
+    question, as far as the attacker knows them; None for questions about hospitals.
+
+    - ``membership``: was the record trained on by the hospital? One choice, ``member``; ``share``
+      is the share of the asked records for which that is so, which the attacker knows.
+    - ``source``: which hospital trained on the record? The choices are hospitals.
+    - ``attribute``: which level has the record's ``hidden`` field? Its columns are 0.
+    - ``prevalence``: what share of a hospital's records has the condition? One choice, ``share``.
+    """
+
+    question: Question
+    choices: tuple[str, ...]
+    hospitals: tuple[str, ...] = ()
+    records: Records | None = None
+    share: float | None = None
+    hidden: Field | None = None
+
+
+@runtime_checkable
+class Inference(Protocol):
+    """An inference attack: what a party holds after a run -> scores of answers to questions.
+
+    The scores are (n_questions, n_choices), finite, higher for a likelier answer; for a share they
+    are the guess itself. ``party``: who attacks. ``min_rows``: the rows that an aggregator has to
+    see for it. ``watched``: the numbers of the rounds that the attack looks at, in a run of so
+    many; a party that sees no rounds has none of them all the same.
+    """
+
+    about: ClassVar[About]
+    question: ClassVar[Question]
+    min_rows: ClassVar[int]
+
+    @property
+    def party(self) -> Party: ...
+
+    def watched(self, rounds: int) -> Sequence[int]: ...
+
+    def __call__(
+        self, seen: Holdings, asked: Asked, rng: np.random.Generator
+    ) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)

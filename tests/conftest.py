@@ -29,6 +29,7 @@ KINDS = {
     "each_fault": ("attack", "attacks.faults."),
     "each_absence": ("attack", "attacks.faults."),
     "each_inversion": ("attack", "attacks.inversion."),
+    "each_inference": ("attack", "attacks.inference."),
     "each_message_fault": ("attack", "attacks.messages."),
     "each_isolation": ("attack", "attacks.isolation."),
     "each_aggregator_attack": ("attack", "attacks.aggregator."),

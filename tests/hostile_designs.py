@@ -520,9 +520,17 @@ WORDS: dict[str, Make] = {
     "init with a NUL": given("init", "a\0b"),
     "init into a long name": given("init", "x" * 300),
     "init with a flag": given("init", "--nope"),
+    "new of no kind": given("new", "rules", "mine", "x"),
+    "new without a folder": given("new", "rule", "mine"),
+    "new with a path as its name": given("new", "rule", "../mine", "x"),
+    "new with a word of Python as its name": given("new", "attack", "lambda", "x"),
+    "new with a long name": given("new", "attack", "x" * 41, "x"),
+    "new with a name that is taken": given("new", "rule", "krum", "x"),
+    "new into a file": given("new", "rule", "mine", "design.yaml"),
+    "new into a folder that cannot be shown": given("new", "rule", "mine", "a\u202eb"),
 }
 # names of cases that try to make the folder that they name
-MAKE_A_FOLDER = ("a results folder", "init")
+MAKE_A_FOLDER = ("a results folder", "init", "new")
 
 
 def cases() -> dict[tuple[str, str], Make]:

@@ -20,6 +20,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
   wardround compare  [OVERRIDES]        attacks x defenses x seeds -> tradeoff report (the main job)
   wardround validate consortium=DESIGN  a design file against its criteria -> register, verdict
   wardround init     DIR                a commented starter design beside your data
+  wardround new      KIND NAME DIR      the files of a rule or attack of your own, and its test
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
   wardround report   DIR...             rebuild the report from a folder's evidence

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from sim import files
@@ -34,26 +32,8 @@ def init(words: Sequence[str]) -> None:
         raise InputError("init", " ".join(words) or "nothing", "expected one folder, or --schema")
     if not words[0].isprintable():
         raise InputError("init", ascii(words[0]), "expected a path of printable characters")
-    for path in _written(Path(words[0])):
-        print(path)
-
-
-def _written(folder: Path) -> list[Path]:
-    """The files of the starter, all of which are written, or none."""
     from threats import starter
 
-    contents = {folder / name: content for name, content in starter.files().items()}
-    for path in contents:
-        if os.path.lexists(path):
-            raise InputError("init", path, "expected a folder without this file")
-    done = list[Path]()
-    try:
-        for path, content in contents.items():
-            files.replace(path, content)
-            done.append(path)
-    except BaseException:
-        for path in done:
-            with suppress(OSError):
-                path.unlink()
-        raise
-    return done
+    contents = {Path(words[0]) / name: content for name, content in starter.files().items()}
+    for path in files.all_or_none("init", contents):
+        print(path)

@@ -1,4 +1,4 @@
-"""The commands ``wardround run | compare | validate | explain | init | list | report``.
+"""The commands ``wardround run | compare | validate | explain | init | new | list | report``.
 
 Each imports the libraries that it needs when it is asked for.
 """
@@ -47,6 +47,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli.init import init
 
             init(rest)
+        elif command == "new":
+            from sim.cli.new import new
+
+            new(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:

@@ -19,7 +19,7 @@ from sim.plugins import SELF
 
 HYDRA_COMMANDS = ("run", "compare", "explain")
 VALIDATE = "validate"
-COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "list", "report")
+COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "new", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"
 WORKERS = "hydra.launcher.workers"

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from sim.datasets import own_columns, own_files, own_hospitals, own_parquet, own_text
+from sim.datasets.own import Own
 from sim.datasets.own_columns import Asked
 from sim.datasets.own_files import Sources
-from sim.datasets.own_hospitals import Hospitals, Sharing
-from sim.datasets.own_labels import Classes, Values
+from sim.datasets.own_hospitals import Hospitals
 from sim.datasets.own_text import Form
 from sim.datasets.table import Site, Table, consortium, split
-from sim.errors import InputError, number, one_of
+from sim.errors import InputError, one_of
 from sim.seeds import stream
 from sim.types import Consortium, SourceColumn
 
@@ -28,27 +28,16 @@ MISSING = ("NA", "N/A", "NaN", "null", "None", "?", -9, -99, -999, -9999)
 
 
 @dataclass(frozen=True)
-class OwnTables:
+class OwnTables(Own):
     """Patients of a consortium's own files, one a line; label 1 is the condition.
 
-    ``path``: a file, a folder with a file per hospital, or a list of files. ``hospital``: the
-    column that names the hospital; without it each file of several is a hospital, and one file is
-    shared out (``partition``: ``equal``, ``size`` or ``dirichlet``) to ``n_hospitals``. ``label``:
-    the column of the condition; ``positive``: its values of patients with it, ``negative``: of
-    those without, where there are several; or ``positive_from``: the least number with it.
     ``numbers``, ``categories``, ``dates`` and ``leave_out`` name columns whose kind is not to be
     found out. ``levels``: lists of a category and the names of its levels, which may be shown.
-    ``missing``: cells that stand for no value.
+    ``missing``: cells that stand for no value. The other parameters are those of ``Own``.
 
     The data are not public. What may identify a patient is left out (docs/own-data.md).
     """
 
-    path: str | Sequence[str] | None = None
-    hospital: str | None = None
-    label: str | None = None
-    positive: Values = None
-    negative: Values = None
-    positive_from: float | None = None
     numbers: Sequence[str] = ()
     categories: Sequence[str] = ()
     dates: Sequence[str] = ()
@@ -58,28 +47,20 @@ class OwnTables:
     encoding: str = "auto"
     separator: str = "auto"
     decimal: str = "auto"
-    partition: str | None = None
-    n_hospitals: int = 8
-    alpha: float = 0.5
-    min_rows: int = 10
-    test_fraction: float = 0.3
 
     def __post_init__(self) -> None:
-        if not self.label:
-            raise InputError("label", "nothing", "expected the column with the condition")
+        super().__post_init__()
         one_of(own_text.ENCODINGS, encoding=self.encoding)
         one_of(("auto", *own_text.SEPARATORS), separator=self.separator)
         one_of(own_text.DECIMALS, decimal=self.decimal)
         if not all(self.levels):
             expected = "expected a column and the names of its levels in each list"
             raise InputError("levels", "an empty list", expected)
-        _ = self._classes, self._sharing  # which check their own
-        number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
 
     def __call__(self, seed: int) -> Consortium:
         """The consortium of this seed, named ``csv7`` for 7 hospitals."""
         read = _read(own_files.read(self.path, KINDS), _Options(self))
-        parts = self._sharing.parts(read.hospitals, read.table.labels, seed)
+        parts = self.sharing.parts(read.hospitals, read.table.labels, seed)
         sites = list[Site]()
         for name, rows in parts.items():
             draws = stream(seed, "split", name)
@@ -89,14 +70,6 @@ class OwnTables:
         made = consortium(f"csv{len(sites)}", read.table, sites, public=False)
         notes = [*read.notes, *own_hospitals.notes(parts, read.table.labels)]
         return replace(made, columns=read.columns, notes=tuple(notes))
-
-    @property
-    def _classes(self) -> Classes:
-        return Classes(self.positive, self.negative, self.positive_from)
-
-    @property
-    def _sharing(self) -> Sharing:
-        return Sharing(self.hospital, self.partition, self.n_hospitals, self.alpha, self.min_rows)
 
 
 class _Options:
@@ -140,9 +113,9 @@ def _read(sources: Sources, options: _Options) -> _Read:
             raise error
     if own.label == own.hospital:
         raise InputError("label", own.label, "expected another column than hospital=")
-    labels = own._classes.of(frame[own.label])
+    labels = own.classes.of(frame[own.label])
     column = None if own.hospital is None else frame[own.hospital]
-    hospitals = own._sharing.hospitals(files, column)
+    hospitals = own.sharing.hospitals(files, column)
     used = [name for name in frame.columns if name not in (own.label, own.hospital)]
     asked = Asked(
         numbers=tuple(own.numbers),

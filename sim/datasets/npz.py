@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 
 from sim import limits
 from sim.datasets import own_arrays, own_columns, own_files, own_hospitals
+from sim.datasets.own import Own
 from sim.datasets.own_arrays import Array
-from sim.datasets.own_hospitals import Sharing
-from sim.datasets.own_labels import Classes, Values
 from sim.datasets.table import split
-from sim.errors import InputError, number
+from sim.errors import InputError
 from sim.seeds import stream
 from sim.types import Consortium, Hospital, ImageSchema, Records
 
@@ -25,33 +25,19 @@ RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 
 
 @dataclass(frozen=True)
-class OwnImages:
+class OwnImages(Own):
     """Images of a consortium's own files; label 1 is the condition.
 
     Each file holds an array ``images`` (n, height, width) or (n, height, width, channels) of bytes,
     of whole numbers of 16 bits, or of numbers from 0 to 1; an array ``label`` (n,), and where
     hospitals are not the files an array ``hospital`` (n,). The other parameters are those of
-    ``sim.datasets.csv.OwnTables``. The data are not public.
+    ``Own``. The data are not public.
     """
 
-    path: str | Sequence[str] | None = None
-    images: str = "images"
-    hospital: str | None = None
-    label: str | None = "labels"
-    positive: Values = None
-    negative: Values = None
-    positive_from: float | None = None
-    partition: str | None = None
-    n_hospitals: int = 8
-    alpha: float = 0.5
-    min_rows: int = 10
-    test_fraction: float = 0.3
+    column: ClassVar[str] = "array"
 
-    def __post_init__(self) -> None:
-        if not self.label:
-            raise InputError("label", "nothing", "expected the array with the condition")
-        _ = self._classes, self._sharing  # which check their own
-        number(0, 0.9, open_low=True, test_fraction=self.test_fraction)
+    images: str = "images"
+    label: str | None = "labels"
 
     def __call__(self, seed: int) -> Consortium:
         """The consortium of this seed, named ``npz7`` for 7 hospitals."""
@@ -67,12 +53,12 @@ class OwnImages:
             raise InputError("images", shown, "expected images of one size and type")
         images = np.concatenate(whole[self.images])
         schema = _schema(images)
-        labels = self._classes.of(_texts(str(self.label), whole))
+        labels = self.classes.of(_texts(str(self.label), whole))
         column = None if self.hospital is None else _texts(self.hospital, whole)
         n = [len(one) for one in whole[self.images]]
         files = np.repeat(np.array([one.name for one in sources.files], dtype=object), n)
-        hospitals = self._sharing.hospitals(None if sources.alone else files, column)
-        parts = self._sharing.parts(hospitals, labels, seed)
+        hospitals = self.sharing.hospitals(None if sources.alone else files, column)
+        parts = self.sharing.parts(hospitals, labels, seed)
         records = Records(_features(images, schema), labels)
         ordered = sorted(parts.items())
         made = tuple(self._hospital(name, rows, records, seed) for name, rows in ordered)
@@ -111,14 +97,6 @@ class OwnImages:
             expected = "expected one that leaves images to train on and to test on"
             raise InputError("test_fraction", shown, expected)
         return Hospital(name, name, records.take(train), records.take(test))
-
-    @property
-    def _classes(self) -> Classes:
-        return Classes(self.positive, self.negative, self.positive_from)
-
-    @property
-    def _sharing(self) -> Sharing:
-        return Sharing(self.hospital, self.partition, self.n_hospitals, self.alpha, self.min_rows)
 
 
 def _schema(images: Array) -> ImageSchema:

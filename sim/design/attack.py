@@ -29,6 +29,7 @@ from sim.types import (
     Demand,
     Divided,
     Fault,
+    Inference,
     Inversion,
     Isolation,
     Poison,
@@ -43,6 +44,7 @@ Attack: TypeAlias = (
     | Absence
     | MessageFault
     | Inversion
+    | Inference
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
@@ -83,6 +85,9 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["inversion"]) -> Mapping[str, Inversion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["inference"]) -> Mapping[str, Inference]: ...
 
     @overload
     def of_kind(self, kind: Literal["isolation"]) -> Mapping[str, Isolation]: ...

@@ -23,6 +23,7 @@ from sim.types import (
     LEVELS,
     Absence,
     Byzantine,
+    Inference,
     Inversion,
     Isolation,
     Knowledge,
@@ -46,6 +47,7 @@ def check(
     isolating = {**attack.of_kind("isolation"), **attack.of_kind("protocol")}
     for several, names in (
         ("inversion", list(inversions)),
+        *_by_question(attack),
         ("attack on secure aggregation", list(isolating)),
         ("backdoor", list(attack.backdoors)),
     ):
@@ -64,6 +66,8 @@ def check(
         _try_attack(name, one, plan, attack.schedule)
     for name, one in inversions.items():
         _try_inversion(name, one, plan)
+    for name, asked in attack.of_kind("inference").items():
+        _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
@@ -73,6 +77,14 @@ def check(
             expected = "expected a round of several trips, as of secagg=protocol"
             raise UndefinedError(f"attack.{name}", type(spoiling).__name__, expected)
     _check_privacy(plan, attack, truth)
+
+
+def _by_question(attack: AttackPlan) -> list[tuple[str, list[str]]]:
+    """The names of the inference attacks that ask the same, each with what they are called."""
+    found = dict[str, list[str]]()
+    for name, one in attack.of_kind("inference").items():
+        found.setdefault(f"inference of {one.question}", []).append(name)
+    return list(found.items())
 
 
 def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
@@ -179,6 +191,22 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan) -> None:
         returned.guesses(attack, made, 1, plan.columns.n_features)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
+
+
+def _check_inference(
+    name: str, attack: Inference, plan: FederationPlan, hostile: tuple[str, ...]
+) -> None:
+    """Refuse an inference attack that has nobody to ask about, or too few rows to look at."""
+    n_others = len({*plan.hospitals} - {*hostile}) - (attack.party == "hospital" and not hostile)
+    if n_others < 1:
+        expected = f"expected an honest hospital to ask about with attack={name}"
+        raise UndefinedError("adversary.n_hostile", len(hostile), expected)
+    n_rows = len(plan.groups(1))
+    if attack.party == "aggregator" and n_rows < attack.min_rows:
+        expected = (
+            f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
+        )
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
 
 
 def _try_isolation(

@@ -60,6 +60,8 @@ EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
 IMAGES: Final = "attacked images"
+ASKED: Final = "records asked about"
+TRAINED_ON: Final = "records asked about that were trained on"
 MARKED: Final = "marked test records, not of the target class"
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -147,6 +149,71 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "guessed shares",
         scopes=EVERYWHERE,
+    ),
+    "membership_auc": Metric(
+        "AUC of membership inference",
+        "share of pairs",
+        SHARE,
+        "higher",
+        ASKED,
+        scopes=EVERYWHERE,
+        null="membership_auc_null",
+    ),
+    "membership_tpr_at_1fpr": Metric(
+        "training records recognized at 1 % false positives",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED_ON,
+        "clusters",
+        null="membership_tpr_at_1fpr_null",
+    ),
+    "membership_tpr_at_01fpr": Metric(
+        "training records recognized at 0.1 % false positives",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED_ON,
+        "clusters",
+        null="membership_tpr_at_01fpr_null",
+    ),
+    "membership_advantage": Metric(
+        "largest true minus false positive rate of membership inference",
+        "share",
+        SHARE,
+        "higher",
+        ASKED,
+        null="membership_advantage_null",
+    ),
+    "membership_auc_null": Metric(
+        "AUC between two halves of the records that were not trained on",
+        "share of pairs",
+        SHARE,
+        "neither",
+        ASKED,
+    ),
+    "membership_tpr_at_1fpr_null": Metric(
+        "training records recognized at 1 % false positives, answers shuffled",
+        "share",
+        SHARE,
+        "neither",
+        TRAINED_ON,
+        "clusters",
+    ),
+    "membership_tpr_at_01fpr_null": Metric(
+        "training records recognized at 0.1 % false positives, answers shuffled",
+        "share",
+        SHARE,
+        "neither",
+        TRAINED_ON,
+        "clusters",
+    ),
+    "membership_advantage_null": Metric(
+        "largest true minus false positive rate, answers shuffled",
+        "share",
+        SHARE,
+        "neither",
+        ASKED,
     ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from sim.evidence import roc
 from sim.evidence.images import LEAST_MSE
 from sim.evidence.metrics import ANY, METRICS, POSITIVE, SHARE, SIMILARITY, Range
 
@@ -26,6 +27,12 @@ RANGES: Final[Mapping[str, Range]] = {
             "advantage",
             "tpr_at_1fpr",
             "tpr_at_01fpr",
+            "false_positives",
+            "true_positives",
+            "bound",
+            "lowest",
+            "highest",
+            "allowed",
         ),
         SHARE,
     ),
@@ -37,6 +44,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "mse": Range(LEAST_MSE, 1.0),
     "ssim": SIMILARITY,
     "not_finite_from": Range(1.0, math.inf),
+    **dict.fromkeys(("members", "others"), ANY),  # scores
     "limit": Range(-1.0, math.inf),  # of a rule that is not defined at all
     "value": ANY,  # by its metric
 }
@@ -50,6 +58,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "false_trigger_rate": "backdoor",
     "reconstruction_rate": "inversion",
     "updates_recovered": "isolation",
+    "membership_auc": "membership",
 }
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
@@ -58,7 +67,7 @@ LARGEST = 2**63  # of whole numbers; seeds are below it
 
 def implausible(record: RunRecord) -> tuple[str, str] | None:
     """The first figure that no run can have: its key and what was expected; None without one."""
-    looks = (_ranges, _outcomes, _curve, _contradictions, _details, _images)
+    looks = (_ranges, _outcomes, _curve, _contradictions, _details, _images, _membership)
     return next((found for look in looks for found in look(record)), None)
 
 
@@ -232,6 +241,32 @@ def _images(record: RunRecord) -> Iterator[tuple[str, str]]:
         stated = record.value(metric)
         if n and (stated is None or not math.isclose(stated, sum(values) / n, abs_tol=1e-6)):
             yield f"outcomes.{metric}", "expected the mean of inversion.images"
+
+
+def _membership(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What the scores of a membership inference have to agree with: the outcomes made of them."""
+    found = record.membership
+    if found is None:
+        return
+    members = found.members
+    others = found.others
+    if members != sorted(members) or others != sorted(others):
+        yield "membership", "expected scores in their order"
+    if not members or not others:
+        return
+    expected = {
+        "membership_auc": roc.auc(members, others),
+        "membership_advantage": roc.advantage(members, others),
+        "membership_tpr_at_1fpr": roc.true_positives(members, others, 0.01),
+        "membership_tpr_at_01fpr": roc.true_positives(members, others, 0.001),
+    }
+    for metric, value in expected.items():
+        stated = record.value(metric)
+        if stated is not None and not math.isclose(stated, value, abs_tol=1e-9):
+            yield f"outcomes.{metric}", "expected what the scores of membership give"
+    for one in found.bounds:
+        if one.exceeded != (one.lowest > one.allowed):
+            yield "membership.bounds.exceeded", "expected whether lowest is above allowed"
 
 
 def _repeated(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -42,10 +42,11 @@ class Engagement(Part):
 
     ``attack_distance``: mean over hostile hospitals and attacked rounds of |sent - honest| /
     |honest|; of a fault 1 where nothing usable was sent, else the larger of that and the relative
-    change of the record count; for inversion the number of records attacked; for an aggregator 1
-    where it asks for other terms than agreed; for an attack on sums 1 where there was a sum; for
-    one on a protocol the share of rounds in which it changed what hospitals are asked, or nothing
-    is hidden; for a fault in messages 1. With several attacks, the least of theirs.
+    change of the record count; for inversion the number of records attacked; for inference the
+    number of rounds that gave a new model; for an aggregator 1 where it asks for other terms than
+    agreed; for an attack on sums 1 where there was a sum; for one on a protocol the share of rounds
+    in which it changed what hospitals are asked, or nothing is hidden; for a fault in messages 1.
+    With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
     steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
@@ -180,6 +181,47 @@ class Isolating(Part):
     colluding: list[str]
 
 
+class MembershipBound(Part):
+    """The bound that private training puts on membership inference, beside what was measured.
+
+    At the false positive rate ``false_positives`` no attack has a true positive rate above
+    ``bound``. Measured was ``true_positives``, with a lower limit of ``lowest`` from its sample;
+    ``highest`` is the upper limit of the false positive rate there, and ``allowed`` the bound at
+    that rate. Both limits hold with 97.5 % each. ``exceeded``: ``lowest`` is above ``allowed``, so
+    the guarantee or the attack's scoring is wrong.
+    """
+
+    false_positives: float
+    bound: float
+    true_positives: float
+    lowest: float
+    highest: float
+    allowed: float
+    exceeded: bool
+
+
+class Membership(Part):
+    """A membership inference: who asked what, and the scores of the records asked about.
+
+    What was achieved are the outcomes ``membership_...``. ``party``: who attacks. ``rounds``: those
+    that it looked at. ``members`` and ``others``: scores, sorted, of records that were trained on
+    and of held-out records of the same hospitals; they are of nobody in particular. ``bounds``: of
+    private training.
+    """
+
+    attack: str
+    party: str
+    rounds: list[int]
+    members: list[float]
+    others: list[float]
+    bounds: list[MembershipBound]
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether more was inferred than private training allows."""
+        return any(one.exceeded for one in self.bounds)
+
+
 class BackdoorGoal(Part):
     """The attack that teaches the model a mark, and the class that marked records are put into.
 
@@ -297,6 +339,7 @@ class RunRecord(Part):
     unmasking: list[str] = Field(default=[])
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
     isolation: Isolating | None = None
+    membership: Membership | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

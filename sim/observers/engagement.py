@@ -40,13 +40,14 @@ class Moved:
     ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a
     reply each. ``aggregates``: of each round with a view, the distance of the aggregate from the
     plain mean. ``n_rows``: rows of each aggregated view. ``n_attacked``: records behind the rows of
-    the rounds whose views are inverted.
+    the rounds whose views are inverted. ``n_learned``: rounds that gave a new model.
     """
 
     sent: dict[str, list[float]] = field(default_factory=dict)
     aggregates: list[float] = field(default_factory=list)
     n_rows: list[int] = field(default_factory=list)
     n_attacked: int = 0
+    n_learned: int = 0
 
 
 class EngagementObserver:
@@ -75,6 +76,7 @@ class EngagementObserver:
             return
         if skipped is None and seen.aggregated.aggregate is not None:
             self.state.n_rows.append(len(view.rows))
+            self.state.n_learned += 1
             distance = relative_distance(seen.aggregated.aggregate, mean_of(view))
             self.state.aggregates.append(distance)
         elif skipped is not None and skipped.cause != "not_finite":
@@ -133,6 +135,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    if subject.attack.of_kind("inference"):
+        found.append(float(state.n_learned))
     if subject.attack.of_kind("aggregator"):
         found.append(float(subject.attack.demanded(subject.plan).digest != subject.plan.digest))
     return _least(found)

@@ -27,6 +27,7 @@ from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
+from sim.observers.inference import InferenceObserver
 from sim.observers.influence import Influence
 from sim.observers.isolation import IsolationObserver
 from sim.observers.privacy import PrivacyObserver
@@ -53,6 +54,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     Evaluation,
     SelectionObserver,
     ReconstructionObserver,
+    InferenceObserver,
     IsolationObserver,
     EngagementObserver,
     QuantizingObserver,

@@ -20,6 +20,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"access\[.*\].*",  # the visibility table
     r"conflicts\[groups-redraw\].*",
     r"isolation",
+    r"membership",
     r"config\.secagg\.agreement",
     r"unmasking",  # what it withstands
     r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",

@@ -21,6 +21,7 @@ from sim.config.build import build
 from sim.errors import InputError
 from sim.study.experiment import from_text
 from tests import ROOT, hostile_words
+from tests.answers import Answers, answered
 from tests.federation import experiment
 
 # one process makes what all tests of this file look at
@@ -33,20 +34,9 @@ PROMISED, PATIENCE = 10, 120
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What the command did with each case, one after the other in a process under an audit hook."""
-    folder = tmp_path_factory.mktemp("hostile")
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "tests.hostile_words", str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {
-        (line["kind"], line["name"]): line for line in map(json.loads, done.stdout.splitlines())
-    }
+    return answered(tmp_path_factory.mktemp("hostile"), "tests.hostile_words")
 
 
 def test_the_tables_are_as_large_as_they_claim() -> None:
@@ -57,7 +47,7 @@ def test_the_tables_are_as_large_as_they_claim() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{kind}-{name[:60]}" for kind, name in CASES])
 def test_it_is_refused_in_one_line_and_nothing_is_run_or_written(
-    case: tuple[str, str], answers: dict[tuple[str, str], dict[str, Any]]
+    case: tuple[str, str], answers: Answers
 ) -> None:
     answer = answers[case]
     assert (answer["code"], answer["out"]) == (2, "")
@@ -80,7 +70,7 @@ CIRCLES = {
 
 @pytest.mark.parametrize(("case", "place"), CIRCLES.items(), ids=CIRCLES.keys())
 def test_defaults_that_lead_back_to_their_file_are_reported_with_its_name(
-    case: str, place: str, answers: dict[tuple[str, str], dict[str, Any]]
+    case: str, place: str, answers: Answers
 ) -> None:
     lines = answers["file", case]["err"]
     assert f"/{place}.yaml: its defaults lead back to it ({place} -> " in lines

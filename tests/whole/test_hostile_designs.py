@@ -4,16 +4,11 @@ and what cannot be is refused in one line, at once.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from typing import Any
-
 import pytest
 import yaml
 
 from tests import ROOT, hostile_designs
+from tests.answers import Answers, answered
 from tests.hostile_words import SECRET
 from tests.threats import test_design_files as small
 
@@ -35,20 +30,9 @@ PROMISED = 10  # seconds of the processor
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What the commands did with each case, one after the other in a process under a hook."""
-    folder = tmp_path_factory.mktemp("hostile")
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "tests.hostile_designs", str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {
-        (line["kind"], line["name"]): line for line in map(json.loads, done.stdout.splitlines())
-    }
+    return answered(tmp_path_factory.mktemp("hostile"), "tests.hostile_designs")
 
 
 def test_the_tables_are_as_large_as_they_claim() -> None:
@@ -58,7 +42,7 @@ def test_the_tables_are_as_large_as_they_claim() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
 def test_it_is_refused_in_one_line_and_nothing_is_run_or_written(
-    case: tuple[str, str], answers: dict[tuple[str, str], dict[str, Any]]
+    case: tuple[str, str], answers: Answers
 ) -> None:
     answer = answers[case]
     assert (answer["code"], answer["out"]) == (2, "")

@@ -1,0 +1,1 @@
+"""Attacks that infer something about patients from what a party holds after a run."""

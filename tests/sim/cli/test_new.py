@@ -1,0 +1,106 @@
+"""``wardround new`` writes a plug-in that works, with a test that passes, or nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.cli import new
+from tests import ROOT
+from tests.commands import wardround
+
+FILES = {
+    "rule": {
+        "own_mine/__init__.py",
+        "own_mine/mine.py",
+        "conf/aggregator/mine.yaml",
+        "conf/defense/mine.yaml",
+        "test_mine.py",
+    },
+    "attack": {
+        "own_mine/__init__.py",
+        "own_mine/byzantine/__init__.py",
+        "own_mine/byzantine/mine.py",
+        "conf/attack/mine.yaml",
+        "test_mine.py",
+    },
+}
+CHOSEN = {"rule": "defense=mine", "attack": "attack=[mine]"}
+SMALL = ("consortium=heart12", "training.rounds=1", "model=logistic", "adversary.n_hostile=2")
+
+
+def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python, called in the folder as its reader calls it."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([".", str(ROOT)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_it_writes_passes_its_test_runs_and_is_clean(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wardround("new", kind, "mine", str(tmp_path)) == 0
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert made == FILES[kind]
+    printed = capsys.readouterr().out
+    assert all(str(tmp_path / name) in printed for name in FILES[kind])
+    tested = called(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py")
+    assert "3 passed" in tested.stdout, tested.stdout
+    words = ("plugins=[own_mine]", "--config-dir", "conf", CHOSEN[kind], *SMALL)
+    ran = called(tmp_path, "-m", "sim.cli.command", "run", *words, "hydra.run.dir=out")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+    for check in (("check", "--select=E,F,I,B,UP"), ("format", "--check")):
+        linted = called(
+            tmp_path, "-m", "ruff", *check, "--no-cache", "--isolated", "--line-length=100"
+        )
+        assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_nothing_is_written_where_a_file_of_its_own_is_there(kind: str, tmp_path: Path) -> None:
+    taken = tmp_path / "test_mine.py"
+    taken.write_text("mine")
+    assert wardround("new", kind, "mine", str(tmp_path)) == 2
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [taken]
+    assert taken.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "expected rule|attack, a name, DIR"),
+        (["step", "mine", "x"], "expected one of rule, attack"),
+        (["rule", "Mine", "x"], "expected small letters"),
+        (["rule", "mine__", "x"], "expected small letters"),
+        (["attack", "class", "x"], "expected small letters"),
+        (["rule", "median", "x"], "expected a name that no rule of this project has"),
+        (["attack", "alie", "x"], "expected a name that no attack of this project has"),
+    ],
+)
+def test_wrong_words_are_refused(
+    words: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert wardround("new", *words) == 2
+    assert expected in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_help_names_its_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert wardround("new", "--help") == 0
+    printed = capsys.readouterr().out
+    assert all(f"wardround new {kind} NAME DIR" in printed for kind in new.FILES)
