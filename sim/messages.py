@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.seeds import Key
-from sim.types import About, Isolated, Layout, Node, View
+from sim.types import About, Inversion, Isolated, Layout, Node, Records, Schema, Vector, View
 
 Value: TypeAlias = (
     bool | int | float | str | bytes | list[int] | list[float] | list[str] | list[bytes]
@@ -128,24 +128,41 @@ Replies: TypeAlias = Mapping[str, Arrival]  # of each hospital asked, in order o
 Talk: TypeAlias = Generator[Trip, Replies, Concluded]  # the aggregator's half of a round
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """What an attack knows when a round begins.
+    """What an attack of the aggregator knows when a round begins.
 
     ``hospitals``: of the plan, in its order. ``model`` (n_params,): the weights of the round.
-    ``layout``: of its parameters. ``digest``: of the plan. ``secagg``: the agreed parameters of
-    secure aggregation. ``step``: the unit in which updates are added up. ``keys``: of the hospitals
-    that collude, from which their secrets follow.
+    ``layout``: of its parameters. ``schema``: of a record. ``digest``: of the plan. ``secagg``: the
+    agreed parameters of secure aggregation. ``step``: the unit in which updates are added up.
+    ``keys`` and ``records``: of the hospitals that collude; from the keys their secrets follow.
     """
 
     number: int
     hospitals: tuple[str, ...]
     model: NDArray[np.float32]
     layout: Layout
+    schema: Schema
     digest: str = ""
     secagg: Node = field(default_factory=dict)
     step: float = 1.0
     keys: Mapping[str, Key] = field(default_factory=dict)
+    records: Mapping[str, Records] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Crafting(Inversion, Protocol):
+    """An inversion by an aggregator that sends out a model of its own in the attacked round.
+
+    What hospitals make of that model, the aggregator reads and then throws away.
+    """
+
+    @property
+    def round(self) -> int: ...
+
+    def crafted(self, stage: Stage, rng: np.random.Generator, /) -> Vector:
+        """The weights (n_params,) that it sends in place of the round's."""
+        ...
 
 
 @runtime_checkable

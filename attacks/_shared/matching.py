@@ -14,7 +14,7 @@ from sim.types import ImageSchema, LocalTraining, Observation, Schema, Updates, 
 MOST_RECORDS = 64  # behind a row that is searched
 
 # updates (n_tries, n_params) -> of each its mismatch (n_tries,), and the gradient of that
-Mismatch = Callable[[Updates], tuple[NDArray[np.float64], Updates]]
+Mismatch = Callable[[Updates], tuple[NDArray[np.floating], Updates]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,14 @@ class Search:
         return made_up((n_tries, len(self.labels)), self.schema, rng)
 
     def mismatch(
-        self, features: NDArray[np.float64], labels: NDArray[np.float64], of: Mismatch
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        self, features: NDArray[np.floating], labels: NDArray[np.floating], of: Mismatch
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
         """How far the updates of tries are off, and the derivatives by features and by labels."""
         updates, pull_back = self.training.traced(features, labels, self.n_hospitals)
         values, slope = of(updates)
         return values, *pull_back(slope)
 
-    def fitting(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def fitting(self, features: NDArray[np.floating]) -> NDArray[np.floating]:
         """The nearest records that the schema allows: pixels lie from 0 to 1."""
         return np.clip(features, 0, 1) if isinstance(self.schema, ImageSchema) else features
 
@@ -77,8 +77,24 @@ def squared(update: Vector) -> Mismatch:
     """The squared distance from ``update``, over its squared length."""
     scale = float(update @ update)
 
-    def of(updates: Updates) -> tuple[NDArray[np.float64], Updates]:
+    def of(updates: Updates) -> tuple[NDArray[np.floating], Updates]:
         gap = updates - update
         return (gap * gap).sum(axis=1) / scale, 2 * gap / scale
+
+    return of
+
+
+def cosine(observed: Updates) -> Mismatch:
+    """One minus the cosine with the observed update of each try, (n_tries, n_params)."""
+    tiny = np.finfo(np.float64).tiny
+    aims = observed / np.linalg.norm(observed, axis=1, keepdims=True)
+
+    def of(updates: Updates) -> tuple[NDArray[np.floating], Updates]:
+        length = np.linalg.norm(updates.astype(np.float64), axis=1, keepdims=True)
+        length = np.maximum(length, tiny)
+        directions = updates / length
+        cosines = np.einsum("ij,ij->i", directions, aims)[:, None]
+        slope = (cosines * directions - aims) / length
+        return 1 - cosines[:, 0], slope.astype(updates.dtype)
 
     return of

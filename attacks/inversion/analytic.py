@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from attacks._shared.candidates import grouped, plausible
 from attacks._shared.labels import prevalences
-from sim.errors import RefusedError, number, whole
-from sim.types import About, Guess, Layout, Observation, Vector
+from attacks._shared.layers import first_layer
+from sim.errors import number, whole
+from sim.types import About, Guess, Observation, Vector
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class AnalyticInversion:
             RefusedError: the model does not start with a linear layer with a bias on the features
                 of the schema.
         """
-        weight, bias = first_layer(seen.layout, seen.schema.n_features)
+        weight, bias = first_layer(seen.layout, seen.schema.n_features, self.about.title)
         shares = prevalences(seen, rng)
         found = []
         for row, share in zip(seen.view.rows.astype(np.float64), shares, strict=True):
@@ -66,24 +67,3 @@ class AnalyticInversion:
         order = np.argsort(-size, kind="stable")
         moved = order[size[order] > max(self.threshold * size.max(), np.finfo(np.float64).tiny)]
         return np.asarray(weight.reshape(len(bias), -1)[moved] / bias[moved, None])
-
-
-def first_layer(layout: Layout, n_features: int) -> tuple[slice, slice]:
-    """Where weight and bias of the linear layer that reads the records lie in the vector.
-
-    They have the shapes (n_out, n_features) and (n_out,).
-
-    Raises:
-        RefusedError: there is no such layer.
-    """
-    if len(layout) > 1:
-        (name, shape), following = layout[:2]
-        bias = f"{name.removesuffix('weight')}bias"
-        if len(shape) == 2 and shape[1] == n_features and following == (bias, shape[:1]):
-            end = shape[0] * n_features
-            return slice(0, end), slice(end, end + shape[0])
-    shown = ", ".join(f"{name} {shape}" for name, shape in layout[:2])
-    raise RefusedError(
-        f"layout={shown}, ...: AnalyticInversion needs a first linear layer on"
-        f" {n_features} features, with a bias"
-    )

@@ -21,6 +21,7 @@ Put a hospital consortium's federated-learning design on trial before it is depl
   wardround validate consortium=DESIGN  a design file against its criteria -> register, verdict
   wardround init     DIR                a commented starter design beside your data
   wardround new      KIND NAME DIR      the files of a rule or attack of your own, and its test
+  wardround audit    [OVERRIDES]        what private training spends, measured beside its claim
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
   wardround report   DIR...             rebuild the report from a folder's evidence
@@ -30,9 +31,9 @@ Overrides are Hydra's, as in:
 compare with adversary.n_hostile=[0,1,2,3] shows how many hostile hospitals each defense withstands.
 hydra.run.dir=DIR chooses where a run writes; --help and --cfg job work in each.
 plugins=[PACKAGE] lets a package of your own name its plug-ins in the configuration.
-Exit codes: 0 done (validate: every criterion is met), 1 validate: not met or not decided,
-2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be written,
-130 interrupted.
+Exit codes: 0 done (validate: every criterion is met), 1 validate: not met or not decided, audit:
+the claim is refuted, 2 wrong input, 70 a fault of wardround or of a plug-in, 74 output cannot be
+written, 130 interrupted.
 """
 ONLY_TELL = ("--help", "-h", "--version", "--cfg", "-c", "--plan")  # flags with which nothing runs
 INTERRUPTED = (
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(command, words[1:])
     except InputError as error:
         return failures.wrong_input(error)
-    asks_version = command in given.HYDRA_COMMANDS and given.flags(words[1:]).version
+    rest = given.for_hydra(command, words[1:])
+    asks_version = command in given.HYDRA_COMMANDS and given.flags(rest).version
     if command == "--version" or asks_version:
         from importlib.metadata import version  # which takes longer than all the rest
 
@@ -85,9 +87,10 @@ def _check(command: str, rest: Sequence[str]) -> None:
     if command == given.VALIDATE:
         plugins.choose(given.chosen(given.validation(rest).words))
     if command in given.HYDRA_COMMANDS:
-        given.check(rest)
-        plugins.choose(given.chosen(rest))
-        if (folder := given.flags(rest).config_dir) is not None:
+        of_hydra = given.for_hydra(command, rest)
+        given.check(of_hydra)
+        plugins.choose(given.chosen(of_hydra))
+        if (folder := given.flags(of_hydra).config_dir) is not None:
             from sim.config import foreign
 
             foreign.check(folder)

@@ -1,6 +1,6 @@
-"""The commands ``wardround run | compare | validate | explain | init | new | list | report``.
+"""The commands of ``wardround``: each imports the libraries that it needs when it is asked for.
 
-Each imports the libraries that it needs when it is asked for.
+run | compare | validate | audit | explain | init | new | list | report
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from sim.cli import failures
-from sim.config.words import HYDRA_COMMANDS, VALIDATE, flags
+from sim.config.words import AUDIT, HYDRA_COMMANDS, VALIDATE, flags, for_hydra
 from sim.errors import InputError, RefusedError
 
 # the name of the configuration that a command starts from
@@ -35,6 +35,8 @@ def run_command(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     command, *rest = words
     try:
+        if command == AUDIT:
+            return _audit(rest)
         if command in HYDRA_COMMANDS:
             _hydra(command, rest)
         elif command == "list":
@@ -83,6 +85,20 @@ def _hydra(command: str, words: Sequence[str]) -> None:
             swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
             if swept is not None:
                 tasks.end_sweep(swept, repeat.of_words(command, words), start)
+
+
+def _audit(words: Sequence[str]) -> int:
+    from sim.config.hydra_errors import one_line
+    from sim.study import jobs
+
+    asked = flags(for_hydra(AUDIT, words))
+    if asked.help or asked.cfg:
+        with one_line():
+            print(jobs.described(AUDIT, asked), end="")
+        return 0
+    from sim.cli import audit
+
+    return audit.main(words)
 
 
 def _validate(words: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from rich.text import Text
 from sim import evidence
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
-from sim.evidence import Chain, RunRecord
+from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
 from sim.study.aside import aside
@@ -121,6 +121,9 @@ def report(words: Sequence[str]) -> None:
     search_for_cycles()
     for word in words:
         folder = Path(word)
+        if (folder / audits.AUDITS).exists():
+            print_place(page_of_audits(folder))
+            continue
         if _holds_runs(folder):
             print_place(sweeps.write(folder)[0])
             continue
@@ -191,6 +194,13 @@ def page_of_verdict(folder: Path, chain: Chain) -> Path:
     from reports.validation import write_validation
 
     return write_validation(folder, chain)
+
+
+def page_of_audits(folder: Path) -> Path:
+    """The page of audits, written from the files of their folder."""
+    from reports.audits import write
+
+    return write(folder)
 
 
 def print_place(page: Path) -> None:

@@ -36,12 +36,14 @@ class Adversary(Values):
 class Server(Values):
     """The aggregator's limits on what hospitals report, and what a missing reply changes.
 
-    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``.
+    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``. ``on_spent``: the
+    consortium goes on without a hospital that has spent its budget, or ends.
     """
 
     max_records: int = Field(ge=1)
     weight_cap: float = Field(ge=1, allow_inf_nan=False)
     absent: Absent = "keep"
+    on_spent: Literal["go_on", "end"] = "go_on"
 
 
 class Policy(Values):
@@ -50,13 +52,14 @@ class Policy(Values):
     Null: what the plan promises, no more. ``dp``: whether records must be protected by record-level
     DP. ``max_epsilon``: the most that a record may lose over all rounds. ``secagg``: whether the
     aggregator must not see a hospital's update alone. ``least_group``: the fewest hospitals of a
-    sum.
+    sum. ``no_imprint``: whether a model is refused whose first neurons look in one direction.
     """
 
     dp: bool | None = None
     max_epsilon: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     secagg: bool | None = None
     least_group: int | None = Field(default=None, ge=1)
+    no_imprint: bool = False
     hospitals: list[str] = Field(default=[])
 
     @property

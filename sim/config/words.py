@@ -17,8 +17,10 @@ from sim.errors import InputError
 from sim.near import choice
 from sim.plugins import SELF
 
-HYDRA_COMMANDS = ("run", "compare", "explain")
+HYDRA_COMMANDS = ("run", "compare", "explain", "audit")
 VALIDATE = "validate"
+AUDIT = "audit"
+OWN_FLAGS = {"audit": ("--json",)}  # of commands, beside those of Hydra
 COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "new", "list", "report")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"
@@ -51,8 +53,13 @@ def flags(words: Sequence[str]) -> Namespace:
     return _parser(words).parse_intermixed_args(list(words))
 
 
+def for_hydra(command: str, words: Sequence[str]) -> list[str]:
+    """The words of a command without the flags that it reads itself."""
+    return [word for word in words if word not in OWN_FLAGS.get(command, ())]
+
+
 def check(words: Sequence[str]) -> None:
-    """Raise ``InputError`` for the first word that ``run``, ``compare`` and ``explain`` refuse."""
+    """Raise ``InputError`` for the first word that the commands of ``HYDRA_COMMANDS`` refuse."""
     if len(words) > MOST_WORDS:
         raise InputError("overrides", f"{len(words)} words", f"expected at most {MOST_WORDS}")
     for word in words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args, overload
 
 import numpy as np
@@ -16,7 +16,7 @@ from sim.design.plan import FederationPlan, agreed
 from sim.design.site import Site
 from sim.errors import InputError
 from sim.kinds import TrainingAttack
-from sim.messages import MessageFault, ProtocolAttack, Stage
+from sim.messages import Crafting, MessageFault, ProtocolAttack, Stage
 from sim.seeds import Key
 from sim.training import Training
 from sim.types import (
@@ -28,12 +28,15 @@ from sim.types import (
     Byzantine,
     Demand,
     Divided,
+    Evasion,
+    Extraction,
     Fault,
     Inference,
     Inversion,
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
 )
 
 Attack: TypeAlias = (
@@ -48,6 +51,9 @@ Attack: TypeAlias = (
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
+    | Evasion
+    | Extraction
+    | ReleaseCheck
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -58,7 +64,7 @@ class AttackPlan:
 
     ``schedule``: in which rounds they attack, and what they know.
     ``absent``: by name of each attack that is an absence, the honest hospitals that it concerns.
-    ``keys``: of the hostile hospitals, by name, from which their secrets follow.
+    ``keys`` and ``records``: of the hostile hospitals, by name; from the keys their secrets follow.
     """
 
     hostile: tuple[str, ...]
@@ -67,6 +73,7 @@ class AttackPlan:
     absent: Mapping[str, tuple[str, ...]]
     key: Key
     keys: Mapping[str, Key]
+    records: Mapping[str, Records] = field(repr=False)
 
     @overload
     def of_kind(self, kind: Literal["poison"]) -> Mapping[str, Poison]: ...
@@ -97,6 +104,15 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["evasion"]) -> Mapping[str, Evasion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["extraction"]) -> Mapping[str, Extraction]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["release"]) -> Mapping[str, ReleaseCheck]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...
@@ -140,17 +156,28 @@ class AttackPlan:
         dp = plan.terms.dp if demand.dp else None
         return agreed(plan.terms.model_copy(update={"training": training, "dp": dp}))
 
+    def crafting_in(self, round_: int) -> Mapping[str, Crafting]:
+        """The attacks that send out a model of their own in this round."""
+        inversions = self.of_kind("inversion").items()
+        return {
+            name: one
+            for name, one in inversions
+            if isinstance(one, Crafting) and one.round == round_
+        }
+
     def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
-        """What an attack on a protocol knows when a round with ``model`` (n_params,) begins."""
+        """What the aggregator's attacks know when a round with ``model`` (n_params,) begins."""
         return Stage(
             number=number,
             hospitals=plan.hospitals,
             model=model,
             layout=plan.network.layout,
+            schema=plan.columns,
             digest=plan.digest,
             secagg=plan.terms.secagg,
             step=1.0 if plan.quantization is None else plan.quantization.step,
             keys=self.keys,
+            records=self.records,
         )
 
     def attacks_in(self, round_: int) -> bool:
@@ -161,7 +188,7 @@ class AttackPlan:
         """A hostile hospital's site while it attacks.
 
         It has other records where a poison runs, other training values where an attack changes
-        them, and no bound on the length of its update where hospitals attack.
+        them, and neither bound nor noise on its whole update where hospitals attack.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
@@ -169,7 +196,9 @@ class AttackPlan:
         training = self.training(plan)
         if training.max_norm is not None and self.by_hospitals:
             training = training.model_copy(update={"max_norm": None})
-        return replace(site, records=self.poisoned(site, plan), training=training)
+        records = self.poisoned(site, plan)
+        complies = not self.by_hospitals
+        return replace(site, records=records, training=training, complies=complies)
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
         """The records that a hostile hospital trains on while it attacks.

@@ -97,7 +97,7 @@ def chain(folder: Path) -> Chain:
     ``InputError`` if there is no evidence.
     """
     records: dict[str, RunRecord] = {}
-    promised = _promised(folder)
+    promised = promised_by_manifest(folder, "evidence")
     lines: dict[str, Line] = {}
     size = 0
     reached = promised is None
@@ -161,11 +161,11 @@ def _lines(folder: Path) -> Iterator[bytes]:
                 raise OSError(0, f"a line of more than {LONGEST_LINE} bytes")
 
 
-def _promised(folder: Path) -> Node | None:
-    """Size and hash of the evidence by the folder's manifest; None where it has neither."""
+def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
+    """Size and hash of a kind of evidence by the folder's manifest; None where it has neither."""
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            stated = json.loads(file.read()).get("evidence")
+            stated = json.loads(file.read()).get(evidence)
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
     if not isinstance(stated, dict):

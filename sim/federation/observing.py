@@ -44,7 +44,8 @@ class Subject:
 class Round:
     """One round of a run, as the simulator knows it after its end.
 
-    ``before`` and ``after`` (n_params,): the weights sent out, and the new ones. ``moved``: of each
+    ``before`` and ``after`` (n_params,): the model, and the new one. ``received``: the one that
+    hospitals trained, which is ``before`` unless an attack has made another one. ``moved``: of each
     attack on what is sent, how far the reply of each hospital that it concerns was moved.
     ``uploads``: what each hospital uploaded, before its quantization, in a round in which an attack
     looks for single updates. ``isolated``: what it worked out; None without such an attack.
@@ -52,6 +53,7 @@ class Round:
 
     number: int
     before: Weights
+    received: Weights
     after: Weights
     aggregated: Aggregated
     moved: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -60,8 +62,16 @@ class Round:
 
     @property
     def readable(self) -> View | None:
-        """The finest rows that anybody holds after the round; None where nobody holds any."""
-        return self.aggregated.view if self.isolated is None else self.isolated.view
+        """The finest rows that anybody holds after the round; None where nobody holds any.
+
+        An aggregator that is trusted to add noise to a mean is nobody who reads.
+        """
+        if self.isolated is not None:
+            return self.isolated.view
+        released = self.aggregated.released
+        if released is not None and released.view is not None:
+            return released.view
+        return self.aggregated.view
 
 
 @dataclass(frozen=True, eq=False)

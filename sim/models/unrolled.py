@@ -30,7 +30,7 @@ class Unrolled:
     max_grad_norm: float | None = None
 
     def __call__(
-        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+        self, features: NDArray[np.floating], labels: NDArray[np.floating], n_hospitals: int = 1
     ) -> Updates:
         import torch
 
@@ -39,14 +39,14 @@ class Unrolled:
         return update.numpy()
 
     def traced(
-        self, features: NDArray[np.float64], labels: NDArray[np.float64], n_hospitals: int = 1
+        self, features: NDArray[np.floating], labels: NDArray[np.floating], n_hospitals: int = 1
     ) -> tuple[Updates, Pullback]:
         import torch
 
         inputs = [torch.tensor(part, requires_grad=True) for part in (features, labels)]
         update = self._mean_update(*inputs, n_hospitals=n_hospitals, traced=True)
 
-        def pull_back(gradient: Updates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        def pull_back(gradient: Updates) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
             found = torch.autograd.grad(update, inputs, torch.from_numpy(gradient))
             of_features, of_labels = (part.numpy() for part in found)
             return of_features, of_labels
@@ -71,7 +71,7 @@ class Unrolled:
         import torch
 
         n, n_records = labels.shape
-        received = torch.tensor(self.weights, dtype=torch.float64).expand(n, -1)
+        received = torch.tensor(self.weights, dtype=features.dtype).expand(n, -1)
         weights = received.clone().requires_grad_()
         size = self.training.batch_size
         at = 0

@@ -70,7 +70,7 @@ class ReconstructionObserver:
         for name, attack in self.attacks.items():
             view = seen.readable
             if getattr(attack, "round", 1) == seen.number and view is not None:
-                held = observation(self.subject.plan, view, seen.before)
+                held = observation(self.subject.plan, view, seen.received)
                 draws = self.subject.attack.key.stream("attack", name, seen.number, "shuffled")
                 both = [
                     self._guesses(name, attack, one, seen.number)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sim import limits, plugins, returned
 from sim.blame import blaming
 from sim.config import plain
-from sim.config.build import build, built
+from sim.config.build import build, built, mechanisms
 from sim.config.groups import address_of, canonical
 from sim.config.settings import ORDERED, Adversary, Policy, Settings, first
 from sim.datasets import checks
@@ -127,9 +127,11 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     }
     for name, node in settings.steps.items():
         built(f"steps.{name}", node, packages)
-    for group in ("aggregator", "server_optimizer", "secagg", "dp"):
+    for group in ("aggregator", "server_optimizer", "secagg"):
         if getattr(settings, group):
             built(group, getattr(settings, group), packages)
+    for place, node in mechanisms(settings.dp).items():
+        built(place, node, packages)
     return attacks
 
 
@@ -151,6 +153,7 @@ def _made(
         absent=_absent(attacks, consortium, hostile, seed),
         key=key(seed, "adversary"),
         keys={name: key(seed, "hospital", name) for name in hostile},
+        records={one.name: one.train for one in consortium.hospitals if one.name in hostile},
     )
     truth = GroundTruth(
         consortium=consortium,
@@ -222,6 +225,7 @@ def _policy(asked: Policy, hospital: str, plan: FederationPlan) -> PrivacyPolicy
         max_epsilon=asked.max_epsilon,
         secagg=plan.is_hiding if asked.secagg is None else asked.secagg,
         least_group=asked.least_group or 1,
+        no_imprint=asked.no_imprint,
     )
 
 
@@ -261,7 +265,7 @@ def targets(settings: Settings) -> list[str]:
         settings.aggregator,
         settings.server_optimizer,
         settings.secagg,
-        settings.dp or {},
+        *mechanisms(settings.dp).values(),
     ]
     nodes = [*single, *settings.attack.values(), *settings.steps.values()]
     return [str(node["_target_"]) for node in nodes if node and "_target_" in node]

@@ -14,6 +14,7 @@ FILLED = {
     "attacks/protocol/key_substitution.py": {"_Middle"},
     "clients/app.py": {"_Visit"},
     "clients/shadows.py": {"_Federation"},
+    "sim/cli/audit.py": {"_Job"},
     "sim/cli/validate.py": {"_Job"},
     "sim/federation/adversary.py": {"Lasting"},
     "sim/federation/server.py": {"Lasting"},

@@ -29,6 +29,7 @@ WITHOUT = {
         "pydantic",
         "rich",
     ),
+    "audit --help": (*COMPUTES, "numpy", "pydantic"),
     "validate --help": (*COMPUTES, "hydra", "numpy", "pydantic", "rich"),
     "report --help": (*COMPUTES, "hydra", "numpy", "pydantic"),
     "init --schema": (*COMPUTES, "hydra", "rich"),

@@ -14,6 +14,7 @@ import yaml
 from sim.config import groups
 from sim.config.groups import BELONGS, OF_COMMANDS, STACK
 from sim.config.settings import Settings
+from sim.study.audit import OF_AUDITS
 from tests import ROOT
 
 CONFIG = {key: f"a value of {key}" for key in BELONGS}
@@ -37,13 +38,13 @@ def test_each_key_of_a_run_is_in_the_table_exactly_once() -> None:
     assert Counter(keys_as_written()) == Counter([*Settings.model_fields, "label"])
 
 
-@pytest.mark.parametrize("name", ["config", "compare", "explain"])
+@pytest.mark.parametrize("name", ["config", "compare", "explain", "audit"])
 def test_a_command_has_no_key_that_neither_the_table_nor_the_list_of_commands_knows(
     name: str,
 ) -> None:
     written = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
     keys = set(written) - {"defaults", "hydra"}
-    assert keys <= BELONGS.keys() | set(OF_COMMANDS)
+    assert keys <= BELONGS.keys() | {*OF_COMMANDS, *OF_AUDITS}
 
 
 def test_a_defense_is_a_preset_over_the_parts_that_the_table_gives_it() -> None:

@@ -43,6 +43,7 @@ BOUNDED = {
         for name in ("aggregation_tailored", "alie_optimized", "ipm_optimized")
     },
     **{name: [f"attack.{name}.evaluations=3"] for name in ("dlg", "idlg")},
+    "inverting_gradients": ["attack.inverting_gradients.iterations=3"],
 }
 ATTACKS, RULES, STEPS = (
     # one takes a protocol of several trips: its own tests hold both paths to each other

@@ -146,7 +146,7 @@ def test_whatever_the_weights_a_record_can_be_written_and_read_again(
     with np.errstate(all="ignore"):
         evaluation.start(weights)
         for number in (1, 2):
-            evaluation.round(Round(number, weights, final, Aggregated()))
+            evaluation.round(Round(number, weights, weights, final, Aggregated()))
         federated.weights = final
         record = federated.record(answering(None), 0.1, final if attack == "backdoor" else None)
     assert_storable(record)
