@@ -409,7 +409,7 @@ class RunRecord(Part):
         """The metrics of all outcomes."""
         return frozenset(one.metric for one in self.outcomes)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed, without what was worked out of the others before."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
