@@ -10,7 +10,7 @@ import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from reports.figures import style
 from reports.figures.style import RC, WIDTH
@@ -131,6 +131,9 @@ def clip_over_rounds(clips: pl.DataFrame) -> Figure:
             label=defense,
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_plainly))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="Round", ylabel="Clip: greatest length of an update\n(Euclidean, of weights)")
     style.guide(axes)
@@ -156,3 +159,7 @@ def _bars(rows: Sequence[TableRow]) -> tuple[list[float], list[float]]:
 
 def _budget(epsilon: float) -> str:
     return "∞\n(no privacy)" if math.isinf(epsilon) else f"{epsilon:g}"
+
+
+def _plainly(value: float, _: object) -> str:
+    return f"{value:g}"
