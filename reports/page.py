@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
     quantized,
     radii,
     ranking,
@@ -222,12 +223,16 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

@@ -162,6 +162,8 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     drop = _drop(cell, seeds)
     found = intervals.losses([one - other for one, other in pairs], interval, drop)
     n = _seeds(len(seeds))
+    if measured.control == "undefended":
+        return _beyond_alone(cell, measured, found, interval, seeds)
     verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
     return (
         f"{_by(cell, seeds)} put {sum(success) / len(seeds):.1%} of marked patients into the"
@@ -171,6 +173,32 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
         f" in {found.n_material} of {n} {100 * drop:g} points or more,"
         f" at most {100 * found.worst:+.1f}: {verdict}."
     )
+
+
+def _beyond_alone(
+    cell: Cell, measured: Measured, found: Losses, interval: Interval, seeds: Sequence[int]
+) -> str:
+    """A figure beside what needs no attack, and, of a defended cell, the same without a defense."""
+    beside = measured.beside
+    assert beside is not None
+
+    def both(runs: Mapping[int, RunRecord]) -> str:
+        values = [
+            sum(runs[seed].value(metric) or 0.0 for seed in seeds) / len(seeds)
+            for metric in (measured.metric, beside)
+        ]
+        return f"{values[0]:.3f} beside {values[1]:.3f}"
+
+    verdict = _verdict(found, len(seeds) < len(cell.runs), "more than a guess is shown")
+    text = (
+        f"{cell.attack}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
+        f" {both(cell.runs)}, {found.mean:+.3f}"
+        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(len(seeds))},"
+        f" {found.n_material} with {_drop(cell, seeds):g} or more): {verdict}"
+    )
+    if cell.defense == NONE:
+        return f"{text}."
+    return f"{text}; without the defense {both(cell.undefended)}."
 
 
 def _verdict(found: Losses, lacking: bool, harm: str) -> str:
