@@ -33,6 +33,7 @@ DESIGNS = (
     ("model=mlp",),
     ("adversary.n_hostile=2", "aggregator.root=hospital_01"),
 )
+SHORT = {"inverting_gradients": ("attack.inverting_gradients.iterations=3",)}
 LISTS = ("attack", "steps")
 GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
@@ -50,10 +51,11 @@ def _no_search_for_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 @cache
 def composed(group: str, name: str) -> Experiment:
     word = f"{group}=[{name}]" if group in LISTS else f"{group}={name}"
+    short = SHORT.get(name, ())
     for design in DESIGNS[:-1]:
         with suppress(InputError):
-            return experiment(*BASE, word, *design)
-    return experiment(*BASE, word, *DESIGNS[-1])
+            return experiment(*BASE, word, *short, *design)
+    return experiment(*BASE, word, *short, *DESIGNS[-1])
 
 
 def extremes(group: str) -> tuple[list[Experiment], list[str]]:
