@@ -67,7 +67,12 @@ def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list
         seen.add(cell)
         shown = _some(found.gallery)
         key = json.dumps([record.attack, *(one.model_dump() for one in shown)])
-        empty: dict[str, Any] = {"attack": record.attack, "defenses": [], "shown": shown}
+        empty: dict[str, Any] = {
+            "attack": record.attack,
+            "defenses": [],
+            "shown": shown,
+            "pixels": found.pixels,
+        }
         group = groups.setdefault(key, empty | {"seed": record.seed})
         group["defenses"].append(words.defense(record.defense))
     return [group for group in groups.values() if group["shown"]]

@@ -6,6 +6,7 @@ Seeds are the unit of every mean and interval; see ``pairs`` for how changes are
 from reports.analysis.tables.hospitals import clips, hospital_effects, spent, worst_hit
 from reports.analysis.tables.outcomes import (
     curves,
+    fields,
     images,
     inversions,
     isolations,
@@ -42,6 +43,7 @@ __all__ = [
     "cells",
     "clips",
     "curves",
+    "fields",
     "gaps",
     "hospital_effects",
     "hostile_act",
