@@ -208,7 +208,7 @@ class _Design:
 
     def _update(self, degree: str) -> str:
         dp = self.plan.update_dp
-        noised = self.plan.dp is not None or (dp is not None and dp.place == "hospital")
+        noised = self.plan.dp is not None or (dp is not None and dp.place != "server")
         return f"{degree}, noised" if degree != NO and noised else degree
 
     def _of_noised(self, degree: str) -> str:

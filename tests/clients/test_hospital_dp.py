@@ -387,7 +387,7 @@ def test_who_sees_updates_without_noise_is_stated(words: tuple[str, ...], sees: 
     assert cells["a hospital"]["sum of all"] == "derives, noised"
     of_aggregator = {
         "server": ("sees", "derives"),
-        "distributed": ("no", "sees, noised"),
+        "distributed": ("derives over 2 rounds, noised", "sees, noised"),
         "hospital": ("sees, noised", "derives, noised"),
     }
     update, whole = of_aggregator[experiment(*SMALL, *words).plan.update_dp.place]

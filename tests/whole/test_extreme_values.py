@@ -70,6 +70,8 @@ def extremes(group: str) -> tuple[list[Experiment], list[str]]:
             key: value for key, value in composed(group, name).config.items() if key != "label"
         }
         node = dict(config[group])[name] if group in LISTS else config[group]
+        if "_target_" not in node:  # it stands for two others
+            continue
         for field in fields(find(group, node["_target_"])):
             for value in EXTREMES:
                 changed = copy.deepcopy(config)
