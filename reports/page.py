@@ -18,6 +18,7 @@ from reports.analysis import (
     broken,
     costs,
     inferred,
+    membership,
     quantized,
     radii,
     ranking,
@@ -26,7 +27,7 @@ from reports.analysis import (
     undefined,
     weights,
 )
-from reports.figures import charts, multiples, style
+from reports.figures import charts, curves, multiples, style
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
@@ -110,7 +111,7 @@ def draw(
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     trained = [record for record in records if not broken.untrained(record)]
-    curves = tables.curves([record for record in trained if record.attack in panels])
+    by_round = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
     drawings = {
         "heat_map": (
@@ -121,9 +122,13 @@ def draw(
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
         "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
-        "convergence": _drawing(multiples.convergence, curves, looks),
+        "convergence": _drawing(multiples.convergence, by_round, looks),
         "reconstruction": _drawing(
             charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
+        ),
+        "membership": (
+            bool(asked := membership.cells(records)),
+            partial(curves.membership, asked, looks),
         ),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
@@ -226,6 +231,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "inferred": inferred.rows(records),
         "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
+        "memberships": membership.cells(records),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
