@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import batched
-from clients.app import shortened
+from clients.lengths import shortened
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.errors import RefusedError

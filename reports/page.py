@@ -237,6 +237,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "spent": _rows(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

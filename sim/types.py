@@ -327,16 +327,31 @@ class Guess:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What one hospital exchanges in a round: messages of both ways, and bytes of each way.
+
+    Bytes are those of the arrays, texts and numbers in the messages; each message has an envelope
+    beside them, with the round, the plan's digest and whatever Flower adds.
+    """
+
+    messages: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True)
 class Pooled:
     """All that an aggregator, and the hospitals that collude with it, hold after one round.
 
     ``view``: what the aggregator saw, following the protocol. ``own``: the update (n_params,) that
-    each colluding hospital uploaded, by name; empty where none colludes.
+    each colluding hospital uploaded, by name; empty where none colludes. ``steps``: on how many
+    batches each hospital trains in a round, by name; empty where record counts are not public.
     """
 
     view: View
     own: Mapping[str, Vector]
     round: int
+    steps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -345,10 +360,13 @@ class Isolated:
 
     ``view``: rows over fewer hospitals than the aggregator is meant to see. ``known`` (n_params,):
     which entries of the rows were worked out, and the others are 0; None: all of them.
+    ``estimates``: rows of single hospitals that no sum determines, by what else is public; None
+    where nothing is.
     """
 
     view: View
     known: NDArray[np.bool_] | None = None
+    estimates: View | None = None
 
 
 Given = TypeVar("Given", contravariant=True)
@@ -489,6 +507,10 @@ class Aggregate:
     states: tuple[object, ...]
 
 
+# the rule's aggregate, and the share of each row in it -> what leaves the aggregator
+Release: TypeAlias = Callable[[Vector, NDArray[np.float64] | None], Vector]
+
+
 class Pipeline(Protocol):
     """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
@@ -528,8 +550,14 @@ class Pipeline(Protocol):
         """The pipeline whose step of the model is the aggregate itself."""
         ...
 
-    def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
-        """The aggregate of a view.
+    def run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[object] = (),
+        release: Release | None = None,
+    ) -> Aggregate:
+        """The aggregate of a view. ``release``: what is done to the rule's result.
 
         Raises ``RefusedError`` where a step or the rule does, or the result is not finite.
         """

@@ -17,6 +17,7 @@ from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.messages import Concluded, Crafting, ProtocolAttack, Talk, Trip
+from sim.models.check import mixes_records
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
@@ -283,6 +284,8 @@ def _idle(trip: Trip) -> Talk:
 
 
 def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    if plan.update_dp is not None:
+        plan.update_dp.check(plan.averaging)
     if plan.dp is None:
         return
     for name, one in attack.of_kind("training").items():
@@ -291,4 +294,7 @@ def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
     if plan.terms.sizes is not None and not plan.states_counts:
         expected = "expected groups that do not go by record counts with dp.relation=add_remove"
         raise UndefinedError("secagg", type(plan.secagg).__name__, expected)
+    if mixes_records(plan.network, plan.columns.n_features):
+        expected = "expected layers without the records of a batch in common, as BatchNorm has them"
+        raise UndefinedError("model", type(plan.model).__name__, expected)
     plan.dp.check({site.name: len(site.records) for site in truth.sites}, plan.training)

@@ -364,6 +364,26 @@ METRICS: Final[Mapping[str, Metric]] = {
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
     ),
+    "patient_epsilon": Metric(
+        "privacy spent of a patient with several records",
+        "ε",
+        POSITIVE,
+        "higher",
+        "training records",
+        "none",
+        EVERYWHERE,
+    ),
+    "hospital_epsilon": Metric(
+        "privacy spent of a whole hospital", "ε", POSITIVE, "higher", "hospitals", "none"
+    ),
+    "noise_ratio": Metric(
+        "length of the noise on a mean of updates over the longest such mean",
+        "relative length",
+        POSITIVE,
+        "neither",
+        "rounds",
+        "none",
+    ),
     "selection_precision": Metric(
         "hostile hospitals among those left out", "share", SHARE, "lower", "exclusions"
     ),
