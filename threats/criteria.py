@@ -98,8 +98,11 @@ def judge(
     """A criterion judged by ``cells``: the runs of its threat's attacks on the declared stack.
 
     ``missing``: attacks that should have been tried and were not, each with the reason. ``claims``:
-    how many bytes of evidence there were when the criterion was stated.
+    how many bytes of evidence there were when the criterion was stated. Where attacks of a threat
+    measure different things, those decide that measure the criterion's metric.
     """
+    measuring = [cell for cell in cells if _measures(cell, criterion.metric)]
+    cells = measuring or cells
     n_tests = sum(_n_series(criterion, cell) for cell in cells)
     tried = [_tried(criterion, threat, cell, max(1, n_tests), lines) for cell in cells]
     lacking = [(reason, one.attack) for one in tried for reason in one.reasons]
@@ -128,6 +131,11 @@ def judge(
         reasons=undecided,
         tried=tuple(tried),
     )
+
+
+def _measures(cell: Cell, metric: str) -> bool:
+    """Whether a run of the cell states the metric, defined or not."""
+    return any(run.has(metric) for run in cell.runs.values())
 
 
 def measured_for(criterion: Criterion, threat: Threat) -> Measured:

@@ -64,7 +64,8 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if null is None:
         return []
     runs = cell.undefended if measured.control == "undefended" else cell.runs
-    if not _is_rate(measured):
+    # records asked about and those of the null may differ in number
+    if METRICS[measured.metric].basis != "trials":
         return _no_better_in_the_mean(runs, seeds, measured.metric, null)
     found, tried = _counts(runs, seeds, measured.metric)
     at_chance, tried_at_chance = _counts(runs, seeds, null)
