@@ -18,6 +18,7 @@ from reports.analysis import (
     broken,
     costs,
     inferred,
+    membership,
     quantized,
     radii,
     ranking,
@@ -26,7 +27,8 @@ from reports.analysis import (
     undefined,
     weights,
 )
-from reports.figures import charts, multiples, style
+from reports.figures import charts, curves, multiples, privacy, style
+from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
@@ -105,7 +107,8 @@ def write_report(
     records = _of_study(found, manifest)
     drawing = drawing or Here()
     titles = list[str]()
-    for title, figure in _drawn_in_turn(records, manifest["refused"] or ()):
+    refused = manifest["refused"] or ()
+    for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
         drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
         titles.append(title)
     values = content(records, manifest, show_reconstructions=show_reconstructions)
@@ -127,17 +130,23 @@ def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
 
 
 def draw(
-    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused] = (),
+    *,
+    show_reconstructions: bool = False,
 ) -> dict[str, Figure]:
     """The figures that these records have data for, by file name.
 
-    Where one subject takes several figures, these are numbered from 2 on.
+    Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
+    data that is not public are drawn only with ``show_reconstructions``.
     """
-    return dict(_drawn_in_turn(everything, refused))
+    return dict(_drawn_in_turn(everything, refused, show_reconstructions))
 
 
 def _drawn_in_turn(
-    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused],
+    show_reconstructions: bool,
 ) -> Iterator[tuple[str, Figure]]:
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
@@ -145,8 +154,9 @@ def _drawn_in_turn(
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     trained = [record for record in records if not broken.untrained(record)]
-    curves = tables.curves([record for record in trained if record.attack in panels])
+    by_round = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
+    shown = sections.gallery(records, show_reconstructions=show_reconstructions)
     drawings = {
         "heat_map": (
             len(acting) + len(lost) > 1,
@@ -156,10 +166,16 @@ def _drawn_in_turn(
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
         "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
-        "convergence": _drawing(multiples.convergence, curves, looks),
+        "convergence": _drawing(multiples.convergence, by_round, looks),
         "reconstruction": _drawing(
             charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
         ),
+        "clip_over_rounds": _drawing(privacy.clip_over_rounds, tables.clips(records)),
+        "membership": (
+            bool(asked := membership.cells(records)),
+            partial(curves.membership, asked, looks),
+        ),
+        "gallery": (bool(shown), partial(gallery, shown)),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     for name, (wanted, make) in drawings.items():
@@ -257,12 +273,16 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "fields": _rows(tables.fields(records)),
+        "sureness": findings.sureness(records),
         "inferred": inferred.rows(records),
         "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
+        "memberships": membership.cells(records),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
+        "meaning": sections.meaning(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
         "statements": sections.statements(records),

@@ -202,7 +202,7 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: 
             weights = attack.crafted(attacks.stage(plan, 1, zeros[0]), stream(0, "check"))
             returned.array(attack, weights, zeros[0].shape)
         made = attack(seen, stream(0, "check"))
-        returned.guesses(attack, made, 1, plan.columns.n_features)
+        returned.guesses(attack, made, 1, plan.columns)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
@@ -218,7 +218,7 @@ def _check_inference(
     n_rows = len(plan.groups(1))
     if attack.party == "aggregator" and n_rows < attack.min_rows:
         expected = (
-            f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
+            f"expected at least {attack.min_rows} rows in the aggregator's view, not {n_rows}"
         )
         raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
 

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from sim.config import groups
 from sim.evidence.assets import ASSETS
+from sim.evidence.fields import FieldScores
 from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -171,14 +172,22 @@ class Noised(Part):
 
 
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the fields' units; of public data only."""
+    """One attacked record and the nearest guess, in the fields' units; of public data only.
+
+    ``baseline``: what needs no attack, the hospital's typical row or the image's mean color.
+    ``right`` and ``baseline_right``: of a row, the fields in which guess and baseline are right, as
+    in ``Agreement``.
+    """
 
     hospital: str
     exact: bool
     truth: dict[str, str]
     guess: dict[str, str] | None
+    baseline: dict[str, str] | None = None
+    right: list[str] = Field(default=[])
+    baseline_right: list[str] = Field(default=[])
 
-    @field_validator("truth", "guess")
+    @field_validator("truth", "guess", "baseline")
     @classmethod
     def _sorted(cls, fields: dict[str, str] | None) -> dict[str, str] | None:
         return fields and dict(sorted(fields.items()))
@@ -190,7 +199,9 @@ class Inverted(Part):
     What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
     largest |guess - record| / |record| over recovered records (feature columns).
     ``records_in_row``: how many records were summed in each row that the attacker saw.
-    ``images``: the scores of each attacked record where records are images.
+    ``images``: the scores of each attacked record where records are images; ``fields``: where they
+    are rows of a table and something was guessed. ``pixels``: the least and the largest value that
+    a pixel of the gallery can have.
     """
 
     attack: str
@@ -199,6 +210,8 @@ class Inverted(Part):
     records_in_row: list[int]
     gallery: list[Recovered]
     images: ImageScores | None = None
+    fields: FieldScores | None = None
+    pixels: tuple[float, float] | None = None
 
 
 class Isolating(Part):
