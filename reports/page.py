@@ -26,7 +26,7 @@ from reports.analysis import (
     undefined,
     weights,
 )
-from reports.figures import charts, multiples, style
+from reports.figures import charts, multiples, privacy, style
 from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
@@ -132,6 +132,7 @@ def draw(
             charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
         ),
         "gallery": (bool(shown), partial(gallery, shown)),
+        "clip_over_rounds": _drawing(privacy.clip_over_rounds, tables.clips(records)),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
     made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
@@ -238,6 +239,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
+        "meaning": sections.meaning(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
         "statements": sections.statements(records),

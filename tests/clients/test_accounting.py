@@ -15,6 +15,7 @@ from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from clients import accounting
 from clients.accounting import (
     ANSWERS,
     LEAST_TARGET,
@@ -26,6 +27,7 @@ from clients.accounting import (
     true_positives,
 )
 from sim.errors import InputError
+from sim.evidence.one_run import distance
 
 DELTA = 1e-5
 ADD = Terms("add_remove", DELTA)
@@ -219,3 +221,39 @@ def test_what_an_attacker_reaches_is_what_a_simulated_one_reaches_and_no_less() 
         above = np.cumsum(out[::-1]) <= false  # the ratio grows with x
         reached = member[::-1][above].sum()
         assert reached <= true_positives(((noise, rate, 1),), ADD, false) <= 1.05 * reached
+
+
+@pytest.mark.parametrize("terms", [ADD, REPLACE], ids=["add_remove", "replace"])
+@pytest.mark.parametrize(
+    "history",
+    [((2.517, 1 / 9, 360),), ((10.0, 1.0, 20),), ((0.7, 0.05, 100), (1.5, 0.2, 50))],
+    ids=["training", "full", "two noises"],
+)
+def test_what_an_attacker_reaches_is_what_riskcal_computes(
+    history: tuple[tuple[float, float, int], ...], terms: Terms
+) -> None:
+    """Another implementation, from the same distribution of losses; ours is an upper bound."""
+    analysis = pytest.importorskip("riskcal.analysis")
+    interval = min(accounting._interval(noise, rate) for noise, rate, _ in history)
+    losses = accounting.composed(history, terms.relation, interval / 2)
+    theirs = float(analysis.get_advantage_from_pld(losses))
+    assert advantage(history, terms) == pytest.approx(theirs, rel=1e-9)
+    for false in (0.01, 0.001):
+        missed = float(np.asarray(analysis.get_beta_from_pld(losses, alpha=false)))
+        found = true_positives(history, terms, false)
+        assert 1 - missed - 1e-9 <= found <= (1 - missed) * (1 + 2e-4)
+
+
+@pytest.mark.parametrize("terms", [ADD, REPLACE], ids=["add_remove", "replace"])
+@pytest.mark.parametrize(
+    ("noise", "rate", "steps"), [(2.5, 1 / 9, 360), (1.0, 0.1, 200), (1.5, 0.25, 30)]
+)
+def test_gaussians_of_the_same_epsilon_and_delta_give_more_away_than_private_training(
+    noise: float, rate: float, steps: int, terms: Terms
+) -> None:
+    """So an audit in the f-DP form, which takes them for the claim, does not accuse too much."""
+    history = ((noise, rate, steps),)
+    mu = distance(spent(history, terms), terms.delta)
+    for false in (1e-3, 0.01, 0.1, 0.5):
+        reached = true_positives(history, terms, false)
+        assert reached <= ndtr(mu + ndtri(false)) * (1 + 2e-4)

@@ -3,7 +3,7 @@
 Seeds are the unit of every mean and interval; see ``pairs`` for how changes are taken.
 """
 
-from reports.analysis.tables.hospitals import hospital_effects, spent, worst_hit
+from reports.analysis.tables.hospitals import clips, hospital_effects, spent, worst_hit
 from reports.analysis.tables.outcomes import (
     curves,
     fields,
@@ -41,6 +41,7 @@ __all__ = [
     "against",
     "beside",
     "cells",
+    "clips",
     "curves",
     "fields",
     "gaps",
