@@ -330,7 +330,7 @@ def test_single_run_states_that_nothing_is_concluded(folder):
 def test_untested_threats_stay_on_the_page():
     html = html_of(grid())
     assert html.count('class="status not_tested"') > 5
-    assert "no attack of this project exercises it" in html
+    assert "no run of it in this evidence" in html
     assert "Membership inference" in html
 
 
