@@ -218,7 +218,7 @@ def _check_inference(
     n_rows = len(plan.groups(1))
     if attack.party == "aggregator" and n_rows < attack.min_rows:
         expected = (
-            f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
+            f"expected at least {attack.min_rows} rows in the aggregator's view, not {n_rows}"
         )
         raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
 

@@ -5,11 +5,14 @@ Reports, register and verdict read these records from files and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from sys import intern
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator
 
+from sim.config import groups
 from sim.evidence.assets import ASSETS
 from sim.evidence.fields import FieldScores
 from sim.evidence.images import ImageScores
@@ -388,10 +391,7 @@ class RunRecord(Part):
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""
-        for one in self.outcomes:
-            if one.metric == metric and one.subject == hospital:
-                return one
-        return None
+        return self._found.get((metric, hospital))
 
     def value(self, metric: str, hospital: str | None = None) -> float | None:
         """The figure of an outcome; None if it was not measured or is not defined."""
@@ -400,7 +400,34 @@ class RunRecord(Part):
 
     def has(self, metric: str) -> bool:
         """Whether a metric was measured, for the consortium or for a hospital."""
-        return any(one.metric == metric for one in self.outcomes)
+        return metric in self._measured
+
+    @cached_property
+    def without_attack(self) -> str:
+        """The values of the configuration that are not the attack's own, as one text."""
+        return groups.canonical(groups.without(self.config, "attack"))
+
+    @cached_property
+    def without_defense(self) -> str:
+        """The values of the configuration that are not the defense's own, as one text."""
+        return groups.canonical(groups.without(self.config, "defense"))
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str | None], Outcome]:
+        """The first outcome of each metric and hospital."""
+        return {(one.metric, one.subject): one for one in reversed(self.outcomes)}
+
+    @cached_property
+    def _measured(self) -> frozenset[str]:
+        """The metrics of all outcomes."""
+        return frozenset(one.metric for one in self.outcomes)
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, without what was worked out of the others before."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @property
     def worst_hospital(self) -> str | None:

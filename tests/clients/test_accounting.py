@@ -28,6 +28,8 @@ from clients.accounting import (
 )
 from sim.errors import InputError
 from sim.evidence.one_run import distance
+from tests.clients.test_relations import private
+from tests.federation import experiment
 
 DELTA = 1e-5
 ADD = Terms("add_remove", DELTA)
@@ -154,6 +156,23 @@ def test_small_budgets_are_answered_too(target: float) -> None:
     noise = calibrated(target, 1 / 6, 90, ADD)
     assert time.process_time() - start < 5
     assert 0.999 * target <= spent(((noise, 1 / 6, 90),), ADD) <= target
+
+
+@pytest.mark.parametrize(("target", "rate"), [(0.1, 1e-3), (8.0, 2e-4)])
+def test_rare_sampling_over_many_steps_is_answered_within_seconds(
+    target: float, rate: float
+) -> None:
+    terms = REPLACE
+    start = time.process_time()
+    noise = calibrated(target, rate, 20_000, terms)
+    assert time.process_time() - start < 10
+    assert 0.998 * target <= spent(((noise, rate, 20_000),), terms) <= target
+
+
+def test_sampling_that_is_too_rare_is_refused() -> None:
+    training = experiment("training.rounds=1", "training.batch_size=1").plan.training
+    with pytest.raises(InputError, match="a ten-thousandth of the records"):
+        private(noise_multiplier=1.0, target_epsilon=None).check({"a": 20_000}, training)
 
 
 def test_a_budget_that_no_noise_gives_is_refused_and_not_searched_for_long() -> None:

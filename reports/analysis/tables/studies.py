@@ -70,6 +70,8 @@ def reads_only(record: RunRecord) -> bool:
     reading = set[str]()
     if record.inversion is not None:
         reading.add(record.inversion.attack)
+    if record.membership is not None:
+        reading.add(record.membership.attack)
     if record.isolation is not None and record.isolation.reads_only:
         reading.add(record.isolation.attack)
     for name, node in record.config.get("attack", ()):
