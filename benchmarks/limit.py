@@ -1,4 +1,4 @@
-"""Batched training against the products, or convolutions, that it cannot do without."""
+"""Batched training of fully connected layers against the products that it cannot do without."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from torch.nn.functional import conv2d
 
 from benchmarks.tools import Result, best_seconds
 from clients import batched
 from clients.batched.engine import chunk
 from reports.figures.style import COLORS, guide
-from sim.models.cnn import Convolutional
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.seeds import stream
@@ -23,23 +21,22 @@ from sim.types import Records
 
 ROWS = 16
 STEPS = 4
-CNN = Convolutional((1, 8, 8), channels=(8, 16), strides=(1, 2), kernel=3, activation="relu")
-MODELS: dict[str, tuple[Network, int]] = {  # and features: of heart12, of digits
-    "mlp": (FullyConnected((35, 64, 32, 1)), 35),
-    "logistic": (FullyConnected((35, 1)), 35),
-    "cnn": (CNN, 64),
+MODELS = {  # on heart12
+    "mlp": FullyConnected((35, 64, 32, 1)),
+    "logistic": FullyConnected((35, 1)),
 }
 
 
 def measure(quick: bool) -> Result:
     """Seconds of a round of ``STEPS`` steps for 12 to 2400 models."""
     rows = []
-    for model, (network, n_features) in MODELS.items():
+    for model, network in MODELS.items():
+        n_features = network.widths[0]
         for n in (24, 12) if quick else (2400, 1200, 300, 60, 12):
-            jobs = _jobs(network, n_features, n)
+            made = jobs(network, n_features, n)
             sides: dict[str, Callable[[], object]] = {
-                "training": partial(batched.updates, network, jobs, batched.Optimizer("sgd", 0.1)),
-                "products": _work_alone(network, n_features, n),
+                "training": partial(batched.updates, network, made, batched.Optimizer("sgd", 0.1)),
+                "products": _work_alone(network, n),
             }
             for side in sides.values():
                 side()
@@ -51,13 +48,13 @@ def measure(quick: bool) -> Result:
         for model in MODELS
     }
     return {
-        "title": "Batched training / its products or convolutions alone",
+        "title": "Batched training / its products alone",
         "rows": rows,
         "ratios": worst,
     }
 
 
-def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
+def jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
     """As many jobs, 12 hospitals among them, as the runs of a comparison have."""
     rng = stream(0, "benchmark")
     n_rows = ROWS * STEPS
@@ -68,13 +65,10 @@ def _jobs(network: Network, n_features: int, n: int) -> list[batched.Job]:
     return [batched.Job(weights[i // 12], sites[i % 12], order) for i in range(n)]
 
 
-def _work_alone(network: Network, n_features: int, n: int) -> Callable[[], None]:
-    """The products or convolutions alone of ``STEPS`` steps, in chunks of batched training."""
-    size = min(n, chunk(network, n_features, ROWS, private=False))
-    chunks = [min(size, n - at) for at in range(0, n, size)]
-    if isinstance(network, FullyConnected):
-        return _products(network.widths, chunks)
-    return _convolutions(chunks)
+def _work_alone(network: FullyConnected, n: int) -> Callable[[], None]:
+    """The products alone of ``STEPS`` steps, in chunks of batched training."""
+    size = min(n, chunk(network, network.widths[0], ROWS, private=False))
+    return _products(network.widths, [min(size, n - at) for at in range(0, n, size)])
 
 
 def _products(widths: tuple[int, ...], chunks: Sequence[int]) -> Callable[[], None]:
@@ -100,26 +94,6 @@ def _operands(pair: tuple[int, int], n: int) -> Sequence[torch.Tensor]:
     layer = (fan_in, fan_out)
     shapes = (inputs, layer, outputs, outputs, inputs, layer)
     return [torch.full((n, *shape), 0.5) for shape in shapes]
-
-
-def _convolutions(chunks: Sequence[int]) -> Callable[[], None]:
-    """Forward, backward and weight gradient of each convolution of ``CNN``, one group a model."""
-    backward = torch.ops.aten.convolution_backward
-    n_first, n_second = CNN.channels
-
-    def convolve() -> None:
-        for m in chunks:
-            images = torch.full((ROWS, m, 8, 8), 0.5)
-            first = torch.full((m * n_first, 1, 3, 3), 0.5)
-            second = torch.full((m * n_second, n_first, 3, 3), 0.5)
-            for _ in range(STEPS):
-                hidden = conv2d(images, first, stride=1, padding=1, groups=m)
-                out = conv2d(hidden, second, stride=2, padding=1, groups=m)
-                form = ([1, 1], [1, 1], False, [0, 0], m)
-                backward(out, hidden, second, None, [2, 2], *form, [True, True, False])
-                backward(hidden, images, first, None, [1, 1], *form, [False, True, False])
-
-    return convolve
 
 
 def draw(result: Result, axes: Axes) -> None:

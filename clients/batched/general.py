@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from clients.batched import dp
+from clients.batched import convolutions, dp
 from clients.batched.optimizers import Moments, Optimizer, adam
 from clients.batched.schedule import REGISTERS, Schedule, Weights
 from sim.devices import float32_convolutions
+from sim.models.cnn import Convolutional
 from sim.models.network import Network, on_no_device, skeleton
 from sim.models.store import named
 
@@ -46,8 +47,11 @@ def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weigh
 
 def gradients(network: Network, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Gradient of each model's loss, (n, n_params)."""
+    if type(network) is Convolutional:
+        return convolutions.gradients(network, weights, batch.features, batch.labels, batch.share)
+    skeleton(network)
     leaf = weights.detach().requires_grad_()
-    logits = network.apply_together(named(network.layout, leaf), batch.features)
+    logits = vmap(network.apply)(named(network.layout, leaf), batch.features)
     # One pass backward for all models: no model's loss depends on the weights of another.
     loss = network.loss(_whole(logits), _whole(batch.labels), _whole(batch.share))
     (found,) = torch.autograd.grad(loss, leaf)
