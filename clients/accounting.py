@@ -54,10 +54,14 @@ class Losses(Protocol):
 
 @dataclass(frozen=True)
 class Terms:
-    """The statement that an account is for: the relation between neighbors, and delta."""
+    """The statement that an account is for: the relation between neighbors, and delta.
+
+    ``records``: how many records neighbors differ in, each of which joins a batch on its own.
+    """
 
     relation: str
     delta: float
+    records: int = 1
 
 
 # questions to the accountant -> its answers, of which each takes a part of a second
@@ -95,6 +99,14 @@ def true_positives(history: tuple[Step, ...], terms: Terms, false_positives: flo
     return _answer(question, lambda: _true_positives(history, terms, false_positives))
 
 
+def gaussian_noise(epsilon: float, delta: float) -> float:
+    """The least noise of one Gaussian release, over what neighbors differ by at most.
+
+    It is the analytic calibration (Balle and Wang 2018, Theorem 8), to 1e-9.
+    """
+    return _answer(("gaussian", epsilon, delta), lambda: 1 / _spread(epsilon, delta))
+
+
 def _advantage(history: tuple[Step, ...], terms: Terms) -> float:
     losses = _fine(history, terms)
     return 0.0 if losses is None else float(np.asarray(losses.get_delta_for_epsilon(0.0)))
@@ -118,7 +130,7 @@ def _fine(history: tuple[Step, ...], terms: Terms) -> Losses | None:
     live = tuple(step for step in history if step[2] > 0)
     if not live:
         return None
-    interval = min(_interval(noise, rate) for noise, rate, _ in live)
+    interval = min(interval_of(noise, rate) for noise, rate, _ in live)
     return composed(live, terms.relation, interval / 2)
 
 
@@ -132,7 +144,11 @@ def _spent(history: tuple[Step, ...], terms: Terms) -> float:
     live = tuple(step for step in history if step[2] > 0)
     if not live:
         return 0.0
-    interval = min(_interval(noise, rate) for noise, rate, _ in live)
+    if terms.records > 1:
+        from clients import several  # which builds on this module
+
+        return several.spent(live, terms)
+    interval = min(interval_of(noise, rate) for noise, rate, _ in live)
     found = _epsilon(live, terms, interval)
     for _ in range(HALVINGS):
         interval /= 2
@@ -142,13 +158,13 @@ def _spent(history: tuple[Step, ...], terms: Terms) -> float:
         if finer > found:  # which only rounding of floats makes it
             break
         found = finer
-    raise _uncountable(history)
+    raise uncountable(history)
 
 
 def _epsilon(history: tuple[Step, ...], terms: Terms, interval: float) -> float:
     found = composed(history, terms.relation, interval).get_epsilon_for_delta(terms.delta)
     if not math.isfinite(found):
-        raise _uncountable(history)
+        raise uncountable(history)
     return float(found)
 
 
@@ -169,7 +185,7 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losse
     found: Losses | None = None
     for noise, rate, steps in history:
         if _extent(noise, rate) > FINEST * interval:
-            raise _uncountable(history)
+            raise uncountable(history)
         one: Losses = distributions.from_gaussian_mechanism(
             noise,
             sampling_prob=rate,
@@ -182,7 +198,7 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losse
     return found
 
 
-def _interval(noise: float, rate: float) -> float:
+def interval_of(noise: float, rate: float) -> float:
     """A grid's step to start with: a tenth of the standard deviation of a step's loss, about.
 
     It is at most that of losses which are either large or nothing, and not so small that a step's
@@ -200,7 +216,8 @@ def _extent(noise: float, rate: float) -> float:
     return math.log1p(rate * math.expm1(whole)) if whole < 700 else whole
 
 
-def _uncountable(history: tuple[Step, ...]) -> InputError:
+def uncountable(history: tuple[Step, ...]) -> InputError:
+    """The error of an account that no grid of losses is fine enough for."""
     expected = "expected more noise or fewer steps: of these, epsilon cannot be computed"
     return InputError("dp", history, expected)
 
@@ -237,16 +254,24 @@ def _calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
 
 def _guess(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
     """Log of a noise multiplier to start from, by DP-SGD's central limit (Bu et al., 2020)."""
+    try:
+        mu = _spread(epsilon, terms.delta)
+    except ValueError:  # it is out of the range that is searched
+        return 0.0
+    moved = 2 if terms.relation == "replace" else 1
+    return -0.5 * math.log(math.log1p(mu**2 / (moved * rate) ** 2 / steps))
+
+
+def _spread(epsilon: float, delta: float) -> float:
+    """The largest distance of two Gaussians of deviation 1 that keeps to (epsilon, delta).
+
+    Raises ``ValueError`` where it is not between ``LEAST_SPREAD`` and 50 + 2 epsilon.
+    """
     from scipy.optimize import brentq
     from scipy.special import log_ndtr, ndtr
 
     def excess(mu: float) -> float:
         reached = ndtr(-epsilon / mu + mu / 2)
-        return float(reached - math.exp(epsilon + log_ndtr(-epsilon / mu - mu / 2)) - terms.delta)
+        return float(reached - math.exp(epsilon + log_ndtr(-epsilon / mu - mu / 2)) - delta)
 
-    widest = 50 + 2 * epsilon
-    if excess(LEAST_SPREAD) >= 0 or excess(widest) <= 0:
-        return 0.0
-    mu = float(brentq(excess, LEAST_SPREAD, widest))
-    moved = 2 if terms.relation == "replace" else 1
-    return -0.5 * math.log(math.log1p(mu**2 / (moved * rate) ** 2 / steps))
+    return float(brentq(excess, LEAST_SPREAD, 50 + 2 * epsilon))

@@ -19,6 +19,7 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from clients import batched
+from clients.lengths import shortened
 from clients.training import train
 from sim.design import batches
 from sim.design.plan import FederationPlan
@@ -36,7 +37,10 @@ from sim.types import History
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
-ROUND = "round"  # in the ledger: the last one
+UPDATES = "update-privacy"
+EXECUTION = "execution"
+NONCE = "nonce"  # of this execution, drawn by the hospital
+ROUND = "round"  # in ledger and updates: the last one
 TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
@@ -162,6 +166,8 @@ class _Visit:
         """The visit of the hospital to which ``context`` belongs, for the message's ``task``."""
         plan = source.plan
         site = source.site(int(context.node_config[wire.PARTITION]), task.round)
+        if site.journal is not None and EXECUTION in context.state:
+            site = _in_execution(site, context.state)
         training = site.training or plan.training
         return cls(message, wire.type_of(message), context.state, task, plan, site, training)
 
@@ -192,10 +198,28 @@ class _Visit:
             policy = self.site.policy
             if policy.no_imprint and is_imprinted(task.weights, plan.network.layout):
                 return "imprint"
-            if plan.dp is not None and task.round <= _last_round(self.state):
+            if plan.dp is not None and task.round <= _last_round(self.state, LEDGER):
+                return "again"
+            if plan.update_dp is not None and task.round <= _last_round(self.state, UPDATES):
                 return "again"
             history = _ledger(self.state)
-        return self.site.policy.refusal(plan, len(self.site.records), history)
+        refusal = self.site.policy.refusal(plan, len(self.site.records), history)
+        return self._begun() if refusal is None else refusal
+
+    def _begun(self) -> Refusal | None:
+        """Begin this execution of the plan where it is not begun yet.
+
+        The reason to refuse it where the hospital has begun the plan in another execution.
+        """
+        journal = self.site.journal
+        if journal is None or EXECUTION in self.state:
+            return None
+        nonce = journal.begin(self.plan.digest)
+        if nonce is None:
+            return "begun"
+        self.state[EXECUTION] = ConfigRecord({NONCE: nonce.hex()})
+        self.site = _in_execution(self.site, self.state)
+        return None
 
     @property
     def kind(self) -> Kind:
@@ -244,6 +268,12 @@ class _Visit:
         """The reply that uploads a trained update, or shows it where the simulator asks for it."""
         if self.training.max_norm is not None:
             report = replace(report, update=shortened(report.update, self.training.max_norm))
+        dp = self.plan.update_dp
+        if dp is not None and self.site.complies:
+            rng = self.site.key.stream("dp-update", self.task.round)
+            held = dp.uploaded(report.update, self.plan.averaging, rng)
+            report = replace(report, update=held)
+            self.state[UPDATES] = ConfigRecord({ROUND: self.task.round})
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -254,12 +284,24 @@ class _Visit:
         kind, content = wire.read_trip(self.message)
         held = wire.held(self.state, number)
         model = self.task.weights
-        asked = Asked(kind, self.site.name, number, self.plan, content, held, self.site.key, model)
+        asked = Asked(
+            kind,
+            self.site.name,
+            number,
+            self.plan,
+            content,
+            held,
+            self.site.key,
+            model,
+            wire.remembered(self.state),
+        )
         try:
             found = protocol_of(self.plan).hospital.answer(asked, report)
         except TripRefusedError as refused:
             return wire.refused(refused.why, self.message)
         wire.hold(self.state, number, found.held)
+        if found.remembered is not None:
+            wire.remember(self.state, found.remembered)
         return wire.holding(found.content, self.message)
 
     def _spend(self) -> dict[str, float]:
@@ -274,12 +316,10 @@ class _Visit:
         return _account(self.plan, self.task.round, self.state, history)
 
 
-def shortened(update: NDArray[np.float32], max_norm: float) -> NDArray[np.float32]:
-    """The update in its direction, no longer than ``max_norm``; as it is where not finite."""
-    length = float(np.linalg.norm(update.astype(np.float64)))
-    if not max_norm < length < np.inf:
-        return update
-    return (update * (max_norm / length)).astype(np.float32)
+def _in_execution(site: Site, state: RecordDict) -> Site:
+    """The site with the key of the execution whose random bytes are in the hospital's state."""
+    nonce = cast(str, state.config_records[EXECUTION][NONCE])
+    return replace(site, key=site.key.renewed(bytes.fromhex(nonce)))
 
 
 @lru_cache(maxsize=8192)
@@ -307,9 +347,9 @@ def _account(
     return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
 
 
-def _last_round(state: RecordDict) -> int:
-    """The last round that a hospital has trained in privately; 0 before its first."""
-    return cast(int, state.config_records[LEDGER][ROUND]) if LEDGER in state else 0
+def _last_round(state: RecordDict, record: str) -> int:
+    """The last round that a hospital has trained in privately, by a record; 0 before its first."""
+    return cast(int, state.config_records[record][ROUND]) if record in state else 0
 
 
 def _ledger(state: RecordDict) -> History:

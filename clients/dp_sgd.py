@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from clients import accounting
+from clients import accounting, several
 from clients.accounting import (
     LEAST_DELTA,
     LEAST_TARGET,
@@ -49,7 +49,9 @@ class RecordDP:
 
     Give either ``target_epsilon`` (each hospital calibrates its own noise, so that the small ones
     add more) or ``noise_multiplier`` (equal noise, so that the small ones spend more). Gradients
-    are clipped to the norm ``max_grad_norm``.
+    are clipped to the norm ``max_grad_norm``. ``records_per_patient``: the most records that a
+    patient has in a hospital, for a statement about patients beside that about records; None for
+    none.
     """
 
     about: ClassVar[About] = About(
@@ -65,6 +67,7 @@ class RecordDP:
     delta: float
     relation: str = "replace"
     nominal_records: int | None = None
+    records_per_patient: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
@@ -83,6 +86,8 @@ class RecordDP:
             raise InputError("nominal_records", self.nominal_records, f"expected {needed}")
         if self.nominal_records is not None:
             whole(1, MOST_RECORDS, nominal_records=self.nominal_records)
+        if self.records_per_patient is not None:
+            whole(1, several.MOST, records_per_patient=self.records_per_patient)
 
     def check(self, n_train: dict[str, int], training: Training) -> None:
         """Refuse training for which the claim would be empty or impossible, before round 1.
@@ -107,7 +112,10 @@ class RecordDP:
             if steps > MOST_STEPS:
                 expected = f"expected at most {MOST_STEPS:,} of {hospital} in a run"
                 raise InputError("training", f"{steps:,} private steps", expected)
-            self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
+            history: History = [(self.noise(n, training), sample_rate(n, training), steps)]
+            self.epsilon(history)
+            if self.records_per_patient is not None:
+                self.patient_epsilon(history)
 
     def counted(self, n_train: int) -> int:
         """The number of records that noise, steps, rate and messages go by."""
@@ -129,6 +137,11 @@ class RecordDP:
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""
         return accounting.spent(_steps(history), self._terms)
+
+    def patient_epsilon(self, history: History) -> float:
+        """Epsilon spent for all records of a patient together, see ``records_per_patient``."""
+        terms = Terms(self.relation, self.delta, self.records_per_patient or 1)
+        return accounting.spent(_steps(history), terms)
 
     def advantage(self, history: History) -> float:
         """The largest true minus false positive rate of a test for a record, see ``epsilon``."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import batched
-from clients.app import shortened
+from clients.lengths import shortened
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
@@ -98,6 +98,23 @@ class _Federation:
         if np.isfinite(after).all():
             self.model = after
             self.states = made.states
+
+
+def updates(
+    plan: FederationPlan,
+    weights: Weights,
+    records: Records,
+    drawn: Sequence[NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> Weights:
+    """The updates (n, n_params) of one hospital for each array of rows, in one round."""
+    training = plan.training
+    optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
+    mean = round(float(np.mean([len(at) for at in drawn]))) if drawn else 0
+    jobs = [_job(plan, weights, records, at, mean, rng) for at in drawn]
+    made = batched.updates(plan.network, jobs, optimizer) if jobs else []
+    longest = training.max_norm
+    return np.array([one if longest is None else shortened(one, longest) for one in made])
 
 
 def _job(

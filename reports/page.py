@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
     membership,
     quantized,
     radii,
@@ -227,6 +228,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "memberships": membership.cells(records),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
@@ -234,6 +237,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "spent": _rows(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from reports.analysis import tables
 from reports.figures import multiples
 from reports.text import words
-from sim.evidence import Recovered, RunRecord
+from sim.evidence import Recovered, RunRecord, Statement
 from sim.types import Node, TableRow
 from threats.catalog import Catalog
 from threats.register import Row
@@ -90,6 +90,21 @@ def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
     parties = list(dict.fromkeys(party for party, _ in lines))
     ordered = sorted(lines.items(), key=lambda item: parties.index(item[0][0]))
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
+
+
+def statements(records: Sequence[RunRecord]) -> list[tuple[str, Statement]]:
+    """The statements of privacy of each defense, of its run that spends most.
+
+    There are none where all are about records, which have a table of their own.
+    """
+    most = dict[str, RunRecord]()
+    for record in records:
+        spent = [one.epsilon for one in record.statements]
+        before = most.get(record.defense)
+        if spent and (before is None or spent > [one.epsilon for one in before.statements]):
+            most[record.defense] = record
+    found = [(name, one) for name, record in most.items() for one in record.statements]
+    return found if any(one.unit != "record" for _, one in found) else []
 
 
 def access(records: Sequence[RunRecord]) -> list[TableRow]:

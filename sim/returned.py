@@ -49,6 +49,8 @@ def isolated(plugin: object, value: object, n_params: int) -> Isolated:
     """What an attack has worked out of rows of ``n_params`` values."""
     found = instance(plugin, value, Isolated)
     view(plugin, found.view, n_params)
+    if found.estimates is not None:
+        view(plugin, instance(plugin, found.estimates, View), n_params)
     known = found.known
     if known is not None and (known.shape != (n_params,) or known.dtype != np.bool_):
         form = f"known of {known.dtype} with shape {described(known.shape)}"

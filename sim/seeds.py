@@ -36,6 +36,7 @@ class Key:
 
     _secret: int = field(repr=False)
     _owner: tuple[str, ...]
+    _lasting: int | None = field(default=None, repr=False)
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
@@ -47,6 +48,24 @@ class Key:
         A stream is for draws that need not be secret: it has a state of 128 bits.
         """
         return hmac.digest(self._secret.to_bytes(32, "big"), json.dumps(names).encode(), "sha256")
+
+    def renewed(self, nonce: bytes) -> "Key":
+        """The key of one execution of a plan, of which no draw is one of another execution.
+
+        ``nonce``: random bytes, drawn for this execution alone.
+        """
+        return Key(
+            int.from_bytes(self.secret("execution", nonce.hex()), "big"), self._owner, self._first
+        )
+
+    @property
+    def lasting(self) -> "Key":
+        """The key that the party has in all executions, with which it was enrolled."""
+        return Key(self._first, self._owner)
+
+    @property
+    def _first(self) -> int:
+        return self._secret if self._lasting is None else self._lasting
 
     def __repr__(self) -> str:
         return f"Key of {' '.join(self._owner)}"

@@ -6,7 +6,7 @@ system as far as a hospital's updates are alike from round to round.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sim.types import Members
 
 EXACT = 1e-9  # distance from what the sums determine
+LOOSE = 1e4  # how much farther the common step may be than an update from it
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,29 @@ def solved(sums: Members) -> Solved:
     spread = np.abs(inverse @ inside - np.eye(len(groups))).max(axis=1, initial=0)
     found = np.flatnonzero(spread < EXACT)
     return Solved(tuple(groups[at] for at in found), inverse[found])
+
+
+def estimated(sums: Members, steps: Mapping[str, int]) -> Solved:
+    """Estimates of single updates: what sums leave open is shared out by numbers of steps.
+
+    Beside the equations of the sums each update is taken to be as many times one common step as its
+    hospital makes ``steps``; of all updates with these sums, those are chosen that are nearest to
+    it. ``steps``: of all hospitals in the sums, or of none, and then there is no estimate.
+
+    >>> estimated((("a", "b"),), {"a": 3, "b": 1}).weights.round(6)
+    array([[0.75],
+           [0.25]])
+    """
+    groups, inside = together(sums)
+    columns = {name: inside[:, at] for at, group in enumerate(groups) for name in group}
+    names = sorted(columns) if steps else []
+    scale = np.array([steps[name] for name in names], np.float64)
+    # unknown: the common step, and how far each update per step is from it
+    apart = np.array([columns[name] for name in names]).reshape(-1, len(sums)).T * scale
+    common = LOOSE * apart.sum(axis=1, keepdims=True)
+    inverse = np.linalg.pinv(np.hstack([common, apart]))
+    weights: NDArray[np.float64] = scale[:, None] * (LOOSE * inverse[:1] + inverse[1:])
+    return Solved(tuple((name,) for name in names), weights)
 
 
 def together(sums: Members) -> tuple[Members, NDArray[np.float64]]:

@@ -49,7 +49,8 @@ def plan_of(*words: str, n: int = 12) -> FederationPlan:
 @dataclass
 class Rehearsal:
     """Hospitals of a plan, and what they sent. ``vanish``: of each hospital, from which kind of
-    trip on nothing of it arrives. ``change``: makes of an honest reply what arrives.
+    trip on nothing of it arrives. ``change``: makes of an honest reply what arrives. ``nonce``: of
+    the execution, drawn by each hospital. ``is_steady``: whether they train alike in each round.
     """
 
     plan: FederationPlan
@@ -57,14 +58,17 @@ class Rehearsal:
     vanish: Mapping[str, str] = field(default_factory=dict)
     change: Change | None = None
     clip: float = 0.05
+    nonce: bytes = b""
+    is_steady: bool = False
     trips: list[Trip] = field(default_factory=list)
     asked: dict[tuple[str, str], Message] = field(default_factory=dict)
     replies: dict[tuple[str, str], Message] = field(default_factory=dict)
     states: dict[str, RecordDict] = field(default_factory=dict)
 
     def key(self, name: str) -> Key:
-        """The key of a hospital, as the simulation derives it."""
-        return key(self.seed, "hospital", name)
+        """The key of a hospital, as the simulation derives it, or that of one execution."""
+        own = key(self.seed, "hospital", name)
+        return own.renewed(self.nonce) if self.nonce else own
 
     @property
     def n_params(self) -> int:
@@ -73,6 +77,7 @@ class Rehearsal:
     def update(self, name: str, number: int = 1) -> NDArray[np.float32]:
         """What a hospital trained in a round."""
         place = self.plan.places[name]
+        number = 1 if self.is_steady else number
         drawn = stream(self.seed, "update", place, number).normal(size=self.n_params)
         return (self.clip * drawn).astype(np.float32)
 
@@ -94,9 +99,9 @@ class Rehearsal:
         kind, content = wire.read_trip(message)
         state = self.states.setdefault(name, RecordDict())
         held = wire.held(state, task.round)
-        asked = Asked(
-            kind, name, task.round, self.plan, content, held, self.key(name), task.weights
-        )
+        own = self.key(name)
+        past = wire.remembered(state)
+        asked = Asked(kind, name, task.round, self.plan, content, held, own, task.weights, past)
         report = None
         if len(task.weights):
             report = wire.Report(self.update(name, task.round), 10, {})
@@ -105,6 +110,8 @@ class Rehearsal:
         except TripRefusedError as refused:
             return wire.refused(refused.why, message)
         wire.hold(state, task.round, found.held)
+        if found.remembered is not None:
+            wire.remember(state, found.remembered)
         return wire.holding(found.content, message)
 
     def messages(self, trip: Trip, number: int = 1) -> dict[str, Message]:
@@ -125,10 +132,15 @@ class Rehearsal:
         )
         return dict(zip(nodes, sent, strict=True))
 
-    def round(self, number: int = 1, talk: Conversation | None = None) -> Concluded:
-        """One round from its first trip to its end."""
+    def round(
+        self, number: int = 1, talk: Conversation | None = None, of_model: int | None = None
+    ) -> Concluded:
+        """One round from its first trip to its end, each with another model.
+
+        ``of_model``: the number of the round whose model it has instead.
+        """
         protocol: RoundProtocol = protocol_of(self.plan)
-        model = np.zeros(self.n_params, np.float32)
+        model = np.full(self.n_params, (of_model or number) - 1, np.float32)
         talk = protocol.round(self.plan, number, model) if talk is None else talk
         trip = next(talk)
         while True:

@@ -116,6 +116,11 @@ class Measured(Fact):
     control: Control
     beside: str | None = None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether successes are counted one by one, as of records that an attack recovers."""
+        return self.control == "undefended" and self.beside is None
+
 
 class Threat(Fact):
     """One thing that can go wrong. Runs of ``attacks`` are its evidence.

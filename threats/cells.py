@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE, Controls, design_of
+from sim.plugins import SELF
+
+MESSAGES: Final = "messages"  # the folder of attacks on the messages of a protocol
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,9 @@ class Cell:
     """Runs of one attack on one defense that differ in the seed alone, and their controls, by seed.
 
     ``attack_free``: the same defense with nobody attacking. ``undefended``: the same attack without
-    the defense, in which it did something; where the defense is "none", the runs themselves. A
-    control that is not there is missing from the mapping.
+    the defense, in which it did something; where the defense is "none", the runs themselves. For an
+    attack on messages of a protocol, of which there are none without the defense, it is the run
+    with neither. A control that is not there is missing from the mapping.
     """
 
     attack: str
@@ -60,4 +65,13 @@ def _cell(attack: str, defense: str, runs: dict[int, RunRecord], controls: Contr
         control = controls.undefended(run)
         if control is not None and control.engagement.attack_engaged:
             undefended[seed] = control
+        elif control is None and _spoils_messages(run) and seed in attack_free:
+            without = controls.undefended(attack_free[seed])
+            undefended |= {} if without is None else {seed: without}
     return Cell(attack, defense, runs, attack_free, undefended)
+
+
+def _spoils_messages(run: RunRecord) -> bool:
+    """Whether all attacks of a run are on messages that there are in a protocol alone."""
+    folders = [str(node[SELF]).split(".")[1:2] for _, node in run.config["attack"]]
+    return all(folder == [MESSAGES] for folder in folders)

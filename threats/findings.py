@@ -107,18 +107,12 @@ def finding(cell: Cell, measured: Measured) -> str:
     recovered is a fact without controls.
     """
     certain = not doubts(cell, measured)
-    form = _form(measured)
+    form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
     if certain:
         return form(cell, measured, counted_seeds(cell, measured))
     seeds = sorted(cell.runs)
     recovered = form is _recovered and _counts(cell.runs, seeds, measured.metric)[0]
     return form(cell, measured, seeds) if recovered else ""
-
-
-def _form(measured: Measured) -> Callable[[Cell, Measured, Sequence[int]], str]:
-    """The form of a sentence: by the basis of the metric's interval, and what stands beside it."""
-    basis = METRICS[measured.metric].basis
-    return _FORMS[f"{basis} beside" if measured.beside else basis]
 
 
 def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
@@ -182,6 +176,8 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     drop = _drop(cell, seeds)
     found = intervals.losses([one - other for one, other in pairs], interval, drop)
     n = _seeds(len(seeds))
+    if measured.control == "undefended":
+        return _beyond_alone(cell, measured, found, interval, seeds)
     verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
     return (
         f"{_by(cell, seeds)} put {sum(success) / len(seeds):.1%} of marked patients into the"
@@ -193,24 +189,30 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     )
 
 
-def _distinguished(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
-    """An area under a curve beside that of the same run where there was nothing to find."""
-    pairs = _pairs(cell, measured, seeds)
-    metric = METRICS[measured.metric]
-    interval = intervals.mean_interval([after for after, _ in pairs], metric.range)
-    assert interval is not None
-    mean = sum(after for after, _ in pairs) / len(pairs)
-    null = sum(before for _, before in pairs) / len(pairs)
-    undefended = [cell.undefended[seed].value(measured.metric) for seed in seeds]
-    known = [value for value in undefended if value is not None]
+def _beyond_alone(
+    cell: Cell, measured: Measured, found: Losses, interval: Interval, seeds: Sequence[int]
+) -> str:
+    """A figure beside what needs no attack, and, of a defended cell, the same without a defense."""
+    beside = measured.beside
+    assert beside is not None
+
+    def both(runs: Mapping[int, RunRecord]) -> str:
+        values = [
+            sum(runs[seed].value(metric) or 0.0 for seed in seeds) / len(seeds)
+            for metric in (measured.metric, beside)
+        ]
+        return f"{values[0]:.3f} beside {values[1]:.3f}"
+
+    verdict = _verdict(found, len(seeds) < len(cell.runs), "more than a guess is shown")
     text = (
-        f"{cell.attack} reached an {metric.text} of {mean:.3f}"
-        f" (95 % interval {interval.low:.3f} to {interval.high:.3f}, {_seeds(len(seeds))};"
-        f" 0.5 is guessing), and {null:.3f} where there was nothing to find"
+        f"{cell.attack}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
+        f" {both(cell.runs)}, {found.mean:+.3f}"
+        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(len(seeds))},"
+        f" {found.n_material} with {_drop(cell, seeds):g} or more): {verdict}"
     )
-    if cell.defense == NONE or not known:
+    if cell.defense == NONE:
         return f"{text}."
-    return f"{text}; {sum(known) / len(known):.3f} without the defense."
+    return f"{text}; without the defense {both(cell.undefended)}."
 
 
 def _verdict(found: Losses, lacking: bool, harm: str) -> str:
@@ -270,13 +272,12 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     return f"{text}; {undefended} of {tried} without the defense."
 
 
-# A sentence's form, by the basis of the metric's interval, and whether a figure stands beside it.
+# A sentence's form, by the basis of the metric's interval.
 _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
     "seeds": _changed,
     "clusters": _skipped,
     "trials": _recovered,
-    "clusters beside": _beside,
-    "seeds beside": _distinguished,
+    "beside": _beside,
 }
 
 

@@ -8,16 +8,9 @@ import numpy as np
 
 from aggregators.secagg.base import Adding
 from sim.errors import RefusedError, whole
-from sim.federation.protocols.secagg.terms import (
-    AGREE,
-    KEYS,
-    SHARES,
-    UNMASK,
-    UPLOAD,
-    Parameters,
-    Traffic,
-)
-from sim.types import About, Members, Roll
+from sim.federation.protocols.secagg import trips
+from sim.federation.protocols.secagg.terms import Parameters
+from sim.types import About, Members, Roll, Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -40,12 +33,17 @@ class SecAggPlus(Adding):
         signed_keys: whether hospitals sign their public keys with the key of their enrolment.
         consistency: whether hospitals state which model they trained, and who took part, and
             agree on it before they unmask.
+        committed: whether shares are held to what their senders have committed to.
+        one_sum: whether hospitals that have unmasked a sum of what was trained from a model refuse
+            to unmask another one of the same model.
     """
 
     threshold: int | None = None
     neighbors: int | None = None
     signed_keys: bool = True
     consistency: bool = True
+    committed: bool = True
+    one_sum: bool = True
     about: ClassVar[About] = About(
         title="SecAggPlus",
         paper="Bell et al., Secure Single-Server Aggregation with (Poly)Logarithmic Overhead",
@@ -68,6 +66,8 @@ class SecAggPlus(Adding):
             neighbors=self.neighbors,
             signed_keys=self.signed_keys,
             consistency=self.consistency,
+            committed=self.committed,
+            one_sum=self.one_sum,
         )
 
     @property
@@ -83,7 +83,13 @@ class SecAggPlus(Adding):
     @property
     def trips(self) -> tuple[str, ...]:
         """The kinds of the trips of a round, in their order."""
-        return (KEYS, SHARES, UPLOAD, *((AGREE,) if self.consistency else ()), UNMASK)
+        return (
+            trips.KEYS,
+            trips.SHARES,
+            trips.UPLOAD,
+            *((trips.AGREE,) if self.consistency else ()),
+            trips.UNMASK,
+        )
 
     @cached_property
     def hospital(self) -> "SecAggHospital":
@@ -107,9 +113,9 @@ class SecAggPlus(Adding):
             raise RefusedError(reason)
         return (roll.hospitals,)
 
-    def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
+    def traffic(self, plan: "FederationPlan") -> Traffic:
         """What a hospital exchanges in a round in which all hospitals answer every trip."""
-        return self.parameters.traffic(n_hospitals, n_params)
+        return self.parameters.traffic(len(plan.hospitals), plan.network.n_params)
 
     def threshold_of(self, n_hospitals: int) -> int:
         """How many updates the sum of ``n_hospitals`` must have: as many as unmask a secret."""

@@ -6,17 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.federation.protocols.secagg import agreement, shamir, signing
+from sim.federation.protocols.secagg import agreement, shamir, signing, trips
 from sim.federation.protocols.secagg.masks import RING, from_ring, mask
-from sim.federation.protocols.secagg.terms import (
-    BOTH,
-    COMMITTED,
-    DIGEST,
-    MASKED,
-    UNUSABLE,
-    digest_of,
-    parts,
-)
+from sim.federation.protocols.secagg.terms import BOTH, COMMITTED, DIGEST, digest_of, parts
 from sim.messages import Arrival, Content, Entry, Form, Report, Stage, UnusableError
 from sim.types import Isolated, Updates, View
 
@@ -58,8 +50,8 @@ def uploaded(arrived: Arrival, stage: Stage) -> Content | None:
     """The content of a reply that brings a masked update; None for an unusable one."""
     n_hospitals = len(stage.hospitals)
     form = Form(
-        arrays={MASKED: (RING.name, stage.model.shape)},
-        values={UNUSABLE: Entry(int, n_hospitals, n_hospitals)},
+        arrays={trips.MASKED: (RING.name, stage.model.shape)},
+        values={trips.UNUSABLE: Entry(int, n_hospitals, n_hospitals)},
         numbers=True,
     )
     try:

@@ -8,7 +8,7 @@ import numpy as np
 from attacks.isolation.collusion import without
 from sim.errors import whole
 from sim.limits import REPEATS
-from sim.sums import solved
+from sim.sums import estimated, solved
 from sim.types import About, Isolated, Pooled, Stateful, Updates, View
 
 
@@ -33,7 +33,8 @@ class Disaggregation(Stateful[Pooled, Isolated, Sums]):
     groups are drawn anew or a hospital is missing, are solved together (least squares); hospitals
     that are in the same sums stay together. What is found is an update's mean over these rounds, as
     good as updates are alike from round to round. Updates of colluding hospitals are subtracted.
-    Groups that stay the same give nothing.
+    Groups that stay the same determine nothing. Where record counts are public, what sums leave
+    open is estimated: each hospital adds the equation that its update goes with its batches.
 
     Args:
         window: rounds whose sums are used, the last one included.
@@ -73,4 +74,11 @@ class Disaggregation(Stateful[Pooled, Isolated, Sums]):
         found = solved(sums.members)
         sizes = np.array([len(group) for group in found.groups])
         rows = found.weights @ sums.totals / sizes[:, None]
-        return Isolated(View(rows, found.groups)), sums
+        open_ = {name for group in sums.members for name in group}
+        open_ -= {name for group in found.groups if len(group) == 1 for name in group}
+        guessed = estimated(sums.members, pooled.steps)
+        chosen = [at for at, (name,) in enumerate(guessed.groups) if name in open_]
+        estimates = View(
+            guessed.weights[chosen] @ sums.totals, tuple(guessed.groups[at] for at in chosen)
+        )
+        return Isolated(View(rows, found.groups), None, estimates if chosen else None), sums

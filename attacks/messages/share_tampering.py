@@ -1,16 +1,22 @@
 """Wrong shares of secrets, so that masks cannot be removed (after Bell et al., 2020)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 import numpy as np
 
 from sim.errors import one_of
-from sim.federation.protocols.secagg.terms import COMMITMENTS, DIGEST, SEALED, SHARED
+from sim.federation.protocols.secagg import trips
+from sim.federation.protocols.secagg.terms import DIGEST
 from sim.messages import Content
 from sim.types import About
 
 What = Literal["given", "sealed", "committed"]
+ENTRIES: Final[dict[What, str]] = {
+    "given": trips.SHARED,
+    "sealed": trips.SEALED,
+    "committed": trips.COMMITMENTS,
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class ShareTampering:
 
     def __call__(self, kind: str, answer: Content, rng: np.random.Generator, /) -> Content:
         """The answer with random bytes in the part that is tampered with."""
-        name = {"given": SHARED, "sealed": SEALED, "committed": COMMITMENTS}[self.what]
+        name = ENTRIES[self.what]
         sent = answer.values.get(name)
         if not isinstance(sent, bytes):
             return answer

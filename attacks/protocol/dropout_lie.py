@@ -9,30 +9,9 @@ import numpy as np
 from attacks._shared import ring
 from attacks._shared.ring import Ring
 from sim.errors import RefusedError
-from sim.federation.protocols.secagg import agreement, shamir, signing
+from sim.federation.protocols.secagg import agreement, shamir, signing, trips
 from sim.federation.protocols.secagg.secrets import Secrets
-from sim.federation.protocols.secagg.terms import (
-    ADVERTISED,
-    AGREE,
-    COMMITMENTS,
-    KEYS,
-    MASKED,
-    PAIR,
-    PEERS,
-    SEALED,
-    SHARED,
-    SHARES,
-    SIGNATURE,
-    SIGNATURES,
-    SURVIVORS,
-    UNMASK,
-    UNUSABLE,
-    UPLOAD,
-    bits,
-    digest_of,
-    parts,
-    places_in,
-)
+from sim.federation.protocols.secagg.terms import PAIR, bits, digest_of, parts, places_in
 from sim.messages import Concluded, Content, Replies, Stage, Talk, Trip, UnusableError
 from sim.types import About
 
@@ -119,7 +98,7 @@ class _Liar:
 
     def asks(self, trip: Trip) -> Trip:
         """What hospitals are asked in place of ``trip``."""
-        if trip.kind not in (AGREE, UNMASK) or self.masked is None:
+        if trip.kind not in (trips.AGREE, trips.UNMASK) or self.masked is None:
             return trip
         survivors = self._survivors(trip)
         if self.deceived is None:
@@ -127,33 +106,33 @@ class _Liar:
         lie = bits([one for one in survivors if one != self.victim], len(self.stage.hospitals))
         each = dict(trip.each)
         for place in self.deceived:
-            stated: dict[str, Any] = {SURVIVORS: lie}
-            if trip.kind == UNMASK and self.stage.secagg["consistency"]:
+            stated: dict[str, Any] = {trips.SURVIVORS: lie}
+            if trip.kind == trips.UNMASK and self.stage.secagg["consistency"]:
                 signed = {**self.signatures, **self._signed_by_colluders(lie)}
                 signers = sorted({*signed} & {*self.senders[place]})
-                stated[PEERS] = signers
-                stated[SIGNATURES] = b"".join(signed[one] for one in signers)
+                stated[trips.PEERS] = signers
+                stated[trips.SIGNATURES] = b"".join(signed[one] for one in signers)
             each[self._name(place)] = Content(values=stated)
         asked = {*trip.hospitals} | {self._name(place) for place in self.deceived}
         return replace(trip, hospitals=tuple(sorted(asked)), each=each)
 
     def reads(self, trip: Trip, replies: Replies) -> Replies:
         """The replies with which the honest half goes on: those of who was not deceived."""
-        if trip.kind == KEYS:
+        if trip.kind == trips.KEYS:
             self._read_keys(replies)
-        if trip.kind == SHARES:
+        if trip.kind == trips.SHARES:
             self._read_sealed(trip, replies)
-        if trip.kind == UPLOAD:
+        if trip.kind == trips.UPLOAD:
             self._read_uploads(trip, replies)
-        if trip.kind not in (AGREE, UNMASK) or self.deceived is None:
+        if trip.kind not in (trips.AGREE, trips.UNMASK) or self.deceived is None:
             return replies
         there = {self._place(name): arrived for name, arrived in replies.items()}
         for place, arrived in there.items():
-            if trip.kind == AGREE and place in self.deceived:
-                found = ring.taken(arrived, SIGNATURE, signing.SIGNATURE)
+            if trip.kind == trips.AGREE and place in self.deceived:
+                found = ring.taken(arrived, trips.SIGNATURE, signing.SIGNATURE)
                 if found is not None:
                     self.signatures[place] = found
-            if trip.kind == UNMASK and self.victim in (place, *self.senders.get(place, [])):
+            if trip.kind == trips.UNMASK and self.victim in (place, *self.senders.get(place, [])):
                 self._read_shares(place, arrived)
         return {
             name: arrived
@@ -215,7 +194,7 @@ class _Liar:
     def _read_keys(self, replies: Replies) -> None:
         signed = signing.SIGNATURE if self.stage.secagg["signed_keys"] else 0
         for name, arrived in replies.items():
-            keys = ring.taken(arrived, ADVERTISED, PAIR, (SIGNATURE, signed))
+            keys = ring.taken(arrived, trips.ADVERTISED, PAIR, (trips.SIGNATURE, signed))
             if keys is not None:
                 self.keys[self._place(name)] = keys
 
@@ -225,7 +204,7 @@ class _Liar:
             return
         peers = _peers(trip.each[name])
         length, committed = ring.share_lengths(len(peers))
-        packed = ring.taken(replies[name], SEALED, length, (COMMITMENTS, committed))
+        packed = ring.taken(replies[name], trips.SEALED, length, (trips.COMMITMENTS, committed))
         if packed is not None and len(packed) == length:
             self.sealed = ring.sealed_parts(packed, peers)
 
@@ -234,11 +213,11 @@ class _Liar:
             content = ring.uploaded(arrived, self.stage)
             if content is None:
                 continue
-            unusable: Any = content.values[UNUSABLE]
+            unusable: Any = content.values[trips.UNUSABLE]
             senders = [one for one in _peers(trip.each[name]) if one not in unusable]
             self.senders[self._place(name)] = senders
             if self._place(name) == self.victim:
-                masked: Any = content.arrays[MASKED]
+                masked: Any = content.arrays[trips.MASKED]
                 self.masked = masked
                 self.masked_with = _peers(trip.each[name])
 
@@ -247,16 +226,16 @@ class _Liar:
         assert self.deceived is not None
         senders = self.senders[place]
         length = shamir.BYTES * (len(senders) + 1)
-        packed = ring.taken(arrived, SHARED, length)
+        packed = ring.taken(arrived, trips.SHARED, length)
         if packed is None or len(packed) != length:
             if place in self.deceived:
-                self.refusals[self._name(place)] = f"{UNMASK}: {_why(arrived)}"
+                self.refusals[self._name(place)] = f"{trips.UNMASK}: {_why(arrived)}"
             return
         given = parts(packed, shamir.BYTES)[(*senders, place).index(self.victim)]
         (self.mask_keys if place in self.deceived else self.seeds)[place] = given
 
     def _survivors(self, trip: Trip) -> tuple[int, ...]:
-        packed: Any = trip.common.values[SURVIVORS]
+        packed: Any = trip.common.values[trips.SURVIVORS]
         return places_in(packed, len(self.stage.hospitals)) or ()
 
     def _colludes(self, place: int) -> bool:
@@ -271,7 +250,7 @@ class _Liar:
 
 def _peers(sent: Content) -> list[int]:
     """The places of the peers that are stated to a hospital."""
-    found: Any = sent.values[PEERS]
+    found: Any = sent.values[trips.PEERS]
     return list(found)
 
 

@@ -7,19 +7,8 @@ import numpy as np
 
 from attacks._shared import ring
 from attacks._shared.ring import Answered, Ring
-from sim.federation.protocols.secagg import agreement, shamir, signing
-from sim.federation.protocols.secagg.terms import (
-    ADVERTISED,
-    COMMITMENTS,
-    KEYS,
-    MASKED,
-    PAIR,
-    PEERS,
-    SEALED,
-    SHARES,
-    SIGNATURE,
-    UPLOAD,
-)
+from sim.federation.protocols.secagg import agreement, shamir, signing, trips
+from sim.federation.protocols.secagg.terms import PAIR
 from sim.messages import Concluded, Content, Replies, Stage, Talk, Trip
 from sim.types import About
 
@@ -76,7 +65,7 @@ class _Middle:
 
     def asks(self, trip: Trip) -> Trip:
         """What hospitals are asked in place of ``trip``."""
-        change = {SHARES: self._replaced, UPLOAD: self._sealed_anew}.get(trip.kind)
+        change = {trips.SHARES: self._replaced, trips.UPLOAD: self._sealed_anew}.get(trip.kind)
         if change is None:
             return trip
         each = {name: change(self._place(name), own) for name, own in trip.each.items()}
@@ -84,18 +73,18 @@ class _Middle:
 
     def reads(self, trip: Trip, replies: Replies) -> Replies:
         """The replies with which the honest half goes on."""
-        if trip.kind == KEYS:
+        if trip.kind == trips.KEYS:
             signed = signing.SIGNATURE if self.stage.secagg["signed_keys"] else 0
             for name, arrived in replies.items():
-                keys = ring.taken(arrived, ADVERTISED, PAIR, (SIGNATURE, signed))
+                keys = ring.taken(arrived, trips.ADVERTISED, PAIR, (trips.SIGNATURE, signed))
                 if keys is not None:
                     place = self._place(name)
                     self.keys[place] = keys
                     self.own[place] = (self.rng.bytes(agreement.KEY), self.rng.bytes(agreement.KEY))
-        if trip.kind == SHARES:
+        if trip.kind == trips.SHARES:
             for name, arrived in replies.items():
                 self._open(self._place(name), _peers(trip.each[name]), arrived)
-        if trip.kind == UPLOAD:
+        if trip.kind == trips.UPLOAD:
             return self._unmasked(trip, replies)
         return replies
 
@@ -103,12 +92,12 @@ class _Middle:
         """The aggregator's own keys in place of those of a hospital's peers."""
         pairs = [self.own[peer] for peer in _peers(sent)]
         keys = b"".join(agreement.public(key) for pair in pairs for key in pair)
-        return sent._replace(values={**sent.values, ADVERTISED: keys})
+        return sent._replace(values={**sent.values, trips.ADVERTISED: keys})
 
     def _open(self, place: int, peers: list[int], arrived: Any) -> None:
         """Take the shares that a hospital has sealed for its peers."""
         length, committed = ring.share_lengths(len(peers))
-        packed = ring.taken(arrived, SEALED, length, (COMMITMENTS, committed))
+        packed = ring.taken(arrived, trips.SEALED, length, (trips.COMMITMENTS, committed))
         if packed is None or len(packed) != length:
             return
         purpose = ring.channel_purpose(self.stage)
@@ -126,7 +115,7 @@ class _Middle:
             agreement.seal(self._channel(sender, place), sender, self.texts[sender][place], purpose)
             for sender in _peers(sent)
         ]
-        return sent._replace(values={**sent.values, SEALED: b"".join(sealed)})
+        return sent._replace(values={**sent.values, trips.SEALED: b"".join(sealed)})
 
     def _unmasked(self, trip: Trip, replies: Replies) -> Replies:
         """Read every update, and hand on uploads whose masks the honest half can remove."""
@@ -140,7 +129,7 @@ class _Middle:
             place = self._place(name)
             peers = _peers(trip.each[name])
             ours = {peer: self._mask(self.own[peer][1], place) for peer in peers}
-            arrived: Any = content.arrays[MASKED]
+            arrived: Any = content.arrays[trips.MASKED]
             masked: Ring = arrived - ring.added(place, ours, n_params)
             seed = self._secret(place, 0)
             if seed is not None:
@@ -148,7 +137,7 @@ class _Middle:
             # the honest half will remove the masks that are shared with who has vanished
             removed = {peer: self._vanished(peer, place) for peer in peers if peer in gone}
             expected = masked + ring.added(place, removed, n_params)
-            arrays = {**content.arrays, MASKED: expected}
+            arrays = {**content.arrays, trips.MASKED: expected}
             changed[name] = Answered(content._replace(arrays=arrays))
         return changed
 
@@ -179,5 +168,5 @@ class _Middle:
 
 def _peers(sent: Content) -> list[int]:
     """The places of the peers that are stated to a hospital."""
-    found: Any = sent.values[PEERS]
+    found: Any = sent.values[trips.PEERS]
     return list(found)

@@ -82,6 +82,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Records recovered": _read(tables.inversions(records)),
         "Single updates": _isolated(tables.isolations(records)),
         "Privacy spent": _spent(tables.spent(records)),
+        "Privacy of hospitals": outweighed(records),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
 
@@ -224,6 +225,43 @@ def _spent(spent: pl.DataFrame) -> list[str]:
         f" training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
+
+
+def outweighed(records: Sequence[RunRecord]) -> list[str]:
+    """For each defense that protects whole updates, its epsilon, its noise and what is left.
+
+    The AUROC is of runs that nobody attacks, beside that of the same seeds without a defense.
+    """
+    alone = {(record.defense, record.seed): record for record in records if record.attack == NONE}
+    texts = []
+    for defense in _names(records, "defense"):
+        seeds = [seed for name, seed in alone if name == defense]
+        runs = [alone[defense, seed] for seed in seeds]
+        spent = [one.value("hospital_epsilon") for one in runs]
+        if not runs or spent[0] is None:
+            continue
+        ratio = runs[0].value("noise_ratio")
+        noise = (
+            "" if ratio is None else f" with noise {ratio:.3g} times as long as the longest mean"
+        )
+        epsilon = words.epsilon(max(one for one in spent if one is not None))
+        hospitals = words.count(runs[0].n_hospitals, "update")
+        pairs = [
+            (one.value("auroc"), control.value("auroc"))
+            for one in runs
+            if (control := alone.get((NONE, one.seed))) is not None
+        ]
+        usable = [(left, whole) for left, whole in pairs if left is not None and whole is not None]
+        start = f"{defense} spends ε = {epsilon} of a whole hospital{noise} of {hospitals}"
+        if not usable:
+            texts.append(f"{start}; what it costs is not known without runs without a defense.")
+            continue
+        left, whole = (sum(each) / len(usable) for each in zip(*usable, strict=True))
+        cost = f"AUROC {words.score(left)} against {words.score(whole)} without a defense"
+        gone = left - 0.5 < (whole - 0.5) / 2
+        verdict = ": more than half of what was learned is gone" if gone else ""
+        texts.append(f"{start}; with nobody attacking, {cost}{verdict}.")
+    return texts
 
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,31 @@ def overlap(plan: FederationPlan) -> Overlap | None:
         first=rounds_until(plan.groups, rounds, lambda known: len(known) > 0),
         all=rounds_until(plan.groups, rounds, lambda known: len(known) == n_hospitals),
     )
+
+
+def left_out(plan: FederationPlan) -> int | None:
+    """The rounds after which an aggregator that leaves out uploads has one update as a difference.
+
+    Of two sums that differ by one hospital, it has that one's update, as far as updates are alike
+    in both rounds. None: not within the plan's rounds, or no hospital may be left out of a sum. In
+    rounds with a group in common it takes one that is larger than what a sum needs.
+    """
+    found = dict[str, list[int]]()  # of each hospital, the groups that it was in
+    sizes = list[int]()
+    for number in range(1, plan.training.rounds + 1):
+        groups = plan.groups(number)
+        for group in groups:
+            earlier = Counter(at for name in group for at in found.get(name, []))
+            for at, n_common in earlier.items():
+                if n_common >= plan.least < max(len(group), sizes[at]):
+                    return number
+        for at, group in enumerate(groups, len(sizes)):
+            sizes.append(len(group))
+            for name in group:
+                found.setdefault(name, []).append(at)
+        if number == 2 and not plan.secagg.is_redrawn:
+            break  # all further rounds are like these
+    return None
 
 
 def sentence(plan: FederationPlan) -> str | None:

@@ -16,6 +16,7 @@ Refusal = Literal[
     "group",
     "over",
     "again",
+    "begun",
     "phase",
     "form",
     "peers",
@@ -24,6 +25,7 @@ Refusal = Literal[
     "signature",
     "survivors",
     "agreement",
+    "repeated",
     "model",
     "not_finite",
 ]
@@ -39,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "group": "its policy asks for more hospitals in a sum than the plan promises",
     "over": "it has answered in a later round already",
     "again": "it has trained in this round, and would draw the same noise for another model",
+    "begun": "it has begun this plan before, in another execution",
     "phase": "it answers each trip of a round once, in their order, and this is not the next one",
     "form": "the message is not of the form that was agreed on",
     "peers": "these are not hospitals that it shares secrets with in this round",
@@ -47,11 +50,15 @@ SENTENCES: Final[Mapping[str, str]] = {
     "signature": "a public key is not signed by the hospital that it is stated to be of",
     "survivors": "the hospitals whose updates are stated to have arrived cannot be these",
     "agreement": "fewer hospitals than the threshold state the same model and the same arrivals",
+    "repeated": "it has unmasked another sum of what was trained from the same model",
     "model": "no more than half of the hospitals have signed the model that it was sent",
     "not_finite": "its update has values that are not finite",
 }
 # those before anything is trained, whatever the protocol
 UNTRAINED: Final = {
     SENTENCES[why]
-    for why in ("plan", "round", "weights", "imprint", "dp", "epsilon", "secagg", "group", "over")
+    for why in (
+        *("plan", "round", "weights", "imprint", "dp", "epsilon", "secagg", "group", "over"),
+        "begun",
+    )
 }

@@ -85,12 +85,22 @@ def _epsilon(dp: LocalPrivacy, training: Training, n_records: int) -> float:
     return dp.epsilon([(noise, sample_rate(counted, training), steps)])
 
 
+class Journal(Protocol):
+    """The plans that a hospital has begun, which it remembers from one execution to the next."""
+
+    def begin(self, plan: str) -> bytes | None:
+        """Random bytes of a new execution of the plan with this digest; None: it was begun."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """One hospital as it knows itself.
 
     ``device``: where it trains, as in ``device=``. ``training``: how it trains instead of as the
-    plan states; only a hostile hospital has other values.
+    plan states; only a hostile hospital has other values. ``complies``: whether it clips and noises
+    whole updates as the plan states. ``journal``: None in simulation, where each run is one
+    execution of its plan and draws by name.
     """
 
     name: str
@@ -99,6 +109,8 @@ class Site:
     key: Key
     device: str = "cpu"
     training: Training | None = None
+    complies: bool = True
+    journal: Journal | None = None
 
 
 class Source(Protocol):

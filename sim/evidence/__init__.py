@@ -2,7 +2,7 @@
 
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
-from sim.evidence.protection import statement
+from sim.evidence.protection import sentence, statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
@@ -16,12 +16,14 @@ from sim.evidence.records import (
     Isolating,
     Membership,
     MembershipBound,
+    Noised,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Statement,
     Unopened,
     Visibility,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "Line",
     "Membership",
     "MembershipBound",
+    "Noised",
     "Outcome",
     "Part",
     "Privacy",
@@ -76,6 +79,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Statement",
     "Unopened",
     "Visibility",
     "append",
@@ -87,6 +91,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "sentence",
     "statement",
     "write_results",
     "write_tables",

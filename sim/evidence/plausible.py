@@ -39,6 +39,7 @@ RANGES: Final[Mapping[str, Range]] = {
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
     **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps", "nominal_records"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
+    **dict.fromkeys(("clip", "deviation", "epsilon"), POSITIVE),
     **dict.fromkeys(("target_epsilon", "noise_multiplier", "max_grad_norm"), POSITIVE),
     **dict.fromkeys(("radius", "median_length", "longest", "replies", "needed"), POSITIVE),
     "mse": Range(LEAST_MSE, 1.0),
@@ -197,6 +198,13 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
         each = [one.value for one in own if one.value is not None]
         if record.value(of_all) != extreme(each, default=None):
             yield f"outcomes.{of_all}", f"expected the {word} {metric} of the hospitals"
+    noised = record.noised
+    if noised is not None:
+        columns = (noised.round, noised.clip, noised.deviation)
+        if len({len(column) for column in columns}) != 1:
+            yield "noised", "expected columns that are equally long"
+        if not _within(noised.round, 1, record.rounds):
+            yield "noised.round", f"expected whole numbers from 1 to {record.rounds}"
     recovered = record.outcome("updates_recovered")
     if recovered is not None and recovered.value is not None:
         n_honest = record.n_hospitals - record.n_hostile

@@ -46,8 +46,9 @@ class Engagement(Part):
     With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
-    steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
-    update in round 1; for secure aggregation the share of rows hidden.
+    steps, and noise that the aggregator adds, 1 where they refused a round; for DP in the hospital,
+    |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the
+    share of rows hidden.
     """
 
     attack_engaged: bool | None
@@ -70,14 +71,15 @@ class Unopened(Part):
     receiver: str
 
 
-Cause = Literal["absent", "refused", "not_finite"]
+Cause = Literal["absent", "refused", "not_finite", "spent"]
 
 
 class Skip(Part):
     """A round that ended without a new model: the weights stayed as they were.
 
     ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
-    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights.
+    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights;
+    ``spent``, the consortium has ended because a hospital had spent its budget.
     ``replies``: usable ones; ``needed``: the least number for which steps and rule work.
     ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's
     truth.
@@ -132,6 +134,37 @@ class Privacy(Part):
     target_epsilon: float | None
     hospitals: list[Spent]
     not_covered: list[str]
+
+
+class Statement(Part):
+    """One statement of differential privacy; several of a run stand side by side.
+
+    ``unit``: who is protected; ``relation``: what neighbors differ in; ``against``: from whom it
+    protects. ``hospital``: whose epsilon it is where hospitals differ, the largest of all; None
+    where it is the same for all. ``not_covered``: sentences on what it does not cover.
+    """
+
+    unit: str
+    relation: str
+    mechanism: str
+    epsilon: float
+    delta: float
+    accountant: str
+    against: str
+    hospital: str | None
+    not_covered: list[str]
+
+
+class Noised(Part):
+    """What privacy of whole updates did, in columns by round that has a mean.
+
+    ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
+    mean of the updates.
+    """
+
+    round: list[int]
+    clip: list[float]
+    deviation: list[float]
 
 
 class Recovered(Part):
@@ -337,6 +370,8 @@ class RunRecord(Part):
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
     isolation: Isolating | None = None
     membership: Membership | None = None
+    statements: list[Statement] = Field(default=[])  # of differential privacy, of any kind
+    noised: Noised | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

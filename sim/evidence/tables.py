@@ -29,6 +29,7 @@ RESULT_COLUMNS = (
     "attack_success", "attack_engaged", "defense_engaged", "epsilon", "delta",
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
     "attack_success_kind", "false_trigger", "updates_recovered", "update_error", "smallest_sum",
+    "patient_epsilon", "hospital_epsilon",
 )  # fmt: skip
 OF_RECORD = RESULT_COLUMNS[:8]  # the columns that a record has itself
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sim import returned
 from sim.design.attack import AttackPlan
+from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
 from sim.federation import rounding, wire
 from sim.federation.conversation import Arrived, Conversation, Replies
@@ -30,7 +31,6 @@ from sim.types import (
     Knowledge,
     Level,
     Pooled,
-    Quantizing,
     Reply,
     SentReply,
     Updates,
@@ -247,23 +247,24 @@ class Adversary:
         number: int,
         view: View,
         uploads: Mapping[str, Vector],
-        quantization: Quantizing | None,
+        plan: FederationPlan,
     ) -> Isolated | None:
         """What the aggregator and the hostile hospitals work out together from a round's view.
 
-        ``uploads``: what each hospital uploaded, before its ``quantization``. None without such an
-        attack, or where it refuses.
+        ``uploads``: what each hospital uploaded, before its quantization. ``plan``: what all know.
+        None without such an attack, or where it refuses.
         """
         found = None
         own = {
-            name: rounding.contributed(quantization, key, number, uploads[name])
+            name: rounding.contributed(plan.quantization, key, number, uploads[name])
             for name, key in self.plan.keys.items()
             if name in uploads
         }
         for name, attack in self.on_sums.items():
             rng = self.plan.key.stream("attack", name, number)
             with suppress(RefusedError):  # no colluding hospital is left in this round
-                made = self._advance(name, "", attack, Pooled(view, own, number), rng)
+                pooled = Pooled(view, own, number, plan.public_steps)
+                made = self._advance(name, "", attack, pooled, rng)
                 found = returned.isolated(attack, made, view.rows.shape[1])
                 self._note(name, [1.0])
         return found

@@ -17,7 +17,7 @@ from sim.design.refusals import SENTENCES, Refusal
 from sim.errors import RefusedError
 from sim.federation import wire
 from sim.federation.rounds import Weights
-from sim.messages import Concluded, Trip
+from sim.messages import EMPTY, Concluded, Trip
 from sim.seeds import Key
 from sim.types import SecureAggregation
 
@@ -83,6 +83,7 @@ class Asked(NamedTuple):
     ``hospital``: its own name. ``number``: of the round. ``content``: what it was sent. ``held``:
     what its half held back in an earlier trip of this round. ``key``: its own secret, from which it
     draws. ``model`` (n_params,): what it was sent to train, empty where nothing is trained.
+    ``remembered``: what its half remembers of earlier rounds.
     """
 
     kind: str
@@ -93,13 +94,18 @@ class Asked(NamedTuple):
     held: wire.Content
     key: Key
     model: Weights
+    remembered: Mapping[str, list[str]] = EMPTY
 
 
 class Answer(NamedTuple):
-    """What a hospital answers in a trip, and what it holds back for the next ones of this round."""
+    """What a hospital answers in a trip, and what it holds back for the next ones of this round.
+
+    ``remembered``: what it remembers in later rounds from now on; None: what it did before.
+    """
 
     content: wire.Content
     held: wire.Content = wire.NOTHING
+    remembered: Mapping[str, list[str]] | None = None
 
 
 class HospitalHalf(Protocol):

@@ -5,8 +5,10 @@ It works on any Flower grid, for any protocol.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
@@ -63,6 +65,7 @@ class Parties:
     ``weights`` (n_params,): the model. ``sent``: the one that an attack sends out in its place in
     this round, None where none does. ``number``: rounds done. ``uploads``: what each hospital
     uploaded, before its quantization, in a round in which an attack looks for single updates.
+    ``seconds``: what its rounds took here, by the clock; no figure of a run depends on it.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Parties:
         self.initial = self.weights = initial
         self.sent: Weights | None = None
         self.number = 0
+        self.seconds = 0.0
         self.uploads: Mapping[str, Vector] = {}
 
     @property
@@ -142,8 +146,7 @@ class Parties:
         self.number = number
         isolated = end.isolated
         if isolated is None and end.view is not None and self.adversary.isolates_in(number):
-            quantization = self.plan.quantization
-            isolated = self.adversary.isolated(number, end.view, self.uploads, quantization)
+            isolated = self.adversary.isolated(number, end.view, self.uploads, self.plan)
         seen = Round(
             number=number,
             before=before,
@@ -216,11 +219,13 @@ def _round(runs: Sequence[Parties], number: int, grid: Grid) -> None:
     replies: Mapping[int, Replies | None] = dict.fromkeys(range(len(runs)))
     while replies:
         for i, arrived in replies.items():
+            start = perf_counter()
             following = _resumed(talks[i], arrived)
             if isinstance(following, Trip):
                 asked[i] = following
             else:
                 runs[i].conclude(number, following)
+            runs[i].seconds += perf_counter() - start
         trips = [(runs[i], trip) for i, trip in asked.items()]
         found = _exchange(trips, number, grid) if trips else []
         replies = dict(zip(asked, found, strict=True))
@@ -249,7 +254,7 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
     acting = [trip.model is not None and run.adversary.acts_in(number) for run, trip in trips]
     pairs = zip(trips, acting, strict=True)
     sent = [_messages(run, trip, number, acts) for (run, trip), acts in pairs]
-    arrived: list[Replies] = _delivered(grid, sent)
+    arrived: list[Replies] = _delivered(grid, trips, sent)
     again = [dict[str, Message]() for _ in trips]
     for i, (run, trip) in enumerate(trips):
         if trip.model is None:
@@ -262,7 +267,7 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
             if not run.aggregator.protocol.is_clear:
                 again[i] = _to_upload(run, sent[i], arrived[i], changed)
     if any(again):
-        uploaded = zip(arrived, _delivered(grid, again), strict=True)
+        uploaded = zip(arrived, _delivered(grid, trips, again), strict=True)
         arrived = [{**before, **after} for before, after in uploaded]
     for i, (run, trip) in enumerate(trips):
         if not run.aggregator.protocol.is_clear:
@@ -330,7 +335,29 @@ def _to_upload(
     }
 
 
-def _delivered(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
+def _delivered(
+    grid: Grid, trips: Sequence[tuple[Parties, Trip]], sent: Sequence[Mapping[str, Message]]
+) -> list[Replies]:
+    """What arrived of each hospital, run by run, of the messages of these trips.
+
+    Those of one kind are sent at once, and each message takes an equal part of the time.
+    """
+    found = list[Replies]([{} for _ in sent])
+    kinds = defaultdict[str, list[int]](list)
+    for i, (_, trip) in enumerate(trips):
+        kinds[trip.kind].append(i)
+    for members in kinds.values():
+        start = perf_counter()
+        n_messages = sum(len(sent[i]) for i in members)
+        for i, arrived in zip(members, _exchanged(grid, [sent[i] for i in members]), strict=True):
+            found[i] = arrived
+        each = (perf_counter() - start) / max(1, n_messages)
+        for i in members:
+            trips[i][0].seconds += each * len(sent[i])
+    return found
+
+
+def _exchanged(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replies]:
     """Send the messages of all runs at once; what arrived of each hospital, run by run.
 
     Who a reply is from, and to what, is in its metadata; a late reply to something else neither

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.evidence import Isolating, Outcome, outcome
 from sim.federation import rounding
@@ -63,7 +64,9 @@ class IsolationObserver:
         }
         for one in held:
             self._note_size(one.view)
-            self._note_errors(one, truth)
+            self._note_errors(one.view, one.known, truth)
+            if one.estimates is not None:
+                self._note_errors(one.estimates, None, truth)
 
     def findings(self, ended: Ended) -> Findings:
         """What an attack on secure aggregation tried and achieved; nothing without one."""
@@ -82,9 +85,11 @@ class IsolationObserver:
         held = [size for size in (*sizes, self.state.smallest) if size]
         self.state.smallest = min(held, default=0)
 
-    def _note_errors(self, held: Isolated, truth: Mapping[str, Vector]) -> None:
-        known = slice(None) if held.known is None else held.known
-        for row, (name, *others) in zip(held.view.rows, held.view.members, strict=True):
+    def _note_errors(
+        self, view: View, entries: NDArray[np.bool_] | None, truth: Mapping[str, Vector]
+    ) -> None:
+        known = slice(None) if entries is None else entries
+        for row, (name, *others) in zip(view.rows, view.members, strict=True):
             if others or name in self.subject.truth.hostile or name not in truth:
                 continue
             error = relative_distance(row[known], truth[name][known])

@@ -1,32 +1,25 @@
-"""What each hospital exchanges with the aggregator in a round of secure aggregation in messages."""
+"""What each hospital exchanges with the aggregator in a round."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
+from sim.design.plan import FederationPlan
 from sim.evidence import outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
+from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
+from sim.types import Traffic
 
 
-class Exchanged(Protocol):
-    """Messages of both ways, and bytes of each way."""
-
-    @property
-    def messages(self) -> int: ...
-
-    @property
-    def sent(self) -> int: ...
-
-    @property
-    def received(self) -> int: ...
-
-
+@runtime_checkable
 class Stating(Protocol):
-    """A secure aggregation that states what it exchanges."""
+    """A protocol that states what it exchanges."""
 
-    def traffic(self, n_hospitals: int, n_params: int) -> Exchanged: ...
+    def traffic(self, plan: FederationPlan) -> Traffic:
+        """Messages and bytes of a hospital in a round."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Nothing:
 class TrafficObserver:
     """Messages and bytes of a hospital in a round in which all hospitals answer.
 
-    There are none where the plan's secure aggregation states none.
+    There are none where the protocol states none.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -52,11 +45,11 @@ class TrafficObserver:
 
     def findings(self, ended: Ended) -> Findings:
         """Messages, bytes sent and bytes received."""
-        secagg = self.subject.plan.secagg
-        if not hasattr(secagg, "traffic"):
+        plan = self.subject.plan
+        protocol = protocol_of(plan)
+        if not isinstance(protocol, Stating):
             return Findings()
-        n_hospitals = len(self.subject.plan.hospitals)
-        found = cast(Stating, secagg).traffic(n_hospitals, len(ended.weights))
+        found = protocol.traffic(plan)
         return Findings(
             [
                 outcome("messages", found.messages),

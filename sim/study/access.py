@@ -71,6 +71,7 @@ def undefended(plan: FederationPlan) -> FederationPlan:
         chain=made((), mean, None),
         secagg=cast(SecureAggregation, built("secagg", {SELF: CLEAR}, packages)),
         dp=None,
+        update_dp=None,
     )
 
 
@@ -97,43 +98,46 @@ class _Design:
     def _hospital(self) -> dict[str, str]:
         cells = self._of_models
         if self.shows == "sum" and self._n_hospitals == 2:
-            cells[UPDATE] = self._update(DERIVES)
+            cells[UPDATE] = self._of_noised(DERIVES)
         return cells
 
     @property
     def _colluding(self) -> dict[str, str]:
         cells = self._of_models
         if self.shows == "sum":
-            cells[UPDATE] = self._update(_from(self._n_hospitals - 1))
+            cells[UPDATE] = self._of_noised(_from(self._n_hospitals - 1))
         return cells
 
     @property
     def _aggregator(self) -> dict[str, str]:
         hides = self.plan.is_hiding
-        cells = {SUM: SEES if len(self.plan.groups(1)) == 1 else DERIVES, MODEL: SEES}
+        whole = SEES if len(self.plan.groups(1)) == 1 else DERIVES
+        cells = {SUM: f"{whole}{self._of_sum}", MODEL: SEES}
         cells[GROUP] = SEES if hides else DERIVES
-        found = self._overlap
         if not hides:
             cells[UPDATE] = self._update(SEES)
-        elif found is not None and found.first is not None:
-            cells[UPDATE] = self._update(f"{DERIVES} over {found.first} rounds")
+        elif self._rounds is not None:
+            cells[UPDATE] = self._update(f"{DERIVES} over {self._rounds} rounds")
         if (not hides and self.plan.states_counts) or self.plan.terms.sizes is not None:
             cells[COUNTS] = SEES
-        if self.plan.dp is not None or not self.plan.is_clear:  # clipped coordinates
+        elif hides and self.plan.dp is not None and self.plan.states_counts:
+            cells[COUNTS] = f"{DERIVES}, to a batch"  # each epsilon is that of a number of steps
+        if self.plan.dp is not None or self.plan.quantization is not None:  # clipped coordinates
             cells[METRICS] = SEES
         return cells
 
     @property
     def _joined(self) -> dict[str, str]:
         cells = self._aggregator
-        if self.plan.is_hiding:
-            cells[UPDATE] = self._update(_from(self._enough))
+        if self.plan.is_hiding and self._enough:
+            over = "" if self._rounds is None else f", or over {self._rounds} rounds"
+            cells[UPDATE] = self._update(f"{_from(self._enough)}{over}")
         return cells
 
     @property
     def _network(self) -> dict[str, str]:
         if not self.plan.is_clear:
-            return {**self._of_models, METRICS: SEES}
+            return {**self._aggregator, **self._of_models, SUM: DERIVES}
         reads = {**self._aggregator, UPDATE: self._update(SEES)}
         if self.plan.states_counts:
             reads[COUNTS] = SEES
@@ -144,7 +148,7 @@ class _Design:
         """What follows from the common model of each round."""
         cells = {MODEL: SEES}
         if self.shows == "sum":
-            cells[SUM] = DERIVES
+            cells[SUM] = DERIVES if self.plan.update_dp is None else f"{DERIVES}, noised"
         if self.shows == "row":
             one = f"{DERIVES}, not whose"
             cells |= {GROUP: one} if self.plan.is_hiding else {UPDATE: self._update(one)}
@@ -178,8 +182,13 @@ class _Design:
         return "other"
 
     @cached_property
-    def _overlap(self) -> overlap.Overlap | None:
-        return overlap.overlap(self.plan)
+    def _rounds(self) -> int | None:
+        """The rounds after which sums determine a single update, as far as updates stay alike."""
+        if len(self.plan.hospitals) > overlap.MOST and self.plan.secagg.is_redrawn:
+            return None
+        redrawn = overlap.overlap(self.plan)
+        each = (None if redrawn is None else redrawn.first, overlap.left_out(self.plan))
+        return min((number for number in each if number is not None), default=None)
 
     @property
     def _n_hospitals(self) -> int:
@@ -187,15 +196,31 @@ class _Design:
 
     @property
     def _enough(self) -> int:
-        """The fewest colluding hospitals with which the aggregator is left with one update."""
-        others = min(map(len, self.plan.groups(1))) - 1
+        """The fewest colluding hospitals with which the aggregator is left with one update.
+
+        It leaves out uploads of others, as many as may be missing in a sum.
+        """
+        others = min(*map(len, self.plan.groups(1)), self.plan.least) - 1
         parameters = getattr(self.plan.secagg, "parameters", None)
         if not isinstance(parameters, Parameters):
             return others
         return min(others, parameters.colluders(self._n_hospitals))
 
     def _update(self, degree: str) -> str:
-        return degree if degree == NO or self.plan.dp is None else f"{degree}, noised"
+        dp = self.plan.update_dp
+        noised = self.plan.dp is not None or (dp is not None and dp.place == "hospital")
+        return f"{degree}, noised" if degree != NO and noised else degree
+
+    def _of_noised(self, degree: str) -> str:
+        """A degree to which a party learns of updates from a mean that may be noised."""
+        is_noised = degree != NO and self.plan.update_dp is not None
+        return f"{degree}, noised" if is_noised else self._update(degree)
+
+    @property
+    def _of_sum(self) -> str:
+        """What is added to what the aggregator learns of a sum: whether hospitals noise it."""
+        dp = self.plan.update_dp
+        return "" if dp is None or dp.place == "server" else ", noised"
 
 
 def _from(number: int) -> str:

@@ -135,11 +135,11 @@ class Progress:
         if self._off or now < self._next:
             return
         try:
-            each = (now - self._start) / len(runs)
             found = dict[str, Stored]()
-            for run in runs:
+            took = shared_out(now - self._start, runs)
+            for run, seconds in zip(runs, took, strict=True):
                 at = [contexts[node] for node in run.roster.nodes.values()]
-                found[address(run.experiment, code_version())] = _state(run, at, each)
+                found[address(run.experiment, code_version())] = _state(run, at, seconds)
             write(self.path, found)
         except UnstorableError as error:
             self._off = True
@@ -164,6 +164,16 @@ def write(path: Path, runs: Mapping[str, Stored]) -> None:
     head = json.dumps(values).encode()
     content = head + b"\n" + b"".join(array.tobytes(order="A") for array in whole)
     files.replace(path, sha256(content).hexdigest().encode() + b"\n" + content, durable=False)
+
+
+def shared_out(seconds: float, runs: Sequence[FederatedRun]) -> list[float]:
+    """The seconds of each run of these, which took so many together.
+
+    They are those of its rounds, and an equal part of the rest.
+    """
+    own = [run.seconds for run in runs]
+    rest = (seconds - sum(own)) / max(1, len(runs))
+    return [max(0.0, one + rest) for one in own]
 
 
 def states(folder: Path) -> dict[str, Stored]:

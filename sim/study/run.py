@@ -27,6 +27,7 @@ from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
+from sim.observers.final_model import FinalModelObserver
 from sim.observers.inference import InferenceObserver
 from sim.observers.influence import Influence
 from sim.observers.isolation import IsolationObserver
@@ -59,6 +60,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     EngagementObserver,
     QuantizingObserver,
     TrafficObserver,
+    FinalModelObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 
@@ -243,11 +245,11 @@ def advance(
 ) -> Iterator[RunRecord]:
     """Run all ``experiments`` in lockstep, so that all their hospitals train in the same batches.
 
-    Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` are shared out evenly.
-    ``progress`` is called with each round. The runs without attack that backdoors are compared with
-    are added where they are missing. With a ``folder``, what the runs have reached is stored there
-    every few seconds, and they go on from what is stored, with the same digits. ``observers``:
-    those beside the standard ones.
+    Each run's evidence is that of ``run``, to float32 rounding. ``seconds`` of a run are those of
+    its own rounds, and an equal part of the rest. ``progress`` is called with each round. The runs
+    without attack that backdoors are compared with are added where they are missing. With a
+    ``folder``, what the runs have reached is stored there every few seconds, and they go on from
+    what is stored, with the same digits. ``observers``: those beside the standard ones.
     """
     classes = {target for experiment in experiments for target in targets(experiment.settings)}
     with (
@@ -282,12 +284,12 @@ def advance(
                 progress(number)
 
         drive(runs, grid, after_round)
-        each = (time.perf_counter() - start) / max(1, len(runs))
+        took = checkpoints.shared_out(time.perf_counter() - start, runs)
         final = {run_.experiment.text: run_.weights for run_ in runs}
         controls = [attack_free.get(experiment.text) for experiment in experiments]
-        for run_, control in zip(runs, controls, strict=False):
+        for run_, control, seconds in zip(runs, controls, took, strict=False):
             attack_free_weights = None if control is None else final[control.text]
-            yield run_.record(answering(None), run_.earlier + each, attack_free_weights)
+            yield run_.record(answering(None), run_.earlier + seconds, attack_free_weights)
 
 
 def _grid(runs: Sequence[FederatedRun], app: AppOf | None = None) -> LocalGrid:

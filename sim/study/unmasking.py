@@ -55,7 +55,8 @@ def sentences(experiment: Experiment) -> list[str]:
             f"with {n_hostile} hostile hospitals, {alone} of them are neighbors of one honest"
             f" hospital with a probability of at most {chance:.1g} a round, {lying} of them of"
             f" {if_lying:.1g}; they and the aggregator split the sum into sums of fewer with one of"
-            f" at most {apart:.1g}"
+            f" at most {apart:.1g}; each is of one drawn graph, and whoever writes the plan may try"
+            " many plans and propose one whose graphs suit it"
         )
     traffic = found.traffic(n_hospitals, experiment.plan.network.n_params)
     texts.append(

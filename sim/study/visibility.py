@@ -50,6 +50,7 @@ def _rows(plan: FederationPlan) -> str:
     n_hospitals = len(plan.hospitals)
     groups = plan.groups(1)
     noise = ", clipped and noised in the hospital" if plan.dp is not None else ""
+    noise += _noise_on_updates(plan)
     if not plan.is_hiding:
         counts = "record counts" if plan.states_counts else "no record counts but the agreed one"
         return f"{n_hospitals} updates, one for each hospital{noise}; {counts}"
@@ -59,6 +60,17 @@ def _rows(plan: FederationPlan) -> str:
     drawn = "drawn anew in each round" if plan.secagg.is_redrawn else "the same in all rounds"
     sizes = _either(groups)
     return f"{len(groups)} sums of {sizes} updates each{noise}, groups {drawn}; {counts}"
+
+
+def _noise_on_updates(plan: FederationPlan) -> str:
+    """How whole updates are noised before the aggregator gets them, in words."""
+    if plan.update_dp is None:
+        return ""
+    if plan.update_dp.place == "server":
+        return " without noise on it, for the aggregator is trusted to add it"
+    if plan.update_dp.place == "distributed":
+        return ", clipped, with a share of noise from each hospital"
+    return ", clipped and noised as a whole in the hospital"
 
 
 def _either(groups: Members) -> str:
@@ -73,13 +85,21 @@ def _used(experiment: Experiment) -> str:
 
 
 def notes(plan: FederationPlan) -> list[str]:
-    """What of secure aggregation is simulated, and that rounding protects nothing."""
+    """What of secure aggregation is simulated, and what sums and rounding do not protect."""
     found = list[str]()
     if plan.is_hiding and plan.is_clear:
         found.append(
             "Secure aggregation is simulated here: hospitals upload updates as they are, and the"
             " aggregator is left with their sums; only a protocol in messages hides updates on the"
             " way."
+        )
+    if plan.is_hiding and (rounds := overlap.left_out(plan)) is not None:
+        found.append(
+            "Two sums that differ by one hospital give its update away, as far as updates are alike"
+            f" in both rounds. Within {rounds} rounds an aggregator brings it about: it leaves one"
+            " out, and nobody can tell that from an absence. Whoever derives sums reads it where a"
+            " hospital is missing. With secagg.least at the size of a sum nobody can be left out,"
+            " and where one is missing there is no sum."
         )
     if plan.quantization is not None:
         found.append(
@@ -121,6 +141,19 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                     "The rule gives every hospital one vote whatever its size, and leaves out or"
                     " outvotes those that differ from the rest; what that costs each hospital with"
                     " nobody attacking is measured."
+                ),
+            )
+        )
+    if plan.update_dp is not None:
+        n = len(plan.hospitals)
+        found.append(
+            Conflict(
+                id="dp-few-hospitals",
+                between="privacy of whole updates and few hospitals",
+                text=(
+                    f"The noise hides any of {n} updates in a mean of {n}; it does not shrink with"
+                    " records, only with hospitals, and with few of them it outweighs what is"
+                    " learned."
                 ),
             )
         )

@@ -132,6 +132,49 @@ def test_sums_beyond_the_window_are_forgotten() -> None:
     assert attack.state.members == (("a", "b", "c"),)
 
 
+def test_public_record_counts_share_out_what_sums_leave_open() -> None:
+    steps = {"a": 3, "b": 1, "c": 2, "d": 6}
+    common = np.arange(6.0)
+    groups = ("ab", "cd")
+    rows = [sum(steps[name] for name in group) * common / len(group) for group in groups]
+    view = View(np.array(rows), tuple(map(tuple, groups)))
+    found = Disaggregation()(Pooled(view, {}, 1, steps), stream(0, "attack"))
+    assert works_out(found).keys() == {"ab", "cd"}  # what the sums determine stays as it was
+    assert found.estimates is not None
+    guessed = dict(zip(found.estimates.members, found.estimates.rows, strict=True))
+    assert guessed.keys() == {(name,) for name in NAMES}
+    for name in NAMES:
+        np.testing.assert_allclose(guessed[(name,)], steps[name] * common, rtol=1e-6)
+    assert Disaggregation()(Pooled(view, {}, 1), stream(0, "attack")).estimates is None
+
+
+COUNTED = (
+    "consortium=synthetic",
+    "consortium.n_hospitals=12",
+    "consortium.n_records=2000",
+    "consortium.shift=0",
+    "consortium.size_spread=1",
+    "model=logistic",
+    "training.rounds=2",
+    "training.lr=0.001",
+    "secagg=groups",
+    "secagg.redraw=fixed",
+    "secagg.bits=24",
+    "secagg.clip=0.5",
+    "adversary.n_hostile=0",
+    "attack=[disaggregation]",
+)  # alike hospitals of different sizes, whose updates grow with their batches
+
+
+def test_published_counts_give_updates_of_alike_hospitals_away_and_hidden_ones_none() -> None:
+    published = ran(*COUNTED, "secagg.by=size")
+    assert (published.value("updates_recovered") or 0.0) >= 0.25
+    assert published.value("smallest_sum") == 3  # an estimate is no sum
+    hidden = ran(*COUNTED, "secagg.by=random")
+    assert hidden.value("updates_recovered") == 0.0
+    assert hidden.value("update_error") is None
+
+
 STEADY = (
     "consortium=heart12",
     "adversary.n_hostile=0",

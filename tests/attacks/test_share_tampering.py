@@ -45,6 +45,27 @@ def test_one_hospital_that_spoils_its_own_shares_stops_rounds_and_is_named(
     assert {one.hospital for one in record.screened} == {hostile}
 
 
+def test_all_who_commit_to_a_wrong_mask_are_named() -> None:
+    words = ("adversary.n_hostile=3", "attack.share_tampering.what=committed")
+    record = ran(*ATTACKED, *words)
+    assert record.skipped_rounds == [1, 2]
+    named = {(one.round, one.hospital) for one in record.screened}
+    assert named == {(number, name) for number in (1, 2) for name in record.hostile}
+
+
+def test_where_shares_are_not_held_to_what_was_committed_the_model_is_lost_and_nobody_named() -> (
+    None
+):
+    record = ran(*ATTACKED, "adversary.n_hostile=1", "secagg.committed=false")
+    assert record.skipped_rounds == []
+    assert record.screened == []
+    found = ran(*ATTACKED, "adversary.n_hostile=1").value("auroc")
+    lost = record.value("auroc")
+    assert found is not None
+    assert lost is not None
+    assert lost < found - 0.1
+
+
 def test_a_plain_round_has_no_shares_to_tamper_with_and_is_refused() -> None:
     with pytest.raises(UndefinedError, match="expected a round of several trips"):
         ran("consortium=heart4", "training.rounds=1", *ATTACKED[2:], "secagg=sum")

@@ -21,8 +21,12 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"conflicts\[groups-redraw\].*",
     r"isolation",
     r"membership",
+    r"noised",
+    r"statements.*",  # of differential privacy
+    r"config\.(server\.on_spent|dp\.records_per_patient)",
     r"config\.secagg\.agreement",
     r"unmasking",  # what it withstands
+    r"outcomes\[(messages|bytes_sent|bytes_received),.*",
     r"outcomes\[(prevalence_error|reconstruction_rate_shuffled|image_).*",
     r"inversion\.images.*",  # where records are images
     r"unopened",  # shares that did not open, where there is a protocol of several trips
@@ -37,6 +41,8 @@ REWORDED: Final[tuple[str, ...]] = (
     # they state the other choices with their numbers, and speak of groups as groups
     r"conflicts\[.*\]\.text",
     r"visibility\[.*\]\.sees",
+    # it counts on aggregators that leave hospitals out, and on what hospitals report
+    r"access\[.*\]\.after\..*",
 )
 
 # What names an item of a list; items without any of these go by their number.

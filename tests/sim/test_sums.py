@@ -106,3 +106,27 @@ def test_groups_that_stay_or_rounds_that_are_few_show_nothing(
 ) -> None:
     text = overlap.sentence(experiment("consortium=heart12", *words).plan)
     assert text is None if stated is None else stated in str(text)
+
+
+@given(SUMS, st.lists(st.integers(1, 50), min_size=7, max_size=7), st.integers(0, 99))
+def test_estimates_have_the_sums_and_are_exact_where_updates_go_with_steps(
+    drawn: list[set[str]], numbers: list[int], seed: int
+) -> None:
+    groups = tuple(tuple(sorted(group)) for group in drawn)
+    steps = dict(zip(LETTERS, numbers, strict=True))
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=3)
+    alike = {name: steps[name] * common for name in LETTERS}
+    other = dict(zip(LETTERS, rng.normal(size=(7, 3)), strict=True))
+    found = sums.estimated(groups, steps)
+    for values in (alike, other):
+        totals = np.array([sum(values[name] for name in group) for group in groups])
+        guessed = dict(zip(found.groups, found.weights @ totals, strict=True))
+        again = [sum(guessed[(name,)] for name in group) for group in groups]
+        np.testing.assert_allclose(again, totals, atol=1e-5)
+        for name in sums.single(groups) if values is other else [one for (one,) in guessed]:
+            np.testing.assert_allclose(guessed[(name,)], values[name], atol=1e-5)
+
+
+def test_without_numbers_of_steps_there_is_no_estimate() -> None:
+    assert sums.estimated((("a", "b"),), {}).groups == ()

@@ -16,10 +16,11 @@ from sim.federation.conversation import (
     Conversation,
     TripRefusedError,
 )
-from sim.federation.protocols.plain import PlainHospital, concluded
+from sim.federation.protocols.plain import NUMBER, PLAIN, PlainHospital, concluded
 from sim.federation.protocols.secagg import signing
 from sim.federation.protocols.secagg.terms import digest_of, parts
 from sim.messages import TRAIN, Trip
+from sim.types import Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -94,6 +95,14 @@ class Agreed:
         uploads = yield Trip(UPLOAD, tuple(signatures), None, wire.Content(values=values))
         end = concluded(plan, number, len(model), uploads)
         return replace(end, screened={**refused, **end.screened})
+
+    def traffic(self, plan: FederationPlan) -> Traffic:
+        """What a plain round exchanges, a signature, and the signatures of all."""
+        plain = PLAIN.traffic(plan)
+        signed = len(plan.hospitals) * (NUMBER + signing.SIGNATURE)
+        return Traffic(
+            messages=4, sent=plain.sent + signing.SIGNATURE, received=plain.received + signed
+        )
 
 
 def _signed(asked: Asked, update: wire.Report) -> Answer:

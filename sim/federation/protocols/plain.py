@@ -25,7 +25,7 @@ from sim.federation.conversation import (
     screened,
 )
 from sim.messages import TRAIN, Concluded, Trip
-from sim.types import Updates, View
+from sim.types import Traffic, Updates, View
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 LEFT_OUT: Final = "too few of its group sent a usable update"
+BYTES: Final = 4  # of a float32
+NUMBER: Final = 8  # bytes of a number in a message
 ROUNDING: Final = "rounding"  # the number of a reply that seeds the rounding of its update
 
 
@@ -70,6 +72,12 @@ class Plain:
         """One trip to all hospitals."""
         replies = yield Trip(TRAIN, plan.hospitals, model)
         return concluded(plan, number, len(model), replies)
+
+    def traffic(self, plan: FederationPlan) -> Traffic:
+        """The model; the update and the record count, and the seed of its rounding."""
+        n_bytes = BYTES * plan.network.n_params
+        numbers = 1 if plan.quantization is None else 2
+        return Traffic(messages=2, sent=n_bytes + NUMBER * numbers, received=n_bytes)
 
 
 def concluded(plan: FederationPlan, number: int, n_params: int, replies: Replies) -> Concluded:

@@ -18,6 +18,8 @@ from sim.federation.wire.answering import (
     read_tasks,
     read_trip,
     refused,
+    remember,
+    remembered,
 )
 from sim.federation.wire.asking import (
     ask,
@@ -134,6 +136,8 @@ __all__ = [
     "received",
     "receiver",
     "refused",
+    "remember",
+    "remembered",
     "replaced",
     "roll_call",
     "sender",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
@@ -25,6 +25,7 @@ from sim.federation.wire.content import (
     PARTITION,
     PLAN,
     REFUSAL,
+    REMEMBERED,
     ROUND,
     WEIGHTS,
     WHY,
@@ -43,7 +44,7 @@ from sim.federation.wire.flower import (
     record_dict,
     reply_to,
 )
-from sim.messages import NOTHING, Content, Report, UnusableError
+from sim.messages import EMPTY, NOTHING, Content, Report, UnusableError
 from sim.untrusted import described
 
 
@@ -164,3 +165,15 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
         values = {**content.values, ROUND: round_}
         for name, record in packed(HELD, content._replace(values=values)).items():
             state[name] = record
+
+
+def remembered(state: RecordDict) -> Mapping[str, list[str]]:
+    """The texts that a hospital's half of a protocol remembers of earlier rounds, by name."""
+    records = entries(state)
+    found: Any = entries(records[REMEMBERED]) if REMEMBERED in records else EMPTY
+    return cast(Mapping[str, list[str]], found)
+
+
+def remember(state: RecordDict, texts: Mapping[str, list[str]]) -> None:
+    """Remember these texts until the run is over, in place of those before."""
+    state[REMEMBERED] = ConfigRecord(dict(texts))

@@ -45,6 +45,8 @@ OWN = "own"  # for one of them
 GIVEN = "given"  # the update to be uploaded
 HELD = "held"  # what a hospital's half of a protocol holds until the round is over
 
+REMEMBERED = "remembered"  # what it remembers until the run is over: a record of a hospital's state
+
 
 @dataclass(frozen=True)
 class Task:

@@ -24,8 +24,9 @@ def refused(*words: str) -> str:
     return str(error.value)
 
 
-def test_a_refusal_names_the_conflict_and_what_would_do_with_its_numbers() -> None:
-    assert refused("secagg=sum", "aggregator=krum") == (
+@pytest.mark.parametrize("secagg", ["sum", "protocol"])
+def test_a_refusal_names_the_conflict_and_what_would_do_with_its_numbers(secagg: str) -> None:
+    assert refused(f"secagg={secagg}", "aggregator=krum") == (
         "aggregator=Krum: n_rows=1, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5;"
         " secure aggregation leaves 1 of 12 rows to see; what would do: secagg=groups"
         " secagg.size=2: 6 rows, withstands 1 hostile hospital, sums of about 108 records;"

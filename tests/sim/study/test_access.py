@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from sim.design.site import spent
 from sim.evidence import Access
 from sim.federation import wire
 from sim.study.access import access
@@ -31,9 +32,29 @@ def cell(party: str, asset: str, *words: str) -> str:
     ("party", "asset", "words", "expected"),
     [
         ("the aggregator", "single update", (), "sees"),
-        ("the aggregator", "single update", ("secagg=sum",), "sees -> no"),
-        ("the aggregator", "single update", SIZED, "sees -> derives over 4 rounds"),
-        ("the aggregator", "single update", (*SIZED, "secagg.redraw=fixed"), "sees -> no"),
+        ("the aggregator", "single update", ("secagg=sum",), "sees -> derives over 2 rounds"),
+        ("the aggregator", "single update", ("secagg=sum", "secagg.least=12"), "sees -> no"),
+        ("the aggregator", "single update", ("secagg=protocol",), "sees -> derives over 2 rounds"),
+        (
+            "the aggregator",
+            "single update",
+            ("secagg=protocol", "secagg.threshold=12"),
+            "sees -> no",
+        ),
+        ("the aggregator", "single update", ("secagg=protocol", "secagg.least=12"), "sees -> no"),
+        ("the aggregator", "single update", SIZED, "sees -> derives over 3 rounds"),
+        (
+            "the aggregator",
+            "single update",
+            (*SIZED, "secagg.redraw=fixed"),
+            "sees -> derives over 2 rounds",
+        ),
+        (
+            "the aggregator",
+            "single update",
+            (*SIZED, "secagg.redraw=fixed", "secagg.least=3"),
+            "sees -> no",
+        ),
         ("the aggregator", "single update", DP, "sees -> sees, noised"),
         ("the aggregator", "group sum", SIZED, "derives -> sees"),
         ("the aggregator", "sum of all", ("secagg=sum",), "derives -> sees"),
@@ -41,6 +62,19 @@ def cell(party: str, asset: str, *words: str) -> str:
         ("the aggregator", "record counts", (*SIZED, "secagg.by=size"), "sees"),
         ("the aggregator", "metrics", (), "no"),
         ("the aggregator", "metrics", DP, "no -> sees"),
+        ("the aggregator", "metrics", ("secagg=sum",), "no -> sees"),
+        (
+            "the aggregator",
+            "record counts",
+            ("secagg=sum", *DP),
+            "sees -> derives, to a batch",
+        ),
+        (
+            "the aggregator",
+            "record counts",
+            ("secagg=sum", *DP, "dp.relation=add_remove", "dp.nominal_records=50"),
+            "sees -> no",
+        ),
         ("the aggregator", "metrics", ("secagg=protocol",), "no -> sees"),
         ("the network, without TLS", "metrics", ("secagg=protocol",), "no -> sees"),
         (
@@ -64,24 +98,41 @@ def cell(party: str, asset: str, *words: str) -> str:
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=sum",),
-            "sees -> derives, 11 of them",
+            "sees -> derives, 1 of them, or over 2 rounds",  # the others are left out
         ),
         (
             "the aggregator with colluding hospitals",
             "single update",
             SIZED,
-            "sees -> derives, 2 of them",
+            "sees -> derives, 1 of them, or over 3 rounds",
+        ),
+        (
+            "the aggregator with colluding hospitals",
+            "single update",
+            ("secagg=sum", "secagg.least=12"),
+            "sees -> derives, 11 of them",
         ),
         ("whoever gets the final model", "sum of all", (), "no"),
         ("whoever gets the final model", "common model", (), "sees"),
         ("the network, with TLS", "common model", (), "no"),
         ("the network, without TLS", "single update", ("secagg=sum",), "sees"),
-        ("the network, without TLS", "single update", ("secagg=protocol",), "sees -> no"),
+        (
+            "the network, without TLS",
+            "single update",
+            ("secagg=protocol",),
+            "sees -> derives over 2 rounds",  # it reads the shares that unmask each sum
+        ),
+        (
+            "the network, without TLS",
+            "single update",
+            ("secagg=protocol", "secagg.least=12"),
+            "sees -> no",
+        ),
         (
             "the aggregator with colluding hospitals",
             "single update",
             ("secagg=protocol",),
-            "sees -> derives, 4 of them",  # whom a lie about who vanished needs
+            "sees -> derives, 4 of them, or over 2 rounds",  # whom a lie about who vanished needs
         ),
     ],
 )
@@ -93,10 +144,13 @@ def test_a_cell_states_what_the_party_sees_without_the_defense_and_with_it(
 
 @pytest.mark.parametrize("words", [("secagg=sum",), ("secagg=sum", "secagg.agreement=true")])
 def test_sums_that_the_simulator_adds_up_are_stated_to_be_simulated(words: tuple[str, ...]) -> None:
-    simulated, rounded = notes(experiment(*HEART, *words).plan)
+    simulated, apart, rounded = notes(experiment(*HEART, *words).plan)
     assert "simulated" in simulated
+    assert "Within 2 rounds an aggregator" in apart
+    assert "With secagg.least at the size of a sum" in apart
     assert "steps of 9.5e-07 for sums, which is no protection" in rounded
-    assert notes(experiment(*HEART, "secagg=protocol").plan) == [rounded]
+    assert notes(experiment(*HEART, "secagg=protocol").plan) == [apart, rounded]
+    assert notes(experiment(*HEART, "secagg=protocol", "secagg.least=12").plan) == [rounded]
     assert notes(experiment(*HEART).plan) == []
 
 
@@ -142,3 +196,11 @@ def test_krum_publishes_an_update_and_a_hospital_can_tell_that_it_is_one() -> No
 def test_the_evidence_of_a_run_has_its_table() -> None:
     record = run(experiment("consortium=heart4", "model=logistic", "training.rounds=1"))
     assert {line.party for line in record.access} == set(table())
+
+
+def test_an_epsilon_that_is_sent_tells_how_many_batches_a_hospital_trains_on() -> None:
+    plan = experiment(*HEART, "secagg=sum", *DP).plan
+    size = plan.training.batch_size
+    of_batches = [{spent(plan, n * size - less) for less in (0, 1, size - 1)} for n in (3, 4, 5)]
+    assert [len(found) for found in of_batches] == [1, 1, 1]
+    assert len(set.union(*of_batches)) == 3

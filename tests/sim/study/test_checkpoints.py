@@ -40,6 +40,12 @@ MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
         ("sign_flip",),
         ("dp_record",),
     ),
+    "a clip that follows a quantile": (
+        ("dp.quantile=0.5", "dp.target_epsilon=null", "dp.noise_multiplier=0.5"),
+        ("sign_flip",),
+        ("dp_hospital",),
+    ),
+    "local privacy": ((), ("sign_flip",), ("dp_local",)),
     "centered clipping, replay, dropout": (
         ("aggregator=centered_clipping",),
         ("replay", "dropout"),
@@ -301,7 +307,7 @@ def test_nothing_lasts_from_round_to_round_but_what_is_stored() -> None:
     words = ("attack=[backdoor,replay]", "steps=[momentum]")
     fresh, done = FederatedRun(experiment(*SMALL, *words)), finished(experiment(*SMALL, *words))
     assert lasting(done) == lasting(fresh)
-    changing = {"weights", "number", "earlier"}
+    changing = {"weights", "number", "earlier", "seconds"}  # seconds are stored as earlier ones
     others = vars(done).keys() - {*changing, *PARTS}
     assert {name: repr(vars(done)[name]) for name in others} == {
         name: repr(vars(fresh)[name]) for name in others

@@ -16,28 +16,13 @@ from numpy.typing import NDArray
 from sim.design.plan import FederationPlan
 from sim.federation import wire
 from sim.federation.conversation import CLIPPED, Arrived, Conversation, Replies
-from sim.federation.protocols.secagg import agreement, shamir, signing
+from sim.federation.protocols.secagg import agreement, shamir, signing, trips
 from sim.federation.protocols.secagg.masks import RING, from_ring, mask
 from sim.federation.protocols.secagg.terms import (
-    ADVERTISED,
-    AGREE,
     BOTH,
-    COMMITMENTS,
     COMMITTED,
     DIGEST,
-    KEYS,
-    MASKED,
     PAIR,
-    PEERS,
-    SEALED,
-    SHARED,
-    SHARES,
-    SIGNATURE,
-    SIGNATURES,
-    SURVIVORS,
-    UNMASK,
-    UNUSABLE,
-    UPLOAD,
     Parameters,
     bits,
     commitment,
@@ -108,60 +93,62 @@ class SecAggAggregator:
 
     def advertise(self) -> Talk[None]:
         """Every hospital states its public keys."""
-        found = yield from self._ask(KEYS, range(len(self.plan.hospitals)), self.read_keys)
+        found = yield from self._ask(trips.KEYS, range(len(self.plan.hospitals)), self.read_keys)
         self.keys = {place: keys for place, (keys, _) in found.items()}
         self.signatures = {place: signature for place, (_, signature) in found.items()}
-        self._narrow(KEYS, self.keys)
+        self._narrow(trips.KEYS, self.keys)
 
     def share(self) -> Talk[None]:
         """Every hospital is sent its neighbors' keys, and shares its secrets out to them."""
         each = {place: self.keys_for(place) for place in self.keys}
-        found = yield from self._ask(SHARES, self.keys, self.read_shares, each)
+        found = yield from self._ask(trips.SHARES, self.keys, self.read_shares, each)
         for place, (sealed, committed, seed) in found.items():
             peers = self.peers(place, self.keys)
             self.sealed[place] = dict(zip(peers, sealed, strict=True))
             self.commitments[place] = dict(zip((*peers, place), committed, strict=True))
             self.seeds[place] = seed
-        self._narrow(SHARES, self.sealed)
+        self._narrow(trips.SHARES, self.sealed)
 
     def upload(self) -> Talk[None]:
         """Every hospital is sent the shares for it, trains, and uploads its masked update."""
         each = {place: self.shares_for(place) for place in self.sealed}
-        found = yield from self._ask(UPLOAD, self.sealed, self.read_masked, each, self.model)
+        found = yield from self._ask(trips.UPLOAD, self.sealed, self.read_masked, each, self.model)
         for place, (masked, unusable, numbers) in found.items():
             self.masked[place] = masked
             self.unusable[place] = unusable
             self.reported[self.plan.hospitals[place]] = numbers
         self.blame_senders()
-        self.check_threshold(UPLOAD, self.masked)
+        self.check_threshold(trips.UPLOAD, self.masked)
         if len(self.masked) < self.plan.least:
             uploads = f"{len(self.masked)} uploads"
-            raise StoppedError(f"{UPLOAD}: {uploads}, and a sum needs {self.plan.least}")
+            raise StoppedError(f"{trips.UPLOAD}: {uploads}, and a sum needs {self.plan.least}")
 
     def agree(self) -> Talk[None]:
         """Every hospital whose update arrived signs which model it trained, and who these are."""
-        common = wire.Content(values={SURVIVORS: self.survivors()})
+        common = wire.Content(values={trips.SURVIVORS: self.survivors()})
         text = self.terms.agreement_statement(digest_of(self.model), self.survivors())
 
         def read(place: int, arrived: Arrived) -> bytes:
-            form = wire.Form(values={SIGNATURE: _bytes(signing.SIGNATURE)})
-            signature = _exact(arrived.content(form), SIGNATURE, signing.SIGNATURE)
+            form = wire.Form(values={trips.SIGNATURE: _bytes(signing.SIGNATURE)})
+            signature = _exact(arrived.content(form), trips.SIGNATURE, signing.SIGNATURE)
             if not signing.is_signed(self.terms.verification_key(place), signature, text):
                 raise wire.UnusableError(
                     "its signature is not under the model and the hospitals that it was sent"
                 )
             return signature
 
-        self.agreed = yield from self._ask(AGREE, self.masked, read, common=common)
-        self.check_threshold(AGREE, self.agreed)
+        self.agreed = yield from self._ask(trips.AGREE, self.masked, read, common=common)
+        self.check_threshold(trips.AGREE, self.agreed)
 
     def unmask(self) -> Talk[None]:
         """Hospitals give one share of each neighbor."""
         asked = self.agreed if self.terms.parameters.consistency else self.masked
-        common = wire.Content(values={SURVIVORS: self.survivors()})
+        common = wire.Content(values={trips.SURVIVORS: self.survivors()})
         each = {place: self.signatures_for(place) for place in asked}
-        self.revealed = yield from self._ask(UNMASK, asked, self.read_revealed, each, None, common)
-        self.check_threshold(UNMASK, self.revealed)
+        self.revealed = yield from self._ask(
+            trips.UNMASK, asked, self.read_revealed, each, None, common
+        )
+        self.check_threshold(trips.UNMASK, self.revealed)
 
     def unmasked(self) -> NDArray[np.uint32]:
         """The sum of what was uploaded, without its masks.
@@ -173,8 +160,7 @@ class SecAggAggregator:
         for masked in self.masked.values():
             total += masked
         purpose = self.terms.mask_purpose(digest_of(self.model))
-        for place in self.sealed:
-            secret = self.recovered(place)
+        for place, secret in self.recovered().items():
             if place in self.masked:
                 total -= mask(secret, n_params)
                 continue
@@ -187,23 +173,34 @@ class SecAggAggregator:
                     total += one
         return total
 
-    def recovered(self, place: int) -> bytes:
-        """The seed of a hospital whose update arrived, or the mask key of one that vanished."""
+    def recovered(self) -> dict[int, bytes]:
+        """Of each hospital whose update arrived the seed, and of each that vanished the mask key.
+
+        Raises ``StoppedError`` where shares do not combine; all who made these are named.
+        """
+        found = {place: self._recovered(place) for place in self.sealed}
+        wrong = [self.plan.hospitals[place] for place, secret in found.items() if secret is None]
+        if wrong:
+            reason = "the shares that it committed to do not combine to the secret of its own mask"
+            self.refused |= dict.fromkeys(wrong, f"{trips.SHARES}: {reason}")
+            raise StoppedError(
+                f"{trips.UNMASK}: a mask cannot be removed: {', '.join(wrong)}: {reason}"
+            )
+        return {place: secret for place, secret in found.items() if secret is not None}
+
+    def _recovered(self, place: int) -> bytes | None:
         holders = [one for one in self.terms.circles[place] if place in self.revealed.get(one, {})]
         chosen = tuple(holders[: self.terms.threshold])
         points = tuple(one + 1 for one in chosen)
         secret = shamir.combined(points, [self.revealed[one][place] for one in chosen])
+        if not self.terms.parameters.committed:
+            return secret
         if place in self.masked:
             is_it = secret is not None and commitment(secret) == self.seeds[place]
         else:
             advertised = self.keys[place][agreement.KEY :]
             is_it = secret is not None and agreement.public(secret) == advertised
-        if secret is None or not is_it:
-            reason = "the shares that it committed to do not combine to the secret of its own mask"
-            hospital = self.plan.hospitals[place]
-            self.refused[hospital] = f"{SHARES}: {reason}"
-            raise StoppedError(f"{UNMASK}: a mask cannot be removed: {hospital}: {reason}")
-        return secret
+        return secret if is_it else None
 
     # what single hospitals are sent
 
@@ -211,9 +208,9 @@ class SecAggAggregator:
         """The keys of a hospital's neighbors."""
         peers = self.peers(place, self.keys)
         values: dict[str, wire.Value] = {
-            PEERS: peers,
-            ADVERTISED: b"".join(self.keys[peer] for peer in peers),
-            SIGNATURES: b"".join(self.signatures[peer] for peer in peers),
+            trips.PEERS: peers,
+            trips.ADVERTISED: b"".join(self.keys[peer] for peer in peers),
+            trips.SIGNATURES: b"".join(self.signatures[peer] for peer in peers),
         }
         return wire.Content(values=values)
 
@@ -221,9 +218,9 @@ class SecAggAggregator:
         """The shares that a hospital's neighbors have sealed for it, and what they committed to."""
         senders = self.peers(place, self.sealed)
         values: dict[str, wire.Value] = {
-            PEERS: senders,
-            SEALED: b"".join(self.sealed[sender][place] for sender in senders),
-            COMMITMENTS: b"".join(self.commitments[sender][place] for sender in senders),
+            trips.PEERS: senders,
+            trips.SEALED: b"".join(self.sealed[sender][place] for sender in senders),
+            trips.COMMITMENTS: b"".join(self.commitments[sender][place] for sender in senders),
         }
         return wire.Content(values=values)
 
@@ -233,7 +230,7 @@ class SecAggAggregator:
             return wire.NOTHING
         signers = self.peers(place, self.agreed)
         signatures = b"".join(self.agreed[signer] for signer in signers)
-        return wire.Content(values={PEERS: signers, SIGNATURES: signatures})
+        return wire.Content(values={trips.PEERS: signers, trips.SIGNATURES: signatures})
 
     def survivors(self) -> bytes:
         """The hospitals whose updates arrived, as bits."""
@@ -249,10 +246,10 @@ class SecAggAggregator:
     def read_keys(self, place: int, arrived: Arrived) -> tuple[bytes, bytes]:
         """The public keys of a hospital, and its signature under them."""
         length = signing.SIGNATURE if self.terms.parameters.signed_keys else 0
-        form = wire.Form(values={ADVERTISED: _bytes(PAIR), SIGNATURE: _bytes(length)})
+        form = wire.Form(values={trips.ADVERTISED: _bytes(PAIR), trips.SIGNATURE: _bytes(length)})
         content = arrived.content(form)
-        keys = _exact(content, ADVERTISED, PAIR)
-        signature = _exact(content, SIGNATURE, length)
+        keys = _exact(content, trips.ADVERTISED, PAIR)
+        signature = _exact(content, trips.SIGNATURE, length)
         if any(agreement.is_degenerate(key) for key in parts(keys, agreement.KEY)):
             raise wire.UnusableError("a public key with which everybody gets the same secret")
         if length:
@@ -266,10 +263,12 @@ class SecAggAggregator:
         n_peers = len(self.peers(place, self.keys))
         sealed = BOTH * n_peers
         committed = COMMITTED * (n_peers + 1) + DIGEST
-        form = wire.Form(values={SEALED: _bytes(sealed), COMMITMENTS: _bytes(committed)})
+        form = wire.Form(
+            values={trips.SEALED: _bytes(sealed), trips.COMMITMENTS: _bytes(committed)}
+        )
         content = arrived.content(form)
-        texts = parts(_exact(content, SEALED, sealed), BOTH)
-        both = _exact(content, COMMITMENTS, committed)
+        texts = parts(_exact(content, trips.SEALED, sealed), BOTH)
+        both = _exact(content, trips.COMMITMENTS, committed)
         return texts, parts(both[:-DIGEST], COMMITTED), both[-DIGEST:]
 
     def read_masked(
@@ -278,12 +277,12 @@ class SecAggAggregator:
         """A masked update, the senders whose shares do not open, and reported numbers."""
         senders = self.peers(place, self.sealed)
         form = wire.Form(
-            arrays={MASKED: (RING.name, (len(self.model),))},
-            values={UNUSABLE: wire.Entry(int, len(self.plan.hospitals), len(senders))},
+            arrays={trips.MASKED: (RING.name, (len(self.model),))},
+            values={trips.UNUSABLE: wire.Entry(int, len(self.plan.hospitals), len(senders))},
             numbers=True,
         )
         content = arrived.content(form)
-        found: object = content.values[UNUSABLE]
+        found: object = content.values[trips.UNUSABLE]
         unusable = found if isinstance(found, list) else []
         if unusable != [sender for sender in senders if sender in unusable]:
             raise wire.UnusableError(
@@ -293,7 +292,11 @@ class SecAggAggregator:
         if not (0 <= clipped <= len(self.model) and clipped == int(clipped)):
             expected = f"expected a whole number from 0 to {len(self.model)}"
             raise wire.UnusableError(f"reports {CLIPPED}={clipped:g}, {expected}")
-        return content.arrays[MASKED].astype(RING, copy=False), tuple(unusable), content.numbers
+        return (
+            content.arrays[trips.MASKED].astype(RING, copy=False),
+            tuple(unusable),
+            content.numbers,
+        )
 
     def read_revealed(self, place: int, arrived: Arrived) -> dict[int, bytes]:
         """The shares that a hospital gives, by the hospital whose secret each is of.
@@ -303,13 +306,13 @@ class SecAggAggregator:
         senders = self.peers(place, self.sealed)
         usable = [sender for sender in senders if sender not in self.unusable[place]]
         length = shamir.BYTES * (len(usable) + 1)
-        content = arrived.content(wire.Form(values={SHARED: _bytes(length)}))
-        given = parts(_exact(content, SHARED, length), shamir.BYTES)
+        content = arrived.content(wire.Form(values={trips.SHARED: _bytes(length)}))
+        given = parts(_exact(content, trips.SHARED, length), shamir.BYTES)
         found = dict(zip((*usable, place), given, strict=True))
         for owner, share in found.items():
             half = 0 if owner in self.masked else 1
             committed = parts(self.commitments[owner][place], DIGEST)[half]
-            if commitment(share) != committed:
+            if self.terms.parameters.committed and commitment(share) != committed:
                 name = self.plan.hospitals[owner]
                 raise wire.UnusableError(f"its share of {name} is not the one that it accepted")
         return found
@@ -339,7 +342,7 @@ class SecAggAggregator:
             n_complaints = sum(place in senders for senders in self.unusable.values())
             if n_complaints >= self.terms.threshold:
                 reason = f"{n_complaints} hospitals cannot open the shares that it sealed for them"
-                self.refused[self.plan.hospitals[place]] = f"{SHARES}: {reason}"
+                self.refused[self.plan.hospitals[place]] = f"{trips.SHARES}: {reason}"
 
     @property
     def unopened(self) -> list[tuple[str, str]]:

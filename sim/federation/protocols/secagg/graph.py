@@ -18,7 +18,15 @@ def refusal(n_hospitals: int, n_neighbors: int | None) -> str | None:
     """Why there is no graph of these numbers; None if there is one."""
     if n_hospitals < 2:
         return f"n_hospitals={n_hospitals}: a sum hides an update among at least 2 hospitals"
-    if n_neighbors is not None and n_neighbors < n_hospitals - 1 and n_neighbors * n_hospitals % 2:
+    if n_neighbors is None:
+        return None
+    others = n_hospitals - 1
+    if n_neighbors > others:
+        return (
+            f"neighbors={n_neighbors}: expected at most the others of n_hospitals={n_hospitals},"
+            f" which are {others}; null takes all of them"
+        )
+    if n_neighbors < others and n_neighbors * n_hospitals % 2:
         return (
             f"neighbors={n_neighbors}: no graph gives each of n_hospitals={n_hospitals} so many;"
             " an even number would do"
@@ -30,13 +38,13 @@ def refusal(n_hospitals: int, n_neighbors: int | None) -> str | None:
 def circles(n_hospitals: int, n_neighbors: int | None, seed: bytes) -> Graph:
     """Of each hospital, itself and its neighbors, as places in order.
 
-    ``n_neighbors`` None, or as many as there are others: all others. ``seed``: public, of one
+    ``n_neighbors`` None: all others. ``seed``: public, of one
     round. Raises ``RefusedError`` where ``refusal`` gives a reason.
     """
     if (reason := refusal(n_hospitals, n_neighbors)) is not None:
         raise RefusedError(reason)
     everybody = tuple(range(n_hospitals))
-    if n_neighbors is None or n_neighbors >= n_hospitals - 1:
+    if n_neighbors is None or n_neighbors == n_hospitals - 1:
         return (everybody,) * n_hospitals
     order = sorted(everybody, key=lambda place: _drawn(seed, place))
     steps = [step for i in range(1, n_neighbors // 2 + 1) for step in (i, -i)]

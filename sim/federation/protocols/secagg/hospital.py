@@ -11,29 +11,14 @@ from numpy.typing import NDArray
 
 from sim.federation import rounding, wire
 from sim.federation.conversation import CLIPPED, Answer, Asked, TripRefusedError
-from sim.federation.protocols.secagg import agreement, shamir, signing
+from sim.federation.protocols.secagg import agreement, shamir, signing, trips
 from sim.federation.protocols.secagg.masks import RING, mask, to_ring
 from sim.federation.protocols.secagg.secrets import Secrets
 from sim.federation.protocols.secagg.terms import (
-    ADVERTISED,
-    AGREE,
     BOTH,
-    COMMITMENTS,
     COMMITTED,
     DIGEST,
-    KEYS,
-    MASKED,
     PAIR,
-    PEERS,
-    SEALED,
-    SHARED,
-    SHARES,
-    SIGNATURE,
-    SIGNATURES,
-    SURVIVORS,
-    UNMASK,
-    UNUSABLE,
-    UPLOAD,
     Parameters,
     RoundTerms,
     bits,
@@ -47,6 +32,10 @@ from sim.federation.protocols.secagg.terms import (
 # what a hospital holds from trip to trip, beside the entries of messages
 PHASE: Final = "phase"  # the kind of the last trip that it answered
 MODEL: Final = "model"  # the digest of the model that it trained
+
+# what it remembers of all rounds in which it has unmasked a sum, in their order
+MODELS: Final = "models"  # digests of the models that were trained
+SUMS: Final = "sums"  # the hospitals in the sum, as bits
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,8 @@ class SecAggHospital:
         that would show more than the sum of enough hospitals.
         """
         before, answer = self._next(asked)
-        if asked.held.values.get(PHASE) != before or (asked.kind == UPLOAD) != (update is not None):
+        trains = asked.kind == trips.UPLOAD
+        if asked.held.values.get(PHASE) != before or trains != (update is not None):
             raise TripRefusedError("phase")
         terms = of_round(asked.plan, asked.number, self.parameters)
         found = answer(_Round(terms, asked, update))
@@ -74,15 +64,15 @@ class SecAggHospital:
 
     def _next(self, asked: Asked) -> tuple[str | None, Callable[[_Round], Answer]]:
         """Of a kind of trip, the kind that comes before it, and how it is answered."""
-        last = AGREE if self.parameters.consistency else UPLOAD
+        last = trips.AGREE if self.parameters.consistency else trips.UPLOAD
         steps: dict[str, tuple[str | None, Callable[[_Round], Answer]]] = {
-            KEYS: (None, _keys),
-            SHARES: (KEYS, _shares),
-            UPLOAD: (SHARES, _upload),
-            UNMASK: (last, _unmask),
+            trips.KEYS: (None, _keys),
+            trips.SHARES: (trips.KEYS, _shares),
+            trips.UPLOAD: (trips.SHARES, _upload),
+            trips.UNMASK: (last, _unmask),
         }
         if self.parameters.consistency:
-            steps[AGREE] = (UPLOAD, _agree)
+            steps[trips.AGREE] = (trips.UPLOAD, _agree)
         if asked.kind not in steps:
             raise TripRefusedError("phase")
         return steps[asked.kind]
@@ -112,7 +102,7 @@ class _Round:
 
     def places(self, among: Sequence[int]) -> list[int]:
         """The places of other hospitals that the message states: in order, and among these."""
-        found: list[int] = self.value(PEERS, list)
+        found: list[int] = self.value(trips.PEERS, list)
         others = {place for place in among if place != self.place}
         if any(type(place) is not int for place in found) or found != sorted({*found} & others):
             raise TripRefusedError("peers")
@@ -133,11 +123,11 @@ class _Round:
         Raises ``TripRefusedError`` where this one is not among them, though it has uploaded, or
         too few of its circle are.
         """
-        found = places_in(self.value(SURVIVORS, bytes), len(self.asked.plan.hospitals))
+        found = places_in(self.value(trips.SURVIVORS, bytes), len(self.asked.plan.hospitals))
         if found is None:
             raise TripRefusedError("form")
         held = self.asked.held.values
-        known: Any = held[PEERS]
+        known: Any = held[trips.PEERS]
         taking_part = {self.place, *known}
         if self.place not in found or not {*found} & {*self.circle} <= taking_part:
             raise TripRefusedError("survivors")
@@ -153,13 +143,13 @@ def _keys(one: _Round) -> Answer:
     signature = b""
     if one.terms.parameters.signed_keys:
         signature = signing.signed(one.asked.key, one.terms.keys_statement(one.place, keys))
-    return Answer(wire.Content(values={ADVERTISED: keys, SIGNATURE: signature}))
+    return Answer(wire.Content(values={trips.ADVERTISED: keys, trips.SIGNATURE: signature}))
 
 
 def _shares(one: _Round) -> Answer:
     """Both secrets, shared out to the neighbors whose keys were sent."""
     peers = one.places(one.circle)
-    keys = one.each(ADVERTISED, PAIR, len(peers))
+    keys = one.each(trips.ADVERTISED, PAIR, len(peers))
     if any(agreement.is_degenerate(key) for pair in keys for key in parts(pair, agreement.KEY)):
         raise TripRefusedError("key")
     if one.terms.parameters.signed_keys:
@@ -179,20 +169,20 @@ def _shares(one: _Round) -> Answer:
         for i in range(len(peers))
     ]
     content = {
-        SEALED: b"".join(sealed),
-        COMMITMENTS: committed + commitment(one.secrets.seed),
+        trips.SEALED: b"".join(sealed),
+        trips.COMMITMENTS: committed + commitment(one.secrets.seed),
     }
     held: dict[str, wire.Value] = {
-        PEERS: peers,
-        ADVERTISED: b"".join(keys),
-        SHARED: texts[-1],
+        trips.PEERS: peers,
+        trips.ADVERTISED: b"".join(keys),
+        trips.SHARED: texts[-1],
     }
     return Answer(wire.Content(values=content), wire.Content(values=held))
 
 
 def _check_signed(one: _Round, keys: Mapping[int, bytes]) -> None:
     """Refuse where a hospital has not signed the keys that are stated to be its own."""
-    signatures = one.each(SIGNATURES, signing.SIGNATURE, len(keys))
+    signatures = one.each(trips.SIGNATURES, signing.SIGNATURE, len(keys))
     for (place, advertised), signature in zip(keys.items(), signatures, strict=True):
         text = one.terms.keys_statement(place, advertised)
         if not signing.is_signed(one.terms.verification_key(place), signature, text):
@@ -204,16 +194,17 @@ def _upload(one: _Round) -> Answer:
     update = one.update
     assert update is not None
     held: Any = one.asked.held.values
-    keys = dict(zip(held[PEERS], parts(held[ADVERTISED], PAIR), strict=True))
-    senders = one.places(held[PEERS])
-    sealed = one.each(SEALED, BOTH, len(senders))
-    committed = one.each(COMMITMENTS, COMMITTED, len(senders))
+    keys = dict(zip(held[trips.PEERS], parts(held[trips.ADVERTISED], PAIR), strict=True))
+    senders = one.places(held[trips.PEERS])
+    sealed = one.each(trips.SEALED, BOTH, len(senders))
+    committed = one.each(trips.COMMITMENTS, COMMITTED, len(senders))
     purpose = one.terms.channel_purpose
     opened = dict[int, bytes]()
     for i, sender in enumerate(senders):
         channel = _channel(one, keys[sender])
         text = agreement.unseal(channel, sender, sealed[i], purpose)
-        if text is not None and _committed(text) == committed[i]:
+        is_fitting = not one.terms.parameters.committed or committed[i] == _committed(text or b"")
+        if text is not None and is_fitting:
             opened[sender] = text
     if not np.isfinite(update.update).all():
         raise TripRefusedError("not_finite")
@@ -221,18 +212,32 @@ def _upload(one: _Round) -> Answer:
     steps, n_clipped = one.terms.parameters.quantization.rounded(update.update[None], [draws])
     model = digest_of(one.asked.model)
     total = to_ring(steps[0]) + _masks(one, {place: keys[place] for place in senders}, model)
+    noise = _noise(one)
+    if noise is not None:
+        total += noise
+        n_clipped[:] = 0  # a number that is not noised
     content = wire.Content(
-        arrays={MASKED: total},
+        arrays={trips.MASKED: total},
         numbers={**update.numbers, CLIPPED: int(n_clipped[0])},
-        values={UNUSABLE: [sender for sender in senders if sender not in opened]},
+        values={trips.UNUSABLE: [sender for sender in senders if sender not in opened]},
     )
     stored = {
-        PEERS: senders,
-        UNUSABLE: [sender for sender in senders if sender not in opened],
-        SHARED: b"".join(opened.values()) + held[SHARED],
+        trips.PEERS: senders,
+        trips.UNUSABLE: [sender for sender in senders if sender not in opened],
+        trips.SHARED: b"".join(opened.values()) + held[trips.SHARED],
         MODEL: model,
     }
     return Answer(content, wire.Content(values=stored))
+
+
+def _noise(one: _Round) -> NDArray[np.uint32] | None:
+    """This hospital's share of the noise on the sum, in the ring; None where it adds none."""
+    plan = one.asked.plan
+    dp = plan.update_dp
+    if dp is None or dp.place != "distributed":
+        return None
+    drawn = dp.share(plan.averaging, one.asked.key.stream("dp-share", one.asked.number))
+    return drawn.astype(RING)  # modulo 2^32
 
 
 def _agree(one: _Round) -> Answer:
@@ -240,9 +245,9 @@ def _agree(one: _Round) -> Answer:
     survivors = bits(one.survivors(), len(one.asked.plan.hospitals))
     model: Any = one.asked.held.values[MODEL]
     text = one.terms.agreement_statement(model, survivors)
-    held = {**one.asked.held.values, SURVIVORS: survivors}
+    held = {**one.asked.held.values, trips.SURVIVORS: survivors}
     signature = signing.signed(one.asked.key, text)
-    return Answer(wire.Content(values={SIGNATURE: signature}), wire.Content(values=held))
+    return Answer(wire.Content(values={trips.SIGNATURE: signature}), wire.Content(values=held))
 
 
 def _unmask(one: _Round) -> Answer:
@@ -251,20 +256,42 @@ def _unmask(one: _Round) -> Answer:
     held: Any = one.asked.held.values
     if one.terms.parameters.consistency:
         _check_agreement(one, survivors)
-    usable = [sender for sender in held[PEERS] if sender not in held[UNUSABLE]]
-    texts = zip((*usable, one.place), parts(held[SHARED], 2 * shamir.BYTES), strict=True)
+    remembered = None
+    if one.terms.parameters.one_sum:
+        remembered = _remembered(one, survivors)
+    usable = [sender for sender in held[trips.PEERS] if sender not in held[trips.UNUSABLE]]
+    texts = zip((*usable, one.place), parts(held[trips.SHARED], 2 * shamir.BYTES), strict=True)
     given = [_halves(text)[0 if place in survivors else 1] for place, text in texts]
-    return Answer(wire.Content(values={SHARED: b"".join(given)}))
+    return Answer(wire.Content(values={trips.SHARED: b"".join(given)}), remembered=remembered)
+
+
+def _remembered(one: _Round, survivors: tuple[int, ...]) -> dict[str, list[str]]:
+    """What a hospital remembers after it has unmasked the sum of these hospitals.
+
+    Raises ``TripRefusedError`` where it has unmasked another sum of the same model: the difference
+    of two such sums would be the updates of those that are in one of them alone.
+    """
+    held: Any = one.asked.held.values
+    model = held[MODEL].hex()
+    chosen = bits(survivors, len(one.asked.plan.hospitals)).hex()
+    models = one.asked.remembered.get(MODELS, [])
+    sums = one.asked.remembered.get(SUMS, [])
+    before = dict(zip(models, sums, strict=True)).get(model)
+    if before not in (None, chosen):
+        raise TripRefusedError("repeated")
+    if before is not None:
+        return {MODELS: models, SUMS: sums}
+    return {MODELS: [*models, model], SUMS: [*sums, chosen]}
 
 
 def _check_agreement(one: _Round, survivors: tuple[int, ...]) -> None:
     """Refuse where too few of the circle have signed what this hospital has signed."""
     held: Any = one.asked.held.values
-    if bits(survivors, len(one.asked.plan.hospitals)) != held[SURVIVORS]:
+    if bits(survivors, len(one.asked.plan.hospitals)) != held[trips.SURVIVORS]:
         raise TripRefusedError("survivors")
     signers = one.places([place for place in one.circle if place in survivors])
-    signatures = one.each(SIGNATURES, signing.SIGNATURE, len(signers))
-    text = one.terms.agreement_statement(held[MODEL], held[SURVIVORS])
+    signatures = one.each(trips.SIGNATURES, signing.SIGNATURE, len(signers))
+    text = one.terms.agreement_statement(held[MODEL], held[trips.SURVIVORS])
     n_agree = 1 + sum(
         signing.is_signed(one.terms.verification_key(place), signature, text)
         for place, signature in zip(signers, signatures, strict=True)

@@ -47,4 +47,4 @@ def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
 
 @lru_cache(maxsize=4096)
 def _private(key: Key) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(key.secret("enrolment"))
+    return Ed25519PrivateKey.from_private_bytes(key.lasting.secret("enrolment"))

@@ -13,30 +13,10 @@ from numpy.typing import NDArray
 
 from sim.federation.protocols.secagg import agreement, graph, shamir, signing
 from sim.federation.protocols.secagg.masks import RING
-from sim.messages import TRAIN
-from sim.types import Quantizing
+from sim.types import Quantizing, Traffic
 
 if TYPE_CHECKING:
     from sim.design.plan import FederationPlan
-
-# kinds of trips, in their order
-KEYS: Final = "keys"  # advertise public keys
-SHARES: Final = "shares"  # share out the secrets that unmask
-UPLOAD: Final = TRAIN  # train, and upload the masked update
-AGREE: Final = "agree"  # state which model was trained, and whose updates arrived
-UNMASK: Final = "unmask"  # give the shares that the sum needs
-
-# entries of messages; where there are several of a kind, they are one after the other
-ADVERTISED: Final = "keys"  # the public keys of channel and mask
-SIGNATURE: Final = "signature"
-PEERS: Final = "peers"  # places of hospitals in the plan
-SIGNATURES: Final = "signatures"
-SEALED: Final = "sealed"  # two shares of each sender, readable by the receiver alone
-COMMITMENTS: Final = "commitments"  # digests of these two shares
-MASKED: Final = "masked"
-UNUSABLE: Final = "unusable"  # places of the senders whose shares do not open
-SURVIVORS: Final = "survivors"  # one bit a hospital
-SHARED: Final = "shares"
 
 # bytes
 PAIR: Final = 2 * agreement.KEY  # two public keys
@@ -48,19 +28,6 @@ COMMITTED: Final = 2 * DIGEST  # digests of two shares
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What one hospital exchanges in a round: messages of both ways, and bytes of each way.
-
-    Bytes are those of the arrays, texts and numbers in the messages; each message has an envelope
-    beside them, with the round, the plan's digest and whatever Flower adds.
-    """
-
-    messages: int
-    sent: int
-    received: int
-
-
-@dataclass(frozen=True)
 class Parameters:
     """The parameters of SecAgg+ that all agreed on: ``aggregators.secagg.protocol`` states them."""
 
@@ -69,11 +36,12 @@ class Parameters:
     neighbors: int | None
     signed_keys: bool
     consistency: bool
+    committed: bool
+    one_sum: bool
 
     def circle(self, n_hospitals: int) -> int:
         """The number of those that hold shares of a hospital's secrets: it and its neighbors."""
-        most = n_hospitals - 1
-        return 1 + (most if self.neighbors is None else min(self.neighbors, most))
+        return n_hospitals if self.neighbors is None else self.neighbors + 1
 
     def threshold_of(self, n_hospitals: int) -> int:
         """How many of a circle it takes to unmask: by default two thirds, rounded up."""

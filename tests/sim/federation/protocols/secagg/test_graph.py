@@ -2,8 +2,9 @@
 
 import pytest
 
-from sim.errors import RefusedError
+from sim.errors import InputError, RefusedError
 from sim.federation.protocols.secagg.graph import circles
+from tests.federation import experiment
 
 SIZES = [(5, 2), (12, 4), (13, 6), (12, 5), (40, 7), (1000, 60)]
 
@@ -30,9 +31,18 @@ def test_all_hospitals_are_connected(n: int, k: int) -> None:
     assert len(reached) == n
 
 
-@pytest.mark.parametrize("k", [None, 11, 12, 100])
+@pytest.mark.parametrize("k", [None, 11])
 def test_with_as_many_neighbors_as_there_are_others_all_are_neighbors(k: int | None) -> None:
     assert circles(12, k, b"a") == (tuple(range(12)),) * 12
+
+
+@pytest.mark.parametrize("k", [12, 100])
+def test_more_neighbors_than_there_are_others_are_refused_and_never_taken_for_all(k: int) -> None:
+    reason = f"neighbors={k}: expected at most the others of n_hospitals=12, which are 11; null"
+    with pytest.raises(RefusedError, match=reason):
+        circles(12, k, b"a")
+    with pytest.raises(InputError, match=reason):
+        experiment("consortium=heart12", "secagg=protocol", f"secagg.neighbors={k}")
 
 
 def test_the_graph_follows_from_the_seed_and_differs_from_seed_to_seed() -> None:

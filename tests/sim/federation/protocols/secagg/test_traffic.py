@@ -8,6 +8,7 @@ import pytest
 from flwr.app import Message
 
 from sim.federation import wire
+from sim.federation.protocols.plain import protocol_of
 from sim.study.run import run_together
 from tests.federation import experiment
 from tests.secagg import Rehearsal, plan_of
@@ -19,6 +20,10 @@ CASES = {
     "no agreement": plan_of("secagg.consistency=false"),
     "no signed keys": plan_of("secagg.signed_keys=false"),
     "large": plan_of("model=mlp"),
+    "a sum in the clear": plan_of("secagg=sum"),
+    "groups": plan_of("secagg=groups"),
+    "groups, and agreement on the model": plan_of("secagg=groups", "secagg.agreement=true"),
+    "no secure aggregation": plan_of("secagg=none"),
 }
 ENVELOPE = ("round", "plan", "kind")
 
@@ -45,8 +50,8 @@ def test_traffic_is_what_the_messages_of_each_hospital_hold(case: str) -> None:
     plan = CASES[case]
     one = Rehearsal(plan)
     assert one.round().screened == {}
-    secagg: Any = plan.secagg
-    found = secagg.traffic(len(plan.hospitals), one.n_params)
+    protocol: Any = protocol_of(plan)
+    found = protocol.traffic(plan)
     for name in plan.hospitals:
         asked = [message for (_, hospital), message in one.asked.items() if hospital == name]
         replies = [message for (_, hospital), message in one.replies.items() if hospital == name]
@@ -55,10 +60,19 @@ def test_traffic_is_what_the_messages_of_each_hospital_hold(case: str) -> None:
         assert sum(map(n_bytes, asked)) == found.received
 
 
-def test_a_run_states_its_traffic_and_one_without_messages_none() -> None:
+def test_a_run_states_its_traffic_and_each_form_of_secure_aggregation_its_own() -> None:
     words = ("consortium=heart4", "model=logistic", "training.rounds=1")
     designs = [experiment(*words, f"secagg={secagg}") for secagg in ("protocol", "sum", "none")]
     one, *others = run_together(designs)
     n_params = designs[0].plan.network.n_params
     assert (one.value("messages"), one.value("bytes_sent")) == (10, 866 + 4 * n_params)
-    assert not any(other.has("messages") for other in others)
+    assert [other.value("messages") for other in others] == [2, 2]
+    assert [other.value("bytes_sent") for other in others] == [16 + 4 * n_params, 8 + 4 * n_params]
+    assert {other.value("bytes_received") for other in others} == {4 * n_params}
+
+
+def test_a_run_has_the_seconds_of_its_own_rounds() -> None:
+    words = ("consortium=heart12", "model=logistic", "training.rounds=4")
+    designs = [experiment(*words, f"secagg={secagg}") for secagg in ("sum", "protocol", "sum")]
+    one, masked, other = run_together(designs)
+    assert masked.seconds > 1.5 * max(one.seconds, other.seconds)  # five trips, and cryptography
