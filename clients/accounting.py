@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 RELATIONS: Final = ("replace", "add_remove")
 PRECISION = 6e-4  # relative: how far epsilon still moves when the grid of losses is halved; a
 # third of that, as the error falls with the square of the grid's step, is left
+COARSER = 2.4e-3  # the same of steps that are sampled so rarely that their grids are large
+ROUGH = 2e-2  # the same in the search for their noise, before it is polished
+POLISHED = 1e-3  # of the logarithm of epsilon, by which polished noise may undercut a target
+MOST_POLISHING = 6  # accounts of polished noise
+LARGE = 200_000  # losses on a grid of a tenth of a step's deviation, from which on grids are large
 WIDEST = 50.0  # step of a grid of losses: their exponentials are floats
 COARSEST = 20_000  # losses on the grid of one step, at the start of the search for one
 FINEST = 5_000_000  # losses on the grid of one step, at most
@@ -27,6 +32,7 @@ HALVINGS = 9  # of a grid's step, before an account is given up
 N_BOUNDS = 400  # values of epsilon that a bound of a true positive rate is the least of
 LARGEST_EXPONENT = 700.0
 MOST_STEPS = 100_000  # of a hospital in a run
+LEAST_RATE = 1e-4  # of sampling: below it an account takes a minute
 MOST_EPSILON = 1e3  # largest that noise is calibrated to
 MOST_NOISE = 1e5  # largest noise multiplier
 LEAST_NOISE = 1e-2  # smallest noise multiplier that calibration tries
@@ -140,7 +146,8 @@ def _answer(question: object, compute: Callable[[], float]) -> float:
     return ANSWERS[question]
 
 
-def _spent(history: tuple[Step, ...], terms: Terms) -> float:
+def _spent(history: tuple[Step, ...], terms: Terms, precision: float | None = None) -> float:
+    """Epsilon. ``precision``: see ``PRECISION``; None takes that of the size of the grids."""
     live = tuple(step for step in history if step[2] > 0)
     if not live:
         return 0.0
@@ -148,12 +155,15 @@ def _spent(history: tuple[Step, ...], terms: Terms) -> float:
         from clients import several  # which builds on this module
 
         return several.spent(live, terms)
+    if precision is None:
+        large = any(_is_large(noise, rate) for noise, rate, _ in live)
+        precision = COARSER if large else PRECISION
     interval = min(interval_of(noise, rate) for noise, rate, _ in live)
     found = _epsilon(live, terms, interval)
     for _ in range(HALVINGS):
         interval /= 2
         finer = _epsilon(live, terms, interval)
-        if abs(found - finer) <= PRECISION * finer:
+        if abs(found - finer) <= precision * finer:
             return finer
         if finer > found:  # which only rounding of floats makes it
             break
@@ -204,10 +214,19 @@ def interval_of(noise: float, rate: float) -> float:
     It is at most that of losses which are either large or nothing, and not so small that a step's
     losses would be on more than ``COARSEST`` places of the grid.
     """
+    return min(max(0.1 * _deviation(noise, rate), _extent(noise, rate) / COARSEST), WIDEST)
+
+
+def _deviation(noise: float, rate: float) -> float:
+    """The standard deviation of a step's loss, about."""
     precision = 1 / noise
     spread = rate * math.sqrt(math.expm1(min(precision**2, 100.0)))
-    spread = min(spread, math.sqrt(rate) * (precision**2 / 2 + precision))
-    return min(max(0.1 * spread, _extent(noise, rate) / COARSEST), WIDEST)
+    return min(spread, math.sqrt(rate) * (precision**2 / 2 + precision))
+
+
+def _is_large(noise: float, rate: float) -> bool:
+    """Whether a grid that is fine enough for a step has so many losses that accounts are slow."""
+    return _extent(noise, rate) > LARGE * 0.1 * _deviation(noise, rate)
 
 
 def _extent(noise: float, rate: float) -> float:
@@ -226,9 +245,15 @@ def _calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
     from scipy.optimize import brentq
 
     def over(log_noise: float) -> float:
-        """The logarithm of what is spent over the target, from -1 to 1."""
+        """The logarithm of what is spent over the target, from -1 to 1; roughly of large grids."""
+        noise = math.exp(log_noise)
+        history = ((noise, rate, steps),)
         try:
-            found = spent(((math.exp(log_noise), rate, steps),), terms)
+            if _is_large(noise, rate):
+                question = ("rough", history, terms)
+                found = _answer(question, lambda: _spent(history, terms, ROUGH))
+            else:
+                found = spent(history, terms)
         except InputError:
             return 1.0  # too little noise to tell how far above the target
         return min(1.0, math.log(max(found / epsilon, math.exp(-1))))
@@ -247,7 +272,27 @@ def _calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
         high = low
         low = max(low - STRIDE, SEARCHED[0])
     root = float(brentq(over, low, high, xtol=XTOL))
+    if _is_large(math.exp(root), rate):
+        return _polished(root, (over(high) - over(low)) / (high - low), epsilon, rate, steps, terms)
     while over(root) > 0:
+        root += XTOL
+    return math.exp(root)
+
+
+def _polished(
+    root: float, slope: float, epsilon: float, rate: float, steps: int, terms: Terms
+) -> float:
+    """The noise near a rough one, exp(root), that meets the target and hardly undercuts it.
+
+    ``slope``: of the logarithm of epsilon, by that of the noise.
+    """
+    for _ in range(MOST_POLISHING):
+        found = spent(((math.exp(root), rate, steps),), terms)
+        gap = math.log(found / epsilon)
+        if -POLISHED <= gap <= 0:
+            break
+        root -= (gap + POLISHED / 2) / slope
+    while spent(((math.exp(root), rate, steps),), terms) > epsilon:
         root += XTOL
     return math.exp(root)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from clients import accounting, several
 from clients.accounting import (
     LEAST_DELTA,
+    LEAST_RATE,
     LEAST_TARGET,
     MOST_EPSILON,
     MOST_NOISE,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MOST_RECORDS = 10**9  # that a hospital may be counted to have
+TOO_SLOW = "below it epsilon is not computed"
 CLIPPING = (1e-10, 1e10)  # norms with which float32 holds clipped gradients and their noise
 
 
@@ -112,6 +115,10 @@ class RecordDP:
             if steps > MOST_STEPS:
                 expected = f"expected at most {MOST_STEPS:,} of {hospital} in a run"
                 raise InputError("training", f"{steps:,} private steps", expected)
+            if sample_rate(n, training) < LEAST_RATE:
+                least = math.ceil(n * LEAST_RATE)
+                expected = f"expected at least {least}, a ten-thousandth of the records: {TOO_SLOW}"
+                raise InputError("training.batch_size", training.batch_size, expected)
             history: History = [(self.noise(n, training), sample_rate(n, training), steps)]
             self.epsilon(history)
             if self.records_per_patient is not None:

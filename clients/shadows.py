@@ -110,8 +110,7 @@ def updates(
     """The updates (n, n_params) of one hospital for each array of rows, in one round."""
     training = plan.training
     optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
-    mean = round(float(np.mean([len(at) for at in drawn]))) if drawn else 0
-    jobs = [_job(plan, weights, records, at, mean, rng) for at in drawn]
+    jobs = [_job(plan, weights, records, at, len(at), rng) for at in drawn]
     made = batched.updates(plan.network, jobs, optimizer) if jobs else []
     longest = training.max_norm
     return np.array([one if longest is None else shortened(one, longest) for one in made])

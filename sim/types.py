@@ -319,11 +319,13 @@ class Guess:
     """The guess of an inversion on the records behind one row of a view.
 
     ``records`` (n_guesses, n_features): the best supported first. ``prevalence``: the share of
-    records with the condition, None where it is not guessed.
+    records with the condition, None where it is not guessed. ``certainty`` (n_guesses, n_fields):
+    how sure the attacker is of each field of the schema, from 0 to 1, None where it cannot tell.
     """
 
     records: NDArray[np.floating]
     prevalence: float | None = None
+    certainty: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

@@ -166,13 +166,15 @@ class Attack(Fact):
     """An attack of this project, and alternatives of the powers that it uses.
 
     Of attacks that look at updates the first is what they use where nothing hides single updates.
-    ``records``: of which form the records are that it is made for. ``trips``: ``several`` where it
-    needs a protocol of several.
+    ``records``: of which form the records are that it is made for. ``most_records``: of one
+    hospital among which it can find any, None for any number. ``trips``: ``several`` where it needs
+    a protocol of several.
     """
 
     name: str
     powers: Alternatives = Field(min_length=1)
-    records: Literal["any", "images"] = "any"
+    records: Literal["any", "images", "tables"] = "any"
+    most_records: int | None = None
     trips: Literal["any", "several"] = "any"
 
 

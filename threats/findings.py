@@ -51,7 +51,7 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
             f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
             *omissions(cell, measured),
         ]
-    elif compared and not _counts(cell.undefended, counted, measured.metric)[0]:
+    elif compared and _is_rate(measured) and not _recovers(cell, counted, measured):
         reasons.append("the attack recovered nothing even without the defense")
     else:
         reasons += _no_better_than_null(cell, counted, measured)
@@ -64,14 +64,8 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if null is None:
         return []
     runs = cell.undefended if measured.control == "undefended" else cell.runs
-    if METRICS[measured.metric].basis == "seeds":
-        of_runs = (runs[seed] for seed in seeds)
-        pairs = [(one.value(measured.metric), one.value(null)) for one in of_runs]
-        known = [(value, at_chance) for value, at_chance in pairs if None not in (value, at_chance)]
-        if len(known) < len(pairs):
-            return [f"no {METRICS[null].text}"]
-        no_smaller = sum(at_chance or 0 for _, at_chance in known) >= sum(v or 0 for v, _ in known)
-        return [f"the {METRICS[null].text} is no smaller"] if no_smaller else []
+    if not _is_rate(measured):
+        return _no_better_in_the_mean(runs, seeds, measured.metric, null)
     found, tried = _counts(runs, seeds, measured.metric)
     at_chance, tried_at_chance = _counts(runs, seeds, null)
     if tried_at_chance != tried:
@@ -79,6 +73,30 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if 0 < found <= at_chance:
         return [f"the {METRICS[null].text} is no smaller"]
     return []
+
+
+def _is_rate(measured: Measured) -> bool:
+    """Whether a metric counts how many of how many."""
+    return METRICS[measured.metric].basis in ("trials", "clusters")
+
+
+def _recovers(cell: Cell, seeds: Sequence[int], measured: Measured) -> bool:
+    return _counts(cell.undefended, seeds, measured.metric)[0] > 0
+
+
+def _no_better_in_the_mean(
+    runs: Mapping[int, RunRecord], seeds: Sequence[int], metric: str, null: str
+) -> list[str]:
+    """Why a mean tells nothing beside its null: it has none, or is no further in harm's way."""
+    found, at_chance = (
+        [value for seed in seeds if seed in runs and (value := runs[seed].value(name)) is not None]
+        for name in (metric, null)
+    )
+    if len(found) != len(at_chance) or not found:
+        return [f"no {METRICS[null].text}"]
+    lower = METRICS[metric].harm == "lower"
+    further = sum(at_chance) > sum(found) if lower else sum(found) > sum(at_chance)
+    return [] if further else [f"the {METRICS[null].text} is no {'larger' if lower else 'smaller'}"]
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:

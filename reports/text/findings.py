@@ -14,7 +14,7 @@ import polars as pl
 
 from reports.analysis import backdoors, broken, harm, ranking, tables
 from reports.text import words
-from sim.evidence import RunRecord
+from sim.evidence import FieldScores, RunRecord
 from sim.evidence.controls import NONE, Controls
 from sim.types import TableRow
 
@@ -103,6 +103,50 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
         f" {words.share(few['rate'])} were recovered; with {many['summed']:.3g}"
         f" ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
+
+
+def sureness(records: Sequence[RunRecord]) -> list[str]:
+    """What the guesses of rows of tables get right, and how far the attacker knows which fields.
+
+    There is a sentence for each attack and defense, over all seeds.
+    """
+    texts = []
+    for (attack, defense), scores in _field_scores(records).items():
+        n = sum(len(one.hospital) for one in scores)
+        right, shuffled, random, typical = (
+            sum(sum(side.right) for side in sides) / n
+            for sides in zip(
+                *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
+            )
+        )
+        exact = sum(sum(one.guess.exact) for one in scores)
+        singled = sum(sum(one.guess.singled_out) for one in scores)
+        text = (
+            f"{attack}, {words.defense(defense)}: {words.share(right)} of the fields of {n}"
+            f" attacked records were guessed right, {words.share(shuffled)} from shuffled updates;"
+            f" rows drawn at random from the hospital have {words.share(random)} right, typical"
+            f" ones {words.share(typical)}. All fields of {exact} records were right; {singled}"
+            " were singled out among all records of the consortium."
+        )
+        surest = [one.surest for one in scores if one.surest is not None]
+        others = [one.least_sure for one in scores if one.least_sure is not None]
+        if surest and others:
+            text += (
+                f" Of the half of which the attacker was surest,"
+                f" {words.share(sum(surest) / len(surest))} were right, of the other half"
+                f" {words.share(sum(others) / len(others))}."
+            )
+        texts.append(text)
+    return texts
+
+
+def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[FieldScores]]:
+    found: dict[tuple[str, str], list[FieldScores]] = {}
+    for record in records:
+        scores = None if record.inversion is None else record.inversion.fields
+        if scores is not None:
+            found.setdefault((record.attack, record.defense), []).append(scores)
+    return found
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:

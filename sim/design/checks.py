@@ -202,7 +202,7 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: 
             weights = attack.crafted(attacks.stage(plan, 1, zeros[0]), stream(0, "check"))
             returned.array(attack, weights, zeros[0].shape)
         made = attack(seen, stream(0, "check"))
-        returned.guesses(attack, made, 1, plan.columns.n_features)
+        returned.guesses(attack, made, 1, plan.columns)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 

@@ -1,5 +1,6 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.fields import Agreement, FieldScores, OfField
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
 from sim.evidence.protection import sentence, statement
@@ -56,12 +57,14 @@ __all__ = [
     "ROUNDS",
     "SCHEMA",
     "Access",
+    "Agreement",
     "BackdoorGoal",
     "Cause",
     "Chain",
     "Clipped",
     "Conflict",
     "Engagement",
+    "FieldScores",
     "HospitalFacts",
     "ImageScores",
     "Inverted",
@@ -71,6 +74,7 @@ __all__ = [
     "Membership",
     "MembershipBound",
     "Noised",
+    "OfField",
     "Outcome",
     "Part",
     "Privacy",

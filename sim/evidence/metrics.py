@@ -60,6 +60,7 @@ EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
 IMAGES: Final = "attacked images"
+RECORDS: Final = "attacked records"
 GUESSED: Final = "guessed prevalences"
 TRAINED: Final = "training records"
 DECIDED: Final = "test records that are decided rightly"
@@ -93,7 +94,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "higher",
-        "attacked records",
+        RECORDS,
         "trials",
         null="reconstruction_rate_shuffled",
     ),
@@ -102,7 +103,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "neither",
-        "attacked records",
+        RECORDS,
         "trials",
     ),
     "image_mse": Metric(
@@ -127,6 +128,58 @@ METRICS: Final[Mapping[str, Metric]] = {
         POSITIVE,
         "lower",
         "recovered records",
+    ),
+    "feature_accuracy": Metric(
+        "share of fields guessed right",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        null="feature_accuracy_shuffled",
+    ),
+    "feature_accuracy_shuffled": Metric(
+        "share of fields guessed right from shuffled updates", "share", SHARE, "neither", RECORDS
+    ),
+    "feature_gain": Metric(
+        "share of fields guessed right above that of random or typical rows",
+        "share",
+        SIMILARITY,
+        "higher",
+        RECORDS,
+    ),
+    "exact_match_rate": Metric(
+        "share of records with every field guessed right",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        "trials",
+        null="exact_match_rate_shuffled",
+    ),
+    "exact_match_rate_shuffled": Metric(
+        "share of records with every field guessed right from shuffled updates",
+        "share",
+        SHARE,
+        "neither",
+        RECORDS,
+        "trials",
+    ),
+    "singled_out_rate": Metric(
+        "share of records that a guess singles out of the consortium",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        "trials",
+        null="singled_out_rate_shuffled",
+    ),
+    "singled_out_rate_shuffled": Metric(
+        "share of records that a guess from shuffled updates singles out of the consortium",
+        "share",
+        SHARE,
+        "neither",
+        RECORDS,
+        "trials",
     ),
     "updates_recovered": Metric(
         "share of hospitals whose update is recovered",
@@ -293,8 +346,23 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "lower",
-        "guessed shares",
+        GUESSED,
         scopes=EVERYWHERE,
+        null="prevalence_error_shuffled",
+    ),
+    "prevalence_error_shuffled": Metric(
+        "error of the share of records with the condition guessed from shuffled updates",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
+    ),
+    "prevalence_error_common": Metric(
+        "error of the consortium's share of records with the condition, taken for a hospital's",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
     ),
     "membership_auc": Metric(
         "AUC of membership inference",

@@ -1,8 +1,11 @@
 """Hospital-level privacy: the epsilon that is claimed is that of the noise that is really added."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dp_accounting
@@ -13,9 +16,11 @@ from dp_accounting.rdp import RdpAccountant
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
+from clients.accounting import Terms, spent
 from clients.app import hospital_app
 from clients.hospital_dp import HospitalDP
 from clients.local_dp import LocalDP
+from reports.text.findings import outweighed
 from sim.errors import InputError, UndefinedError
 from sim.evidence import RunRecord
 from sim.federation.observing import Ended, Findings, Round, Subject
@@ -25,7 +30,7 @@ from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.study.run import run, run_together
 from sim.types import View
-from tests.federation import experiment
+from tests.federation import experiment, plan
 
 DELTA = 1e-5
 SMALL = ("consortium=heart4", "model=logistic", "training.rounds=3", "training.local_steps=2")
@@ -465,3 +470,53 @@ def test_a_run_that_leaves_float32_is_recorded_and_not_lost(engine: str) -> None
     assert record.not_finite_from is not None
     assert record.value("hospital_epsilon") is not None
     assert len(record.statements) == 1
+
+
+def test_the_report_states_what_noise_of_few_hospitals_leaves() -> None:
+    words = ["consortium=heart4", "model=logistic", "training.rounds=10", "dp.clip=0.05"]
+    records = run_together(plan(words, ["none"], ["none", "dp_hospital"]))
+    by_defense = {record.defense: record for record in records}
+    noised = by_defense["dp_hospital"]
+    ratio = noised.value("noise_ratio")
+    left, whole = noised.value("auroc"), by_defense["none"].value("auroc")
+    assert ratio is not None
+    (text,) = outweighed(records)
+    assert text.startswith("dp_hospital spends ε = 8.00 of a whole hospital")
+    assert f"noise {ratio:.3g} times as long as the longest mean of 4 updates" in text
+    assert f"AUROC {left:.3f} against {whole:.3f} without a defense" in text
+    assert outweighed([by_defense["none"]]) == []
+
+
+# --- records of four hospitals
+
+
+def test_twenty_rounds_on_heart4_spend_most_in_the_smallest_hospital() -> None:
+    words = ("consortium=heart4", "model=logistic", "training.rounds=20", "training.batch_size=32")
+    noise = ("dp=record", "dp.target_epsilon=null", "dp.noise_multiplier=1.0")
+    nearly_all = ("consortium.test_fraction=0.013",)
+    record = run_together([experiment(*words, *noise, *nearly_all)])[0]
+    assert record.privacy is not None
+    of_records = Terms("add_remove", DELTA)
+    found = {
+        one.hospital: spent(((one.noise_multiplier, one.sample_rate, one.steps),), of_records)
+        for one in record.privacy.hospitals
+    }
+    stated = {"cleveland": 9.97, "hungary": 9.97, "va": 12.14, "switzerland": 16.29}
+    assert found == pytest.approx(stated, rel=0.01)
+    worst = max(found, key=lambda name: record.value("epsilon", name) or 0)
+    assert worst == "switzerland"
+    assert record.value("epsilon", worst) == record.value("epsilon")
+
+
+@pytest.mark.parametrize("words", [("dp=hospital", "dp.delta=0.25"), ("dp=local", "dp.clip=0")])
+def test_the_command_line_ends_with_one_line_and_code_2(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    command = [sys.executable, "-m", "sim.cli.command", "run", *SMALL, *words]
+    ended = subprocess.run(
+        [*command, f"hydra.run.dir={folder}"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert not folder.exists()

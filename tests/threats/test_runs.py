@@ -156,6 +156,20 @@ def test_an_attack_on_images_is_needed_where_records_are_images_alone() -> None:
         )
 
 
+def test_an_attack_on_tables_is_needed_where_an_update_is_of_few_rows_alone() -> None:
+    chosen = named("heart12_secagg_krum")
+    for changes, expected in (
+        ({"of_hospital": 32}, None),
+        ({"of_hospital": 33}, "it tells at most 32 records of a hospital apart, and 33 are in an"),
+        ({"images": True}, "it is made for rows of a table, and records are images"),
+    ):
+        found = planned(chosen, config=HIDDEN, **changes)
+        reasons = [one.reason for one in found.untested if one.attack == "tableak"]
+        assert ("tableak" in found.attacks) == (expected is None)
+        assert bool(reasons) == (expected is not None)
+        assert all(one.startswith(expected) for one in reasons)
+
+
 def test_there_are_as_many_seeds_as_the_criteria_take() -> None:
     assert planned(design()).seeds == (0, 1, 2)
     asked = [designs.criterion(min_seeds=7)]
