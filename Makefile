@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers privacy exports mutants clean help
+.PHONY: demo test check bench peers privacy toolbox exports mutants clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +34,9 @@ peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementa
 privacy: .venv/.dev  ## measure how strong the attacks on privacy are, at full size
 	$(BIN)/python -m pytest -m slow -s tests/attacks
 
+toolbox: .venv/.toolbox  ## run the attacks that the Adversarial Robustness Toolbox computes
+	$(BIN)/python -m pytest tests/attacks/test_toolbox.py tests/sim/config/test_every_config.py
+
 exports: .venv/.exports  ## hold the exports to the models of OSCAL and the schema of CycloneDX
 	$(BIN)/python -m pytest tests/threats/exports
 
@@ -62,6 +65,10 @@ help:  ## list the targets
 
 .venv/.bench: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,ray]'
+	touch $@
+
+.venv/.toolbox: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,art]'
 	touch $@
 
 .venv/.exports: $(PINS) | .venv/.dev

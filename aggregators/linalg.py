@@ -194,15 +194,22 @@ def _firsts(updates: Updates, gram: NDArray[np.float64]) -> NDArray[np.intp] | N
     """
     squares = np.diag(gram)
     sums = squares[:, None] + squares
-    near = np.triu(sums - 2 * gram <= ALIKE * sums, 1)
-    if not near.any():
+    near = _pairs(sums - 2 * gram <= ALIKE * sums)
+    if not len(near):
         return None
     first = np.arange(len(gram))
-    for row, other in np.argwhere(near):
+    for row, other in near:
         both_first = first[row] == row and first[other] == other
         if both_first and np.array_equal(updates[row], updates[other]):
             first[other] = row
     return first if (first != np.arange(len(gram))).any() else None
+
+
+def _pairs(related: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The pairs of different rows that are ``related`` (n_rows, n_rows), (n_pairs, 2)."""
+    if np.count_nonzero(related) == np.count_nonzero(related.diagonal()):
+        return np.empty((0, 2), np.intp)  # most often, and in a fraction of the time
+    return np.argwhere(np.triu(related, 1))
 
 
 def cosines(gram: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -253,7 +260,7 @@ def squared_distances(
     sums = squares[:, None] + squares[None, :]
     squared = np.maximum(sums - (gram + gram.T), 0.0)
     np.fill_diagonal(squared, 0.0)
-    for row, other in np.argwhere(np.triu(squared < NEAR * sums, 1)):
+    for row, other in _pairs(squared < NEAR * sums):
         gap = _gap(updates, row, other, origin, sizes)
         squared[row, other] = gap
         squared[other, row] = gap
@@ -269,9 +276,11 @@ def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
     flat = values.ravel()
     order = flat.argsort(kind="stable")
     ascending = flat[order]
-    steps = np.diff(ascending) > TIE * np.maximum(np.abs(ascending[1:]), unit)
+    steps = ascending[1:] - ascending[:-1] > TIE * np.maximum(np.abs(ascending[1:]), unit)
+    found = np.zeros(len(flat), np.intp)
+    np.cumsum(steps, out=found[1:])
     places = np.empty(len(flat), np.intp)
-    places[order] = np.concatenate([[0], np.cumsum(steps)])
+    places[order] = found
     return places.reshape(values.shape)
 
 

@@ -12,7 +12,7 @@ from aggregators.checks import Limited, enough, refusal
 from sim import returned
 from sim.errors import NotFiniteError, PluginError, RefusedError
 from sim.states import State, advanced
-from sim.types import Aggregate, Rule, ServerOptimizer, Step, Vector, View
+from sim.types import Aggregate, Release, Rule, ServerOptimizer, Step, Vector, View
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,20 @@ class Chain:
                 return n_hostile - 1
         return n_hospitals
 
-    def run(self, view: View, rng: np.random.Generator, states: Sequence[State] = ()) -> Aggregate:
+    def run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[State] = (),
+        release: Release | None = None,
+    ) -> Aggregate:
         """The aggregate of a view. ``states``: the parts' after the last round, none in the first.
+
+        ``release``: what is done to the rule's result before the optimizer.
 
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
-        aggregated = self._run(view, rng, states, finite_rule=True)
+        aggregated = self._run(view, rng, states, finite_rule=True, release=release)
         returned.finite(self.optimizer, aggregated.move)
         return aggregated
 
@@ -118,6 +126,7 @@ class Chain:
         *,
         finite_steps: bool = False,
         finite_rule: bool = False,
+        release: Release | None = None,
     ) -> Aggregate:
         """The aggregate as in ``run``; values of steps and rule are finite only where asked for."""
         text = self.refusal(len(view.rows), sum(map(len, view.members)))
@@ -129,6 +138,8 @@ class Chain:
         returned.array(self.rule, aggregate, (view.rows.shape[1],))
         if finite_rule:
             returned.finite(self.rule, aggregate)
+        if release is not None:
+            aggregate = release(aggregate, stated)
         move = aggregate
         pace = None
         if self.optimizer is not None:

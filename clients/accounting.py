@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 RELATIONS: Final = ("replace", "add_remove")
 PRECISION = 6e-4  # relative: how far epsilon still moves when the grid of losses is halved; a
 # third of that, as the error falls with the square of the grid's step, is left
+COARSER = 2.4e-3  # the same of steps that are sampled so rarely that their grids are large
+ROUGH = 2e-2  # the same in the search for their noise, before it is polished
+POLISHED = 1e-3  # of the logarithm of epsilon, by which polished noise may undercut a target
+MOST_POLISHING = 6  # accounts of polished noise
+LARGE = 200_000  # losses on a grid of a tenth of a step's deviation, from which on grids are large
 WIDEST = 50.0  # step of a grid of losses: their exponentials are floats
 COARSEST = 20_000  # losses on the grid of one step, at the start of the search for one
 FINEST = 5_000_000  # losses on the grid of one step, at most
@@ -27,6 +32,7 @@ HALVINGS = 9  # of a grid's step, before an account is given up
 N_BOUNDS = 400  # values of epsilon that a bound of a true positive rate is the least of
 LARGEST_EXPONENT = 700.0
 MOST_STEPS = 100_000  # of a hospital in a run
+LEAST_RATE = 1e-4  # of sampling: below it an account takes a minute
 MOST_EPSILON = 1e3  # largest that noise is calibrated to
 MOST_NOISE = 1e5  # largest noise multiplier
 LEAST_NOISE = 1e-2  # smallest noise multiplier that calibration tries
@@ -54,10 +60,14 @@ class Losses(Protocol):
 
 @dataclass(frozen=True)
 class Terms:
-    """The statement that an account is for: the relation between neighbors, and delta."""
+    """The statement that an account is for: the relation between neighbors, and delta.
+
+    ``records``: how many records neighbors differ in, each of which joins a batch on its own.
+    """
 
     relation: str
     delta: float
+    records: int = 1
 
 
 # questions to the accountant -> its answers, of which each takes a part of a second
@@ -95,6 +105,14 @@ def true_positives(history: tuple[Step, ...], terms: Terms, false_positives: flo
     return _answer(question, lambda: _true_positives(history, terms, false_positives))
 
 
+def gaussian_noise(epsilon: float, delta: float) -> float:
+    """The least noise of one Gaussian release, over what neighbors differ by at most.
+
+    It is the analytic calibration (Balle and Wang 2018, Theorem 8), to 1e-9.
+    """
+    return _answer(("gaussian", epsilon, delta), lambda: 1 / _spread(epsilon, delta))
+
+
 def _advantage(history: tuple[Step, ...], terms: Terms) -> float:
     losses = _fine(history, terms)
     return 0.0 if losses is None else float(np.asarray(losses.get_delta_for_epsilon(0.0)))
@@ -118,7 +136,7 @@ def _fine(history: tuple[Step, ...], terms: Terms) -> Losses | None:
     live = tuple(step for step in history if step[2] > 0)
     if not live:
         return None
-    interval = min(_interval(noise, rate) for noise, rate, _ in live)
+    interval = min(interval_of(noise, rate) for noise, rate, _ in live)
     return composed(live, terms.relation, interval / 2)
 
 
@@ -128,27 +146,35 @@ def _answer(question: object, compute: Callable[[], float]) -> float:
     return ANSWERS[question]
 
 
-def _spent(history: tuple[Step, ...], terms: Terms) -> float:
+def _spent(history: tuple[Step, ...], terms: Terms, precision: float | None = None) -> float:
+    """Epsilon. ``precision``: see ``PRECISION``; None takes that of the size of the grids."""
     live = tuple(step for step in history if step[2] > 0)
     if not live:
         return 0.0
-    interval = min(_interval(noise, rate) for noise, rate, _ in live)
+    if terms.records > 1:
+        from clients import several  # which builds on this module
+
+        return several.spent(live, terms)
+    if precision is None:
+        large = any(_is_large(noise, rate) for noise, rate, _ in live)
+        precision = COARSER if large else PRECISION
+    interval = min(interval_of(noise, rate) for noise, rate, _ in live)
     found = _epsilon(live, terms, interval)
     for _ in range(HALVINGS):
         interval /= 2
         finer = _epsilon(live, terms, interval)
-        if abs(found - finer) <= PRECISION * finer:
+        if abs(found - finer) <= precision * finer:
             return finer
         if finer > found:  # which only rounding of floats makes it
             break
         found = finer
-    raise _uncountable(history)
+    raise uncountable(history)
 
 
 def _epsilon(history: tuple[Step, ...], terms: Terms, interval: float) -> float:
     found = composed(history, terms.relation, interval).get_epsilon_for_delta(terms.delta)
     if not math.isfinite(found):
-        raise _uncountable(history)
+        raise uncountable(history)
     return float(found)
 
 
@@ -169,7 +195,7 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losse
     found: Losses | None = None
     for noise, rate, steps in history:
         if _extent(noise, rate) > FINEST * interval:
-            raise _uncountable(history)
+            raise uncountable(history)
         one: Losses = distributions.from_gaussian_mechanism(
             noise,
             sampling_prob=rate,
@@ -182,16 +208,25 @@ def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losse
     return found
 
 
-def _interval(noise: float, rate: float) -> float:
+def interval_of(noise: float, rate: float) -> float:
     """A grid's step to start with: a tenth of the standard deviation of a step's loss, about.
 
     It is at most that of losses which are either large or nothing, and not so small that a step's
     losses would be on more than ``COARSEST`` places of the grid.
     """
+    return min(max(0.1 * _deviation(noise, rate), _extent(noise, rate) / COARSEST), WIDEST)
+
+
+def _deviation(noise: float, rate: float) -> float:
+    """The standard deviation of a step's loss, about."""
     precision = 1 / noise
     spread = rate * math.sqrt(math.expm1(min(precision**2, 100.0)))
-    spread = min(spread, math.sqrt(rate) * (precision**2 / 2 + precision))
-    return min(max(0.1 * spread, _extent(noise, rate) / COARSEST), WIDEST)
+    return min(spread, math.sqrt(rate) * (precision**2 / 2 + precision))
+
+
+def _is_large(noise: float, rate: float) -> bool:
+    """Whether a grid that is fine enough for a step has so many losses that accounts are slow."""
+    return _extent(noise, rate) > LARGE * 0.1 * _deviation(noise, rate)
 
 
 def _extent(noise: float, rate: float) -> float:
@@ -200,7 +235,8 @@ def _extent(noise: float, rate: float) -> float:
     return math.log1p(rate * math.expm1(whole)) if whole < 700 else whole
 
 
-def _uncountable(history: tuple[Step, ...]) -> InputError:
+def uncountable(history: tuple[Step, ...]) -> InputError:
+    """The error of an account that no grid of losses is fine enough for."""
     expected = "expected more noise or fewer steps: of these, epsilon cannot be computed"
     return InputError("dp", history, expected)
 
@@ -209,9 +245,15 @@ def _calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
     from scipy.optimize import brentq
 
     def over(log_noise: float) -> float:
-        """The logarithm of what is spent over the target, from -1 to 1."""
+        """The logarithm of what is spent over the target, from -1 to 1; roughly of large grids."""
+        noise = math.exp(log_noise)
+        history = ((noise, rate, steps),)
         try:
-            found = spent(((math.exp(log_noise), rate, steps),), terms)
+            if _is_large(noise, rate):
+                question = ("rough", history, terms)
+                found = _answer(question, lambda: _spent(history, terms, ROUGH))
+            else:
+                found = spent(history, terms)
         except InputError:
             return 1.0  # too little noise to tell how far above the target
         return min(1.0, math.log(max(found / epsilon, math.exp(-1))))
@@ -230,23 +272,51 @@ def _calibrated(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
         high = low
         low = max(low - STRIDE, SEARCHED[0])
     root = float(brentq(over, low, high, xtol=XTOL))
+    if _is_large(math.exp(root), rate):
+        return _polished(root, (over(high) - over(low)) / (high - low), epsilon, rate, steps, terms)
     while over(root) > 0:
+        root += XTOL
+    return math.exp(root)
+
+
+def _polished(
+    root: float, slope: float, epsilon: float, rate: float, steps: int, terms: Terms
+) -> float:
+    """The noise near a rough one, exp(root), that meets the target and hardly undercuts it.
+
+    ``slope``: of the logarithm of epsilon, by that of the noise.
+    """
+    for _ in range(MOST_POLISHING):
+        found = spent(((math.exp(root), rate, steps),), terms)
+        gap = math.log(found / epsilon)
+        if -POLISHED <= gap <= 0:
+            break
+        root -= (gap + POLISHED / 2) / slope
+    while spent(((math.exp(root), rate, steps),), terms) > epsilon:
         root += XTOL
     return math.exp(root)
 
 
 def _guess(epsilon: float, rate: float, steps: int, terms: Terms) -> float:
     """Log of a noise multiplier to start from, by DP-SGD's central limit (Bu et al., 2020)."""
+    try:
+        mu = _spread(epsilon, terms.delta)
+    except ValueError:  # it is out of the range that is searched
+        return 0.0
+    moved = 2 if terms.relation == "replace" else 1
+    return -0.5 * math.log(math.log1p(mu**2 / (moved * rate) ** 2 / steps))
+
+
+def _spread(epsilon: float, delta: float) -> float:
+    """The largest distance of two Gaussians of deviation 1 that keeps to (epsilon, delta).
+
+    Raises ``ValueError`` where it is not between ``LEAST_SPREAD`` and 50 + 2 epsilon.
+    """
     from scipy.optimize import brentq
     from scipy.special import log_ndtr, ndtr
 
     def excess(mu: float) -> float:
         reached = ndtr(-epsilon / mu + mu / 2)
-        return float(reached - math.exp(epsilon + log_ndtr(-epsilon / mu - mu / 2)) - terms.delta)
+        return float(reached - math.exp(epsilon + log_ndtr(-epsilon / mu - mu / 2)) - delta)
 
-    widest = 50 + 2 * epsilon
-    if excess(LEAST_SPREAD) >= 0 or excess(widest) <= 0:
-        return 0.0
-    mu = float(brentq(excess, LEAST_SPREAD, widest))
-    moved = 2 if terms.relation == "replace" else 1
-    return -0.5 * math.log(math.log1p(mu**2 / (moved * rate) ** 2 / steps))
+    return float(brentq(excess, LEAST_SPREAD, 50 + 2 * epsilon))

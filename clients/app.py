@@ -19,6 +19,7 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from clients import batched
+from clients.lengths import shortened
 from clients.training import train
 from sim.design import batches
 from sim.design.plan import FederationPlan
@@ -36,9 +37,10 @@ from sim.types import History
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
+UPDATES = "update-privacy"
 EXECUTION = "execution"
 NONCE = "nonce"  # of this execution, drawn by the hospital
-ROUND = "round"  # in the ledger: the last one
+ROUND = "round"  # in ledger and updates: the last one
 TRAINING = (wire.TRAIN, wire.CLEAR)  # types of messages for which hospitals train
 Together: TypeAlias = Callable[[Sequence[Message], Sequence[Context]], list[Message]]
 
@@ -196,7 +198,9 @@ class _Visit:
             policy = self.site.policy
             if policy.no_imprint and is_imprinted(task.weights, plan.network.layout):
                 return "imprint"
-            if plan.dp is not None and task.round <= _last_round(self.state):
+            if plan.dp is not None and task.round <= _last_round(self.state, LEDGER):
+                return "again"
+            if plan.update_dp is not None and task.round <= _last_round(self.state, UPDATES):
                 return "again"
             history = _ledger(self.state)
         refusal = self.site.policy.refusal(plan, len(self.site.records), history)
@@ -264,6 +268,12 @@ class _Visit:
         """The reply that uploads a trained update, or shows it where the simulator asks for it."""
         if self.training.max_norm is not None:
             report = replace(report, update=shortened(report.update, self.training.max_norm))
+        dp = self.plan.update_dp
+        if dp is not None and self.site.complies:
+            rng = self.site.key.stream("dp-update", self.task.round)
+            held = dp.uploaded(report.update, self.plan.averaging, rng)
+            report = replace(report, update=held)
+            self.state[UPDATES] = ConfigRecord({ROUND: self.task.round})
         if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
@@ -312,14 +322,6 @@ def _in_execution(site: Site, state: RecordDict) -> Site:
     return replace(site, key=site.key.renewed(bytes.fromhex(nonce)))
 
 
-def shortened(update: NDArray[np.float32], max_norm: float) -> NDArray[np.float32]:
-    """The update in its direction, no longer than ``max_norm``; as it is where not finite."""
-    length = float(np.linalg.norm(update.astype(np.float64)))
-    if not max_norm < length < np.inf:
-        return update
-    return (update * (max_norm / length)).astype(np.float32)
-
-
 @lru_cache(maxsize=8192)
 def _matrix(
     key: Key, round_: int, n_train: int, training: Training, counted: int | None
@@ -345,9 +347,9 @@ def _account(
     return {"epsilon": plan.dp.epsilon(history)} if round_ == plan.training.rounds else {}
 
 
-def _last_round(state: RecordDict) -> int:
-    """The last round that a hospital has trained in privately; 0 before its first."""
-    return cast(int, state.config_records[LEDGER][ROUND]) if LEDGER in state else 0
+def _last_round(state: RecordDict, record: str) -> int:
+    """The last round that a hospital has trained in privately, by a record; 0 before its first."""
+    return cast(int, state.config_records[record][ROUND]) if record in state else 0
 
 
 def _ledger(state: RecordDict) -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from clients import accounting
+from clients import accounting, several
 from clients.accounting import (
     LEAST_DELTA,
+    LEAST_RATE,
     LEAST_TARGET,
     MOST_EPSILON,
     MOST_NOISE,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MOST_RECORDS = 10**9  # that a hospital may be counted to have
+TOO_SLOW = "below it epsilon is not computed"
 CLIPPING = (1e-10, 1e10)  # norms with which float32 holds clipped gradients and their noise
 
 
@@ -49,7 +52,9 @@ class RecordDP:
 
     Give either ``target_epsilon`` (each hospital calibrates its own noise, so that the small ones
     add more) or ``noise_multiplier`` (equal noise, so that the small ones spend more). Gradients
-    are clipped to the norm ``max_grad_norm``.
+    are clipped to the norm ``max_grad_norm``. ``records_per_patient``: the most records that a
+    patient has in a hospital, for a statement about patients beside that about records; None for
+    none.
     """
 
     about: ClassVar[About] = About(
@@ -65,6 +70,7 @@ class RecordDP:
     delta: float
     relation: str = "replace"
     nominal_records: int | None = None
+    records_per_patient: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
@@ -83,6 +89,8 @@ class RecordDP:
             raise InputError("nominal_records", self.nominal_records, f"expected {needed}")
         if self.nominal_records is not None:
             whole(1, MOST_RECORDS, nominal_records=self.nominal_records)
+        if self.records_per_patient is not None:
+            whole(1, several.MOST, records_per_patient=self.records_per_patient)
 
     def check(self, n_train: dict[str, int], training: Training) -> None:
         """Refuse training for which the claim would be empty or impossible, before round 1.
@@ -107,7 +115,14 @@ class RecordDP:
             if steps > MOST_STEPS:
                 expected = f"expected at most {MOST_STEPS:,} of {hospital} in a run"
                 raise InputError("training", f"{steps:,} private steps", expected)
-            self.epsilon([(self.noise(n, training), sample_rate(n, training), steps)])
+            if sample_rate(n, training) < LEAST_RATE:
+                least = math.ceil(n * LEAST_RATE)
+                expected = f"expected at least {least}, a ten-thousandth of the records: {TOO_SLOW}"
+                raise InputError("training.batch_size", training.batch_size, expected)
+            history: History = [(self.noise(n, training), sample_rate(n, training), steps)]
+            self.epsilon(history)
+            if self.records_per_patient is not None:
+                self.patient_epsilon(history)
 
     def counted(self, n_train: int) -> int:
         """The number of records that noise, steps, rate and messages go by."""
@@ -129,6 +144,11 @@ class RecordDP:
     def epsilon(self, history: History) -> float:
         """Epsilon spent by everything in ``history``."""
         return accounting.spent(_steps(history), self._terms)
+
+    def patient_epsilon(self, history: History) -> float:
+        """Epsilon spent for all records of a patient together, see ``records_per_patient``."""
+        terms = Terms(self.relation, self.delta, self.records_per_patient or 1)
+        return accounting.spent(_steps(history), terms)
 
     def advantage(self, history: History) -> float:
         """The largest true minus false positive rate of a test for a record, see ``epsilon``."""

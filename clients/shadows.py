@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import batched
-from clients.app import shortened
+from clients.lengths import shortened
 from sim.design import batches
 from sim.design.plan import FederationPlan
 from sim.errors import RefusedError
@@ -31,7 +31,8 @@ def trained(
 
     ``hospitals``: of each of n records, where it lies. ``used`` (n_models, n): the records on which
     the hospitals of a federation train. Each starts from first weights of its own; all rounds are
-    as the plan has them, private training too, and nobody is hostile. A hospital without records
+    as the plan has them, and nobody is hostile. Private training takes the noise, rate and steps
+    for the mean number of a hospital's records, for all federations. A hospital without records
     does not reply, and a round that steps or rule refuse changes nothing.
     """
     names = np.array(hospitals)
@@ -47,13 +48,16 @@ def trained(
         )
         for chosen in used
     ]
+    means = {
+        name: round(float(used[:, names == name].sum(axis=1).mean())) for name in plan.hospitals
+    }
     training = plan.training
     optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
     for number in range(1, training.rounds + 1):
         jobs = [
-            _job(plan, one.model, records, at, rng)
+            _job(plan, one.model, records, at, means[name], rng)
             for one in federations
-            for at in one.rows.values()
+            for name, at in one.rows.items()
         ]
         updates = iter(batched.updates(plan.network, jobs, optimizer) if jobs else [])
         for one in federations:
@@ -96,10 +100,34 @@ class _Federation:
             self.states = made.states
 
 
+def updates(
+    plan: FederationPlan,
+    weights: Weights,
+    records: Records,
+    drawn: Sequence[NDArray[np.int64]],
+    rng: np.random.Generator,
+) -> Weights:
+    """The updates (n, n_params) of one hospital for each array of rows, in one round."""
+    training = plan.training
+    optimizer = batched.Optimizer(training.optimizer, training.lr, training.proximal)
+    jobs = [_job(plan, weights, records, at, len(at), rng) for at in drawn]
+    made = batched.updates(plan.network, jobs, optimizer) if jobs else []
+    longest = training.max_norm
+    return np.array([one if longest is None else shortened(one, longest) for one in made])
+
+
 def _job(
-    plan: FederationPlan, model: Weights, records: Records, at: Batch, rng: np.random.Generator
+    plan: FederationPlan,
+    model: Weights,
+    records: Records,
+    at: Batch,
+    mean: int,
+    rng: np.random.Generator,
 ) -> batched.Job:
-    """The training of one hospital in one round on the records in these rows."""
+    """The training of one hospital in one round on the records in these rows.
+
+    ``mean``: how many records it has in a federation, on average.
+    """
     training = plan.training
     if plan.dp is None:
         chosen = list[Batch]()
@@ -108,7 +136,7 @@ def _job(
             size = training.batch_size
             chosen += [order[start : start + size] for start in range(0, len(order), size)]
         return batched.Job(model, records, batched.padded(chosen[: training.steps(len(at))]))
-    counted = plan.dp.counted(len(at))
+    counted = plan.dp.counted(max(1, mean))
     rate = batches.sample_rate(counted, training)
     drawn = rng.random((training.steps(counted), len(at))) < rate
     noise = batched.Noise(

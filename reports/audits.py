@@ -28,8 +28,7 @@ def write(folder: Path) -> Path:
     """
     read = audits.read(folder)
     figure = audit_bounds(table(read))
-    style.finish(figure)
-    style.save(figure, folder / "report" / "figures" / f"{FIGURE}.png")
+    svg = style.written(figure, folder / "report" / "figures" / f"{FIGURE}.png")
     page = (
         rendering.environment()
         .get_template(PAGE)
@@ -38,7 +37,7 @@ def write(folder: Path) -> Path:
             audits=read,
             wording=words,
             refuted=audits.is_refuted(read),
-            svg=Markup(style.svg(figure, FIGURE)),
+            svg=Markup(svg),
             manifest=dict.fromkeys(("command", "commit")) | rendering.manifest(folder),
         )
     )

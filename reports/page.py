@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 from markupsafe import Markup
@@ -17,6 +17,8 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    inferred,
+    membership,
     quantized,
     radii,
     ranking,
@@ -25,7 +27,8 @@ from reports.analysis import (
     undefined,
     weights,
 )
-from reports.figures import charts, multiples, style
+from reports.figures import charts, curves, multiples, privacy, style
+from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
@@ -45,6 +48,33 @@ INDEX = "index.html"
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
 
 
+class Drawing(Protocol):
+    """Calls of ``style.written``, which may be done elsewhere while the page is made."""
+
+    def ask(self, figure: Figure, path: Path, /) -> None:
+        """Ask for one figure."""
+        ...
+
+    def answers(self) -> list[str]:
+        """What was asked for, in order."""
+        ...
+
+
+class Here:
+    """The drawing of each figure at once, in this process."""
+
+    def __init__(self) -> None:
+        self._texts = list[str]()
+
+    def ask(self, figure: Figure, path: Path) -> None:
+        """Draw one figure."""
+        self._texts.append(style.written(figure, path))
+
+    def answers(self) -> list[str]:
+        """The figures so far."""
+        return self._texts
+
+
 def prepare() -> None:
     """Load what every page is made with."""
     rendering.environment().get_template(PAGE)
@@ -61,12 +91,12 @@ def write_report(
     *,
     name: str = INDEX,
     show_reconstructions: bool = False,
-    save: Callable[[Figure, Path], object] = style.save,
+    drawing: Drawing | None = None,
 ) -> Path:
     """The path of a page of ``report/``, written with its figures from the evidence in ``folder``.
 
     ``everything``: what ``evidence.read`` gives for the folder, where it is in memory already.
-    ``save``: writes a figure into a PNG file.
+    ``drawing``: who draws; None: this process, one figure after the other.
 
     Reconstructed records of data that is not public appear as scores only unless
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
@@ -75,11 +105,14 @@ def write_report(
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     found = evidence.read(folder) if everything is None else everything
     records = _of_study(found, manifest)
-    drawn = draw(records, manifest["refused"] or ())
-    for title, figure in drawn.items():
-        style.finish(figure)
-        save(figure, folder / "report" / "figures" / f"{title}.png")
-    page = render(records, manifest, drawn, show_reconstructions=show_reconstructions)
+    drawing = drawing or Here()
+    titles = list[str]()
+    refused = manifest["refused"] or ()
+    for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
+        drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
+        titles.append(title)
+    values = content(records, manifest, show_reconstructions=show_reconstructions)
+    page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -97,20 +130,33 @@ def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
 
 
 def draw(
-    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused] = ()
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused] = (),
+    *,
+    show_reconstructions: bool = False,
 ) -> dict[str, Figure]:
     """The figures that these records have data for, by file name.
 
-    Where one subject takes several figures, these are numbered from 2 on.
+    Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
+    data that is not public are drawn only with ``show_reconstructions``.
     """
+    return dict(_drawn_in_turn(everything, refused, show_reconstructions))
+
+
+def _drawn_in_turn(
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused],
+    show_reconstructions: bool,
+) -> Iterator[tuple[str, Figure]]:
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     trained = [record for record in records if not broken.untrained(record)]
-    curves = tables.curves([record for record in trained if record.attack in panels])
+    by_round = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
+    shown = sections.gallery(records, show_reconstructions=show_reconstructions)
     drawings = {
         "heat_map": (
             len(acting) + len(lost) > 1,
@@ -120,44 +166,49 @@ def draw(
         "breakdown": _breakdown(everything, refused),
         "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
         "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
-        "convergence": _drawing(multiples.convergence, curves, looks),
+        "convergence": _drawing(multiples.convergence, by_round, looks),
         "reconstruction": _drawing(
             charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
         ),
+        "clip_over_rounds": _drawing(privacy.clip_over_rounds, tables.clips(records)),
+        "membership": (
+            bool(asked := membership.cells(records)),
+            partial(curves.membership, asked, looks),
+        ),
+        "gallery": (bool(shown), partial(gallery, shown)),
         "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
     }
-    made = {name: make() for name, (wanted, make) in drawings.items() if wanted}
-    return {title: figure for name, one in made.items() for title, figure in _numbered(name, one)}
+    for name, (wanted, make) in drawings.items():
+        if wanted:
+            yield from _numbered(name, make())
 
 
-def render(
-    everything: Sequence[RunRecord],
-    manifest: Node,
-    drawn: Mapping[str, Figure],
-    *,
-    show_reconstructions: bool,
-) -> str:
-    """The page as HTML text."""
+def render(values: Node, drawn: Mapping[str, str]) -> str:
+    """The page as HTML text, with the ``content`` and the figures as SVG by their names."""
+    template = rendering.environment().get_template(PAGE)
+    return template.render(svg={name: Markup(one) for name, one in drawn.items()}, **values)
+
+
+def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool) -> Node:
+    """The values that the page shows beside its figures, by their names in the template."""
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
-    template = rendering.environment().get_template(PAGE)
-    return template.render(
-        records=records,
-        study=records[0],
-        manifest=manifest,
-        seeds=sorted({record.seed for record in records}),
-        n_runs=len(everything),
-        svg={name: Markup(style.svg(figure, name)) for name, figure in drawn.items()},
-        n_adaptive=sum(record.adaptive for record in records),
-        n_attacked=sum(record.attack != "none" for record in records),
-        settings=sections.settings(records),
-        takes=_takes(everything, refused),
+    return {
+        "records": records,
+        "study": records[0],
+        "manifest": manifest,
+        "seeds": sorted({record.seed for record in records}),
+        "n_runs": len(everything),
+        "n_adaptive": sum(record.adaptive for record in records),
+        "n_attacked": sum(record.attack != "none" for record in records),
+        "settings": sections.settings(records),
+        "takes": _takes(everything, refused),
         **_findings(everything, records, refused),
         **_outcomes(records, refused),
         **_hospitals(records),
         **_confidentiality(records, show_reconstructions=show_reconstructions),
         **_design(records),
-    )
+    }
 
 
 def _findings(
@@ -222,12 +273,20 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
+        "fields": _rows(tables.fields(records)),
+        "sureness": findings.sureness(records),
+        "inferred": inferred.rows(records),
+        "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
+        "memberships": membership.cells(records),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
+        "meaning": sections.meaning(spent),
         "unequal": findings.unequal_privacy(spent),
         "budgets": _budgets(records),
+        "statements": sections.statements(records),
+        "outweighed": findings.outweighed(records),
     }
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from reports.analysis import tables
 from reports.figures import multiples
 from reports.text import words
-from sim.evidence import Recovered, RunRecord
+from sim.evidence import Recovered, RunRecord, Statement
 from sim.types import Node, TableRow
 from threats.catalog import Catalog
 from threats.register import Row
@@ -67,7 +67,12 @@ def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list
         seen.add(cell)
         shown = _some(found.gallery)
         key = json.dumps([record.attack, *(one.model_dump() for one in shown)])
-        empty: dict[str, Any] = {"attack": record.attack, "defenses": [], "shown": shown}
+        empty: dict[str, Any] = {
+            "attack": record.attack,
+            "defenses": [],
+            "shown": shown,
+            "pixels": found.pixels,
+        }
         group = groups.setdefault(key, empty | {"seed": record.seed})
         group["defenses"].append(words.defense(record.defense))
     return [group for group in groups.values() if group["shown"]]
@@ -90,6 +95,49 @@ def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
     parties = list(dict.fromkeys(party for party, _ in lines))
     ordered = sorted(lines.items(), key=lambda item: parties.index(item[0][0]))
     return [{"party": party, "sees": sees, "defenses": names} for (party, sees), names in ordered]
+
+
+def meaning(spent: pl.DataFrame) -> list[TableRow]:
+    """What epsilon means, for the least and the best protected hospital of each defense.
+
+    ``spent``: a frame of ``tables.spent``. Numbers of patients in a hundred are rounded up.
+    """
+    found = list[TableRow]()
+    for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
+        ends = [_least(rows, descending=order) for order in (True, False)]
+        alike = [{**row, "hospital": "", "epsilon": 0.0} for row in ends]
+        if alike[0] == alike[1] or len(rows) == 1:
+            name = "every hospital" if len(rows) > 1 else ends[0]["hospital"]
+            ends = [{**ends[0], "hospital": name}]
+        found += [{"defense": defense, **row} for row in ends]
+    return found
+
+
+def _least(spent: pl.DataFrame, *, descending: bool) -> TableRow:
+    """What epsilon means for the hospital with the largest or the smallest advantage."""
+    row = spent.sort("advantage", descending=descending, maintain_order=True).row(0, named=True)
+    return {
+        "hospital": row["hospital"],
+        "epsilon": row["epsilon"],
+        "right": words.of_100((1 + row["advantage"]) / 2),
+        "at_1": words.of_100(row["tpr_at_1fpr"]),
+        "at_01": words.of_100(row["tpr_at_01fpr"]),
+    }
+
+
+def statements(records: Sequence[RunRecord]) -> list[tuple[str, Statement]]:
+    """The statements of privacy of each defense, of its run that spends most.
+
+    There are none where all are about records, which have a table of their own.
+    """
+    most = dict[str, RunRecord]()
+    for record in records:
+        spent = [one.epsilon for one in record.statements]
+        before = most.get(record.defense)
+        if spent and (before is None or spent > [one.epsilon for one in before.statements]):
+            most[record.defense] = record
+    found = [(name, one) for name, record in most.items() for one in record.statements]
+    return found if any(one.unit != "record" for _, one in found) else []
 
 
 def access(records: Sequence[RunRecord]) -> list[TableRow]:

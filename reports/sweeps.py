@@ -219,13 +219,13 @@ def write(folder: Path) -> tuple[Path, Sweep]:
     evidence.write_results(folder, sweep.results())
     drawn = draw(sweep)
     target = folder / "report" / "index.html"
-    style.save(drawn, folder / "report" / "figures" / "sweep.png")
-    files.replace(target, render(sweep, rendering.manifest(folder), drawn).encode())
+    svg = style.written(drawn, folder / "report" / "figures" / "sweep.png")
+    files.replace(target, render(sweep, rendering.manifest(folder), svg).encode())
     return target, sweep
 
 
-def render(sweep: Sweep, manifest: Node, drawn: Figure) -> str:
-    """The page as HTML text."""
+def render(sweep: Sweep, manifest: Node, svg: str) -> str:
+    """The page as HTML text, with its figure as SVG."""
     header, body = cells(sweep)
     template = rendering.environment().get_template("sweep.html.j2")
     records = sweep.records
@@ -239,7 +239,7 @@ def render(sweep: Sweep, manifest: Node, drawn: Figure) -> str:
         header=header,
         body=body,
         labels=SWEPT,
-        svg=Markup(style.svg(drawn, "sweep")),
+        svg=Markup(svg),
         cautions=cautions(sweep),
         command=manifest.get("command"),
         seeds=sorted({record.seed for record in records}),

@@ -89,6 +89,10 @@ def _outcomes(record: RunRecord) -> dict[str, str]:
     }
     if (epsilon := record.value("epsilon")) is not None:
         rows["ε (most of any hospital)"] = words.epsilon(epsilon)
+    if (epsilon := record.value("patient_epsilon")) is not None:
+        rows["ε of a patient (most of any hospital)"] = words.epsilon(epsilon)
+    if (epsilon := record.value("hospital_epsilon")) is not None:
+        rows["ε of a whole hospital"] = words.epsilon(epsilon)
     if record.has("backdoor_success"):
         success = words.share(record.value("backdoor_success"))
         rows["marked patients in the attacker's class"] = success

@@ -29,13 +29,15 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from sim import evidence, files, plugins
@@ -46,9 +48,12 @@ from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, tables
 from sim.evidence.tables import RESULT_COLUMNS
+from sim.inference import alone
+from sim.inference.alone import Audit
 from sim.study import compare as comparing
 from sim.study import compose, designs, jobs, repeat, results, sharing
 from sim.study import validate as validating
+from sim.study.access import undefended
 from sim.study.apart import apart
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment
@@ -205,6 +210,42 @@ def validate(
         found = _read(place, None if folder is None else place)
     assert isinstance(found, Validated)
     return found
+
+
+def audit(
+    *overrides: Override, hospital: str, models: NDArray[np.floating], **values: object
+) -> Audit:
+    """What the common models tell of one hospital's own records; no partner takes part.
+
+    ``overrides``: the agreed plan, with the one attack to try (``attack=["lira"]``), and the
+    consortium's data: the hospital's own are enough. Of other hospitals nothing is used.
+    ``models`` (n_rounds + 1, n_params): what the hospital received, the first model and that of
+    each round. Shadow models train as the plan has it, on this hospital's records alone.
+
+    Raises ``InputError`` that names the first wrong value.
+    """
+    made = list[Experiment]()
+
+    def task(config: DictConfig) -> None:
+        made.append(compose.checked(compose.resolved(config), of_job()))
+
+    words = _words(overrides, values)
+    with apart(), one_line(), _place(None) as place:
+        given.check(words)
+        plugins.choose(given.chosen(words))
+        jobs.one("config", flags(words), task, place)
+    (whole,) = made
+    attacks = list(whole.attack_plan.of_kind("inference").items())
+    if len(attacks) != 1 or attacks[0][1].question != "membership":
+        expected = "expected one inference of membership"
+        raise InputError("attack", list(whole.attack_plan.attacks), expected)
+    found = [one for one in whole.consortium.hospitals if one.name == hospital]
+    if not found:
+        raise InputError("hospital", hospital, f"expected one of {', '.join(whole.plan.hospitals)}")
+    plan = replace(undefended(whole.plan), dp=whole.plan.dp)
+    draws = whole.attack_plan.key.stream("audit", hospital)
+    records = (found[0].train, found[0].test)
+    return alone.audit(plan, hospital, records, models, *attacks[0], draws)
 
 
 def read(folder: Place) -> Results:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ from sim.types import (
     Batch,
     Byzantine,
     DataSet,
+    Evasion,
+    Extraction,
     Fault,
     History,
     Inference,
@@ -40,11 +42,14 @@ from sim.types import (
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
     Rule,
     Schema,
     SecureAggregation,
     ServerOptimizer,
     Step,
+    Vector,
+    View,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +87,9 @@ class LocalPrivacy(Protocol):
     def nominal_records(self) -> int | None: ...
 
     @property
+    def records_per_patient(self) -> int | None: ...
+
+    @property
     def delta(self) -> float: ...
 
     @property
@@ -100,6 +108,8 @@ class LocalPrivacy(Protocol):
 
     def epsilon(self, history: History) -> float: ...
 
+    def patient_epsilon(self, history: History) -> float: ...
+
     def advantage(self, history: History) -> float: ...
 
     def true_positives(self, history: History, false_positives: float) -> float: ...
@@ -114,6 +124,81 @@ class LocalPrivacy(Protocol):
         history: History,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], History]: ...
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How the updates of a round come together: what privacy of whole updates follows from.
+
+    ``least``: the fewest hospitals of a mean. ``is_mean``: the rule takes a mean and no step comes
+    before it. ``hides``: the aggregator sees sums alone; ``masked``: because hospitals mask what
+    they upload. ``step``: of quantized coordinates, 0 where they are not quantized.
+    """
+
+    n_hospitals: int
+    n_params: int
+    rounds: int
+    least: int
+    is_mean: bool
+    hides: bool
+    masked: bool
+    step: float
+
+
+class UpdatePrivacy(Protocol):
+    """Privacy of whole updates: what is clipped and noised where, and the account of it.
+
+    ``place``: who adds the noise, ``server``, ``distributed`` (hospitals, each a share of it) or
+    ``hospital`` (each all of it). ``unit``: what is protected. Clips are Euclidean lengths.
+    """
+
+    about: ClassVar[About]
+    unit: ClassVar[str]
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def place(self) -> Literal["server", "distributed", "hospital"]: ...
+
+    @property
+    def relation(self) -> str: ...
+
+    @property
+    def delta(self) -> float: ...
+
+    @property
+    def accountant(self) -> str: ...
+
+    @property
+    def clip(self) -> float: ...
+
+    @property
+    def quantile(self) -> float | None: ...
+
+    def check(self, averaging: Averaging) -> None: ...
+
+    def epsilon(self, averaging: Averaging, rounds: int) -> float: ...
+
+    @property
+    def single_epsilon(self) -> float | None: ...
+
+    def noise_of(self, averaging: Averaging) -> float: ...
+
+    def mechanism(self, averaging: Averaging) -> str: ...
+
+    def uploaded(
+        self, update: Vector, averaging: Averaging, rng: np.random.Generator
+    ) -> Vector: ...
+
+    def share(self, averaging: Averaging, rng: np.random.Generator) -> NDArray[np.int64]: ...
+
+    def clipped(self, view: View, clip: float) -> View: ...
+
+    def deviation(self, averaging: Averaging, clip: float, largest: float) -> float: ...
+
+    def following(
+        self, clip: float, view: View, averaging: Averaging, rng: np.random.Generator
+    ) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -137,7 +222,8 @@ KINDS = (
     Kind("step", "steps", Step),
     Kind("server optimizer", "server_optimizer", ServerOptimizer),
     Kind("secure aggregation", "secagg", SecureAggregation),
-    Kind("local privacy", "dp", LocalPrivacy),
+    Kind("record-level privacy", "dp", LocalPrivacy),
+    Kind("privacy of whole updates", "dp", UpdatePrivacy),
     Kind("poison", "attack", Poison, "poison"),
     Kind("training attack", "attack", TrainingAttack, "training"),
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),
@@ -149,6 +235,9 @@ KINDS = (
     Kind("isolation", "attack", Isolation, "isolation"),
     Kind("aggregator attack", "attack", AggregatorAttack, "aggregator"),
     Kind("attack on a protocol", "attack", ProtocolAttack, "protocol"),
+    Kind("evasion", "attack", Evasion, "evasion"),
+    Kind("extraction", "attack", Extraction, "extraction"),
+    Kind("release check", "attack", ReleaseCheck, "release"),
 )
 GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
 NAMED = re.compile(r"^\s*_target_: ([\w.]+)\s*$", re.MULTILINE)  # in a configuration

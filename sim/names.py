@@ -17,6 +17,7 @@ GROUPS: Final = "aggregators.secagg.groups.Groups"  # secure aggregation in grou
 MEAN: Final = "aggregators.rules.mean.Mean"  # the rule of a run without a defense
 RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
 SHADOWS: Final = "clients.shadows.trained"  # federations of an attacker's own making
+SHADOW_UPDATES: Final = "clients.shadows.updates"  # hospitals of an attacker, in one round
 SHARED: Final = ("sim.study.run", "clients.app")  # modules that workers share
 PRELOADED: Final = ("sim.study.forked",)  # imports those of SHARED before workers are forked
 

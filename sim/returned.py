@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Guess, Isolated, Members, Records, Stateful, View
+from sim.types import Guess, Isolated, Members, Records, Schema, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -80,16 +80,22 @@ def records(plugin: object, value: object, n_features: int) -> Records:
     return found
 
 
-def guesses(plugin: object, value: object, n_rows: int, n_features: int) -> list[Guess]:
+def guesses(plugin: object, value: object, n_rows: int, schema: Schema) -> list[Guess]:
     """A guess of an inversion for each of ``n_rows`` rows."""
     if not isinstance(value, list) or len(value) != n_rows:
         raise wrong(plugin, described(value), f"a list of {n_rows} guesses")
     for one in value:
         guess = instance(plugin, one, Guess)
-        array(plugin, guess.records, (len(guess.records), n_features))
+        n_guesses = len(guess.records)
+        array(plugin, guess.records, (n_guesses, schema.n_features))
         share = guess.prevalence
         if share is not None and not (isinstance(share, float) and 0 <= share <= 1):
             raise wrong(plugin, f"the share {described(share)}", "one from 0 to 1")
+        sure = guess.certainty
+        if sure is not None:
+            array(plugin, sure, (n_guesses, len(schema.fields)))
+            if not ((sure >= 0) & (sure <= 1)).all():
+                raise wrong(plugin, "a certainty", "each from 0 to 1")
     return value
 
 

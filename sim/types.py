@@ -47,6 +47,9 @@ AttackKind: TypeAlias = Literal[
     "isolation",
     "aggregator",
     "protocol",
+    "evasion",
+    "extraction",
+    "release",
 ]
 # they need no hostile hospital
 BY_AGGREGATOR: tuple[AttackKind, ...] = (
@@ -55,6 +58,9 @@ BY_AGGREGATOR: tuple[AttackKind, ...] = (
     "isolation",
     "aggregator",
     "protocol",
+    "evasion",
+    "extraction",
+    "release",
 )
 Question: TypeAlias = Literal["membership", "source", "attribute", "prevalence"]
 Party: TypeAlias = Literal["aggregator", "hospital", "outsider", "outsider_api"]
@@ -313,11 +319,13 @@ class Guess:
     """The guess of an inversion on the records behind one row of a view.
 
     ``records`` (n_guesses, n_features): the best supported first. ``prevalence``: the share of
-    records with the condition, None where it is not guessed.
+    records with the condition, None where it is not guessed. ``certainty`` (n_guesses, n_fields):
+    how sure the attacker is of each field of the schema, from 0 to 1, None where it cannot tell.
     """
 
     records: NDArray[np.floating]
     prevalence: float | None = None
+    certainty: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -501,6 +509,10 @@ class Aggregate:
     states: tuple[object, ...]
 
 
+# the rule's aggregate, and the share of each row in it -> what leaves the aggregator
+Release: TypeAlias = Callable[[Vector, NDArray[np.float64] | None], Vector]
+
+
 class Pipeline(Protocol):
     """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
@@ -540,8 +552,14 @@ class Pipeline(Protocol):
         """The pipeline whose step of the model is the aggregate itself."""
         ...
 
-    def run(self, view: View, rng: np.random.Generator, states: Sequence[object] = ()) -> Aggregate:
-        """The aggregate of a view.
+    def run(
+        self,
+        view: View,
+        rng: np.random.Generator,
+        states: Sequence[object] = (),
+        release: Release | None = None,
+    ) -> Aggregate:
+        """The aggregate of a view. ``release``: what is done to the rule's result.
 
         Raises ``RefusedError`` where a step or the rule does, or the result is not finite.
         """
@@ -691,6 +709,19 @@ class AgreedModel(Protocol):
         """
         ...
 
+    def updates(
+        self,
+        weights: Vector,
+        records: Records,
+        drawn: Sequence[NDArray[np.int64]],
+        rng: np.random.Generator,
+    ) -> Updates:
+        """The updates (n, n_params) of hospitals of the attacker's own making, in one round.
+
+        Each trains ``weights`` by the plan on the records at its rows of ``drawn``.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class SeenRound:
@@ -733,11 +764,15 @@ class Asked:
     each question is about, empty where that is what is asked. ``records``: the n records in
     question, as far as the attacker knows them; None for questions about hospitals.
 
+    ``known``: records that the attacker knows whole, with the places of their answers among the
+    choices.
+
     - ``membership``: was the record trained on by the hospital? One choice, ``member``; ``share``
       is the share of the asked records for which that is so, which the attacker knows.
     - ``source``: which hospital trained on the record? The choices are hospitals.
     - ``attribute``: which level has the record's ``hidden`` field? Its columns are 0.
-    - ``prevalence``: what share of a hospital's records has the condition? One choice, ``share``.
+    - ``prevalence``: what share of a hospital's records has the condition, or of all records where
+      no hospital is named? One choice, ``share``.
     """
 
     question: Question
@@ -746,6 +781,8 @@ class Asked:
     records: Records | None = None
     share: float | None = None
     hidden: Field | None = None
+    known: Records | None = None
+    known_answers: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -770,6 +807,124 @@ class Inference(Protocol):
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator
     ) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a check of a final model finds before any attack, by hospital in order of names.
+
+    ``freedom``: records beyond parameters, of each hospital and of all. ``n_records`` and
+    ``n_unseen``: records that were trained on, and others. ``least_sharing``: the fewest training
+    records with one predicted score. ``singled_out``, ``disclosed``: shares of training records;
+    ``disclosed_unseen`` of the others, None without any. ``groups`` and ``small_groups``: of each
+    hospital, how many groups have records, and how many of them too few.
+    """
+
+    freedom: tuple[int, ...]
+    freedom_of_all: int
+    n_records: int
+    n_unseen: int
+    least_sharing: int
+    singled_out: float
+    disclosed: float
+    disclosed_unseen: float | None
+    groups: tuple[int, ...]
+    small_groups: tuple[int, ...]
+
+
+class Released(Protocol):
+    """A final model in the hands of somebody who has its weights, or can ask it."""
+
+    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The logits (n,) of ``features`` (n, n_features): all that a party has that can ask."""
+        ...
+
+    def gradients(
+        self, features: NDArray[np.floating], labels: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """The gradient of each record's loss with respect to its own columns, (n, n_features)."""
+        ...
+
+    def taught(
+        self,
+        features: NDArray[np.floating],
+        shares: NDArray[np.floating],
+        epochs: int,
+        rng: np.random.Generator,
+    ) -> Released:
+        """A new model of the same architecture, trained on ``shares`` (n,) from 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """The changes of some records that can be made.
+
+    ``low`` and ``high`` (n, n_features): the least and the largest value of each column; equal
+    where it cannot be moved. ``levels``: the columns of each categorical field of which another
+    level can be set.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    levels: tuple[tuple[int, ...], ...]
+
+
+@runtime_checkable
+class Evasion(Protocol):
+    """An evasion: records -> features that the final model shall decide otherwise.
+
+    ``room``: what can be changed of ``features`` (n, n_features), where ``seen`` shows the limits
+    of the data. ``levels``: categorical fields that may be changed at once. Of a call's result a
+    record counts only where it could be made of the true one.
+    """
+
+    about: ClassVar[About]
+
+    @property
+    def levels(self) -> int: ...
+
+    def room(self, schema: Schema, features: NDArray[np.floating], seen: Records, /) -> Room: ...
+
+    def __call__(
+        self, held: Released, records: Records, space: Room, rng: np.random.Generator, /
+    ) -> NDArray[np.floating]: ...
+
+
+@runtime_checkable
+class Extraction(Protocol):
+    """An extraction: answers of the final model -> a copy of it.
+
+    ``own``: the attacker's own records.
+    """
+
+    about: ClassVar[About]
+
+    def __call__(
+        self, held: Released, schema: Schema, own: Records, rng: np.random.Generator, /
+    ) -> Released: ...
+
+
+@runtime_checkable
+class ReleaseCheck(Protocol):
+    """A check of a final model before it leaves: its predictions -> figures.
+
+    ``trained``: of each hospital the records and their predicted probabilities (n,); ``unseen``:
+    those of records that were not trained on. ``counts``: the stated number of each hospital's
+    records.
+    """
+
+    about: ClassVar[About]
+
+    def __call__(
+        self,
+        trained: Sequence[tuple[Records, NDArray[np.floating]]],
+        unseen: tuple[Records, NDArray[np.floating]],
+        schema: Schema,
+        n_params: int,
+        counts: Sequence[int],
+        /,
+    ) -> Structure: ...
 
 
 @dataclass(frozen=True)

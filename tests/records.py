@@ -10,14 +10,17 @@ from typing import Any
 from sim.config.groups import address_of
 from sim.evidence import (
     SCHEMA,
+    Agreement,
     BackdoorGoal,
     Conflict,
     Engagement,
+    FieldScores,
     HospitalFacts,
     ImageScores,
     Inverted,
     Isolating,
     Likeness,
+    OfField,
     Outcome,
     Privacy,
     Recovered,
@@ -276,6 +279,45 @@ def make_images(n_recovered: int = 3, n_attacked: int = 8) -> Inversion:
     details, outcomes = make_inversion(n_recovered, n_attacked, images=scores)
     means = [outcome(name, sum(of) / n_attacked, n_attacked) for name, of in figures.items()]
     return details, [*outcomes, *means]
+
+
+def make_fields() -> Inversion:
+    """Reconstruction of four rows of two fields, of which one has ``age`` wrong, and outcomes."""
+
+    def agreement(age: list[bool], sex: list[bool], singled_out: list[bool]) -> Agreement:
+        pairs = list(zip(age, sex, strict=True))
+        return Agreement(
+            right=[(one + other) / 2 for one, other in pairs],
+            exact=[one and other for one, other in pairs],
+            singled_out=singled_out,
+        )
+
+    yes, no = [True] * 4, [False] * 4
+    half = [True, True, False, False]
+    scores = FieldScores(
+        hospital=["hospital_0"] * 4,
+        guess=agreement([True, True, True, False], yes, half),
+        shuffled=agreement([True, False, False, False], half, no),
+        random=agreement(half, half, no),
+        typical=agreement(half, no, no),
+        fields=[
+            OfField(field="age", certainty=0.8, guess=0.75, shuffled=0.25, random=0.5, typical=0.5),
+            OfField(field="sex", certainty=None, guess=1, shuffled=0.5, random=0.5, typical=0),
+        ],
+        surest=1.0,
+        least_sure=0.75,
+    )
+    figures = {
+        "feature_accuracy": 0.875,
+        "feature_accuracy_shuffled": 0.375,
+        "exact_match_rate": 0.75,
+        "exact_match_rate_shuffled": 0.25,
+        "singled_out_rate": 0.5,
+        "singled_out_rate_shuffled": 0.0,
+        "feature_gain": 0.375,
+    }
+    details, outcomes = make_inversion(3, 4, fields=scores)
+    return details, [*outcomes, *(outcome(name, value, 4) for name, value in figures.items())]
 
 
 Isolation = tuple[Isolating, list[Outcome]]

@@ -116,6 +116,11 @@ class Measured(Fact):
     control: Control
     beside: str | None = None
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether successes are counted one by one, as of records that an attack recovers."""
+        return self.control == "undefended" and self.beside is None
+
 
 class Threat(Fact):
     """One thing that can go wrong. Runs of ``attacks`` are its evidence.
@@ -161,13 +166,15 @@ class Attack(Fact):
     """An attack of this project, and alternatives of the powers that it uses.
 
     Of attacks that look at updates the first is what they use where nothing hides single updates.
-    ``records``: of which form the records are that it is made for. ``trips``: ``several`` where it
-    needs a protocol of several.
+    ``records``: of which form the records are that it is made for. ``most_records``: of one
+    hospital among which it can find any, None for any number. ``trips``: ``several`` where it needs
+    a protocol of several.
     """
 
     name: str
     powers: Alternatives = Field(min_length=1)
-    records: Literal["any", "images"] = "any"
+    records: Literal["any", "images", "tables"] = "any"
+    most_records: int | None = None
     trips: Literal["any", "several"] = "any"
 
 

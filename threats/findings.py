@@ -29,14 +29,20 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
 
     At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
     or the defense idle. An attack that achieves nothing undefended, or no more than where there was
-    nothing to find, shows nothing about a defense that it is compared with. ``counted``: the seeds
-    that count, where these are not those with both figures.
+    nothing to find, shows nothing about a defense that it is compared with. Where more was inferred
+    than private training allows, the runs do not have the privacy that they state. ``counted``: the
+    seeds that count, where these are not those with both figures.
     """
     attacks = {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
     reasons = _idle("attack", attacks)
     if cell.defense != NONE:
         defenses = {seed: run.engagement.defense_engaged for seed, run in cell.runs.items()}
         reasons += _idle("defense", defenses)
+    exceeding = {
+        seed for seed, run in cell.runs.items() if run.membership and run.membership.exceeds
+    }
+    if exceeding:
+        reasons.append(f"more was inferred than private training allows in {_listed(exceeding)}")
     if counted is None:
         counted = counted_seeds(cell, measured)
     compared = measured.control == "undefended" and cell.defense != NONE
@@ -45,7 +51,7 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
             f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
             *omissions(cell, measured),
         ]
-    elif compared and not _counts(cell.undefended, counted, measured.metric)[0]:
+    elif compared and _is_rate(measured) and not _recovers(cell, counted, measured):
         reasons.append("the attack recovered nothing even without the defense")
     else:
         reasons += _no_better_than_null(cell, counted, measured)
@@ -58,6 +64,8 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if null is None:
         return []
     runs = cell.undefended if measured.control == "undefended" else cell.runs
+    if not _is_rate(measured):
+        return _no_better_in_the_mean(runs, seeds, measured.metric, null)
     found, tried = _counts(runs, seeds, measured.metric)
     at_chance, tried_at_chance = _counts(runs, seeds, null)
     if tried_at_chance != tried:
@@ -65,6 +73,30 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if 0 < found <= at_chance:
         return [f"the {METRICS[null].text} is no smaller"]
     return []
+
+
+def _is_rate(measured: Measured) -> bool:
+    """Whether a metric counts how many of how many."""
+    return METRICS[measured.metric].basis in ("trials", "clusters")
+
+
+def _recovers(cell: Cell, seeds: Sequence[int], measured: Measured) -> bool:
+    return _counts(cell.undefended, seeds, measured.metric)[0] > 0
+
+
+def _no_better_in_the_mean(
+    runs: Mapping[int, RunRecord], seeds: Sequence[int], metric: str, null: str
+) -> list[str]:
+    """Why a mean tells nothing beside its null: it has none, or is no further in harm's way."""
+    found, at_chance = (
+        [value for seed in seeds if seed in runs and (value := runs[seed].value(name)) is not None]
+        for name in (metric, null)
+    )
+    if len(found) != len(at_chance) or not found:
+        return [f"no {METRICS[null].text}"]
+    lower = METRICS[metric].harm == "lower"
+    further = sum(at_chance) > sum(found) if lower else sum(found) > sum(at_chance)
+    return [] if further else [f"the {METRICS[null].text} is no {'larger' if lower else 'smaller'}"]
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:
@@ -93,12 +125,18 @@ def finding(cell: Cell, measured: Measured) -> str:
     recovered is a fact without controls.
     """
     certain = not doubts(cell, measured)
-    form = _FORMS["beside" if measured.beside else METRICS[measured.metric].basis]
+    form = _form(measured)
     if certain:
         return form(cell, measured, counted_seeds(cell, measured))
     seeds = sorted(cell.runs)
     recovered = form is _recovered and _counts(cell.runs, seeds, measured.metric)[0]
     return form(cell, measured, seeds) if recovered else ""
+
+
+def _form(measured: Measured) -> Callable[[Cell, Measured, Sequence[int]], str]:
+    """The form of a sentence: by the basis of the metric's interval, and what stands beside it."""
+    basis = METRICS[measured.metric].basis
+    return _FORMS[f"{basis} beside" if measured.beside else basis]
 
 
 def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
@@ -162,6 +200,8 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     drop = _drop(cell, seeds)
     found = intervals.losses([one - other for one, other in pairs], interval, drop)
     n = _seeds(len(seeds))
+    if measured.control == "undefended":
+        return _beyond_alone(cell, measured, found, interval, seeds)
     verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
     return (
         f"{_by(cell, seeds)} put {sum(success) / len(seeds):.1%} of marked patients into the"
@@ -171,6 +211,52 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
         f" in {found.n_material} of {n} {100 * drop:g} points or more,"
         f" at most {100 * found.worst:+.1f}: {verdict}."
     )
+
+
+def _beyond_alone(
+    cell: Cell, measured: Measured, found: Losses, interval: Interval, seeds: Sequence[int]
+) -> str:
+    """A figure beside what needs no attack, and, of a defended cell, the same without a defense."""
+    beside = measured.beside
+    assert beside is not None
+
+    def both(runs: Mapping[int, RunRecord]) -> str:
+        values = [
+            sum(runs[seed].value(metric) or 0.0 for seed in seeds) / len(seeds)
+            for metric in (measured.metric, beside)
+        ]
+        return f"{values[0]:.3f} beside {values[1]:.3f}"
+
+    verdict = _verdict(found, len(seeds) < len(cell.runs), "more than a guess is shown")
+    text = (
+        f"{cell.attack}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
+        f" {both(cell.runs)}, {found.mean:+.3f}"
+        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(len(seeds))},"
+        f" {found.n_material} with {_drop(cell, seeds):g} or more): {verdict}"
+    )
+    if cell.defense == NONE:
+        return f"{text}."
+    return f"{text}; without the defense {both(cell.undefended)}."
+
+
+def _distinguished(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
+    """An area under a curve beside that of the same run where there was nothing to find."""
+    pairs = _pairs(cell, measured, seeds)
+    metric = METRICS[measured.metric]
+    interval = intervals.mean_interval([after for after, _ in pairs], metric.range)
+    assert interval is not None
+    mean = sum(after for after, _ in pairs) / len(pairs)
+    null = sum(before for _, before in pairs) / len(pairs)
+    undefended = [cell.undefended[seed].value(measured.metric) for seed in seeds]
+    known = [value for value in undefended if value is not None]
+    text = (
+        f"{cell.attack} reached an {metric.text} of {mean:.3f}"
+        f" (95 % interval {interval.low:.3f} to {interval.high:.3f}, {_seeds(len(seeds))};"
+        f" 0.5 is guessing), and {null:.3f} where there was nothing to find"
+    )
+    if cell.defense == NONE or not known:
+        return f"{text}."
+    return f"{text}; {sum(known) / len(known):.3f} without the defense."
 
 
 def _verdict(found: Losses, lacking: bool, harm: str) -> str:
@@ -230,12 +316,13 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     return f"{text}; {undefended} of {tried} without the defense."
 
 
-# A sentence's form, by the basis of the metric's interval.
+# A sentence's form, by the basis of the metric's interval, and whether a figure stands beside it.
 _FORMS: Mapping[str, Callable[[Cell, Measured, Sequence[int]], str]] = {
     "seeds": _changed,
     "clusters": _skipped,
     "trials": _recovered,
-    "beside": _beside,
+    "clusters beside": _beside,
+    "seeds beside": _distinguished,
 }
 
 

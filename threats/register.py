@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from sim.evidence import Conflict, RunRecord, statement
+from sim.evidence import Conflict, RunRecord, sentence, statement
 from sim.types import Node
 from threats.catalog import Catalog, Fact, Measured, Status, Threat
 from threats.cells import Cell, cells
@@ -123,6 +123,11 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
     first = next(iter(cell.runs.values()))
     if first.privacy is not None:
         limits.append(f"trained with record-level privacy: {statement(first.privacy)}")
+    limits += [
+        f"with privacy, \N{GREEK SMALL LETTER EPSILON} = {one.epsilon:.4g}: {sentence(one)}"
+        for one in first.statements
+        if one.unit != "record"
+    ]
     if len(cell.attacks) > 1:
         limits.append("the attacks ran together and their effects are not distinguished")
     if cell.defense != "none" and not adaptive:

@@ -29,7 +29,8 @@ class Facts(Fact):
     ``config``: the recorded configuration of a run of the declared stack. ``n_hostile``: of its
     hospitals. ``needs``: the least knowledge that an attack by hospitals takes, by its name.
     ``refused``: why the declared stack does not define an attack, by its name. ``records``: how
-    many records an attack that reads them finds in a round. ``images``: whether they are images.
+    many records an attack that reads them finds in a round, ``of_hospital`` of one hospital at
+    most. ``images``: whether they are images.
     ``trips``: how many a round of the declared stack has.
     """
 
@@ -38,6 +39,7 @@ class Facts(Fact):
     needs: Mapping[str, Level] = {}
     refused: Mapping[str, str] = {}
     records: int = 0
+    of_hospital: int = 0
     images: bool = False
     trips: int = 1
 
@@ -217,9 +219,15 @@ def _unfit(attack: str, subject: Subject, design: Design, catalog: Catalog, fact
 
     It is made for other records or rounds, or the adversary knows too little for it.
     """
-    if catalog.attack(attack).records == "images" and not facts.images:
+    known = catalog.attack(attack)
+    if known.records == "images" and not facts.images:
         return "it is made for images, and records are rows of a table"
-    if catalog.attack(attack).trips == "several" and facts.trips == 1:
+    if known.records == "tables" and facts.images:
+        return "it is made for rows of a table, and records are images"
+    if known.most_records is not None and facts.of_hospital > known.most_records:
+        most = f"at most {known.most_records} records of a hospital"
+        return f"it tells {most} apart, and {facts.of_hospital} are in an update"
+    if known.trips == "several" and facts.trips == 1:
         return "it spoils the messages of a protocol, and the declared stack has none"
     needs = facts.needs.get(attack, "own")
     if not subject.attacks:

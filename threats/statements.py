@@ -206,7 +206,7 @@ def statement(
         "rate": rate.share,
         "lower": rate.lower,
         "upper": rate.upper,
-        "magnitudes": _magnitudes(cell, measured, rate, design),
+        "magnitudes": _magnitudes(cell, threat, measured, rate, design),
         "result": _result(rate, reasons),
         "grade": _grade(rate, reasons, used, adaptive=adaptive, needed=needed),
         "text": _text(cell, measured, rate, trials, used, drop),
@@ -220,7 +220,7 @@ def statement(
 
 
 def _tried(cell: Cell, measured: Measured, drop: float) -> tuple[Rate, Trials] | None:
-    if measured.control == "undefended":
+    if measured.is_counted:
         tried = counts([cell.runs[seed] for seed in acted(cell)], measured.metric)
         return _of_recovered(tried, RECOVERED[measured.metric]) if tried.seeds else None
     lost = losses(cell, measured)
@@ -250,7 +250,7 @@ def _trials(unit: Unit, rate: Rate, seeds: Sequence[int]) -> Trials:
 
 
 def _magnitudes(
-    cell: Cell, measured: Measured, rate: Rate, design: Design
+    cell: Cell, threat: Threat, measured: Measured, rate: Rate, design: Design
 ) -> tuple[Magnitude, ...]:
     """Magnitudes on the scales of the design that the runs measure.
 
@@ -258,16 +258,17 @@ def _magnitudes(
     bound as its chance, and each were linked to a person; a recovered update is no record, and
     nobody is counted for it. Integrity and availability: what a seed
     lost at its worst, in the metric of the scale, and for integrity in the metric of the threat,
-    too: a mark that works harms although no AUROC changes.
+    too: a mark that works harms although no AUROC changes. What is inferred of a record exposes
+    nobody by itself; it is on a scale of its own metric only.
     """
-    if measured.control == "undefended":
+    if measured.is_counted or "privacy" in threat.violation:
         metric = design.impact.privacy.metric
         runs = [cell.runs[seed] for seed in acted(cell)]
-        if metric == EXPOSED and RECOVERED[measured.metric] == "update":
+        if metric == EXPOSED and RECOVERED.get(measured.metric) != "record":
             values = []
         elif metric == EXPOSED:
             values = [rate.upper * _records_in_scope(design, run) for run in runs]
-        elif metric == measured.metric:
+        elif metric == measured.metric and measured.is_counted:
             values = [rate.upper]
         elif METRICS[metric].harm == "higher":
             values = [value for run in runs if (value := run.value(metric)) is not None]
@@ -348,15 +349,18 @@ def _source(run: RunRecord, lines: Mapping[str, Line]) -> Source:
 
 
 def _units(measured: Measured) -> str:
-    return METRICS[measured.metric].counted if measured.control == "undefended" else "runs"
+    return METRICS[measured.metric].counted if measured.is_counted else "runs"
 
 
 def _does(measured: Measured, drop: float) -> str:
     metric = METRICS[measured.metric]
-    if measured.control == "undefended":
+    if measured.is_counted:
         return f"recovers {RECOVERED[measured.metric]}s"
     if measured.beside:
-        return f"raises the {metric.text} by {100 * drop:g} points or more beyond false triggers"
+        beyond = f"the {METRICS[measured.beside].text}"
+        if measured.control == "attack_free":
+            beyond = "false triggers"
+        return f"raises the {metric.text} by {100 * drop:g} points or more beyond {beyond}"
     verb = "lowers" if metric.harm == "lower" else "raises"
     return f"{verb} the {metric.text} by {drop:g} or more"
 
@@ -370,9 +374,11 @@ def _text(
     drop: float,
 ) -> str:
     first = used[0]
+    alone = measured.control == "undefended"  # hostile hospitals take no part in it
     by = f" by {first.n_hostile} of {first.n_hospitals} hospitals" if first.n_hostile else ""
+    by = "" if alone else by
     limits = f"at most {rate.upper:.1%} and at least {rate.lower:.1%}"
-    if measured.control == "undefended":
+    if measured.is_counted:
         return (
             f"{cell.attack} recovered {rate.successes} of {rate.n} {_units(measured)}"
             f" (on average {rate.share:.1%} of a seed's; with 95 % confidence each, {limits};"
@@ -418,8 +424,10 @@ def _limits(
         limits.append("public data: the consortium's own may differ")
     if "modify_update" in powers and knew != adversary.knowledge:
         limits.append(f"the attack knew {knew}; the adversary may know {adversary.knowledge}")
-    if measured.control == "undefended":
+    if measured.is_counted:
         limits.append(LINKED[RECOVERED[measured.metric]])
+    elif measured.control == "undefended":
+        limits.append("what is beyond a guess without the model is taken for the attack's success")
     elif first.n_hostile < adversary.coalition_max:
         limits.append(
             f"{first.n_hostile} hostile, of at most {adversary.coalition_max} that are declared"

@@ -1,6 +1,8 @@
 """Geometric median (Chen et al., 2017, arXiv:1705.05491; Vardi and Zhang, 2000)."""
 
+import math
 from dataclasses import dataclass
+from statistics import median
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -91,20 +93,21 @@ class Place(NamedTuple):
     """A point, and the pulls of the rows at it.
 
     ``gaps`` (n_rows, n_dims): from the point to each row. ``nearness``: weight over distance of
-    each row, 0 here; ``here``: weight of each row here, 0 elsewhere. A row is here if it is at the
-    point, to its digits. ``pull``: the sum over all rows.
+    each row, 0 here; ``here``: weight of each row here, 0 elsewhere, ``weight`` in all. A row is
+    here if it is at the point, to its digits. ``pull``: the sum over all rows.
     """
 
     point: Floats
     gaps: Floats
     nearness: Floats
     here: Floats
+    weight: float
     pull: Floats
 
     @property
     def shares(self) -> Floats:
         """Share of each row in the point, (n_rows,)."""
-        shares = self.here if self.here.any() else self.nearness
+        shares = self.here if self.weight else self.nearness
         return np.asarray(shares / shares.sum())
 
 
@@ -117,6 +120,7 @@ class Pulls:
         self.tolerance = tolerance
         self.lengths = np.linalg.norm(points, axis=1)
         self.digits = SAME * self.lengths
+        self.unit = np.eye(points.shape[1])
 
     def lightest_row(self) -> Floats:
         """The point among all at which the pull of the others exceeds the weight there least.
@@ -136,27 +140,29 @@ class Pulls:
         """The pulls at a point."""
         gaps = self.points - point
         nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
-        return Place(point, gaps, nearness, here, np.asarray(nearness @ gaps))
+        weight = float(here.sum()) if np.count_nonzero(here) else 0.0
+        return Place(point, gaps, nearness, here, weight, np.asarray(nearness @ gaps))
 
     def balanced(self, place: Place) -> bool:
         """Whether the pulls cancel, or are no stronger than the weight of rows at the point."""
-        size = self.lengths + np.linalg.norm(place.point)
+        size = self.lengths + _length(place.point)
         slack = self.tolerance + ROUNDING * float(place.nearness @ size)
-        return bool(np.linalg.norm(place.pull) <= place.here.sum() + slack)
+        return _length(place.pull) <= place.weight + slack
 
     def weiszfeld(self, place: Place) -> Place:
         """The next place of Weiszfeld's iteration; from a row, of Vardi and Zhang's."""
-        point, _, nearness, here, pull = place
-        return self.at(point + (1 - here.sum() / np.linalg.norm(pull)) / nearness.sum() * pull)
+        rest = 1 - place.weight / _length(place.pull)
+        return self.at(place.point + rest / np.add.reduce(place.nearness) * place.pull)
 
     def refined(self, place: Place) -> Place:
         """The place after one of Newton's steps, halved until the sum of distances only falls."""
-        point, gaps, nearness, here, pull = place
-        if here.any():
+        if place.weight:
             return place
+        point, gaps, nearness, _, _, pull = place
+        total = np.add.reduce(nearness)
         units = gaps * (nearness / self.weights)[:, None]
-        curvature = nearness.sum() * np.eye(len(pull)) - (units.T * nearness) @ units
-        step = np.linalg.solve(curvature + ROUNDING * nearness.sum() * np.eye(len(pull)), pull)
+        curvature = total * self.unit - (units.T * nearness) @ units
+        step = np.linalg.solve(curvature + ROUNDING * total * self.unit, pull)
         for _ in range(HALVINGS):
             moved = self.at(point + step)
             if moved.pull @ step >= 0:
@@ -168,13 +174,20 @@ class Pulls:
         """The place after Newton's steps until they move it no more."""
         for _ in range(HALVINGS):
             moved = self.refined(place)
-            distances = np.linalg.norm(place.gaps, axis=1)
-            if np.linalg.norm(moved.point - place.point) <= SAME * np.median(distances):
+            distances = np.linalg.norm(place.gaps, axis=1).tolist()
+            if _length(moved.point - place.point) <= SAME * median(distances):
                 return moved
             place = moved
         return place
 
     def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
         here = lengths <= self.digits
+        if not np.count_nonzero(here):  # most often, and in a third of the time
+            return self.weights / lengths, np.zeros_like(lengths)
         nearness = np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths)
         return nearness, np.where(here, self.weights, 0.0)
+
+
+def _length(vector: Floats) -> float:
+    """The Euclidean length of a vector, without what ``np.linalg.norm`` does for all others."""
+    return math.sqrt(vector @ vector)

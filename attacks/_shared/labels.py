@@ -22,25 +22,32 @@ def prevalences(seen: Observation, rng: np.random.Generator) -> list[float | Non
     if training is None or seen.layout[-1][1] != (1,):
         return [None] * len(seen.view.rows)
     numbers = {n for n in seen.n_records if n is not None and n > 0}
-    ends = {n: _ends(training, n, seen.schema, rng) for n in sorted(numbers)}
+    found = {
+        n: ends(training, made_up((max(1, MADE_UP // n), n), seen.schema, rng))
+        for n in sorted(numbers)
+    }
     moves = seen.view.rows[:, -1].astype(np.float64)
     return [
-        None if n not in ends else _between(float(move), *ends[n])
+        None if n not in found else between(float(move), *found[n])
         for move, n in zip(moves, seen.n_records, strict=True)
     ]
 
 
-def _ends(
-    training: LocalTraining, n_records: int, schema: Schema, rng: np.random.Generator
-) -> tuple[float, float]:
-    """The updates of the last bias by records of which none has the condition, and of which all."""
-    features = made_up((max(1, MADE_UP // n_records), n_records), schema, rng)
+def ends(training: LocalTraining, features: NDArray[np.float64]) -> tuple[float, float]:
+    """The updates of the last bias by records of which none has the condition, and of which all.
+
+    ``features`` (n_tries, n_records, n_features): the updates are means over tries.
+    """
     labels = np.zeros(features.shape[:2])
     without, with_ = (float(training(features, labels + one)[:, -1].mean()) for one in (0, 1))
     return without, with_
 
 
-def _between(move: float, without: float, with_: float) -> float | None:
+def between(move: float, without: float, with_: float) -> float | None:
+    """The share of records with the condition that gives the update ``move`` between the two ends.
+
+    None where the ends do not differ, as of a saturated model.
+    """
     span = with_ - without
     if not np.isfinite(move) or not abs(span) > np.finfo(np.float64).tiny:
         return None

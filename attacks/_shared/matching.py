@@ -48,13 +48,16 @@ class Search:
         return np.clip(features, 0, 1) if isinstance(self.schema, ImageSchema) else features
 
 
-def searches(seen: Observation, rng: np.random.Generator) -> Iterator[Search | None]:
+def searches(
+    seen: Observation, rng: np.random.Generator, known: float | None = None
+) -> Iterator[Search | None]:
     """What to search behind each row of a view; None where nothing can be found.
 
     That is where training cannot be repeated, the number of records is unknown, above
     ``MOST_RECORDS`` or not shared out evenly to the hospitals, or the update is zero or not finite.
+    ``known``: the share of records with the condition, where it need not be guessed.
     """
-    shares = prevalences(seen, rng)
+    shares = prevalences(seen, rng) if known is None else [known] * len(seen.view.rows)
     numbers = seen.n_records or (None,) * len(shares)
     rows = zip(seen.view.rows.astype(np.float64), numbers, shares, seen.view.sizes, strict=True)
     for row, n, share, n_hospitals in rows:

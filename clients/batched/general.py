@@ -46,9 +46,8 @@ def train(network: Network, schedule: Schedule, optimizer: Optimizer, out: Weigh
 
 def gradients(network: Network, weights: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Gradient of each model's loss, (n, n_params)."""
-    skeleton(network)
     leaf = weights.detach().requires_grad_()
-    logits = vmap(network.apply)(named(network.layout, leaf), batch.features)
+    logits = network.apply_together(named(network.layout, leaf), batch.features)
     # One pass backward for all models: no model's loss depends on the weights of another.
     loss = network.loss(_whole(logits), _whole(batch.labels), _whole(batch.share))
     (found,) = torch.autograd.grad(loss, leaf)

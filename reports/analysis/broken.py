@@ -1,10 +1,10 @@
-"""Sentences that come before every result: skipped rounds, and training that broke down."""
+"""Sentences that come before every result: exceeded privacy, skipped rounds, broken training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.analysis import skipped, tables
+from reports.analysis import membership, skipped, tables
 from reports.text import words
 from sim.evidence import RunRecord
 
@@ -14,14 +14,15 @@ MOST = 8  # sentences; the rest is counted
 
 def heading(records: Sequence[RunRecord]) -> str:
     """The heading for ``first``; empty if there is nothing to report."""
-    parts = ["rounds were skipped"] if skipped.sentences(records) else []
+    parts = ["privacy was exceeded"] if membership.violations(records) else []
+    parts += ["rounds were skipped"] if skipped.sentences(records) else []
     parts += ["training broke down"] if broken(records) else []
     return words.listed(parts).capitalize() if parts else ""
 
 
 def first(records: Sequence[RunRecord]) -> list[str]:
     """Sentences to read before any figure; empty if every round of every run went as it should."""
-    return [*skipped.sentences(records), *broken(records)]
+    return [*membership.violations(records), *skipped.sentences(records), *broken(records)]
 
 
 def broken(records: Sequence[RunRecord]) -> list[str]:

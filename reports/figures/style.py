@@ -145,6 +145,10 @@ def png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write the figure into a PNG file. Raises ``InputError`` if it cannot be written."""
+def written(figure: Figure, path: Path) -> str:
+    """The figure as ``svg`` gives it under the name of ``path``, a PNG file that is written too.
+
+    Raises ``InputError`` if the file cannot be written.
+    """
     files.replace(path, png(figure))
+    return svg(figure, path.stem)

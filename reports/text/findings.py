@@ -14,7 +14,7 @@ import polars as pl
 
 from reports.analysis import backdoors, broken, harm, ranking, tables
 from reports.text import words
-from sim.evidence import RunRecord
+from sim.evidence import FieldScores, RunRecord
 from sim.evidence.controls import NONE, Controls
 from sim.types import TableRow
 
@@ -82,6 +82,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Records recovered": _read(tables.inversions(records)),
         "Single updates": _isolated(tables.isolations(records)),
         "Privacy spent": _spent(tables.spent(records)),
+        "Privacy of hospitals": outweighed(records),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
 
@@ -102,6 +103,50 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
         f" {words.share(few['rate'])} were recovered; with {many['summed']:.3g}"
         f" ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
+
+
+def sureness(records: Sequence[RunRecord]) -> list[str]:
+    """What the guesses of rows of tables get right, and how far the attacker knows which fields.
+
+    There is a sentence for each attack and defense, over all seeds.
+    """
+    texts = []
+    for (attack, defense), scores in _field_scores(records).items():
+        n = sum(len(one.hospital) for one in scores)
+        right, shuffled, random, typical = (
+            sum(sum(side.right) for side in sides) / n
+            for sides in zip(
+                *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
+            )
+        )
+        exact = sum(sum(one.guess.exact) for one in scores)
+        singled = sum(sum(one.guess.singled_out) for one in scores)
+        text = (
+            f"{attack}, {words.defense(defense)}: {words.share(right)} of the fields of {n}"
+            f" attacked records were guessed right, {words.share(shuffled)} from shuffled updates;"
+            f" rows drawn at random from the hospital have {words.share(random)} right, typical"
+            f" ones {words.share(typical)}. All fields of {exact} records were right; {singled}"
+            " were singled out among all records of the consortium."
+        )
+        surest = [one.surest for one in scores if one.surest is not None]
+        others = [one.least_sure for one in scores if one.least_sure is not None]
+        if surest and others:
+            text += (
+                f" Of the half of which the attacker was surest,"
+                f" {words.share(sum(surest) / len(surest))} were right, of the other half"
+                f" {words.share(sum(others) / len(others))}."
+            )
+        texts.append(text)
+    return texts
+
+
+def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[FieldScores]]:
+    found: dict[tuple[str, str], list[FieldScores]] = {}
+    for record in records:
+        scores = None if record.inversion is None else record.inversion.fields
+        if scores is not None:
+            found.setdefault((record.attack, record.defense), []).append(scores)
+    return found
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
@@ -224,6 +269,43 @@ def _spent(spent: pl.DataFrame) -> list[str]:
         f" training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
+
+
+def outweighed(records: Sequence[RunRecord]) -> list[str]:
+    """For each defense that protects whole updates, its epsilon, its noise and what is left.
+
+    The AUROC is of runs that nobody attacks, beside that of the same seeds without a defense.
+    """
+    alone = {(record.defense, record.seed): record for record in records if record.attack == NONE}
+    texts = []
+    for defense in _names(records, "defense"):
+        seeds = [seed for name, seed in alone if name == defense]
+        runs = [alone[defense, seed] for seed in seeds]
+        spent = [one.value("hospital_epsilon") for one in runs]
+        if not runs or spent[0] is None:
+            continue
+        ratio = runs[0].value("noise_ratio")
+        noise = (
+            "" if ratio is None else f" with noise {ratio:.3g} times as long as the longest mean"
+        )
+        epsilon = words.epsilon(max(one for one in spent if one is not None))
+        hospitals = words.count(runs[0].n_hospitals, "update")
+        pairs = [
+            (one.value("auroc"), control.value("auroc"))
+            for one in runs
+            if (control := alone.get((NONE, one.seed))) is not None
+        ]
+        usable = [(left, whole) for left, whole in pairs if left is not None and whole is not None]
+        start = f"{defense} spends ε = {epsilon} of a whole hospital{noise} of {hospitals}"
+        if not usable:
+            texts.append(f"{start}; what it costs is not known without runs without a defense.")
+            continue
+        left, whole = (sum(each) / len(usable) for each in zip(*usable, strict=True))
+        cost = f"AUROC {words.score(left)} against {words.score(whole)} without a defense"
+        gone = left - 0.5 < (whole - 0.5) / 2
+        verdict = ": more than half of what was learned is gone" if gone else ""
+        texts.append(f"{start}; with nobody attacking, {cost}{verdict}.")
+    return texts
 
 
 def _undefined_figures(records: Sequence[RunRecord]) -> list[str]:

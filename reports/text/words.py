@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
@@ -169,6 +170,11 @@ def epsilon(value: float) -> str:
 def delta(value: float) -> str:
     """The delta of a privacy budget with all its digits."""
     return repr(float(value))
+
+
+def of_100(share: float) -> int:
+    """How many of a hundred a share is at most."""
+    return min(100, math.ceil(100 * Decimal(repr(share))))
 
 
 def at_most(value: float | None) -> str:

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.cli.screen import Screen, plain_table
-from sim.evidence import Privacy, statement
+from sim.evidence import Privacy, Statement, sentence, statement
 from sim.observers.spending import epsilons, privacy
+from sim.observers.statements import noise_ratio, of_records, of_updates, patient_epsilons
 from sim.study import compose, jobs, sharing, unmasking
 from sim.study.access import access
 from sim.study.compose import Refused
@@ -113,6 +114,39 @@ def _design(console: Screen, experiment: Experiment) -> None:
         console.print(_risks(terms, epsilons(dp, terms.hospitals)))
         console.print("Not covered by epsilon:")
         for text in terms.not_covered:
+            console.print(f"- {text}")
+    _statements(console, experiment)
+
+
+def _statements(console: Screen, experiment: Experiment) -> None:
+    """Print the statements about patients and whole updates, and those beside which they stand."""
+    from reports.text import words
+
+    plan = experiment.plan
+    found = list[Statement]()
+    if plan.dp is not None:
+        terms = privacy(plan, experiment.truth, plan.dp, {})
+        patients = patient_epsilons(plan.dp, terms)
+        found += of_records(plan.dp, terms, epsilons(plan.dp, terms.hospitals), patients)
+    if plan.update_dp is not None:
+        found += of_updates(plan.update_dp, plan.averaging, plan.training.rounds)
+    if [one.unit for one in found] in ([], ["record"]):
+        return
+    for one in found:
+        epsilon = f"\N{GREEK SMALL LETTER EPSILON} = {words.epsilon(one.epsilon)}"
+        console.print(Text(f"Statement: {epsilon}; {sentence(one)}"))
+    ratio = noise_ratio(plan)
+    if ratio is not None:
+        n = len(plan.hospitals)
+        console.print(
+            Text(
+                f"The noise on the mean of {n} updates is {ratio:.3g} times as long as the longest"
+                " such mean."
+            )
+        )
+    if plan.update_dp is not None:
+        console.print("Not covered by the epsilon of whole updates:")
+        for text in found[-1].not_covered:
             console.print(f"- {text}")
 
 

@@ -183,9 +183,9 @@ def page(
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        with aside(style.save) as save:
+        with aside(style.written) as drawing:
             return write_report(
-                folder, everything, name=name, show_reconstructions=shown, save=save
+                folder, everything, name=name, show_reconstructions=shown, drawing=drawing
             )
 
 

@@ -14,6 +14,7 @@ from sim.config.plain import LARGEST_COUNT, check
 from sim.errors import InputError, RefusedError
 from sim.kinds import find
 from sim.plugins import SELF
+from sim.types import Node
 
 
 def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) -> object:
@@ -30,7 +31,7 @@ def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) ->
     try:
         made: object = found(**values)
     except InputError as error:
-        raise InputError(f"{key}.{error.key}", error.value, error.expected) from error
+        raise type(error)(f"{key}.{error.key}", error.value, error.expected) from error
     except RefusedError as error:
         raise InputError(key, found.__name__, str(error)) from error
     return made
@@ -39,6 +40,21 @@ def build(key: str, node: Mapping[str, object], packages: Sequence[str] = ()) ->
 def built(key: str, node: Mapping[str, object], packages: tuple[str, ...] = ()) -> object:
     """The plug-in that ``node`` describes, one object for all equal nodes: plug-ins are values."""
     return _built_once(key, json.dumps(node), packages)
+
+
+def mechanisms(node: Node | None) -> dict[str, Node]:
+    """The nodes of the group dp by their keys: of one mechanism, or of several by name.
+
+    Raises ``InputError`` where a name has no node.
+    """
+    if not node:
+        return {}
+    if SELF in node:
+        return {"dp": node}
+    for name, one in node.items():
+        if not isinstance(one, dict):
+            raise InputError(f"dp.{name}", one, "expected the values of a mechanism of privacy")
+    return {f"dp.{name}": one for name, one in node.items()}
 
 
 @lru_cache(maxsize=4096)

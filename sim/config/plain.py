@@ -22,7 +22,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 ONE = "consortium|model|aggregator|server_optimizer|secagg|dp"  # groups of one plug-in
 SEVERAL = "attack|steps"  # groups of several
 # the place of a plug-in's node
-PLUGIN = re.compile(rf"(?:{ONE}|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)
+PLUGIN = re.compile(rf"(?:{ONE}|dp\.[\w-]+|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)
 
 
 def check(key: str, values: object, largest: int = LARGEST_INT) -> None:

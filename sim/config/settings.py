@@ -36,12 +36,14 @@ class Adversary(Values):
 class Server(Values):
     """The aggregator's limits on what hospitals report, and what a missing reply changes.
 
-    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``.
+    An unusable reply counts as missing. ``absent``: see ``sim.design.quorum``. ``on_spent``: the
+    consortium goes on without a hospital that has spent its budget, or ends.
     """
 
     max_records: int = Field(ge=1)
     weight_cap: float = Field(ge=1, allow_inf_nan=False)
     absent: Absent = "keep"
+    on_spent: Literal["go_on", "end"] = "go_on"
 
 
 class Policy(Values):

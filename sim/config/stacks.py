@@ -105,6 +105,9 @@ def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[
             if option in chosen[group]:
                 both = f"{by[group]} and {part} both have it"
                 raise InputError(GROUP, name, f"expected {group}={option} once: {both}")
+            if group == "dp" and (joint := _both(chosen[group], option, source)):
+                chosen[group] = [joint]
+                continue
             if chosen[group] and group != "steps":
                 one = f"{by[group]} has {group}={chosen[group][0]}"
                 other = f"{part} has {group}={option}"
@@ -133,6 +136,12 @@ def _of_part(name: str, part: str, source: Source) -> list[Choice]:
     presets = ", ".join(option for option in known[GROUP] if option not in MADE)
     single = ", ".join(sorted(parts))
     raise InputError(GROUP, part, f"expected one of {presets}, or a part of a defense: {single}")
+
+
+def _both(chosen: Sequence[str], option: str, source: Source) -> str | None:
+    """The option of the group dp that stands for two others together; None where there is none."""
+    names = [f"{one}_{option}" for one in chosen] + [f"{option}_{one}" for one in chosen]
+    return next((name for name in names if name in source.known["dp"]), None)
 
 
 def _store(name: str, presets: Sequence[str], choices: dict[str, list[str]]) -> None:

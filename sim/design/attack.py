@@ -28,12 +28,15 @@ from sim.types import (
     Byzantine,
     Demand,
     Divided,
+    Evasion,
+    Extraction,
     Fault,
     Inference,
     Inversion,
     Isolation,
     Poison,
     Records,
+    ReleaseCheck,
 )
 
 Attack: TypeAlias = (
@@ -48,6 +51,9 @@ Attack: TypeAlias = (
     | Isolation
     | AggregatorAttack
     | ProtocolAttack
+    | Evasion
+    | Extraction
+    | ReleaseCheck
 )
 KINDS: tuple[AttackKind, ...] = get_args(AttackKind)
 
@@ -98,6 +104,15 @@ class AttackPlan:
 
     @overload
     def of_kind(self, kind: Literal["protocol"]) -> Mapping[str, ProtocolAttack]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["evasion"]) -> Mapping[str, Evasion]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["extraction"]) -> Mapping[str, Extraction]: ...
+
+    @overload
+    def of_kind(self, kind: Literal["release"]) -> Mapping[str, ReleaseCheck]: ...
 
     @overload
     def of_kind(self, kind: AttackKind) -> Mapping[str, Attack]: ...
@@ -173,7 +188,7 @@ class AttackPlan:
         """A hostile hospital's site while it attacks.
 
         It has other records where a poison runs, other training values where an attack changes
-        them, and no bound on the length of its update where hospitals attack.
+        them, and neither bound nor noise on its whole update where hospitals attack.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.
@@ -181,7 +196,9 @@ class AttackPlan:
         training = self.training(plan)
         if training.max_norm is not None and self.by_hospitals:
             training = training.model_copy(update={"max_norm": None})
-        return replace(site, records=self.poisoned(site, plan), training=training)
+        records = self.poisoned(site, plan)
+        complies = not self.by_hospitals
+        return replace(site, records=records, training=training, complies=complies)
 
     def poisoned(self, site: Site, plan: FederationPlan) -> Records:
         """The records that a hostile hospital trains on while it attacks.

@@ -17,20 +17,27 @@ from sim.design.truth import GroundTruth
 from sim.devices import device
 from sim.errors import InputError, RefusedError, UndefinedError
 from sim.messages import Concluded, Crafting, ProtocolAttack, Talk, Trip
+from sim.models.check import mixes_records
 from sim.seeds import stream
 from sim.types import (
     BY_AGGREGATOR,
     LEVELS,
     Absence,
+    AttackKind,
     Byzantine,
+    Evasion,
     Inference,
     Inversion,
     Isolation,
     Knowledge,
     Observation,
     Pooled,
+    Records,
     View,
 )
+
+# kinds of attacks on the final model, of which a run has at most one each
+ON_FINAL_MODEL: tuple[AttackKind, ...] = ("evasion", "extraction", "release")
 
 
 def check(
@@ -50,6 +57,7 @@ def check(
         *_by_question(attack),
         ("attack on secure aggregation", list(isolating)),
         ("backdoor", list(attack.backdoors)),
+        *((kind, list(attack.of_kind(kind))) for kind in ON_FINAL_MODEL),
     ):
         if len(names) > 1:
             raise UndefinedError("attack", names, f"expected at most one {several} in a run")
@@ -67,11 +75,14 @@ def check(
     for name, one in inversions.items():
         _try_inversion(name, one, plan, attack)
     for name, asked in attack.of_kind("inference").items():
+        _check_hidden(name, asked, plan)
         _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
         _try_protocol(name, led, plan, attack)
+    for name, evasion in attack.of_kind("evasion").items():
+        _try_evasion(name, evasion, plan)
     for name, spoiling in attack.of_kind("messages").items():
         if len(plan.trips) == 1:
             expected = "expected a round of several trips, as of secagg=protocol"
@@ -191,7 +202,7 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: 
             weights = attack.crafted(attacks.stage(plan, 1, zeros[0]), stream(0, "check"))
             returned.array(attack, weights, zeros[0].shape)
         made = attack(seen, stream(0, "check"))
-        returned.guesses(attack, made, 1, plan.columns.n_features)
+        returned.guesses(attack, made, 1, plan.columns)
     except RefusedError as error:
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
@@ -207,9 +218,20 @@ def _check_inference(
     n_rows = len(plan.groups(1))
     if attack.party == "aggregator" and n_rows < attack.min_rows:
         expected = (
-            f"expected at least {attack.min_rows} rows for the aggregator to see, not {n_rows}"
+            f"expected at least {attack.min_rows} rows in the aggregator's view, not {n_rows}"
         )
         raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
+
+
+def _check_hidden(name: str, attack: Inference, plan: FederationPlan) -> None:
+    """Refuse an attack on a field that the data do not have."""
+    hidden = getattr(attack, "hidden", None)
+    if attack.question != "attribute" or hidden is None:
+        return
+    try:
+        hidden(plan.columns)
+    except InputError as error:
+        raise UndefinedError(f"attack.{name}.{error.key}", error.value, error.expected) from error
 
 
 def _try_isolation(
@@ -246,6 +268,15 @@ def _try_protocol(
         raise UndefinedError(f"attack.{name}", type(attack).__name__, str(error)) from error
 
 
+def _try_evasion(name: str, attack: Evasion, plan: FederationPlan) -> None:
+    """Refuse an evasion that names a field which the data do not have."""
+    nobody = Records(np.zeros((1, plan.columns.n_features), np.float32), np.zeros(1, np.float32))
+    try:
+        attack.room(plan.columns, nobody.features, nobody)
+    except InputError as error:
+        raise InputError(f"attack.{name}.{error.key}", error.value, error.expected) from error
+
+
 def _idle(trip: Trip) -> Talk:
     """A round of one trip in which nothing arrives."""
     yield trip
@@ -253,6 +284,8 @@ def _idle(trip: Trip) -> Talk:
 
 
 def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth) -> None:
+    if plan.update_dp is not None:
+        plan.update_dp.check(plan.averaging)
     if plan.dp is None:
         return
     for name, one in attack.of_kind("training").items():
@@ -261,4 +294,7 @@ def _check_privacy(plan: FederationPlan, attack: AttackPlan, truth: GroundTruth)
     if plan.terms.sizes is not None and not plan.states_counts:
         expected = "expected groups that do not go by record counts with dp.relation=add_remove"
         raise UndefinedError("secagg", type(plan.secagg).__name__, expected)
+    if mixes_records(plan.network, plan.columns.n_features):
+        expected = "expected layers without the records of a batch in common, as BatchNorm has them"
+        raise UndefinedError("model", type(plan.model).__name__, expected)
     plan.dp.check({site.name: len(site.records) for site in truth.sites}, plan.training)

@@ -39,6 +39,41 @@ OTHERS = (
 )
 
 
+TAKING_PART = {
+    "zero_out": (
+        "Whether a hospital takes part. Neighbors are two runs, in one of which a hospital's"
+        " updates are zero; that it is asked, and counted in the mean, is public."
+    ),
+    "replace": (
+        "Whether a hospital takes part. Neighbors are two runs with as many hospitals, one of which"
+        " has other updates; that it is asked is public."
+    ),
+}
+BY_PLACE = {
+    "server": (
+        "The aggregator. It sees updates, or their sum, without noise, and is trusted to add the"
+        " noise and to show nothing else.",
+        "Record counts, where hospitals are weighed by them: they are public.",
+    ),
+    "distributed": (
+        "Hospitals that collude beyond the stated share. Each can subtract its own part of the"
+        " noise, also one that follows the protocol.",
+    ),
+    "hospital": ("Record counts. Each message states its hospital's number without noise.",),
+}
+LIMITED = (
+    "Numbers of limited precision. The noise is drawn as numbers of 32 or 64 bits, whose lowest"
+    " digits are not those of real numbers (Mironov 2012)."
+)
+
+
+def updates_not_covered(relation: str, place: str) -> tuple[str, ...]:
+    """The sentences for privacy of whole updates whose noise is added at ``place``."""
+    tuning, _, _, several, seed, test = OTHERS
+    limited = () if place == "distributed" else (LIMITED,)
+    return TAKING_PART[relation], *BY_PLACE[place], tuning, several, seed, test, *limited
+
+
 def not_covered(relation: str) -> tuple[str, ...]:
     """The sentences for privacy of this ``relation`` between neighbors."""
     return SIZES[relation], *OTHERS

@@ -15,16 +15,17 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from sim import limits, plugins, returned
 from sim.config import plain
-from sim.config.build import built
+from sim.config.build import built, mechanisms
 from sim.config.groups import canonical
 from sim.config.settings import Server, first
 from sim.design import options
 from sim.design.quorum import Quorum
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.kinds import LocalPrivacy, Model
+from sim.kinds import Averaging, LocalPrivacy, Model, UpdatePrivacy
 from sim.models.check import network as checked
 from sim.models.network import Network
-from sim.names import CHAIN, named
+from sim.names import CHAIN, MEAN, named
+from sim.plugins import SELF
 from sim.seeds import Key, stream
 from sim.training import Training, Values
 from sim.types import Members, Node, Pipeline, Quantizing, Roll, Schema, SecureAggregation
@@ -72,6 +73,8 @@ class Terms(Values):
 class FederationPlan:
     """The agreed terms and the plug-ins built from them.
 
+    ``dp``: private training in the hospital; ``update_dp``: privacy of whole updates.
+
     It knows no seed, no data source, no record and no attack. Two plans are the same plan where
     their ``digest`` is the same.
     """
@@ -81,6 +84,7 @@ class FederationPlan:
     chain: Pipeline
     secagg: SecureAggregation
     dp: LocalPrivacy | None
+    update_dp: UpdatePrivacy | None = None
 
     @cached_property
     def text(self) -> str:
@@ -214,6 +218,20 @@ class FederationPlan:
         return max(self.secagg.least, int(threshold(len(self.hospitals))))
 
     @cached_property
+    def averaging(self) -> Averaging:
+        """How the updates of a round come together, for privacy of whole updates."""
+        return Averaging(
+            n_hospitals=len(self.hospitals),
+            n_params=self.network.n_params,
+            rounds=self.training.rounds,
+            least=self.least,
+            is_mean=self.terms.aggregator.get(SELF) == MEAN and not self.terms.steps,
+            hides=self.is_hiding,
+            masked=self.has_protocol,
+            step=0.0 if self.quantization is None else self.quantization.step,
+        )
+
+    @cached_property
     def quorum(self) -> Quorum:
         """How many usable replies a round needs."""
         sizes = tuple(sorted(len(group) for group in self.groups(1)))
@@ -237,13 +255,36 @@ def agreed(terms: Terms) -> FederationPlan:
 def _agreed(text: str) -> FederationPlan:
     terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
+    dp, update_dp = _privacy(terms.dp, packages)
     return FederationPlan(
         terms=terms,
         model=cast(Model, built("model", terms.model, packages)),
         chain=_chain(terms, packages),
         secagg=cast(SecureAggregation, built("secagg", terms.secagg, packages)),
-        dp=cast(LocalPrivacy, built("dp", terms.dp, packages)) if terms.dp else None,
+        dp=dp,
+        update_dp=update_dp,
     )
+
+
+def _privacy(
+    node: Node | None, packages: tuple[str, ...]
+) -> tuple[LocalPrivacy | None, UpdatePrivacy | None]:
+    """Private training and privacy of whole updates, of a node of one or of both.
+
+    Raises ``InputError`` for two of a kind.
+    """
+    training = list[LocalPrivacy]()
+    updates = list[UpdatePrivacy]()
+    for key, one in mechanisms(node).items():
+        made = built(key, one, packages)
+        if hasattr(made, "train"):
+            training.append(cast(LocalPrivacy, made))
+        else:
+            updates.append(cast(UpdatePrivacy, made))
+    if len(training) > 1 or len(updates) > 1:
+        expected = "expected at most one for records, and one for whole updates"
+        raise InputError("dp", sorted(mechanisms(node)), expected)
+    return next(iter(training), None), next(iter(updates), None)
 
 
 def read(text: str) -> FederationPlan:

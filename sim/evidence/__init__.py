@@ -1,8 +1,9 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.fields import Agreement, FieldScores, OfField
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
-from sim.evidence.protection import statement
+from sim.evidence.protection import sentence, statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
@@ -16,12 +17,14 @@ from sim.evidence.records import (
     Isolating,
     Membership,
     MembershipBound,
+    Noised,
     Privacy,
     Recovered,
     RunRecord,
     Screened,
     Skip,
     Spent,
+    Statement,
     Unopened,
     Visibility,
 )
@@ -54,12 +57,14 @@ __all__ = [
     "ROUNDS",
     "SCHEMA",
     "Access",
+    "Agreement",
     "BackdoorGoal",
     "Cause",
     "Chain",
     "Clipped",
     "Conflict",
     "Engagement",
+    "FieldScores",
     "HospitalFacts",
     "ImageScores",
     "Inverted",
@@ -68,6 +73,8 @@ __all__ = [
     "Line",
     "Membership",
     "MembershipBound",
+    "Noised",
+    "OfField",
     "Outcome",
     "Part",
     "Privacy",
@@ -76,6 +83,7 @@ __all__ = [
     "Screened",
     "Skip",
     "Spent",
+    "Statement",
     "Unopened",
     "Visibility",
     "append",
@@ -87,6 +95,7 @@ __all__ = [
     "outcome",
     "read",
     "results",
+    "sentence",
     "statement",
     "write_results",
     "write_tables",

@@ -7,7 +7,7 @@ and is not the attack's (the defense's) own: ``sim.config.groups`` states whose 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from sim.config import groups
 from sim.evidence.records import RunRecord
@@ -40,15 +40,15 @@ class Controls:
 
 def design_of(run: RunRecord) -> Key:
     """One key for all runs that differ in nothing but the seed."""
-    return _key(run, run.attack, run.defense, values=groups.without(run.config, "run"))
+    return _key(run, run.attack, run.defense, groups.canonical(groups.without(run.config, "run")))
 
 
 def _but_for_attack(run: RunRecord) -> Key:
-    return _key(run, *_draws(run), run.defense, values=groups.without(run.config, "attack"))
+    return _key(run, *_draws(run), run.defense, run.without_attack)
 
 
 def _but_for_defense(run: RunRecord) -> Key:
-    return _key(run, *_draws(run), run.attack, values=groups.without(run.config, "defense"))
+    return _key(run, *_draws(run), run.attack, run.without_defense)
 
 
 def _draws(run: RunRecord) -> Key:
@@ -56,5 +56,5 @@ def _draws(run: RunRecord) -> Key:
     return str(run.seed), run.data_hash
 
 
-def _key(run: RunRecord, *parts: str, values: dict[str, Any]) -> Key:
-    return (run.consortium, str(run.n_hostile), run.code, *parts, groups.canonical(values))
+def _key(run: RunRecord, *parts: str) -> Key:
+    return (run.consortium, str(run.n_hostile), run.code, *parts)

@@ -60,6 +60,11 @@ EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)
 PATIENTS: Final = "test patients"
 IMAGES: Final = "attacked images"
+RECORDS: Final = "attacked records"
+GUESSED: Final = "guessed prevalences"
+TRAINED: Final = "training records"
+DECIDED: Final = "test records that are decided rightly"
+UNASKED: Final = "test records that nobody asked about"
 ASKED: Final = "records asked about"
 TRAINED_ON: Final = "records asked about that were trained on"
 MARKED: Final = "marked test records, not of the target class"
@@ -89,7 +94,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "higher",
-        "attacked records",
+        RECORDS,
         "trials",
         null="reconstruction_rate_shuffled",
     ),
@@ -98,7 +103,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "neither",
-        "attacked records",
+        RECORDS,
         "trials",
     ),
     "image_mse": Metric(
@@ -124,6 +129,58 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         "recovered records",
     ),
+    "feature_accuracy": Metric(
+        "share of fields guessed right",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        null="feature_accuracy_shuffled",
+    ),
+    "feature_accuracy_shuffled": Metric(
+        "share of fields guessed right from shuffled updates", "share", SHARE, "neither", RECORDS
+    ),
+    "feature_gain": Metric(
+        "share of fields guessed right above that of random or typical rows",
+        "share",
+        SIMILARITY,
+        "higher",
+        RECORDS,
+    ),
+    "exact_match_rate": Metric(
+        "share of records with every field guessed right",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        "trials",
+        null="exact_match_rate_shuffled",
+    ),
+    "exact_match_rate_shuffled": Metric(
+        "share of records with every field guessed right from shuffled updates",
+        "share",
+        SHARE,
+        "neither",
+        RECORDS,
+        "trials",
+    ),
+    "singled_out_rate": Metric(
+        "share of records that a guess singles out of the consortium",
+        "share",
+        SHARE,
+        "higher",
+        RECORDS,
+        "trials",
+        null="singled_out_rate_shuffled",
+    ),
+    "singled_out_rate_shuffled": Metric(
+        "share of records that a guess from shuffled updates singles out of the consortium",
+        "share",
+        SHARE,
+        "neither",
+        RECORDS,
+        "trials",
+    ),
     "updates_recovered": Metric(
         "share of hospitals whose update is recovered",
         "share",
@@ -139,6 +196,148 @@ METRICS: Final[Mapping[str, Metric]] = {
         "lower",
         scopes=EVERYWHERE,
     ),
+    "evasion_success": Metric(
+        "share of right decisions that a feasible change of the record turns",
+        "share",
+        SHARE,
+        "higher",
+        DECIDED,
+        "clusters",
+        null="evasion_success_random",
+    ),
+    "evasion_success_random": Metric(
+        "share of right decisions that a blind change of the same size turns",
+        "share",
+        SHARE,
+        "neither",
+        DECIDED,
+        "clusters",
+    ),
+    "extraction_agreement": Metric(
+        "share of decisions that a copy made by queries has in common with the model",
+        "share",
+        SHARE,
+        "higher",
+        UNASKED,
+        "clusters",
+        null="extraction_agreement_alone",
+    ),
+    "extraction_agreement_alone": Metric(
+        "share of decisions that a model made without any query has in common with the model",
+        "share",
+        SHARE,
+        "neither",
+        UNASKED,
+        "clusters",
+    ),
+    "residual_freedom": Metric(
+        "training records beyond the parameters of the model",
+        "records",
+        ANY,
+        "lower",
+        TRAINED,
+        scopes=EVERYWHERE,
+    ),
+    "least_sharing": Metric(
+        "fewest training records with one predicted score", "records", POSITIVE, "lower", TRAINED
+    ),
+    "singled_out": Metric(
+        "share of training records whose predicted score too few others have",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED,
+        "clusters",
+    ),
+    "class_disclosed": Metric(
+        "share of training records whose class the model states rightly as good as certain",
+        "share",
+        SHARE,
+        "higher",
+        TRAINED,
+        "clusters",
+        null="class_disclosed_unseen",
+    ),
+    "class_disclosed_unseen": Metric(
+        "share of test records whose class the model states rightly as good as certain",
+        "share",
+        SHARE,
+        "neither",
+        "test records",
+        "clusters",
+    ),
+    "small_groups": Metric(
+        "groups of training records with too few of them",
+        "groups",
+        POSITIVE,
+        "higher",
+        "groups with records",
+        scopes=EVERYWHERE,
+    ),
+    "source_accuracy": Metric(
+        "share of records whose hospital is inferred",
+        "share",
+        SHARE,
+        "higher",
+        ASKED,
+        "clusters",
+        null="source_accuracy_alone",
+    ),
+    "source_accuracy_alone": Metric(
+        "share of records whose hospital the record alone tells",
+        "share",
+        SHARE,
+        "neither",
+        ASKED,
+        "clusters",
+    ),
+    "source_p_value": Metric(
+        "share of permutations under which as many hospitals are right",
+        "share",
+        SHARE,
+        "lower",
+        ASKED,
+    ),
+    "attribute_accuracy": Metric(
+        "share of records whose hidden field is inferred",
+        "share",
+        SHARE,
+        "higher",
+        ASKED,
+        "clusters",
+        null="attribute_accuracy_alone",
+    ),
+    "attribute_accuracy_alone": Metric(
+        "share of records whose hidden field is imputed without a model",
+        "share",
+        SHARE,
+        "neither",
+        ASKED,
+        "clusters",
+    ),
+    "property_found": Metric(
+        "share of prevalences that are guessed within 0.05",
+        "share",
+        SHARE,
+        "higher",
+        GUESSED,
+        "clusters",
+        null="property_found_alone",
+    ),
+    "property_found_alone": Metric(
+        "share of prevalences that known patients tell within 0.05",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
+        "clusters",
+    ),
+    "property_error": Metric(
+        "error of the guessed prevalence", "share", SHARE, "lower", GUESSED, scopes=EVERYWHERE
+    ),
+    "property_error_alone": Metric(
+        "error of the prevalence of known patients", "share", SHARE, "neither", GUESSED
+    ),
     "smallest_sum": Metric(
         "honest hospitals in the smallest sum that is held", "hospitals", POSITIVE, "lower"
     ),
@@ -147,8 +346,23 @@ METRICS: Final[Mapping[str, Metric]] = {
         "share",
         SHARE,
         "lower",
-        "guessed shares",
+        GUESSED,
         scopes=EVERYWHERE,
+        null="prevalence_error_shuffled",
+    ),
+    "prevalence_error_shuffled": Metric(
+        "error of the share of records with the condition guessed from shuffled updates",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
+    ),
+    "prevalence_error_common": Metric(
+        "error of the consortium's share of records with the condition, taken for a hospital's",
+        "share",
+        SHARE,
+        "neither",
+        GUESSED,
     ),
     "membership_auc": Metric(
         "AUC of membership inference",
@@ -217,6 +431,26 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "epsilon": Metric(
         "privacy spent", "ε", POSITIVE, "higher", "training records", "none", EVERYWHERE
+    ),
+    "patient_epsilon": Metric(
+        "privacy spent of a patient with several records",
+        "ε",
+        POSITIVE,
+        "higher",
+        "training records",
+        "none",
+        EVERYWHERE,
+    ),
+    "hospital_epsilon": Metric(
+        "privacy spent of a whole hospital", "ε", POSITIVE, "higher", "hospitals", "none"
+    ),
+    "noise_ratio": Metric(
+        "length of the noise on a mean of updates over the longest such mean",
+        "relative length",
+        POSITIVE,
+        "neither",
+        "rounds",
+        "none",
     ),
     "selection_precision": Metric(
         "hostile hospitals among those left out", "share", SHARE, "lower", "exclusions"

@@ -27,6 +27,14 @@ RANGES: Final[Mapping[str, Range]] = {
             "advantage",
             "tpr_at_1fpr",
             "tpr_at_01fpr",
+            "right",
+            "certainty",
+            "guess",
+            "shuffled",
+            "random",
+            "typical",
+            "surest",
+            "least_sure",
             "false_positives",
             "true_positives",
             "bound",
@@ -39,6 +47,7 @@ RANGES: Final[Mapping[str, Range]] = {
     **dict.fromkeys(("n_hospitals", "n_hostile", "n_train", "n_test", "n_test_positive"), POSITIVE),
     **dict.fromkeys(("n", "n_guesses", "records_in_row", "steps", "nominal_records"), POSITIVE),
     **dict.fromkeys(("seed", "rounds", "round", "skipped_rounds", "seconds"), POSITIVE),
+    **dict.fromkeys(("clip", "deviation", "epsilon"), POSITIVE),
     **dict.fromkeys(("target_epsilon", "noise_multiplier", "max_grad_norm"), POSITIVE),
     **dict.fromkeys(("radius", "median_length", "longest", "replies", "needed"), POSITIVE),
     "mse": Range(LEAST_MSE, 1.0),
@@ -46,6 +55,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "not_finite_from": Range(1.0, math.inf),
     **dict.fromkeys(("members", "others"), ANY),  # scores
     "limit": Range(-1.0, math.inf),  # of a rule that is not defined at all
+    "pixels": ANY,  # in the units of the images
     "value": ANY,  # by its metric
 }
 PATIENTS: Final = (
@@ -67,7 +77,10 @@ LARGEST = 2**63  # of whole numbers; seeds are below it
 
 def implausible(record: RunRecord) -> tuple[str, str] | None:
     """The first figure that no run can have: its key and what was expected; None without one."""
-    looks = (_ranges, _outcomes, _curve, _contradictions, _details, _images, _membership)
+    looks = (
+        *(_ranges, _outcomes, _curve, _contradictions, _details),
+        *(_images, _fields, _membership),
+    )
     return next((found for look in looks for found in look(record)), None)
 
 
@@ -197,6 +210,13 @@ def _details(record: RunRecord) -> Iterator[tuple[str, str]]:
         each = [one.value for one in own if one.value is not None]
         if record.value(of_all) != extreme(each, default=None):
             yield f"outcomes.{of_all}", f"expected the {word} {metric} of the hospitals"
+    noised = record.noised
+    if noised is not None:
+        columns = (noised.round, noised.clip, noised.deviation)
+        if len({len(column) for column in columns}) != 1:
+            yield "noised", "expected columns that are equally long"
+        if not _within(noised.round, 1, record.rounds):
+            yield "noised.round", f"expected whole numbers from 1 to {record.rounds}"
     recovered = record.outcome("updates_recovered")
     if recovered is not None and recovered.value is not None:
         n_honest = record.n_hospitals - record.n_hostile
@@ -241,6 +261,40 @@ def _images(record: RunRecord) -> Iterator[tuple[str, str]]:
         stated = record.value(metric)
         if n and (stated is None or not math.isclose(stated, sum(values) / n, abs_tol=1e-6)):
             yield f"outcomes.{metric}", "expected the mean of inversion.images"
+
+
+def _fields(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What the scores of rows have to agree with: their number, and the outcomes made of them."""
+    scores = None if record.inversion is None else record.inversion.fields
+    if scores is None:
+        if record.has("feature_accuracy"):
+            yield "outcomes.feature_accuracy", "expected it together with inversion.fields"
+        return
+    n = len(scores.hospital)
+    parts = (scores.guess, scores.shuffled, scores.random, scores.typical)
+    lengths = {len(of) for part in parts for of in (part.right, part.exact, part.singled_out)}
+    if lengths != {n} or not n or n != record.n_attacked:
+        yield "inversion.fields", "expected as many scores of each kind as attacked records"
+        return
+    if not set(scores.hospital) <= {one.hospital for one in record.hospitals}:
+        yield "inversion.fields.hospital", "expected the run's hospitals"
+    means = {
+        f"{metric}{ending}": sum(of) / n
+        for ending, part in (("", scores.guess), ("_shuffled", scores.shuffled))
+        for metric, of in (
+            ("feature_accuracy", part.right),
+            ("exact_match_rate", part.exact),
+            ("singled_out_rate", part.singled_out),
+        )
+    }
+    means["feature_gain"] = means["feature_accuracy"] - scores.baseline
+    for metric, value in means.items():
+        stated = record.value(metric)
+        if stated is None or not math.isclose(stated, value, abs_tol=1e-6):
+            yield f"outcomes.{metric}", "expected the mean of inversion.fields"
+    for part in parts:
+        if any(exact != (right == 1) for exact, right in zip(part.exact, part.right, strict=True)):
+            yield "inversion.fields.exact", "expected it where all fields are right, and only there"
 
 
 def _membership(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""What record-level privacy promises, in words: of report, register and ``explain``."""
+"""What differential privacy promises, in words: of report, register and ``explain``."""
 
 from __future__ import annotations
 
-from sim.evidence.records import Privacy
+from sim.evidence.records import Privacy, Statement
 
 RELATIONS = {
     "replace": "one record replaced by another (the number of a hospital's records is public)",
@@ -19,4 +19,14 @@ def statement(privacy: Privacy) -> str:
         f" neighbors: {RELATIONS[privacy.relation]}{counted};"
         f" \N{GREEK SMALL LETTER DELTA} = {float(privacy.delta)!r}; sampling: {privacy.sampling};"
         f" clipping norm {privacy.max_grad_norm:.3g}; accountant: {privacy.accountant}"
+    )
+
+
+def sentence(one: Statement) -> str:
+    """A statement of differential privacy in words, without its epsilon."""
+    whose = "" if one.hospital is None else f", the largest at {one.hospital}"
+    return (
+        f"unit of protection: one {one.unit}{whose}; against {one.against}; neighbors:"
+        f" {one.relation}; mechanism: {one.mechanism};"
+        f" \N{GREEK SMALL LETTER DELTA} = {float(one.delta)!r}; accountant: {one.accountant}"
     )

@@ -5,12 +5,16 @@ Reports, register and verdict read these records from files and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from sys import intern
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator
 
+from sim.config import groups
 from sim.evidence.assets import ASSETS
+from sim.evidence.fields import FieldScores
 from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
 from sim.types import Node
@@ -46,8 +50,9 @@ class Engagement(Part):
     With several attacks, the least of theirs.
 
     ``defense_distance``: mean over rounds of |aggregate - plain mean| / |plain mean| for rules and
-    steps, 1 where they refused a round; for DP, |private - plain| / |plain| of one hospital's
-    update in round 1; for secure aggregation the share of rows hidden.
+    steps, and noise that the aggregator adds, 1 where they refused a round; for DP in the hospital,
+    |private - plain| / |plain| of one hospital's update in round 1; for secure aggregation the
+    share of rows hidden.
     """
 
     attack_engaged: bool | None
@@ -70,14 +75,15 @@ class Unopened(Part):
     receiver: str
 
 
-Cause = Literal["absent", "refused", "not_finite"]
+Cause = Literal["absent", "refused", "not_finite", "spent"]
 
 
 class Skip(Part):
     """A round that ended without a new model: the weights stayed as they were.
 
     ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
-    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights.
+    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights;
+    ``spent``, the consortium has ended because a hospital had spent its budget.
     ``replies``: usable ones; ``needed``: the least number for which steps and rule work.
     ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's
     truth.
@@ -134,15 +140,54 @@ class Privacy(Part):
     not_covered: list[str]
 
 
+class Statement(Part):
+    """One statement of differential privacy; several of a run stand side by side.
+
+    ``unit``: who is protected; ``relation``: what neighbors differ in; ``against``: from whom it
+    protects. ``hospital``: whose epsilon it is where hospitals differ, the largest of all; None
+    where it is the same for all. ``not_covered``: sentences on what it does not cover.
+    """
+
+    unit: str
+    relation: str
+    mechanism: str
+    epsilon: float
+    delta: float
+    accountant: str
+    against: str
+    hospital: str | None
+    not_covered: list[str]
+
+
+class Noised(Part):
+    """What privacy of whole updates did, in columns by round that has a mean.
+
+    ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
+    mean of the updates.
+    """
+
+    round: list[int]
+    clip: list[float]
+    deviation: list[float]
+
+
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the fields' units; of public data only."""
+    """One attacked record and the nearest guess, in the fields' units; of public data only.
+
+    ``baseline``: what needs no attack, the hospital's typical row or the image's mean color.
+    ``right`` and ``baseline_right``: of a row, the fields in which guess and baseline are right, as
+    in ``Agreement``.
+    """
 
     hospital: str
     exact: bool
     truth: dict[str, str]
     guess: dict[str, str] | None
+    baseline: dict[str, str] | None = None
+    right: list[str] = Field(default=[])
+    baseline_right: list[str] = Field(default=[])
 
-    @field_validator("truth", "guess")
+    @field_validator("truth", "guess", "baseline")
     @classmethod
     def _sorted(cls, fields: dict[str, str] | None) -> dict[str, str] | None:
         return fields and dict(sorted(fields.items()))
@@ -154,7 +199,9 @@ class Inverted(Part):
     What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
     largest |guess - record| / |record| over recovered records (feature columns).
     ``records_in_row``: how many records were summed in each row that the attacker saw.
-    ``images``: the scores of each attacked record where records are images.
+    ``images``: the scores of each attacked record where records are images; ``fields``: where they
+    are rows of a table and something was guessed. ``pixels``: the least and the largest value that
+    a pixel of the gallery can have.
     """
 
     attack: str
@@ -163,6 +210,8 @@ class Inverted(Part):
     records_in_row: list[int]
     gallery: list[Recovered]
     images: ImageScores | None = None
+    fields: FieldScores | None = None
+    pixels: tuple[float, float] | None = None
 
 
 class Isolating(Part):
@@ -337,13 +386,12 @@ class RunRecord(Part):
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
     isolation: Isolating | None = None
     membership: Membership | None = None
+    statements: list[Statement] = Field(default=[])  # of differential privacy, of any kind
+    noised: Noised | None = None
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""
-        for one in self.outcomes:
-            if one.metric == metric and one.subject == hospital:
-                return one
-        return None
+        return self._found.get((metric, hospital))
 
     def value(self, metric: str, hospital: str | None = None) -> float | None:
         """The figure of an outcome; None if it was not measured or is not defined."""
@@ -352,7 +400,34 @@ class RunRecord(Part):
 
     def has(self, metric: str) -> bool:
         """Whether a metric was measured, for the consortium or for a hospital."""
-        return any(one.metric == metric for one in self.outcomes)
+        return metric in self._measured
+
+    @cached_property
+    def without_attack(self) -> str:
+        """The values of the configuration that are not the attack's own, as one text."""
+        return groups.canonical(groups.without(self.config, "attack"))
+
+    @cached_property
+    def without_defense(self) -> str:
+        """The values of the configuration that are not the defense's own, as one text."""
+        return groups.canonical(groups.without(self.config, "defense"))
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str | None], Outcome]:
+        """The first outcome of each metric and hospital."""
+        return {(one.metric, one.subject): one for one in reversed(self.outcomes)}
+
+    @cached_property
+    def _measured(self) -> frozenset[str]:
+        """The metrics of all outcomes."""
+        return frozenset(one.metric for one in self.outcomes)
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, without what was worked out of the others before."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @property
     def worst_hospital(self) -> str | None:

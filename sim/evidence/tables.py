@@ -29,6 +29,7 @@ RESULT_COLUMNS = (
     "attack_success", "attack_engaged", "defense_engaged", "epsilon", "delta",
     "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
     "attack_success_kind", "false_trigger", "updates_recovered", "update_error", "smallest_sum",
+    "patient_epsilon", "hospital_epsilon",
 )  # fmt: skip
 OF_RECORD = RESULT_COLUMNS[:8]  # the columns that a record has itself
 
@@ -37,6 +38,7 @@ SUCCESS: Final[Mapping[str, str]] = {
     "reconstruction_rate": "records_recovered",
     "updates_recovered": "updates_recovered",
     "backdoor_success": "backdoor_success",
+    "membership_tpr_at_1fpr": "records_recognized",
 }
 
 
@@ -56,16 +58,17 @@ def results(records: Sequence[RunRecord]) -> list[TableRow]:
 
     ``attack_success`` is a rate in [0, 1]. For an inversion, it is the share of attacked records
     recovered; for an attack on secure aggregation, the share of honest hospitals whose update is
-    recovered; for a backdoor, the share of marked test records, not of the target class, that the
+    recovered; for a membership inference, the share of training records recognized at 1 % false
+    positives; for a backdoor, the share of marked test records, not of the target class, that the
     final model puts into it. For other attacks on the model, it is whether the run lost at least
     ``report.material_drop`` AUROC against its control (same consortium, defense and seed, no
     attack): 1 or 0, so that its mean over seeds is a success rate; 1 also where the attack left no
     model with finite scores and the control has an AUROC; None without that control.
 
     ``attack_success_kind`` states which of these it is: ``records_recovered``,
-    ``updates_recovered``, ``backdoor_success`` or ``material_loss``. ``false_trigger``: for a
-    backdoor, the share that ``attack_success`` is to be read beside, that of the same run without
-    the attack.
+    ``updates_recovered``, ``backdoor_success``, ``records_recognized`` or ``material_loss``.
+    ``false_trigger``: for a backdoor, the share that ``attack_success`` is to be read beside, that
+    of the same run without the attack.
     """
     controls = Controls(records)
     return [_row(record, controls.attack_free(record)) for record in records]

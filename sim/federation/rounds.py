@@ -30,6 +30,19 @@ class Skipped:
 
 
 @dataclass(frozen=True, eq=False)
+class Released:
+    """What privacy of whole updates did in one round.
+
+    ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
+    mean. ``view``: what leaves an aggregator that adds the noise; None where hospitals do.
+    """
+
+    clip: float
+    deviation: float
+    view: View | None
+
+
+@dataclass(frozen=True, eq=False)
 class Aggregated:
     """One round at the aggregator, after its end.
 
@@ -37,7 +50,8 @@ class Aggregated:
     and optimizer before the round, in the order of ``Chain.parts``. ``aggregate`` (n_params,): by
     how much the weights changed; None if the round was ``skipped``. ``shares``: each hospital's
     share of the aggregate, of a rule that selects or weighs hospitals. ``reported``: numbers that
-    hospitals state beside their updates. ``unopened``: see ``Concluded``.
+    hospitals state beside their updates. ``unopened``: see ``Concluded``. ``released``: of a round
+    with privacy of whole updates.
     """
 
     view: View | None = None
@@ -48,3 +62,4 @@ class Aggregated:
     screened: tuple[Screened, ...] = ()
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unopened: Sequence[tuple[str, str]] = ()
+    released: Released | None = None

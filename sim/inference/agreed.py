@@ -13,7 +13,7 @@ from sim.design.plan import FederationPlan
 from sim.devices import one_thread
 from sim.models.network import skeleton
 from sim.models.store import named as by_name
-from sim.names import SHADOWS, named
+from sim.names import SHADOW_UPDATES, SHADOWS, named
 from sim.types import Records, Updates, Vector
 
 MODELS = 8  # whose logits are computed at a time
@@ -72,3 +72,13 @@ class Agreed:
     ) -> Updates:
         made = cast(Callable[..., Updates], named(SHADOWS))
         return made(self.plan, records, hospitals, used, rng)
+
+    def updates(
+        self,
+        weights: Vector,
+        records: Records,
+        drawn: Sequence[NDArray[np.int64]],
+        rng: np.random.Generator,
+    ) -> Updates:
+        made = cast(Callable[..., Updates], named(SHADOW_UPDATES))
+        return made(self.plan, weights, records, drawn, rng)

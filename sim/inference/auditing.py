@@ -34,7 +34,8 @@ def moved(plan: FederationPlan, site: Site, key: Key, answer: Answer) -> Vector:
 
     The auditor, who knows the records, puts canaries elsewhere. ``key``: of the aggregator.
     """
-    return _trained(replace(plan, dp=None), replace(site, policy=PrivacyPolicy()), key, answer)
+    unprotected = replace(plan, dp=None, update_dp=None)
+    return _trained(unprotected, replace(site, policy=PrivacyPolicy()), key, answer)
 
 
 def scores(

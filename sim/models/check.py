@@ -10,6 +10,7 @@ from sim.returned import wrong
 from sim.untrusted import described, type_name
 
 SMALL = 1_000_000  # parameters
+CLOSE = 1e-3  # relative difference that comes from the order of sums in float32
 
 
 def network(plugin: object, value: object, n_features: int) -> Network:
@@ -58,3 +59,24 @@ def _refusal(found: Network, n_features: int) -> tuple[str, str] | None:
         return failed, "one that torch.func.vmap can take, without dropout"
     shape = tuple(logits.shape)
     return None if shape == (3,) else (f"outputs of shape {shape}", "shape (3,) for 3 records")
+
+
+@lru_cache(maxsize=256)
+def mixes_records(found: Network, n_features: int) -> bool:
+    """Whether what a network gives for a record depends on the others of its batch.
+
+    Three random records are tried together and alone.
+    """
+    import torch
+
+    if type(found) is FullyConnected:
+        return False
+    draws = torch.Generator().manual_seed(0)
+    parameters = {name: torch.randn(shape, generator=draws) for name, shape in found.layout}
+    records = torch.randn((3, n_features), generator=draws)
+    try:
+        together = found.apply(parameters, records)
+        alone = torch.cat([found.apply(parameters, record[None]) for record in records])
+    except (RuntimeError, ValueError):  # of layers that a single record is too few for
+        return True
+    return not torch.allclose(together, alone, rtol=CLOSE, atol=CLOSE * float(together.abs().max()))

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from sim import limits
 from sim.errors import InputError, number, one_of, whole
-from sim.models.network import Network
+from sim.models.network import Network, Parameters
 from sim.types import ImageSchema, Schema
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 ACTIVATIONS = ("relu", "sigmoid")
@@ -53,6 +54,32 @@ class Convolutional(Network):
             height = -(-height // stride) // self.pool
             width = -(-width // stride) // self.pool
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_channels * height * width, 1))
+
+    def apply_together(self, parameters: Parameters, features: torch.Tensor) -> torch.Tensor:
+        """Logits as of every network, by convolutions with a group of channels for each model.
+
+        That is what ``vmap`` makes of them, without what it does beside them.
+        """
+        import torch
+        from torch.nn import functional
+
+        activation = {"relu": torch.relu, "sigmoid": torch.sigmoid}[self.activation]
+        *convolutions, weight, bias = parameters.values()
+        n, batch, _ = features.shape
+        channels, height, width = self.image
+        values = features.view(n, batch, channels, height, width).transpose(0, 1)
+        values = values.reshape(batch, n * channels, height, width)
+        layers = zip(convolutions[::2], convolutions[1::2], self.strides, strict=True)
+        for kernels, biases, stride in layers:
+            of_all = kernels.flatten(0, 1)
+            values = functional.conv2d(
+                values, of_all, biases.flatten(), stride, self.kernel // 2, groups=n
+            )
+            values = activation(values)
+            if self.pool > 1:
+                values = functional.max_pool2d(values, self.pool)
+        flat = values.reshape(batch, n, -1).transpose(0, 1)
+        return torch.baddbmm(bias[:, None], flat, weight.transpose(1, 2)).squeeze(2)
 
     def initialize(self, rng: np.random.Generator) -> NDArray[np.float32]:
         if self.first is None:

@@ -70,6 +70,18 @@ class Network(ABC):
         found: torch.Tensor = functional_call(skeleton(self), dict(parameters), (features,))
         return found.squeeze(1)
 
+    def apply_together(self, parameters: Parameters, features: torch.Tensor) -> torch.Tensor:
+        """Logits (n, batch) of n models, each on its own ``features`` (n, batch, n_features).
+
+        ``parameters``: those of ``apply``, of all models in one tensor. Networks that can do
+        without ``vmap`` override it.
+        """
+        from torch.func import vmap
+
+        skeleton(self)
+        found: torch.Tensor = vmap(self.apply)(dict(parameters), features)
+        return found
+
     def loss(
         self, logits: torch.Tensor, labels: torch.Tensor, share: torch.Tensor | None = None
     ) -> torch.Tensor:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.models.mlp import FullyConnected
 from sim.models.network import Network, skeleton
+from sim.models.one_step import OneStep
 from sim.training import Training
 from sim.types import Pullback, Updates, Vector
 
@@ -43,6 +45,9 @@ class Unrolled:
     ) -> tuple[Updates, Pullback]:
         import torch
 
+        one_step = self._one_step(labels.shape[1] // n_hospitals)
+        if one_step is not None:
+            return _averaged(one_step, features, labels, n_hospitals)
         inputs = [torch.tensor(part, requires_grad=True) for part in (features, labels)]
         update = self._mean_update(*inputs, n_hospitals=n_hospitals, traced=True)
 
@@ -52,6 +57,14 @@ class Unrolled:
             return of_features, of_labels
 
         return update.detach().numpy(), pull_back
+
+    def _one_step(self, n_records: int) -> OneStep | None:
+        """The closed form of a training on so many records; None where there is none."""
+        training = self.training
+        is_one = training.steps(n_records) == 1 and n_records <= training.batch_size
+        if not is_one or type(self.network) is not FullyConnected or training.max_norm is not None:
+            return None
+        return OneStep(self.network.widths, self.weights, training.lr, self.max_grad_norm)
 
     def _mean_update(
         self, features: torch.Tensor, labels: torch.Tensor, *, n_hospitals: int, traced: bool
@@ -115,6 +128,24 @@ class Unrolled:
         norm = found.square().sum(1, keepdim=True).sqrt() + 1e-6
         clipped = found * (self.max_grad_norm / norm).clamp(max=1.0)
         return clipped.view(n, n_records, -1).mean(1)
+
+
+def _averaged(
+    one_step: OneStep,
+    features: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    n_hospitals: int,
+) -> tuple[Updates, Pullback]:
+    """The mean updates of hospitals that take one step each, and the derivatives."""
+    n_tries, n = labels.shape
+    apart = (n_tries * n_hospitals, n // n_hospitals)
+    updates, of_each = one_step.traced(features.reshape(*apart, -1), labels.reshape(apart))
+
+    def pull_back(gradient: Updates) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        of_features, of_labels = of_each(np.repeat(gradient / n_hospitals, n_hospitals, axis=0))
+        return of_features.reshape(features.shape), of_labels.reshape(labels.shape)
+
+    return updates.reshape(n_tries, n_hospitals, -1).mean(axis=1), pull_back
 
 
 def _shared_out(records: torch.Tensor, n_hospitals: int) -> torch.Tensor:

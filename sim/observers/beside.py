@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 
 from sim.datasets.encoding import decode, matching
 from sim.evidence import ImageScores, Outcome, Recovered, is_recovered, outcome
+from sim.observers.fields import right_fields, typical
 from sim.observers.likeness import GRAY, displayable, likeness, mean_colors
 from sim.types import ImageSchema, Schema
 
@@ -103,16 +104,39 @@ def image_outcomes(images: ImageScores | None) -> list[Outcome]:
     ]
 
 
-def gallery(schema: Schema, found: Sequence[Beside]) -> list[Recovered]:
-    """A few records for the report: recovered ones first."""
+def gallery(
+    schema: Schema, found: Sequence[Beside], own: Mapping[str, NDArray[np.float32]]
+) -> list[Recovered]:
+    """A few records for the report: recovered ones first.
+
+    ``own``: the training records of each hospital, of which the typical one is the baseline.
+    """
     places = [(one, row) for one in found for row in range(len(one.records))]
     places.sort(key=lambda place: bool(np.isinf(place[0].errors[place[1]])))
-    return [
-        Recovered(
-            hospital=one.hospital,
-            exact=bool(np.isfinite(one.errors[row])),
-            truth=decode(schema, one.records[row]),
-            guess=None if one.guesses is None else decode(schema, one.guesses[row]),
-        )
-        for one, row in places[:GALLERY]
-    ]
+    return [_recovered(schema, one, row, own) for one, row in places[:GALLERY]]
+
+
+def _recovered(
+    schema: Schema, of: Beside, row: int, own: Mapping[str, NDArray[np.float32]]
+) -> Recovered:
+    record = of.records[row]
+    guess = None if of.guesses is None else of.guesses[row]
+    baseline = _baseline(schema, record, own[of.hospital])
+    return Recovered(
+        hospital=of.hospital,
+        exact=bool(np.isfinite(of.errors[row])),
+        truth=decode(schema, record),
+        guess=None if guess is None else decode(schema, guess),
+        baseline=decode(schema, baseline),
+        right=right_fields(schema, record, guess),
+        baseline_right=right_fields(schema, record, baseline),
+    )
+
+
+def _baseline(
+    schema: Schema, record: NDArray[np.float32], own: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The record that needs no attack: the image's mean color, or its hospital's typical row."""
+    if isinstance(schema, ImageSchema):
+        return np.asarray(mean_colors(record[None].astype(np.float64), schema)[0])
+    return typical(schema, own)

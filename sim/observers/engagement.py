@@ -15,6 +15,7 @@ from flwr.app import Message
 
 from sim.design.attack import AttackPlan
 from sim.design.batches import poisson
+from sim.design.checks import ON_FINAL_MODEL
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
 from sim.evidence import Engagement, outcome
@@ -24,7 +25,7 @@ from sim.federation.observing import Answer, Ended, Findings, Round, Subject
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.rounds import Weights
 from sim.federation.server import mean_of, relative_distance
-from sim.kinds import LocalPrivacy
+from sim.kinds import LocalPrivacy, UpdatePrivacy
 from sim.observers.reconstruction import records_behind, simulated
 from sim.types import AttackKind, Vector
 
@@ -96,7 +97,7 @@ class EngagementObserver:
         attack = None
         if self.subject.attack.attacks:
             attack = _attack(self.subject, ended.answer, ended.initial, self.state)
-        defense = _defense(self.subject, ended.initial, self.state)
+        defense = _defense(self.subject, ended, self.state)
         found = Engagement(attack_engaged=_engaged(attack), defense_engaged=_engaged(defense))
         distances = {"attack_distance": attack, "defense_distance": defense}
         stated = [
@@ -143,6 +144,9 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
             found += _differences(subject, replace(subject.attack, attacks=others), answer, weights)
     if subject.attack.of_kind("inversion"):
         found.append(float(state.n_attacked))
+    # they work on test records of the final model, or on what all hospitals hold
+    n_test = sum(len(hospital.test) for hospital in subject.truth.consortium.hospitals)
+    found += [float(n_test) for kind in ON_FINAL_MODEL for _ in subject.attack.of_kind(kind)]
     if subject.attack.of_kind("inference"):
         found.append(float(state.n_learned))
     if subject.attack.of_kind("aggregator"):
@@ -150,10 +154,10 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
     return _least(found)
 
 
-def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
+def _defense(subject: Subject, ended: Ended, state: Moved) -> float | None:
     """The least engagement among the parts of the defense; None if there is none of them.
 
-    The parts are rule and steps, secure aggregation, and differential privacy.
+    The parts are rule and steps, secure aggregation, and differential privacy of either kind.
     """
     found = list[float]()
     plan = subject.plan
@@ -163,7 +167,9 @@ def _defense(subject: Subject, weights: Weights, state: Moved) -> float | None:
     if plan.is_hiding:
         found.append(1 - max(state.n_rows, default=n_hospitals) / n_hospitals)
     if plan.dp is not None:
-        found.append(_noised(subject, plan.dp, weights))
+        found.append(_noised(subject, plan.dp, ended.initial))
+    if plan.update_dp is not None:
+        found.append(_shielded(subject, plan.update_dp, ended, state))
     return _least(found) if found else None
 
 
@@ -182,6 +188,30 @@ def _noised(subject: Subject, dp: LocalPrivacy, weights: Weights) -> float:
         trained, _ = one.train(plan.network, weights, site.records, batches, plan.training, [], rng)
         updates.append(trained - weights)
     return moved(*updates)
+
+
+def _shielded(subject: Subject, dp: UpdatePrivacy, ended: Ended, state: Moved) -> float:
+    """How far privacy of whole updates moves aggregates, or the first hospital's first upload.
+
+    It is the former where the aggregator adds the noise, the latter where hospitals do.
+    """
+    if dp.place == "server":
+        return float(np.mean(state.aggregates)) if state.aggregates else 0.0
+    plan = replace(subject.plan, update_dp=None)
+    site = subject.truth.sites[0]
+    wire.enter_process()
+    source = Simulated(plan, subject.truth.sites, replace(subject.attack, attacks={}))
+    shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
+    settings = wire.settings(plan.digest)
+    asked = wire.ask(1, ended.initial, settings, [1], type_=shown)
+    (reply,) = ended.answer({1: source}, asked, [wire.context(1, 0)])
+    update = _update(plan, reply, len(ended.initial))
+    if update is None:
+        return 0.0
+    averaging = subject.plan.averaging
+    uploaded = dp.uploaded(update, averaging, site.key.stream("dp-update", 1))
+    share = dp.share(averaging, site.key.stream("dp-share", 1)) * averaging.step
+    return moved(uploaded + share, update)
 
 
 def _is_plain_mean(plan: FederationPlan) -> bool:

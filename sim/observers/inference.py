@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
+from sim.inference.attribute import attribute
 from sim.inference.holdings import holdings
 from sim.inference.inquiry import Inquiry
 from sim.inference.membership import membership
+from sim.inference.prevalence import prevalence
+from sim.inference.source import source
 from sim.types import Inference, Members, Question, Records, SeenRound, Updates, View
 
 # questions -> how they are asked and scored
-INQUIRIES: Final[Mapping[Question, Callable[[Inquiry], Findings]]] = {"membership": membership}
+INQUIRIES: Final[Mapping[Question, Callable[[Inquiry], Findings]]] = {
+    "membership": membership,
+    "source": source,
+    "attribute": attribute,
+    "prevalence": prevalence,
+}
 
 # weights before and after, rows of the view, their members and weights; no rows: an empty matrix
 Stored: TypeAlias = tuple[Weights, Weights, Updates, Members, NDArray[np.float64] | None]

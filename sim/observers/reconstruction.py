@@ -11,11 +11,13 @@ from sim import returned
 from sim.design.batches import drawn
 from sim.design.plan import FederationPlan
 from sim.design.simulated import Simulated
+from sim.design.site import Site
 from sim.evidence import Inverted, Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.unrolled import Unrolled
 from sim.observers.beside import beside, gallery, image_outcomes, scored_images
+from sim.observers.fields import Behind, field_outcomes, field_scores
 from sim.types import Guess, ImageSchema, Inversion, Observation, Records, Vector, View
 
 
@@ -81,8 +83,8 @@ class ReconstructionObserver:
 
     def _guesses(self, name: str, attack: Inversion, seen: Observation, round_: int) -> list[Guess]:
         draws = self.subject.attack.key.stream("attack", name, round_)
-        n_features = self.subject.plan.columns.n_features
-        return returned.guesses(attack, attack(seen, draws), len(seen.view.rows), n_features)
+        made = attack(seen, draws)
+        return returned.guesses(attack, made, len(seen.view.rows), self.subject.plan.columns)
 
     def findings(self, ended: Ended) -> Findings:
         """What the inversion recovered; nothing without one."""
@@ -131,9 +133,17 @@ def score(
     recovered = [error for error in errors if np.isfinite(error)]
     n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
     images = None
+    fields = None
     if isinstance(schema, ImageSchema):
         draws = subject.attack.key.stream("attack", name, round_, "random images")
         images = scored_images(schema, found, from_null, draws)
+    else:
+        rows = zip(view.members, guesses, null, strict=True)
+        behind = [_behind(hospitals, round_, *row) for row in rows]
+        everybody = np.concatenate([site.records.features for site in subject.truth.sites])
+        draws = subject.attack.key.stream("attack", name, round_, "random rows")
+        fields = field_scores(schema, behind, everybody, draws)
+    own = {one.hospital: site_of(hospitals, round_, one.hospital).records.features for one in found}
     n = len(recovered)
     largest = max(recovered, default=None)
     nobody = "no record was attacked"
@@ -143,36 +153,70 @@ def score(
         outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
         outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
         *image_outcomes(images),
-        *_prevalence(hospitals, round_, view, guesses),
+        *field_outcomes(fields),
+        *_prevalence(hospitals, round_, view, guesses, null),
     ]
     details = Inverted(
         attack=name,
         round=round_,
         n_guesses=sum(len(guess.records) for guess in guesses),
         records_in_row=records_behind(hospitals, round_, view),
-        gallery=gallery(schema, found) if subject.show_records else [],
+        gallery=gallery(schema, found, own) if subject.show_records else [],
         images=images,
+        fields=fields,
+        pixels=(schema.low, schema.high) if isinstance(schema, ImageSchema) else None,
     )
     return details, outcomes
 
 
+def _behind(
+    hospitals: Simulated, round_: int, members: Sequence[str], guess: Guess, null: Guess
+) -> Behind:
+    """The records of the hospitals behind a row, with what was guessed of them."""
+    each = [used(hospitals, round_, hospital).features for hospital in members]
+    own = [site_of(hospitals, round_, hospital).records.features for hospital in members]
+    names = [name for name, records in zip(members, each, strict=True) for _ in records]
+    return Behind(names, np.concatenate(each), np.concatenate(own), guess, null)
+
+
 def _prevalence(
-    hospitals: Simulated, round_: int, view: View, guesses: Sequence[Guess]
+    hospitals: Simulated,
+    round_: int,
+    view: View,
+    guesses: Sequence[Guess],
+    null: Sequence[Guess],
 ) -> list[Outcome]:
-    """How far guessed shares of records with the condition are off, where any was guessed."""
+    """How far guessed shares of records with the condition are off, where any was guessed.
+
+    Beside them stand the shares guessed from shuffled rows, and the consortium's own share.
+    """
+    plan = hospitals.plan
+    of_all = [site_of(hospitals, round_, one).records.labels for one in plan.hospitals]
+    common = float(np.concatenate(of_all).mean())
     gaps = dict[tuple[str, ...], float]()
-    for members, guess in zip(view.members, guesses, strict=True):
+    of_null = list[float]()
+    of_common = list[float]()
+    for members, guess, blind in zip(view.members, guesses, null, strict=True):
         each = [used(hospitals, round_, hospital).labels for hospital in members]
         labels = np.concatenate(each)
         # private training may draw no record
         if guess.prevalence is not None and len(labels):
-            gaps[members] = abs(guess.prevalence - float(labels.mean()))
+            share = float(labels.mean())
+            gaps[members] = abs(guess.prevalence - share)
+            of_common.append(abs(common - share))
+            if blind.prevalence is not None:
+                of_null.append(abs(blind.prevalence - share))
     if not gaps:
         return []
+    n = len(gaps)
     alone = [(members[0], gap) for members, gap in gaps.items() if len(members) == 1]
+    shuffled_error = float(np.mean(of_null)) if of_null else None
+    nobody = "no share was guessed from shuffled updates"
     return [
-        outcome("prevalence_error", float(np.mean(list(gaps.values()))), len(gaps)),
+        outcome("prevalence_error", float(np.mean(list(gaps.values()))), n),
         *(outcome("prevalence_error", gap, 1, hospital=hospital) for hospital, gap in alone),
+        outcome("prevalence_error_shuffled", shuffled_error, len(of_null), undefined=nobody),
+        outcome("prevalence_error_common", float(np.mean(of_common)), n),
     ]
 
 
@@ -184,10 +228,15 @@ def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:
     ]
 
 
+def site_of(hospitals: Simulated, round_: int, hospital: str) -> Site:
+    """A hospital as it trains in a round."""
+    return hospitals.site(hospitals.plan.hospitals.index(hospital), round_)
+
+
 def used(hospitals: Simulated, round_: int, hospital: str) -> Records:
     """The records that a hospital trained on in a round, each once."""
     plan = hospitals.plan
-    site = hospitals.site(plan.hospitals.index(hospital), round_)
+    site = site_of(hospitals, round_, hospital)
     training = site.training or plan.training
     n = len(site.records)
     counted = None if plan.dp is None else plan.dp.counted(n)

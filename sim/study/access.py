@@ -71,6 +71,7 @@ def undefended(plan: FederationPlan) -> FederationPlan:
         chain=made((), mean, None),
         secagg=cast(SecureAggregation, built("secagg", {SELF: CLEAR}, packages)),
         dp=None,
+        update_dp=None,
     )
 
 
@@ -97,20 +98,21 @@ class _Design:
     def _hospital(self) -> dict[str, str]:
         cells = self._of_models
         if self.shows == "sum" and self._n_hospitals == 2:
-            cells[UPDATE] = self._update(DERIVES)
+            cells[UPDATE] = self._of_noised(DERIVES)
         return cells
 
     @property
     def _colluding(self) -> dict[str, str]:
         cells = self._of_models
         if self.shows == "sum":
-            cells[UPDATE] = self._update(_from(self._n_hospitals - 1))
+            cells[UPDATE] = self._of_noised(_from(self._n_hospitals - 1))
         return cells
 
     @property
     def _aggregator(self) -> dict[str, str]:
         hides = self.plan.is_hiding
-        cells = {SUM: SEES if len(self.plan.groups(1)) == 1 else DERIVES, MODEL: SEES}
+        whole = SEES if len(self.plan.groups(1)) == 1 else DERIVES
+        cells = {SUM: f"{whole}{self._of_sum}", MODEL: SEES}
         cells[GROUP] = SEES if hides else DERIVES
         if not hides:
             cells[UPDATE] = self._update(SEES)
@@ -146,7 +148,7 @@ class _Design:
         """What follows from the common model of each round."""
         cells = {MODEL: SEES}
         if self.shows == "sum":
-            cells[SUM] = DERIVES
+            cells[SUM] = DERIVES if self.plan.update_dp is None else f"{DERIVES}, noised"
         if self.shows == "row":
             one = f"{DERIVES}, not whose"
             cells |= {GROUP: one} if self.plan.is_hiding else {UPDATE: self._update(one)}
@@ -205,7 +207,20 @@ class _Design:
         return min(others, parameters.colluders(self._n_hospitals))
 
     def _update(self, degree: str) -> str:
-        return degree if degree == NO or self.plan.dp is None else f"{degree}, noised"
+        dp = self.plan.update_dp
+        noised = self.plan.dp is not None or (dp is not None and dp.place == "hospital")
+        return f"{degree}, noised" if degree != NO and noised else degree
+
+    def _of_noised(self, degree: str) -> str:
+        """A degree to which a party learns of updates from a mean that may be noised."""
+        is_noised = degree != NO and self.plan.update_dp is not None
+        return f"{degree}, noised" if is_noised else self._update(degree)
+
+    @property
+    def _of_sum(self) -> str:
+        """What is added to what the aggregator learns of a sum: whether hospitals noise it."""
+        dp = self.plan.update_dp
+        return "" if dp is None or dp.place == "server" else ", noised"
 
 
 def _from(number: int) -> str:

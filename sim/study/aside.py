@@ -1,51 +1,97 @@
-"""Calls that another process does while this one goes on."""
+"""Calls that this process shares with another one."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import ParamSpec
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from sim.errors import RefusedError
 from sim.interrupts import finishing
 from sim.study.processes import PROCESSES, is_warm
 
 P = ParamSpec("P")
+T = TypeVar("T")
 ENDED = "a process was ended from outside, perhaps for lack of memory; finished runs are stored"
 
 
 @contextmanager
-def aside(call: Callable[P, object]) -> Iterator[Callable[P, object]]:
-    """``call`` as a process of its own does it, without an answer.
+def aside(call: Callable[P, T]) -> Iterator[Shared[P, T]]:
+    """Calls of ``call`` that another process shares with this one; it ends with this block.
 
-    All calls are done when this block ends, which raises what the first failed one has raised. The
-    calls are done here if there is no process to fork that one from.
+    All are done here if there is no process to fork that one from.
     """
     if not is_warm():
-        yield call
+        yield Shared(call)
         return
     ours, theirs = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=_serve, args=(theirs, call), daemon=True)
+    process = PROCESSES.Process(target=_serve, args=(theirs,), daemon=True)
     with finishing():  # so that an interrupt finds it among the processes to end
         process.start()
     theirs.close()
-
-    def send(*values: P.args, **named: P.kwargs) -> None:
-        with _there():
-            ours.send((values, named))
-
     try:
-        yield send
-        with _there():
-            ours.send(None)
-            failure: Exception | None = ours.recv()
+        yield Shared(call, ours)
     finally:
         process.kill()
         process.join()
         ours.close()
-    if failure is not None:
-        raise failure
+
+
+class Shared(Generic[P, T]):
+    """Calls that are asked for one after the other.
+
+    The other process does them from the first one on while this one goes on; this one does from the
+    last one on what is left when it asks for the answers.
+    """
+
+    def __init__(self, call: Callable[P, T], other: Connection | None = None) -> None:
+        """``other``: the way to the other process, which does one call at a time."""
+        self._call = call
+        self._other = other
+        self._waiting = deque[Callable[[], T]]()
+        self._first = list[T]()
+        self._is_busy = False
+
+    def ask(self, *values: P.args, **named: P.kwargs) -> None:
+        """Ask for one call. Raises as ``answers`` does, of earlier calls."""
+        self._waiting.append(partial(self._call, *values, **named))
+        self._exchange()
+
+    def answers(self) -> list[T]:
+        """What each call has returned, in the order in which they were asked for.
+
+        Raises what a call has raised, and ``RefusedError`` if the other process is gone.
+        """
+        last = deque[T]()
+        while self._waiting:
+            last.appendleft(self._waiting.pop()())
+            self._exchange()
+        if self._is_busy:
+            self._take()
+        return [*self._first, *last]
+
+    def _exchange(self) -> None:
+        """Take the other process's answer if it is there, and give it the next call."""
+        if self._other is None:
+            return
+        if self._is_busy and self._other.poll():
+            self._take()
+        if self._waiting and not self._is_busy:
+            with _there():
+                self._other.send(self._waiting.popleft())
+            self._is_busy = True
+
+    def _take(self) -> None:
+        assert self._other is not None
+        with _there():
+            answer, failure = self._other.recv()
+        self._is_busy = False
+        if failure is not None:
+            raise failure
+        self._first.append(answer)
 
 
 @contextmanager
@@ -57,16 +103,17 @@ def _there() -> Iterator[None]:
         raise RefusedError(ENDED) from None
 
 
-def _serve(pipe: Connection, call: Callable[..., object]) -> None:
-    """Do each call that comes, up to one that fails; send its exception, or None, in the end."""
-    failure = None
+def _serve(pipe: Connection) -> None:
+    """Do each call that comes, and send what it returns, or the exception that it raises."""
     try:
-        while (given := pipe.recv()) is not None:
-            if failure is None:
-                try:
-                    call(*given[0], **given[1])
-                except Exception as error:
-                    failure = error
-        pipe.send(failure)
+        while True:
+            pipe.send(_answer(pipe.recv()))
     except (EOFError, ConnectionError):
         return  # who asked is gone
+
+
+def _answer(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    try:
+        return call(), None
+    except Exception as error:
+        return None, error

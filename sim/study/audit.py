@@ -93,7 +93,8 @@ def _planned(experiment: Experiment, asked: Asked) -> Planned:
     if experiment.attack_plan.attacks:
         raise InputError("attack", experiment.attack, "expected none: an audit attacks by itself")
     if dp is None:
-        raise InputError("dp", "none", "expected private training of records, as in dp=record")
+        found = "none" if plan.update_dp is None else type(plan.update_dp).__name__
+        raise InputError("dp", found, "expected private training of records, as in dp=record")
     n_params = plan.network.n_params
     if asked.canaries > n_params:
         expected = f"expected at most {n_params:,}, the parameters of the model"

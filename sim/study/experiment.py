@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sim import limits, plugins, returned
 from sim.blame import blaming
 from sim.config import plain
-from sim.config.build import build, built
+from sim.config.build import build, built, mechanisms
 from sim.config.groups import address_of, canonical
 from sim.config.settings import ORDERED, Adversary, Policy, Settings, first
 from sim.datasets import checks
@@ -127,9 +127,11 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     }
     for name, node in settings.steps.items():
         built(f"steps.{name}", node, packages)
-    for group in ("aggregator", "server_optimizer", "secagg", "dp"):
+    for group in ("aggregator", "server_optimizer", "secagg"):
         if getattr(settings, group):
             built(group, getattr(settings, group), packages)
+    for place, node in mechanisms(settings.dp).items():
+        built(place, node, packages)
     return attacks
 
 
@@ -263,7 +265,7 @@ def targets(settings: Settings) -> list[str]:
         settings.aggregator,
         settings.server_optimizer,
         settings.secagg,
-        settings.dp or {},
+        *mechanisms(settings.dp).values(),
     ]
     nodes = [*single, *settings.attack.values(), *settings.steps.values()]
     return [str(node["_target_"]) for node in nodes if node and "_target_" in node]

@@ -27,6 +27,7 @@ from sim.names import CLIENT_APP, RAY, TOGETHER, named
 from sim.observers.clipping import clipped
 from sim.observers.engagement import EngagementObserver
 from sim.observers.evaluation import Evaluation
+from sim.observers.final_model import FinalModelObserver
 from sim.observers.inference import InferenceObserver
 from sim.observers.influence import Influence
 from sim.observers.isolation import IsolationObserver
@@ -59,6 +60,7 @@ STANDARD: tuple[Measure, ...] = (  # of every run
     EngagementObserver,
     QuantizingObserver,
     TrafficObserver,
+    FinalModelObserver,
 )
 ATTACK_FREE: tuple[Measure, ...] = (Influence,)  # of a run that nobody attacks
 

@@ -57,12 +57,14 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
     seeds = None if stated is None else compose.seeds(stated, first)
     made, refused = designs.experiments(asked, names, (first,) if seeds is None else seeds[:1])
     control = [one for one in made if one.attack == designs.NONE][-1]
+    read = _records_read(control)
     facts = Facts(
         config=control.config,
         n_hostile=control.settings.adversary.n_hostile,
         needs=_needs(able),
         refused=refused,
-        records=_records_read(control),
+        records=sum(read),
+        of_hospital=max(read),
         images=isinstance(control.plan.columns, ImageSchema),
         trips=len(control.plan.trips),
     )
@@ -81,11 +83,11 @@ def _needs(attacks: Sequence[str]) -> dict[str, Level]:
     return {name: level for name, text in stated.items() for level in LEVELS if level == text}
 
 
-def _records_read(experiment: Experiment) -> int:
-    """How many records the hospitals train on in a round."""
+def _records_read(experiment: Experiment) -> list[int]:
+    """How many records each hospital trains on in a round."""
     training = experiment.settings.training
     sizes = [len(hospital.train) for hospital in experiment.consortium.hospitals]
-    return sum(min(size, training.steps(size) * training.batch_size) for size in sizes)
+    return [min(size, training.steps(size) * training.batch_size) for size in sizes]
 
 
 def assessed(design: Design, planned: Runs, chain: Chain, stated: Mapping[str, int]) -> Assessment:

@@ -50,6 +50,7 @@ def _rows(plan: FederationPlan) -> str:
     n_hospitals = len(plan.hospitals)
     groups = plan.groups(1)
     noise = ", clipped and noised in the hospital" if plan.dp is not None else ""
+    noise += _noise_on_updates(plan)
     if not plan.is_hiding:
         counts = "record counts" if plan.states_counts else "no record counts but the agreed one"
         return f"{n_hospitals} updates, one for each hospital{noise}; {counts}"
@@ -59,6 +60,17 @@ def _rows(plan: FederationPlan) -> str:
     drawn = "drawn anew in each round" if plan.secagg.is_redrawn else "the same in all rounds"
     sizes = _either(groups)
     return f"{len(groups)} sums of {sizes} updates each{noise}, groups {drawn}; {counts}"
+
+
+def _noise_on_updates(plan: FederationPlan) -> str:
+    """How whole updates are noised before the aggregator gets them, in words."""
+    if plan.update_dp is None:
+        return ""
+    if plan.update_dp.place == "server":
+        return " without noise on it, for the aggregator is trusted to add it"
+    if plan.update_dp.place == "distributed":
+        return ", clipped, with a share of noise from each hospital"
+    return ", clipped and noised as a whole in the hospital"
 
 
 def _either(groups: Members) -> str:
@@ -129,6 +141,19 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                     "The rule gives every hospital one vote whatever its size, and leaves out or"
                     " outvotes those that differ from the rest; what that costs each hospital with"
                     " nobody attacking is measured."
+                ),
+            )
+        )
+    if plan.update_dp is not None:
+        n = len(plan.hospitals)
+        found.append(
+            Conflict(
+                id="dp-few-hospitals",
+                between="privacy of whole updates and few hospitals",
+                text=(
+                    f"The noise hides any of {n} updates in a mean of {n}; it does not shrink with"
+                    " records, only with hospitals, and with few of them it outweighs what is"
+                    " learned."
                 ),
             )
         )

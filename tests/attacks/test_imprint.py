@@ -36,8 +36,13 @@ def ran(*words: str) -> RunRecord:
     return run(experiment(*words))
 
 
-def gaussian(n_bins: int, n: int, number: int, lr: float = 0.1, n_steps: int = 1) -> float:
-    """The share of a batch of gaussian records that is read; thresholds are those of their CDF."""
+def gaussian(
+    n_bins: int, n: int, number: int, *, n_steps: int = 1, noise: float = 0
+) -> tuple[float, bool]:
+    """The share of a batch of gaussian records that is read, and whether the model is flagged.
+
+    Thresholds are those of their CDF. ``noise``: in the direction of each neuron, of its length.
+    """
     rng = stream(0, "imprint", n_bins, n, number)
     features = rng.normal(size=(n, N_FEATURES))
     labels = (rng.random(n) < 0.5).astype(np.float64)
@@ -45,12 +50,14 @@ def gaussian(n_bins: int, n: int, number: int, lr: float = 0.1, n_steps: int = 1
     direction /= np.linalg.norm(direction)
     network = FullyConnected((N_FEATURES, n_bins, 1))
     weights = imprinted([(n_bins, N_FEATURES), (1, n_bins)], direction, 0.0)
-    training = ONE_STEP.model_copy(update={"batch_size": n, "lr": lr, "local_steps": n_steps})
+    size = n_bins * N_FEATURES
+    weights[:size] += noise / np.sqrt(N_FEATURES) * rng.normal(size=size).astype(np.float32)
+    training = ONE_STEP.model_copy(update={"batch_size": n, "local_steps": n_steps})
     (row,) = Unrolled(network, weights, training)(features[None], labels[None])
     view = View(row[None].astype(np.float32), (("a",),))
     seen = Observation(view, weights, network.layout, SCHEMA)
     (guess,) = Imprint()(seen, rng)
-    return found(features, guess.records)
+    return found(features, guess.records), is_imprinted(weights, network.layout)
 
 
 def found(features: np.ndarray, guesses: np.ndarray) -> float:
@@ -63,15 +70,15 @@ def found(features: np.ndarray, guesses: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("n_bins", "n"), [(64, 16), (128, 64)])
 def test_as_many_records_are_read_as_are_alone_in_their_bin(n_bins: int, n: int) -> None:
-    each = [gaussian(n_bins, n, number) for number in range(40)]
+    each = [gaussian(n_bins, n, number)[0] for number in range(40)]
     expected = (1 - 1 / n_bins) ** (n - 1)
     error = np.std(each) / np.sqrt(len(each))
     assert abs(np.mean(each) - expected) <= 3 * error + 0.01
 
 
 def test_several_local_steps_leave_little() -> None:
-    assert gaussian(256, 16, 0, n_steps=1) > 0.8
-    assert gaussian(256, 16, 0, n_steps=5) < 0.4
+    assert gaussian(256, 16, 0, n_steps=1)[0] > 0.8
+    assert gaussian(256, 16, 0, n_steps=5)[0] < 0.4
 
 
 @pytest.mark.parametrize("hidden", ["[256]", "[256,12]"])
@@ -171,18 +178,40 @@ def test_every_imprint_is_flagged_and_no_first_weights_are(n_bins: int) -> None:
         assert not is_imprinted(network.initialize(rng), network.layout)
 
 
-def test_rows_that_are_nearly_alike_are_flagged_too_and_few_inputs_are_not_compared() -> None:
+def test_neurons_that_are_moved_apart_until_they_pass_read_less() -> None:
+    alike, near, apart = (
+        [gaussian(1024, 64, number, noise=noise) for number in range(3)] for noise in (0, 0.6, 2)
+    )
+    assert all(flagged for _, flagged in (*alike, *near))
+    assert not any(flagged for _, flagged in apart)
+    assert min(share for share, _ in alike) > 0.8
+    assert max(share for share, _ in apart) < 0.05
+
+
+def test_of_few_records_a_model_that_passes_still_reads_more_than_a_random_one() -> None:
+    passing, random = (
+        [gaussian(64, 8, number, noise=noise) for number in range(12)] for noise in (1, 20)
+    )
+    assert not any(flagged for _, flagged in passing)
+    assert np.mean([share for share, _ in passing]) > 0.1 + np.mean([share for share, _ in random])
+
+
+@pytest.mark.parametrize("n_features", [2, 3, 4, 9])
+def test_few_inputs_make_no_honest_model_suspicious(n_features: int) -> None:
+    fields = SCHEMA.fields[:n_features]
+    schema = TableSchema(fields, n_features)
+    network = MLP([1024])(schema)
+    stage = Stage(1, ("a",), network.initialize(stream(0, "x")), network.layout, schema)
+    for number in range(5):
+        rng = stream(0, "narrow", number)
+        assert not is_imprinted(network.initialize(rng), network.layout)
+        assert is_imprinted(Imprint().crafted(stage, rng), network.layout)
+
+
+def test_weights_without_a_direction_are_not_flagged() -> None:
     network = FullyConnected((N_FEATURES, 64, 1))
-    stage = Stage(1, ("a",), network.initialize(stream(0, "x")), network.layout, SCHEMA)
-    weights = Imprint().crafted(stage, stream(0, "x"))
-    rng = stream(0, "near")
-    for noise, flagged in ((1e-3, True), (0.1, False)):
-        moved = weights * (1 + noise * rng.normal(size=weights.shape))
-        assert is_imprinted(moved, network.layout) == flagged
-    narrow = MLP([1024])(replace(SCHEMA, fields=SCHEMA.fields[:3], n_features=3))
-    assert not is_imprinted(narrow.initialize(rng), narrow.layout)
-    for broken in (np.zeros_like(weights), np.full_like(weights, np.nan)):
-        assert not is_imprinted(broken, network.layout)
+    for value in (0.0, np.nan):
+        assert not is_imprinted(np.full(network.n_params, value, np.float32), network.layout)
 
 
 def test_no_honest_model_is_flagged_after_training() -> None:
@@ -209,7 +238,7 @@ def test_hospitals_that_look_for_an_imprint_refuse_it() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_bins", "n"), [(128, 64), (512, 64), (1024, 64)])
 def test_200_batches_are_read_as_far_as_expected(n_bins: int, n: int, capsys) -> None:
-    each = [gaussian(n_bins, n, number) for number in range(200)]
+    each = [gaussian(n_bins, n, number)[0] for number in range(200)]
     expected = (1 - 1 / n_bins) ** (n - 1)
     error = np.std(each) / np.sqrt(len(each))
     with capsys.disabled():

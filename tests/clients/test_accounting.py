@@ -15,6 +15,7 @@ from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from clients import accounting
 from clients.accounting import (
     ANSWERS,
     LEAST_TARGET,
@@ -26,6 +27,9 @@ from clients.accounting import (
     true_positives,
 )
 from sim.errors import InputError
+from sim.evidence.one_run import distance
+from tests.clients.test_relations import private
+from tests.federation import experiment
 
 DELTA = 1e-5
 ADD = Terms("add_remove", DELTA)
@@ -154,6 +158,23 @@ def test_small_budgets_are_answered_too(target: float) -> None:
     assert 0.999 * target <= spent(((noise, 1 / 6, 90),), ADD) <= target
 
 
+@pytest.mark.parametrize(("target", "rate"), [(0.1, 1e-3), (8.0, 2e-4)])
+def test_rare_sampling_over_many_steps_is_answered_within_seconds(
+    target: float, rate: float
+) -> None:
+    terms = REPLACE
+    start = time.process_time()
+    noise = calibrated(target, rate, 20_000, terms)
+    assert time.process_time() - start < 10
+    assert 0.998 * target <= spent(((noise, rate, 20_000),), terms) <= target
+
+
+def test_sampling_that_is_too_rare_is_refused() -> None:
+    training = experiment("training.rounds=1", "training.batch_size=1").plan.training
+    with pytest.raises(InputError, match="a ten-thousandth of the records"):
+        private(noise_multiplier=1.0, target_epsilon=None).check({"a": 20_000}, training)
+
+
 def test_a_budget_that_no_noise_gives_is_refused_and_not_searched_for_long() -> None:
     start = time.process_time()
     with pytest.raises(InputError, match=r"^dp\.target_epsilon=0\.001: expected a budget that "):
@@ -219,3 +240,39 @@ def test_what_an_attacker_reaches_is_what_a_simulated_one_reaches_and_no_less() 
         above = np.cumsum(out[::-1]) <= false  # the ratio grows with x
         reached = member[::-1][above].sum()
         assert reached <= true_positives(((noise, rate, 1),), ADD, false) <= 1.05 * reached
+
+
+@pytest.mark.parametrize("terms", [ADD, REPLACE], ids=["add_remove", "replace"])
+@pytest.mark.parametrize(
+    "history",
+    [((2.517, 1 / 9, 360),), ((10.0, 1.0, 20),), ((0.7, 0.05, 100), (1.5, 0.2, 50))],
+    ids=["training", "full", "two noises"],
+)
+def test_what_an_attacker_reaches_is_what_riskcal_computes(
+    history: tuple[tuple[float, float, int], ...], terms: Terms
+) -> None:
+    """Another implementation, from the same distribution of losses; ours is an upper bound."""
+    analysis = pytest.importorskip("riskcal.analysis")
+    interval = min(accounting._interval(noise, rate) for noise, rate, _ in history)
+    losses = accounting.composed(history, terms.relation, interval / 2)
+    theirs = float(analysis.get_advantage_from_pld(losses))
+    assert advantage(history, terms) == pytest.approx(theirs, rel=1e-9)
+    for false in (0.01, 0.001):
+        missed = float(np.asarray(analysis.get_beta_from_pld(losses, alpha=false)))
+        found = true_positives(history, terms, false)
+        assert 1 - missed - 1e-9 <= found <= (1 - missed) * (1 + 2e-4)
+
+
+@pytest.mark.parametrize("terms", [ADD, REPLACE], ids=["add_remove", "replace"])
+@pytest.mark.parametrize(
+    ("noise", "rate", "steps"), [(2.5, 1 / 9, 360), (1.0, 0.1, 200), (1.5, 0.25, 30)]
+)
+def test_gaussians_of_the_same_epsilon_and_delta_give_more_away_than_private_training(
+    noise: float, rate: float, steps: int, terms: Terms
+) -> None:
+    """So an audit in the f-DP form, which takes them for the claim, does not accuse too much."""
+    history = ((noise, rate, steps),)
+    mu = distance(spent(history, terms), terms.delta)
+    for false in (1e-3, 0.01, 0.1, 0.5):
+        reached = true_positives(history, terms, false)
+        assert reached <= ndtr(mu + ndtri(false)) * (1 + 2e-4)

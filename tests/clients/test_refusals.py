@@ -16,10 +16,11 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from attacks.inversion.analytic import AnalyticInversion
 from clients.app import fit, hospital_app, together
 from sim.datasets.encoding import matching
+from sim.design.batches import sample_rate
 from sim.design.plan import FederationPlan, read
 from sim.design.refusals import REFUSED, SENTENCES
 from sim.design.simulated import Simulated
-from sim.design.site import PrivacyPolicy, Site, Source, after_a_round, spent
+from sim.design.site import PrivacyPolicy, Site, Source, added, after_a_round, spent
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.federation import wire
@@ -109,6 +110,34 @@ def test_a_round_that_would_spend_more_than_the_policy_allows_is_refused_by_name
     assert record.value("epsilon", worst) == pytest.approx(of_one_round)
     assert of_one_round < between
     assert record.value("epsilon") == pytest.approx(max(of_one_round, ordered[-2]))
+
+
+@each_engine
+def test_a_consortium_ends_where_it_is_to_end_with_the_first_spent_budget(engine: str) -> None:
+    words = (*SMALL, *PRIVATE, "training.rounds=4")
+    design = experiment(*words)
+    site = max(design.truth.sites, key=lambda site: spent(design.plan, len(site.records)))
+    history = list[tuple[float, float, int]]()
+    two_rounds = 0.0
+    for _ in range(2):
+        two_rounds = after_a_round(design.plan, len(site.records), history)
+        rate = sample_rate(len(site.records), design.plan.training)
+        history = added(history, (1.0, rate, design.plan.training.steps(len(site.records))))
+    budget = (f"policy.max_epsilon={two_rounds}", f"policy.hospitals=[{site.name}]")
+    record = ENGINES[engine](experiment(*words, *budget, "server.on_spent=end"))
+    # nobody is asked in round 4
+    assert [(entry.round, entry.hospital) for entry in record.screened] == [(3, site.name)]
+    assert record.skipped_rounds == [3, 4]
+    assert {skip.cause for skip in record.skips} == {"spent"}
+    assert {"the consortium ended in round 3" in skip.reason for skip in record.skips} == {True}
+    assert record.privacy is not None
+    rounds = {one.hospital: one.steps / 2 for one in record.privacy.hospitals}
+    assert rounds == {name: 2 if name == site.name else 3 for name in NAMES}
+    assert record.value("epsilon", site.name) == pytest.approx(two_rounds)
+    assert record.config["server"]["on_spent"] == "end"
+    goes_on = ENGINES[engine](experiment(*words, *budget))
+    assert goes_on.skipped_rounds == []
+    assert [entry.round for entry in goes_on.screened] == [3, 4]
 
 
 @each_engine

@@ -21,6 +21,9 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"conflicts\[groups-redraw\].*",
     r"isolation",
     r"membership",
+    r"noised",
+    r"statements.*",  # of differential privacy
+    r"config\.(server\.on_spent|dp\.records_per_patient)",
     r"config\.secagg\.agreement",
     r"unmasking",  # what it withstands
     r"outcomes\[(messages|bytes_sent|bytes_received),.*",

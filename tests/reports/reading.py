@@ -60,12 +60,9 @@ def everything() -> list[RunRecord]:
 
 def html_of(records, **manifest) -> str:
     """The page without its figures."""
-    return page.render(
-        tables.one_study(records),
-        dict.fromkeys(page.MANIFEST) | manifest,
-        {},
-        show_reconstructions=False,
-    )
+    known = dict.fromkeys(page.MANIFEST) | manifest
+    ordered = tables.one_study(records)
+    return page.render(page.content(ordered, known, show_reconstructions=False), {})
 
 
 def text_of(html: str) -> str:

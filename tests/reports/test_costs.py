@@ -127,9 +127,9 @@ def test_markdown_has_a_line_for_each_of_them() -> None:
 
 
 def html_of(records: list[RunRecord]) -> str:
-    return page.render(
-        tables.one_study(records), dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False
-    )
+    known = dict.fromkeys(page.MANIFEST)
+    values = page.content(tables.one_study(records), known, show_reconstructions=False)
+    return page.render(values, {})
 
 
 def test_the_page_has_the_table_and_one_without_those_figures_has_none() -> None:

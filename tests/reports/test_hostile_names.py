@@ -184,7 +184,7 @@ def test_the_page_shows_every_name_and_none_acts_on_the_text_around_it() -> None
         "python": "\x1b[2J",
     }
     shown = (
-        page.render(records, manifest, {}, show_reconstructions=False)
+        page.render(page.content(records, manifest, show_reconstructions=False), {})
         .encode("utf-8")
         .decode("utf-8")
     )

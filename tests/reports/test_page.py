@@ -22,6 +22,7 @@ from sim.evidence import (
 from tests.records import (
     addressed,
     make_conflict,
+    make_fields,
     make_hospitals,
     make_images,
     make_inversion,
@@ -48,7 +49,7 @@ def folder(tmp_path):
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """Pages without figures, for tests of what they state: drawing takes most of the time."""
-    monkeypatch.setattr(page, "draw", lambda *_: {})
+    monkeypatch.setattr(page, "draw", lambda *_, **__: {})
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,7 @@ def test_page_has_every_part_and_its_figures(whole):
         "hospital_effects",
         "convergence",
         "reconstruction",
+        "gallery",
         "privacy_spent",
     }
     assert all(f'id="fig-{name}"' in html for name in pictures)
@@ -274,6 +276,25 @@ def test_images_are_scored_beside_those_that_need_no_attack():
         "random pixels 16 0.25 6.0 -0.01",
     ):
         assert row in " ".join(text.split())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_each_field_is_scored_beside_rows_that_need_no_attack_with_what_the_attacker_can_tell():
+    records = [
+        make_record(attack="tableak", inversion=make_fields(), seed=s, public=False)
+        for s in range(2)
+    ]
+    text = " ".join(text_of(html_of(records)).split())
+    assert "tableak no defense age 8 75 % 0.80 25 % 50 % 50 %" in text
+    assert "tableak no defense sex 8 100 % \N{EN DASH} 50 % 50 % 0 %" in text
+    assert "88 % of the fields of 8 attacked records were guessed right, 38 % from shuffled" in text
+    assert "All fields of 6 records were right; 4 were singled out" in text
+    assert "surest, 100 % were right, of the other half 75 %" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_page_without_scores_of_fields_has_no_table_of_them():
+    assert "Which fields the attacker knows" not in html_of([make_record(inversion=make_images())])
 
 
 def test_page_escapes_hostile_names():

@@ -171,7 +171,8 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
         sound(defense="none"),
         stopped(make_skip(1), make_skip(2)),
     ]
-    html = page.render(records, dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False)
+    known = dict.fromkeys(page.MANIFEST)
+    html = page.render(page.content(records, known, show_reconstructions=False), {})
     first = skipped.sentences(records)[0]
     assert html.index(first) < html.index("What was found")
     text = printed(terminal.closing(records))
@@ -194,7 +195,8 @@ def test_of_a_run_that_skipped_every_round_no_figure_is_stated_and_each_fact_onc
     ]
     assert "convergence" in page.draw([sound()])
     assert "convergence" not in page.draw([everything])
-    html = page.render([everything], dict.fromkeys(page.MANIFEST), {}, show_reconstructions=False)
+    known = dict.fromkeys(page.MANIFEST)
+    html = page.render(page.content([everything], known, show_reconstructions=False), {})
     assert (
         html.count("gave a new model, so that no figure")
         == html.count("4 of 4 rounds skipped")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reports import sweeps
+from reports.figures import style
 from reports.sweeps import Sweep
 from sim.evidence import EVIDENCE, RESULT_COLUMNS
 from tests.commands import FAST, LOCKSTEP, results, wardround
@@ -105,7 +106,8 @@ def test_what_differs_between_runs_is_a_column_and_an_axis(
     assert len(axes.get_xticks()) == len(
         {row[sweep.axis] for row in sweep.runs.iter_rows(named=True)}
     )
-    page = sweeps.render(sweep, {"command": "wardround run -m"}, sweeps.draw(sweep))
+    svg = style.svg(sweeps.draw(sweep), "sweep")
+    page = sweeps.render(sweep, {"command": "wardround run -m"}, svg)
     assert all(f"<th>{name}</th>" in page for name in columns)
 
 

@@ -50,9 +50,9 @@ def study(name: str) -> tuple[tuple[RunRecord, ...], str]:
 
 def page_of(records: Sequence[RunRecord], manifest: dict[str, Any] | None = None) -> str:
     known = dict.fromkeys(page.MANIFEST) | (manifest or {})
-    return page.render(
-        records, known, {"heat_map": Figure(figsize=(1, 1))}, show_reconstructions=False
-    )
+    svg = style.svg(Figure(figsize=(1, 1)), "heat_map")
+    values = page.content(records, known, show_reconstructions=False)
+    return page.render(values, {"heat_map": svg})
 
 
 def plain(markup: str) -> str:

@@ -68,7 +68,7 @@ def test_every_attack_that_is_run_is_within_the_powers_of_each_adversary_that_it
 
 def test_what_applies_and_has_no_attack_is_not_tested_by_name() -> None:
     found = planned_by_name("heart12_hardened")
-    assert reason(found, "THR-MIA") == "no attack of this project exercises it"
+    assert "a matter of its operation" in reason(found, "THR-AGG")
     assert "inventory" in reason(found, "THR-SC")
     assert "does not declare" in reason(found, "THR-DOS", "honest_absence")
 
@@ -154,6 +154,20 @@ def test_an_attack_on_images_is_needed_where_records_are_images_alone() -> None:
         assert reasons == (
             set() if images else {"it is made for images, and records are rows of a table"}
         )
+
+
+def test_an_attack_on_tables_is_needed_where_an_update_is_of_few_rows_alone() -> None:
+    chosen = named("heart12_secagg_krum")
+    for changes, expected in (
+        ({"of_hospital": 32}, None),
+        ({"of_hospital": 33}, "it tells at most 32 records of a hospital apart, and 33 are in an"),
+        ({"images": True}, "it is made for rows of a table, and records are images"),
+    ):
+        found = planned(chosen, config=HIDDEN, **changes)
+        reasons = [one.reason for one in found.untested if one.attack == "tableak"]
+        assert ("tableak" in found.attacks) == (expected is None)
+        assert bool(reasons) == (expected is not None)
+        assert all(one.startswith(expected) for one in reasons)
 
 
 def test_there_are_as_many_seeds_as_the_criteria_take() -> None:

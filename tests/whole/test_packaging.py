@@ -22,6 +22,7 @@ from tests import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+OF_EXTRAS = {"art": "adversarial-robustness-toolbox"}  # imported where it is asked for
 PUBLIC_FLOWER = ("flwr", "flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.simulation")
 
 
@@ -100,9 +101,13 @@ def test_every_outside_import_is_a_declared_dependency() -> None:
         canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]
     }
     origin = packages_distributions()
+    extras = PROJECT["project"]["optional-dependencies"]
     for path, name in imports():
         top = name.split(".")[0]
-        if top not in PACKAGES and top not in sys.stdlib_module_names:
+        if top in OF_EXTRAS:
+            found = {canonicalize_name(Requirement(text).name) for text in extras[top]}
+            assert OF_EXTRAS[top] in found, f"{path} imports {name}"
+        elif top not in PACKAGES and top not in sys.stdlib_module_names:
             assert {canonicalize_name(found) for found in origin[top]} & declared, (
                 f"{path} imports {name}"
             )

@@ -157,6 +157,7 @@ def test_all_forms_of_plugins_stand_in_three_files() -> None:
         "Model",
         "TrainingAttack",
         "LocalPrivacy",
+        "UpdatePrivacy",
     }
 
 

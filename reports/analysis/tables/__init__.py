@@ -3,9 +3,10 @@
 Seeds are the unit of every mean and interval; see ``pairs`` for how changes are taken.
 """
 
-from reports.analysis.tables.hospitals import hospital_effects, spent, worst_hit
+from reports.analysis.tables.hospitals import clips, hospital_effects, spent, worst_hit
 from reports.analysis.tables.outcomes import (
     curves,
+    fields,
     images,
     inversions,
     isolations,
@@ -40,7 +41,9 @@ __all__ = [
     "against",
     "beside",
     "cells",
+    "clips",
     "curves",
+    "fields",
     "gaps",
     "hospital_effects",
     "hostile_act",

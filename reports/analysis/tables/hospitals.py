@@ -23,6 +23,12 @@ SPENT = {
     **dict.fromkeys(("epsilon", "noise_multiplier", "sample_rate", "delta"), pl.Float64),
     **dict.fromkeys(("advantage", "tpr_at_1fpr", "tpr_at_01fpr"), pl.Float64),
 }
+CLIPS = {
+    "defense": pl.String,
+    "seed": pl.Int64,
+    "round": pl.Int64,
+    "clip": pl.Float64,
+}
 NOTABLE = 0.0005  # a change that three digits show
 
 
@@ -75,6 +81,18 @@ def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
     most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
     table = frame(rows, SPENT).filter(most).unique(by, keep="first", maintain_order=True)
     return _by_defense(table)
+
+
+def clips(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """The clip of each round of each attack-free run whose clip follows the lengths of updates."""
+    rows = (
+        {"defense": record.defense, "seed": record.seed, "round": number, "clip": clip}
+        for record in records
+        if record.attack == "none" and record.noised is not None
+        for number, clip in zip(record.noised.round, record.noised.clip, strict=True)
+        if len(set(record.noised.clip)) > 1
+    )
+    return frame(rows, CLIPS)
 
 
 def _alike(worst: TableRow, others: pl.DataFrame) -> list[str]:

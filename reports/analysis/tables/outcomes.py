@@ -31,6 +31,11 @@ IMAGES = {
     "n": pl.Int64,
     **dict.fromkeys(("mse", "psnr", "ssim"), pl.Float64),
 }
+FIELDS = {
+    **dict.fromkeys(("attack", "defense", "field"), pl.String),
+    "n": pl.Int64,
+    **dict.fromkeys(("certainty", "guess", "shuffled", "random", "typical"), pl.Float64),
+}
 ISOLATION = {
     **dict.fromkeys(("attack", "defense"), pl.String),
     **dict.fromkeys(("n_colluding", "n_hospitals", "n_seeds"), pl.Int64),
@@ -120,6 +125,33 @@ def images(records: Sequence[RunRecord]) -> pl.DataFrame:
                 means = {name: sum(values) / n for name, values in each.items()}
                 rows.append({"attack": attack, "defense": defense, "image": image, "n": n, **means})
     return frame(rows, IMAGES)
+
+
+def fields(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """The share of ``n`` attacked rows in which each field is right, for each attack and defense.
+
+    Over all seeds: of the ``guess``, of that from a ``shuffled`` update, and of ``random`` and
+    ``typical`` rows. ``certainty``: how sure the attacker was, null where it could not tell.
+    """
+    rows = []
+    for (attack, defense), group in _inverted(records).items():
+        scores = [one.inversion.fields for one in group if one.inversion is not None]
+        found = [
+            (len(one.hospital), field) for one in scores if one is not None for field in one.fields
+        ]
+        for name in dict.fromkeys(field.field for _, field in found):
+            of = [(n, field) for n, field in found if field.field == name]
+            total = sum(n for n, _ in of)
+            shares = {
+                side: sum(n * getattr(field, side) for n, field in of) / total
+                for side in ("guess", "shuffled", "random", "typical")
+            }
+            sure = [(n, field.certainty) for n, field in of if field.certainty is not None]
+            n_sure = sum(n for n, _ in sure)
+            certainty = sum(n * value for n, value in sure) / n_sure if n_sure else None
+            cell_ = {"attack": attack, "defense": defense, "field": name}
+            rows.append({**cell_, "n": total, "certainty": certainty, **shares})
+    return frame(rows, FIELDS)
 
 
 def _inverted(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRecord]]:

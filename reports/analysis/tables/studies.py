@@ -10,6 +10,8 @@ from sim.evidence import RunRecord
 from sim.types import TableRow
 
 CURVE_COLUMNS = ("round", "hospital", "metric", "value")
+# folders of attacks that begin after the last round
+FINISHED = (["inference"], ["evasion"], ["extraction"], ["release"])
 
 
 def one_study(
@@ -68,8 +70,13 @@ def reads_only(record: RunRecord) -> bool:
     reading = set[str]()
     if record.inversion is not None:
         reading.add(record.inversion.attack)
+    if record.membership is not None:
+        reading.add(record.membership.attack)
     if record.isolation is not None and record.isolation.reads_only:
         reading.add(record.isolation.attack)
+    for name, node in record.config.get("attack", ()):
+        if str(node.get("_target_", "")).split(".")[1:2] in FINISHED:
+            reading.add(name)
     return reading != set() and set(record.attack.split("+")) <= reading
 
 

@@ -35,7 +35,7 @@ def attributes(thing: object, kind: type, what: str) -> dict[str, object]:
     """The attributes of a thing that is exactly a ``kind``."""
     if type(thing) is not kind:
         raise UnusableError(f"{what} is {described(thing)}, expected {kind.__name__}")
-    return _plain(vars(thing), what)
+    return _plain(thing.__dict__, what)
 
 
 def entries_of(

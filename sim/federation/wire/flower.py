@@ -1,6 +1,7 @@
 """Flower's objects without Flower's constructors, and every private import from Flower.
 
-The constructors check the type of everything in a message, which costs more than the rest of it.
+The constructors check the type of everything in a message, which costs more than the rest of it,
+and ``vars`` takes three times as long as ``__dict__``: there are thousands of messages in a second.
 Private attributes of Flower's objects are touched in this package alone.
 """
 
@@ -103,19 +104,19 @@ def record_dict(records: Mapping[str, Records]) -> RecordDict:
 
 def entries(record: object) -> dict[str, object]:
     """The entries of a record of ours, without the typed views that Flower builds at each look."""
-    found: dict[str, object] = vars(record)["_data"]
+    found: dict[str, object] = record.__dict__["_data"]
     return found
 
 
 def content_of(message: Message) -> RecordDict:
     """The content of a message of ours."""
-    content: RecordDict = vars(message)["_content"]
+    content: RecordDict = message.__dict__["_content"]
     return content
 
 
 def metadata_of(message: Message) -> dict[str, object]:
     """The metadata of a message of ours, by the names that Flower has for them."""
-    found: dict[str, object] = vars(vars(message)["_metadata"])
+    found: dict[str, object] = message.__dict__["_metadata"].__dict__
     return found
 
 
@@ -133,8 +134,8 @@ def receiver(message: Message) -> int:
 
 def sent_to(message: Message, node: int, content: RecordDict) -> Message:
     """The same message to another node, with another content."""
-    attributes = vars(message)
-    about = made(Metadata, {**vars(attributes["_metadata"]), "_dst_node_id": node})
+    attributes = message.__dict__
+    about = made(Metadata, {**attributes["_metadata"].__dict__, "_dst_node_id": node})
     return made(Message, {**attributes, "_metadata": about, "_content": content})
 
 
@@ -145,8 +146,8 @@ def from_aggregator(content: RecordDict, type_: str) -> Message:
 
 def reply_to(message: Message, content: object) -> Message:
     """``Message(content, reply_to=message)``, whatever the content is."""
-    attributes = vars(message)
-    asked = vars(attributes["_metadata"])
+    attributes = message.__dict__
+    asked = attributes["_metadata"].__dict__
     now = time.time()
     metadata = {
         **asked,

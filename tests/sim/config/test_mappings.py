@@ -135,7 +135,7 @@ def test_a_value_inside_a_mapping_that_is_set_as_a_whole_is_refused() -> None:
 def test_a_mapping_that_names_every_fixed_key_is_taken() -> None:
     assert (
         experiment(
-            "server={max_records: 50, absent: keep, weight_cap: 2.0}"
+            "server={max_records: 50, absent: keep, on_spent: go_on, weight_cap: 2.0}"
         ).settings.server.max_records
         == 50
     )

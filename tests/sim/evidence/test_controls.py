@@ -189,3 +189,16 @@ def test_a_cell_states_whether_it_is_the_undefended_control() -> None:
     ]
     assert found == expected
     assert [cell.asked for cell in found] == [False, False, False, True]
+
+
+def test_a_changed_copy_has_controls_and_outcomes_of_its_own(grid: list[RunRecord]) -> None:
+    record = next(one for one in grid if one.attack != "none")
+    before = (record.without_attack, record.without_defense, record.has("auroc"))
+    config = {**record.config, "training": {**record.config["training"], "rounds": 7}}
+    changed = record.model_copy(update={"config": config, "outcomes": ()})
+    assert changed.without_attack != before[0]
+    assert changed.without_defense != before[1]
+    assert before[2]
+    assert not changed.has("auroc")
+    assert changed.outcome("auroc") is None
+    assert record == RunRecord.model_validate_json(record.model_dump_json())

@@ -22,7 +22,14 @@ from sim.errors import InputError
 from sim.evidence import EVIDENCE, Part, RunRecord, outcome, plausible, sealed
 from sim.evidence.metrics import BASES, METRICS
 from sim.evidence.plausible import RANGES
-from tests.records import addressed, make_images, make_privacy, make_record, with_outcomes
+from tests.records import (
+    addressed,
+    make_fields,
+    make_images,
+    make_privacy,
+    make_record,
+    with_outcomes,
+)
 
 Lines = list[bytes]
 Edit = Callable[[Lines], bytes]
@@ -477,3 +484,41 @@ def test_reading_is_linear_in_bytes_also_of_a_line_without_an_end(n: int, tmp_pa
     evidence.mend(tmp_path)
     assert evidence.read(tmp_path) == [made]
     assert (tmp_path / EVIDENCE).read_bytes().count(b"\n") == 1
+
+
+def rows_of_fields() -> RunRecord:
+    return make_record(attack="x", inversion=make_fields())
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "key"),
+    [
+        ("right", [1.0, 1.0, 1.0], "inversion.fields"),
+        ("right", [1.0, 1.0, 0.5, 0.5], "outcomes.feature_accuracy"),
+        ("singled_out", [True, True, True, False], "outcomes.singled_out_rate"),
+        ("exact", [True, True, False, True], "inversion.fields.exact"),
+    ],
+)
+def test_scores_of_fields_agree_with_their_outcomes(
+    part: str, values: list[float], key: str
+) -> None:
+    record = rows_of_fields()
+    assert plausible.implausible(record) is None
+    assert record.inversion is not None
+    fields = record.inversion.fields
+    assert fields is not None
+    guess = fields.guess.model_copy(update={part: values})
+    inversion = record.inversion.model_copy(
+        update={"fields": fields.model_copy(update={"guess": guess})}
+    )
+    found = plausible.implausible(record.model_copy(update={"inversion": inversion}))
+    assert found is not None
+    assert found[0] == key
+
+
+def test_outcomes_of_fields_need_their_scores() -> None:
+    record = rows_of_fields()
+    assert record.inversion is not None
+    inversion = record.inversion.model_copy(update={"fields": None})
+    found = plausible.implausible(record.model_copy(update={"inversion": inversion}))
+    assert found == ("outcomes.feature_accuracy", "expected it together with inversion.fields")

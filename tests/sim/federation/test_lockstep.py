@@ -44,6 +44,7 @@ BOUNDED = {
     },
     **{name: [f"attack.{name}.evaluations=3"] for name in ("dlg", "idlg")},
     "inverting_gradients": ["attack.inverting_gradients.iterations=3"],
+    "tableak": ["attack.tableak.iterations=3", "attack.tableak.refinements=3"],
 }
 ATTACKS, RULES, STEPS = (
     # one takes a protocol of several trips: its own tests hold both paths to each other

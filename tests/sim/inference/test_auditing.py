@@ -86,6 +86,7 @@ def test_a_true_claim_is_refuted_in_one_of_twenty_studies_at_most(
 
 WRONG = {  # words: what the line states
     ("dp=none",): "dp=none: expected private training of records, as in dp=record",
+    ("dp=hospital",): "dp=HospitalDP: expected private training of records, as in dp=record",
     ("attack=[sign_flip]",): "attack=sign_flip: expected none: an audit attacks by itself",
     ("audit.hospital=mayo",): "audit.hospital=mayo: expected one of cleveland, hungary, ",
     (

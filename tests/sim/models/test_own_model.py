@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from sim import plugins
+from sim.design import checks
+from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.models import check
 from sim.models.network import Network
@@ -98,3 +101,52 @@ def test_the_model_in_the_documentation_is_one() -> None:
     schema = experiment("consortium=heart4", "adversary.n_hostile=1").consortium.schema
     network = check.network(model, model(schema), schema.n_features)
     assert network.n_params == 6 * (schema.n_features + 1) + 7
+
+
+class Shared(nn.Module):
+    """A layer that takes the mean of its batch off, as BatchNorm does."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features - features.mean(dim=0, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Mixing(Network):
+    """A network whose first layer mixes the records of a batch."""
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(Shared(), nn.Linear(3, 1))
+
+
+@dataclass(frozen=True)
+class Normalizing(Network):
+    """A network with BatchNorm without buffers."""
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.Linear(3, 1))
+
+
+@dataclass(frozen=True)
+class Separate(Network):
+    """A network whose layers see each record by itself."""
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 1))
+
+
+@pytest.mark.parametrize(
+    ("network", "mixes"), [(Mixing(), True), (Normalizing(), True), (Separate(), False)]
+)
+def test_layers_that_mix_the_records_of_a_batch_are_distinguished(
+    network: Network, mixes: bool
+) -> None:
+    assert check.mixes_records(network, 3) is mixes
+
+
+def test_private_training_refuses_such_layers_before_round_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "mixes_records", lambda *_: True)
+    with pytest.raises(InputError, match="as BatchNorm has them"):
+        design("defense=dp_record")
+    design()

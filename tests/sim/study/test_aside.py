@@ -1,7 +1,8 @@
-"""Calls that another process does are done in order, and fail as if they were done here."""
+"""Calls that two processes share are each done once, answered in order, and fail as done here."""
 
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,19 +13,23 @@ from sim.study import processes
 from sim.study.aside import aside
 
 
-def note(path: Path, line: str) -> None:
+def note(path: Path, line: str) -> str:
     with path.open("a") as file:
         file.write(f"{line} {os.getpid()}\n")
     if line == "wrong":
         raise InputError("a key", line, "expected another line")
     if line == "gone":
         os._exit(1)
+    while line == "waits" and len(path.read_text().splitlines()) < 2:
+        time.sleep(0.01)
+    return line.upper()
 
 
-def lines(path: Path) -> list[tuple[str, bool]]:
-    """Each line, and whether this process wrote it."""
+def lines(path: Path) -> dict[str, bool]:
+    """Whether this process wrote each line."""
     found = [line.split() for line in path.read_text().splitlines()]
-    return [(line, int(number) == os.getpid()) for line, number in found]
+    assert len({line for line, _ in found}) == len(found)
+    return {line: int(number) == os.getpid() for line, number in found}
 
 
 @pytest.fixture
@@ -35,40 +40,59 @@ def warm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("warm")
-def test_another_process_does_the_calls_in_order_before_the_block_ends(tmp_path: Path) -> None:
+def test_another_process_begins_with_the_first_call_and_this_one_with_the_last(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "lines"
     with aside(note) as noted:
-        noted(path, "first")
-        noted(path, line="second")
-    assert lines(path) == [("first", False), ("second", False)]
+        noted.ask(path, "waits")
+        noted.ask(path, line="last")
+        assert noted.answers() == ["WAITS", "LAST"]
+    assert lines(path) == {"waits": False, "last": True}
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.usefixtures("warm")
+def test_every_call_is_done_once_and_answered_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    words = [f"call{i}" for i in range(30)]
+    with aside(note) as noted:
+        for word in words:
+            noted.ask(path, word)
+        assert noted.answers() == [word.upper() for word in words]
+    assert lines(path).keys() == {*words}
 
 
 def test_without_a_process_to_fork_from_the_calls_are_done_here(tmp_path: Path) -> None:
     processes.stop()
     with aside(note) as noted:
-        noted(tmp_path / "lines", "first")
-    assert lines(tmp_path / "lines") == [("first", True)]
+        noted.ask(tmp_path / "lines", "first")
+        assert noted.answers() == ["FIRST"]
+    assert lines(tmp_path / "lines") == {"first": True}
 
 
 @pytest.mark.usefixtures("warm")
-def test_what_a_call_raises_is_raised_when_the_block_ends_and_later_calls_are_not_done(
-    tmp_path: Path,
+@pytest.mark.parametrize("words", [("wrong", "last"), ("waits", "wrong")])
+def test_what_a_call_raises_is_raised_whoever_does_it(
+    tmp_path: Path, words: tuple[str, str]
 ) -> None:
     def block() -> None:
         with aside(note) as noted:
-            for line in ("first", "wrong", "third"):
-                noted(tmp_path / "lines", line)
+            for word in words:
+                noted.ask(tmp_path / "lines", word)
+            noted.answers()
 
     with pytest.raises(InputError, match="a key=wrong: expected another line"):
         block()
-    assert [line for line, _ in lines(tmp_path / "lines")] == ["first", "wrong"]
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.usefixtures("warm")
 def test_a_process_that_is_ended_from_outside_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="ended from outside"), aside(note) as noted:
-        noted(tmp_path / "lines", "gone")
+    with aside(note) as noted:
+        noted.ask(tmp_path / "lines", "gone")
+        with pytest.raises(RefusedError, match="ended from outside"):
+            noted.answers()
     assert multiprocessing.active_children() == []
 
 
@@ -76,7 +100,7 @@ def test_a_process_that_is_ended_from_outside_is_reported(tmp_path: Path) -> Non
 def test_what_the_block_raises_is_raised_and_ends_the_process(tmp_path: Path) -> None:
     def block() -> None:
         with aside(note) as noted:
-            noted(tmp_path / "lines", "first")
+            noted.ask(tmp_path / "lines", "first")
             raise EOFError("of the block")
 
     with pytest.raises(EOFError, match="of the block"):

@@ -40,6 +40,12 @@ MEMORIES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
         ("sign_flip",),
         ("dp_record",),
     ),
+    "a clip that follows a quantile": (
+        ("dp.quantile=0.5", "dp.target_epsilon=null", "dp.noise_multiplier=0.5"),
+        ("sign_flip",),
+        ("dp_hospital",),
+    ),
+    "local privacy": ((), ("sign_flip",), ("dp_local",)),
     "centered clipping, replay, dropout": (
         ("aggregator=centered_clipping",),
         ("replay", "dropout"),

@@ -212,6 +212,10 @@ def _upload(one: _Round) -> Answer:
     steps, n_clipped = one.terms.parameters.quantization.rounded(update.update[None], [draws])
     model = digest_of(one.asked.model)
     total = to_ring(steps[0]) + _masks(one, {place: keys[place] for place in senders}, model)
+    noise = _noise(one)
+    if noise is not None:
+        total += noise
+        n_clipped[:] = 0  # a number that is not noised
     content = wire.Content(
         arrays={trips.MASKED: total},
         numbers={**update.numbers, CLIPPED: int(n_clipped[0])},
@@ -224,6 +228,16 @@ def _upload(one: _Round) -> Answer:
         MODEL: model,
     }
     return Answer(content, wire.Content(values=stored))
+
+
+def _noise(one: _Round) -> NDArray[np.uint32] | None:
+    """This hospital's share of the noise on the sum, in the ring; None where it adds none."""
+    plan = one.asked.plan
+    dp = plan.update_dp
+    if dp is None or dp.place != "distributed":
+        return None
+    drawn = dp.share(plan.averaging, one.asked.key.stream("dp-share", one.asked.number))
+    return drawn.astype(RING)  # modulo 2^32
 
 
 def _agree(one: _Round) -> Answer:

@@ -1,0 +1,1 @@
+"""Attacks on the decisions of a final model: records -> records that it decides otherwise."""

@@ -1,0 +1,1 @@
+"""Attacks that copy a final model by asking it."""

@@ -1,0 +1,1 @@
+"""Checks of a final model before it leaves the consortium; they train nothing."""

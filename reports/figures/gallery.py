@@ -1,0 +1,133 @@
+"""Attacked records beside their guesses and beside what needs no attack, as a figure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from reports.figures import style
+from reports.figures.style import INK, RC, SOFT, WIDTH
+from sim.evidence import Recovered
+from sim.types import TableRow
+
+MOST = 6  # records of one figure
+PIXEL = re.compile(r"pixel_(\d+)_(\d+)(?:_(\d+))?")
+RIGHT = "#CDE7DC"
+WRONG = "#F6D5C6"
+TITLES = ("Truth", "Nearest guess", "Needs no attack")
+
+Cells = Mapping[str, str]
+
+
+@mpl.rc_context(RC)
+def gallery(groups: Sequence[TableRow]) -> Figure:
+    """The records of ``sections.gallery``: truth, nearest guess, and what needs no attack.
+
+    Images are drawn as images, beside their mean color. Rows of tables are written out, beside the
+    typical row of their hospital, with the fields that are right in green and the others in red;
+    the guess of an attack counts as right within 0.319 standard deviations.
+    """
+    shown = [(group, one) for group in groups for one in group["shown"]][:MOST]
+    if all(PIXEL.fullmatch(name) for _, one in shown for name in one.truth):
+        return _images(shown)
+    return _rows(shown)
+
+
+def _images(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
+    figure = style.new_figure(WIDTH, 1.0 + 1.5 * -(-len(shown) // 2))
+    grid = figure.subplots(-(-len(shown) // 2), 6, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for place, (group, one) in enumerate(shown):
+        of_one = grid[place // 2, 3 * (place % 2) : 3 * (place % 2) + 3]
+        columns = zip(of_one, TITLES, (one.truth, one.guess, one.baseline), strict=True)
+        for axes, title, cells in columns:
+            top = f"{_caption(group, one)}\n{title}" if title == TITLES[1] else title
+            axes.set_title(top, fontsize=8, fontweight="normal", loc="center")
+            if cells is not None:
+                axes.imshow(pixels(cells, group["pixels"]), cmap="gray", vmin=0, vmax=1)
+            else:
+                axes.text(0.5, 0.5, "none", ha="center", va="center", color=SOFT)
+    return figure
+
+
+def _rows(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
+    most = max(len(one.truth) for _, one in shown)
+    n_lines = -(-len(shown) // 2)
+    figure = style.new_figure(WIDTH, n_lines * (0.8 + 0.22 * most))
+    grid = figure.subplots(n_lines, 2, squeeze=False)
+    for place, axes in enumerate(grid.ravel()):
+        axes.set_axis_off()
+        if place < len(shown):
+            _row(axes, *shown[place])
+    return figure
+
+
+def _row(axes: Axes, group: TableRow, one: Recovered) -> None:
+    n = len(one.truth)
+    axes.set(xlim=(0, 4), ylim=(n + 1, 0))
+    axes.set_title(_caption(group, one), fontsize=9)
+    for column, title in enumerate(TITLES, 1):
+        axes.text(column + 0.5, 0.5, title, ha="center", va="center", color=SOFT, fontsize=8)
+    for line, (field, truth) in enumerate(one.truth.items(), 1):
+        axes.text(0.95, line + 0.5, field, ha="right", va="center", color=INK, fontsize=8)
+        guess = None if one.guess is None else one.guess.get(field)
+        baseline = None if one.baseline is None else one.baseline.get(field)
+        marks = (None, field in one.right, field in one.baseline_right)
+        for column, (text, is_right) in enumerate(
+            zip((truth, guess, baseline), marks, strict=True), 1
+        ):
+            if is_right is not None and text is not None:
+                color = RIGHT if is_right else WRONG
+                axes.axhspan(
+                    line + 0.06,
+                    line + 0.94,
+                    column / 4 + 0.01,
+                    (column + 1) / 4 - 0.01,
+                    color=color,
+                )
+            axes.text(
+                column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize=7.5
+            )
+
+
+def pixels(cells: Cells, values: tuple[float, float] | None) -> NDArray[np.float64]:
+    """The image (height, width) or (height, width, 3) whose pixels stand in fields, from 0 to 1.
+
+    ``values``: the least and the largest value that a pixel can have. Of other numbers of planes
+    than 3 the first is taken.
+
+    >>> pixels({"pixel_0_0": "0", "pixel_0_1": "8", "pixel_1_0": "16", "pixel_1_1": "4"}, (0, 16))
+    array([[0.  , 0.5 ],
+           [1.  , 0.25]])
+    """
+    places = {name: PIXEL.fullmatch(name) for name in cells}
+    at = {
+        name: tuple(int(part or 0) for part in found.groups())
+        for name, found in places.items()
+        if found is not None
+    }
+    height, width, planes = (1 + max(place[axis] for place in at.values()) for axis in range(3))
+    low, high = values or (0.0, 1.0)
+    image = np.zeros((height, width, planes))
+    for name, place in at.items():
+        image[place] = (float(cells[name]) - low) / (high - low)
+    image = np.clip(np.nan_to_num(image), 0, 1)
+    return image if planes == 3 else image[..., 0]
+
+
+def _caption(group: TableRow, one: Recovered) -> str:
+    state = "recovered" if one.exact else "not recovered"
+    return f"{one.hospital}, {group['attack']}: {state}"
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "none"
+    return text if len(text) <= 18 else f"{text[:17]}…"

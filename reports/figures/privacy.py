@@ -1,0 +1,158 @@
+"""Figures of differential privacy: what it costs, how it is spent, and clips over rounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import matplotlib as mpl
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reports.figures import style
+from reports.figures.style import RC, WIDTH
+from sim.types import TableRow
+
+ALL: Final = "all"  # the pooled test patients of all hospitals
+MARKS: Final = "os^Dv<"
+WIDEST: Final = 0.36  # of the points at one epsilon, from the first hospital to the last
+
+
+@mpl.rc_context(RC)
+def privacy_utility(points: pl.DataFrame) -> Figure:
+    """AUROC (up) by epsilon (across, to no privacy), of each hospital and of all patients.
+
+    ``points``: see ``draw_utility``.
+    """
+    figure = style.new_figure(WIDTH, 4.0)
+    draw_utility(figure.add_subplot(), points)
+    return figure
+
+
+def draw_utility(axes: Axes, points: pl.DataFrame) -> None:
+    """Draw ``points`` with columns epsilon, hospital, auroc, low and high (None without interval).
+
+    An infinite epsilon is training without privacy; ``ALL`` are the test patients of all hospitals.
+    Hospitals beyond the colors of the style are gray and not named.
+    """
+    budgets = sorted(points["epsilon"].unique())
+    names = [name for name in points["hospital"].unique(maintain_order=True) if name != ALL]
+    gap = WIDEST / max(1, len(names))
+    for number, name in enumerate([ALL, *names]):
+        rows = points.filter(hospital=name).sort("epsilon")
+        shift = gap * (number - len(names) / 2)
+        across = [budgets.index(epsilon) + shift for epsilon in rows["epsilon"]]
+        color, mark, width, label = _look(name, number)
+        axes.errorbar(
+            across,
+            list(rows["auroc"]),
+            _bars(list(rows.iter_rows(named=True))),
+            color=color,
+            marker=mark,
+            markersize=4.5,
+            linewidth=width,
+            elinewidth=0.9,
+            capsize=2,
+            label=label,
+        )
+    axes.axhline(0.5, color=style.SOFT, linestyle=":", linewidth=1)
+    axes.set_xticks(range(len(budgets)), [_budget(epsilon) for epsilon in budgets])
+    axes.set(
+        xlabel="Privacy budget of each hospital over all rounds, ε (left is stricter)",
+        ylabel="AUROC (up is better; dotted: guessing)",
+        xlim=(-0.5, len(budgets) - 0.5),
+    )
+    style.guide(axes, "y")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
+
+
+@mpl.rc_context(RC)
+def epsilon_by_round(spent: pl.DataFrame) -> Figure:
+    """Epsilon that each hospital has spent (up) after each round (across).
+
+    ``spent``: see ``draw_spending``.
+    """
+    figure = style.new_figure(WIDTH, 3.6)
+    draw_spending(figure.add_subplot(), spent)
+    return figure
+
+
+def draw_spending(axes: Axes, spent: pl.DataFrame) -> None:
+    """Draw ``spent`` with columns round, hospital, n_train, epsilon and budget (None without)."""
+    for number, (name, rows) in enumerate(spent.group_by("hospital", maintain_order=True), 1):
+        ordered = rows.sort("round")
+        color, _, width, label = _look(str(name[0]), number)
+        if label is not None:
+            label = f"{label} ({ordered['n_train'][0]} records)"
+        axes.plot(ordered["round"], ordered["epsilon"], color=color, linewidth=width, label=label)
+    budgets = [budget for budget in spent["budget"].unique() if budget is not None]
+    for budget in budgets:
+        axes.axhline(budget, color=style.BLACK, linestyle="--", linewidth=1)
+    if budgets:
+        axes.plot([], [], color=style.BLACK, linestyle="--", label="budget")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(
+        xlabel="Rounds trained",
+        ylabel="Privacy spent, ε (down is better)",
+        ylim=(0, 1.08 * max([*spent["epsilon"], *budgets])),
+        xlim=(0, 1.02 * max(spent["round"])),
+    )
+    style.guide(axes)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
+
+
+@mpl.rc_context(RC)
+def clip_over_rounds(clips: pl.DataFrame) -> Figure:
+    """The greatest length of an update (up, logarithmic) in each round (across), by defense.
+
+    ``clips``: columns defense, seed, round and clip. A thin line is one seed, a thick one the
+    median of the seeds.
+    """
+    figure = style.new_figure(WIDTH, 3.4)
+    axes = figure.add_subplot()
+    defenses = list(clips["defense"].unique(maintain_order=True))
+    looks = style.looks(defenses)
+    for defense in defenses:
+        color, dashes = looks[defense]
+        rows = clips.filter(defense=defense)
+        for (_,), one in rows.group_by(["seed"], maintain_order=True):
+            seed = one.sort("round")
+            axes.plot(seed["round"], seed["clip"], color=color, linewidth=0.7, alpha=0.4)
+        middle = rows.group_by("round").agg(pl.col("clip").median()).sort("round")
+        axes.plot(
+            middle["round"],
+            middle["clip"],
+            color=color,
+            linestyle=dashes,
+            linewidth=2,
+            label=defense,
+        )
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="Round", ylabel="Clip: greatest length of an update\n(Euclidean, of weights)")
+    style.guide(axes)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
+    return figure
+
+
+def _look(name: str, number: int) -> tuple[str, str, float, str | None]:
+    """Color, mark, width of the line and name in the legend of a hospital by its number."""
+    if name == ALL:
+        return style.BLACK, "o", 2.4, "all patients"
+    if number > len(style.COLORS):
+        return style.FAINT, "", 0.8, None
+    return style.COLORS[number - 1], MARKS[number - 1], 1.3, name
+
+
+def _bars(rows: Sequence[TableRow]) -> tuple[list[float], list[float]]:
+    """How far intervals reach below and above the points; nowhere without an interval."""
+    below = [0.0 if row["low"] is None else row["auroc"] - row["low"] for row in rows]
+    above = [0.0 if row["high"] is None else row["high"] - row["auroc"] for row in rows]
+    return below, above
+
+
+def _budget(epsilon: float) -> str:
+    return "∞\n(no privacy)" if math.isinf(epsilon) else f"{epsilon:g}"
