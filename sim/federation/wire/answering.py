@@ -176,4 +176,4 @@ def remembered(state: RecordDict) -> Mapping[str, list[str]]:
 
 def remember(state: RecordDict, texts: Mapping[str, list[str]]) -> None:
     """Remember these texts until the run is over, in place of those before."""
-    state[REMEMBERED] = ConfigRecord(dict(texts))
+    state[REMEMBERED] = config_record(dict(texts))

@@ -5,6 +5,7 @@ Each attack is shown to read a single update where nothing stops it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ class Deployed:
     def site(self, partition: int, round_: int) -> Site:
         own = self.design.truth.sites[partition]
         journal = None if self.journals is None else FileJournal(self.journals / own.name)
-        return Site(own.name, own.records, own.policy, own.key, own.device, None, journal)
+        return replace(own, journal=journal)
 
 
 class Executed(Parties):
