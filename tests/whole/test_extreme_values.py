@@ -34,7 +34,10 @@ DESIGNS = (
     ("model=mlp",),
     ("adversary.n_hostile=2", "aggregator.root=hospital_01"),
 )
-SHORT = {"inverting_gradients": ("attack.inverting_gradients.iterations=3",)}
+SHORT = {
+    "inverting_gradients": ("attack.inverting_gradients.iterations=3",),
+    "tableak": ("attack.tableak.iterations=2", "attack.tableak.refinements=1"),
+}
 LISTS = ("attack", "steps")
 GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
