@@ -32,6 +32,7 @@ SMALL = (
     "adversary.n_hostile=2",
     "model.hidden=[6,3]",
     "training.batch_size=8",
+    "training.rounds=15",
 )
 HEART = ("consortium=heart12",)
 TRUSTING = ("fltrust", "monna")  # which are given the name of a hospital to trust
@@ -58,7 +59,9 @@ BOUNDED = {
     },
     **{name: [f"attack.{name}.evaluations=3"] for name in ("dlg", "idlg")},
     "inverting_gradients": ["attack.inverting_gradients.iterations=3"],
-    "tableak": ["attack.tableak.iterations=2", "attack.tableak.ensemble=1"],
+    "tableak": [
+        f"attack.tableak.{word}" for word in ("iterations=2", "ensemble=1", "refinements=1")
+    ],
 }
 ATTACKS, RULES, STEPS = (
     [name for name in options("attack") if in_rounds(name)],
