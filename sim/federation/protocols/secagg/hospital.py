@@ -86,7 +86,7 @@ class _Round:
         self.asked = asked
         self.update = update
         self.place = terms.place(asked.hospital)
-        self.secrets = Secrets(asked.key, asked.plan.digest, asked.number)
+        self.secrets = Secrets.of(asked.key, asked.plan.digest, asked.number)
 
     @property
     def circle(self) -> tuple[int, ...]:
@@ -336,7 +336,7 @@ def _halves(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _committed(text: bytes) -> bytes:
-    return b"".join(commitment(half) for half in _halves(text))
+    return commitment(text[: shamir.BYTES]) + commitment(text[shamir.BYTES :])
 
 
 def _with_phase(held: wire.Content, kind: str) -> wire.Content:
