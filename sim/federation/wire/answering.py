@@ -141,9 +141,9 @@ def held(state: RecordDict, round_: int) -> Content:
     records = entries(state)
     if HELD not in records:
         return NOTHING
-    content = unpacked(records, HELD)
-    values = {name: value for name, value in content.values.items() if name != ROUND}
-    return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
+    arrays, numbers, values = unpacked(records, HELD)
+    stated = {**values}  # of its own
+    return Content(arrays, numbers, stated) if stated.pop(ROUND, None) == round_ else NOTHING
 
 
 def held_round(state: RecordDict) -> int:
@@ -162,7 +162,7 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
         records.pop(name, None)
     if content is not NOTHING:
         values = {**content.values, ROUND: round_}
-        records.update(packed(HELD, content._replace(values=values)))
+        records.update(packed(HELD, Content(content.arrays, content.numbers, values)))
 
 
 def remembered(state: RecordDict) -> Mapping[str, list[str]]:

@@ -60,7 +60,7 @@ class SecAggHospital:
             raise TripRefusedError("phase")
         terms = of_round(asked.plan, asked.number, self.parameters)
         found = answer(_Round(terms, asked, update))
-        return found._replace(held=_with_phase(found.held, asked.kind))
+        return Answer(found.content, _with_phase(found.held, asked.kind), found.remembered)
 
     def _next(self, asked: Asked) -> tuple[str | None, Callable[[_Round], Answer]]:
         """Of a kind of trip, the kind that comes before it, and how it is answered."""
@@ -340,7 +340,7 @@ def _committed(text: bytes) -> bytes:
 
 
 def _with_phase(held: wire.Content, kind: str) -> wire.Content:
-    return held._replace(values={**held.values, PHASE: kind})
+    return wire.Content(held.arrays, held.numbers, {**held.values, PHASE: kind})
 
 
 assert len(commitment(b"")) == DIGEST
