@@ -35,7 +35,7 @@ DESIGNS = (
 )
 SHORT = {"inverting_gradients": ("attack.inverting_gradients.iterations=3",)}
 LISTS = ("attack", "steps")
-GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
+GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp", "hardening")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
 
 
