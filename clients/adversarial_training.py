@@ -13,7 +13,7 @@ from sim.devices import one_thread
 from sim.errors import number, whole
 from sim.models.network import Network
 from sim.models.released import ReleasedModel
-from sim.types import About, Records, Schema
+from sim.types import About, Records, Room, Schema
 
 TOGETHER = 512  # records that are moved at a time
 LARGEST_REACH = 1e6
@@ -26,10 +26,11 @@ class AdversarialTraining:
     """Training on records that are moved against the received model (Goodfellow et al., 2015).
 
     In each round every record is replaced, with probability ``share``, by one that the model
-    decides worse: its continuous values go along the sign of the loss's gradient, at most by
-    ``reach``, in one step or in several projected ones (Madry et al., 2018). Its label stays.
-    Values that are absent stay absent, age, sex and categories stay as they are, and pixels stay
-    within their range; the limits of a table's values are not known to everybody, and not held.
+    decides worse. First up to ``levels`` categorical fields get the level to which the loss's
+    gradient points most. Then continuous values go along the gradient's sign, at most by ``reach``,
+    in one step or in several projected ones (Madry et al., 2018). Values that are absent stay
+    absent, age, sex and label stay as they are, and pixels stay within their range; the limits of
+    a table's values are not known to everybody, and not held.
 
     A record's replacement depends on that record, the received model and a draw of its own alone,
     so what private training states of records holds with it.
@@ -37,11 +38,13 @@ class AdversarialTraining:
     Args:
         share: the probability that a record is replaced in a round.
         reach: how far a value may move: standard deviations, or parts of a pixel's range.
+        levels: categorical fields of which another level may be set.
         steps: gradient steps; one goes all the way.
     """
 
     share: float = 0.5
     reach: float = 0.5
+    levels: int = 1
     steps: int = 1
     about: ClassVar[About] = About(
         title="AdversarialTraining",
@@ -50,12 +53,13 @@ class AdversarialTraining:
         year=2015,
         sees="the hospital's own records and the model that it received",
         cost="a gradient of each replaced record in each step, hospital by hospital",
-        variants=("reach=0.03137: images, 8 of 255 steps of a pixel", "steps=7 share=1.0"),
+        variants=("reach=0.03137: images, 8 of 255 steps of a pixel", "levels=0", "steps=7"),
     )
 
     def __post_init__(self) -> None:
         number(0, 1, open_low=True, share=self.share)
         number(0, LARGEST_REACH, open_low=True, reach=self.reach)
+        whole(0, levels=self.levels)
         whole(1, MOST_STEPS, steps=self.steps)
 
     @one_thread()
@@ -84,7 +88,33 @@ class AdversarialTraining:
         length = self.reach if self.steps == 1 else OVERSHOOT * self.reach / self.steps
         way = length * (space.high > space.low)
         found = records.features.astype(np.float64)
+        n_levels = min(self.levels, len(space.levels))
+        if n_levels:
+            slopes = np.nan_to_num(held.gradients(found, records.labels))
+            found = _with_levels(found, slopes, space, n_levels)
         for _ in range(self.steps):
             slopes = np.nan_to_num(held.gradients(found, records.labels))
             found = feasible.inside(space, found + way * np.sign(slopes))
         return found
+
+
+def _with_levels(
+    features: NDArray[np.float64], slopes: NDArray[np.float64], space: Room, n_levels: int
+) -> NDArray[np.float64]:
+    """The features with other levels of the ``n_levels`` fields in which the loss gains most.
+
+    Gains are those of a loss with these ``slopes`` (n, n_features); fields without any stay.
+    """
+    gains = []
+    levels = []
+    for columns in map(list, space.levels):
+        now = (features[:, columns] * slopes[:, columns]).sum(axis=1)
+        gains.append(slopes[:, columns].max(axis=1) - now)
+        levels.append(np.take(columns, slopes[:, columns].argmax(axis=1)))
+    first = np.argsort(-np.array(gains), axis=0, kind="stable")[:n_levels]
+    found = features.copy()
+    for place, columns in enumerate(map(list, space.levels)):
+        rows = np.flatnonzero((first == place).any(axis=0) & (gains[place] > 0))
+        found[np.ix_(rows, columns)] = 0.0
+        found[rows, levels[place][rows]] = 1.0
+    return found
