@@ -115,6 +115,6 @@ def _with_levels(
     found = features.copy()
     for place, columns in enumerate(map(list, space.levels)):
         rows = np.flatnonzero((first == place).any(axis=0) & (gains[place] > 0))
-        found[np.ix_(rows, columns)] = 0.0
+        found[rows[:, None], columns] = 0.0
         found[rows, levels[place][rows]] = 1.0
     return found

@@ -14,6 +14,7 @@ from torch import nn
 from clients.adversarial_training import AdversarialTraining
 from clients.app import hospital_app
 from sim import feasible
+from sim.devices import one_thread
 from sim.errors import UndefinedError
 from sim.models.released import ReleasedModel
 from sim.models.store import load
@@ -200,6 +201,7 @@ def test_hospitals_together_train_as_each_does_alone(words: tuple[str, ...]) -> 
     assert np.abs(ended - finished(made(*HEART, *words)).weights).max() > 1e-2
 
 
+@one_thread()
 def turned(design: Experiment) -> float:
     """The share of rightly decided test records that a change turns.
 
@@ -226,7 +228,7 @@ def turned(design: Experiment) -> float:
 
 
 def test_fewer_decisions_can_be_turned_than_without() -> None:
-    words = ("consortium=heart4", "training.rounds=10")
+    words = ("consortium=heart4", "training.rounds=15")
     undefended = turned(made(*words))
     hardened = turned(made(*words, "defense=adversarial_training"))
     assert undefended > 0.4
