@@ -39,7 +39,7 @@ SHORT = {
     "tableak": ("attack.tableak.iterations=2", "attack.tableak.refinements=1"),
 }
 LISTS = ("attack", "steps")
-GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp")
+GROUPS = ("attack", "steps", "aggregator", "server_optimizer", "secagg", "dp", "hardening")
 EXTREMES = (limits.LARGEST_FLOAT, -limits.LARGEST_FLOAT, 1e-37, 5e-324)
 
 

@@ -305,6 +305,7 @@ def test_list_shows_every_file_of_every_group(
         "steps",
         "secagg",
         "dp",
+        "hardening",
         "consortium",
         "model",
     ):
