@@ -31,8 +31,8 @@ peers: .venv/.dev  ## hold rules and attacks to ByzFL, an independent implementa
 	$(INSTALL) --no-deps byzfl==0.0.11
 	$(BIN)/python -m pytest tests/aggregators/test_against_byzfl.py tests/attacks/test_byzantine.py
 
-privacy: .venv/.dev  ## measure how strong the attacks on privacy are, at full size
-	$(BIN)/python -m pytest -m slow -s tests/attacks
+privacy: .venv/.dev  ## measure at full size: attacks on privacy, audits, the hardened design
+	$(BIN)/python -m pytest -m slow -s tests
 
 toolbox: .venv/.toolbox  ## run the attacks that the Adversarial Robustness Toolbox computes
 	$(BIN)/python -m pytest tests/attacks/test_toolbox.py tests/sim/config/test_every_config.py

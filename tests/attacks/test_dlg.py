@@ -26,7 +26,10 @@ def attacked(made: Small, attack: DLG) -> ImageScores:
     return scores(SCHEMA, made.features, guess)
 
 
-@pytest.mark.parametrize(("n", "labels"), [(1, "inferred"), (2, "inferred"), (1, "searched")])
+@pytest.mark.parametrize(
+    ("n", "labels"),
+    [(1, "inferred"), pytest.param(2, "inferred", marks=pytest.mark.slow), (1, "searched")],
+)
 def test_images_are_found_from_their_update(n: int, labels: str) -> None:
     found = attacked(small(n), DLG(evaluations=300 * n, labels=labels))
     assert found.is_recovered == [True] * n

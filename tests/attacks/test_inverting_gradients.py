@@ -43,6 +43,7 @@ def test_an_image_is_found_from_the_direction_of_its_update() -> None:
     assert found.guess.psnr[0] > 35
 
 
+@pytest.mark.slow
 def test_two_images_of_a_batch_are_found_from_one_update() -> None:
     found = attacked(small(2, labels=(0,)), replace(SHORT, iterations=200, restarts=2))
     assert min(found.gain) > 3
@@ -56,6 +57,7 @@ def test_clipping_and_the_length_of_an_update_hide_nothing() -> None:
     assert attacked(replace(made, seen=replace(made.seen, view=scaled))).is_recovered == [True]
 
 
+@pytest.mark.slow
 def test_local_steps_are_repeated_one_after_the_other() -> None:
     made = small(2, labels=(0,), training=steps(2, batch_size=1, lr=1.0))
     found = attacked(made)

@@ -109,6 +109,7 @@ def test_records_are_found_behind_the_sum_of_two_hospitals() -> None:
     assert accuracy(scores(leak(2, n_hospitals=2), QUICK)) >= 0.95
 
 
+@pytest.mark.slow
 def test_records_are_found_behind_several_local_steps() -> None:
     attack = replace(QUICK, iterations=60, ensemble=2, lr=0.15, refinements=20)
     assert accuracy(scores(leak(1, steps=2), attack)) >= 0.9

@@ -26,6 +26,9 @@ from tests.hostile_words import Watch
 from tests.threats.exports.test_exports import SCHEMA, is_number, texts
 from threats import exports
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("hostile texts")
+
 NAMES = (
     "<script>alert(1)</script>",
     "</style></title><img src=x onerror=alert(1)>",

@@ -100,6 +100,7 @@ def test_an_outsider_notices_what_does_not_follow(
         assert outsider.complaints(place), (name, old)
 
 
+@pytest.mark.slow
 def test_a_hardened_design_meets_its_criteria_and_one_of_them_by_stopping_a_leak(
     tmp_path: Path,
 ) -> None:

@@ -23,6 +23,9 @@ from tests.commands import wardround
 from tests.designs import criterion
 from threats import changes
 
+# one process makes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("validate interrupted")
+
 FEW = ("none", "median")  # presets that the search tries in place of all
 PROGRAM = (
     "import sys; from sim.cli import command; from threats import changes\n"
