@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, experiments
 from reports.figures.style import BLUE, GREEN, PURPLE, SKY, SOFT, VERMILION, guide
-from sim.design.overlap import overlap
+from sim.design.overlap import left_out, overlap
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.evidence.intervals import Interval, clustered_rate_interval, mean_interval
@@ -90,6 +90,7 @@ def _recovered(size: int, n_seeds: int) -> Row:
         "recovered": sum(rates) / len(rates),
         **_bounds("recovered", interval),
         "rounds until sums determine updates": None if redrawn is None else redrawn.first,
+        "and where a hospital is left out": left_out(plan),
     }
 
 
@@ -174,7 +175,7 @@ def draw(result: Result, axes: Axes) -> None:
         chosen = [row for row in rows if row.get("inference") == attack]
         _line(beside, chosen, sizes, "membership AUC", color, f"AUC of {attack}", mark)
     chosen = [row for row in rows if row.get("inference") == MEMBERSHIP[0]]
-    _line(beside, chosen, sizes, "null AUC", SOFT, f"its null, {MEMBERSHIP[0]}", ".")
+    _line(beside, chosen, sizes, "null AUC", SOFT, f"null of {MEMBERSHIP[0]}", ".")
     beside.set_title("Membership inference by group size")
     for panel in (axes, beside):
         panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])

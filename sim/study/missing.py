@@ -40,5 +40,5 @@ def _beside(experiment: Experiment, given: int | None) -> str:
         unchecked = "how many of the others may be hostile is not checked"
         return f" (steps and rule are not given the number of hostile hospitals: {unchecked})"
     if experiment.plan.server.absent == "keep":
-        return f" beside {given} hostile hospitals"
+        return f" beside {given} hostile hospital{'' if given == 1 else 's'}"
     return f", each of which lowers the number of hostile hospitals withstood, {given}, by one"

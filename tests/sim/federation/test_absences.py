@@ -229,6 +229,9 @@ def test_explain_states_who_can_stop_rounds() -> None:
     assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in may_be_missing(
         counting(counted, "keep")
     )
+    groups = plain("secagg=groups", "aggregator=median", "adversary.n_hostile=1", "secagg.size=3")
+    first = "3 of 12 may be missing in a round beside 1 hostile hospital;"
+    assert may_be_missing(groups).startswith(first)
     assert "not given the number" in may_be_missing(plain("aggregator=signguard"))
 
 
