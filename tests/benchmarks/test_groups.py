@@ -8,8 +8,8 @@ from benchmarks import groups
 
 
 def test_single_updates_tell_who_was_trained_on_beyond_the_null_and_one_sum_tells_less() -> None:
-    single = groups.inferred(1, "gradient_cosine", n_seeds=3, rounds=10)
-    whole = groups.inferred(12, "gradient_cosine", n_seeds=3, rounds=10)
+    single = groups.inferred(1, "gradient_cosine", n_seeds=3, rounds=5)
+    whole = groups.inferred(12, "gradient_cosine", n_seeds=3, rounds=5)
     assert single is not None
     assert whole is not None
     assert (single["rows"], whole["rows"]) == (12, 1)

@@ -323,6 +323,6 @@ def test_the_page_states_how_many_replies_may_be_missing_by_design() -> None:
         make_record(defense="krum", missing="none may be"),
     ]
     html = html_of(records)
-    assert f"<li>no defense, median: {spare}.</li>" in html
+    assert f"<li>no defense and median: {spare}.</li>" in html
     assert "<li>krum: none may be.</li>" in html
     assert "Replies that may be missing" not in html_of([make_record()])
