@@ -161,9 +161,9 @@ def draw(result: Result, axes: Axes) -> None:
     assert figure is not None
     assert place is not None
     figure.set_size_inches(9.6, 3.6)
-    left, right = place.subgridspec(1, 2)
-    axes.set_subplotspec(left)
-    beside = figure.add_subplot(right)
+    panels = place.subgridspec(1, 2)
+    axes.set_subplotspec(panels[0])
+    beside = figure.add_subplot(panels[1])
     rows = result["rows"]
     sizes = sorted({row["group size"] for row in rows})
     once = [row for row in rows if row.get("rule") == RULES[0]]
