@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, experiments
-from reports.figures.style import BLUE, GREEN, VERMILION, guide
-from sim.design.overlap import overlap
+from reports.figures.style import BLUE, GREEN, PURPLE, SKY, SOFT, VERMILION, guide
+from sim.design.overlap import left_out, overlap
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.evidence.intervals import Interval, clustered_rate_interval, mean_interval
@@ -21,6 +21,16 @@ RULES = ("mean", "median")
 # one record a hospital is what inversion works best on
 READ = ("training.rounds=1", "training.local_steps=1", "training.batch_size=1")
 FINE = ("secagg.clip=0.25", "secagg.bits=24")  # coarser steps keep it from reading sums
+# few training records a hospital, gone through often, are what membership inference works best on
+SMALL = (
+    "consortium=heart4",
+    "consortium.sites={cleveland: 7, va: 5}",
+    "consortium.test_fraction=0.5",
+    "model.hidden=[256]",
+    "training.local_epochs=5",
+    "adversary.n_hostile=0",
+)
+MEMBERSHIP = ("gradient_cosine", "fedmia")
 
 
 def measure(quick: bool) -> Result:
@@ -29,6 +39,9 @@ def measure(quick: bool) -> Result:
     One of the twelve hospitals of heart12 is hostile. The worst attack is that with the lowest mean
     AUROC over seeds; its interval does not know that it was chosen. A rule is left out where it is
     not defined for one hostile row.
+
+    Rows with an "inference" are of membership inference on twelve small hospitals, beside its null;
+    an attack is left out where it is not defined for so few rows of the view.
     """
     sizes = (1, 3, 12) if quick else SIZES
     attacks = ATTACKS[:2] if quick else ATTACKS
@@ -42,12 +55,23 @@ def measure(quick: bool) -> Result:
                 rows.append({"group size": size, **read, "rule": rule, **found})
     worst = {row["group size"]: row["recovered"] for row in rows}
     ratios = {f"records recovered, groups of {size}": share for size, share in worst.items()}
+    for size in sizes:
+        for attack in MEMBERSHIP:
+            known = inferred(size, attack, n_seeds, 2 if quick else 20)
+            if known is not None:
+                rows.append({"group size": size, "inference": attack, **known})
+                ratios[f"membership AUC of {attack}, groups of {size}"] = known["membership AUC"]
     return {"title": "Leakage and robustness by group size", "rows": rows, "ratios": ratios}
 
 
 def _words(size: int) -> list[str]:
+    return ["consortium=heart12", *_sums(size)]
+
+
+def _sums(size: int) -> list[str]:
+    """The words that let the aggregator see sums of ``size`` of twelve hospitals."""
     secagg = {1: ["secagg=none"], 12: ["secagg=sum"]}
-    return ["consortium=heart12", *secagg.get(size, ["secagg=groups", f"secagg.size={size}"])]
+    return secagg.get(size, ["secagg=groups", f"secagg.size={size}"])
 
 
 def _recovered(size: int, n_seeds: int) -> Row:
@@ -67,6 +91,7 @@ def _recovered(size: int, n_seeds: int) -> Row:
         "recovered": sum(rates) / len(rates),
         **_bounds("recovered", interval),
         "rounds until sums determine updates": None if redrawn is None else redrawn.first,
+        "and where a hospital is left out": left_out(plan),
     }
 
 
@@ -81,7 +106,7 @@ def _under_attack(
         return None
     scores: dict[str, list[float]] = {}
     for record in run_together(runs):
-        scores.setdefault(record.attack, []).append(_auroc(record))
+        scores.setdefault(record.attack, []).append(_value(record, "auroc"))
     means = {name: sum(values) / len(values) for name, values in scores.items()}
     free = means.pop("none")
     worst = min(means, key=lambda name: means[name])
@@ -93,8 +118,30 @@ def _under_attack(
     }
 
 
-def _auroc(record: RunRecord) -> float:
-    value = record.value("auroc")
+def inferred(size: int, attack: str, n_seeds: int, rounds: int) -> Row | None:
+    """The AUC of a membership inference by the aggregator, and its null, over all asked records.
+
+    None where the attack is not defined for the rows of the view.
+    """
+    words = [*SMALL, *_sums(size), f"training.rounds={rounds}"]
+    try:
+        runs = experiments(words, [attack], n_seeds)
+    except InputError:
+        return None
+    records = [record for record in run_together(runs) if record.attack != "none"]
+    found: Row = {"rows": len(runs[0].plan.groups(1))}
+    for name, metric in (
+        ("membership AUC", "membership_auc"),
+        ("null AUC", "membership_auc_null"),
+    ):
+        values = [_value(record, metric) for record in records]
+        found[name] = sum(values) / len(values)
+        found |= _bounds(name, mean_interval(values, SHARE))
+    return found
+
+
+def _value(record: RunRecord, metric: str) -> float:
+    value = record.value(metric)
     assert value is not None
     return value
 
@@ -105,19 +152,37 @@ def _bounds(name: str, interval: Interval | None) -> Row:
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Records recovered, and AUROC under the worst attack by rule, with 95 % intervals."""
+    """Records recovered and AUROC under the worst attack by rule; beside it membership inference.
+
+    Intervals are 95 %.
+    """
+    figure = axes.get_figure(root=True)
+    place = axes.get_subplotspec()
+    assert figure is not None
+    assert place is not None
+    figure.set_size_inches(9.6, 3.6)
+    panels = place.subgridspec(1, 2)
+    axes.set_subplotspec(panels[0])
+    beside = figure.add_subplot(panels[1])
     rows = result["rows"]
     sizes = sorted({row["group size"] for row in rows})
-    once = [row for row in rows if row["rule"] == RULES[0]]
+    once = [row for row in rows if row.get("rule") == RULES[0]]
     _line(axes, once, sizes, "recovered", VERMILION, "records recovered from the view", "s")
     for rule, color, mark in zip(RULES, (BLUE, GREEN), "o^", strict=True):
-        chosen = [row for row in rows if row["rule"] == rule]
+        chosen = [row for row in rows if row.get("rule") == rule]
         _line(axes, chosen, sizes, "AUROC", color, f"AUROC under the worst attack, {rule}", mark)
-    axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("hospitals in a group (1: no secure aggregation, 12: one sum)")
-    guide(axes, "y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=8)
+    for attack, color, mark in zip(MEMBERSHIP, (PURPLE, SKY), "Dv", strict=True):
+        chosen = [row for row in rows if row.get("inference") == attack]
+        _line(beside, chosen, sizes, "membership AUC", color, f"AUC of {attack}", mark)
+    chosen = [row for row in rows if row.get("inference") == MEMBERSHIP[0]]
+    _line(beside, chosen, sizes, "null AUC", SOFT, f"null of {MEMBERSHIP[0]}", ".")
+    beside.set_title("Membership inference by group size")
+    for panel in (axes, beside):
+        panel.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+        panel.set_xlabel("hospitals in a group (1: no secure aggregation, 12: one sum)")
+        guide(panel, "y")
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=8)
 
 
 def _line(

@@ -296,6 +296,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "visibility": sections.visibility(records),
         "access": sections.access(records),
         "conflicts": sections.conflicts(records),
+        "missing": sections.missing(records),
         "screened": sections.screened(records),
         "traffic": traffic.rows(records),
         "unopened": traffic.unopened(records),

@@ -169,6 +169,15 @@ def conflicts(records: Sequence[RunRecord]) -> list[TableRow]:
     ]
 
 
+def missing(records: Sequence[RunRecord]) -> list[TableRow]:
+    """How many replies may be missing in a round, with the designs that it holds for.
+
+    Evidence of an older version does not state it.
+    """
+    lines = _by_defense(records, lambda record: [("", record.missing)] if record.missing else [])
+    return [{"text": text, "defenses": names} for (_, text), names in lines.items()]
+
+
 def screened(records: Sequence[RunRecord]) -> list[TableRow]:
     """Replies that were not used, one row for all designs that lost the same."""
     n_all = len({record.defense for record in records})

@@ -376,6 +376,8 @@ class RunRecord(Part):
     skips: list[Skip]  # what is known of each of ``skipped_rounds``
     # by attack that is an absence of honest hospitals, those that it concerns
     absences: dict[str, list[str]]
+    # how many replies may be missing in a round, beside how many hostile hospitals
+    missing: str = Field(default="")
     data_notes: list[str]  # what a reader of the figures should know about the data
     # first round in which an honest update, the new weights or a score overflowed float32
     not_finite_from: int | None

@@ -40,6 +40,7 @@ from sim.observers.traffic import TrafficObserver
 from sim.study import checkpoints, unmasking
 from sim.study.access import access
 from sim.study.experiment import Described, Experiment, address, load, targets
+from sim.study.missing import may_be_missing
 from sim.study.visibility import conflicts, visibility
 from sim.types import Hospital
 
@@ -139,6 +140,7 @@ class FederatedRun(Parties):
                 "visibility": visibility(experiment),
                 "access": access(experiment),
                 "conflicts": conflicts(experiment),
+                "missing": may_be_missing(experiment),
                 "unmasking": unmasking.sentences(experiment),
                 "seconds": seconds,
                 "limit": experiment.plan.chain.most_hostile(n_rows, len(consortium)),

@@ -21,6 +21,7 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"conflicts\[groups-redraw\].*",
     r"isolation",
     r"membership",
+    r"missing",  # how many replies may be
     r"noised",
     r"statements.*",  # of differential privacy
     r"config\.(server\.on_spent|dp\.records_per_patient)",

@@ -13,6 +13,7 @@ from reports.analysis import broken, skipped
 from reports.text import findings
 from sim.evidence import RunRecord, Screened, Skip
 from tests.records import make_curve, make_record
+from tests.reports.reading import html_of
 from tests.studies import UNTRAINED
 from tests.threats.reading import row_of, rows_of
 from threats.catalog import load
@@ -312,3 +313,16 @@ def test_every_fault_that_can_stop_rounds_is_evidence_for_the_availability_row()
     (threat,) = [threat for threat in load().threats if threat.id == "THR-AV"]
     assert {"dropout", "straggler", "malformed", "honest_absence"} <= set(threat.attacks)
     assert {row.status for row in register([], load()) if row.id == "THR-AV"} == {"not_tested"}
+
+
+def test_the_page_states_how_many_replies_may_be_missing_by_design() -> None:
+    spare = "4 of 6 may be missing in a round"
+    records = [
+        make_record(missing=spare),
+        make_record(defense="median", missing=spare),
+        make_record(defense="krum", missing="none may be"),
+    ]
+    html = html_of(records)
+    assert f"<li>no defense and median: {spare}.</li>" in html
+    assert "<li>krum: none may be.</li>" in html
+    assert "Replies that may be missing" not in html_of([make_record()])

@@ -11,7 +11,6 @@ import pytest
 
 from aggregators.pipeline import Chain
 from attacks.faults.honest_absence import HonestAbsence
-from sim.cli.explain import absences
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.federation import wire
@@ -19,6 +18,7 @@ from sim.federation.rounds import Aggregated
 from sim.seeds import stream
 from sim.study.compose import options
 from sim.study.experiment import Experiment
+from sim.study.missing import may_be_missing
 from sim.study.run import FederatedRun, run, run_together
 from sim.types import Absence, Rule, Step
 from tests.aggregators.test_rules_table import MOVED_BY_ONE_FROM, MOVED_FROM, cases
@@ -196,7 +196,7 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
         plain(f"defense={defense}", "adversary.n_hostile=2", *NEEDED.get(defense, ())), absent
     )
     spare = 12 - one.plan.quorum.needed
-    assert f"{spare} of 12 may be missing" in absences(one)
+    assert f"{spare} of 12 may be missing" in may_be_missing(one)
     root = getattr(one.plan.chain.rule, "root", None)
     away = [name for name in (*honest_of(one), *one.attack_plan.hostile) if name != root]
     assert one_round(one, set(away[:spare]))[0].skipped is None
@@ -209,26 +209,30 @@ def test_one_reply_more_missing_than_explain_states_for_a_defense_skips_the_roun
 
 def test_explain_states_who_can_stop_rounds() -> None:
     # 9 of 12 are enough, and 9 are honest
-    assert "can stop every round" not in absences(plain("aggregator=krum"))
+    assert "can stop every round" not in may_be_missing(plain("aggregator=krum"))
     able = plain("aggregator=krum", "adversary.n_hostile=4")
-    assert absences(able).endswith(
+    assert may_be_missing(able).endswith(
         "2 of the 4 hostile hospitals can stop every round by sending nothing"
     )
     rooted = plain("aggregator=fltrust", "aggregator.root=cleveland_1")
     hostile_root = plain("aggregator=fltrust", f"aggregator.root={rooted.attack_plan.hostile[0]}")
-    assert "without the reply of cleveland_1 the round is skipped" in absences(rooted)
-    assert absences(hostile_root).endswith(
+    assert "without the reply of cleveland_1 the round is skipped" in may_be_missing(rooted)
+    assert may_be_missing(hostile_root).endswith(
         f"{rooted.attack_plan.hostile[0]}, hostile with seed 0, can stop every round by sending"
         " nothing"
     )
     counted = plain("aggregator=trimmed_mean", "server.absent=count_as_hostile")
-    assert "each of which lowers the number of hostile hospitals withstood, 3, by one" in absences(
-        counted
+    assert (
+        "each of which lowers the number of hostile hospitals withstood, 3, by one"
+        in may_be_missing(counted)
     )
-    assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in absences(
+    assert "5 of 12 may be missing in a round beside 3 hostile hospitals" in may_be_missing(
         counting(counted, "keep")
     )
-    assert "not given the number" in absences(plain("aggregator=signguard"))
+    groups = plain("secagg=groups", "aggregator=median", "adversary.n_hostile=1", "secagg.size=3")
+    first = "3 of 12 may be missing in a round beside 1 hostile hospital;"
+    assert may_be_missing(groups).startswith(first)
+    assert "not given the number" in may_be_missing(plain("aggregator=signguard"))
 
 
 def test_a_round_without_the_trusted_hospital_is_refused_and_states_it() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.cli.explain import absences
 from sim.errors import InputError, UndefinedError
 from sim.federation import wire
 from sim.federation.driver import drive
 from sim.observers.privacy import _is_untrained
 from sim.study import checkpoints, unmasking
 from sim.study.experiment import Experiment
+from sim.study.missing import may_be_missing
 from sim.study.run import FederatedRun, _grid, advance, client_app, run, run_together
 from tests.federation import experiment, finished
 
@@ -99,6 +99,7 @@ def test_evidence_is_the_same_in_lockstep_through_flowers_server_and_by_single_a
     (record,) = run_together([design])
     assert record.skipped_rounds == []
     assert record.screened == []
+    assert record.missing == may_be_missing(design)
     assert record.unmasking == unmasking.sentences(design)
     assert record.model_dump(exclude={"seconds"}) == run(design).model_dump(exclude={"seconds"})
     apart = run(design, app=client_app())
@@ -283,8 +284,8 @@ def test_explain_states_what_unmasking_withstands() -> None:
     assert "8 of them recover it; the sum of the others is exact whichever 4 vanish" in first
     assert "with 7 a single update; with 4 if it lies" in second
     assert last.startswith("a hospital has 10 messages in a round, sends 19,966 bytes")
-    assert absences(twelve).startswith("4 of 12 may be missing in a round")
+    assert may_be_missing(twelve).startswith("4 of 12 may be missing in a round")
     few = protocol(*TWELVE, "secagg.neighbors=6")
-    assert absences(few).startswith("2 of 12 may be missing in a round")
+    assert may_be_missing(few).startswith("2 of 12 may be missing in a round")
     assert "with a probability of at most" in unmasking.sentences(few)[2]
     assert unmasking.sentences(clear_sum(*TWELVE)) == []
