@@ -71,7 +71,7 @@ class Audit(Part):
     confidence: Finite = Field(gt=0.5, le=MOST_CONFIDENCE)
     guesses: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=MOST_GUESSES)
     coins: list[bool] = Field(min_length=LEAST, max_length=MOST)
-    scores: list[Annotated[float, Field(ge=-MOST_SCORE, le=MOST_SCORE)]]
+    scores: list[Annotated[Finite, Field(ge=-MOST_SCORE, le=MOST_SCORE)]]
     config: Node
     data_hash: str
     code: str
@@ -138,9 +138,9 @@ def head(folder: Path) -> Node:
 def read(folder: Path) -> list[Audit]:
     """The audits of a folder in order of their seeds, each once.
 
-    All must be of one claim. Each line must follow the line before, and bear the address of its configuration, data and code;
-    ``manifest.json``, where it is there, must name a line of them. Raises ``InputError`` for a line
-    that is none, or a folder without any.
+    All must be of one claim. Each line must follow the line before, and bear the address of its
+    configuration, data and code; ``manifest.json``, where it is there, must name a line of them.
+    Raises ``InputError`` for a line that is none, or a folder without any.
     """
     path = folder / AUDITS
     found: dict[str, Audit] = {}
