@@ -363,59 +363,39 @@ WRONG: tuple[str, ...] = (
     "run ~model",
     # audits
     "audit audit.canaries=nan",
-    "audit audit.canaries=true",
     "audit audit.canaries=1000000",
     "audit audit.canaries=10 audit.guesses=11",
-    "audit audit.canaries=10 audit.confidence=1",
     f"audit audit.hospital={MAKE}",
     "audit audit.hospital=<script>",
     "audit audit=null",
     "audit ~audit",
-    "audit ++audit.x=1",
     "audit ++audit._target_=os.mkdir",
     "audit audit.canaries=10 seeds=1000000",
     "audit audit.canaries=10 attack=[sign_flip]",
     "audit audit.canaries=10 dp=hospital",
-    "audit audit.canaries=10 ++defense=3",
     # privacy of whole updates, and several mechanisms
     "run dp=hospital dp.clip=0",
-    "run dp=hospital dp.clip=1e300",
     f"run dp=hospital dp.clip={MAKE}",
     "run dp=hospital dp.delta=0.25",
-    "run dp=hospital dp.quantile=0",
     "run dp=hospital dp.quantile=1",
     "run dp=hospital dp.noise=distributed secagg=protocol dp.honest=0",
     "run dp=hospital dp.noise=distributed secagg=protocol dp.honest=0.1",
-    "run dp=hospital dp.noise=distributed secagg=protocol dp.clip=1e10",
-    "run dp=local dp.message_epsilon=-1",
     "run dp=local dp.delta=0.3",
-    "run dp=record_hospital ++dp.other=3",
     "run dp=record_hospital dp.record._target_=clients.hospital_dp.HospitalDP",
     f"run dp=record_local ++dp.local={MAKE}",
     "run server.on_spent=[end]",
     "run policy.no_imprint=3",
     "run policy.hospitals=[nope]",
-    "run secagg=protocol secagg.neighbors=1000001",
     "run secagg=protocol secagg.one_sum=null",
-    "run secagg=protocol secagg.committed=[true]",
     # attacks that would never end, or have nothing to work on
     "run attack=[lira] attack.lira.models=100000",
     "run attack=[lira] attack.lira.models=1000 training.rounds=100000 model=mlp",
     "run attack=[lira] attack.lira.models=1024 model=mlp model.hidden=[3000,3000]",
-    "run attack=[rmia] attack.rmia.gamma=inf",
-    "run attack=[fedmia] attack.fedmia.measure=[loss]",
     "run attack=[fedmia] secagg=sum",
     "run attack=[tableak] attack.tableak.ensemble=1000000",
-    "run attack=[tableak] attack.tableak.lr=nan",
-    "run attack=[tableak] consortium=digits",
-    "run attack=[inverting_gradients] attack.inverting_gradients.restarts=-1",
-    "run attack=[imprint] attack.imprint.scale=0 model=mlp",
     "run attack=[property_inference] attack.property_inference.known=1",
     "run attack=[attribute_inference] attack.attribute_inference.field=nope",
-    "run attack=[attribute_inference] consortium=digits",
-    "run attack=[structural_risk] attack.structural_risk.digits=-1",
     "run attack=[evasion] attack.evasion.steps=1000000",
-    "run attack=[evasion] attack.evasion.fixed=[nope]",
     "run attack=[extraction] attack.extraction.epochs=1000000",
     "run attack=[extraction] attack.extraction.queries=1000000",
     # a sweep with one wrong job; words that Hydra cannot read; commands that are none
@@ -562,6 +542,7 @@ def main(folder: Path) -> None:
         "sim.cli.listing",
         "sim.cli.explain",
         "sim.cli.tasks",
+        "sim.cli.audit",
         "reports.page",
         "reports.sweeps",
     ):
@@ -569,6 +550,7 @@ def main(folder: Path) -> None:
     cases, watch = entries(folder), Watch()
     with redirect_stdout(io.StringIO()):
         command.main(["explain", *FAST])
+        command.main(["explain", *FAST, "dp=record_hospital"])
         for group in kinds.GROUPS:
             for target in kinds.targets(group):
                 assert kinds.find(f"{group}.x", target).__name__ in target

@@ -252,7 +252,7 @@ COMMANDS = {
         "attack.tableak.iterations=3", "attack.tableak.ensemble=2", "adversary.n_hostile=1",
         "report.show_reconstructions=true", *SMALL,
     ),
-    "audit": ("audit.canaries=10", "dp=record", *SMALL[:-1]),
+    "audit": ("audit.canaries=10", "dp=record", "model.hidden=[4]", *SMALL[1:-1]),
 }  # fmt: skip
 
 
