@@ -44,13 +44,15 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def all_or_none(key: str, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Write new files, all of them or none, and give their paths.
+    """Write new files with their folders, all of them or none, and give their paths.
 
     Raises ``InputError`` of ``key``, before anything is written, for one that is there already.
     """
     for path in contents:
         if os.path.lexists(path):
             raise InputError(key, path, "expected a folder without this file")
+    parents = {folder for path in contents for folder in path.parents}
+    new = [folder for folder in parents if not os.path.lexists(folder)]
     done = list[Path]()
     try:
         for path, content in contents.items():
@@ -60,6 +62,9 @@ def all_or_none(key: str, contents: Mapping[Path, bytes]) -> list[Path]:
         for path in done:
             with suppress(OSError):
                 path.unlink()
+        for folder in sorted(new, key=lambda one: len(one.parts), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
         raise
     return done
 

@@ -361,6 +361,43 @@ WRONG: tuple[str, ...] = (
     "run ++defense=3",
     "run ++training=null",
     "run ~model",
+    # audits
+    "audit audit.canaries=nan",
+    "audit audit.canaries=1000000",
+    "audit audit.canaries=10 audit.guesses=11",
+    f"audit audit.hospital={MAKE}",
+    "audit audit.hospital=<script>",
+    "audit audit=null",
+    "audit ~audit",
+    "audit ++audit._target_=os.mkdir",
+    "audit audit.canaries=10 seeds=1000000",
+    "audit audit.canaries=10 attack=[sign_flip]",
+    "audit audit.canaries=10 dp=hospital",
+    # privacy of whole updates, and several mechanisms
+    "run dp=hospital dp.clip=0",
+    f"run dp=hospital dp.clip={MAKE}",
+    "run dp=hospital dp.delta=0.25",
+    "run dp=hospital dp.quantile=1",
+    "run dp=hospital dp.noise=distributed secagg=protocol dp.honest=0",
+    "run dp=hospital dp.noise=distributed secagg=protocol dp.honest=0.1",
+    "run dp=local dp.delta=0.3",
+    "run dp=record_hospital dp.record._target_=clients.hospital_dp.HospitalDP",
+    f"run dp=record_local ++dp.local={MAKE}",
+    "run server.on_spent=[end]",
+    "run policy.no_imprint=3",
+    "run policy.hospitals=[nope]",
+    "run secagg=protocol secagg.one_sum=null",
+    # attacks that would never end, or have nothing to work on
+    "run attack=[lira] attack.lira.models=100000",
+    "run attack=[lira] attack.lira.models=1000 training.rounds=100000 model=mlp",
+    "run attack=[lira] attack.lira.models=1024 model=mlp model.hidden=[3000,3000]",
+    "run attack=[fedmia] secagg=sum",
+    "run attack=[tableak] attack.tableak.ensemble=1000000",
+    "run attack=[property_inference] attack.property_inference.known=1",
+    "run attack=[attribute_inference] attack.attribute_inference.field=nope",
+    "run attack=[evasion] attack.evasion.steps=1000000",
+    "run attack=[extraction] attack.extraction.epochs=1000000",
+    "run attack=[extraction] attack.extraction.queries=1000000",
     # a sweep with one wrong job; words that Hydra cannot read; commands that are none
     "run -m seed=0,x",
     "run -m training.rounds=1,0",
@@ -484,7 +521,7 @@ def entries(folder: Path) -> list[tuple[str, str, list[str]]]:
 
 def _fast(words: list[str]) -> list[str]:
     """Overrides that make a run small, where the case does not state them itself."""
-    if words[0] not in ("run", "compare", "explain"):
+    if words[0] not in ("run", "compare", "explain", "audit"):
         return []
     return [
         word
@@ -505,6 +542,7 @@ def main(folder: Path) -> None:
         "sim.cli.listing",
         "sim.cli.explain",
         "sim.cli.tasks",
+        "sim.cli.audit",
         "reports.page",
         "reports.sweeps",
     ):
@@ -512,6 +550,7 @@ def main(folder: Path) -> None:
     cases, watch = entries(folder), Watch()
     with redirect_stdout(io.StringIO()):
         command.main(["explain", *FAST])
+        command.main(["explain", *FAST, "dp=record_hospital"])
         for group in kinds.GROUPS:
             for target in kinds.targets(group):
                 assert kinds.find(f"{group}.x", target).__name__ in target

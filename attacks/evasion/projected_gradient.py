@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from attacks._shared import art
 from sim import feasible
 from sim.errors import number, whole
+from sim.limits import REPEATS
 from sim.types import About, Records, Released, Room, Schema
 
 
@@ -45,7 +46,7 @@ class ProjectedGradient:
     def __post_init__(self) -> None:
         number(0, reach=self.reach)
         whole(0, levels=self.levels)
-        whole(1, steps=self.steps)
+        whole(1, REPEATS, steps=self.steps)
         art.require(self.about.title)
 
     def room(self, schema: Schema, features: NDArray[np.floating], seen: Records) -> Room:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from attacks._shared import art
 from sim.errors import one_of, whole
 from sim.feasible import limits
+from sim.limits import MOST_STEPS, REPEATS
 from sim.types import About, Records, Released, Schema
 
 DISTRIBUTIONS = ("records", "fields", "uniform")
@@ -46,7 +47,8 @@ class Knockoff:
 
     def __post_init__(self) -> None:
         one_of(DISTRIBUTIONS, distribution=self.distribution)
-        whole(1, queries=self.queries, epochs=self.epochs)
+        whole(1, MOST_STEPS, queries=self.queries)
+        whole(1, REPEATS, epochs=self.epochs)
         art.require(self.about.title)
 
     def __call__(

@@ -134,8 +134,9 @@ def _named(attack: str, defense: str, group: Sequence[RunRecord], metric: str) -
 def _by(record: RunRecord, metric: str) -> Iterator[str]:
     """Who could do it, of the run's attacks that have this figure."""
     for _, node in record.config.get("attack", ()):
-        kind, module = str(node.get("_target_", "")).split(".")[1:3]
-        if _has(kind, module, metric):
+        parts = str(node.get("_target_", "")).split(".")
+        kind = parts[1] if len(parts) > 2 else ""
+        if kind and _has(kind, parts[2], metric):
             yield PARTIES.get(str(node.get("party", "")), BY_KIND.get(kind, ""))
 
 

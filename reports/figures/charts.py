@@ -111,7 +111,7 @@ def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
         axes.set(
             xlabel="Training records of the hospital",
             ylabel=label,
-            ylim=(0, 1.1 * max(spent[column])),
+            ylim=(0, 1.1 * (max(spent[column]) or 1.0)),
         )
     lines = panels[0].get_lines()
     figure.legend(lines, names[: len(lines)], loc="outside lower center", ncols=min(6, len(lines)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,7 @@ from sim.evidence import Recovered
 from sim.types import TableRow
 
 MOST = 6  # records of one figure
+MOST_FIELDS = 60  # of a row; the first ones
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)(?:_(\d+))?")
 RIGHT = "#CDE7DC"
 WRONG = "#F6D5C6"
@@ -34,7 +36,7 @@ def gallery(groups: Sequence[TableRow]) -> Figure:
     the guess of an attack counts as right within 0.319 standard deviations.
     """
     shown = [(group, one) for group in groups for one in group["shown"]][:MOST]
-    if all(PIXEL.fullmatch(name) for _, one in shown for name in one.truth):
+    if all(group["pixels"] is not None for group, _ in shown):
         return _images(shown)
     return _rows(shown)
 
@@ -58,7 +60,7 @@ def _images(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
 
 
 def _rows(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
-    most = max(len(one.truth) for _, one in shown)
+    most = max(min(len(one.truth), MOST_FIELDS) for _, one in shown)
     n_lines = -(-len(shown) // 2)
     figure = style.new_figure(WIDTH, n_lines * (0.8 + 0.22 * most))
     grid = figure.subplots(n_lines, 2, squeeze=False)
@@ -70,12 +72,13 @@ def _rows(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
 
 
 def _row(axes: Axes, group: TableRow, one: Recovered) -> None:
-    n = len(one.truth)
+    shown = dict(itertools.islice(one.truth.items(), MOST_FIELDS))
+    n = len(shown)
     axes.set(xlim=(0, 4), ylim=(n + 1, 0))
     axes.set_title(_caption(group, one), fontsize=9)
     for column, title in enumerate(TITLES, 1):
         axes.text(column + 0.5, 0.5, title, ha="center", va="center", color=SOFT, fontsize=8)
-    for line, (field, truth) in enumerate(one.truth.items(), 1):
+    for line, (field, truth) in enumerate(shown.items(), 1):
         axes.text(0.95, line + 0.5, field, ha="right", va="center", color=INK, fontsize=8)
         guess = None if one.guess is None else one.guess.get(field)
         baseline = None if one.baseline is None else one.baseline.get(field)

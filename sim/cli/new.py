@@ -21,6 +21,8 @@ wardround new attack NAME DIR  a Byzantine attack of your own, the same
 """
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST: Final = 40  # characters of a name
+# words that YAML or an override reads as something else than a name
+NO_NAMES: Final = re.compile("true|false|null|none|nan|inf|yes|no|on|off|y|n")
 # a kind's files, of the package that the plug-in stands in: template -> path
 FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "rule": {
@@ -61,7 +63,7 @@ def new(words: Sequence[str]) -> None:
     values = {
         "name": name,
         "package": f"own_{name}",
-        "class_name": "".join(part.capitalize() for part in name.split("_")),
+        "class_name": _class_name(name),
     }
     for path in files.all_or_none("new", _contents(kind, Path(folder), values)):
         print(path)
@@ -75,17 +77,28 @@ def _check_name(kind: str, name: str) -> None:
     if not NAME.fullmatch(name) or keyword.iskeyword(name) or len(name) > LONGEST:
         expected = f"expected small letters, digits and single _, at most {LONGEST}, as in midmean"
         raise InputError("new", name, expected)
+    if NO_NAMES.fullmatch(name) or re.search(rf"\b{_class_name(name)}\b", _text(kind, "plugin")):
+        raise InputError("new", name, "expected a name without another meaning in its files")
     groups = [Path(path).parent.name for path in FILES[kind].values() if path.startswith("conf/")]
     if any((CONF / group / f"{name}.yaml").exists() for group in groups):
         raise InputError("new", name, f"expected a name that no {kind} of this project has")
 
 
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _text(kind: str, template: str) -> str:
+    """The text of a template of a kind."""
+    file = resources.files(__package__) / "starters" / kind / f"{template}.txt"
+    return file.read_text(encoding="utf-8")
+
+
 def _contents(kind: str, folder: Path, values: Mapping[str, str]) -> dict[Path, bytes]:
     """The files by path: those of the templates, and the empty ones that make a package."""
-    templates = resources.files(__package__) / "starters" / kind
     made = dict[Path, bytes]()
     for template, path in FILES[kind].items():
-        text = Template((templates / f"{template}.txt").read_text(encoding="utf-8"))
+        text = Template(_text(kind, template))
         made[folder / Template(path).substitute(values)] = text.substitute(values).encode()
     plugin = Path(Template(FILES[kind]["plugin"]).substitute(values))
     packages = [parent for parent in plugin.parents if parent.name]

@@ -77,6 +77,7 @@ def check(
     for name, asked in attack.of_kind("inference").items():
         _check_hidden(name, asked, plan)
         _check_inference(name, asked, plan, attack.hostile if attack.by_hospitals else ())
+        _check_shadows(name, asked, plan, truth)
     for name, sums in attack.of_kind("isolation").items():
         _try_isolation(name, sums, plan, attack.hostile)
     for name, led in attack.of_kind("protocol").items():
@@ -106,20 +107,32 @@ def check_size(plan: FederationPlan, truth: GroundTruth) -> None:
         raise InputError("model", shown, f"expected at most {2 * limits.LAYERS}")
     training = plan.training
     n_hospitals = len(plan.hospitals)
-    sizes = [len(site.records) for site in truth.sites]
-    steps = [training.steps(size) for size in sizes]
-    total = training.rounds * sum(steps)
+    total = _steps(plan, truth)
     if total > limits.STEPS_OF_RUN:
         expected = f"expected at most {limits.STEPS_OF_RUN:,} (rounds x hospitals x batches)"
         raise InputError("training", f"{total:,} training steps in a run", expected)
+    limits.check_bytes("training", _batches(plan, truth), "for the batches of a round")
+    sizes = [len(site.records) for site in truth.sites]
     rows = max(sizes) if plan.dp is not None else min(max(sizes), training.batch_size)
-    batches = limits.INDEX * n_hospitals * max(steps) * rows
-    limits.check_bytes("training", batches, "for the batches of a round")
     n_neurons = sum(shape[0] for _, shape in plan.network.layout if len(shape) > 1)
     made = limits.VALUE * rows * n_neurons
     limits.check_bytes("model", made, "for what its layers make of one batch")
     updates = limits.COPIES * n_hospitals * plan.network.n_params
     limits.check_bytes("model", updates, f"for the updates of {n_hospitals:,} hospitals")
+
+
+def _steps(plan: FederationPlan, truth: GroundTruth) -> int:
+    """The training steps of all hospitals in all rounds."""
+    training = plan.training
+    return training.rounds * sum(training.steps(len(site.records)) for site in truth.sites)
+
+
+def _batches(plan: FederationPlan, truth: GroundTruth) -> int:
+    """The bytes of the batches of all hospitals in a round."""
+    training = plan.training
+    most = max(len(site.records) for site in truth.sites)
+    rows = most if plan.dp is not None else min(most, training.batch_size)
+    return limits.INDEX * len(truth.sites) * training.steps(most) * rows
 
 
 def check_adversary(adversary: Adversary, n_hospitals: int, rounds: int) -> None:
@@ -225,6 +238,21 @@ def _check_inference(
             f"expected at least {attack.min_rows} rows in the aggregator's view, not {n_rows}"
         )
         raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
+
+
+def _check_shadows(name: str, attack: Inference, plan: FederationPlan, truth: GroundTruth) -> None:
+    """Refuse shadow models that need more training steps or memory than the limits allow."""
+    n_models = getattr(attack, "models", 0)
+    if type(n_models) is not int:
+        return
+    key = f"attack.{name}.models"
+    total = n_models * _steps(plan, truth)
+    if total > limits.STEPS_OF_RUN:
+        expected = f"expected at most {limits.STEPS_OF_RUN:,} training steps, and that makes"
+        raise InputError(key, n_models, f"{expected} {total:,}")
+    updates = limits.COPIES * len(plan.hospitals) * plan.network.n_params
+    needed = n_models * (updates + _batches(plan, truth))
+    limits.check_bytes(key, needed, f"for {n_models:,} shadow federations")
 
 
 def _check_hidden(name: str, attack: Inference, plan: FederationPlan) -> None:

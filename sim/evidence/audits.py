@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from sim import files
 from sim.config.groups import address_of
 from sim.errors import InputError
-from sim.evidence import sealed
+from sim.evidence import sealed, store, study
 from sim.evidence.outcomes import Part
 from sim.evidence.store import MANIFEST, promised_by_manifest
 from sim.types import Node
@@ -26,6 +25,20 @@ AUDITS: Final = "audits.jsonl"
 AUDIT_SCHEMA: Final = "wardround.audit.1"
 LEAST: Final = 10  # canaries
 MOST: Final = 1_000_000
+MOST_GUESSES: Final = 10  # numbers of guesses
+MOST_EPSILON: Final = 1e9  # more than any accountant states
+MOST_SCORE: Final = 1e39  # more than float32 holds
+LEAST_DELTA: Final = 1e-20
+MOST_CONFIDENCE: Final = 1 - 1e-9
+LONGEST: Final = 2_000  # characters of a name
+
+Name = Annotated[str, Field(max_length=LONGEST)]
+Count = Annotated[int, Field(lt=2**63)]
+# what all audits of a folder have in common
+OF_CLAIM: Final = (
+    *("consortium", "hospital", "trained", "mechanism", "relation", "replaced", "delta", "claim"),
+    *("steps", "n_records", "confidence", "guesses", "n_canaries"),
+)
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -41,24 +54,24 @@ class Audit(Part):
     """
 
     schema_: Literal["wardround.audit.1"]
-    run: str
-    consortium: str
-    hospital: str
-    seed: int = Field(ge=0)
+    run: Name
+    consortium: Name
+    hospital: Name
+    seed: Count = Field(ge=0)
     trained: Literal["alone", "together"]
-    mechanism: str
-    relation: str
+    mechanism: Name
+    relation: Name
     replaced: bool
-    delta: Finite = Field(gt=0, lt=1)
-    claim: Finite = Field(ge=0)
+    delta: Finite = Field(ge=LEAST_DELTA, lt=1)
+    claim: Finite = Field(ge=0, le=MOST_EPSILON)
     noise_multiplier: Finite = Field(ge=0)
     sample_rate: Finite = Field(gt=0, le=1)
-    steps: int = Field(ge=0)
-    n_records: int = Field(ge=1)
-    confidence: Finite = Field(gt=0.5, lt=1)
-    guesses: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    steps: Count = Field(ge=0)
+    n_records: Count = Field(ge=1)
+    confidence: Finite = Field(gt=0.5, le=MOST_CONFIDENCE)
+    guesses: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=MOST_GUESSES)
     coins: list[bool] = Field(min_length=LEAST, max_length=MOST)
-    scores: list[Finite]
+    scores: list[Annotated[Finite, Field(ge=-MOST_SCORE, le=MOST_SCORE)]]
     config: Node
     data_hash: str
     code: str
@@ -119,22 +132,15 @@ def append(folder: Path, audit: Audit) -> None:
 
 def head(folder: Path) -> Node:
     """The end of a folder's audits: its size in ``bytes``, and the ``hash`` of its last line."""
-    path = folder / AUDITS
-    if not path.exists():
-        return {"bytes": 0, "hash": sealed.FIRST}
-    size = path.stat().st_size
-    previous = sealed.FIRST
-    for line in _lines(path):
-        previous = sealed.opened(line, previous)[1]
-    return {"bytes": size, "hash": previous}
+    return store.head(folder, AUDITS)
 
 
 def read(folder: Path) -> list[Audit]:
     """The audits of a folder in order of their seeds, each once.
 
-    Each line must follow the line before, and bear the address of its configuration, data and code;
-    ``manifest.json``, where it is there, must name a line of them. Raises ``InputError`` for a line
-    that is none, or a folder without any.
+    All must be of one claim. Each line must follow the line before, and bear the address of its
+    configuration, data and code; ``manifest.json``, where it is there, must name a line of them.
+    Raises ``InputError`` for a line that is none, or a folder without any.
     """
     path = folder / AUDITS
     found: dict[str, Audit] = {}
@@ -142,34 +148,41 @@ def read(folder: Path) -> list[Audit]:
     reached = promised is None
     size = 0
     previous = sealed.FIRST
-    if not path.exists():
-        raise InputError("folder", folder, f"expected a folder with {AUDITS}")
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            content, previous = sealed.opened(line, previous)
-            one = Audit.model_validate_json(content)
-        except sealed.BrokenError as error:
-            raise _wrong(path, number, f"the chain does not hold: {error}") from error
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in problem["loc"]) or "audit"
-            raise _wrong(path, number, f"{where}: {problem['msg']}") from error
-        if one.run != address_of(one.config, one.data_hash, one.code):
-            raise _wrong(path, number, "run: expected the address of its configuration")
-        found[one.run] = one
-        size += len(line)
-        reached = reached or promised == {"bytes": size, "hash": previous}
+    try:
+        for number, line in enumerate(store.lines_of(path), 1):
+            one, previous = _parsed(path, number, line, previous)
+            found[one.run] = one
+            size += len(line)
+            reached = reached or promised == {"bytes": size, "hash": previous}
+    except OSError as error:
+        expected = f"expected a folder with {AUDITS} ({store.reason(error)})"
+        raise InputError("folder", folder, expected) from error
     if not reached:
         expected = f"expected the {AUDITS} of which {MANIFEST} holds size and hash; it is another"
         raise InputError("folder", folder, expected)
     if not found:
         raise InputError("folder", folder, f"expected audits in {AUDITS}")
+    if len({tuple(getattr(one, name) for name in OF_CLAIM) for one in found.values()}) > 1:
+        raise InputError("folder", folder, f"expected audits of one claim in {AUDITS}")
     return sorted(found.values(), key=lambda one: (one.seed, one.run))
 
 
-def _lines(path: Path) -> list[bytes]:
-    with os.fdopen(files.opened(path), "rb") as file:
-        return [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
+def _parsed(path: Path, number: int, line: bytes, previous: str) -> tuple[Audit, str]:
+    """The audit of a line and the line's hash."""
+    try:
+        content, own = sealed.opened(line, previous)
+        one = Audit.model_validate_json(content, strict=True)
+    except sealed.BrokenError as error:
+        raise _wrong(path, number, f"the chain does not hold: {error}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "audit"
+        raise _wrong(path, number, f"{study.shown(where)}: {problem['msg']}") from error
+    if one.run != address_of(one.config, one.data_hash, one.code):
+        raise _wrong(path, number, "run: expected the address of its configuration")
+    if one.seed != one.config.get("seed"):
+        raise _wrong(path, number, "seed: expected that of its configuration")
+    return one, own
 
 
 def _wrong(path: Path, number: int, reason: str) -> InputError:

@@ -22,7 +22,7 @@ FORMS: Final = ("one_run", "f_dp")  # which hold together at the stated confiden
 SHARES: Final = (0.95, 0.5, 0.2)  # of the canaries that are guessed, fixed beforehand
 XTOL: Final = 1e-6  # of a bound
 SMALLEST: Final = 1e-6  # epsilon from which the f-DP form searches
-WIDEST: Final = 1e3  # distance of two Gaussians, in standard deviations
+WIDEST: Final = 1e3  # distance of two Gaussians, in standard deviations, of a usual epsilon
 LARGEST: Final = 500.0  # epsilon that is searched
 
 
@@ -197,7 +197,8 @@ def distance(epsilon: float, delta: float) -> float:
         less = epsilon + float(log_ndtr(-epsilon / mu - mu / 2))
         return float(ndtr(mu / 2 - epsilon / mu)) - math.exp(less) - delta
 
-    return float(brentq(over, 1e-12, WIDEST, xtol=1e-14, rtol=1e-12))
+    widest = max(WIDEST, 2 * math.sqrt(2 * epsilon))
+    return float(brentq(over, 1e-12, widest, xtol=1e-14, rtol=1e-12))
 
 
 def _largest(refuted: Callable[[float], float], start: float) -> float:

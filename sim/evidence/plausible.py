@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -70,6 +71,10 @@ NEEDS: Final[Mapping[str, str]] = {
     "updates_recovered": "isolation",
     "membership_auc": "membership",
 }
+PIXEL: Final = re.compile(r"pixel_(\d{1,6})_(\d{1,6})(?:_(\d{1,6}))?", re.ASCII)
+OF_SCORES: Final = (  # outcomes that follow from the scores of a membership inference
+    "membership_auc", "membership_advantage", "membership_tpr_at_1fpr", "membership_tpr_at_01fpr",
+)  # fmt: skip
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
 LARGEST = 2**63  # of whole numbers; seeds are below it
@@ -78,8 +83,8 @@ LARGEST = 2**63  # of whole numbers; seeds are below it
 def implausible(record: RunRecord) -> tuple[str, str] | None:
     """The first figure that no run can have: its key and what was expected; None without one."""
     looks = (
-        *(_ranges, _outcomes, _curve, _contradictions, _details),
-        *(_images, _fields, _membership),
+        *(_ranges, _outcomes, _curve, _contradictions, _values, _details),
+        *(_images, _fields, _gallery, _membership),
     )
     return next((found for look in looks for found in look(record)), None)
 
@@ -168,6 +173,18 @@ def _curve(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 def _within(values: Sequence[float], low: float, high: float) -> bool:
     return not values or (min(values) >= low and max(values) <= high)
+
+
+def _values(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Whether the values of the configuration that reports read have their form."""
+    report = record.config.get("report")
+    drop = report.get("material_drop") if isinstance(report, Mapping) else None
+    if type(drop) not in (int, float):
+        yield "config.report", "expected material_drop, a number, among its values"
+    attacks = record.config.get("attack", [])
+    for pair in attacks if isinstance(attacks, list) else ():
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], Mapping):
+            yield "config.attack", "expected pairs of a name and its values"
 
 
 def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -298,6 +315,35 @@ def _fields(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield "inversion.fields.exact", "expected it where all fields are right, and only there"
 
 
+def _gallery(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Whether attacked records that a page may show are of the run's hospitals and can be drawn."""
+    found = record.inversion
+    if found is None:
+        return
+    if not {one.hospital for one in found.gallery} <= {one.hospital for one in record.hospitals}:
+        yield "inversion.gallery.hospital", "expected the run's hospitals"
+    if found.pixels is None:
+        return
+    if not found.pixels[0] < found.pixels[1]:
+        yield "inversion.pixels", "expected the least and the largest value"
+    for one in found.gallery:
+        shown = (one.truth, one.guess, one.baseline)
+        if not all(_is_image(cells) for cells in shown if cells is not None):
+            yield "inversion.gallery", "expected a number for each pixel of an image"
+
+
+def _is_image(cells: Mapping[str, str]) -> bool:
+    """Whether there is one number for each pixel of an image, and nothing else."""
+    places = [found for name in cells if (found := PIXEL.fullmatch(name)) is not None]
+    try:
+        for text in cells.values():
+            float(text)
+    except ValueError:
+        return False
+    sizes = [1 + max(int(found[axis] or 0) for found in places) for axis in (1, 2, 3) if places]
+    return len(places) == len(cells) == math.prod(sizes)
+
+
 def _membership(record: RunRecord) -> Iterator[tuple[str, str]]:
     """What the scores of a membership inference have to agree with: the outcomes made of them."""
     found = record.membership
@@ -307,19 +353,30 @@ def _membership(record: RunRecord) -> Iterator[tuple[str, str]]:
     others = found.others
     if members != sorted(members) or others != sorted(others):
         yield "membership", "expected scores in their order"
-    if not members or not others:
-        return
-    expected = {
-        "membership_auc": roc.auc(members, others),
-        "membership_advantage": roc.advantage(members, others),
-        "membership_tpr_at_1fpr": roc.true_positives(members, others, 0.01),
-        "membership_tpr_at_01fpr": roc.true_positives(members, others, 0.001),
-    }
-    for metric, value in expected.items():
-        stated = record.value(metric)
-        if stated is not None and not math.isclose(stated, value, abs_tol=1e-9):
+    n = len(members)
+    n_all = n + len(others)
+    given = dict[str, tuple[float, int]]()
+    if members and others:
+        given = {
+            "membership_auc": (roc.auc(members, others), n_all),
+            "membership_advantage": (roc.advantage(members, others), n_all),
+            "membership_tpr_at_1fpr": (roc.true_positives(members, others, 0.01), n),
+            "membership_tpr_at_01fpr": (roc.true_positives(members, others, 0.001), n),
+        }
+    for metric in OF_SCORES:
+        stated = record.outcome(metric)
+        if stated is None or stated.value is None:
+            continue
+        value, counted = given.get(metric, (math.nan, 0))
+        if stated.n != counted or not math.isclose(stated.value, value, abs_tol=1e-9):
             yield f"outcomes.{metric}", "expected what the scores of membership give"
     for one in found.bounds:
+        if not given:
+            yield "membership.bounds", "expected none without scores"
+            return
+        reached = roc.true_positives(members, others, one.false_positives)
+        if not one.lowest <= one.true_positives or not math.isclose(one.true_positives, reached):
+            yield "membership.bounds", "expected what the scores of membership give"
         if one.exceeded != (one.lowest > one.allowed):
             yield "membership.bounds.exceeded", "expected whether lowest is above allowed"
 

@@ -37,12 +37,12 @@ def append(folder: Path, record: RunRecord) -> None:
     files.append(folder / EVIDENCE, sealed.seal(text, head(folder)["hash"]))
 
 
-def head(folder: Path) -> Node:
+def head(folder: Path, name: str = EVIDENCE) -> Node:
     """The end of a folder's evidence: its size in ``bytes``, and the ``hash`` of its last line.
 
-    The hash stands for all of the evidence.
+    The hash stands for all of the evidence. ``name``: of the file that holds it.
     """
-    path = folder / EVIDENCE
+    path = folder / name
     try:
         with os.fdopen(files.opened(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -52,7 +52,7 @@ def head(folder: Path) -> Node:
         return {"bytes": 0, "hash": sealed.FIRST}
     except (sealed.BrokenError, OSError) as error:
         raise InputError(
-            "folder", folder, f"expected evidence in {EVIDENCE}: {_reason(error)}"
+            "folder", folder, f"expected evidence in {name}: {reason(error)}"
         ) from None
 
 
@@ -103,7 +103,7 @@ def chain(folder: Path) -> Chain:
     reached = promised is None
     previous = sealed.FIRST
     try:
-        for number, line in enumerate(_lines(folder), 1):
+        for number, line in enumerate(lines_of(folder / EVIDENCE), 1):
             record, previous = _parse(folder, number, line, previous)
             records[record.run] = record
             lines[record.run] = Line(previous, size, size + len(line))
@@ -111,7 +111,7 @@ def chain(folder: Path) -> Chain:
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
         raise InputError(
-            "folder", folder, f"expected a folder with {EVIDENCE} ({_reason(error)})"
+            "folder", folder, f"expected a folder with {EVIDENCE} ({reason(error)})"
         ) from error
     if not reached:
         expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
@@ -151,9 +151,12 @@ def _whole(number: int, step: int = 2**16) -> int:
     return 0
 
 
-def _lines(folder: Path) -> Iterator[bytes]:
-    """The whole lines, one by one: a large comparison leaves hundreds of megabytes."""
-    with os.fdopen(files.opened(folder / EVIDENCE), "rb") as file:
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The whole lines of a file, one by one: a large comparison leaves hundreds of megabytes.
+
+    Raises ``OSError`` for what is no file, and for a line that does not end.
+    """
+    with os.fdopen(files.opened(path), "rb") as file:
         while line := file.readline(LONGEST_LINE):
             if line.endswith(b"\n"):
                 yield line
@@ -173,7 +176,8 @@ def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
     return {"bytes": stated.get("bytes"), "hash": stated.get("hash")}
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What is wrong with a file, without its name."""
     return str(getattr(error, "strerror", None) or error)
 
 

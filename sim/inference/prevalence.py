@@ -32,7 +32,7 @@ def prevalence(inquiry: Inquiry) -> Findings:
     beside = known(inquiry)
     n = len(shares)
     gaps = alone = None
-    if n and 0 < beside.labels.mean() < 1:
+    if n and len({*beside.labels.tolist()}) > 1:
         asked = Asked(
             question="prevalence",
             choices=("share",),

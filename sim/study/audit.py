@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from sim import evidence, files
+from sim import evidence, files, limits
 from sim.blame import blaming
 from sim.config import plain
 from sim.config.groups import address_of
@@ -29,6 +30,7 @@ from sim.evidence.one_run import counts
 from sim.inference.auditing import moved, scores
 from sim.inference.canaries import Canaries, audited
 from sim.kinds import LocalPrivacy
+from sim.near import choice
 from sim.seeds import key
 from sim.study import compose
 from sim.study.experiment import Experiment, load, targets
@@ -46,7 +48,7 @@ class Asked(Values):
     hospital: str | None
     canaries: int = Field(ge=audits.LEAST, le=audits.MOST)
     guesses: int | None = Field(ge=1)
-    confidence: float = Field(gt=0.5, lt=1)
+    confidence: float = Field(gt=0.5, le=audits.MOST_CONFIDENCE)
     trained: Literal["alone", "together"]
 
 
@@ -80,7 +82,9 @@ def planned(values: Node, words: Sequence[str]) -> list[Planned]:
         asked = Asked.model_validate(values.get(KEY))
     except ValidationError as error:
         wrong = first(error)
-        raise InputError(f"{KEY}.{wrong.key}", wrong.value, wrong.expected) from None
+        place = f"{KEY}.{wrong.key}" if wrong.key else KEY
+        expected = wrong.expected if wrong.key else "expected the values of conf/audit.yaml"
+        raise InputError(place, wrong.value, expected) from None
     config = {name: value for name, value in values.items() if name not in OF_AUDITS}
     seeds = compose.seeds(values.get("seeds"), values.get("seed"))
     label = compose.label(str(values["defense"]["name"]), words)
@@ -106,6 +110,8 @@ def _planned(experiment: Experiment, asked: Asked) -> Planned:
     everyone = np.ones(asked.canaries, np.bool_)
     agreed, hospital = audited(plan, site, Canaries(np.arange(asked.canaries), everyone, True))
     dp.check({site.name: len(hospital.records)}, agreed.training)
+    gradients = limits.VALUE * min(len(hospital.records), agreed.training.batch_size) * n_params
+    limits.check_bytes(f"{KEY}.canaries", gradients, "for the gradients of one batch")
     return Planned(experiment, asked, site)
 
 
@@ -114,8 +120,7 @@ def _site(experiment: Experiment, name: str | None) -> Site:
     if name is None:
         return min(sites.values(), key=lambda site: (len(site.records), site.name))
     if name not in sites:
-        expected = f"expected one of {', '.join(sites)}"
-        raise InputError(f"{KEY}.hospital", name, expected)
+        raise InputError(f"{KEY}.hospital", name, f"expected {choice(name, tuple(sites))}")
     return sites[name]
 
 
@@ -138,7 +143,9 @@ def entered(folder: Path, wanted: Sequence[Planned]) -> Iterator[dict[str, Audit
 
 def _has_any(folder: Path) -> bool:
     path = folder / audits.AUDITS
-    return path.exists() and path.stat().st_size > 0
+    if path.is_symlink() or not path.is_file():
+        return os.path.lexists(path)
+    return path.stat().st_size > 0
 
 
 def _check(folder: Path, found: Sequence[Audit], wanted: Sequence[Planned]) -> None:

@@ -27,6 +27,7 @@ from sim.design.simulated import Simulated
 from sim.design.site import PrivacyPolicy, Site
 from sim.design.truth import GroundTruth
 from sim.errors import InputError
+from sim.near import choice
 from sim.seeds import Key, key
 from sim.types import Absence, Consortium, DataSet, Node, SecureAggregation
 
@@ -205,8 +206,7 @@ def enrolled(terms: Terms, seed: int) -> Terms:
 def _sites(settings: Settings, consortium: Consortium, plan: FederationPlan) -> tuple[Site, ...]:
     for name in settings.policy.hospitals:
         if name not in consortium.names:
-            expected = f"expected names among {', '.join(consortium.names)}"
-            raise InputError("policy.hospitals", name, expected)
+            raise InputError("policy.hospitals", name, f"expected {choice(name, consortium.names)}")
     return tuple(
         Site(
             name=hospital.name,

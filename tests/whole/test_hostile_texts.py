@@ -242,3 +242,44 @@ def test_files_of_values_are_read_back_with_the_same_texts(left: Left) -> None:
     assert config["consortium"]["levels"] == [[COLUMNS[2], *LEVELS]]
     record = json.loads(left.read("evidence.jsonl").splitlines()[0])
     assert {one["hospital"] for one in record["hospitals"]} <= set(OF_HOSPITALS)
+
+
+ATTACKS = "tableak,membership_loss,attribute_inference,source_inference,structural_risk"
+SMALL = (
+    "model=logistic", "training.rounds=2", "training.local_steps=1", "training.batch_size=4",
+    "dp.record.delta=1e-3",
+)  # fmt: skip
+COMMANDS = {
+    "compare": (
+        f"attacks=[[{ATTACKS}]]", "defenses=[none,dp_record_hospital]", "seeds=1", ALONE,
+        "attack.tableak.iterations=3", "attack.tableak.ensemble=2", "adversary.n_hostile=1",
+        "report.show_reconstructions=true", *SMALL,
+    ),
+    "audit": ("audit.canaries=10", "dp=record", "model.hidden=[4]", *SMALL[1:-1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_pages_of_inferences_and_audits_show_names_and_run_none(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sites = OF_HOSPITALS[:3] + OF_HOSPITALS[7:12]
+    (tmp_path / "records.csv").write_text(records(sites), encoding="utf-8")
+    own = (
+        "consortium=csv",
+        f"consortium.path={tmp_path / 'records.csv'}",
+        "consortium.hospital=Site",
+        f"consortium.label={COLUMNS[3]!r}",
+        "consortium.positive='1'",
+        f"consortium.levels={json.dumps([[COLUMNS[2], *LEVELS]])}",
+    )
+    folder = tmp_path / "out"
+    code = wardround(command, *own, *COMMANDS[command], f"hydra.run.dir={folder}")
+    screen = capfd.readouterr()
+    assert code == 0, screen.err
+    assert (screen.out + screen.err).replace("\n", "").isprintable()
+    page = Page((folder / "report" / "index.html").read_text(encoding="utf-8"))
+    named = sites if command == "compare" else [min(sites)]
+    assert [name for name in named if name not in page.text] == []
+    assert not {"script", "img", "iframe", "object", "embed", "base", "form"} & page.tags
+    assert not [name for name in page.attributes if name.startswith("on")]

@@ -22,6 +22,9 @@ from tests.own_data import HEADER, LABEL
 TEXT, NUMBER = "zyxwvut", "735124906"
 RARE = (TEXT, NUMBER, "735,124,906", "7.35125", "7.351e", "735.1")  # also rounded
 PATIENT = 17
+INFERRING = (
+    "membership_loss,attribute_inference,source_inference,property_inference,structural_risk"
+)
 COLUMNS = ("Site", *HEADER)
 CELLS = {
     "a text": TEXT,
@@ -127,7 +130,9 @@ def test_nothing_that_a_command_leaves_holds_a_cell(
     out = tmp_path / "out"
     words = (*LABEL, f"consortium.path={path}", "consortium.hospital=Site", "model=logistic")
     more = ("training.rounds=2", "training.local_steps=1", "training.batch_size=4")
-    lists = ("attacks=[analytic_inversion,backdoor]", "defenses=[median]", "workers=1", "seeds=1")
+    attacks = f"attacks=[[analytic_inversion,backdoor,{INFERRING}],tableak]"
+    searched = ("attack.tableak.iterations=3", "attack.tableak.ensemble=2")
+    lists = (attacks, *searched, "defenses=[median]", "workers=1", "seeds=1")
     assert wardround("explain", *words, *more) == 0
     assert wardround("compare", *words, *more, *lists, f"hydra.run.dir={out}") == 0
     assert wardround("report", str(out)) == 0

@@ -30,6 +30,7 @@ FILES = {
     },
 }
 CHOSEN = {"rule": "defense=mine", "attack": "attack=[mine]"}
+AMBIGUOUS = ("true", "null", "nan", "on", "view", "about")
 SMALL = ("consortium=heart12", "training.rounds=1", "model=logistic", "adversary.n_hostile=2")
 
 
@@ -75,6 +76,12 @@ def test_nothing_is_written_where_a_file_of_its_own_is_there(kind: str, tmp_path
     assert taken.read_text() == "mine"
 
 
+def test_no_folder_is_left_where_a_file_stands_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("no folder")
+    assert wardround("new", "rule", "mine", str(tmp_path)) == 2
+    assert [path.name for path in tmp_path.rglob("*")] == ["conf"]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -83,6 +90,7 @@ def test_nothing_is_written_where_a_file_of_its_own_is_there(kind: str, tmp_path
         (["rule", "Mine", "x"], "expected small letters"),
         (["rule", "mine__", "x"], "expected small letters"),
         (["attack", "class", "x"], "expected small letters"),
+        *((["rule", name, "x"], "expected a name without another") for name in AMBIGUOUS),
         (["rule", "median", "x"], "expected a name that no rule of this project has"),
         (["attack", "alie", "x"], "expected a name that no attack of this project has"),
     ],

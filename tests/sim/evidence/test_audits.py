@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +12,11 @@ import pytest
 
 from sim.config.groups import address_of
 from sim.errors import InputError
-from sim.evidence import audits
+from sim.evidence import audits, sealed
 from sim.evidence.audits import Audit
 from sim.evidence.one_run import bounds
 from sim.seeds import stream
+from tests.commands import wardround
 
 
 def made(seed: int = 0, claim: float = 2.0, shift: float = 3.0) -> Audit:
@@ -101,6 +105,76 @@ def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
 def test_an_audit_that_cannot_be_is_none(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expected a score for each coin|finite number"):
         Audit.model_validate({**made().model_dump(), **change})
+
+
+EDITS: dict[str, dict[str, object]] = {
+    "claim as text": {"claim": "2.0"},
+    "claim true": {"claim": True},
+    "claim below 0": {"claim": -1.0},
+    "claim beyond any": {"claim": 1e300},
+    "claim not a number": {"claim": float("nan")},
+    "a delta of almost nothing": {"delta": 5e-324},
+    "as good as certain": {"confidence": 0.9999999999999999},
+    "guesses by the thousand": {"guesses": [1] * 5000},
+    "guesses true": {"guesses": [True]},
+    "scores beyond float32": {"scores": [1e308] * 100},
+    "coins as numbers": {"coins": [1] * 100},
+    "few canaries": {"scores": [0.0] * 9, "coins": [True] * 9, "guesses": [5]},
+    "a seed of 400 digits": {"seed": 10**400},
+    "another seed": {"seed": 7},
+    "records of 400 digits": {"n_records": 10**400},
+    "steps of 400 digits": {"steps": 10**400},
+    "a name without end": {"hospital": "x" * 100_000},
+    "a lone surrogate": {"hospital": "\ud800"},
+    "a list for a configuration": {"config": []},
+    "another configuration": {"config": {"seed": 1, "x": 1}},
+    "other data": {"data_hash": "x"},
+    "other code": {"code": "x"},
+    "another form": {"schema_": "wardround.audit.2"},
+    "a key more": {"x": 1},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_that_is_chained_anew_is_one_line(
+    edit: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    previous = sealed.FIRST
+    content = b""
+    for values in (made(0).model_dump(mode="json"), made(1).model_dump(mode="json") | edit):
+        content += sealed.seal(json.dumps(values, sort_keys=True), previous)
+        previous = sealed.last_hash(content[-sealed.SEAL_BYTES :])
+    path = tmp_path / audits.AUDITS
+    path.write_bytes(content)
+    assert wardround("report", str(tmp_path)) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "audits.jsonl:2=line: not evidence of wardround.audit.1: " in line
+    assert len(line) < 300
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "dangling link"])
+def test_what_is_no_file_is_refused_before_anything_runs(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / audits.AUDITS
+    make: dict[str, Callable[[], None]] = {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "dangling link": lambda: path.symlink_to(tmp_path / "nowhere"),
+    }
+    make[kind]()
+    small = ("consortium=heart4", "model=logistic", "training.rounds=1", "audit.canaries=10")
+    for words in (("audit", *small, f"hydra.run.dir={tmp_path}"), ("report", str(tmp_path))):
+        assert wardround(*words) == 2
+        assert capfd.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_large_claim_is_shown(tmp_path: Path) -> None:
+    audits.append(tmp_path, made(claim=audits.MOST_EPSILON))
+    assert wardround("report", str(tmp_path)) == 0
 
 
 def test_a_folder_without_audits_is_refused(tmp_path: Path) -> None:

@@ -19,13 +19,24 @@ from sim import evidence
 from sim.cli.command import main
 from sim.config.groups import address_of
 from sim.errors import InputError
-from sim.evidence import EVIDENCE, Part, RunRecord, outcome, plausible, sealed
+from sim.evidence import (
+    EVIDENCE,
+    Membership,
+    Part,
+    Recovered,
+    RunRecord,
+    outcome,
+    plausible,
+    roc,
+    sealed,
+)
 from sim.evidence.metrics import BASES, METRICS
 from sim.evidence.plausible import RANGES
 from tests.records import (
     addressed,
     make_fields,
     make_images,
+    make_inversion,
     make_privacy,
     make_record,
     with_outcomes,
@@ -522,3 +533,70 @@ def test_outcomes_of_fields_need_their_scores() -> None:
     inversion = record.inversion.model_copy(update={"fields": None})
     found = plausible.implausible(record.model_copy(update={"inversion": inversion}))
     assert found == ("outcomes.feature_accuracy", "expected it together with inversion.fields")
+
+
+MEMBERS, OTHERS = [0.2, 0.6, 0.9], [0.1, 0.4]
+
+
+def inferred(**changes: Any) -> RunRecord:
+    """A record of a membership inference, with ``changes`` to its details."""
+    found = {
+        "membership_auc": outcome("membership_auc", roc.auc(MEMBERS, OTHERS), 5),
+        "membership_advantage": outcome("membership_advantage", 2 / 3, 5),
+    }
+    details = {"members": MEMBERS, "others": OTHERS, "bounds": [], "party": "aggregator"}
+    held = Membership.model_validate({"attack": "x", "rounds": []} | details | changes)
+    return make_record(attack="x", membership=held, more=list(found.values()))
+
+
+def of_bound(**changes: Any) -> dict[str, Any]:
+    """What private training allows at a rate of 10 %, with ``changes``."""
+    usual = {
+        "false_positives": 0.1, "bound": 0.2, "true_positives": 2 / 3, "lowest": 0.1,
+        "highest": 0.8, "allowed": 0.9, "exceeded": False,
+    }  # fmt: skip
+    return usual | changes
+
+
+def test_scores_of_membership_that_agree_are_plausible() -> None:
+    assert plausible.implausible(inferred(bounds=[of_bound()])) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"members": []},
+        {"others": []},
+        {"members": [], "others": []},
+        {"members": [0.9, 0.6, 0.2]},
+        {"members": [0.2, 0.6, 0.6, 0.9]},
+        {"others": [0.1, 0.7]},
+        {"members": [0.2, 0.6, math.nan]},
+        {"bounds": [of_bound(true_positives=0.5)]},
+        {"bounds": [of_bound(lowest=0.7)]},
+        {"bounds": [of_bound(exceeded=True)]},
+    ],
+    ids=str,
+)
+def test_scores_of_membership_that_do_not_agree_are_refused(changes: dict[str, Any]) -> None:
+    assert plausible.implausible(inferred(**changes)) is not None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"pixel_0_0": "x"},
+        {"pixel_999999_999999": "1"},
+        {"pixel_0_0": "1", "pixel_1_1": "1"},
+        {"age": "63"},
+        {},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_drawn_as_an_image_is_refused(cells: dict[str, str]) -> None:
+    one = Recovered(hospital="hospital_0", exact=False, truth=cells, guess=None)
+    fine = one.model_copy(update={"truth": {"pixel_0_0": "0.5"}})
+    for shown, fits in ((fine, True), (one, False)):
+        inversion = make_inversion(gallery=[shown], pixels=(0.0, 1.0))
+        found = plausible.implausible(make_record(attack="x", inversion=inversion))
+        assert (found is None) == fits
