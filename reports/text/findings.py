@@ -121,7 +121,7 @@ def _undefended_membership(cell: membership.Cell) -> str:
         else f" and recognizes {words.share(rate.value)} of them at 1 % false positives"
     )
     guessed = (
-        "; that this is more than guessing is not shown, so no defense gets credit"
+        f"; whether that is more than guessing is {words.not_decided(cell.n_seeds)}"
         if low is None or low <= max(0.5, null)
         else ""
     )

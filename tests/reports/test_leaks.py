@@ -97,11 +97,11 @@ def test_findings_tell_who_can_be_recognized_and_whether_it_is_more_than_guessin
     assert first.startswith("lira, by whoever may ask the final model, tells records")
     assert "where there is nothing to find" in first
     assert "at 1 % false positives" in first
-    assert "guessing is not shown" not in first
+    assert "not decided" not in first
     assert second.startswith("The same attack has 0.")
     assert second.endswith("under secagg.")
     guessed = [inferred(seed, "none", 0.0) for seed in range(3)]
     (text,) = findings.members(membership.cells(guessed))
-    assert "that this is more than guessing is not shown, so no defense gets credit" in text
+    assert "whether that is more than guessing is not decided with 3 seeds" in text
     topics = [one.topic for one in findings.found(study())]
     assert "Who was a patient" in topics
