@@ -20,7 +20,7 @@ from reports.text import words
 from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
 
-ROOMY = 8  # attacks across up to which a cell has room for three lines
+ROOMY = 9  # attacks across up to which a cell has room for three lines
 GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that read
 
 Color = tuple[float, float, float]
@@ -144,7 +144,8 @@ def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool)
 def _read_cell(
     axes: Axes, x: float, y: int, leak: Leak, scale: mpl.cm.ScalarMappable, roomy: bool
 ) -> None:
-    known = scale.to_rgba(leak.level)
+    level: Any = leak.level
+    known = scale.to_rgba(level)
     face = (float(known[0]), float(known[1]), float(known[2]))
     recovered = leak.metric == "reconstruction_rate"
     form = words.share if recovered else words.score
@@ -155,8 +156,9 @@ def _read_cell(
         null = [] if leak.null is None else [f"{beside} {form(leak.null)}"]
         lines = [value, "one seed" if alone else f"{above} {most}", *null]
     else:
-        worst = "" if alone else f"\N{UPWARDS ARROW}{most.removeprefix('0')}"
-        lines = [value if recovered else value.removeprefix("0"), worst.removesuffix(" %")]
+        shown = [most, value] if recovered else [most.removeprefix("0"), value.removeprefix("0")]
+        worst = "" if alone else f"\N{UPWARDS ARROW}{shown[0].removesuffix(' %')}"
+        lines = [shown[1], worst]
     _written(axes, x, y, face, lines, roomy)
 
 
