@@ -31,11 +31,11 @@ def measure(quick: bool) -> Result:
 
     Seconds are processor time of one process, in which all hospitals and the aggregator are.
     """
-    n_seeds, rounds = (1, 1) if quick else (20, 20)
+    n_seeds, rounds, repetitions = (1, 1, 1) if quick else (20, 20, 3)
     rows = []
     for mode in ("none", "sum", "all neighbors"):
-        runs = _runs(["consortium=heart12", f"training.rounds={rounds}", *MODES[mode]], n_seeds)
-        rows.append(_row(mode, runs, repetitions=1 if quick else 3))
+        words = ["consortium=heart12", f"training.rounds={rounds}", *MODES[mode]]
+        rows.append(_row(mode, _turns(words, n_seeds, repetitions)))
     for n in (8, 14) if quick else (30, 100, 300, 1000):
         for mode, words in MODES.items():
             # with all neighbors the pairs grow with the square of the hospitals
@@ -44,8 +44,8 @@ def measure(quick: bool) -> Result:
     if not quick:
         rows.append(_extrapolated(rows, 1000))
         for mode in ("sum", "all neighbors"):
-            runs = _synthetic(12, [*MODES[mode], "model=mlp", LARGE])
-            rows.append(_row(mode, runs, repetitions=3))
+            turns = _synthetic(12, [*MODES[mode], "model=mlp", LARGE], repetitions)
+            rows.append(_row(mode, turns))
     first = {row["secagg"]: row["ms a hospital"] for row in rows[:3]}
     ratios = {
         "12 hospitals: protocol / sum": first["all neighbors"] / first["sum"],
@@ -54,26 +54,29 @@ def measure(quick: bool) -> Result:
     return {"title": "A hospital's part of a round", "rows": rows, "ratios": ratios}
 
 
-def _synthetic(n: int, words: Sequence[str]) -> list[Experiment]:
+def _synthetic(n: int, words: Sequence[str], repetitions: int = 1) -> list[list[Experiment]]:
     fixed = ["consortium=synthetic", "model=logistic", "training.rounds=1"]
-    return _runs([*fixed, f"consortium.n_hospitals={n}", *words])
+    return _turns([*fixed, f"consortium.n_hospitals={n}", *words], 1, repetitions)
 
 
-def _runs(words: Sequence[str], n_seeds: int = 1) -> list[Experiment]:
-    return experiments(["adversary.n_hostile=0", *words], n_seeds=n_seeds)
+def _turns(words: Sequence[str], n_seeds: int, repetitions: int) -> list[list[Experiment]]:
+    """The runs of each repetition, of seeds of its own: no turn finds what another has stored."""
+    runs = experiments(["adversary.n_hostile=0", *words], n_seeds=n_seeds * repetitions)
+    return [runs[turn * n_seeds : (turn + 1) * n_seeds] for turn in range(repetitions)]
 
 
-def _row(mode: str, runs: Sequence[Experiment], repetitions: int = 1) -> Row:
-    one = runs[0]
-    assert all(run.consortium for run in runs)  # made before the clock starts
-    seconds = float("inf")
-    for _ in range(repetitions):
+def _row(mode: str, turns: Sequence[Sequence[Experiment]]) -> Row:
+    one = turns[0][0]
+    milliseconds = float("inf")
+    for runs in turns:
+        assert all(run.consortium for run in runs)  # made before the clock starts
         start = time.process_time()  # which other processes slow down less
         records = run_together(runs)
-        seconds = min(seconds, time.process_time() - start)
-    n_rounds = sum(run.plan.training.rounds for run in runs)
-    assert not any(record.skipped_rounds for record in records)
-    return _stated(mode, one, 1e3 * seconds / n_rounds / len(one.consortium))
+        seconds = time.process_time() - start
+        assert not any(record.skipped_rounds for record in records)
+        n_rounds = sum(run.plan.training.rounds for run in runs)
+        milliseconds = min(milliseconds, 1e3 * seconds / n_rounds / len(one.consortium))
+    return _stated(mode, one, milliseconds)
 
 
 def _stated(mode: str, one: Experiment, milliseconds: float) -> Row:
@@ -101,13 +104,13 @@ def _extrapolated(rows: Sequence[Row], n: int) -> Row:
     taken = np.array([row["ms a hospital"] for row in ran])
     parts = np.array([sizes, sizes**2]).T
     fitted, *_ = np.linalg.lstsq(parts / taken[:, None], np.ones(len(taken)), rcond=None)
-    (one,) = _synthetic(n, MODES["all neighbors"])
+    ((one,),) = _synthetic(n, MODES["all neighbors"])
     return _stated("all neighbors (extrapolated)", one, float(fitted @ [n, n**2]))
 
 
 def _chances() -> dict[str, float]:
     """What the graph of 100 neighbors leaves to chance among 1000 hospitals."""
-    (one,) = _synthetic(1000, MODES["100 neighbors"])
+    ((one,),) = _synthetic(1000, MODES["100 neighbors"])
     secagg: Any = one.plan.secagg
     n_marked = round(RATE * 1000)
     hostile, apart, absent = (

@@ -33,7 +33,7 @@ from sim.models.alike import is_imprinted
 from sim.models.network import Network
 from sim.seeds import Key
 from sim.training import Training
-from sim.types import History
+from sim.types import History, Records
 from sim.untrusted import described_error
 
 LEDGER = "privacy-ledger"
@@ -78,13 +78,13 @@ def fit(source: Source, message: Message, context: Context) -> Message:
     n = len(site.records)
     if plan.dp is None:
         drawn = batches.shuffled(site.key, task.round, n, training)
-        trained = train(plan.network, task.weights, site.records, drawn, training)
+        trained = train(plan.network, task.weights, visit.records, drawn, training)
         return visit.upload(wire.Report(trained - task.weights, n, {}))
     drawn = batches.poisson(site.key, task.round, n, training, visit.counted)
     history = _ledger(context.state)
     rng = _noise(site, task.round)
     trained, history = plan.dp.train(
-        plan.network, task.weights, site.records, drawn, training, history, rng
+        plan.network, task.weights, visit.records, drawn, training, history, rng
     )
     numbers = _account(plan, task.round, context.state, history)
     return visit.upload(wire.Report(trained - task.weights, visit.counted, numbers))
@@ -233,6 +233,15 @@ class _Visit:
         """The number of records that the hospital states."""
         return self.plan.counted(len(self.site.records))
 
+    @property
+    def records(self) -> Records:
+        """The records that the hospital trains on in this round."""
+        site = self.site
+        if self.plan.hardening is None or not site.complies:
+            return site.records
+        rng = site.key.stream("hardening", self.task.round)
+        return self.plan.hardened(self.task.weights, site.records, rng)
+
     def job(self) -> batched.Job:
         """The hospital's part of a batched training."""
         site = self.site
@@ -242,7 +251,7 @@ class _Visit:
         counted = None if dp is None else dp.counted(n)
         rows = _matrix(site.key, number, n, self.training, counted)
         if dp is None or counted is None:
-            return batched.Job(self.task.weights, site.records, rows)
+            return batched.Job(self.task.weights, self.records, rows)
         expected = batches.sample_rate(counted, self.training) * counted
         noise = batched.Noise(
             dp.max_grad_norm,
@@ -250,7 +259,7 @@ class _Visit:
             expected,
             partial(_noise, site, number),
         )
-        return batched.Job(self.task.weights, site.records, rows, noise)
+        return batched.Job(self.task.weights, self.records, rows, noise)
 
     def guarded(self, update: NDArray[np.float32] | None) -> Message:
         """The reply where ``update`` was trained, None where nothing was.

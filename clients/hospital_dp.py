@@ -222,14 +222,17 @@ class HospitalDP:
     ) -> float:
         """The clip of the next round, from how many updates are no longer than this one.
 
-        The number is noised; beyond 0 and all it counts as these.
+        The number is noised; beyond 0 and all it counts as these. An update of zero counts half, so
+        that a hospital moves the number by a half where its update is zero instead, and by one
+        where it is another.
         """
         if self.quantile is None:
             return clip
         n = len(view.rows)
         lengths = np.linalg.norm(view.rows.astype(np.float64), axis=1)
         deviation = self.noise_of(averaging) / (2 * math.sqrt(self.count_share))
-        centered = np.count_nonzero(lengths <= clip) - n / 2 + deviation * rng.standard_normal()
+        counted = np.count_nonzero(lengths <= clip) - np.count_nonzero(lengths == 0) / 2
+        centered = counted - n / 2 + deviation * rng.standard_normal()
         share = min(max(float(centered) / n + 0.5, 0.0), 1.0)
         moved = clip * math.exp(-self.clip_rate * (share - self.quantile))
         return min(max(moved, CLIPPING[0]), CLIPPING[1])

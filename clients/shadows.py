@@ -129,6 +129,9 @@ def _job(
     ``mean``: how many records it has in a federation, on average.
     """
     training = plan.training
+    if plan.hardening is not None and len(at):
+        records = plan.hardened(model, records.take(at), rng)
+        at = np.arange(len(at))
     if plan.dp is None:
         chosen = list[Batch]()
         while len(chosen) < training.steps(len(at)):

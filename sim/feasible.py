@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import InputError
-from sim.types import Room, Schema
+from sim.types import ImageSchema, Room, Schema
 
 NOBODY_CHANGES = ("age", "sex")  # fields of a patient, where the data have them
 SLACK = 1e-5  # what float32 takes off a value at its limit
@@ -22,6 +23,23 @@ def limits(features: Features) -> NDArray[np.float64]:
     return np.stack([features.min(axis=0), features.max(axis=0)]).astype(np.float64)
 
 
+def known_limits(schema: Schema) -> NDArray[np.float64]:
+    """The limits of each column that everybody knows, (2, n_features): those of pixels.
+
+    Of a table's columns nobody knows any without looking at patients.
+    """
+    ends = (0.0, 1.0) if isinstance(schema, ImageSchema) else (-np.inf, np.inf)
+    return np.repeat(np.array(ends)[:, None], schema.n_features, axis=1)
+
+
+def movable(schema: Schema, features: Features, fixed: Sequence[str]) -> NDArray[np.bool_]:
+    """Which values of ``features`` are continuous, there, and of no ``fixed`` field."""
+    columns, flags = _continuous(schema, tuple(fixed))
+    found = np.zeros(features.shape, dtype=np.bool_)
+    found[:, columns] = (flags < 0) | (features[:, flags] < 0.5)
+    return found
+
+
 def room(
     schema: Schema, features: Features, fixed: Sequence[str], reach: float, limits_: Features
 ) -> Room:
@@ -31,24 +49,31 @@ def room(
     move, in standard deviations of the data, and of a pixel in parts of its range. ``limits_``
     (2, n_features): the least and the largest values. A value that is absent stays absent.
     """
-    low = features.astype(np.float64)
-    high = low.copy()
-    levels = []
-    for field in schema.fields:
-        if field.name in fixed:
-            continue
-        if field.kind == "categorical":
-            levels.append(field.columns)
-            continue
-        (column,) = field.columns
-        there = np.ones(len(low), dtype=np.bool_)
-        if field.missing is not None:
-            there = features[:, field.missing] < 0.5
-        values = features[there, column].astype(np.float64)
-        # a record may itself lie outside the limits of other records
-        low[there, column] = np.minimum(np.maximum(values - reach, limits_[0, column]), values)
-        high[there, column] = np.maximum(np.minimum(values + reach, limits_[1, column]), values)
-    return Room(low, high, tuple(columns for columns in levels if len(columns) > 1))
+    values = features.astype(np.float64)
+    moves = movable(schema, features, fixed)
+    # a record may itself lie outside the limits of other records
+    low = np.minimum(np.maximum(values - reach, limits_[0]), values)
+    high = np.maximum(np.minimum(values + reach, limits_[1]), values)
+    levels = tuple(
+        field.columns
+        for field in schema.fields
+        if field.kind == "categorical" and field.name not in fixed and len(field.columns) > 1
+    )
+    return Room(np.where(moves, low, values), np.where(moves, high, values), levels)
+
+
+@lru_cache(maxsize=64)
+def _continuous(
+    schema: Schema, fixed: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The columns of continuous fields, and of each the column that flags an absent value or -1."""
+    found = [
+        (*field.columns, -1 if field.missing is None else field.missing)
+        for field in schema.fields
+        if field.kind == "continuous" and field.name not in fixed
+    ]
+    columns, flags = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return columns, flags
 
 
 def inside(space: Room, features: Features) -> NDArray[np.float64]:

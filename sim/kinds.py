@@ -126,6 +126,25 @@ class LocalPrivacy(Protocol):
     ) -> tuple[NDArray[np.float32], History]: ...
 
 
+class Hardening(Protocol):
+    """A hardening: the records that a hospital trains on in a round, made from its own.
+
+    ``weights`` (n_params,): the received ones. There are as many records as before; where training
+    is private, each follows from the record in its place, the received weights and draws alone.
+    """
+
+    about: ClassVar[About]
+
+    def __call__(
+        self,
+        network: Network,
+        weights: NDArray[np.float32],
+        records: Records,
+        schema: Schema,
+        rng: np.random.Generator,
+    ) -> Records: ...
+
+
 @dataclass(frozen=True)
 class Averaging:
     """How the updates of a round come together: what privacy of whole updates follows from.
@@ -224,6 +243,7 @@ KINDS = (
     Kind("secure aggregation", "secagg", SecureAggregation),
     Kind("record-level privacy", "dp", LocalPrivacy),
     Kind("privacy of whole updates", "dp", UpdatePrivacy),
+    Kind("hardening", "hardening", Hardening),
     Kind("poison", "attack", Poison, "poison"),
     Kind("training attack", "attack", TrainingAttack, "training"),
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),

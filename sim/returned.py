@@ -68,7 +68,7 @@ def groups(plugin: object, value: object, hospitals: Sequence[str]) -> Members:
 
 
 def records(plugin: object, value: object, n_features: int) -> Records:
-    """Records of a poison: at least one, float32, with ``n_features`` features."""
+    """Records made of others: at least one, float32, with ``n_features`` features."""
     found = instance(plugin, value, Records)
     labels = found.labels
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels):

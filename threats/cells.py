@@ -74,4 +74,4 @@ def _cell(attack: str, defense: str, runs: dict[int, RunRecord], controls: Contr
 def _spoils_messages(run: RunRecord) -> bool:
     """Whether all attacks of a run are on messages that there are in a protocol alone."""
     folders = [str(node.get(SELF, "")).split(".")[1:2] for _, node in run.config.get("attack", ())]
-    return all(folder == [MESSAGES] for folder in folders)
+    return bool(folders) and all(folder == [MESSAGES] for folder in folders)

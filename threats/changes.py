@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from sim.plugins import CONF
 from sim.types import Node
 from threats.catalog import Fact
-from threats.consistency import UNDEFENDED
+from threats.consistency import PARTS, UNDEFENDED
 from threats.references import options
 from threats.system import Choice, Design, Federation, Stack
 
@@ -183,8 +183,7 @@ def filled(name: str) -> frozenset[str]:
     """The groups of a defense that a preset, or a single part of one, fills."""
     path = CONF / "defense" / f"{name}.yaml"
     if not path.is_file():
-        groups = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
-        return frozenset(group for group in groups if name in options(group))
+        return frozenset(group for group in PARTS if name in options(group))
     node = yaml.safe_load(path.read_text(encoding="utf-8"))
     found: Sequence[Mapping[str, object]] = node.get("defaults", ())
     return frozenset(key.removeprefix("override /") for one in found for key in one)

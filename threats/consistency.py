@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str | int, ...]  # keys and positions that lead to a value of a design
 Bound: TypeAlias = Literal["at_most", "at_least", "loss_at_most"]
 # parts of a configuration that a stack may set: those that ``sim.config.groups`` gives to a defense
-PARTS: Final = ("aggregator", "steps", "server_optimizer", "secagg", "dp")
+PARTS: Final = ("aggregator", "steps", "server_optimizer", "secagg", "dp", "hardening")
 UNDEFENDED: Final = "undefended"  # the stack that every design has
 WHOLE_VERDICT: Final = "verdict"  # what a decision may be about, beside a row
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from sim.evidence import Conflict, RunRecord, sentence, statement
+from sim.evidence import Conflict, RunRecord, Statement, sentence, statement
+from sim.evidence.protection import epsilon
 from sim.types import Node
 from threats.catalog import Catalog, Fact, Measured, Status, Threat
 from threats.cells import Cell, cells
@@ -124,15 +125,20 @@ def _limits(cell: Cell, adaptive: bool) -> list[str]:
     if first.privacy is not None:
         limits.append(f"trained with record-level privacy: {statement(first.privacy)}")
     limits += [
-        f"with privacy, \N{GREEK SMALL LETTER EPSILON} = {one.epsilon:.4g}: {sentence(one)}"
-        for one in first.statements
-        if one.unit != "record"
+        f"with privacy, \N{GREEK SMALL LETTER EPSILON} = {epsilon(one.epsilon)}: {sentence(one)}"
+        for one in _weakest([run.statements for run in cell.runs.values()])
     ]
     if len(cell.attacks) > 1:
         limits.append("the attacks ran together and their effects are not distinguished")
     if cell.defense != "none" and not adaptive:
         limits.append("the attack did not adapt to the defense; one that does may achieve more")
     return limits
+
+
+def _weakest(stated: Sequence[Sequence[Statement]]) -> Sequence[Statement]:
+    """The statements of units beyond records, of the seed that spends the most."""
+    beyond = [[one for one in of if one.unit != "record"] for of in stated]
+    return max(beyond, key=lambda of: [one.epsilon for one in of])
 
 
 def _facts(threat: Threat, catalog: Catalog) -> Node:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from attacks._shared.calibrated import candidates, true_logits
 from attacks._shared.pulls import cosines, own_rows
@@ -85,6 +84,8 @@ def _stands_out(measured: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArr
 
     ``measured`` (n_rows, n); ``rows`` (n,): the own one, -1 where there is none: a half.
     """
+    from scipy.special import ndtr  # takes a while to load
+
     own = np.arange(len(measured))[:, None] == rows
     mean, spread_ = _gaussian(measured, ~own)
     mean, spread_ = _gaussian(measured, ~own & (measured <= mean + OUTLYING * spread_))

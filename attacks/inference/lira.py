@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
 
 from attacks._shared.calibrated import shadows
 from sim.errors import one_of, whole
@@ -58,6 +57,8 @@ class LiRA:
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator
     ) -> NDArray[np.float64]:
+        from scipy.special import log_ndtr  # takes a while to load
+
         found = shadows(seen, asked, self.models, rng)
         without = self._gaussian(found.logits, ~found.used)
         above = (found.target - without[0]) / without[1]

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from attacks._shared.calibrated import Shadows, shadows
 from sim.errors import number, one_of, whole
@@ -55,12 +54,16 @@ class RMIA:
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator
     ) -> NDArray[np.float64]:
+        from scipy.special import expit  # takes a while to load
+
         found = shadows(seen, asked, self.models, rng)
         factor = self._factor(found)
         return self._scores(expit(found.target), _without(found), factor)[:, None]
 
     def _factor(self, found: Shadows) -> float:
         """The extrapolation with which the records of the first reference model are found best."""
+        from scipy.special import expit  # takes a while to load
+
         rest = Shadows(found.logits[0], found.logits[1:], found.used[1:])
         is_there = (~rest.used).any(axis=0)
         target = expit(rest.target)[is_there]
@@ -81,6 +84,8 @@ class RMIA:
 
 def _without(found: Shadows) -> NDArray[np.float64]:
     """Each record's mean probability by the models that did not train on it, (n,)."""
+    from scipy.special import expit  # takes a while to load
+
     chosen = ~found.used
     n = np.maximum(chosen.sum(axis=0), 1)
     mean: NDArray[np.float64] = np.sum(expit(found.logits), axis=0, where=chosen) / n

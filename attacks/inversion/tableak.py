@@ -19,6 +19,8 @@ from sim.types import About, Field, Guess, Observation, TableSchema
 SHRINKS = {5 / 8: 0.3, 7 / 8: 0.1}  # share of the iterations -> length of the steps from there on
 FINEST = 0.03  # standard deviations of members that agree as far as counts
 APART = 1e6  # a distance that no two records have
+LONGEST_STEP = 10.0
+WIDEST = 1000.0  # standard deviations
 MEMORY = 50  # steps that L-BFGS remembers
 
 Values = NDArray[np.floating]
@@ -73,9 +75,9 @@ class TabLeak:
         whole(1, REPEATS, ensemble=self.ensemble)
         whole(0, REPEATS, refinements=self.refinements)
         whole(1, MOST_RECORDS, most_records=self.most_records)
-        number(0, open_low=True, lr=self.lr)
+        number(0, LONGEST_STEP, open_low=True, lr=self.lr)
         if self.bound is not None:
-            number(0, open_low=True, bound=self.bound)
+            number(0, WIDEST, open_low=True, bound=self.bound)
         if self.prevalence is not None:
             number(0, 1, prevalence=self.prevalence)
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
+from sim.evidence.protection import epsilon as epsilon
+
 NONE = "\N{EN DASH}"
 
 
@@ -156,15 +158,6 @@ def defense(name: str) -> str:
 def under(name: str) -> str:
     """``under krum``, or ``with no defense``."""
     return "with no defense" if name == "none" else f"under {name}"
-
-
-def epsilon(value: float) -> str:
-    """A privacy budget with three digits, rounded up, so that it never promises too much."""
-    if not value > 0:
-        return "0"
-    exact = Decimal(repr(value))
-    step = Decimal(1).scaleb(exact.adjusted() - 2)
-    return f"{float(exact.quantize(step, ROUND_CEILING)):#.3g}".rstrip(".")
 
 
 def delta(value: float) -> str:

@@ -33,6 +33,7 @@ BELONGS: Final[Mapping[str, Part]] = {
     "server_optimizer": "defense",
     "secagg": "defense",
     "dp": "defense",
+    "hardening": "defense",
     "seed": "run",
     "engine": "nothing",  # engines and devices give the same figures to rounding
     "device": "nothing",

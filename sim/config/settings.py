@@ -111,6 +111,7 @@ class Settings(Values):
     server_optimizer: Node
     secagg: Node
     dp: Node | None
+    hardening: Node | None = None
     engine: Engine
     device: Literal["auto", "cpu", "cuda"]
     server: Server

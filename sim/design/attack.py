@@ -188,7 +188,7 @@ class AttackPlan:
         """A hostile hospital's site while it attacks.
 
         It has other records where a poison runs, other training values where an attack changes
-        them, and neither bound nor noise on its whole update where hospitals attack.
+        them, and where hospitals attack neither hardening nor bound and noise on its whole update.
 
         Raises ``InputError`` or ``RefusedError`` where an attack does, and ``InputError`` where a
         value is out of range.

@@ -194,6 +194,10 @@ def _try_inversion(name: str, attack: Inversion, plan: FederationPlan, attacks: 
 
     It is tried once on an update of zeros.
     """
+    if plan.hardening is not None:
+        # whoever has the model can change records back, and these attacks do not
+        expected = "expected hardening=none: it looks for the records of patients, not changed ones"
+        raise UndefinedError(f"attack.{name}", type(attack).__name__, expected)
     zeros = np.zeros((1, plan.network.n_params), np.float32)
     view = View(zeros, (plan.hospitals,))
     seen = Observation(view, zeros[0], plan.network.layout, plan.columns)

@@ -21,14 +21,23 @@ from sim.config.settings import Server, first
 from sim.design import options
 from sim.design.quorum import Quorum
 from sim.errors import InputError, RefusedError, UndefinedError
-from sim.kinds import Averaging, LocalPrivacy, Model, UpdatePrivacy
+from sim.kinds import Averaging, Hardening, LocalPrivacy, Model, UpdatePrivacy
 from sim.models.check import network as checked
 from sim.models.network import Network
 from sim.names import CHAIN, MEAN, named
 from sim.plugins import SELF
 from sim.seeds import Key, stream
 from sim.training import Training, Values
-from sim.types import Members, Node, Pipeline, Quantizing, Roll, Schema, SecureAggregation
+from sim.types import (
+    Members,
+    Node,
+    Pipeline,
+    Quantizing,
+    Records,
+    Roll,
+    Schema,
+    SecureAggregation,
+)
 
 VerificationKey: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -54,6 +63,7 @@ class Terms(Values):
     secagg: Node
     sizes: tuple[int, ...] | None = None
     dp: Node | None
+    hardening: Node | None = Field(default=None, exclude_if=lambda node: node is None)
     server: Server
     plugins: dict[str, str]  # packages of plug-ins -> hash of their source
     enrolled: dict[str, VerificationKey] = Field(default={})
@@ -73,7 +83,8 @@ class Terms(Values):
 class FederationPlan:
     """The agreed terms and the plug-ins built from them.
 
-    ``dp``: private training in the hospital; ``update_dp``: privacy of whole updates.
+    ``dp``: private training in the hospital; ``update_dp``: privacy of whole updates;
+    ``hardening``: what a hospital makes of its records before it trains.
 
     It knows no seed, no data source, no record and no attack. Two plans are the same plan where
     their ``digest`` is the same.
@@ -85,6 +96,7 @@ class FederationPlan:
     secagg: SecureAggregation
     dp: LocalPrivacy | None
     update_dp: UpdatePrivacy | None = None
+    hardening: Hardening | None = None
 
     @cached_property
     def text(self) -> str:
@@ -142,6 +154,17 @@ class FederationPlan:
         It is ``n_train`` itself, except where local privacy protects it.
         """
         return n_train if self.dp is None else self.dp.counted(n_train)
+
+    def hardened(
+        self, weights: NDArray[np.float32], records: Records, rng: np.random.Generator
+    ) -> Records:
+        """The records that a hospital trains on in a round that begins with ``weights``."""
+        if self.hardening is None:
+            return records
+        made = self.hardening(self.network, weights, records, self.columns, rng)
+        returned.records(self.hardening, made, self.columns.n_features)
+        returned.array(self.hardening, made.labels, records.labels.shape)
+        return made
 
     def first_weights(self, key: Key) -> NDArray[np.float32]:
         """The weights that round 1 starts from, (n_params,), drawn with the aggregator's key."""
@@ -256,6 +279,7 @@ def _agreed(text: str) -> FederationPlan:
     terms = Terms.model_validate_json(text)
     packages = tuple(terms.plugins)
     dp, update_dp = _privacy(terms.dp, packages)
+    hardening = terms.hardening
     return FederationPlan(
         terms=terms,
         model=cast(Model, built("model", terms.model, packages)),
@@ -263,6 +287,7 @@ def _agreed(text: str) -> FederationPlan:
         secagg=cast(SecureAggregation, built("secagg", terms.secagg, packages)),
         dp=dp,
         update_dp=update_dp,
+        hardening=cast(Hardening, built("hardening", hardening, packages)) if hardening else None,
     )
 
 
@@ -321,6 +346,7 @@ def check(plan: FederationPlan, sizes: Sequence[int] = (), least_group: int = 1)
     """
     _ = plan.network  # which the model may refuse
     _check_sums(plan)
+    _try_hardening(plan)
     if plan.refusal is not None:
         found = options.explained(plan.refusal, plan, sizes, least_group)
         raise UndefinedError("aggregator", type(plan.chain.rule).__name__, found)
@@ -337,6 +363,17 @@ def _check_sums(plan: FederationPlan) -> None:
         refusal = plan.quantization.refusal(max(map(len, groups)))
         if refusal is not None:
             raise InputError("secagg", title, refusal)
+
+
+def _try_hardening(plan: FederationPlan) -> None:
+    """Refuse a hardening that cannot work on such records; it is tried once on two of zeros."""
+    zeros = np.zeros((2, plan.columns.n_features), np.float32)
+    records = Records(zeros, np.array([0, 1], np.float32))
+    weights = np.zeros(plan.network.n_params, np.float32)
+    try:
+        plan.hardened(weights, records, stream(0, "check"))
+    except RefusedError as error:
+        raise UndefinedError("hardening", type(plan.hardening).__name__, str(error)) from error
 
 
 def _chain(terms: Terms, packages: tuple[str, ...]) -> Pipeline:

@@ -98,9 +98,9 @@ class Site:
     """One hospital as it knows itself.
 
     ``device``: where it trains, as in ``device=``. ``training``: how it trains instead of as the
-    plan states; only a hostile hospital has other values. ``complies``: whether it clips and noises
-    whole updates as the plan states. ``journal``: None in simulation, where each run is one
-    execution of its plan and draws by name.
+    plan states; only a hostile hospital has other values. ``complies``: whether it hardens its
+    records, and clips and noises whole updates, as the plan states. ``journal``: None in
+    simulation, where each run is one execution of its plan and draws by name.
     """
 
     name: str

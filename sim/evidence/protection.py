@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_CEILING, Decimal
+
 from sim.evidence.records import Privacy, Statement
 
 RELATIONS = {
@@ -30,3 +32,12 @@ def sentence(one: Statement) -> str:
         f" {one.relation}; mechanism: {one.mechanism};"
         f" \N{GREEK SMALL LETTER DELTA} = {float(one.delta)!r}; accountant: {one.accountant}"
     )
+
+
+def epsilon(value: float) -> str:
+    """A privacy budget with three digits, rounded up, so that it never promises too much."""
+    if not value > 0:
+        return "0"
+    exact = Decimal(repr(value))
+    step = Decimal(1).scaleb(exact.adjusted() - 2)
+    return f"{float(exact.quantize(step, ROUND_CEILING)):#.3g}".rstrip(".")

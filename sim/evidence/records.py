@@ -233,7 +233,8 @@ class MembershipBound(Part):
     At the false positive rate ``false_positives`` no attack has a true positive rate above
     ``bound``. Measured was ``true_positives``, with a lower limit of ``lowest`` from its sample;
     ``highest`` is the upper limit of the false positive rate there, and ``allowed`` the bound at
-    that rate. Both limits hold with 97.5 % each. ``exceeded``: ``lowest`` is above ``allowed``, so
+    that rate, over the share of records that are drawn at all: only these are asked about as
+    trained on. Both limits hold with 97.5 % each. ``exceeded``: ``lowest`` is above ``allowed``, so
     the guarantee or the attack's scoring is wrong.
     """
 

@@ -141,7 +141,7 @@ def audited(plan: FederationPlan, site: Site, canaries: Canaries) -> tuple[Feder
     """The plan and the site of a hospital with canaries among its records.
 
     Its batches grow with the number of its records, so that sampling rate, steps and noise are
-    those of the hospital without canaries.
+    those of the hospital without canaries, as nearly as batches of whole records allow.
     """
     assert plan.dp is not None
     records = canaries.among(site.records)

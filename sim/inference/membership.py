@@ -64,10 +64,12 @@ def candidates(inquiry: Inquiry) -> Candidates:
     labels = [np.zeros(0, np.float32)]
     names = list[str]()
     is_member = list[bool]()
+    # a patient can be at two hospitals
+    known_anywhere = {row for site in truth.sites for row in _rows(site.records)}
     for name in inquiry.others:
-        own = truth.site(name).records
-        trained = own.take(inquiry.trained_on(name))
-        others = held_out[name].take(~_are_among(held_out[name], own))
+        trained = truth.site(name).records.take(inquiry.trained_on(name))
+        is_new = [row not in known_anywhere for row in _rows(held_out[name])]
+        others = held_out[name].take(np.array(is_new, dtype=np.bool_))
         for part, known in ((trained, True), (others, False)):
             features.append(part.features)
             labels.append(part.labels)
@@ -82,14 +84,10 @@ def candidates(inquiry: Inquiry) -> Candidates:
     )
 
 
-def _are_among(records: Records, known: Records) -> NDArray[np.bool_]:
-    """Whether each record is the same as one of ``known``."""
-    held = {_bytes(known, row) for row in range(len(known))}
-    return np.array([_bytes(records, row) in held for row in range(len(records))], dtype=np.bool_)
-
-
-def _bytes(records: Records, row: int) -> bytes:
-    return bytes(records.features[row].tobytes() + records.labels[row].tobytes())
+def _rows(records: Records) -> list[bytes]:
+    """Each record as bytes, which are the same for equal records."""
+    pairs = zip(records.features, records.labels, strict=True)
+    return [bytes(features.tobytes() + label.tobytes()) for features, label in pairs]
 
 
 def shortened(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,7 +168,8 @@ def bounds(
     """What private training allows any attack, beside what this one reached; nothing without it.
 
     The bound is that of the hospital that spends the most. Rates are compared by the limits of
-    their samples, so that chance alone seldom exceeds it.
+    their samples, so that chance alone seldom exceeds it. The bound is for records of which it is
+    left open whether they are drawn; of those that were drawn more may be found, by this share.
     """
     dp = inquiry.subject.plan.dp
     if dp is None:
@@ -189,10 +188,10 @@ def _bound(
     allowed = roc.allowed_errors(len(others), level)
     lowest = rate_interval(round(reached * len(members)), len(members)).low
     highest = rate_interval(allowed, len(others)).high
-    at_most = _most(inquiry, dp, highest)
+    at_most = _most(inquiry, dp, highest, drawn=True)
     return MembershipBound(
         false_positives=level,
-        bound=_most(inquiry, dp, level),
+        bound=_most(inquiry, dp, level, drawn=False),
         true_positives=reached,
         lowest=lowest,
         highest=highest,
@@ -201,13 +200,21 @@ def _bound(
     )
 
 
-def _most(inquiry: Inquiry, dp: LocalPrivacy, false_positives: float) -> float:
-    """The largest true positive rate of any attack, at the hospital that spends the most."""
+def _most(inquiry: Inquiry, dp: LocalPrivacy, false_positives: float, *, drawn: bool) -> float:
+    """The largest true positive rate of any attack, at the hospital where it is largest.
+
+    ``drawn``: among the records that were drawn in a round that joined, not among all.
+    """
     training = inquiry.subject.plan.training
     found = list[float]()
     for name in inquiry.others:
         counted = dp.counted(len(inquiry.subject.truth.site(name).records))
-        steps = training.rounds * training.steps(counted)
-        history = [(dp.noise(counted, training), sample_rate(counted, training), steps)]
-        found.append(dp.true_positives(history, false_positives))
+        rate = sample_rate(counted, training)
+        steps = training.steps(counted)
+        history = [(dp.noise(counted, training), rate, training.rounds * steps)]
+        of_all = dp.true_positives(history, false_positives)
+        joined = steps * len(inquiry.joined.get(name, ()))
+        share = 1 - (1 - rate) ** joined if drawn else 1.0
+        if share:
+            found.append(min(1.0, of_all / share))
     return max(found, default=1.0)

@@ -25,8 +25,10 @@ def prevalence(inquiry: Inquiry) -> Findings:
     }
     each = {name: labels for name, labels in each.items() if len(labels)}
     of_hospitals = inquiry.seen.party == "aggregator"
-    groups = list(each.values()) if of_hospitals else [np.concatenate(list(each.values()))]
-    shares = np.array([labels.mean() for labels in groups if len(labels)])
+    groups = list(each.values())
+    if groups and not of_hospitals:
+        groups = [np.concatenate(groups)]
+    shares = np.array([labels.mean() for labels in groups])
     beside = known(inquiry)
     n = len(shares)
     gaps = alone = None

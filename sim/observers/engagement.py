@@ -159,7 +159,8 @@ def _attack(subject: Subject, answer: Answer, weights: Weights, state: Moved) ->
 def _defense(subject: Subject, ended: Ended, state: Moved) -> float | None:
     """The least engagement among the parts of the defense; None if there is none of them.
 
-    The parts are rule and steps, secure aggregation, and differential privacy of either kind.
+    The parts are rule and steps, secure aggregation, differential privacy of either kind, and
+    hardening.
     """
     found = list[float]()
     plan = subject.plan
@@ -172,6 +173,10 @@ def _defense(subject: Subject, ended: Ended, state: Moved) -> float | None:
         found.append(_noised(subject, plan.dp, ended.initial))
     if plan.update_dp is not None:
         found.append(_shielded(subject, plan.update_dp, ended, state))
+    if plan.hardening is not None:
+        plain = replace(plan, update_dp=None)
+        one, other = _first_updates(subject, [plain, replace(plain, hardening=None)], ended)
+        found.append(0.0 if one is None or other is None else moved(one, other))
     return _least(found) if found else None
 
 
@@ -199,21 +204,33 @@ def _shielded(subject: Subject, dp: UpdatePrivacy, ended: Ended, state: Moved) -
     """
     if dp.place == "server":
         return float(np.mean(state.aggregates)) if state.aggregates else 0.0
-    plan = replace(subject.plan, update_dp=None)
-    site = subject.truth.sites[0]
-    wire.enter_process()
-    source = Simulated(plan, subject.truth.sites, replace(subject.attack, attacks={}))
-    shown = wire.TRAIN if protocol_of(plan).is_clear else wire.CLEAR
-    settings = wire.settings(plan.digest)
-    asked = wire.ask(1, ended.initial, settings, [1], type_=shown)
-    (reply,) = ended.answer({1: source}, asked, [wire.context(1, 0)])
-    update = _update(plan, reply, len(ended.initial))
+    (update,) = _first_updates(subject, [replace(subject.plan, update_dp=None)], ended)
     if update is None:
         return 0.0
+    site = subject.truth.sites[0]
     averaging = subject.plan.averaging
     uploaded = dp.uploaded(update, averaging, site.key.stream("dp-update", 1))
     share = dp.share(averaging, site.key.stream("dp-share", 1)) * averaging.step
     return moved(uploaded + share, update)
+
+
+def _first_updates(
+    subject: Subject, plans: Sequence[FederationPlan], ended: Ended
+) -> list[Weights | None]:
+    """The first hospital's update of round 1 under each plan; None where it is not usable.
+
+    The plans have one digest.
+    """
+    wire.enter_process()
+    honest = replace(subject.attack, attacks={})
+    sources = [Simulated(plan, subject.truth.sites, honest) for plan in plans]
+    by_node = dict(enumerate(sources, 1))
+    shown = wire.TRAIN if protocol_of(plans[0]).is_clear else wire.CLEAR
+    settings = wire.settings(plans[0].digest)
+    asked = wire.ask(1, ended.initial, settings, by_node, type_=shown)
+    replies = ended.answer(by_node, asked, [wire.context(node, 0) for node in by_node])
+    n_params = len(ended.initial)
+    return [_update(plan, reply, n_params) for plan, reply in zip(plans, replies, strict=True)]
 
 
 def _is_plain_mean(plan: FederationPlan) -> bool:

@@ -85,6 +85,8 @@ class Experiment:
         pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
         if self.settings.policy == Policy():
             del settings["policy"]  # it asks for nothing that the plan does not give
+        if self.settings.hardening is None:
+            del settings["hardening"]
         return {**settings, **pairs, "label": self.label}
 
     @cached_property
@@ -127,7 +129,7 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
     }
     for name, node in settings.steps.items():
         built(f"steps.{name}", node, packages)
-    for group in ("aggregator", "server_optimizer", "secagg"):
+    for group in ("aggregator", "server_optimizer", "secagg", "hardening"):
         if getattr(settings, group):
             built(group, getattr(settings, group), packages)
     for place, node in mechanisms(settings.dp).items():
@@ -182,6 +184,7 @@ def _plan(settings: Settings, consortium: Consortium) -> FederationPlan:
             secagg=settings.secagg,
             sizes=published if secagg.by_records else None,
             dp=settings.dp,
+            hardening=settings.hardening,
             server=settings.server,
             plugins=settings.plugins,
         )
@@ -265,6 +268,7 @@ def targets(settings: Settings) -> list[str]:
         settings.aggregator,
         settings.server_optimizer,
         settings.secagg,
+        settings.hardening,
         *mechanisms(settings.dp).values(),
     ]
     nodes = [*single, *settings.attack.values(), *settings.steps.values()]

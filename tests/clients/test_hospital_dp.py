@@ -305,6 +305,24 @@ def test_counts_and_means_together_spend_what_is_claimed() -> None:
     assert math.hypot(of_mean, of_count) == pytest.approx(1 / 10.0)
 
 
+@pytest.mark.parametrize(("relation", "instead", "moved"), [("zero_out", 0, 1), ("replace", 9, 2)])
+def test_counts_of_neighbors_differ_by_no_more_than_is_accounted_for(
+    relation: str, instead: float, moved: float
+) -> None:
+    """All updates are on one side of the clip, and one is zero instead, or on the other side."""
+    dp = private(quantile=0.5, count_share=0.3, noise_multiplier=0.1, relation=relation)
+    deviation = 0.1 / (2 * math.sqrt(0.3))
+    counts = list[float]()
+    for length in (instead, 0.5 if relation == "replace" else 9):
+        lengths = np.array([length, 0.5, 0.5, 9, 9])
+        view = View(lengths[:, None] * np.eye(5, 30), tuple((name,) for name in "abcde"))
+        clip = dp.following(1.0, view, FOUR, stream(0, "count"))
+        counts.append(5 * (0.5 - math.log(clip) / 0.2))
+    of_count = abs(counts[0] - counts[1]) / deviation
+    of_mean = moved / (dp.deviation(FOUR, 1.0, 0.25) / 0.25)
+    assert math.hypot(of_mean, of_count) == pytest.approx(moved / 0.1)
+
+
 # --- what a hospital does itself
 
 

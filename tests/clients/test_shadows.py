@@ -26,6 +26,7 @@ def pool(of: Experiment) -> tuple[Records, list[str]]:
         ("training.max_norm=0.05",),
         ("server_optimizer=fedadam",),
         ("secagg=sum",),
+        ("hardening=adversarial", "hardening.share=1.0", "model=logistic"),
     ],
 )
 def test_of_the_same_records_and_start_it_ends_where_the_run_ends(words: tuple[str, ...]) -> None:

@@ -28,6 +28,7 @@ PLACES = {  # kind of plug-in -> the group of its node, and the module that is p
     "step": ("steps.faulty", "aggregators.faulty"),
     "optimizer": ("server_optimizer", "aggregators.faulty"),
     "secure aggregation": ("secagg", "aggregators.faulty"),
+    "hardening": ("hardening", "clients.faulty"),
     "byzantine attack": ("attack.faulty", "attacks.byzantine.faulty"),
     "fault": ("attack.faulty", "attacks.faults.faulty"),
     "poison": ("attack.faulty", "attacks.poison.faulty"),
@@ -41,6 +42,7 @@ BODIES = {  # what each does if it is without fault
     "step": ("view, rng", "view"),
     "optimizer": ("aggregate, rng", "aggregate"),
     "secure aggregation": ("roll, rng", "tuple((name,) for name in roll.hospitals)"),
+    "hardening": ("network, weights, records, schema, rng", "records"),
     "byzantine attack": ("known, rng", "-known.own"),
     "fault": ("reply, rng", "SentReply(reply.update, reply.count)"),
     "poison": ("records, schema, rng", "records"),
@@ -215,6 +217,11 @@ WRONG = {
             "returned dtype float64, expected float32"
         ),
         "good.take([])": "expected one label a record, at least one record",
+    },
+    "hardening": {
+        "None": "returned an object of type NoneType, expected Records",
+        "good.take([0])": r"returned shape \(1,\), expected shape \(2,\)",
+        "Records(good.features.astype(float), good.labels)": "expected float32",
     },
     "training attack": {"None": "expected Training"},
     "inversion": {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.evidence import RunRecord
+from sim.evidence import RunRecord, Statement
 from tests import ROOT
 from tests.records import (
     make_conflict,
@@ -537,3 +537,22 @@ def test_only_rows_with_runs_are_measured(chosen: set[int]) -> None:
     for row in register([FULL[i] for i in chosen], CATALOG):
         assert row.status != "measured" or (len(row.runs) >= 3 and row.controls and row.finding)
         assert (row.status in ("measured", "inconclusive")) == bool(row.runs)
+
+
+def test_the_epsilon_of_patients_is_that_of_the_worst_seed_and_never_rounded_down() -> None:
+    records = grid("sign_flip", defense="dp_record")
+    for epsilon, seed in ((2.5, 0), (7.5604, 1), (3.0, 2)):
+        promised = Statement(
+            unit="patient",
+            relation="3 records more or less",
+            mechanism="DP-SGD",
+            epsilon=epsilon,
+            delta=1e-5,
+            accountant="losses",
+            against="everybody",
+            hospital="va",
+            not_covered=[],
+        )
+        records = altered(records, lambda one, seed=seed: one.seed == seed, statements=[promised])
+    row = row_of(records, "THR-BYZ", "dp_record")
+    assert "\N{GREEK SMALL LETTER EPSILON} = 7.57: unit of protection: one patient" in row.reason

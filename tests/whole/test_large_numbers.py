@@ -159,25 +159,18 @@ def test_what_is_larger_than_any_number_taken_is_refused_by_its_key(
     )
 
 
+# searches of one attacked round
+SEARCHES = ("++attack.inverting_gradients.", "++attack.tableak.")
+
+
 def test_what_is_repeated_within_a_round_is_bounded() -> None:
-    for case in of_plugins():
-        key = case[1].rpartition(".")[2].partition("=")[0]
-        if key in ("evals", "iterations") or case[1].startswith("++aggregator.steps="):
-            assert (
-                wardround(
-                    "explain",
-                    *WORDS,
-                    case[0],
-                    case[1].replace(str(LARGEST), str(limits.REPEATS + 1)),
-                )
-                == 2
-            )
-            assert (
-                wardround(
-                    "explain", *WORDS, case[0], case[1].replace(str(LARGEST), str(limits.REPEATS))
-                )
-                == 0
-            )
+    for group, word in of_plugins():
+        key = word.rpartition(".")[2].partition("=")[0]
+        if key in ("evals", "iterations") or word.startswith("++aggregator.steps="):
+            most = limits.MOST_STEPS if word.startswith(SEARCHES) else limits.REPEATS
+            more, fewer = (word.replace(str(LARGEST), str(n)) for n in (most + 1, most))
+            assert wardround("explain", *WORDS, group, more) == 2
+            assert wardround("explain", *WORDS, group, fewer) == 0
 
 
 @pytest.mark.parametrize("value", [2, 11, True, 2.0, "3", None])

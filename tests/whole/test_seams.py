@@ -156,6 +156,7 @@ def test_all_forms_of_plugins_stand_in_three_files() -> None:
     assert {name for name, where in forms.items() if where == "sim.kinds"} == {
         "Model",
         "TrainingAttack",
+        "Hardening",
         "LocalPrivacy",
         "UpdatePrivacy",
     }

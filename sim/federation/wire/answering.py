@@ -141,9 +141,9 @@ def held(state: RecordDict, round_: int) -> Content:
     records = entries(state)
     if HELD not in records:
         return NOTHING
-    content = unpacked(records, HELD)
-    values = {name: value for name, value in content.values.items() if name != ROUND}
-    return content._replace(values=values) if content.values.get(ROUND) == round_ else NOTHING
+    arrays, numbers, values = unpacked(records, HELD)
+    stated = {**values}  # of its own
+    return Content(arrays, numbers, stated) if stated.pop(ROUND, None) == round_ else NOTHING
 
 
 def held_round(state: RecordDict) -> int:
@@ -157,14 +157,12 @@ def held_round(state: RecordDict) -> int:
 
 def hold(state: RecordDict, round_: int, content: Content) -> None:
     """Hold back ``content`` until the next trip of this round, in place of what was held before."""
-    if HELD in entries(state):
-        for name in names_of(HELD):
-            if name in state:
-                del state[name]
+    records = entries(state)
+    for name in names_of(HELD):
+        records.pop(name, None)
     if content is not NOTHING:
         values = {**content.values, ROUND: round_}
-        for name, record in packed(HELD, content._replace(values=values)).items():
-            state[name] = record
+        records.update(packed(HELD, Content(content.arrays, content.numbers, values)))
 
 
 def remembered(state: RecordDict) -> Mapping[str, list[str]]:
@@ -176,4 +174,4 @@ def remembered(state: RecordDict) -> Mapping[str, list[str]]:
 
 def remember(state: RecordDict, texts: Mapping[str, list[str]]) -> None:
     """Remember these texts until the run is over, in place of those before."""
-    state[REMEMBERED] = config_record(dict(texts))
+    entries(state)[REMEMBERED] = config_record(dict(texts))

@@ -71,7 +71,7 @@ def ask(
     for node, model in models.items():
         own[node] = {**own.get(node, {}), ARRAYS: shared({WEIGHTS: model})}
     return [
-        sent_to(first, node, RecordDict({**records, **own[node]}) if node in own else content)
+        sent_to(first, node, record_dict({**records, **own[node]}) if node in own else content)
         for node in nodes
     ]
 

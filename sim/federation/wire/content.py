@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -73,6 +74,7 @@ def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
     return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers, **more})
 
 
+@lru_cache(maxsize=32)
 def names_of(part: str) -> tuple[str, str, str]:
     """The names of a part's records: of its arrays, its numbers and its other values."""
     return f"{part}-{ARRAYS}", f"{part}-{METRICS}", part
@@ -93,13 +95,11 @@ def packed(part: str, content: Content) -> dict[str, Records]:
 
 def unpacked(records: Mapping[str, object], part: str) -> Content:
     """The content of a part's records, in dicts of its own."""
-    found: list[Any] = [
-        entries(records[name]) if name in records else {} for name in names_of(part)
-    ]
-    arrays, numbers, values = found
-    return Content(
-        {name: array.numpy() for name, array in arrays.items()}, dict(numbers), dict(values)
-    )
+    arrays, numbers, values = names_of(part)
+    there: Any = entries(records[arrays]) if arrays in records else {}
+    reported: Any = dict(entries(records[numbers])) if numbers in records else {}
+    stated: Any = dict(entries(records[values])) if values in records else {}
+    return Content({name: array.numpy() for name, array in there.items()}, reported, stated)
 
 
 def shared(arrays: Mapping[str, NDArray[np.generic]]) -> ArrayRecord:

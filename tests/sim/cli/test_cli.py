@@ -184,8 +184,8 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
     [
         (
             ["dance"],
-            "wardround: command=dance: expected one of run, compare, explain, validate, init,"
-            " list, report\n",
+            "wardround: command=dance: expected one of run, compare, explain, audit, validate, init,"
+            " new, list, report\n",
         ),
         (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
@@ -305,6 +305,7 @@ def test_list_shows_every_file_of_every_group(
         "steps",
         "secagg",
         "dp",
+        "hardening",
         "consortium",
         "model",
     ):

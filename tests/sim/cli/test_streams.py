@@ -285,7 +285,9 @@ def test_everything_is_printed_through_one_screen_without_markup() -> None:
         if isinstance(node.func, ast.Name) and file.startswith("sim/")
     }
     assert printing <= {
+        "sim/cli/audit.py",
         "sim/cli/command.py",
+        "sim/cli/new.py",
         "sim/cli/streams.py",
         "sim/cli/main.py",
         "sim/cli/failures.py",

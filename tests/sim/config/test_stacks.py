@@ -30,6 +30,7 @@ PARTS = {
         "steps": ["arc", "nnm", "clip"], "aggregator": "krum", "server_optimizer": "fedadam",
         "dp": "record",
     },
+    "median+adversarial_training": {"aggregator": "median", "hardening": "adversarial"},
     "mean+sum": {"aggregator": "mean", "secagg": "sum"},
     "clip": {"steps": ["clip"]},
 }  # fmt: skip

@@ -16,6 +16,7 @@ from sim.evidence import RunRecord
 from sim.federation import wire
 from sim.federation.driver import drive
 from sim.federation.engines.local import LocalGrid
+from sim.plugins import CONF
 from sim.study.compose import options
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, _grid, run, run_together
@@ -31,9 +32,23 @@ SMALL = (
     "adversary.n_hostile=2",
     "model.hidden=[6,3]",
     "training.batch_size=8",
+    "training.rounds=15",
 )
 HEART = ("consortium=heart12",)
 TRUSTING = ("fltrust", "monna")  # which are given the name of a hospital to trust
+AFTERWARDS = ("inference", "evasion", "extraction", "release")  # kinds that begin after the run
+
+
+def in_rounds(attack: str) -> bool:
+    """Whether an attack acts in the rounds of every protocol.
+
+    One takes a protocol of several trips: its own tests hold both paths to each other.
+    """
+    text = (CONF / "attack" / f"{attack}.yaml").read_text(encoding="utf-8")
+    afterwards = any(f"attacks.{kind}." in text for kind in AFTERWARDS)
+    return not afterwards and attack != "share_tampering"
+
+
 # Attacks that search for the most harm drive a mean to weights of 1e6, where training turns the
 # last digit into the first one; so do flipped signs in more than 20 rounds, and a trusted hospital
 # that is hostile.
@@ -44,11 +59,12 @@ BOUNDED = {
     },
     **{name: [f"attack.{name}.evaluations=3"] for name in ("dlg", "idlg")},
     "inverting_gradients": ["attack.inverting_gradients.iterations=3"],
-    "tableak": ["attack.tableak.iterations=2", "attack.tableak.ensemble=1"],
+    "tableak": [
+        f"attack.tableak.{word}" for word in ("iterations=2", "ensemble=1", "refinements=1")
+    ],
 }
 ATTACKS, RULES, STEPS = (
-    # one takes a protocol of several trips: its own tests hold both paths to each other
-    [name for name in options("attack") if name != "share_tampering"],
+    [name for name in options("attack") if in_rounds(name)],
     options("aggregator"),
     [name for name in options("steps") if name != "none"],
 )

@@ -91,6 +91,18 @@ def test_records_that_no_round_drew_are_no_members() -> None:
     assert not none.is_member.any()
 
 
+def test_a_held_out_record_that_another_hospital_trained_on_is_not_asked_about() -> None:
+    of = experiment("consortium=heart12", "training.rounds=1", "seed=3")
+    trained = {row.tobytes() for one in of.consortium.hospitals for row in one.train.features}
+    found = candidates(inquiry(of, joined=(1,)))
+    others = found.records.features[~found.is_member]
+    assert not any(row.tobytes() in trained for row in others)
+    # a patient of hungary_3 is one of hungary_2 too
+    own = next(one for one in of.consortium.hospitals if one.name == "hungary_3")
+    asked = (~found.is_member & (found.hospitals == "hungary_3")).sum()
+    assert asked == len(own.test) - 1
+
+
 def test_nobody_asks_about_hostile_hospitals_or_the_own_one() -> None:
     hostile = experiment(*SHORT, "attack=[sign_flip]")
     (name,) = hostile.attack_plan.hostile
@@ -138,6 +150,17 @@ def test_more_than_privacy_allows_is_recorded_as_exceeded() -> None:
         assert one.lowest <= one.true_positives
         assert one.false_positives <= one.bound <= one.allowed <= 1
         assert one.exceeded == (one.lowest > one.allowed)
+
+
+def test_all_drawn_records_may_be_recognized_where_few_are_drawn_and_noise_is_small() -> None:
+    """What is not known is then which records are drawn, and privacy is in that alone."""
+    few = ("training.local_steps=1", "training.batch_size=8", "dp=record")
+    of = experiment(*SHORT, *few, "dp.target_epsilon=null", "dp.noise_multiplier=0.1")
+    found, asked = knowing(of, 1.0)
+    assert asked.is_member.sum() < 100
+    assert all(one.true_positives == 1 and one.bound < 0.35 for one in found.membership.bounds)
+    assert all(one.lowest <= one.allowed for one in found.membership.bounds)
+    assert not found.membership.exceeds
 
 
 def test_the_bound_is_that_of_the_hospital_that_spends_the_most() -> None:

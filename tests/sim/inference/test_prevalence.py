@@ -51,3 +51,11 @@ def test_who_knows_patients_of_one_kind_alone_learns_nothing() -> None:
     ).outcome("property_found")
     assert found.value is None
     assert "one kind" in found.undefined
+
+
+def test_where_every_round_is_refused_there_is_no_prevalence_to_find() -> None:
+    words = ("consortium=heart4", "training.rounds=1")
+    found = inferred(*words, name="[malicious_aggregator,property_from_model]")
+    asked = found.outcome("property_found")
+    assert (asked.value, asked.n) == (None, 0)
+    assert asked.undefined.startswith("no record was trained on")

@@ -309,10 +309,10 @@ class SecAggAggregator:
         content = arrived.content(wire.Form(values={trips.SHARED: _bytes(length)}))
         given = parts(_exact(content, trips.SHARED, length), shamir.BYTES)
         found = dict(zip((*usable, place), given, strict=True))
-        for owner, share in found.items():
-            half = 0 if owner in self.masked else 1
-            committed = parts(self.commitments[owner][place], DIGEST)[half]
-            if self.terms.parameters.committed and commitment(share) != committed:
+        for owner, share in found.items() if self.terms.parameters.committed else ():
+            both = self.commitments[owner][place]
+            committed = both[:DIGEST] if owner in self.masked else both[DIGEST:]
+            if commitment(share) != committed:
                 name = self.plan.hospitals[owner]
                 raise wire.UnusableError(f"its share of {name} is not the one that it accepted")
         return found

@@ -60,7 +60,7 @@ class SecAggHospital:
             raise TripRefusedError("phase")
         terms = of_round(asked.plan, asked.number, self.parameters)
         found = answer(_Round(terms, asked, update))
-        return found._replace(held=_with_phase(found.held, asked.kind))
+        return Answer(found.content, _with_phase(found.held, asked.kind), found.remembered)
 
     def _next(self, asked: Asked) -> tuple[str | None, Callable[[_Round], Answer]]:
         """Of a kind of trip, the kind that comes before it, and how it is answered."""
@@ -86,7 +86,7 @@ class _Round:
         self.asked = asked
         self.update = update
         self.place = terms.place(asked.hospital)
-        self.secrets = Secrets(asked.key, asked.plan.digest, asked.number)
+        self.secrets = Secrets.of(asked.key, asked.plan.digest, asked.number)
 
     @property
     def circle(self) -> tuple[int, ...]:
@@ -336,11 +336,11 @@ def _halves(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _committed(text: bytes) -> bytes:
-    return b"".join(commitment(half) for half in _halves(text))
+    return commitment(text[: shamir.BYTES]) + commitment(text[shamir.BYTES :])
 
 
 def _with_phase(held: wire.Content, kind: str) -> wire.Content:
-    return held._replace(values={**held.values, PHASE: kind})
+    return wire.Content(held.arrays, held.numbers, {**held.values, PHASE: kind})
 
 
 assert len(commitment(b"")) == DIGEST

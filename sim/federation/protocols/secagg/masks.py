@@ -14,10 +14,20 @@ SIGNED: Final = np.dtype("<i4")
 NONCE: Final = bytes(16)  # each key makes one mask
 
 
+SMALL: Final = 1 << 15  # words of a mask that is worth storing: both ends of a pair ask for it
+
+
 def mask(key: bytes, n_params: int) -> NDArray[np.uint32]:
-    """The mask (n_params,) of a key of 32 bytes."""
+    """The mask (n_params,) of a key of 32 bytes, which is read-only."""
+    return _stored(key, n_params) if n_params <= SMALL else _drawn(key, n_params)
+
+
+def _drawn(key: bytes, n_params: int) -> NDArray[np.uint32]:
     stream = Cipher(algorithms.ChaCha20(key, NONCE), mode=None).encryptor()
     return np.frombuffer(stream.update(_zeros(RING.itemsize * n_params)), RING)
+
+
+_stored = lru_cache(maxsize=256)(_drawn)
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sim.federation.protocols.secagg import shamir
 from sim.seeds import Key
@@ -14,6 +14,12 @@ class Secrets:
     def __init__(self, key: Key, plan: str, number: int) -> None:
         self._key = key
         self._names = (plan, number)
+
+    @classmethod
+    @lru_cache(maxsize=4096)
+    def of(cls, key: Key, plan: str, number: int) -> Secrets:
+        """The secrets of a hospital for a round, one object for all its trips."""
+        return cls(key, plan, number)
 
     @cached_property
     def channel(self) -> bytes:

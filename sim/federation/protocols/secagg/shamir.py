@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from operator import mul
 from typing import Final
 
@@ -26,11 +27,14 @@ def coefficients(seed: bytes, threshold: int) -> list[int]:
 
 def shares(secret: bytes, drawn: Sequence[int], points: tuple[int, ...]) -> list[bytes]:
     """The share of a secret of 32 bytes at each point. ``drawn``: the random coefficients."""
-    polynomial = [int.from_bytes(secret, "big"), *drawn]
-    values = [
-        sum(map(mul, polynomial, powers)) % PRIME for powers in _powers(points, len(polynomial))
-    ]
-    return [value.to_bytes(BYTES, "big") for value in values]
+    falling = [*reversed(drawn), int.from_bytes(secret, "big")]
+    found = list[bytes]()
+    for point in points:
+        value = 0
+        for coefficient in falling:
+            value = value * point + coefficient  # points are small: quicker than modulo each time
+        found.append((value % PRIME).to_bytes(BYTES, "big"))
+    return found
 
 
 def combined(points: tuple[int, ...], given: Sequence[bytes]) -> bytes | None:
@@ -43,22 +47,12 @@ def combined(points: tuple[int, ...], given: Sequence[bytes]) -> bytes | None:
     return value.to_bytes(32, "big") if value < 2**256 else None
 
 
-@lru_cache(maxsize=64)
-def _powers(points: tuple[int, ...], n: int) -> list[list[int]]:
-    """The powers 0 to n - 1 of each point."""
-    return [[pow(point, power, PRIME) for power in range(n)] for point in points]
-
-
 @lru_cache(maxsize=2048)
 def _weights(points: tuple[int, ...]) -> list[int]:
     """The weight of each share in the secret: Lagrange's, at 0."""
+    all_points = prod(points)
     found = list[int]()
     for point in points:
-        above = 1
-        below = 1
-        for other in points:
-            if other != point:
-                above = above * other % PRIME
-                below = below * (other - point) % PRIME
-        found.append(above * pow(below, -1, PRIME) % PRIME)
+        below = prod([other - point for other in points if other != point])
+        found.append(all_points // point * pow(below, -1, PRIME) % PRIME)
     return found

@@ -186,6 +186,11 @@ def commitment(share: bytes) -> bytes:
 
 def bits(places: Iterable[int], n_hospitals: int) -> bytes:
     """The places as one bit a hospital."""
+    return _bits(tuple(places), n_hospitals)
+
+
+@lru_cache(maxsize=1024)
+def _bits(places: tuple[int, ...], n_hospitals: int) -> bytes:
     chosen = np.zeros(n_hospitals, bool)
     chosen[list(places)] = True
     return np.packbits(chosen).tobytes()
@@ -193,8 +198,11 @@ def bits(places: Iterable[int], n_hospitals: int) -> bytes:
 
 def places_in(packed: bytes, n_hospitals: int) -> tuple[int, ...] | None:
     """The places in bits, in order; None where these are not the bits of so many hospitals."""
-    if len(packed) != -(-n_hospitals // 8):
-        return None
+    return _places_in(packed, n_hospitals) if len(packed) == -(-n_hospitals // 8) else None
+
+
+@lru_cache(maxsize=1024)
+def _places_in(packed: bytes, n_hospitals: int) -> tuple[int, ...] | None:
     chosen = np.unpackbits(np.frombuffer(packed, np.uint8))
     if chosen[n_hospitals:].any():
         return None

@@ -22,6 +22,13 @@ def test_a_mask_is_the_stream_of_the_standard() -> None:
     assert mask(bytes(32), 0).shape == (0,)
 
 
+def test_a_mask_cannot_be_written_to_by_one_end_and_read_by_the_other() -> None:
+    one = mask(bytes(32), 7)
+    with pytest.raises(ValueError, match="read-only"):
+        one += one
+    assert mask(bytes(32), 7).tobytes() == BLOCKS[:28]
+
+
 def test_masks_of_different_keys_are_unrelated() -> None:
     masks = [mask(RNG.bytes(32), 20_000) for _ in range(6)]
     masks += [mask(key.to_bytes(32, "big"), 20_000) for key in range(3)]

@@ -32,6 +32,19 @@ def test_a_signature_is_of_its_hospital_and_its_statement_alone() -> None:
     assert not signing.is_signed(b"", signature, text)
 
 
+def test_what_this_process_has_signed_itself_is_valid_for_everybody() -> None:
+    """Nobody verifies it here a second time, so that the verdict must be the standard's."""
+    for number in range(5):
+        text = signing.statement("keys", "0" * 64, number, "a")
+        signature = signing.signed(ONE, text)
+        public = signing.verification_key(ONE)
+        assert signing.is_valid(public, signature, text)
+        changed = bytes([signature[0] ^ 1]) + signature[1:]
+        for given in ((public, changed, text), (public, signature, text + b" ")):
+            assert not signing.is_signed(*given)
+            assert not signing.is_valid(*given)
+
+
 @pytest.mark.parametrize(
     "other",
     [
