@@ -85,8 +85,8 @@ def heat_map(
     if read:
         _ground(axes, read_places, len(defenses))
     for one in read:
-        x, y = read_places[one.attack], defenses.index(one.defense)
-        _read_cell(axes, x, y, one, of_reading, roomy)
+        place = read_places[one.attack]
+        _read_cell(axes, place, defenses.index(one.defense), one, of_reading, roomy)
     for (attack, defense), text in without.items():
         place = marked_places[attack] if attack in marked_places else places[attack]
         _not_defined(axes, place, defenses.index(defense), text, roomy)
@@ -149,8 +149,10 @@ def _read_cell(
     face = (float(known[0]), float(known[1]), float(known[2]))
     recovered = leak.metric == "reconstruction_rate"
     form = words.share if recovered else words.score
-    value, most = form(leak.value), form(leak.most)
-    above, beside = ("most", "shuffled") if recovered else ("highest", "null")
+    value = form(leak.value)
+    most = form(leak.most)
+    above = "most" if recovered else "highest"
+    beside = "shuffled" if recovered else "null"
     alone = leak.n_seeds == 1
     if roomy:
         null = [] if leak.null is None else [f"{beside} {form(leak.null)}"]

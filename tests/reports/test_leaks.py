@@ -40,7 +40,7 @@ def words_in(figure):
     return [text.get_text() for text in [*axes.texts, *axes.get_xticklabels()]]
 
 
-def test_what_was_read_is_told_over_seeds_with_the_most_and_its_null():
+def test_what_was_read_is_stated_over_seeds_with_the_most_and_its_null():
     records = study()
     found = {(one.attack, one.defense): one for one in leaks.leaks(records)}
     read = found["analytic_inversion", "none"]
